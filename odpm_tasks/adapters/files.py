@@ -1,0 +1,173 @@
+"""The door to the file system: atomic replacement, file locks, content."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from odpm_tasks.errors import BusyError, DescriptionError, MachineError
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn the disk's refusals into messages: full, read-only, not allowed."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise MachineError(
+                "the disk is full", where=str(path), todo="free some space, then run the same command again"
+            ) from None
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise MachineError(
+                f"cannot write: {error.strerror}",
+                where=str(path),
+                todo=f"make it writable for you: ls -ld {path.parent}",
+            ) from None
+        raise
+
+
+def read(path: Path) -> bytes | None:
+    """The bytes of a file, None where there is none."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except IsADirectoryError:
+        raise DescriptionError(
+            "a directory is in the place of a file", where=str(path), todo=f"mv {path} elsewhere"
+        ) from None
+
+
+def read_text(path: Path) -> str | None:
+    """The text of a UTF-8 file, None where there is none."""
+    data = read(path)
+    if data is None:
+        return None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DescriptionError(
+            f"not UTF-8 text (byte {error.start})", where=str(path), todo="save the file as UTF-8"
+        ) from None
+
+
+def write(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace a file at once: a reader, a crash or a full disk sees the old bytes or the new, never a part."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(mode)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def keep_original(path: Path) -> Path:
+    """Move an edited generated file aside as NAME.orig (.orig.1, … where taken) and return where it is now."""
+    kept = path.with_name(path.name + ".orig")
+    number = 0
+    while kept.exists():
+        if kept.read_bytes() == path.read_bytes():
+            return kept
+        number += 1
+        kept = path.with_name(f"{path.name}.orig.{number}")
+    with disk_errors(path):
+        path.rename(kept)
+    return kept
+
+
+@contextlib.contextmanager
+def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
+    """Hold the file lock `path`; who holds it is written beside it, for the message others get.
+
+    Waits up to `wait` seconds (0: not at all). Errors: BusyError naming the holder.
+    """
+    from filelock import FileLock, Timeout
+
+    holder = path.with_name(path.name + ".holder")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, is_singleton=True)
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout:
+            who = read_text(holder) or "another run"
+            raise BusyError(
+                f"{who.strip()} holds {what}",
+                where=str(path),
+                todo="wait for it to end, then run the same command again",
+            ) from None
+    try:
+        if lock.lock_counter == 1:
+            holder.write_text(f"process {os.getpid()} (since {time.strftime('%H:%M:%S')})\n", encoding="utf-8")
+        yield
+    finally:
+        if lock.lock_counter == 1:
+            holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def scratch(cleanup: contextlib.ExitStack, prefix: str) -> Path:
+    """A folder that lasts as long as `cleanup`, readable by us only."""
+    return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
+
+
+def sha256(data: bytes) -> str:
+    """Hex digest of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def fingerprint(root: Path) -> str:
+    """40 hex digits over a tree's names, modes and bytes; `.git`, `__pycache__` and `*.pyc` left out.
+
+    Only the executable bit of a mode counts and a link counts as its target, as in git, so that two machines agree.
+    """
+    digest = hashlib.sha1(usedforsecurity=False)
+    for name in walk(root):
+        path = root / name
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            kind, data = b"l", os.fsencode(path.readlink())
+        else:
+            kind, data = (b"x" if status.st_mode & 0o100 else b"f"), path.read_bytes()
+        digest.update(
+            b"%s %d %s\0%s\0"
+            % (
+                kind,
+                len(data),
+                name.encode(errors="surrogateescape"),
+                hashlib.sha1(data, usedforsecurity=False).digest(),
+            )
+        )
+    return digest.hexdigest()
+
+
+def walk(root: Path, skip: Sequence[str] = (".git", "__pycache__")) -> list[str]:
+    """Every file and link below `root`, as sorted `/`-separated relative names; `skip` folders and `*.pyc` left out."""
+    found: list[str] = []
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        with os.scandir(root / prefix) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    if entry.name not in skip:
+                        pending.append(f"{prefix}{entry.name}/")
+                elif not entry.name.endswith(".pyc"):
+                    found.append(prefix + entry.name)
+    return sorted(found)

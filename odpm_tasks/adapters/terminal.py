@@ -1,0 +1,94 @@
+"""The door to the person: talk goes to standard error, results to standard output; colour only on a terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+_STYLES = {
+    "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "later": "35",
+    "good": "32", "bad": "31", "dim": "2", "bold": "1", "warn": "33",
+}  # fmt: skip
+
+
+def colourful(stream: TextIO) -> bool:
+    """Whether to use colour: a terminal, and neither NO_COLOR nor TERM=dumb."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, style: str, stream: TextIO | None = None) -> str:
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text and colourful(stream or sys.stderr) else text
+
+
+def say(text: str = "") -> None:
+    """One line of talk."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def warn(text: str) -> None:
+    say(f"{paint('warning', 'warn')}  {text}")
+
+
+def tell(text: str) -> None:
+    """One line of a result."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # the reader has seen enough (`inv plan | head`); nothing more to say, also not when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class Activity:
+    """Several things under way at once: a line each on a terminal, nothing elsewhere until somebody says it is done."""
+
+    def __init__(self, progress: Any = None) -> None:
+        self._progress = progress
+        self._rows: dict[str, Any] = {}
+        self._guard = threading.Lock()
+
+    def note(self, name: str, text: str) -> None:
+        """What `name` is doing just now."""
+        if self._progress is None:
+            return
+        with self._guard:
+            if name not in self._rows:
+                self._rows[name] = self._progress.add_task("", name=name, text="")
+            self._progress.update(self._rows[name], name=name, text=text[:100])
+
+    def done(self, name: str) -> None:
+        """`name` is over; its line goes."""
+        with self._guard:
+            if name in self._rows:
+                self._progress.remove_task(self._rows.pop(name))
+
+
+@contextmanager
+def activity() -> Iterator[Activity]:
+    """Show what is under way while the block runs."""
+    if not colourful(sys.stderr):
+        yield Activity()
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[name]}"),
+        TextColumn("[dim]{task.fields[text]}", markup=True),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Activity(progress)
+
+
+def duration(since: float) -> str:
+    """Seconds since `time.monotonic()` was `since`, where they are worth telling."""
+    seconds = time.monotonic() - since
+    return f"{seconds:.1f} s" if seconds >= 0.5 else ""

@@ -1,0 +1,403 @@
+"""Where steps are performed: one function per step id, each safe to repeat and to kill.
+
+A function gets the sight that the plan was made from and the steps of its id; what it changes is observed anew before
+anything that depends on it is decided.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from odpm_tasks import observe, services
+from odpm_tasks.adapters import command, docker, files, git, packages, terminal
+from odpm_tasks.core import requirements
+from odpm_tasks.core.link import without_credentials
+from odpm_tasks.core.lock import with_manifest_pins, write_lock
+from odpm_tasks.core.place import Place
+from odpm_tasks.core.plan import LOCK_FILE, PYTHON_LOCKS, Step
+from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
+from odpm_tasks.core.substitution import expand
+from odpm_tasks.errors import DescriptionError, HookError, OdpmError
+from odpm_tasks.observe import Sight, Wishes
+from odpm_tasks.state import recall, remember
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def perform(place: Place, sight: Sight, step_id: str, steps: Sequence[Step], wishes: Wishes) -> None:
+    """Perform the acting steps of one id. Errors: whatever the step meets, as an OdpmError."""
+    if step_id.startswith("hooks."):
+        for step in steps:
+            run_hook(place, sight, step_id.removeprefix("hooks."), step.target)
+        return
+    _PERFORM[step_id](place, sight, steps, wishes)
+
+
+def together(place: Place, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do independent things at the same time, as many as ODPM_JOBS or the cores allow; results in order.
+
+    All are let finish; then the first error, in the order of `items`, is raised with how many others there were.
+    """
+    bound = place.settings.jobs or max(4, 2 * (os.cpu_count() or 1))
+    if len(items) <= 1:
+        return [work(item) for item in items]
+    pool = ThreadPoolExecutor(max(1, min(bound, len(items))))
+    try:
+        futures = [pool.submit(work, item) for item in items]
+        for future in as_completed(futures):
+            future.exception()
+    except BaseException:
+        command.stop_all()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    errors = [error for future in futures if (error := future.exception())]
+    if errors:
+        if len(errors) > 1 and isinstance(errors[0], OdpmError):
+            first = errors[0]
+            others = tuple(error.what for error in errors[1:4] if isinstance(error, OdpmError))
+            first.details = (*first.details, *(f"also: {what}" for what in others))
+            first.message = first.render()
+        raise errors[0]
+    return [future.result() for future in futures]
+
+
+def remote(place: Place, url: str) -> git.Remote:
+    settings = place.settings
+    return git.remote(url, mirrors=settings.git_mirrors, ssh_key=settings.get("PATH_TO_SSH_KEY"))
+
+
+def fetch(place: Place, ask: Ask, show: terminal.Activity) -> Found:
+    """Answer one question of the resolver, from the cache where it holds the commit, else from the server."""
+    if ask.link.is_file:
+        return observe.file_source(ask.link)
+    source = remote(place, ask.link.url)
+    store = place.store(ask.link.canonical)
+    wanted = ask.commit or ask.branch
+    show.note(ask.link.name, f"fetch {wanted[:12] if ask.commit else wanted}")
+    try:
+        if ask.day:
+            wanted = git.commit_at(store, source, ask.branch, ask.day)
+        if not (ask.commit and git.holds(store, ask.commit)):
+            wanted = git.fetch(store, source, wanted, lambda line: show.note(ask.link.name, line))
+        facts = observe.facts(place, ask.link, wanted, ask.kind)
+    except OdpmError as error:
+        error.where = error.where or f"asked for by {' -> '.join(ask.asked_by)}"
+        error.message = error.render()
+        raise
+    finally:
+        show.done(ask.link.name)
+    assert facts is not None
+    return Found(wanted, facts)
+
+
+def resolve_online(place: Place, sight: Sight, *, fresh: bool = False, only: Sequence[str] = ()) -> Resolution:
+    """The whole graph, asking servers for what pins and cache do not tell.
+
+    `fresh`: pins do not count (of the repositories named in `only`, where given).
+    """
+    manifest, known = sight.world.manifest, sight.world.lock
+    links = (manifest.platform, *manifest.dependencies)
+    pins = with_manifest_pins(known, {} if fresh and not only else manifest.locks_git, links)
+    if fresh:
+        names = {word.lower() for word in only}
+        pins = {key: pin for key, pin in pins.items() if only and key.rsplit("/", 1)[-1].lower() not in names}
+    own = observe.own_url(place) if manifest.developing else None
+    walk = resolve(manifest, pins, place.settings.get, strict=place.settings.scenario.strict, own=own)
+    with terminal.activity() as show:
+        return drive(walk, lambda asks: together(place, lambda ask: fetch(place, ask, show), asks))
+
+
+def _resolve(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    save_lock(place, sight, resolve_online(place, sight))
+
+
+def save_lock(place: Place, sight: Sight, resolved: Resolution) -> None:
+    files.write(place.lock, write_lock(resolved.lock(sight.world.lock)).encode())
+
+
+def _materialize(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    resolve_online(place, sight)
+
+
+def _checkout(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    resolved = sight.world.resolution
+    assert resolved is not None
+    targets = {step.target for step in steps}
+    wanted = [source for source in resolved.sources if f".odpm/src/{source.name}" in targets]
+    with terminal.activity() as show:
+
+        def put(source: Any) -> None:
+            path = place.source(source.name)
+            show.note(source.name, f"check out {source.commit[:8]}")
+            try:
+                if source.link.is_file:
+                    link_in(path, Path(source.link.path))
+                else:
+                    git.place(path, place.store(source.key), source.commit, without_credentials(source.link.url))
+            finally:
+                show.done(source.name)
+
+        together(place, put, wanted)
+
+
+def link_in(path: Path, target: Path) -> None:
+    """A `file://` source in its place: a link. A folder that is there already is the user's. Errors: WouldLoseError."""
+    if path.exists() and not path.is_symlink():
+        raise git.in_the_way(path)
+    with files.disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(target, target_is_directory=True)
+        fresh.replace(path)
+
+
+def _python(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    lock_python(place, sight)
+
+
+def lock_python(place: Place, sight: Sight, *, fresh: bool = False) -> None:
+    """Write both Python locks and their hash into the lock; versions stay where they still fit unless `fresh`."""
+    world = sight.world
+    assert world.resolution is not None
+    assert world.lock is not None
+    merged = observe.merged_requirements(world.manifest, world.resolution, observe.folder_facts(place.root))
+    for asked, chosen in merged.set_aside:
+        terminal.warn(f"{asked.by} asks for {asked.line}; {chosen.line} of {chosen.by} is taken")
+    digest = observe.python_locks(place, world.manifest, merged).wanted
+    header = requirements.locked_header(digest)
+    paths = [place.root / path for path in PYTHON_LOCKS]
+    before = ["" if fresh else files.read_text(path) or "" for path in paths]
+    python = world.manifest.python
+    main = packages.compile_lock(merged.text, python, previous=before[0])
+    tools = "\n".join(requirements.DEVELOPER_TOOLS)
+    developer = packages.compile_lock(tools, python, constraints=main, previous=before[1])
+    texts = [(header + text).encode() for text in (main, developer)]
+    for path, data in zip(paths, texts, strict=True):
+        files.write(path, data)
+    known = replace(observe.lock(place) or world.lock, venv=files.sha256(b"\0".join(texts)))
+    files.write(place.lock, write_lock(known).encode())
+
+
+def _files(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    rendered = sight.world.rendered
+    assert rendered is not None
+    recorded = dict(sight.state.get("files", {})) | dict(recall(place).get("files", {}))
+    for step in steps:
+        path, data = place.root / step.target, rendered.files[step.target]
+        if step.action == "update" and step.target in sight.world.edited:
+            terminal.say(f"  your edits are kept: {files.keep_original(path).relative_to(place.root)}")
+        files.write(path, data, 0o755 if step.target.endswith("odoo-run") else 0o644)
+        recorded[step.target] = files.sha256(data)
+        if step.target == "docker-compose.yml":
+            git.hide(place.root, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
+    remember(place, files=recorded)
+
+
+def _validate(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    """Ask Compose whether it takes the file, where there is one to ask; a database password is not needed for that."""
+    assert sight.world.rendered is not None
+    demand_variables(place, sight)
+    if command.have("docker") and command.run(["docker", "compose", "version"], check=False).ok:
+        outcome = docker.compose(place.root, observe.compose_env(place), "config", "--quiet", check=False)
+        if not outcome.ok:
+            raise DescriptionError(
+                "Compose does not take the services",
+                where="odpm.json: services, service_patches",
+                details=outcome.tail()[-3:],
+                todo="correct the field that Compose names",
+            )
+    remember(place, validated=files.sha256(sight.world.rendered.files["docker-compose.yml"]))
+
+
+def demand_variables(place: Place, sight: Sight) -> None:
+    """See that every variable that services and configuration name is set. Errors: DescriptionError with its field."""
+    manifest = sight.world.manifest
+    for block in ("odoo_conf", "services", "service_patches"):
+        _expand_all(getattr(manifest, block), block, place.settings.get)
+
+
+def _expand_all(value: Any, where: str, lookup: Callable[[str], str | None]) -> None:
+    if isinstance(value, str):
+        expand(value, lookup, f"odpm.json: {where}")
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            _expand_all(item, f"{where}[{number}]", lookup)
+    elif hasattr(value, "items"):
+        for key, item in value.items():
+            _expand_all(item, f"{where}.{key}", lookup)
+
+
+def run_hook(place: Place, sight: Sight, point: str, line: str) -> None:
+    """Run one hook, its output shown as it comes. Errors: HookError with the hook's own exit code."""
+    for hook in sight.world.manifest.hooks.get(point, ()):
+        if (hook if isinstance(hook, str) else " ".join(hook)) != line:
+            continue
+        env = {
+            **place.settings.merged(),
+            "ODPM_SCENARIO": place.settings.scenario.name,
+            "ODPM_PROJECT_DIR": str(place.root),
+            "ODPM_LOCK": str(place.root / LOCK_FILE),
+        }
+        if isinstance(hook, str):
+            _call_hook(place, hook)
+            continue
+        argv = [expand(word, place.settings.get, f"odpm.json: hooks.{point}") for word in hook]
+        code = command.foreground(argv, cwd=place.root, env=env)
+        if code:
+            raise HookError(
+                f"the hook {line!r} ended with code {code}",
+                code,
+                where=f"odpm.json: hooks.{point}",
+                todo="mend it, then run again",
+            )
+
+
+def _call_hook(place: Place, hook: str) -> None:
+    import importlib
+    import sys
+
+    module, _, function = hook.partition(":")
+    sys.path.insert(0, str(place.root))
+    try:
+        call = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise DescriptionError(
+            f"there is no hook {hook}: {error}", where="odpm.json: hooks", todo="name package.module:function"
+        ) from None
+    finally:
+        sys.path.remove(str(place.root))
+    call()
+
+
+def _image(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    build_image(place, sight)
+
+
+def build_image(place: Place, sight: Sight, tags: Sequence[str] = (), show_log: bool = False) -> str:
+    """Build the scenario's image and return its name: the environment alone, or in ci everything."""
+    docker.demand()
+    world, whole = sight.world, sight.stack
+    assert world.rendered is not None
+    assert whole is not None
+    scenario = place.settings.scenario
+    names = list(tags) or [observe.image_name(place, whole, world.rendered.image)]
+    labels = {"org.opencontainers.image.title": whole.name}
+    contexts: dict[str, Path] = {}
+    with contextlib.ExitStack() as cleanup:
+        if not scenario.mounts:
+            contexts = {s.context: p for s, p in _contexts(place, sight, cleanup)}
+            labels["odpm.inputs"] = observe.baked_digest(place, whole)
+        mirror = place.settings.get("ODPM_IMAGE_MIRROR") or ""
+        with terminal.activity() as show:
+            docker.build(
+                place.odpm,
+                place.odpm / "build" / "Dockerfile",
+                scenario.target,
+                names,
+                contexts=contexts,
+                secrets=_build_secrets(cleanup),
+                arguments={"BASE_IMAGE": mirror + whole.image.base_image} if mirror else {},
+                labels=labels,
+                progress=terminal.say if show_log else lambda line: show.note("image", line),
+            )
+    return names[0]
+
+
+def _contexts(place: Place, sight: Sight, cleanup: contextlib.ExitStack) -> list[tuple[Any, Path]]:
+    """A folder per baked source: commits out of the cache without git, the developing project's add-ons as committed."""
+    whole, resolved = sight.stack, sight.world.resolution
+    assert whole is not None
+    assert resolved is not None
+    by_name = {source.name: source for source in resolved.sources}
+    pairs: list[tuple[Any, Path]] = []
+    for layer in whole.image.layers:
+        source = by_name.get(layer.name)
+        if source is None:
+            folder = files.scratch(cleanup, "odpm-own-")
+            git.export_folders(place.root, whole.own.addons, folder / "tree")
+            pairs.append((layer, folder / "tree"))
+        elif source.link.is_file:
+            pairs.append((layer, Path(source.link.path)))
+        else:
+            tree = place.tree(source.key, source.commit)
+            if not tree.exists():
+                with files.exclusive(tree.with_name(f"{source.commit}.lock"), f"the files of {source.name}", wait=600):
+                    if not tree.exists():
+                        git.export(place.store(source.key), source.commit, tree)
+            pairs.append((layer, tree))
+    return pairs
+
+
+def _build_secrets(cleanup: contextlib.ExitStack) -> dict[str, Path]:
+    """What a build needs of this machine to reach its package index; as secrets, so that nothing of it is in a layer."""
+    index = packages.index()
+    found: dict[str, Path] = {}
+    if index.certificates:
+        found["ca"] = index.certificates
+    if index.variables:
+        path = files.scratch(cleanup, "odpm-index-") / "index"
+        files.write(path, index.shell.encode(), 0o600)
+        found["index"] = path
+    return found
+
+
+def make_secrets(place: Place) -> None:
+    """The scenario's passwords, each in a file that only its reader can read; made once, never changed."""
+    from odpm_tasks.core.credentials import roles_sql, scram_verifier
+
+    scenario = place.settings.scenario
+    folder = place.secrets(scenario.name)
+    with files.disk_errors(folder):
+        for level in (folder.parent, folder):
+            level.mkdir(mode=0o700, parents=True, exist_ok=True)
+    known = (
+        {"db_password": "odoo", "odoo_master_password": "admin", "admin_password": "admin"}
+        if scenario.developer
+        else {}
+    )
+    env = observe.compose_env(place)
+    for name in ("db_password", "odoo_master_password", "postgres_password", "admin_password"):
+        path = folder / name
+        if not path.exists():
+            files.write(path, known.get(name, secrets.token_urlsafe(24)).encode(), 0o400)
+        # Compose hands files over as they are: Odoo's user in the container must be able to read its own
+        if os.geteuid() == 0 and name in {"db_password", "odoo_master_password"}:
+            os.chown(path, int(env["ODPM_UID"]), int(env["ODPM_GID"]))
+    roles = folder / "roles.sql"
+    if not roles.exists():
+        password = (folder / "db_password").read_text(encoding="utf-8")
+        files.write(roles, roles_sql(scram_verifier(password, secrets.token_bytes(16))).encode(), 0o644)
+
+
+def _compose_up(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    make_secrets(place)
+    services.up(place, sight)
+
+
+def _database(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    services.prepare_database(place, sight, wishes, steps[0].action == "create")
+
+
+_PERFORM: dict[str, Callable[[Place, Sight, Sequence[Step], Wishes], None]] = {
+    "git.resolve": _resolve,
+    "git.materialize": _materialize,
+    "git.checkout": _checkout,
+    "python.lock": _python,
+    "template.dockerfile": _files,
+    "template.odoo_conf": _files,
+    "compose.generate": _files,
+    "compose.validate": _validate,
+    "image.build": _image,
+    "compose.up": _compose_up,
+    "db.create": _database,
+}

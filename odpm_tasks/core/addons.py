@@ -1,0 +1,124 @@
+"""What a repository holds for us at one commit: its add-ons and what they and the repository ask for.
+
+Pure: fed with names and bytes, whoever read them. A manifest that cannot be read is reported, never fatal: Odoo itself
+skips such a module.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+MANIFEST = "__manifest__.py"
+_MANIFESTS = (MANIFEST, "__openerp__.py")
+ASKED_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
+
+
+class Module(BaseModel):
+    """One add-on: where it lies in its repository and what it asks of the machine."""
+
+    model_config = ConfigDict(frozen=True)
+    path: str
+    version: str = ""
+    installable: bool = True
+    python: tuple[str, ...] = ()
+    bin: tuple[str, ...] = ()
+    deb: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit("/", 1)[-1]
+
+
+class Facts(BaseModel):
+    """A repository at one commit; never changes, so it may be kept as long as one likes."""
+
+    model_config = ConfigDict(frozen=True)
+    modules: tuple[Module, ...] = ()
+    oca_dependencies: str | None = None
+    odpm_json: str | None = None
+    requirements: str | None = None
+    broken: tuple[str, ...] = ()
+
+    @property
+    def addons(self) -> tuple[str, ...]:
+        """The folders to put on the addons path: the root ("") where it holds modules, else each direct subfolder that does."""
+        parents = {module.path.rsplit("/", 1)[0] if "/" in module.path else "" for module in self.modules}
+        if "" in parents:
+            return ("",)
+        return tuple(sorted(parent for parent in parents if "/" not in parent))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The files whose bytes `facts` needs, out of all names of a tree."""
+
+    manifests: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def wanted(names: Iterable[str]) -> Wanted:
+    """Module manifests at depth one and two, and the files in which a repository asks for others."""
+    manifests, others = [], []
+    for name in names:
+        parts = name.split("/")
+        if parts[-1] in _MANIFESTS and 2 <= len(parts) <= 3:
+            manifests.append(name)
+        elif name in ASKED_FILES:
+            others.append(name)
+    return Wanted(tuple(sorted(manifests)), tuple(others))
+
+
+def facts(names: Iterable[str], contents: Mapping[str, bytes]) -> Facts:
+    """Put together what a repository holds. A manifest without bytes counts as a module of which nothing is known."""
+    asked = wanted(names)
+    modules: dict[str, Module] = {}
+    broken: list[str] = []
+    for name in asked.manifests:
+        path = name.rsplit("/", 1)[0]
+        if path in modules:
+            continue
+        if name not in contents:
+            modules[path] = Module(path=path)
+            continue
+        module = read_module(path, contents[name])
+        if module is None:
+            broken.append(name)
+        else:
+            modules[path] = module
+    texts = {name: contents[name].decode(errors="replace") for name in asked.others if name in contents}
+    return Facts(
+        modules=tuple(modules.values()),
+        oca_dependencies=texts.get("oca_dependencies.txt"),
+        odpm_json=texts.get("odpm.json"),
+        requirements=texts.get("requirements.txt"),
+        broken=tuple(broken),
+    )
+
+
+def read_module(path: str, manifest: bytes) -> Module | None:
+    """One add-on from its manifest's bytes; None where they are no Python dictionary literal."""
+    try:
+        data = ast.literal_eval(manifest.decode("utf-8-sig").strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+        return None
+    if not isinstance(data, dict):
+        return None
+    needs = data.get("external_dependencies")
+    needs = needs if isinstance(needs, dict) else {}
+
+    def words(key: str) -> tuple[str, ...]:
+        value = needs.get(key, ())
+        return tuple(str(word) for word in value) if isinstance(value, list | tuple | set) else ()
+
+    return Module(
+        path=path,
+        version=str(data.get("version", "")),
+        installable=bool(data.get("installable", True)),
+        python=words("python"),
+        bin=words("bin"),
+        deb=words("deb"),
+    )

@@ -1,0 +1,158 @@
+"""`.odpm/deps.lock.json`, schema version 1: which commit of which repository, as odpm 4.x reads it too.
+
+Written with two-space indent, keys and dependencies sorted, a newline at the end and no time stamp, so that two people
+who lock the same thing write the same bytes. Keys we do not know survive a rewrite.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from odpm_tasks.core.link import Link, canonical
+from odpm_tasks.errors import LockError
+
+SCHEMA_VERSION = 1
+_HEX = r"^[0-9a-f]{40}$"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    url: str = Field(min_length=1)
+    branch: str | None = None
+    commit: str = Field(pattern=_HEX)
+    kind: Literal["file", "git"] | None = None
+
+
+class _LockFile(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    schema_version: Literal[1]
+    platform: _Entry
+    dependencies: list[_Entry] = []
+    developing: _Entry | None = None
+    images: dict[str, str] = {}
+    venv: str | None = None
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One repository at one commit. `url` is canonical, or the `file://` address as the manifest has it.
+
+    `branch` only when the description names one; for `file://` the commit is the fingerprint of the tree's content.
+    """
+
+    url: str
+    commit: str
+    branch: str | None = None
+    file: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        return self.url if self.file else canonical(self.url)
+
+    def fits(self, link: Link) -> bool:
+        """Whether this pin is still an answer to what the description asks."""
+        return self.branch == link.branch and link.commit in {None, self.commit}
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The whole lock as a value."""
+
+    platform: Pin
+    dependencies: tuple[Pin, ...] = ()
+    developing: Pin | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    venv: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def pins(self) -> dict[str, Pin]:
+        """Every pin by canonical URL."""
+        return {
+            pin.key: pin for pin in (self.platform, *self.dependencies, *([self.developing] if self.developing else []))
+        }
+
+
+def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
+    """Parse a lock. Errors: LockError naming line and column, or each field that is wrong."""
+    todo = "restore it from git, or write it anew: inv lock --update"
+    if "<<<<<<<" in text:
+        raise LockError("the lock has unresolved merge conflicts", where=where, todo="take either side, then: inv lock")
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise LockError(
+            f"the lock is not JSON: {error.msg}", where=f"{where}:{error.lineno}:{error.colno}", todo=todo
+        ) from None
+    except RecursionError:
+        raise LockError("the lock is nested too deeply to be one", where=where, todo=todo) from None
+    try:
+        model = _LockFile.model_validate(data)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}" for p in error.errors()]
+        raise LockError("the lock is not valid", where=where, details=problems[:3], todo=todo) from None
+    return Lock(
+        platform=_pin(model.platform),
+        dependencies=tuple(_pin(entry) for entry in model.dependencies),
+        developing=_pin(model.developing) if model.developing else None,
+        images=dict(model.images),
+        venv=model.venv,
+        extra=dict(model.model_extra or {}),
+    )
+
+
+def _pin(entry: _Entry) -> Pin:
+    is_file = entry.kind == "file" or entry.url.startswith("file:")
+    url = entry.url if is_file else canonical(entry.url)
+    return Pin(url, entry.commit, entry.branch, is_file, dict(entry.model_extra or {}))
+
+
+def write_lock(lock: Lock) -> str:
+    """The text of a lock; `read_lock` of it gives an equal value."""
+    data: dict[str, Any] = {
+        **lock.extra,
+        "schema_version": SCHEMA_VERSION,
+        "platform": _entry(lock.platform),
+        "dependencies": [_entry(pin) for pin in sorted(lock.dependencies, key=lambda pin: pin.url)],
+    }
+    if lock.developing:
+        data["developing"] = _entry(lock.developing)
+    if lock.images:
+        data["images"] = dict(lock.images)
+    if lock.venv:
+        data["venv"] = lock.venv
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _entry(pin: Pin) -> dict[str, Any]:
+    data: dict[str, Any] = {**pin.extra, "url": pin.url, "commit": pin.commit}
+    if pin.branch is not None:
+        data["branch"] = pin.branch
+    if pin.file:
+        data["kind"] = "file"
+    return data
+
+
+def with_manifest_pins(lock: Lock | None, locks_git: Mapping[str, str], links: Iterable[Link]) -> dict[str, Pin]:
+    """The pins that count: those of the manifest's `locks.git` where not empty, completed by the file for what it lacks."""
+    pins = dict(lock.pins) if lock else {}
+    asked = {link.canonical: link for link in links}
+    for url, commit in locks_git.items():
+        key = canonical(url)
+        known = pins.get(key)
+        branch = asked[key].branch if key in asked else known.branch if known else None
+        pins[key] = replace(known, commit=commit) if known else Pin(key, commit, branch)
+    return pins
+
+
+def disagreements(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+    """Where manifest and file name different commits: (canonical URL, manifest's commit, file's commit)."""
+    pins = lock.pins if lock else {}
+    pairs = ((canonical(url), commit) for url, commit in sorted(locks_git.items()))
+    return tuple((key, commit, pins[key].commit) for key, commit in pairs if key in pins and pins[key].commit != commit)

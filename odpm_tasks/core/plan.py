@@ -1,0 +1,373 @@
+"""What a run would do, as data: one ordered list of steps, decided from what was observed and from nothing else.
+
+`plan` prints it, `render` and `up` perform it. A step that depends on the outcome of an earlier one is not guessed: it
+says after which step it will be known, and whoever acts observes and plans anew from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from odpm_tasks.core.lock import Lock, disagreements, write_lock
+from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.resolve import Ask, Resolution, Source
+from odpm_tasks.core.scenario import Scenario
+from odpm_tasks.errors import LockError
+
+Action = Literal["create", "update", "keep", "run", "skip", "later"]
+
+ORDER = (
+    "git.lock_load", "git.resolve", "git.materialize", "hooks.post_clone", "git.checkout", "git.lock_verify",
+    "python.lock", "template.dockerfile", "template.odoo_conf", "compose.fragments", "compose.generate",
+    "compose.validate", "ide.files", "hooks.post_prepare",
+    "image.build", "hooks.pre_up", "compose.up", "db.create", "hooks.post_up",
+)  # fmt: skip
+PREPARING = ORDER[: ORDER.index("image.build")]
+LOCK_FILE = ".odpm/deps.lock.json"
+PYTHON_LOCKS = (".odpm/requirements.lock", ".odpm/requirements.developer.lock")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, or not to: `target` is what it is done to, `detail` old -> new or the reason.
+
+    `later`: what it will be is known only after the step that `detail` names.
+    """
+
+    id: str
+    action: Action
+    target: str = ""
+    detail: str = ""
+
+    @property
+    def acts(self) -> bool:
+        return self.action in {"create", "update", "run"}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """What lies in the place of a source: nothing, ours at `commit`, or something of the user's."""
+
+    kind: Literal["absent", "ours", "branch", "commit", "foreign", "link"]
+    commit: str | None = None
+    branch: str | None = None
+
+
+@dataclass(frozen=True)
+class PythonLocks:
+    """The Python locks: the hash of what asks, the one the files say they were made from, and the files' own hash."""
+
+    wanted: str
+    made_from: str | None
+    digest: str | None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Everything generated from description and lock: bytes by path, each with the step that writes it."""
+
+    files: Mapping[str, bytes]
+    steps: Mapping[str, str]
+    image: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """What Docker says: is the image there, do the services run as the last `up` left them, is the database ready?
+
+    `image` None: Docker does not answer; `problem` says how.
+    """
+
+    image: bool | None = None
+    services: Literal["absent", "changed", "running"] = "absent"
+    detail: str = ""
+    database: Literal["unknown", "absent", "unfinished", "ready"] = "unknown"
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class World:
+    """All that a plan rests on. What could not be observed yet is None."""
+
+    scenario: Scenario
+    manifest: Manifest
+    lock: Lock | None
+    resolution: Resolution | None = None
+    unanswered: tuple[Ask, ...] = ()
+    unstored: tuple[str, ...] = ()
+    checkouts: Mapping[str, Checkout] = field(default_factory=dict)
+    python: PythonLocks | None = None
+    rendered: Rendered | None = None
+    current: Mapping[str, bytes | None] = field(default_factory=dict)
+    edited: frozenset[str] = frozenset()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    last_scenario: str | None = None
+    validated: bool = False
+    running: Running | None = None
+    database: str = ""
+    modules: tuple[str, ...] = ()
+    install: tuple[str, ...] = ()
+    update: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order of the contract, with the world they were decided from."""
+
+    world: World
+    steps: tuple[Step, ...]
+
+    @property
+    def pending(self) -> tuple[Step, ...]:
+        """What can be done now: everything that acts, up to the first step that is not known yet."""
+        known: list[Step] = []
+        for step in self.steps:
+            if step.action == "later":
+                break
+            if step.acts:
+                known.append(step)
+        return tuple(known)
+
+    @property
+    def complete(self) -> bool:
+        return all(step.action != "later" for step in self.steps)
+
+    @property
+    def drift(self) -> tuple[Step, ...]:
+        """What exists and differs from the description; another scenario's leftovers are no drift."""
+        switched = self.world.last_scenario not in {None, self.world.scenario.name}
+        files = set(self.world.rendered.files) if self.world.rendered else set()
+        return tuple(
+            step
+            for step in self.steps
+            if step.action == "update" and not (switched and (step.target in files or step.id == "compose.up"))
+        )
+
+
+def plan(world: World, until: Iterable[str] = ORDER) -> Plan:
+    """Decide every step of `until` from the world. Errors: LockError where a strict scenario finds the lock wanting."""
+    asked = set(until)
+    steps: list[Step] = []
+    for step_id in ORDER:
+        if step_id not in asked:
+            continue
+        waiting = next((step.id for step in steps if step.action == "later"), None)
+        blocker = _blocker(step_id, world, steps)
+        if waiting or blocker:
+            cause = blocker or next(step.detail for step in steps if step.action == "later")
+            steps.append(Step(step_id, "later", "", cause if cause.startswith("known") else f"known after {cause}"))
+        else:
+            steps += _DECIDE[step_id](step_id, world)
+    return Plan(world, tuple(steps))
+
+
+def _blocker(step_id: str, world: World, steps: list[Step]) -> str | None:
+    """The earlier step without whose outcome this one cannot be decided."""
+    before = ORDER.index(step_id)
+    if before > ORDER.index("git.materialize") and world.resolution is None:
+        return "git.materialize" if any(s.id == "git.materialize" and s.acts for s in steps) else "git.resolve"
+    if before > ORDER.index("python.lock") and world.rendered is None:
+        return "python.lock"
+    if before >= ORDER.index("image.build") and world.running is None:
+        acting = [step.id for step in steps if step.action in {"create", "update"}]
+        return acting[-1] if acting else "compose.validate"
+    if step_id == "db.create" and any(s.id == "compose.up" and s.action in {"create", "update"} for s in steps):
+        return "compose.up"
+    return None
+
+
+def _lock_load(step_id: str, world: World) -> list[Step]:
+    if world.lock is None:
+        _demand(world, "there is no lock")
+        return [Step(step_id, "skip", LOCK_FILE, "there is none yet")]
+    count = 1 + len(world.lock.dependencies)
+    return [Step(step_id, "keep", LOCK_FILE, f"{count} repositories" if count > 1 else "the platform only")]
+
+
+def _demand(world: World, problem: str, *details: str) -> None:
+    """In a strict scenario a wanting lock ends the run; in developer it is written."""
+    if world.scenario.strict:
+        raise LockError(
+            f"{problem}; {world.scenario.name} follows the lock strictly and never writes it",
+            where=LOCK_FILE,
+            details=details,
+            todo="write it in the developer scenario and commit it: ODPM_SCENARIO=developer inv lock",
+        )
+
+
+def _resolve(step_id: str, world: World) -> list[Step]:
+    free = [ask for ask in world.unanswered if ask.commit is None and not ask.link.is_file]
+    if free:
+        _demand(
+            world, "the lock is incomplete", *[f"not pinned: {ask.link.canonical} {ask.branch}" for ask in free[:3]]
+        )
+        action: Action = "update" if world.lock else "create"
+        return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]
+    if world.resolution is None:
+        return [Step(step_id, "keep", LOCK_FILE)]
+    new = world.resolution.lock(world.lock)
+    if world.lock is None or write_lock(new) != write_lock(world.lock):
+        changes = lock_changes(world.lock, new)
+        _demand(world, "the lock is stale", *changes[:3])
+        return [Step(step_id, "update" if world.lock else "create", LOCK_FILE, "; ".join(changes) or "rewrite")]
+    return [Step(step_id, "keep", LOCK_FILE)]
+
+
+def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
+    """What moved between two locks, a phrase each."""
+    before, after = (old.pins if old else {}), new.pins
+    said = [f"add {name_of(key)} {after[key].commit[:8]}" for key in after if key not in before]
+    said += [f"drop {name_of(key)}" for key in before if key not in after]
+    said += [
+        f"{name_of(key)} {before[key].commit[:8]} -> {after[key].commit[:8]}"
+        for key in after
+        if key in before and before[key].commit != after[key].commit
+    ]
+    said += [
+        f"{name_of(key)} follows {after[key].branch}"
+        for key in after
+        if key in before and before[key].branch != after[key].branch
+    ]
+    return tuple(said)
+
+
+def name_of(key: str) -> str:
+    """A repository's short name, of its canonical URL."""
+    return key.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _materialize(step_id: str, world: World) -> list[Step]:
+    if world.resolution is None:
+        pinned = [ask for ask in world.unanswered if ask.commit is not None]
+        return [Step(step_id, "create", ask.link.name, f"fetch {str(ask.commit)[:8]}") for ask in pinned] or [
+            Step(step_id, "later", "", "git.resolve")
+        ]
+    steps = [
+        Step(step_id, "create", source.name, f"fetch {source.commit[:8]}")
+        for source in world.resolution.sources
+        if source.key in world.unstored
+    ]
+    return steps or [Step(step_id, "keep", "", f"{len(world.resolution.sources)} repositories in the cache")]
+
+
+def _checkout(step_id: str, world: World) -> list[Step]:
+    assert world.resolution is not None
+    if not world.scenario.mounts:
+        return [Step(step_id, "skip", "", "ci bakes the locked commits from the cache")]
+    return [_checkout_one(step_id, source, world.checkouts[source.name]) for source in world.resolution.sources]
+
+
+def _checkout_one(step_id: str, source: Source, now: Checkout) -> Step:
+    target = f".odpm/src/{source.name}"
+    if source.link.is_file:
+        return Step(step_id, "keep" if now.kind == "link" else "create", target, f"link to {source.link.path}")
+    if now.kind == "absent":
+        return Step(step_id, "create", target, f"{source.link.branch or ''} {source.commit[:8]}".strip())
+    if now.commit == source.commit:
+        return Step(step_id, "keep", target, source.commit[:8])
+    return Step(step_id, "update", target, f"{(now.commit or now.kind)[:8]} -> {source.commit[:8]}")
+
+
+def _verify(step_id: str, world: World) -> list[Step]:
+    differing = disagreements(world.lock, world.manifest.locks_git)
+    if differing:
+        said = "; ".join(f"{name_of(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)
+        return [Step(step_id, "keep", LOCK_FILE, f"odpm.json pins otherwise and is followed: {said}")]
+    return [Step(step_id, "keep", LOCK_FILE)]
+
+
+def _python(step_id: str, world: World) -> list[Step]:
+    locks = world.python
+    assert locks is not None
+    recorded = world.lock.venv if world.lock else None
+    if locks.made_from == locks.wanted and locks.digest == recorded:
+        return [Step(step_id, "keep", PYTHON_LOCKS[0])]
+    reason = (
+        "there is no Python lock"
+        if locks.made_from is None
+        else "the Python lock is stale: what asks for packages has changed"
+        if locks.made_from != locks.wanted
+        else "the Python lock is not the one that the lock names"
+    )
+    _demand(world, reason)
+    return [Step(step_id, "create" if locks.made_from is None else "update", PYTHON_LOCKS[0], reason)]
+
+
+def _files(step_id: str, world: World) -> list[Step]:
+    assert world.rendered is not None
+    steps = []
+    for path, data in world.rendered.files.items():
+        if world.rendered.steps[path] != step_id:
+            continue
+        now = world.current.get(path)
+        note = f"from your {world.overrides[path]}" if path in world.overrides else ""
+        if now == data:
+            steps.append(Step(step_id, "keep", path, note))
+        elif now is None:
+            steps.append(Step(step_id, "create", path, note))
+        else:
+            kept = f"your edits are kept as {path}.orig" if path in world.edited else ""
+            steps.append(Step(step_id, "update", path, "; ".join(filter(None, (kept, note)))))
+    return steps
+
+
+def _fragments(step_id: str, world: World) -> list[Step]:
+    extra = ", ".join(world.manifest.services)
+    return (
+        [Step(step_id, "keep", "", f"services of the project: {extra}")]
+        if extra
+        else [Step(step_id, "skip", "", "no services")]
+    )
+
+
+def _validate(step_id: str, world: World) -> list[Step]:
+    return [Step(step_id, "keep" if world.validated else "run", "docker-compose.yml")]
+
+
+def _ide(step_id: str, world: World) -> list[Step]:
+    return [Step(step_id, "skip", "", "ODPM_IDE names no editor")]
+
+
+def _hooks(step_id: str, world: World) -> list[Step]:
+    hooks = world.manifest.hooks.get(step_id.removeprefix("hooks."), ())
+    lines = [hook if isinstance(hook, str) else " ".join(hook) for hook in hooks]
+    return [Step(step_id, "run", line) for line in lines] or [Step(step_id, "skip", "", "no hooks")]
+
+
+def _image(step_id: str, world: World) -> list[Step]:
+    assert world.rendered is not None
+    assert world.running is not None
+    if world.running.image is None:
+        return [Step(step_id, "later", "", f"known when Docker answers: {world.running.problem}")]
+    return [Step(step_id, "keep" if world.running.image else "create", world.rendered.image)]
+
+
+def _compose_up(step_id: str, world: World) -> list[Step]:
+    assert world.running is not None
+    action: Action = {"absent": "create", "changed": "update", "running": "keep"}[world.running.services]  # type: ignore[assignment]
+    return [Step(step_id, action, "", world.running.detail)]
+
+
+def _database(step_id: str, world: World) -> list[Step]:
+    assert world.running is not None
+    if world.running.database == "absent":
+        return [
+            Step(step_id, "create", world.database, f"install {', '.join(world.install or world.modules) or 'base'}")
+        ]
+    if world.running.database == "unfinished":
+        return [Step(step_id, "update", world.database, "finish what an interrupted run began")]
+    wishes = [("install", world.install), ("update", world.update)]
+    said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in wishes if names)
+    return [Step(step_id, "update" if said else "keep", world.database, said)]
+
+
+_DECIDE = {
+    "git.lock_load": _lock_load, "git.resolve": _resolve, "git.materialize": _materialize, "git.checkout": _checkout,
+    "git.lock_verify": _verify, "python.lock": _python, "template.dockerfile": _files, "template.odoo_conf": _files,
+    "compose.fragments": _fragments, "compose.generate": _files, "compose.validate": _validate, "ide.files": _ide,
+    "image.build": _image, "compose.up": _compose_up, "db.create": _database,
+    **dict.fromkeys((name for name in ORDER if name.startswith("hooks.")), _hooks),
+}  # fmt: skip

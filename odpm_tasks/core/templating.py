@@ -1,0 +1,42 @@
+"""Our templates: jinja2 over the package's own files, fed by one typed object per template."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import jinja2
+
+from odpm_tasks.errors import DescriptionError
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("odpm_tasks", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - plain text files, no HTML
+    )
+    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return environment
+
+
+def render(name: str, override: str | None = None, **values: Any) -> str:
+    """The template `name`, or the text that a project put in its place (`.odpm/templates/NAME`)."""
+    try:
+        environment = _environment()
+        template = environment.get_template(name) if override is None else environment.from_string(override)
+        return template.render(**values)
+    except jinja2.TemplateError as error:
+        if override is None:
+            raise
+        line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
+        raise DescriptionError(
+            f"the template does not render: {error.message}",
+            where=f".odpm/templates/{name}{line}",
+            todo="mend it, or remove it to use odpm's own",
+        ) from error

@@ -1,0 +1,96 @@
+"""What can go wrong, as one family: each leaf carries the exit code of the contract.
+
+An error is an `invoke.Exit`, so a task of ours and a task of a project's own end alike: the message on
+stderr, the code to the shell, no traceback. Programs that call us as a library catch `OdpmError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from invoke.exceptions import Exit
+
+
+class OdpmError(Exit):
+    """A failure the user can mend.
+
+    `what` says what happened in one line, `where` the file and the path in it, `todo` what to type or change next.
+    Printed as one to five lines; never with a traceback.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", todo: str = "", details: Sequence[str] = ()) -> None:
+        self.what = what
+        self.where = where
+        self.todo = todo
+        self.details = tuple(details)
+        super().__init__(self.render(), self.exit_code)
+
+    def render(self) -> str:
+        lines = [f"odpm: {self.what}"]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        lines += [f"  {detail}" for detail in self.details]
+        if self.todo:
+            lines.append(f"  next:  {self.todo}")
+        return "\n".join(lines)
+
+    def __str__(self) -> str:
+        return self.render()
+
+
+class UsageError(OdpmError):
+    """The command line asks for something that does not exist or does not fit."""
+
+    exit_code = 1
+
+
+class DriftError(OdpmError):
+    """`plan --strict` found drift, or the world moved under a saved plan."""
+
+    exit_code = 2
+
+
+class LockError(OdpmError):
+    """The lock is missing, incomplete, stale or contradicted."""
+
+    exit_code = 3
+
+
+class DescriptionError(OdpmError):
+    """`odpm.json`, `.env` or another file the user writes is invalid."""
+
+    exit_code = 4
+
+
+class ProgramError(OdpmError):
+    """git, Docker or another program failed; `details` are its own last lines."""
+
+    exit_code = 5
+
+
+class BusyError(OdpmError):
+    """Another run holds the project or a cache entry."""
+
+    exit_code = 6
+
+
+class WouldLoseError(OdpmError):
+    """Going on would lose local work."""
+
+    exit_code = 7
+
+
+class MachineError(OdpmError):
+    """The machine lacks something: Docker, a newer Compose, disk space, a free port."""
+
+    exit_code = 8
+
+
+class HookError(OdpmError):
+    """A hook failed; its own exit code becomes ours."""
+
+    def __init__(self, what: str, code: int, *, where: str = "", todo: str = "", details: Sequence[str] = ()) -> None:
+        self.exit_code = code
+        super().__init__(what, where=where, todo=todo, details=details)

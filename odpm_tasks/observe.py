@@ -1,0 +1,411 @@
+"""Where the world becomes values: everything a plan rests on is read here, and nothing is changed.
+
+Nothing in this module uses the network or writes into the project. The shared cache may gain facts about a commit: they
+are derived, and the same for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from odpm_tasks.adapters import command, docker, files, git
+from odpm_tasks.core import addons, requirements
+from odpm_tasks.core.addons import Facts
+from odpm_tasks.core.compose import project_name
+from odpm_tasks.core.link import Link, parse_link
+from odpm_tasks.core.lock import Lock, read_lock, with_manifest_pins
+from odpm_tasks.core.manifest import Manifest, read_manifest
+from odpm_tasks.core.place import Place
+from odpm_tasks.core.plan import ORDER, PREPARING, PYTHON_LOCKS, Checkout, PythonLocks, Running, World, plan
+from odpm_tasks.core.render import TEMPLATES, Stack, render
+from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
+from odpm_tasks.core.substitution import references
+from odpm_tasks.errors import DescriptionError, MachineError, OdpmError
+from odpm_tasks.state import recall
+
+RUNTIME = Path(__file__).parent / "templates" / "odoo_run.py"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a command line asks beyond the description."""
+
+    database: str = ""
+    install: tuple[str, ...] = ()
+    update: tuple[str, ...] = ()
+    demo: bool = False
+    touch_git: bool = True
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A world, and the stack its files were rendered from (None while something is still unresolved)."""
+
+    world: World
+    stack: Stack | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class _Unanswered(OdpmError):
+    def __init__(self, asks: Sequence[Ask]) -> None:
+        self.asks = tuple(asks)
+        super().__init__("not known offline")
+
+
+def description(place: Place) -> tuple[Manifest, tuple[str, ...]]:
+    """The manifest as the scenario sees it, and what its author should know. Errors: DescriptionError."""
+    text = files.read_text(place.manifest)
+    if text is None:
+        raise DescriptionError("there is no odpm.json", where=str(place.root), todo="write one: see docs/quickstart.md")
+    reading = read_manifest(text, place.settings.get)
+    return reading.manifest.for_scenario(place.settings.scenario.name), reading.warnings
+
+
+def lock(place: Place) -> Lock | None:
+    text = files.read_text(place.lock)
+    return read_lock(text) if text is not None else None
+
+
+def own_url(place: Place) -> str | None:
+    """The canonical URL of the checkout itself, by its `origin`; None where it has none that we could clone."""
+    if not (place.root / ".git").exists():
+        return None
+    url = git.origin(place.root)
+    try:
+        return parse_link(url).canonical if url else None
+    except DescriptionError:
+        return None
+
+
+def name(place: Place, manifest: Manifest) -> str:
+    """The project's name: of `developing.git`, else of the checkout's `origin`, else of its folder."""
+    if manifest.developing:
+        return project_name(manifest.developing.name)
+    url = git.origin(place.root) if (place.root / ".git").exists() else None
+    last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1] if url else place.root.name
+    return project_name(last)
+
+
+def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Facts | None:
+    """What a repository holds at a commit, from the cache; None where the cache does not have it."""
+    kept = place.facts(link.canonical, commit)
+    text = files.read_text(kept)
+    if text is not None:
+        try:
+            return Facts.model_validate_json(text)
+        except ValueError:
+            kept.unlink(missing_ok=True)
+    store = place.store(link.canonical)
+    if not git.holds(store, commit):
+        return None
+    names = git.names(store, commit)
+    wanted = addons.wanted(names)
+    # a platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
+    contents = git.blobs(store, commit, wanted.others if kind == "platform" else (*wanted.others, *wanted.manifests))
+    found = addons.facts(names, contents)
+    files.write(kept, found.model_dump_json().encode())
+    return found
+
+
+def folder_facts(root: Path) -> Facts:
+    """What a folder on disk holds: the developing checkout, or a `file://` source."""
+    names = [file for file in addons.ASKED_FILES if (root / file).is_file()]
+    for depth in ("*", "*/*"):
+        for manifest in root.glob(f"{depth}/{addons.MANIFEST}"):
+            relative = manifest.relative_to(root)
+            if not any(part.startswith(".") for part in relative.parts):
+                names.append(relative.as_posix())
+    contents = {file: files.read(root / file) or b"" for file in names}
+    return addons.facts(sorted(names), contents)
+
+
+def file_source(link: Link) -> Found:
+    """A `file://` source: used in place, known by the fingerprint of its content. Errors: DescriptionError."""
+    root = Path(link.path)
+    if not root.is_dir():
+        raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
+    return Found(files.fingerprint(root), folder_facts(root))
+
+
+def _offline(place: Place, pins_known: bool) -> Any:
+    def answer(asks: tuple[Ask, ...]) -> list[Found]:
+        found: list[Found] = []
+        missing: list[Ask] = []
+        for ask in asks:
+            if ask.link.is_file:
+                found.append(file_source(ask.link))
+                continue
+            known = facts(place, ask.link, ask.commit, ask.kind) if ask.commit and pins_known else None
+            if known is None or ask.commit is None:
+                missing.append(ask)
+            else:
+                found.append(Found(ask.commit, known))
+        if missing:
+            raise _Unanswered(missing)
+        return found
+
+    return answer
+
+
+def resolution(place: Place, manifest: Manifest, known: Lock | None) -> Resolution | tuple[Ask, ...]:
+    """The graph as far as pins and cache tell it; else the questions that only a server can answer."""
+    links = (manifest.platform, *manifest.dependencies)
+    pins = with_manifest_pins(known, manifest.locks_git, links)
+    walk = resolve(
+        manifest,
+        pins,
+        place.settings.get,
+        strict=place.settings.scenario.strict,
+        own=own_url(place) if manifest.developing else None,
+    )
+    try:
+        return drive(walk, _offline(place, True))
+    except _Unanswered as unanswered:
+        return unanswered.asks
+
+
+def checkout(place: Place, source: Source) -> Checkout:
+    """What lies in the place of a source."""
+    path = place.source(source.name)
+    if path.is_symlink():
+        mine = source.link.is_file and path.readlink() == Path(source.link.path)
+        return Checkout("link" if mine else "foreign")
+    if not path.exists():
+        return Checkout("absent")
+    head = git.head(path)
+    if head is None or source.link.is_file:
+        return Checkout("foreign")
+    if head.branch is not None:
+        return Checkout("branch", head.commit, head.branch)
+    return Checkout("ours" if head.commit == head.base else "commit", head.commit)
+
+
+def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) -> requirements.Merged:
+    """Which Python packages the stack asks for, and who asked."""
+    mine = [requirements.Asked(line, "odpm.json: requirements") for line in manifest.requirements]
+    mine_others = [
+        requirements.external_dependency(package, module.path)
+        for module in own.modules
+        if module.installable
+        for package in module.python
+    ]
+    label = resolved.platform.link.name
+    platform = requirements.requirement_lines(resolved.platform.facts.requirements or "", f"{label}: requirements.txt")
+    others = [asked for asked in resolved.requirements if asked not in platform]
+    return requirements.merge(mine, platform, [*mine_others, *others])
+
+
+def python_locks(place: Place, manifest: Manifest, merged: requirements.Merged) -> PythonLocks:
+    texts = [files.read(place.root / path) for path in PYTHON_LOCKS]
+    wanted = requirements.inputs_digest(manifest.python, merged.text, "\n".join(requirements.DEVELOPER_TOOLS))
+    if texts[0] is None or texts[1] is None:
+        return PythonLocks(wanted, None, None)
+    made_from = [requirements.locked_digest(text.decode(errors="replace")) for text in texts if text]
+    same = made_from[0] if len(made_from) == 2 and made_from[0] == made_from[1] else ""
+    return PythonLocks(wanted, same, files.sha256(b"\0".join(text for text in texts if text)))
+
+
+def stack(place: Place, manifest: Manifest, resolved: Resolution, own: Facts) -> Stack:
+    locks = [files.read(place.root / path) or b"" for path in PYTHON_LOCKS]
+    overrides = {
+        template: text for template in TEMPLATES if (text := files.read_text(place.template(template))) is not None
+    }
+    return Stack(
+        name=name(place, manifest),
+        scenario=place.settings.scenario,
+        manifest=manifest,
+        resolution=resolved,
+        own=own,
+        locks=(locks[0], locks[1]),
+        runtime=RUNTIME.read_bytes(),
+        templates=overrides,
+    )
+
+
+def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = None) -> Sight:
+    """Observe everything the steps of `until` rest on, as far as it can be known now."""
+    asked = wishes or Wishes()
+    manifest, warnings = description(place)
+    known = lock(place)
+    recorded = recall(place)
+    world = World(
+        scenario=place.settings.scenario,
+        manifest=manifest,
+        lock=known,
+        last_scenario=recorded.get("scenario"),
+        warnings=warnings,
+        install=asked.install,
+        update=asked.update,
+    )
+    resolved = resolution(place, manifest, known)
+    if isinstance(resolved, tuple):
+        return Sight(replace(world, unanswered=resolved), None, recorded)
+    own = folder_facts(place.root)
+    merged = merged_requirements(manifest, resolved, own)
+    locks = python_locks(place, manifest, merged)
+    world = replace(
+        world,
+        resolution=resolved,
+        unstored=unstored(place, resolved),
+        checkouts={source.name: checkout(place, source) for source in resolved.sources},
+        python=locks,
+        warnings=(
+            *warnings,
+            *resolved.warnings,
+            *(f"{a.by}: cannot read the requirement {a.line!r}" for a in merged.unreadable),
+        ),
+    )
+    current = known.venv if known else None
+    if locks.made_from != locks.wanted or locks.digest != current:
+        return Sight(world, None, recorded)
+    whole = stack(place, manifest, resolved, own)
+    world = _with_files(place, world, whole, recorded, asked)
+    if not set(until) - set(PREPARING):
+        return Sight(world, whole, recorded)
+    preparing = plan(world, PREPARING)
+    if all(step.action not in {"create", "update"} for step in preparing.steps):
+        world = replace(world, running=running(place, world, whole, recorded))
+    return Sight(world, whole, recorded)
+
+
+def unstored(place: Place, resolved: Resolution) -> tuple[str, ...]:
+    """Sources whose commit is neither checked out nor in the cache."""
+    return tuple(
+        source.key
+        for source in resolved.sources
+        if not source.link.is_file
+        and not git.holds(place.store(source.key), source.commit)
+        and not (place.settings.scenario.mounts and checkout(place, source).commit == source.commit)
+    )
+
+
+def _with_files(place: Place, world: World, whole: Stack, recorded: dict[str, Any], asked: Wishes) -> World:
+    rendered = render(whole)
+    current = {path: files.read(place.root / path) for path in rendered.files}
+    hashes = recorded.get("files", {})
+    edited = {path for path, data in current.items() if data is not None and files.sha256(data) != hashes.get(path)}
+    database = asked.database or world.manifest.odoo_conf.get("options", {}).get("db_name", "") or place.root.name
+    text = rendered.files["docker-compose.yml"]
+    return replace(
+        world,
+        rendered=rendered,
+        current=current,
+        edited=frozenset(edited),
+        overrides={
+            path: f".odpm/templates/{template}" for template, path in _TEMPLATE_FILES if template in whole.templates
+        },
+        validated=recorded.get("validated") == files.sha256(text),
+        database=database,
+        modules=whole.modules,
+    )
+
+
+_TEMPLATE_FILES = (
+    ("Dockerfile.j2", ".odpm/build/Dockerfile"),
+    ("odoo.conf.j2", ".odpm/build/odoo.conf"),
+    ("odoo_run.py", ".odpm/build/odoo-run"),
+)
+
+
+def compose_project(place: Place, whole: Stack) -> str:
+    """The name that Compose gives the project's containers."""
+    return place.settings.get("ODPM_COMPOSE_PREFIX") or whole.name
+
+
+def compose_env(place: Place) -> dict[str, str]:
+    """What Compose is handed: every layer's values, and the user that Odoo's files belong to."""
+    owner = place.root.stat()
+    uid, gid = (owner.st_uid, owner.st_gid) if owner.st_uid else (1000, 1000)
+    return {"ODPM_UID": str(uid), "ODPM_GID": str(gid), **place.settings.merged()}
+
+
+def services_digest(place: Place, text: bytes) -> str:
+    """What the running services depend on: the compose file and the value of each variable it names."""
+    env = compose_env(place)
+    named = sorted({reference.name for reference in references(text.decode())})
+    values = "".join(f"{variable}={env.get(variable, '')}\n" for variable in named)
+    return files.sha256(text + b"\0" + values.encode())
+
+
+def image_name(place: Place, whole: Stack, rendered_image: str) -> str:
+    """The image of Odoo's service, variables expanded."""
+    if place.settings.scenario.mounts:
+        return rendered_image
+    return place.settings.get("ODPM_IMAGE") or f"{whole.name}:ci"
+
+
+def running(place: Place, world: World, whole: Stack, recorded: dict[str, Any]) -> Running:
+    """What Docker says of image, services and database."""
+    assert world.rendered is not None
+    if not command.have("docker"):
+        return Running(problem="docker is not installed")
+    tag = image_name(place, whole, world.rendered.image)
+    project = compose_project(place, whole)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            image, found = pool.submit(image_is_current, place, whole, tag), pool.submit(docker.containers, project)
+            there, containers = image.result(), found.result()
+    except MachineError as error:
+        return Running(problem=error.what)
+    services, detail = _services(place, world, containers, recorded)
+    database = next((c for c in containers if c.service == "db" and not c.oneoff and c.state == "running"), None)
+    condition = database_state(database.id, world.database) if database and services == "running" else "unknown"
+    return Running(there, services, detail, condition)  # type: ignore[arg-type]
+
+
+def image_is_current(place: Place, whole: Stack, tag: str) -> bool:
+    """Whether the image is there; a baked one must also say that it was made from the inputs of now."""
+    if place.settings.scenario.mounts:
+        return docker.image_exists(tag)
+    return docker.image_label(tag, "odpm.inputs") == baked_digest(place, whole)
+
+
+def baked_digest(place: Place, whole: Stack) -> str:
+    """What an image with sources is made from: every generated file, the Python locks, every commit, our own content."""
+    rendered = render(whole)
+    parts = [data for path, data in sorted(rendered.files.items()) if path != "docker-compose.yml"]
+    parts += [*whole.locks, *(f"{s.key} {s.commit}".encode() for s in whole.resolution.sources)]
+    parts += [git.folder_id(place.root, folder).encode() for folder in whole.own.addons]
+    return files.sha256(b"\0".join(parts))[:32]
+
+
+def _services(
+    place: Place, world: World, containers: Sequence[docker.Container], recorded: dict[str, Any]
+) -> tuple[str, str]:
+    assert world.rendered is not None
+    lasting = [c for c in containers if not c.oneoff]
+    if not any(c.state == "running" for c in lasting):
+        return "absent", "start db, odoo" + "".join(f", {extra}" for extra in world.manifest.services)
+    up = recorded.get("up", {})
+    if up.get("digest") != services_digest(place, world.rendered.files["docker-compose.yml"]):
+        return "changed", "bring the services to the new description"
+    by_id = {c.id: c for c in lasting}
+    for service, identity in sorted(up.get("containers", {}).items()):
+        container = by_id.get(identity)
+        if container is None:
+            return "changed", f"{service} is not the container of the last run"
+        if container.state != "running" and service not in up.get("finished", []):
+            return "changed", f"{service} is {container.state}"
+        if container.health == "unhealthy":
+            return "changed", f"{service} is unhealthy"
+    return "running", ", ".join(sorted(up.get("containers", {})))
+
+
+UNFINISHED = "odpm: creating"
+
+
+def database_state(container: str, database: str) -> str:
+    """Whether a database is there and finished: `absent`, `unfinished` (we were interrupted) or `ready`."""
+    quoted = database.replace("'", "''")
+    query = f"SELECT coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = '{quoted}'"  # noqa: S608
+    outcome = docker.execute(container, "psql", "-U", "postgres", "-d", "postgres", "-Atc", query)
+    if not outcome.ok:
+        return "unknown"
+    lines = outcome.text.split("\n")
+    if len(lines) < 2:
+        return "absent"
+    return "unfinished" if lines[0] == UNFINISHED else "ready"

@@ -1,0 +1,223 @@
+"""A project on this machine: what tasks, ours and a project's own, are made of."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+
+from odpm_tasks import apply, observe
+from odpm_tasks.adapters import docker, files, terminal
+from odpm_tasks.core import plan as plans
+from odpm_tasks.core.lock import Lock, write_lock
+from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.place import GITIGNORE, Place
+from odpm_tasks.core.plan import ORDER, PREPARING, Plan, Step
+from odpm_tasks.core.resolve import Resolution
+from odpm_tasks.core.scenario import Scenario
+from odpm_tasks.core.settings import Layer, Settings
+from odpm_tasks.errors import DescriptionError, LockError, ProgramError
+from odpm_tasks.observe import Sight, Wishes
+
+__all__ = ["ORDER", "PREPARING", "Project", "Wishes"]
+
+
+@dataclass(frozen=True)
+class Project:
+    """One checkout: `Project.find()` is the one you stand in.
+
+    Reading (`manifest`, `lock`, `plan`) changes nothing. Acting (`resolve`, `apply`) wants `exclusive()` around it where
+    several things must go together; each holds it by itself anyway.
+    """
+
+    place: Place
+    wishes: Wishes = field(default_factory=Wishes)
+
+    @classmethod
+    def find(cls, start: Path | None = None, **settings: str) -> Project:
+        """The project of a folder: the nearest one upward that holds `odpm.json`, checkouts of sources left out.
+
+        `settings` are values stronger than every environment layer. Errors: DescriptionError where there is none.
+        """
+        here = (start or Path.cwd()).resolve()
+        for folder in (here, *here.parents):
+            if (folder / "odpm.json").exists() and not _inside_sources(folder):
+                return cls.at(folder, **settings)
+        raise DescriptionError(
+            "there is no odpm.json",
+            where=f"{here} and the folders above",
+            todo="go to a project, or write one: docs/quickstart.md",
+        )
+
+    @classmethod
+    def at(cls, root: Path, **settings: str) -> Project:
+        """The project of exactly this folder."""
+        import platformdirs
+
+        layers = Settings(
+            (
+                Layer("the process environment", dict(os.environ)),
+                Layer(".env", _env_file(root / ".env")),
+                Layer("~/.odpm/.env", _env_file(Path.home() / ".odpm" / ".env")),
+            )
+        )
+        chosen = layers.with_values(**settings) if settings else layers
+        cache = chosen.get("ODPM_CACHE_DIR")
+        return cls(Place(root, Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm"), chosen))
+
+    @property
+    def root(self) -> Path:
+        return self.place.root
+
+    @property
+    def scenario(self) -> Scenario:
+        """Errors: DescriptionError for an unknown one."""
+        return self.place.settings.scenario
+
+    @property
+    def manifest(self) -> Manifest:
+        """The description as this scenario sees it. Errors: DescriptionError with every problem."""
+        return observe.description(self.place)[0]
+
+    @property
+    def lock(self) -> Lock | None:
+        """The lock as it is on disk. Errors: LockError where it cannot be read."""
+        return observe.lock(self.place)
+
+    def wishing(self, **wishes: object) -> Project:
+        """The same project with wishes of a command line: `database`, `install`, `update`, `demo`."""
+        return replace(self, wishes=replace(self.wishes, **wishes))  # type: ignore[arg-type]
+
+    def sight(self, until: Iterable[str] = ORDER) -> Sight:
+        """Everything observed now that the steps of `until` rest on."""
+        return observe.sight(self.place, tuple(until), self.wishes)
+
+    def plan(self, until: Iterable[str] = ORDER) -> Plan:
+        """What bringing this checkout to its description would do. Changes nothing, uses no network."""
+        asked = tuple(until)
+        return plans.plan(self.sight(asked).world, asked)
+
+    def resolve(self, *, update: bool = False, only: Sequence[str] = ()) -> Resolution:
+        """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache.
+
+        `update`: pins do not count and branches are asked for their tips; of the repositories in `only`, where given.
+        """
+        return apply.resolve_online(self.place, self.sight(PREPARING), fresh=update, only=only)
+
+    def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> tuple[str, ...]:
+        """Write both kinds of locks for a graph; return what changed in the repositories' one."""
+        with self.exclusive():
+            before = self.lock
+            new = resolved.lock(before)
+            if before is None or write_lock(new) != write_lock(before):
+                files.write(self.place.lock, write_lock(new).encode())
+            sight = self.sight(PREPARING)
+            if (
+                any(step.id == "python.lock" and step.acts for step in plans.plan(_lenient(sight), PREPARING).steps)
+                or fresh_python
+            ):
+                apply.lock_python(self.place, sight, fresh=fresh_python)
+            return plans.lock_changes(before, new)
+
+    def apply(self, plan: Plan, *, show_kept: bool = False) -> tuple[Step, ...]:
+        """Do what a plan announces, step by step, observing anew wherever a step rests on an earlier one.
+
+        Returns what was done. Errors: whatever a step meets; ProgramError where after all of it something is left to do.
+        """
+        until = tuple(dict.fromkeys(step.id for step in plan.steps))
+        done: list[Step] = []
+        wishes = self.wishes
+        with self.exclusive():
+            for _ in range(len(ORDER)):
+                sight = observe.sight(self.place, until, wishes)
+                now = plans.plan(sight.world, until)
+                todo = [step for step in now.pending if not (step.action == "run" and step in done)]
+                if not todo:
+                    return self._finished(now, tuple(done))
+                if any(step in done for step in todo if step.action != "run"):
+                    raise _left_over(todo)
+                for step_id, group in groupby(todo, key=lambda step: step.id):
+                    steps = tuple(group)
+                    started = time.monotonic()
+                    apply.perform(self.place, sight, step_id, steps, wishes)
+                    for step in steps:
+                        terminal.say(line(step, terminal.duration(started)))
+                    done += steps
+                    if step_id == "db.create":
+                        wishes = replace(wishes, install=(), update=())
+        raise _left_over(done[-1:])
+
+    def _finished(self, now: Plan, done: tuple[Step, ...]) -> tuple[Step, ...]:
+        waiting = next((step for step in now.steps if step.action == "later"), None)
+        if waiting and waiting.id in ORDER[len(PREPARING) :]:
+            docker.demand()
+        if waiting:
+            raise ProgramError(f"cannot go on: {waiting.id} {waiting.detail}", todo="run the same command again")
+        return done
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the project: one run at a time. Errors: BusyError saying who holds it."""
+        with files.exclusive(self.place.odpm / "run.lock", "this project"):
+            if not (self.place.odpm / ".gitignore").exists():
+                files.write(self.place.odpm / ".gitignore", GITIGNORE.encode())
+            yield
+
+
+def line(step: Step, note: str = "") -> str:
+    """A step as one line: the same when it is announced and when it is done."""
+    action = terminal.paint(f"{step.action:<7}", step.action)
+    words = "  ".join(word for word in (step.target, step.detail) if word)
+    return f"  {step.id:<19} {action} {words}{terminal.paint('  ' + note, 'dim') if note else ''}".rstrip()
+
+
+def _left_over(steps: Sequence[Step]) -> ProgramError:
+    return ProgramError(
+        "something is left to do after everything was done",
+        details=[line(step).strip() for step in steps[:3]],
+        todo="run the same command again; inv plan shows what it sees",
+    )
+
+
+def _lenient(sight: Sight) -> plans.World:
+    from odpm_tasks.core.scenario import SCENARIOS
+
+    return replace(sight.world, scenario=SCENARIOS["developer"])
+
+
+def demand_writable_lock(project: Project, task: str) -> None:
+    """Locks are written in developer only: server and ci follow them. Errors: LockError."""
+    if project.scenario.strict:
+        raise LockError(
+            f"inv {task} writes the lock, and {project.scenario.name} only follows it",
+            todo=f"ODPM_SCENARIO=developer inv {task}, then commit the lock",
+        )
+
+
+def _inside_sources(folder: Path) -> bool:
+    parts = folder.parts
+    return any(parts[i : i + 2] == (".odpm", "src") for i in range(len(parts) - 1))
+
+
+def _env_file(path: Path) -> dict[str, str]:
+    """The names that a `.env` file sets. Errors: DescriptionError with the line that cannot be read."""
+    text = files.read_text(path)
+    if text is None:
+        return {}
+    from dotenv import dotenv_values
+    from dotenv.parser import parse_stream
+
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:
+            raise DescriptionError(
+                "a line is not NAME=value",
+                where=f"{path}:{binding.original.line}",
+                todo="correct it, or put a # in front",
+            )
+    values = dotenv_values(stream=io.StringIO(text), interpolate=True)
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,213 @@
+"""Tasks that prepare: lock, plan, render, build, build-image, validate, migrate. None of them starts a service."""
+
+from __future__ import annotations
+
+from odpm_tasks.tasks.base import Context, task, words
+
+
+@task(
+    help={
+        "update": "Ask every branch for its newest commit, and the package index for newest versions.",
+        "only": "With --update: only these repositories (names, comma separated).",
+        "check": "Write nothing; exit 3 when the lock is missing, incomplete or stale.",
+    }
+)
+def lock(c: Context, update: bool = False, only: str = "", check: bool = False) -> None:
+    """Pin what the description asks for: every repository to a commit, every Python package to a version."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.plan import name_of
+    from odpm_tasks.errors import LockError, UsageError
+    from odpm_tasks.project import PREPARING, Project, demand_writable_lock
+
+    project = Project.find()
+    if only and not update:
+        raise UsageError("--only goes with --update", todo="inv lock --update --only " + only)
+    if check:
+        steps = [s for s in project.plan(PREPARING).steps if s.id in {"git.resolve", "python.lock"}]
+        wrong = [step for step in steps if step.action in {"create", "update"}]
+        if wrong:
+            raise LockError(
+                "the lock is not what the description asks for", details=[s.detail for s in wrong], todo="inv lock"
+            )
+        if any(step.action == "later" for step in steps):
+            project.resolve()
+            lock(c, check=True)
+            return
+        terminal.tell("the lock is complete and fits the description")
+        return
+    demand_writable_lock(project, "lock")
+    with project.exclusive():
+        chosen = words(only)
+        known = {name_of(key).lower() for key in (project.lock.pins if project.lock else {})}
+        if unknown := [name for name in chosen if name.lower() not in known]:
+            raise UsageError(
+                f"no repository of the lock is named {unknown[0]!r}", todo=f"one of: {', '.join(sorted(known))}"
+            )
+        resolved = project.resolve(update=update, only=chosen)
+        changes = project.write_lock(resolved, fresh_python=update and not chosen)
+    for warning in resolved.warnings:
+        terminal.warn(warning)
+    for change in changes:
+        terminal.tell(change)
+    if not changes:
+        terminal.say(f"{len(resolved.sources)} repositories, nothing changed")
+    if update and project.manifest.locks_git:
+        terminal.warn("odpm.json pins commits itself (locks.git) and is followed")
+
+
+@task(
+    help={
+        "diff": "Show the unified diff of every generated file that would change.",
+        "format": "text or json.",
+        "strict": "Exit 2 when something that exists differs from the description.",
+        "verbose": "Show every step, also what is kept.",
+    }
+)
+def plan(c: Context, diff: bool = False, format: str = "text", strict: bool = False, verbose: bool = False) -> None:
+    """Show what `inv up` would do. Changes nothing and asks no server."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.errors import DriftError, UsageError
+    from odpm_tasks.project import Project
+    from odpm_tasks.tasks import show
+
+    if format not in {"text", "json"}:
+        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    made = Project.find().plan()
+    for warning in made.world.warnings:
+        terminal.warn(warning)
+    terminal.tell(show.plan_json(made) if format == "json" else show.plan_text(made, diff=diff, verbose=verbose))
+    if strict and made.drift:
+        raise DriftError(
+            f"drift: {len(made.drift)} step{'s' if len(made.drift) > 1 else ''} would change what exists",
+            details=[f"{step.id}  {step.target}" for step in made.drift[:3]],
+            todo="inv up brings it to the description; inv plan --diff shows how",
+        )
+
+
+@task()
+def render(c: Context) -> None:
+    """Resolve, check out and write every generated file; touch no Docker engine."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.project import PREPARING, Project
+
+    project = Project.find()
+    plan = project.plan(PREPARING)
+    for warning in plan.world.warnings:
+        terminal.warn(warning)
+    if not [step for step in project.apply(plan) if step.action != "run"]:
+        terminal.say("nothing to do")
+
+
+@task(help={"force": "Build even when the image is there, and show the whole log."})
+def build(c: Context, force: bool = False) -> None:
+    """Build the environment image (Python packages and system libraries), where its inputs changed."""
+    from odpm_tasks import apply, observe
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.project import ORDER, PREPARING, Project
+
+    project = Project.find()
+    with project.exclusive():
+        project.apply(project.plan(PREPARING))
+        sight = project.sight(PREPARING)
+        if force:
+            tag = apply.build_image(project.place, sight, show_log=True)
+        else:
+            project.apply(project.plan(ORDER[: ORDER.index("image.build") + 1]))
+            assert sight.stack is not None
+            assert sight.world.rendered is not None
+            tag = observe.image_name(project.place, sight.stack, sight.world.rendered.image)
+    terminal.tell(tag)
+
+
+@task(
+    name="build-image",
+    help={"tag": "Name of the image (repeat or comma separate for several).", "push": "Push it to its registry."},
+    iterable=["tag"],
+)
+def build_image(c: Context, tag: list[str] | None = None, push: bool = False) -> None:
+    """Build the image that carries everything: sources, Python environment, configuration. Only in the scenario ci."""
+    from odpm_tasks import apply
+    from odpm_tasks.adapters import docker, terminal
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import PREPARING, Project
+
+    project = Project.find()
+    scenario = project.scenario
+    tags = words(tag)
+    if scenario.mounts:
+        raise UsageError(
+            f"build-image bakes the sources into the image; in {scenario.name} they are mounted from disk",
+            where=project.place.settings.where("ODPM_SCENARIO"),
+            todo="ODPM_SCENARIO=ci inv build-image; for the environment alone: inv build",
+        )
+    if push and not tags:
+        raise UsageError(
+            "--push needs to know where to", todo="inv build-image --tag registry.example/team/odoo:1.0 --push"
+        )
+    with project.exclusive():
+        project.apply(project.plan(PREPARING))
+        name = apply.build_image(project.place, project.sight(PREPARING), tags)
+    for built in tags or (name,):
+        digest = docker.push(built) if push else ""
+        terminal.tell(f"{built}@{digest}" if digest else built)
+
+
+@task()
+def validate(c: Context) -> None:
+    """Check odpm.json and the lock; list every problem at once."""
+    from odpm_tasks.adapters import files, terminal
+    from odpm_tasks.core.manifest import problems
+    from odpm_tasks.errors import DescriptionError
+    from odpm_tasks.project import Project
+
+    project = Project.find()
+    _ = project.scenario
+    errors, warnings = problems(files.read_text(project.place.manifest) or "", project.place.settings.get)
+    for warning in warnings:
+        terminal.warn(warning)
+    if errors:
+        count = f"{len(errors)} problem{'s' if len(errors) > 1 else ''}"
+        raise DescriptionError(f"odpm.json has {count}", where=str(project.place.manifest), details=errors)
+    _ = project.lock
+    terminal.tell("odpm.json is valid")
+
+
+@task(
+    help={
+        "write": "Write the result instead of showing the difference.",
+        "drop_unknown": "With --write: give up keys that have no place.",
+    }
+)
+def migrate(c: Context, write: bool = False, drop_unknown: bool = False) -> None:
+    """Show, or write, odpm.json in the nested format (v2)."""
+    from odpm_tasks.adapters import files, terminal
+    from odpm_tasks.core import migrate as migration
+    from odpm_tasks.errors import DescriptionError
+    from odpm_tasks.project import Project
+
+    project = Project.find()
+    text = files.read_text(project.place.manifest) or ""
+    result = migration.migrate(
+        text,
+        user_settings=files.read_text(project.root / "user_settings.json"),
+        lock_text=files.read_text(project.place.lock),
+    )
+    if result.already_v2:
+        terminal.say("odpm.json is in the nested format already; nothing to do")
+        return
+    for key in result.unplaced:
+        terminal.warn(f"{key} has no place in the nested format")
+    for note in result.notes:
+        terminal.say(note)
+    if not write:
+        terminal.tell(migration.unified(text, result.new_text, "odpm.json").rstrip("\n"))
+        return
+    if result.unplaced and not drop_unknown:
+        raise DescriptionError(
+            "keys would be lost: " + ", ".join(result.unplaced),
+            where="odpm.json",
+            todo="inv migrate --write --drop-unknown",
+        )
+    with project.exclusive():
+        files.write(project.place.manifest, result.new_text.encode())
+    terminal.say("odpm.json is written in the nested format")

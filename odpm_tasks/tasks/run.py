@@ -1,0 +1,247 @@
+"""Tasks that run the stack: up, down, restart, logs, status, shell, psql, exec, test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from odpm_tasks.tasks.base import Context, remainder, task, words
+
+if TYPE_CHECKING:
+    from odpm_tasks.adapters.docker import Container
+    from odpm_tasks.project import Project
+
+
+@task(
+    short={"database": "d", "install": "i", "update": "u"},
+    help={
+        "database": "Database to create and show (default: odoo_conf.options.db_name, else the folder's name).",
+        "install": "Add-ons to install (default for a new database: those of the developing project).",
+        "update": "Add-ons to update in the database.",
+        "demo": "With demo data, for a new database.",
+        "dev": "Odoo's --dev features, for instance reload,qweb,xml or all (developer).",
+        "debug": "Start Odoo under debugpy, waiting for nobody (developer).",
+        "skip_start": "Stop before anything of Docker.",
+    },
+)
+def up(
+    c: Context,
+    database: str = "",
+    install: str = "",
+    update: str = "",
+    demo: bool = False,
+    dev: str = "",
+    debug: bool = False,
+    skip_start: bool = False,
+) -> None:
+    """Bring everything to the description: sources, Python environment, files, services, database."""
+    from odpm_tasks import services
+    from odpm_tasks.adapters import docker, terminal
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import ORDER, PREPARING, Project
+
+    switches = {"ODPM_DEV": dev, "ODPM_DEBUG": "1" if debug else ""}
+    project = Project.find(None, **{name: value for name, value in switches.items() if value})
+    if (dev or debug) and not project.scenario.developer:
+        raise UsageError(
+            f"--dev and --debug belong to developer, this is {project.scenario.name}",
+            todo="ODPM_SCENARIO=developer inv up …",
+        )
+    project = project.wishing(database=database, install=words(install), update=words(update), demo=demo)
+    plan = project.plan(PREPARING if skip_start else ORDER)
+    for warning in plan.world.warnings:
+        terminal.warn(warning)
+    try:
+        done = project.apply(plan)
+    except BaseException:
+        if not skip_start and not docker.available():
+            terminal.say("everything that needs no Docker is done: inv plan --verbose")
+        raise
+    if not [step for step in done if step.action != "run"]:
+        terminal.say("nothing to do")
+    if not skip_start:
+        for text in services.greeting(project.place, project.sight()):
+            terminal.tell(text)
+
+
+@task(
+    help={
+        "volumes": "Also remove the volumes of this scenario: database and files are gone (asks first).",
+        "yes": "Do not ask.",
+    }
+)
+def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
+    """Stop and remove the containers; the database stays."""
+    from odpm_tasks.adapters import docker, terminal
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.observe import compose_env
+
+    project = _rendered()
+    words = ["down", "--remove-orphans"]
+    if volumes:
+        scenario = project.scenario.name
+        if not yes and not (
+            docker.interactive() and input(f"Remove the database and files of {scenario}? [y/N] ").lower() == "y"
+        ):
+            raise UsageError("nothing is removed", todo="inv down --volumes --yes")
+        words.append("--volumes")
+    with project.exclusive():
+        docker.demand()
+        docker.compose(project.root, compose_env(project.place), *words)
+    terminal.say("containers are removed" + (", and their volumes" if volumes else "; the database stays"))
+
+
+@task(help={"services": "Services to restart (comma separated; default odoo)."})
+def restart(c: Context, services: str = "odoo") -> None:
+    """Restart Odoo (or other services) and wait until it is healthy."""
+    from odpm_tasks import services as running
+    from odpm_tasks.adapters import docker, terminal
+    from odpm_tasks.observe import compose_env, compose_project
+
+    project = _rendered()
+    with project.exclusive(), terminal.activity() as show:
+        names = words(services)
+        for name in names:
+            _container(project, name)
+        show.note(", ".join(names), "restart")
+        docker.compose(project.root, compose_env(project.place), "restart", *names)
+        stack = project.sight().stack
+        assert stack is not None
+        running.wait_until_healthy(project.place, compose_project(project.place, stack), show)
+    terminal.say(f"{', '.join(names)} restarted and healthy")
+
+
+@task(
+    positional=["service"],
+    short={"follow": "f"},
+    help={
+        "service": "One service (default: all).",
+        "tail": "How many lines (default 100).",
+        "follow": "Go on showing new lines.",
+    },
+)
+def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -> None:
+    """Show what the services wrote."""
+    project = _rendered()
+    flags = ["--follow"] if follow else []
+    _leave(_foreground(project, "logs", f"--tail={tail}", *flags, *([service] if service else [])))
+
+
+@task(help={"format": "text or json."})
+def status(c: Context, format: str = "text") -> None:
+    """Show what is running, where, and which repositories it is made of."""
+    from odpm_tasks import services
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import Project
+
+    if format not in {"text", "json"}:
+        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    project = Project.find()
+    terminal.tell(services.status(project.place, project.sight(), as_json=format == "json"))
+
+
+@task(short={"database": "d"}, help={"database": "Database (default: the project's)."})
+def shell(c: Context, database: str = "") -> None:
+    """Open Odoo's Python shell on the database."""
+    project = _rendered()
+    _container(project, "odoo")
+    _leave(
+        _foreground(
+            project,
+            "exec",
+            *_tty(),
+            "odoo",
+            "odoo",
+            "shell",
+            "-d",
+            _database(project, database),
+            "--no-http",
+            *remainder(),
+        )
+    )
+
+
+@task(
+    short={"database": "d", "command": "c"},
+    help={"database": "Database (default: the project's).", "command": "Run this SQL and leave."},
+)
+def psql(c: Context, database: str = "", command: str = "") -> None:
+    """Open psql on the database; what follows a lone -- goes to psql."""
+    project = _rendered()
+    _container(project, "db")
+    words = ["psql", "-U", "postgres", "-d", _database(project, database), *(["-c", command] if command else [])]
+    _leave(_foreground(project, "exec", *_tty(), "db", *words, *remainder()))
+
+
+@task(name="exec", short={"service": "s"}, help={"service": "Where to run it (default odoo)."})
+def exec_(c: Context, service: str = "odoo") -> None:
+    """Run a program in a service: inv exec -- odoo --version."""
+    from odpm_tasks.errors import UsageError
+
+    words = remainder()
+    if not words:
+        raise UsageError("nothing to run", todo="inv exec -- odoo --version")
+    project = _rendered()
+    _container(project, service)
+    _leave(_foreground(project, "exec", *_tty(), service, *words))
+
+
+@task(
+    short={"modules": "m"},
+    help={
+        "modules": "Add-ons to test (default: those of the developing project).",
+        "tags": "Odoo's --test-tags.",
+        "keep": "Keep the test database.",
+    },
+)
+def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> None:
+    """Run the add-ons' Odoo tests in a database of their own, dropped afterwards."""
+    from odpm_tasks import services
+    from odpm_tasks.project import Project
+
+    project = _rendered()
+    _container(project, "db")
+    services.run_tests(project.place, Project.find().sight(), words(modules), tags, keep)
+
+
+def _rendered() -> Project:
+    """The project, with a compose file to speak to. Errors: MachineError, ProgramError."""
+    from odpm_tasks.errors import ProgramError
+    from odpm_tasks.project import Project
+
+    project = Project.find()
+    _ = project.scenario
+    if not project.place.compose.exists():
+        raise ProgramError("this project has not been brought up yet", where=str(project.root), todo="inv up")
+    return project
+
+
+def _container(project: Project, service: str) -> Container:
+    from odpm_tasks import services
+
+    return services.container(project.place, project.sight(), service)
+
+
+def _database(project: Project, database: str) -> str:
+    return project.wishing(database=database).sight().world.database
+
+
+def _tty() -> list[str]:
+    from odpm_tasks.adapters import docker
+
+    return [] if docker.interactive() else ["-T"]
+
+
+def _foreground(project: Project, *words: str) -> int:
+    from odpm_tasks.adapters import docker
+    from odpm_tasks.observe import compose_env
+
+    return docker.compose_foreground(project.root, compose_env(project.place), *words)
+
+
+def _leave(code: int) -> None:
+    """End with a program's own exit code."""
+    from invoke.exceptions import Exit
+
+    if code:
+        raise Exit(code=code)

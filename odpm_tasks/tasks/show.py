@@ -1,0 +1,62 @@
+"""How plans look: a table for people, data for programs."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from itertools import groupby
+
+from odpm_tasks.adapters.terminal import paint
+from odpm_tasks.core.plan import Plan, Step
+
+_MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "later": "?"}
+
+
+def plan_text(plan: Plan, *, diff: bool = False, verbose: bool = False) -> str:
+    """A line a step in the order of the run; what is kept or skipped is folded unless `verbose`."""
+    lines = [f"{paint('plan', 'bold', sys.stdout)}  {plan.world.scenario.name}"]
+    shown = [step for step in plan.steps if verbose or step.acts or step.action == "later"]
+    for step_id, group in groupby(shown, key=lambda step: step.id):
+        for number, step in enumerate(group):
+            lines.append(_line(step, step_id if number == 0 else ""))
+            if diff and step.acts:
+                lines += _diff(plan, step)
+    folded = len(plan.steps) - len(shown)
+    if not shown:
+        lines.append("  nothing to do")
+    lines.append(
+        f"  {_summary(plan)}" + (f"; {folded} kept or skipped (--verbose shows them)" if folded and not verbose else "")
+    )
+    return "\n".join(lines)
+
+
+def _line(step: Step, label: str) -> str:
+    action = paint(f"{_MARK[step.action]} {step.action:<7}", step.action, sys.stdout)
+    words = "  ".join(word for word in (step.target, step.detail) if word)
+    return f"  {label:<19} {action} {words}".rstrip()
+
+
+def _summary(plan: Plan) -> str:
+    counts = {action: sum(step.action == action for step in plan.steps) for action in ("create", "update", "run")}
+    said = ", ".join(f"{count} to {action}" for action, count in counts.items() if count)
+    return said or "everything is as described"
+
+
+def _diff(plan: Plan, step: Step) -> list[str]:
+    rendered = plan.world.rendered
+    if rendered is None or step.target not in rendered.files:
+        return []
+    old = (plan.world.current.get(step.target) or b"").decode(errors="replace").splitlines()
+    new = rendered.files[step.target].decode(errors="replace").splitlines()
+    styles = {"+": "create", "-": "bad", "@": "run"}
+    return [
+        "      " + (paint(text, styles[text[0]], sys.stdout) if text[:1] in styles else text)
+        for text in difflib.unified_diff(old, new, f"a/{step.target}", f"b/{step.target}", lineterm="")
+    ]
+
+
+def plan_json(plan: Plan) -> str:
+    """The plan as data: `{"scenario", "steps": [{"id", "action", "target", "detail"}], "drift": bool}`."""
+    steps = [{"id": s.id, "action": s.action, "target": s.target, "detail": s.detail} for s in plan.steps]
+    return json.dumps({"scenario": plan.world.scenario.name, "steps": steps, "drift": bool(plan.drift)}, indent=2)

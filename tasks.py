@@ -1,0 +1,147 @@
+"""This repository's own tasks, and how to start from nothing: `python3 tasks.py TASK`.
+
+Run bare, with the standard library alone, this file makes `.odpm/venv`, installs `requirements.txt` into it and goes on
+inside. Under invoke it is the namespace: everything of odpm_tasks, our `demo`, `lint` and `test`.
+"""
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".odpm" / "venv"
+PYTHON = VENV / "bin" / "python"
+
+
+def enter() -> None:
+    """Go on inside the environment, made first where it is missing or its requirements have changed."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - this file is what says so
+        leave(
+            f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}",
+            "apt-get install python3, then: python3 tasks.py …",
+        )
+    import fcntl
+
+    wanted = hashlib.sha256(
+        (ROOT / "requirements.txt").read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    ).hexdigest()
+    stamp = VENV / "made-from"
+    if not stamp.is_file() or stamp.read_text() != wanted:
+        VENV.parent.mkdir(exist_ok=True)
+        with (VENV.parent / "venv.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not stamp.is_file() or stamp.read_text() != wanted:
+                install()
+                stamp.write_text(wanted)
+    os.execv(PYTHON, [str(PYTHON), "-m", "invoke", "--search-root", str(ROOT), *sys.argv[1:]])
+
+
+def install() -> None:
+    print("venv      installing requirements.txt into .odpm/venv", file=sys.stderr, flush=True)
+    call(sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV))
+    with tempfile.TemporaryDirectory() as scratch:
+        pip = [*pip_command(Path(scratch)), "--python", str(PYTHON), "--disable-pip-version-check", "-q"]
+        call(*pip, "install", "-r", str(ROOT / "requirements.txt"), cwd=ROOT)
+
+
+def pip_command(scratch: Path) -> list[str]:
+    """This Python's pip; where it has none (Debian), the wheel that Debian packages for `venv`, taken by apt."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    for folder in (Path("/usr/share/python-wheels"), scratch / "usr/share/python-wheels"):
+        for wheel in sorted(folder.glob("pip-*.whl")):
+            return [sys.executable, str(wheel / "pip")]
+        if folder.is_relative_to(scratch) or not shutil.which("apt-get"):
+            break
+        # lists of our own, so that this works without root and on a machine that never ran apt-get update
+        lists = scratch / "lists" / "partial"
+        lists.mkdir(parents=True)
+        apt = [
+            "apt-get",
+            "-qq",
+            "-o",
+            f"Dir::State::lists={lists.parent}",
+            "-o",
+            f"Dir::Cache={scratch}",
+            "-o",
+            "APT::Sandbox::User=root",
+        ]
+        call(*apt, "update", cwd=scratch)
+        call(*apt, "download", "python3-pip-whl", cwd=scratch)
+        for package in scratch.glob("python3-pip-whl_*.deb"):
+            call("dpkg-deb", "-x", str(package), str(scratch))
+    leave("this Python has no pip, and apt has none to give", "apt-get install python3-venv, then run again")
+    raise AssertionError
+
+
+def call(*words: str, cwd: Path | None = None) -> None:
+    try:
+        done = subprocess.run(words, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    except KeyboardInterrupt:
+        sys.exit("odpm: interrupted; the same command goes on from here")
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if line.strip() and "is ignored: it is neither" not in line]
+        leave(f"{' '.join(words[:3])} … failed", "see whether the package index answers, then run again", *lines[-3:])
+
+
+def leave(what: str, todo: str, *details: str) -> None:
+    print(f"odpm: {what}", *(f"  {line}" for line in details), f"  next:  {todo}", sep="\n", file=sys.stderr)
+    sys.exit(8)
+
+
+if __name__ == "__main__":
+    enter()
+
+from invoke import task  # noqa: E402
+
+from odpm_tasks import collection  # noqa: E402
+
+ns = collection("test")
+
+
+@task(
+    auto_shortflags=False,
+    help={"yes": "Install what is missing: a Docker engine, base images, repositories."},
+)
+def demo(c, yes=False):  # type: ignore[no-untyped-def]
+    """From nothing to Odoo's login page: whatever this machine lacks is made from its package registries."""
+    from tests.standins import demo as show
+
+    show.run(c, ROOT, install=yes)
+
+
+@task(auto_shortflags=False)
+def lint(c):  # type: ignore[no-untyped-def]
+    """Check style, types and layers: ruff, mypy --strict, import-linter."""
+    bin_ = VENV / "bin"
+    with c.cd(str(ROOT)):
+        for words in (
+            "ruff check -q .",
+            "ruff format -q --check .",
+            "mypy --no-error-summary",
+            "lint-imports --no-logo",
+        ):
+            c.run(f"{bin_}/{words}", hide="out" if words.startswith("lint-imports") else None)
+
+
+@task(
+    auto_shortflags=False,
+    help={"fast": "Only what needs no Docker.", "long": "Also the patient ones.", "k": "pytest's -k."},
+)
+def test(c, fast=False, long=False, k=""):  # type: ignore[no-untyped-def]
+    """Check style and types, then run the tests: unit, and end to end with real git, Docker, PostgreSQL and Odoo."""
+    if not k:
+        lint(c)
+    chosen = "not docker and not long" if fast else "" if long else "not long"
+    words = [str(PYTHON), "-m", "pytest", *(["-m", chosen] if chosen else []), *(["-k", k] if k else [])]
+    os.chdir(ROOT)
+    os.execv(PYTHON, words)
+
+
+for own in (demo, lint, test):
+    ns.add_task(own)

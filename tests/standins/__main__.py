@@ -1,0 +1,60 @@
+"""`python -m tests.standins PART [IMAGE ...]`: make what is missing, say what is there.
+
+Parts: engine, images, odoo, oca, registry, all; `stop` ends the engine that was started here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from odpm_tasks.errors import OdpmError
+from tests.standins.common import line, seconds
+from tests.standins.engine import ensure_engine, stop_engine
+from tests.standins.images import DEFAULT, ensure_images
+from tests.standins.oca import ensure_oca
+from tests.standins.odoo import ensure_odoo
+from tests.standins.registry import ensure_registry
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.standins", description=__doc__)
+    parser.add_argument("part", choices=("engine", "images", "odoo", "oca", "registry", "all", "stop"))
+    parser.add_argument("images", nargs="*", help=f"for `images`: which ones (default: {' '.join(DEFAULT)})")
+    options = parser.parse_args(words)
+    parts: dict[str, Callable[[], object]] = {
+        "engine": lambda: ensure_engine(say),
+        "images": lambda: ensure_images(options.images or DEFAULT, say),
+        "odoo": lambda: ensure_odoo(say),
+        "oca": lambda: ensure_oca(say),
+        "registry": lambda: ensure_registry(say),
+    }
+    begun = time.monotonic()
+    try:
+        if options.part == "stop":
+            stop_engine(say)
+            return 0
+        if options.part == "all":
+            parts["engine"]()
+            with ThreadPoolExecutor() as pool:  # images wait for the network and the disk, git for the processor
+                for future in [pool.submit(parts[name]) for name in ("images", "odoo", "oca", "registry")]:
+                    future.result()
+        else:
+            parts[options.part]()
+    except OdpmError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    if options.part == "all":
+        say(line("all", f"ready ({seconds(begun)})"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""`python3 tasks.py demo`: the whole way from a bare machine to Odoo's login page."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from invoke.context import Context
+
+import odpm_tasks
+from odpm_tasks.adapters import terminal
+from odpm_tasks.errors import MachineError
+from odpm_tasks.project import PREPARING, Project
+from odpm_tasks.tasks import show
+from tests.standins.common import line
+from tests.standins.engine import ensure_engine
+from tests.standins.githost import ensure_git_host
+from tests.standins.images import ensure_images
+
+
+def run(c: Context, root: Path, *, install: bool) -> None:
+    """Git host or repositories in its place, lock, checkouts and files; then engine, base images, and `up`.
+
+    What needs no engine is done and shown first, so that it is there even where there is none. Errors: MachineError.
+    """
+    started = time.monotonic()
+    project = with_git_host(Project.at(root))
+    terminal.say(line("prepare", "lock, check out, render"))
+    project.apply(project.plan(PREPARING))
+    try:
+        ensure_engine(terminal.say, install=install)
+    except MachineError:
+        terminal.tell(show.plan_text(project.plan(), verbose=True))
+        terminal.say("lock, checkouts and files are there; containers need Docker")
+        raise
+    ensure_images(base_images(project), terminal.say)
+    terminal.say(line("up", "image, services, database"))
+    odpm_tasks.up(c)
+    terminal.say(line("ready", f"after {time.monotonic() - started:.0f} s; stop it with: python3 tasks.py down"))
+
+
+def with_git_host(project: Project) -> Project:
+    """The project, with a rewrite rule in its `.env` where its git host does not answer and none is set."""
+    manifest = project.manifest
+    if project.place.settings.get("ODPM_GIT_MIRROR"):
+        return project
+    urls = [link.url for link in (manifest.platform, *manifest.dependencies)]
+    rule = ensure_git_host(urls, terminal.say)
+    if rule is None:
+        return project
+    env = project.root / ".env"
+    text = env.read_text(encoding="utf-8") if env.exists() else ""
+    env.write_text(
+        f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}ODPM_GIT_MIRROR={rule}\n", encoding="utf-8"
+    )
+    terminal.say(line("git", "rewrite rule ODPM_GIT_MIRROR written to .env; odpm.json stays as it is"))
+    return Project.at(project.root)
+
+
+def base_images(project: Project) -> list[str]:
+    """The images that the project starts from: Python's, PostgreSQL's, those of its services."""
+    manifest = project.manifest
+    named = [str(service["image"]) for service in manifest.services.values() if "image" in service]
+    return [f"python:{manifest.python}-slim-{manifest.codename}", f"postgres:{manifest.postgres}", *named]

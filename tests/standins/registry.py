@@ -1,0 +1,112 @@
+"""A container registry on loopback: Debian's `docker-registry`, unpacked in the cache, gone with its content at exit."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from odpm_tasks.errors import MachineError
+from tests.standins.common import Apt, Say, install_folder, line, locked, root, run, scratch, seconds, unpack
+
+SUITE = "trixie"
+PACKAGE = "docker-registry"
+
+
+def _quiet(text: str) -> None:
+    """Says nothing."""
+
+
+def ensure_registry(say: Say = _quiet) -> Path:
+    """The registry's program: the machine's own, else the package's, unpacked in the cache."""
+    if found := shutil.which(PACKAGE):
+        say(line("registry", f"{found} kept"))
+        return Path(found)
+    final = root() / "registry"
+    program = final / "usr/bin" / PACKAGE
+    begun = time.monotonic()
+    with locked("registry"):
+        if program.exists():
+            say(line("registry", "kept"))
+            return program
+        with scratch() as work:
+            unpack(Apt(SUITE).download([PACKAGE], work / "debs"), work / "root")
+            run(work / "root/usr/bin" / PACKAGE, "--version")
+            install_folder(work / "root", final)
+    say(line("registry", f"unpacked from packages ({seconds(begun)})"))
+    return program
+
+
+class Registry:
+    """`with Registry() as registry: docker push f"{registry.address}/name:tag"`.
+
+    The port is a free one of loopback, which Docker trusts without TLS. What was pushed lies in a temporary folder.
+    """
+
+    def __init__(self, say: Say = _quiet) -> None:
+        self._program = ensure_registry(say)
+        self._folder: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.address = ""
+
+    def __enter__(self) -> Self:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        base = root() / "tmp"
+        base.mkdir(exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="work-registry-", dir=base))
+        config = {  # JSON is YAML
+            "version": 0.1,
+            "log": {"level": "error", "accesslog": {"disabled": True}},
+            "storage": {"filesystem": {"rootdirectory": str(self._folder / "data")}, "delete": {"enabled": True}},
+            "http": {"addr": self.address},
+        }
+        file = self._folder / "config.yml"
+        file.write_text(json.dumps(config), encoding="utf-8")
+        with (self._folder / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [self._program, "serve", file], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        for _ in range(200):
+            if self.get("/v2/") is not None:
+                return self
+            if self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        said = (self._folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+        self.__exit__(None, None, None)
+        raise MachineError("the registry does not start", details=said)
+
+    def get(self, path: str) -> bytes | None:
+        """The body of a GET, None where nobody answers or the answer is no."""
+        try:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+                return bytes(answer.read())
+        except OSError:
+            return None
+
+    def tags(self, name: str) -> list[str]:
+        """The tags of a repository; none where nothing of that name was pushed."""
+        body = self.get(f"/v2/{name}/tags/list")
+        return sorted(json.loads(body)["tags"] or []) if body else []
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)

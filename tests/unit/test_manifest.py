@@ -1,0 +1,549 @@
+"""`odpm.json`, both formats: what is read, and what is said about what is not."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odpm_tasks.core import json_text
+from odpm_tasks.core.link import Link
+from odpm_tasks.core.manifest import (
+    Manifest,
+    Nested,
+    Reading,
+    debian_codename,
+    problems,
+    read_manifest,
+    read_nested,
+    schema_v1,
+    schema_v2,
+)
+from odpm_tasks.errors import DescriptionError, OdpmError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+ODOO = Link("https://github.com/odoo/odoo.git")
+SMALL_V1 = {"odpm_version": "4.0", "odoo_version": "19.0"}
+SMALL_V2: dict[str, Any] = {
+    "manifest_schema": 2,
+    "requires_odpm": "4.6.0",
+    "platform": {"git": "https://github.com/odoo/odoo.git 19.0"},
+    "python": "3.11",
+    "distro": {"name": "debian", "version": "12"},
+    "postgres": "15",
+}
+
+
+def nothing(name: str) -> str | None:
+    return None
+
+
+def read(raw: object, **values: str) -> Reading:
+    return read_manifest(json.dumps(raw), values.get)
+
+
+def faults(raw: object) -> list[str]:
+    """Errors without their line."""
+    errors, _ = problems(json.dumps(raw), nothing)
+    return [error.partition(": ")[2] for error in errors]
+
+
+def v1(**keys: object) -> dict[str, Any]:
+    return {**SMALL_V1, **keys}
+
+
+def v2(**keys: object) -> dict[str, Any]:
+    return {**SMALL_V2, **keys}
+
+
+def test_v1_defaults_are_those_of_odpm_4() -> None:
+    assert read(SMALL_V1) == Reading(
+        Manifest(
+            format=1,
+            requires_odpm="4.0",
+            odoo_version="19.0",
+            platform=ODOO,
+            python="3.7",
+            distro_name="debian",
+            distro_version="11",
+            postgres="13",
+        )
+    )
+
+
+def test_v1_in_full() -> None:
+    reading = read(
+        v1(
+            odpm_version="3.0",
+            python_version="3.10",
+            distro_name="debian",
+            distro_version="bookworm",
+            postgres_version="15",
+            dependencies=["https://github.com/OCA/web.git 19.0", "file://${HERE}/addons"],
+            requirements_txt=["requests==2.31.0", "", "# why"],
+            odoo_git_link="https://${HOST:-github.com}/odoo/odoo 19.0",
+            odoo_build_date="20251223",
+            platform_name="openerp",
+            arch="amd64",
+            database={"language": "de_DE", "country": "de"},
+            odoo_conf={"options": {"workers": 2, "proxy_mode": True, "dbfilter": "^${DB}$"}},
+            developing_project="git@github.com:me/project.git",
+        ),
+        HERE="/srv",
+    )
+    assert reading == Reading(
+        Manifest(
+            format=1,
+            requires_odpm="3.0",
+            odoo_version="19.0",
+            platform=Link("https://github.com/odoo/odoo", "19.0"),
+            build_date="2025-12-23",
+            platform_name="openerp",
+            arch="amd64",
+            python="3.10",
+            distro_version="bookworm",
+            postgres="15",
+            dependencies=(Link("https://github.com/OCA/web.git", "19.0"), Link("file:///srv/addons")),
+            requirements=("requests==2.31.0",),
+            developing=Link("git@github.com:me/project.git"),
+            language="de_DE",
+            country="DE",
+            odoo_conf={"options": {"workers": "2", "proxy_mode": "True", "dbfilter": "^${DB}$"}},
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("keys", "changes"),
+    [
+        ({"debian_version": "10"}, {"distro_version": "10"}),
+        ({"debian_version": "10", "distro_version": "10"}, {"distro_version": "10"}),
+        ({"distro_version": 12, "postgres_version": 15}, {"distro_version": "12", "postgres": "15"}),
+        ({"postgres_version": 9.6}, {"postgres": "9.6"}),
+        ({"odoo_version": 16}, {"odoo_version": "16.0"}),
+        ({"odoo_version": 16.0, "odpm_version": 4}, {"odoo_version": "16.0"}),
+        ({"odoo_build_date": 20251223}, {"build_date": "2025-12-23"}),
+        ({"odoo_build_date": ""}, {}),
+        ({"dependencies": None, "arch": None, "database": None, "developing_project": ""}, {}),
+        ({"database": {"language": "en_US", "country": False}}, {"language": "en_US"}),
+        ({"odoo_version": None, "odoo_git_link": "https://h/odoo 18.0"}, {"odoo_version": "18.0"}),
+    ],
+)
+def test_v1_spellings(keys: dict[str, Any], changes: dict[str, Any]) -> None:
+    reading = read(v1(**keys))
+    assert replace(reading.manifest, platform=ODOO) == replace(read(SMALL_V1).manifest, **changes)
+    assert reading.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("raw", "warnings"),
+    [
+        ({"odoo_version": "19.0"}, ['odpm_version is missing and read as "3.0": write "odpm_version": "4.0"']),
+        (v1(foo=1, bar=2), ["unknown keys, without effect: foo, bar"]),
+        (v1(database={"demo": True}), ["unknown key, without effect: database.demo"]),
+        (v1(odpm_version="2.0"), ["line 1: odpm_version: is older than the lines"]),
+        (
+            v1(distro_version="12", debian_version="11"),
+            ["line 1: debian_version: has no effect: distro_version says 12"],
+        ),
+        (v1(odoo_conf={"options": {"db_host": "x"}}), ["line 1: odoo_conf.options.db_host: is not yours to set"]),
+        (v1(requirements_txt=["-r more.txt"]), ["line 1: requirements_txt[0]: an option of pip"]),
+    ],
+)
+def test_v1_warnings(raw: dict[str, Any], warnings: list[str]) -> None:
+    found = read(raw).warnings
+    assert len(found) == len(warnings)
+    assert all(text.startswith(start) for text, start in zip(found, warnings, strict=True))
+
+
+def test_v1_leaves_out_what_is_not_yours() -> None:
+    conf = read(v1(odoo_conf={"options": {"db_host": "x", "workers": "1"}})).manifest.odoo_conf
+    assert conf == {"options": {"workers": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ({"odoo_version": "nineteen"}, "odoo_version: 'nineteen' is not an Odoo version like 19.0"),
+        ({"odoo_version": None}, "odoo_version: is required: the branch of odoo_git_link does not tell it"),
+        ({"python_version": 3.10}, "python_version: must be a string: put it in quotes"),
+        (
+            {"odpm_version": "9.0"},
+            "odpm_version: is not a line of the flat format this odpm reads: those are 3.0 and 4.0",
+        ),
+        ({"odoo_build_date": "20251301"}, "odoo_build_date: '20251301' is not a day of the calendar"),
+        ({"odoo_build_date": "soon"}, "odoo_build_date: 'soon' is not `latest`, YYYY-MM-DD or YYYYMMDD"),
+        ({"distro_name": "ubuntu"}, "distro_name: 'ubuntu' is not a distribution odpm builds on: only `debian` is"),
+        ({"dependencies": "https://h/x"}, "dependencies: must be a list"),
+        ({"dependencies": [1]}, "dependencies[0]: must be a string: put it in quotes"),
+        ({"requirements_txt": ["a\nb"]}, "requirements_txt[0]: contains a line break or control character"),
+        (
+            {"odoo_conf": {"options": {"a": "1\nb = 2"}}},
+            "odoo_conf.options.a: contains a line break or control character",
+        ),
+        ({"odoo_conf": {"options": ["x"]}}, "odoo_conf.options: must be an object"),
+        ({"arch": "amd64 x"}, "arch: 'amd64 x' is not an architecture like amd64"),
+    ],
+)
+def test_v1_faults(keys: dict[str, Any], fault: str) -> None:
+    assert faults(v1(**keys)) == [fault]
+
+
+def test_v2_small() -> None:
+    assert read(SMALL_V2) == Reading(
+        Manifest(
+            format=2,
+            requires_odpm="4.6.0",
+            odoo_version="19.0",
+            platform=Link("https://github.com/odoo/odoo.git", "19.0"),
+            python="3.11",
+            distro_version="12",
+            postgres="15",
+        )
+    )
+
+
+def test_v2_in_full() -> None:
+    manifest = read(
+        v2(
+            requires_odpm="5.0.0",
+            odoo_version="19.0",
+            platform={"git": "https://h/odoo main", "build_date": "2025-12-23"},
+            platform_name="odoo",
+            arch="arm64",
+            dependencies=["https://${TOKEN}@h/me/web.git"],
+            requirements=["requests", "x @ git+https://h/x", "git+https://h/y"],
+            system_packages=["libmagic1", "g++"],
+            developing={"git": "https://h/me/project"},
+            database={"language": "sr@latin", "country": "RS"},
+            odoo_conf={"options": {"db_name": "prod", "workers": 2}, "queue_job": {"channels": "root:2"}},
+            services={"mailpit": {"image": "axllent/mailpit", "x-note": 1, "deploy": {}}},
+            service_patches={"odoo": {"environment": {"A": "${A}"}}, "mailpit": {"ports": ["8025"]}},
+            hooks={"post_clone": [["make"]], "pre_up": "tools.hooks:run", "post_up": [["a", "b"], "tools:x"]},
+            locks={"git": {"git@h:me/web.git": COMMIT.upper()}, "venv": "abc"},
+            scenarios={"ci": {"hooks": {"pre_up": []}}, "server": {"odoo_conf": {"options": {"workers": 4}}}},
+        ),
+        TOKEN="secret",
+    ).manifest
+    assert manifest == Manifest(
+        format=2,
+        requires_odpm="5.0.0",
+        odoo_version="19.0",
+        platform=Link("https://h/odoo", "main"),
+        build_date="2025-12-23",
+        arch="arm64",
+        python="3.11",
+        distro_version="12",
+        postgres="15",
+        dependencies=(Link("https://secret@h/me/web.git"),),
+        requirements=("requests", "x @ git+https://h/x", "git+https://h/y"),
+        system_packages=("libmagic1", "g++"),
+        developing=Link("https://h/me/project"),
+        language="sr@latin",
+        country="RS",
+        odoo_conf={"options": {"db_name": "prod", "workers": "2"}, "queue_job": {"channels": "root:2"}},
+        services={"mailpit": {"image": "axllent/mailpit", "x-note": 1, "deploy": {}}},
+        service_patches={"odoo": {"environment": {"A": "${A}"}}, "mailpit": {"ports": ["8025"]}},
+        hooks={"post_clone": (("make",),), "pre_up": ("tools.hooks:run",), "post_up": (("a", "b"), "tools:x")},
+        locks_git={"https://h/me/web": COMMIT},
+        locks_venv="abc",
+        scenarios={"ci": {"hooks": {"pre_up": ()}}, "server": {"odoo_conf": {"options": {"workers": "4"}}}},
+    )
+    assert manifest.codename == "bookworm"
+    assert manifest.for_scenario("developer") == manifest
+    assert manifest.for_scenario("server").odoo_conf["options"] == {"db_name": "prod", "workers": "4"}
+    ci = manifest.for_scenario("ci")
+    assert ci.odoo_conf["options"] == {"workers": "2"}
+    assert ci.hooks == {**manifest.hooks, "pre_up": ()}
+
+
+def test_overlay_merges_maps_and_replaces_the_rest() -> None:
+    manifest = read(
+        v2(
+            services={"m": {"image": "a", "ports": ["1"], "environment": {"A": "1", "B": "2"}}},
+            scenarios={"server": {"services": {"m": {"image": "b", "ports": ["2"], "environment": {"B": "3"}}}}},
+        )
+    ).manifest
+    merged = {"m": {"image": "b", "ports": ["2"], "environment": {"A": "1", "B": "3"}}}
+    assert manifest.for_scenario("server").services == merged
+    assert manifest.for_scenario("ci").services == manifest.services
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        (
+            {"manifest_schema": 3},
+            "manifest_schema: this odpm is too old: it is 5.0.0 and reads schema 2, the file is schema 3",
+        ),
+        ({"manifest_schema": "2"}, "manifest_schema: must be the integer 2; the flat format has no such key"),
+        ({"manifest_schema": True}, "manifest_schema: must be the integer 2; the flat format has no such key"),
+        ({"requires_odpm": "5.0.1", "x": 1}, "requires_odpm: this description needs odpm 5.0.1, this is 5.0.0"),
+        ({"requires_odpm": "new"}, "requires_odpm: 'new' is not a version like 5.0.0"),
+        ({"platfrom": {}}, "platfrom: unknown key; the nearest is `platform`"),
+        ({"python_version": "3.11"}, "python_version: unknown key; the nearest is `python`"),
+        ({"odoo_git_link": "x"}, "odoo_git_link: unknown key; the nearest is `platform.git`"),
+        (
+            {"distro": {"name": "debian", "vresion": "12", "version": "12"}},
+            "distro.vresion: unknown key; the nearest is `version`",
+        ),
+        ({"distro": {"name": "debian"}}, "distro.version: is required"),
+        ({"distro": {"name": "debian", "version": 12}}, "distro.version: must be a string: put it in quotes"),
+        (
+            {"distro": {"name": "debian", "version": "sarge"}},
+            "distro.version: 'sarge' is not a Debian release this odpm knows",
+        ),
+        ({"postgres": 15}, "postgres: must be a string: put it in quotes"),
+        ({"postgres": None}, "postgres: must be a string"),
+        ({"python": ""}, "python: '' is not a Python version like 3.11"),
+        ({"platform": []}, "platform: must be an object"),
+        (
+            {"platform": {"git": "https://h/odoo main"}},
+            "odoo_version: is required: the branch of platform.git does not tell it",
+        ),
+        ({"platform": {"git": "../odoo 19.0"}}, "platform.git: link `../odoo 19.0` is refused: it is a path"),
+        ({"dependencies": ["https://me:pw@h"]}, "dependencies[0]: link `https://***@h` is refused"),
+        ({"requirements": ["-e ."]}, "requirements[0]: an option of pip is not a requirement"),
+        ({"requirements": ["a b"]}, "requirements[0]: 'a b' is not a requirement like `name==1.2`"),
+        ({"system_packages": ["curl; rm"]}, "system_packages[0]: 'curl; rm' is not the name of a Debian package"),
+        ({"database": {"country": "Germany"}}, "database.country: 'Germany' is not a country code like DE"),
+        (
+            {"odoo_conf": {"options": {"addons_path": "/x"}}},
+            "odoo_conf.options.addons_path: is not yours to set: odpm writes it",
+        ),
+        ({"odoo_conf": {"options": {"data_dir": "/x"}}}, "odoo_conf.options.data_dir: is not yours to set"),
+        (
+            {"odoo_conf": {"options": {"admin_passwd": "x"}}},
+            "odoo_conf.options.admin_passwd: is not yours to set: it is a secret",
+        ),
+        ({"odoo_conf": {"options": {"http_port": 1}}}, "odoo_conf.options.http_port: is not yours to set"),
+        ({"odoo_conf": {"options": {"DB_Password": "x"}}}, "odoo_conf.options.DB_Password: is not yours to set"),
+        ({"odoo_conf": {"options": {"a": None}}}, "odoo_conf.options.a: must be a string, a number, true or false"),
+        ({"odoo_conf": {"options": {"a = b": "1"}}}, 'odoo_conf.options["a = b"]: cannot be the name of an option'),
+        ({"odoo_conf": {"a]": {}}}, 'odoo_conf["a]"]: cannot be the name of a section'),
+        ({"services": {"db": {"image": "x"}}}, "services.db: is built in: change it with service_patches"),
+        ({"services": {"m": {"ports": []}}}, "services.m: needs `image` or `build`"),
+        (
+            {"services": {"m": {"image": "x", "enviroment": {}}}},
+            "services.m.enviroment: unknown key; the nearest is `environment`",
+        ),
+        ({"services": {"a b": {"image": "x"}}}, 'services["a b"]: cannot be the name of a service'),
+        ({"services": {"m": "x"}}, "services.m: must be an object"),
+        ({"service_patches": {"ode": {}}}, "service_patches.ode: unknown key; the nearest is `odoo`"),
+        ({"service_patches": {"db": {"port": []}}}, "service_patches.db.port: unknown key; the nearest is `ports`"),
+        ({"hooks": {"pre_up": [[]]}}, "hooks.pre_up[0]: write a list of argument lists"),
+        ({"hooks": {"pre_up": "make"}}, "hooks.pre_up: write a list of argument lists"),
+        ({"hooks": {"pre_up": {"a": 1}}}, "hooks.pre_up: write a list of argument lists"),
+        ({"hooks": {"pre_upp": []}}, "hooks.pre_upp: unknown key; the nearest is `pre_up`"),
+        (
+            {"locks": {"git": {"https://h/x": "abc"}}},
+            "locks.git[\"https://h/x\"]: 'abc' is not a commit of 40 hex digits",
+        ),
+        ({"locks": {"git": {"x": COMMIT}}}, "locks.git.x: link `x` is refused"),
+        ({"locks": {"git": {"https://h/x": COMMIT, "git@h:x": "f" * 40}}}, 'locks.git["git@h:x"]: the same repository'),
+        ({"scenarios": {"prod": {}}}, "scenarios.prod: unknown key; known here: developer, server, ci"),
+        ({"scenarios": {"ci": {"dependencies": []}}}, "scenarios.ci.dependencies: unknown key"),
+        (
+            {"scenarios": {"ci": {"odoo_conf": {"options": {"db_name": "x"}}}}},
+            "scenarios.ci.odoo_conf.options.db_name: is not yours",
+        ),
+        (
+            {"scenarios": {"ci": {"services": {"m": {"ports": []}}}}},
+            "scenarios.ci.services.m: needs `image` or `build`",
+        ),
+        (
+            {"scenarios": {"ci": {"hooks": {"pre_up": [1]}}}},
+            "scenarios.ci.hooks.pre_up[0]: write a list of argument lists",
+        ),
+    ],
+)
+def test_v2_faults(keys: dict[str, Any], fault: str) -> None:
+    found = faults(v2(**keys))
+    assert len(found) == 1, found
+    assert found[0].startswith(fault)
+
+
+def test_every_problem_at_once_in_the_order_of_the_file() -> None:
+    text = """{
+  "manifest_schema": 2,
+  "requires_odpm": "4.6.0",
+  "platform": {
+    "git": "ext::sh",
+    "build_date": "soon"
+  },
+  "python": 3.11,
+  "distro": {"name": "debian", "version": "12"},
+  "hooks": {"pre_up": [["ok"], "no"]},
+  "sevices": {}
+}"""
+    with pytest.raises(DescriptionError) as caught:
+        read_manifest(text, nothing, "sub/odpm.json")
+    assert caught.value.what == "sub/odpm.json has 6 problems"
+    assert [detail.partition(": ")[0] for detail in caught.value.details] == [
+        "line 1",
+        "line 5",
+        "line 6",
+        "line 8",
+        "line 10",
+        "line 11",
+    ]
+    assert "line 5: platform.git: link `ext::sh` is refused: it would make git run a program" in str(caught.value)
+    assert "line 1: postgres: is required" in str(caught.value)
+
+
+def test_one_problem_is_the_headline() -> None:
+    with pytest.raises(DescriptionError) as caught:
+        read(v2(postgres=15))
+    assert str(caught.value).splitlines() == [
+        "odpm: odpm.json, line 1: postgres: must be a string: put it in quotes",
+        "  where: odpm.json",
+        "  next:  mend odpm.json, then: inv validate",
+    ]
+
+
+def test_system_packages_ask_for_5() -> None:
+    assert read(v2(system_packages=["curl"])).warnings == (
+        "line 1: system_packages: needs odpm 5.0.0, but requires_odpm says 4.6.0",
+    )
+    assert read(v2(system_packages=["curl"], requires_odpm="5.0.0")).warnings == ()
+
+
+def test_an_unset_variable_is_an_error_when_needed_and_a_warning_in_validate() -> None:
+    raw = v2(
+        dependencies=["file://${HERE}"],
+        services={"m": {"image": "${IMAGE}", "environment": {"A": "${B:-x}", "C": "$${D}"}}},
+        scenarios={"ci": {"odoo_conf": {"options": {"dbfilter": "^${F}$"}}}},
+    )
+    with pytest.raises(DescriptionError, match=r"dependencies\[0\]: the variable HERE is not set"):
+        read(raw)
+    errors, warnings = problems(json.dumps(raw), nothing)
+    assert errors == ()
+    assert warnings == (
+        "line 1: dependencies[0]: the variable HERE is not set and has no default",
+        "line 1: services.m.image: the variable IMAGE is not set and has no default",
+        "line 1: scenarios.ci.odoo_conf.options.dbfilter: the variable F is not set and has no default",
+    )
+    assert read(raw, HERE="/srv").manifest.dependencies == (Link("file:///srv"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "line 1, column 1"),
+        ('{\n  "a": 1,\n}', "line 3, column 1: a comma before the closing bracket"),
+        ('{"a": 1 // x\n}', "line 1, column 9: JSON has no comments"),
+        ('{\n"a": 1,\n"b": 2, "a": 3}', 'line 3, column 9: the key "a" stands twice in one object'),
+        ('{"a": NaN}', "line 1, column 7: NaN is not a JSON number"),
+        ('{"a": 1e999}', "1e999 is not a JSON number"),
+        ("\ufeff{}", "byte order mark"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[" * 200 + "]" * 200, "nested too deeply"),
+        ('{"a": "\\ud800"}', "half of a surrogate pair"),
+        ("[]", "is not a JSON object"),
+        ("null", "is not a JSON object"),
+    ],
+)
+def test_broken_json(text: str, reason: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        read_manifest(text, nothing)
+    assert reason in caught.value.what
+    assert "odpm.json" in caught.value.what
+    assert problems(text, nothing)[0] == (caught.value.what,)
+
+
+def test_nested_reads_only_what_adds_to_the_graph() -> None:
+    flat = {"dependencies": ["https://h/x"], "requirements_txt": ["a", "# b"], "foo": {}, "odoo_version": "18.0"}
+    assert read_nested(json.dumps(flat), nothing, "x") == Nested((Link("https://h/x"),), ("a",), "18.0", None)
+    nested = {"manifest_schema": 7, "dependencies": [], "requirements": ["b"], "python": "3.11", "sevices": 1}
+    assert read_nested(json.dumps(nested), nothing, "x") == Nested((), ("b",), None, "3.11")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        [],
+        {"dependencies": "x"},
+        {"dependencies": ["ext::x"]},
+        {"dependencies": ["${X}"]},
+        {"requirements_txt": ["a\nb"]},
+    ],
+)
+def test_nested_refuses(raw: object) -> None:
+    with pytest.raises(DescriptionError, match=r"web/odpm\.json"):
+        read_nested(json.dumps(raw), nothing, "web/odpm.json")
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [
+        ("9", "stretch"),
+        ("10", "buster"),
+        ("11", "bullseye"),
+        ("12.5", "bookworm"),
+        ("Trixie", "trixie"),
+        ("14", "forky"),
+    ],
+)
+def test_debian_codename(version: str, name: str) -> None:
+    assert debian_codename(version) == name
+
+
+@pytest.mark.parametrize("version", ["", "8", "sid", "bookworm-slim", "²"])
+def test_unknown_debian(version: str) -> None:
+    with pytest.raises(ValueError, match="not a Debian release"):
+        debian_codename(version)
+
+
+def test_schemas() -> None:
+    assert set(SMALL_V2) == set(schema_v2()["required"])
+    assert schema_v2()["additionalProperties"] is False
+    assert schema_v1()["additionalProperties"] is True
+    assert schema_v1()["properties"]["postgres_version"]["default"] == "13"
+
+
+def test_setting_one_key_keeps_every_other_byte() -> None:
+    text = '{\n  "b" :  [1,2],\n\t"locks": { "git": {} }  ,\n  "a": 1 }'
+    assert json_text.with_value(text, "f", "locks", {}) == text.replace('{ "git": {} }', "{}")
+    assert json_text.with_value('{\n  "a": 1\n}\n', "f", "b", [2]) == '{\n  "a": 1,\n  "b": [\n    2\n  ]\n}\n'
+    assert json_text.with_value("{}", "f", "b", 1) == '{\n    "b": 1\n}'
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(), below, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from([*schema_v1()["properties"], *schema_v2()["properties"]]), json_values),
+    st.booleans(),
+)
+def test_any_object_is_read_or_refused_by_us(raw: dict[str, Any], nested: bool) -> None:
+    text = json.dumps({**raw, "manifest_schema": 2} if nested else raw)
+    with suppress(OdpmError):
+        read_manifest(text, nothing)
+    problems(text, nothing)
+
+
+@given(st.dictionaries(st.sampled_from([*list(SMALL_V2)[1:], "hooks", "services", "scenarios", "locks"]), json_values))
+def test_any_change_of_v2_is_read_or_refused_by_us(raw: dict[str, Any]) -> None:
+    with suppress(OdpmError):
+        read(v2(**raw))
+
+
+@given(json_values, st.sampled_from([None, 1, "\t"]))
+def test_json_text_agrees_with_json(value: Any, indent: int | str | None) -> None:
+    text = json.dumps(value, indent=indent)
+    document = json_text.parse(text, "f")
+    assert document.value == value
+    for path, (begin, end) in document.spans.items():
+        here = value
+        for part in path:
+            here = here[part]
+        assert json.loads(text[begin:end]) == here
