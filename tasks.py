@@ -61,16 +61,13 @@ def pip_command(scratch: Path) -> list[str]:
         # lists of our own, so that this works without root and on a machine that never ran apt-get update
         lists = scratch / "lists" / "partial"
         lists.mkdir(parents=True)
-        apt = [
-            "apt-get",
-            "-qq",
-            "-o",
+        settings = (
             f"Dir::State::lists={lists.parent}",
-            "-o",
             f"Dir::Cache={scratch}",
-            "-o",
             "APT::Sandbox::User=root",
-        ]
+            "Acquire::Check-Valid-Until=false",
+        )
+        apt = ["apt-get", "-qq", *(word for setting in settings for word in ("-o", setting))]
         call(*apt, "update", cwd=scratch)
         call(*apt, "download", "python3-pip-whl", cwd=scratch)
         for package in scratch.glob("python3-pip-whl_*.deb"):

@@ -290,7 +290,7 @@ def build_image(place: Place, sight: Sight, tags: Sequence[str] = (), show_log: 
     assert world.rendered is not None
     assert whole is not None
     scenario = place.settings.scenario
-    names = list(tags) or [observe.image_name(place, whole, world.rendered.image)]
+    names = list(tags) or [world.image]
     labels = {"org.opencontainers.image.title": whole.name}
     contexts: dict[str, Path] = {}
     with contextlib.ExitStack() as cleanup:

@@ -23,7 +23,7 @@ from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan import ORDER, PREPARING, PYTHON_LOCKS, Checkout, PythonLocks, Running, World, plan
 from odpm_tasks.core.render import TEMPLATES, Stack, render
 from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
-from odpm_tasks.core.substitution import references
+from odpm_tasks.core.substitution import expand, references
 from odpm_tasks.errors import DescriptionError, MachineError, OdpmError
 from odpm_tasks.state import recall
 
@@ -243,7 +243,9 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
     )
     resolved = resolution(place, manifest, known)
     if isinstance(resolved, tuple):
-        return Sight(replace(world, unanswered=resolved), None, recorded)
+        pins = known.pins.values() if known else ()
+        missing = tuple(pin.key for pin in pins if not pin.file and not git.holds(place.store(pin.key), pin.commit))
+        return Sight(replace(world, unanswered=resolved, unstored=missing), None, recorded)
     own = folder_facts(place.root)
     merged = merged_requirements(manifest, resolved, own)
     locks = python_locks(place, manifest, merged)
@@ -299,6 +301,7 @@ def _with_files(place: Place, world: World, whole: Stack, recorded: dict[str, An
             path: f".odpm/templates/{template}" for template, path in _TEMPLATE_FILES if template in whole.templates
         },
         validated=recorded.get("validated") == files.sha256(text),
+        image=expand(rendered.image, place.settings.get, "docker-compose.yml"),
         database=database,
         modules=whole.modules,
     )
@@ -331,23 +334,18 @@ def services_digest(place: Place, text: bytes) -> str:
     return files.sha256(text + b"\0" + values.encode())
 
 
-def image_name(place: Place, whole: Stack, rendered_image: str) -> str:
-    """The image of Odoo's service, variables expanded."""
-    if place.settings.scenario.mounts:
-        return rendered_image
-    return place.settings.get("ODPM_IMAGE") or f"{whole.name}:ci"
-
-
 def running(place: Place, world: World, whole: Stack, recorded: dict[str, Any]) -> Running:
     """What Docker says of image, services and database."""
     assert world.rendered is not None
     if not command.have("docker"):
         return Running(problem="docker is not installed")
-    tag = image_name(place, whole, world.rendered.image)
     project = compose_project(place, whole)
     try:
         with ThreadPoolExecutor(2) as pool:
-            image, found = pool.submit(image_is_current, place, whole, tag), pool.submit(docker.containers, project)
+            image, found = (
+                pool.submit(image_is_current, place, whole, world.image),
+                pool.submit(docker.containers, project),
+            )
             there, containers = image.result(), found.result()
     except MachineError as error:
         return Running(problem=error.what)

@@ -28,6 +28,19 @@ __all__ = ["ORDER", "PREPARING", "Project", "Wishes"]
 
 
 @dataclass(frozen=True)
+class Done:
+    """What a run did, and what is to be seen after it."""
+
+    steps: tuple[Step, ...]
+    sight: Sight
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything but hooks and checks ran."""
+        return any(step.action != "run" for step in self.steps)
+
+
+@dataclass(frozen=True)
 class Project:
     """One checkout: `Project.find()` is the one you stand in.
 
@@ -124,21 +137,31 @@ class Project:
                 apply.lock_python(self.place, sight, fresh=fresh_python)
             return plans.lock_changes(before, new)
 
-    def apply(self, plan: Plan, *, show_kept: bool = False) -> tuple[Step, ...]:
-        """Do what a plan announces, step by step, observing anew wherever a step rests on an earlier one.
+    def apply(self, plan: Plan) -> tuple[Step, ...]:
+        """Do what a plan announces. Returns what was done; errors as in `bring`."""
+        return self.bring(dict.fromkeys(step.id for step in plan.steps)).steps
 
-        Returns what was done. Errors: whatever a step meets; ProgramError where after all of it something is left to do.
+    def bring(self, until: Iterable[str] = ORDER) -> Done:
+        """Bring this checkout to its description, step by step, observing anew wherever a step rests on an earlier one.
+
+        Errors: whatever a step meets; ProgramError where after all of it something is left to do.
         """
-        until = tuple(dict.fromkeys(step.id for step in plan.steps))
+        asked = tuple(until)
         done: list[Step] = []
+        warned: set[str] = set()
         wishes = self.wishes
         with self.exclusive():
             for _ in range(len(ORDER)):
-                sight = observe.sight(self.place, until, wishes)
-                now = plans.plan(sight.world, until)
+                sight = observe.sight(self.place, asked, wishes)
+                now = plans.plan(sight.world, asked)
+                for warning in sight.world.warnings:
+                    if warning not in warned:
+                        terminal.warn(warning)
+                warned |= set(sight.world.warnings)
                 todo = [step for step in now.pending if not (step.action == "run" and step in done)]
                 if not todo:
-                    return self._finished(now, tuple(done))
+                    self._see_complete(now)
+                    return Done(tuple(done), sight)
                 if any(step in done for step in todo if step.action != "run"):
                     raise _left_over(todo)
                 for step_id, group in groupby(todo, key=lambda step: step.id):
@@ -152,13 +175,12 @@ class Project:
                         wishes = replace(wishes, install=(), update=())
         raise _left_over(done[-1:])
 
-    def _finished(self, now: Plan, done: tuple[Step, ...]) -> tuple[Step, ...]:
+    def _see_complete(self, now: Plan) -> None:
         waiting = next((step for step in now.steps if step.action == "later"), None)
         if waiting and waiting.id in ORDER[len(PREPARING) :]:
             docker.demand()
         if waiting:
             raise ProgramError(f"cannot go on: {waiting.id} {waiting.detail}", todo="run the same command again")
-        return done
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -244,6 +244,8 @@ def task_container(place: Place, sight: Sight, on_line: Callable[[str], None], *
             "--no-deps",
             "-T",
             f"--name={name}",
+            "--env=ODPM_DEV=",
+            "--env=ODPM_DEBUG=",
             "odoo",
             *words,
         )

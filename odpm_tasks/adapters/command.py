@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def redact(text: str) -> str:
 
 def have(program: str) -> bool:
     """Whether `program` is on PATH."""
-    return bool(sh.which(program))
+    return shutil.which(program) is not None
 
 
 def run(

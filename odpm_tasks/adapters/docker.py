@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -262,7 +261,3 @@ def publisher(port: int) -> str | None:
 def interactive() -> bool:
     """Whether a person sits at a terminal for this run."""
     return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def available() -> bool:
-    return shutil.which("docker") is not None

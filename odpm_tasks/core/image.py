@@ -27,10 +27,15 @@ DEVELOPER_REQUIREMENTS = "requirements.developer.lock"
 ENTRYPOINT = "build/odoo-run"
 CONFIGURATION = "build/odoo.conf"
 
-CODENAMES = {"10": "buster", "11": "bullseye", "12": "bookworm", "13": "trixie"}
-_LDAP = {"buster": "libldap-2.4-2", "bullseye": "libldap-2.4-2", "bookworm": "libldap-2.5-0"}
-_MAGIC = {"buster": "libmagic1", "bullseye": "libmagic1", "bookworm": "libmagic1"}
-_WITH_WKHTMLTOPDF = ("buster", "bullseye", "bookworm")
+# Debian's names of the same thing; later releases than these have the newest name.
+_LDAP = {
+    "stretch": "libldap-2.4-2",
+    "buster": "libldap-2.4-2",
+    "bullseye": "libldap-2.4-2",
+    "bookworm": "libldap-2.5-0",
+}
+_MAGIC = dict.fromkeys(_LDAP, "libmagic1")
+_WITH_WKHTMLTOPDF = tuple(_LDAP)
 _CJK = ("zh", "ja", "ko")
 
 Kind = Literal["platform", "dependency", "developing"]
@@ -140,18 +145,6 @@ class ImageSpec:
     @property
     def source_root(self) -> str:
         return SOURCE_ROOT
-
-
-def codename(distro_version: str) -> str:
-    """`12` or `bookworm` -> `bookworm`."""
-    wanted = distro_version.strip().lower()
-    found = CODENAMES.get(wanted.split(".")[0], wanted)
-    if found not in CODENAMES.values():
-        known = ", ".join(f"{number} ({name})" for number, name in CODENAMES.items())
-        raise DescriptionError(
-            f"Debian {distro_version!r} is not known", where="odpm.json: distro.version", todo=f"use one of {known}"
-        )
-    return found
 
 
 def base_image(python: str, suite: str) -> str:

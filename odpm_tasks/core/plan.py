@@ -105,6 +105,7 @@ class World:
     overrides: Mapping[str, str] = field(default_factory=dict)
     last_scenario: str | None = None
     validated: bool = False
+    image: str = ""
     running: Running | None = None
     database: str = ""
     modules: tuple[str, ...] = ()
@@ -241,10 +242,14 @@ def name_of(key: str) -> str:
 
 def _materialize(step_id: str, world: World) -> list[Step]:
     if world.resolution is None:
-        pinned = [ask for ask in world.unanswered if ask.commit is not None]
-        return [Step(step_id, "create", ask.link.name, f"fetch {str(ask.commit)[:8]}") for ask in pinned] or [
-            Step(step_id, "later", "", "git.resolve")
+        asked = {ask.link.canonical: str(ask.commit) for ask in world.unanswered if ask.commit is not None}
+        pinned = (
+            {key: pin.commit for key, pin in world.lock.pins.items() if key in world.unstored} if world.lock else {}
+        )
+        steps = [
+            Step(step_id, "create", name_of(key), f"fetch {commit[:8]}") for key, commit in (asked | pinned).items()
         ]
+        return steps or [Step(step_id, "later", "", "known after git.resolve")]
     steps = [
         Step(step_id, "create", source.name, f"fetch {source.commit[:8]}")
         for source in world.resolution.sources
@@ -342,7 +347,7 @@ def _image(step_id: str, world: World) -> list[Step]:
     assert world.running is not None
     if world.running.image is None:
         return [Step(step_id, "later", "", f"known when Docker answers: {world.running.problem}")]
-    return [Step(step_id, "keep" if world.running.image else "create", world.rendered.image)]
+    return [Step(step_id, "keep" if world.running.image else "create", world.image)]
 
 
 def _compose_up(step_id: str, world: World) -> list[Step]:

@@ -90,32 +90,23 @@ def render(c: Context) -> None:
     from odpm_tasks.adapters import terminal
     from odpm_tasks.project import PREPARING, Project
 
-    project = Project.find()
-    plan = project.plan(PREPARING)
-    for warning in plan.world.warnings:
-        terminal.warn(warning)
-    if not [step for step in project.apply(plan) if step.action != "run"]:
+    if not Project.find().bring(PREPARING).changed:
         terminal.say("nothing to do")
 
 
 @task(help={"force": "Build even when the image is there, and show the whole log."})
 def build(c: Context, force: bool = False) -> None:
     """Build the environment image (Python packages and system libraries), where its inputs changed."""
-    from odpm_tasks import apply, observe
+    from odpm_tasks import apply
     from odpm_tasks.adapters import terminal
     from odpm_tasks.project import ORDER, PREPARING, Project
 
     project = Project.find()
     with project.exclusive():
-        project.apply(project.plan(PREPARING))
-        sight = project.sight(PREPARING)
         if force:
-            tag = apply.build_image(project.place, sight, show_log=True)
+            tag = apply.build_image(project.place, project.bring(PREPARING).sight, show_log=True)
         else:
-            project.apply(project.plan(ORDER[: ORDER.index("image.build") + 1]))
-            assert sight.stack is not None
-            assert sight.world.rendered is not None
-            tag = observe.image_name(project.place, sight.stack, sight.world.rendered.image)
+            tag = project.bring(ORDER[: ORDER.index("image.build") + 1]).sight.world.image
     terminal.tell(tag)
 
 
@@ -145,8 +136,7 @@ def build_image(c: Context, tag: list[str] | None = None, push: bool = False) ->
             "--push needs to know where to", todo="inv build-image --tag registry.example/team/odoo:1.0 --push"
         )
     with project.exclusive():
-        project.apply(project.plan(PREPARING))
-        name = apply.build_image(project.place, project.sight(PREPARING), tags)
+        name = apply.build_image(project.place, project.bring(PREPARING).sight, tags)
     for built in tags or (name,):
         digest = docker.push(built) if push else ""
         terminal.tell(f"{built}@{digest}" if digest else built)

@@ -35,7 +35,7 @@ def up(
 ) -> None:
     """Bring everything to the description: sources, Python environment, files, services, database."""
     from odpm_tasks import services
-    from odpm_tasks.adapters import docker, terminal
+    from odpm_tasks.adapters import terminal
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import ORDER, PREPARING, Project
 
@@ -47,19 +47,11 @@ def up(
             todo="ODPM_SCENARIO=developer inv up …",
         )
     project = project.wishing(database=database, install=words(install), update=words(update), demo=demo)
-    plan = project.plan(PREPARING if skip_start else ORDER)
-    for warning in plan.world.warnings:
-        terminal.warn(warning)
-    try:
-        done = project.apply(plan)
-    except BaseException:
-        if not skip_start and not docker.available():
-            terminal.say("everything that needs no Docker is done: inv plan --verbose")
-        raise
-    if not [step for step in done if step.action != "run"]:
+    done = project.bring(PREPARING if skip_start else ORDER)
+    if not done.changed:
         terminal.say("nothing to do")
     if not skip_start:
-        for text in services.greeting(project.place, project.sight()):
+        for text in services.greeting(project.place, done.sight):
             terminal.tell(text)
 
 

@@ -16,14 +16,19 @@ _MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "la
 def plan_text(plan: Plan, *, diff: bool = False, verbose: bool = False) -> str:
     """A line a step in the order of the run; what is kept or skipped is folded unless `verbose`."""
     lines = [f"{paint('plan', 'bold', sys.stdout)}  {plan.world.scenario.name}"]
-    shown = [step for step in plan.steps if verbose or step.acts or step.action == "later"]
+    shown = [step for step in plan.steps if verbose or step.acts]
+    later = [step for step in plan.steps if step.action == "later" and not verbose]
     for step_id, group in groupby(shown, key=lambda step: step.id):
         for number, step in enumerate(group):
             lines.append(_line(step, step_id if number == 0 else ""))
             if diff and step.acts:
                 lines += _diff(plan, step)
-    folded = len(plan.steps) - len(shown)
-    if not shown:
+    for detail, group in groupby(later, key=lambda step: step.detail):
+        steps = list(group)
+        several = f"{steps[0].id} … {steps[-1].id}" if len(steps) > 1 else steps[0].id
+        lines.append(_line(Step(steps[0].id, "later", "", f"{detail}: {several}"), ""))
+    folded = len(plan.steps) - len(shown) - len(later)
+    if not shown and not later:
         lines.append("  nothing to do")
     lines.append(
         f"  {_summary(plan)}" + (f"; {folded} kept or skipped (--verbose shows them)" if folded and not verbose else "")

@@ -11,6 +11,8 @@ are added the database access (PGHOST PGPORT PGUSER PGPASSWORD PGPASSWORD_FILE P
 image's HOST PORT USER PASSWORD PASSWORD_FILE, after them /run/secrets/db_password) and the master password
 (ODOO_MASTER_PASSWORD_FILE, /run/secrets/odoo_master_password). The outcome is /run/odoo/odoo.conf, readable by its
 owner only. A database named by PGDATABASE that Odoo has not initialised gets the modules of ODOO_INIT (base) first.
+ODPM_DEV=FEATURES and ODPM_DEBUG=1 (or `wait`) start Odoo with --dev and under the debugger. ODOO_DB_WAIT is the
+patience with PostgreSQL in seconds (60).
 
 Exit codes of its own: 1 not healthy, 4 the configuration or the environment is wrong, 5 PostgreSQL does not answer.
 Standard library only, Python 3.7 and later. The paths can be moved for a test (ODOO_RUN_*).
@@ -22,6 +24,7 @@ import configparser
 import contextlib
 import http.client
 import importlib
+import importlib.util
 import os
 import re
 import secrets
@@ -54,7 +57,8 @@ OPTIONS = {
     "PGPASSWORD": "db_password",
     "PGDATABASE": "db_name",
 }
-REFERENCE = re.compile(r"\$(?:(\$)|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})")
+TOKEN = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(\}|:-)|\}")
+DEBUGGER_PORT = 5678
 # Commands of Odoo that work without a database
 OFFLINE = {"cloc", "genproxytoken", "help", "scaffold", "start", "tsconfig", "upgrade_code", "deploy"}
 
@@ -76,22 +80,37 @@ def say(message: str) -> None:
 
 
 def substitute(value: str, where: str, env: Env) -> str:
-    def replace(found: re.Match[str]) -> str:
-        name: str = found[2]
-        default: str | None = found[3]
-        dollar = found[1]
-        if dollar:
-            return "$"
-        if env.get(name) or (default is None and name in env):
-            return env[name]
-        if default is None:
-            raise Refused(
-                f"{TEMPLATE}: {where} needs the environment variable {name}, which is not set\n"
-                f"  next: set it for this container, or write ${{{name}:-default}}"
-            )
-        return default
+    """The value with its references replaced; a default counts where the variable is unset or empty."""
 
-    return REFERENCE.sub(replace, value)
+    def read(position: int, depth: int, counts: bool) -> tuple[str, int]:
+        """From `position` to the end, or to the brace that closes the default at this depth."""
+        done = ""
+        while True:
+            found = TOKEN.search(value, position)
+            if found is None or (found[0] == "}" and depth):
+                end = len(value) if found is None else found.start()
+                return done + value[position:end], end
+            done += value[position : found.start()]
+            position = found.end()
+            if found[1] is None:
+                done += "$" if found[0] == "$$" else found[0]
+                continue
+            given = env.get(found[1])
+            if found[2] == ":-":
+                default, closing = read(position, depth + 1, counts and not given)
+                if closing == len(value):  # never closed: no reference at all
+                    done += found[0]
+                    continue
+                done, position = done + (given or default), closing + 1
+            elif given is None and counts:
+                raise Refused(
+                    f"{TEMPLATE}: {where} needs the environment variable {found[1]}, which is not set\n"
+                    f"  next: set it for this container, or write ${{{found[1]}:-default}}"
+                )
+            else:
+                done += given or ""
+
+    return read(0, 0, True)[0]
 
 
 def secret_from(path: Path, what: str) -> str:
@@ -313,12 +332,20 @@ def initialise(options: configparser.RawConfigParser, env: Env, until: float) ->
     command = ["odoo", "-d", name, "-i", ",".join(modules), *shlex.split(env.get("ODOO_INIT_OPTIONS", ""))]
     command += ["--workers=0", "--max-cron-threads=0", "--no-http", "--stop-after-init"]
     child = subprocess.Popen(command, env=env)
+    stopped: list[int] = []
+
+    def stop(received: int, _frame: object) -> None:
+        stopped.append(received)
+        child.send_signal(received)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: child.send_signal(received))
+        signal.signal(number, stop)
     code = child.wait()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     connection.close()
+    if stopped:
+        raise Refused(f"stopped while initialising database {name}: the next start does it again", 128 + stopped[0])
     if code:
         raise Refused(f"initialising database {name} failed", code if code > 0 else 128 - code)
 
@@ -394,7 +421,27 @@ def start(arguments: list[str]) -> None:
     # Odoo has it from the file; its children and whoever reads its environment need not
     for name in ("PGPASSWORD", "PASSWORD"):
         env.pop(name, None)
-    execute(["odoo", *arguments], env)
+    execute([*(debugged(env) if serves else ["odoo"]), *arguments, *(dev_mode(arguments, env) if serves else [])], env)
+
+
+def debugged(env: Env) -> list[str]:
+    """Odoo, under the debugger where ODPM_DEBUG asks for it; `wait` stops until a client is there."""
+    wish = env.get("ODPM_DEBUG", "").strip().lower()
+    if wish in ("", "0", "false", "no", "off"):
+        return ["odoo"]
+    if importlib.util.find_spec("debugpy") is None:
+        raise Refused("ODPM_DEBUG is set, but this image has no debugger\n  next: use the scenario developer")
+    say(f"the debugger listens on port {DEBUGGER_PORT}" + (" and waits for a client" if wish == "wait" else ""))
+    waiting = ["--wait-for-client"] if wish == "wait" else []
+    env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # no page of warnings about modules nobody debugs
+    bin_path = env.get("ODOO_BIN", "/opt/odoo/src/odoo/odoo-bin")
+    return [sys.executable, "-m", "debugpy", "--listen", f"0.0.0.0:{DEBUGGER_PORT}", *waiting, bin_path]
+
+
+def dev_mode(arguments: list[str], env: Env) -> list[str]:
+    """Odoo's --dev of ODPM_DEV, unless the arguments have their own."""
+    wish = env.get("ODPM_DEV", "").strip()
+    return [f"--dev={wish}"] if wish and not has(arguments, "--dev") else []
 
 
 def execute(command: list[str], env: Env) -> None:

@@ -208,6 +208,8 @@ class Apt:
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
             "Acquire::Retries": 3,
+            # a mirror may be frozen at a day; what it holds is signed all the same
+            "Acquire::Check-Valid-Until": "false",
         }
         return ["-qq", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
 

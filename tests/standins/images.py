@@ -227,6 +227,7 @@ def _settings(archive: str, security: str, suite: str) -> dict[str, str]:
             f'DPkg::Post-Invoke {{ "{clean}"; }};\nAPT::Update::Post-Invoke {{ "{clean}"; }};\n'
             'Dir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
         ),
+        "apt/apt.conf.d/docker-frozen-mirror": 'Acquire::Check-Valid-Until "false";\n',
         "apt/apt.conf.d/docker-no-languages": 'Acquire::Languages "none";\n',
         "apt/apt.conf.d/docker-gzip-indexes": 'Acquire::GzipIndexes "true";\n',
         "dpkg/dpkg.cfg.d/docker": f"{rules}path-include /usr/share/doc/*/copyright\n",
