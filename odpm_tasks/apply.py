@@ -21,7 +21,7 @@ from odpm_tasks.core import requirements
 from odpm_tasks.core.link import without_credentials
 from odpm_tasks.core.lock import with_manifest_pins, write_lock
 from odpm_tasks.core.place import Place
-from odpm_tasks.core.plan import LOCK_FILE, PYTHON_LOCKS, Step
+from odpm_tasks.core.plan import LOCK_FILE, PYTHON_LOCKS, Step, completed
 from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
 from odpm_tasks.core.substitution import expand
 from odpm_tasks.errors import DescriptionError, HookError, OdpmError
@@ -121,7 +121,9 @@ def _resolve(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) 
 
 
 def save_lock(place: Place, sight: Sight, resolved: Resolution) -> None:
-    files.write(place.lock, write_lock(resolved.lock(sight.world.lock)).encode())
+    known = sight.world.lock
+    new = completed(resolved.lock(known), known, sight.world.manifest.locks_git)
+    files.write(place.lock, write_lock(new).encode())
 
 
 def _materialize(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
@@ -308,6 +310,7 @@ def build_image(place: Place, sight: Sight, tags: Sequence[str] = (), show_log: 
                 secrets=_build_secrets(cleanup),
                 arguments={"BASE_IMAGE": mirror + whole.image.base_image} if mirror else {},
                 labels=labels,
+                stays=scenario.mounts,
                 progress=terminal.say if show_log else lambda line: show.note("image", line),
             )
     return names[0]

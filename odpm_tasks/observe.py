@@ -17,16 +17,28 @@ from odpm_tasks.core import addons, requirements
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.compose import project_name
 from odpm_tasks.core.link import Link, parse_link
-from odpm_tasks.core.lock import Lock, read_lock, with_manifest_pins
+from odpm_tasks.core.lock import Lock, Pin, read_lock, with_manifest_pins
 from odpm_tasks.core.manifest import Manifest, read_manifest
 from odpm_tasks.core.place import Place
-from odpm_tasks.core.plan import ORDER, PREPARING, PYTHON_LOCKS, Checkout, PythonLocks, Running, World, plan
+from odpm_tasks.core.plan import (
+    LOCK_FILE,
+    ORDER,
+    PREPARING,
+    PYTHON_LOCKS,
+    Checkout,
+    Own,
+    PythonLocks,
+    Running,
+    World,
+    plan,
+)
 from odpm_tasks.core.render import TEMPLATES, Stack, render
 from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
 from odpm_tasks.core.substitution import expand, references
 from odpm_tasks.errors import DescriptionError, MachineError, OdpmError
 from odpm_tasks.state import recall
 
+UNTRACKED_BY_LOCK = (LOCK_FILE, *PYTHON_LOCKS, "odpm.json")
 RUNTIME = Path(__file__).parent / "templates" / "odoo_run.py"
 
 
@@ -79,6 +91,18 @@ def own_url(place: Place) -> str | None:
         return parse_link(url).canonical if url else None
     except DescriptionError:
         return None
+
+
+def own(place: Place, manifest: Manifest) -> Own | None:
+    """The developing checkout as the lock would record it, where `developing.git` names it."""
+    link = manifest.developing
+    if link is None or link.canonical != own_url(place):
+        return None
+    tree = git.tracked(place.root, UNTRACKED_BY_LOCK)
+    head = git.head(place.root)
+    if tree is None or head is None or head.commit is None:
+        return None
+    return Own(Pin(link.canonical, head.commit, link.branch, tree=tree), git.changes(place.root))
 
 
 def name(place: Place, manifest: Manifest) -> str:
@@ -238,6 +262,7 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
         lock=known,
         last_scenario=recorded.get("scenario"),
         warnings=warnings,
+        own=own(place, manifest) if manifest.developing else None,
         install=asked.install,
         update=asked.update,
     )
@@ -246,8 +271,8 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
         pins = known.pins.values() if known else ()
         missing = tuple(pin.key for pin in pins if not pin.file and not git.holds(place.store(pin.key), pin.commit))
         return Sight(replace(world, unanswered=resolved, unstored=missing), None, recorded)
-    own = folder_facts(place.root)
-    merged = merged_requirements(manifest, resolved, own)
+    mine = folder_facts(place.root)
+    merged = merged_requirements(manifest, resolved, mine)
     locks = python_locks(place, manifest, merged)
     world = replace(
         world,
@@ -264,7 +289,7 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
     current = known.venv if known else None
     if locks.made_from != locks.wanted or locks.digest != current:
         return Sight(world, None, recorded)
-    whole = stack(place, manifest, resolved, own)
+    whole = stack(place, manifest, resolved, mine)
     world = _with_files(place, world, whole, recorded, asked)
     if not set(until) - set(PREPARING):
         return Sight(world, whole, recorded)

@@ -14,12 +14,13 @@ from pathlib import Path
 from odpm_tasks import apply, observe
 from odpm_tasks.adapters import docker, files, terminal
 from odpm_tasks.core import plan as plans
-from odpm_tasks.core.lock import Lock, write_lock
+from odpm_tasks.core.json_text import with_value
+from odpm_tasks.core.lock import Lock, disagreements, write_lock
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.place import GITIGNORE, Place
 from odpm_tasks.core.plan import ORDER, PREPARING, Plan, Step
 from odpm_tasks.core.resolve import Resolution
-from odpm_tasks.core.scenario import Scenario
+from odpm_tasks.core.scenario import SCENARIOS, Scenario
 from odpm_tasks.core.settings import Layer, Settings
 from odpm_tasks.errors import DescriptionError, LockError, ProgramError
 from odpm_tasks.observe import Sight, Wishes
@@ -126,16 +127,57 @@ class Project:
         """Write both kinds of locks for a graph; return what changed in the repositories' one."""
         with self.exclusive():
             before = self.lock
-            new = resolved.lock(before)
+            new = self._with_own(resolved.lock(before))
             if before is None or write_lock(new) != write_lock(before):
                 files.write(self.place.lock, write_lock(new).encode())
             sight = self.sight(PREPARING)
-            if (
-                any(step.id == "python.lock" and step.acts for step in plans.plan(_lenient(sight), PREPARING).steps)
-                or fresh_python
-            ):
+            stale = any(step.id == "python.lock" and step.acts for step in plans.plan(sight.world, PREPARING).steps)
+            if stale or fresh_python:
                 apply.lock_python(self.place, sight, fresh=fresh_python)
             return plans.lock_changes(before, new)
+
+    def _with_own(self, new: Lock) -> Lock:
+        """The lock with the developing checkout recorded, where `developing.git` names it and its content has changed."""
+        own = observe.own(self.place, self.manifest)
+        recorded = new.developing
+        if own is None or (recorded is not None and recorded.tree == own.pin.tree and recorded.fits_branch(own.pin)):
+            return new
+        return replace(new, developing=replace(own.pin, extra=recorded.extra if recorded else {}))
+
+    def check_lock(self) -> None:
+        """See that the lock is there, complete, current and not contradicted. Errors: LockError, as server and ci have it."""
+        if self.sight(PREPARING).world.resolution is None and self.lock is not None:
+            self.resolve()
+        world = self.sight(PREPARING).world
+        plans.plan(replace(world, scenario=SCENARIOS["ci"]), PREPARING)
+        if differing := disagreements(world.lock, world.manifest.locks_git):
+            raise LockError(
+                "odpm.json (locks.git) and the lock pin different commits",
+                where=plans.LOCK_FILE,
+                details=[
+                    f"{plans.name_of(key)}: odpm.json {ours[:8]}, lock {theirs[:8]}"
+                    for key, ours, theirs in differing[:3]
+                ],
+                todo="inv lock follows odpm.json; inv lock --update --sync-manifest-locks moves both",
+            )
+
+    def sync_manifest_locks(self) -> bool:
+        """Write the lock's pins into `locks` of odpm.json, every other byte kept; whether that changed anything.
+
+        Errors: DescriptionError for the flat format, which has no such block.
+        """
+        lock = self.lock
+        text = files.read_text(self.place.manifest) or ""
+        if self.manifest.format != 2:
+            raise DescriptionError("the flat format has no locks", where="odpm.json", todo="inv migrate --write")
+        assert lock is not None
+        pins = {
+            key: pin.commit for key, pin in sorted(lock.pins.items()) if not pin.file and pin is not lock.developing
+        }
+        new = with_value(text, "odpm.json", "locks", {"git": pins, **({"venv": lock.venv} if lock.venv else {})})
+        if new != text:
+            files.write(self.place.manifest, new.encode())
+        return new != text
 
     def apply(self, plan: Plan) -> tuple[Step, ...]:
         """Do what a plan announces. Returns what was done; errors as in `bring`."""
@@ -204,12 +246,6 @@ def _left_over(steps: Sequence[Step]) -> ProgramError:
         details=[line(step).strip() for step in steps[:3]],
         todo="run the same command again; inv plan shows what it sees",
     )
-
-
-def _lenient(sight: Sight) -> plans.World:
-    from odpm_tasks.core.scenario import SCENARIOS
-
-    return replace(sight.world, scenario=SCENARIOS["developer"])
 
 
 def demand_writable_lock(project: Project, task: str) -> None:

@@ -138,19 +138,26 @@ def build(
     arguments: Mapping[str, str],
     labels: Mapping[str, str],
     progress: Callable[[str], None],
+    stays: bool = False,
 ) -> None:
-    """Build one stage with BuildKit and load it into the engine. `progress` gets each line of the build's log."""
+    """Build one stage with BuildKit and load it into the engine. `progress` gets each line of the build's log.
+
+    `stays`: the image is for this machine only, so that its layers need no compression.
+    """
     words = [
         "docker",
         "buildx",
         "build",
-        "--load",
         "--progress=plain",
         "--provenance=false",
         f"--target={target}",
         f"--file={dockerfile}",
     ]
-    words += [f"--tag={tag}" for tag in tags]
+    if stays and _containerd_store():
+        # half of a cold build went into gzip for a registry that never sees these layers
+        words.append(f'--output=type=image,"name={",".join(tags)}",unpack=true,compression=uncompressed')
+    else:
+        words += ["--load", *(f"--tag={tag}" for tag in tags)]
     words += [f"--build-context={name}={path}" for name, path in sorted(contexts.items())]
     words += [f"--secret=id={name},src={path}" for name, path in sorted(secrets.items())]
     # proxies are arguments that BuildKit knows and keeps out of the history; their values stay out of the process list
@@ -163,6 +170,11 @@ def build(
         if is_unreachable(outcome):
             raise unreachable(outcome)
         raise _build_failure(outcome)
+
+
+def _containerd_store() -> bool:
+    outcome = command.run(["docker", "info", "--format", "{{json .DriverStatus}}"], check=False)
+    return "io.containerd.snapshotter" in outcome.text
 
 
 def _build_failure(outcome: command.Outcome) -> MachineError | ProgramError:

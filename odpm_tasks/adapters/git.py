@@ -8,6 +8,7 @@ remembers in `refs/odpm/base` which commit we put there, so that whatever else i
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import shutil
@@ -103,8 +104,8 @@ def fetch(store: Path, source: Remote, wanted: str, on_line: Callable[[str], Non
         names = (wanted,) if _COMMIT.fullmatch(wanted) else (f"refs/heads/{wanted}", f"refs/tags/{wanted}")
         for position, name in enumerate(names):
             outcome = command.run(
-                ["git", *_QUIET, "-C", str(store), "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--depth=1",
-                 source.url, f"+{name}:{incoming}"],
+                ["git", *_QUIET, "-c", "fetch.unpackLimit=1", "-C", str(store), "fetch", "--progress", "--no-tags",
+                 "--no-write-fetch-head", "--depth=1", source.url, f"+{name}:{incoming}"],
                 env=source.env, check=False, timeout=_HANGS, on_line=on_line,
             )  # fmt: skip
             if outcome.ok:
@@ -112,10 +113,18 @@ def fetch(store: Path, source: Remote, wanted: str, on_line: Callable[[str], Non
             missing = "couldn't find remote ref" in outcome.stderr.decode(errors="replace")
             if not missing or position == len(names) - 1:
                 raise _refusal(outcome, source, wanted, missing)
-        commit = ask(store, "rev-parse", "--verify", f"{incoming}^{{commit}}")
-        command.run(["git", "-C", str(store), "update-ref", f"refs/odpm/commits/{commit}", commit])
-        command.run(["git", "-C", str(store), "update-ref", "-d", incoming])
-        return commit
+        return _keep(store, store / incoming, annotated=name.startswith("refs/tags/"))
+
+
+def _keep(store: Path, incoming: Path, *, annotated: bool) -> str:
+    """Name what has just come by its commit. Refs are files here: a process for each would cost more than the fetch."""
+    commit = incoming.read_text(encoding="ascii").strip()
+    if annotated:
+        commit = ask(store, "rev-parse", "--verify", f"{commit}^{{commit}}")
+    kept = store / "refs/odpm/commits" / commit
+    files.write(kept, f"{commit}\n".encode())
+    incoming.unlink()
+    return commit
 
 
 def _create_store(store: Path) -> None:
@@ -123,7 +132,13 @@ def _create_store(store: Path) -> None:
         store.parent.mkdir(parents=True, exist_ok=True)
         fresh = store.with_name(f".{store.name}.{os.getpid()}")
         shutil.rmtree(fresh, ignore_errors=True)
-        command.run(["git", "init", "--quiet", "--bare", "--template=", str(fresh)])
+        # what `git init --bare` makes (gitrepository-layout), without a process for each of sixty repositories
+        for folder in ("objects/info", "objects/pack", "refs/heads"):
+            (fresh / folder).mkdir(parents=True)
+        (fresh / "config").write_text(
+            "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n", encoding="ascii"
+        )
+        (fresh / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
         shutil.rmtree(store, ignore_errors=True)
         fresh.rename(store)
 
@@ -178,6 +193,19 @@ def commit_at(store: Path, source: Remote, branch: str, day: str) -> str:
 def ask(repository: Path, *words: str) -> str:
     """One question to git about a repository, answered as stripped text."""
     return command.run(["git", *_QUIET, "-C", str(repository), *words]).text.strip()
+
+
+def tracked(checkout: Path, without: Sequence[str]) -> str | None:
+    """40 hex digits over names, modes and content of HEAD's files, some left out; None where nothing is committed.
+
+    The same for the same content, whatever commit holds it and however much history was cloned.
+    """
+    outcome = command.run(["git", "-C", str(checkout), "ls-tree", "-r", "-z", "--full-tree", "HEAD"], check=False)
+    if not outcome.ok:
+        return None
+    left_out = {name.encode() for name in without}
+    kept = [entry for entry in outcome.stdout.split(b"\0") if entry and entry.partition(b"\t")[2] not in left_out]
+    return hashlib.sha1(b"\0".join(kept), usedforsecurity=False).hexdigest()
 
 
 def folder_id(checkout: Path, folder: str) -> str:

@@ -26,6 +26,7 @@ class _Entry(BaseModel):
     branch: str | None = None
     commit: str = Field(pattern=_HEX)
     kind: Literal["file", "git"] | None = None
+    tree: str | None = Field(default=None, pattern=_HEX)
 
 
 class _LockFile(BaseModel):
@@ -43,17 +44,22 @@ class Pin:
     """One repository at one commit. `url` is canonical, or the `file://` address as the manifest has it.
 
     `branch` only when the description names one; for `file://` the commit is the fingerprint of the tree's content.
+    `tree` is there for the developing checkout itself: what its tracked files hold, whatever commit they are in.
     """
 
     url: str
     commit: str
     branch: str | None = None
     file: bool = False
+    tree: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> str:
         return self.url if self.file else canonical(self.url)
+
+    def fits_branch(self, other: Pin) -> bool:
+        return self.branch == other.branch and self.key == other.key
 
     def fits(self, link: Link) -> bool:
         """Whether this pin is still an answer to what the description asks."""
@@ -110,7 +116,7 @@ def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
 def _pin(entry: _Entry) -> Pin:
     is_file = entry.kind == "file" or entry.url.startswith("file:")
     url = entry.url if is_file else canonical(entry.url)
-    return Pin(url, entry.commit, entry.branch, is_file, dict(entry.model_extra or {}))
+    return Pin(url, entry.commit, entry.branch, is_file, entry.tree, dict(entry.model_extra or {}))
 
 
 def write_lock(lock: Lock) -> str:
@@ -136,6 +142,8 @@ def _entry(pin: Pin) -> dict[str, Any]:
         data["branch"] = pin.branch
     if pin.file:
         data["kind"] = "file"
+    if pin.tree:
+        data["tree"] = pin.tree
     return data
 
 

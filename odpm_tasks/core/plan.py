@@ -7,10 +7,10 @@ says after which step it will be known, and whoever acts observes and plans anew
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from odpm_tasks.core.lock import Lock, disagreements, write_lock
+from odpm_tasks.core.lock import Lock, Pin, disagreements, write_lock
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.resolve import Ask, Resolution, Source
 from odpm_tasks.core.scenario import Scenario
@@ -56,6 +56,14 @@ class Checkout:
 
 
 @dataclass(frozen=True)
+class Own:
+    """The developing checkout, where `developing.git` names it: a pin of what it holds now, and local changes."""
+
+    pin: Pin
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PythonLocks:
     """The Python locks: the hash of what asks, the one the files say they were made from, and the files' own hash."""
 
@@ -94,6 +102,7 @@ class World:
     scenario: Scenario
     manifest: Manifest
     lock: Lock | None
+    own: Own | None = None
     resolution: Resolution | None = None
     unanswered: tuple[Ask, ...] = ()
     unstored: tuple[str, ...] = ()
@@ -209,12 +218,28 @@ def _resolve(step_id: str, world: World) -> list[Step]:
         return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]
     if world.resolution is None:
         return [Step(step_id, "keep", LOCK_FILE)]
-    new = world.resolution.lock(world.lock)
+    new = completed(world.resolution.lock(world.lock), world.lock, world.manifest.locks_git)
     if world.lock is None or write_lock(new) != write_lock(world.lock):
         changes = lock_changes(world.lock, new)
         _demand(world, "the lock is stale", *changes[:3])
         return [Step(step_id, "update" if world.lock else "create", LOCK_FILE, "; ".join(changes) or "rewrite")]
     return [Step(step_id, "keep", LOCK_FILE)]
+
+
+def completed(new: Lock, old: Lock | None, locks_git: Mapping[str, str]) -> Lock:
+    """The new lock, but where the manifest pins another commit than the file, what the file says stays.
+
+    `up` and `render` complete the file and do not align it with `locks.git`: that is for `inv lock`.
+    """
+    kept = {key: theirs for key, _, theirs in disagreements(old, locks_git)}
+
+    def pin(fresh: Pin) -> Pin:
+        return replace(fresh, commit=kept.get(fresh.key, fresh.commit))
+
+    developing = pin(new.developing) if new.developing else None
+    return replace(
+        new, platform=pin(new.platform), dependencies=tuple(map(pin, new.dependencies)), developing=developing
+    )
 
 
 def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
@@ -277,6 +302,14 @@ def _checkout_one(step_id: str, source: Source, now: Checkout) -> Step:
 
 
 def _verify(step_id: str, world: World) -> list[Step]:
+    if world.own is not None:
+        recorded = world.lock.developing if world.lock else None
+        if recorded is None or recorded.tree is None:
+            _demand(world, "the lock does not record the developing project")
+        elif recorded.tree != world.own.pin.tree:
+            _demand(world, "the developing project is not what the lock records")
+        elif world.own.changes:
+            _demand(world, "the developing project has local changes", *world.own.changes[:3])
     differing = disagreements(world.lock, world.manifest.locks_git)
     if differing:
         said = "; ".join(f"{name_of(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)

@@ -9,30 +9,24 @@ from odpm_tasks.tasks.base import Context, task, words
     help={
         "update": "Ask every branch for its newest commit, and the package index for newest versions.",
         "only": "With --update: only these repositories (names, comma separated).",
-        "check": "Write nothing; exit 3 when the lock is missing, incomplete or stale.",
+        "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, stale or contradicted.",
+        "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
     }
 )
-def lock(c: Context, update: bool = False, only: str = "", check: bool = False) -> None:
+def lock(
+    c: Context, update: bool = False, only: str = "", check: bool = False, sync_manifest_locks: bool = False
+) -> None:
     """Pin what the description asks for: every repository to a commit, every Python package to a version."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.plan import name_of
-    from odpm_tasks.errors import LockError, UsageError
-    from odpm_tasks.project import PREPARING, Project, demand_writable_lock
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import Project, demand_writable_lock
 
     project = Project.find()
     if only and not update:
         raise UsageError("--only goes with --update", todo="inv lock --update --only " + only)
     if check:
-        steps = [s for s in project.plan(PREPARING).steps if s.id in {"git.resolve", "python.lock"}]
-        wrong = [step for step in steps if step.action in {"create", "update"}]
-        if wrong:
-            raise LockError(
-                "the lock is not what the description asks for", details=[s.detail for s in wrong], todo="inv lock"
-            )
-        if any(step.action == "later" for step in steps):
-            project.resolve()
-            lock(c, check=True)
-            return
+        project.check_lock()
         terminal.tell("the lock is complete and fits the description")
         return
     demand_writable_lock(project, "lock")
@@ -45,14 +39,19 @@ def lock(c: Context, update: bool = False, only: str = "", check: bool = False) 
             )
         resolved = project.resolve(update=update, only=chosen)
         changes = project.write_lock(resolved, fresh_python=update and not chosen)
+        synced = sync_manifest_locks and project.sync_manifest_locks()
     for warning in resolved.warnings:
         terminal.warn(warning)
     for change in changes:
         terminal.tell(change)
-    if not changes:
+    if synced:
+        terminal.tell("odpm.json: locks written")
+    if not changes and not synced:
         terminal.say(f"{len(resolved.sources)} repositories, nothing changed")
-    if update and project.manifest.locks_git:
-        terminal.warn("odpm.json pins commits itself (locks.git) and is followed")
+    if update and not sync_manifest_locks and project.manifest.locks_git:
+        terminal.warn(
+            "odpm.json pins commits itself (locks.git) and is followed; --sync-manifest-locks moves those too"
+        )
 
 
 @task(

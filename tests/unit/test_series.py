@@ -1,0 +1,68 @@
+"""Facts per series: what is looked up, and what is refused."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from odpm_tasks.core.series import TABLE, series
+from odpm_tasks.errors import DescriptionError
+
+
+def test_every_series_since_11_has_its_own_row() -> None:
+    assert [row.name for row in TABLE] == [f"{major}.0" for major in range(11, 20)]
+    assert all(older.release < newer.release for older, newer in pairwise(TABLE))
+
+
+@pytest.mark.parametrize(
+    ("version", "row"),
+    [
+        ("11.0", "11.0"),
+        ("19.0", "19.0"),
+        ("saas-17.4", "17.0"),
+        ("16.0-custom", "16.0"),
+        ("customer/18.0", "18.0"),
+        ("25.0", "19.0"),
+    ],
+)
+def test_row_of_a_version(version: str, row: str) -> None:
+    assert series(version).name == row
+
+
+@pytest.mark.parametrize("version", ["master", "", "10.0", "8.0", "19"])
+def test_what_names_no_known_series_is_refused(version: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        series(version)
+    assert "odoo_version" in caught.value.where
+    assert caught.value.exit_code == 4
+
+
+def test_the_port_of_the_websocket_changed_its_name_in_16() -> None:
+    names = {row.name: row.gevent_port_option for row in TABLE}
+    assert [name for name, option in names.items() if option == "longpolling_port"] == [
+        "11.0",
+        "12.0",
+        "13.0",
+        "14.0",
+        "15.0",
+    ]
+    assert series("16.0").gevent_port_option == "gevent_port"
+
+
+def test_demo_became_a_wish_in_19() -> None:
+    assert series("18.0").no_demo == ("--without-demo=all",)
+    assert series("18.0").with_demo == ()
+    assert series("19.0").no_demo == ("--without-demo=True",)
+    assert series("19.0").with_demo == ("--with-demo",)
+
+
+def test_health_route_since_15() -> None:
+    assert [row.name for row in TABLE if not row.health_path] == ["11.0", "12.0", "13.0", "14.0"]
+
+
+def test_all_features_of_dev_are_features() -> None:
+    for row in TABLE:
+        assert set(row.dev_all) <= set(row.dev_features)
+    assert "access" in series("19.0").dev_all
+    assert "pdb" not in series("16.0").dev_features
