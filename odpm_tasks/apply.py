@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from odpm_tasks import observe, services
-from odpm_tasks.adapters import command, docker, files, git, packages, terminal
+from odpm_tasks.adapters import command, docker, files, git, packages, terminal, worktree
 from odpm_tasks.core import requirements
 from odpm_tasks.core.link import without_credentials
-from odpm_tasks.core.lock import with_manifest_pins, write_lock
+from odpm_tasks.core.lock import counting_pins, write_lock
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan import LOCK_FILE, PYTHON_LOCKS, Step, completed
 from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
@@ -78,7 +78,7 @@ def remote(place: Place, url: str) -> git.Remote:
 def fetch(place: Place, ask: Ask, show: terminal.Activity) -> Found:
     """Answer one question of the resolver, from the cache where it holds the commit, else from the server."""
     if ask.link.is_file:
-        return observe.file_source(ask.link)
+        return observe.file_source(place, ask.link)
     source = remote(place, ask.link.url)
     store = place.store(ask.link.canonical)
     wanted = ask.commit or ask.branch
@@ -105,8 +105,7 @@ def resolve_online(place: Place, sight: Sight, *, fresh: bool = False, only: Seq
     `fresh`: pins do not count (of the repositories named in `only`, where given).
     """
     manifest, known = sight.world.manifest, sight.world.lock
-    links = (manifest.platform, *manifest.dependencies)
-    pins = with_manifest_pins(known, {} if fresh and not only else manifest.locks_git, links)
+    pins = counting_pins(known, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
     if fresh:
         names = {word.lower() for word in only}
         pins = {key: pin for key, pin in pins.items() if only and key.rsplit("/", 1)[-1].lower() not in names}
@@ -135,6 +134,7 @@ def _checkout(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes)
     assert resolved is not None
     targets = {step.target for step in steps}
     wanted = [source for source in resolved.sources if f".odpm/src/{source.name}" in targets]
+    links = dict(recall(place).get("links", {}))
     with terminal.activity() as show:
 
         def put(source: Any) -> None:
@@ -143,18 +143,23 @@ def _checkout(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes)
             try:
                 if source.link.is_file:
                     link_in(path, Path(source.link.path))
+                    links[source.name] = source.link.path
                 else:
-                    git.place(path, place.store(source.key), source.commit, without_credentials(source.link.url))
+                    if path.is_symlink() and links.get(source.name) == str(path.readlink()):
+                        path.unlink()  # a link of ours, from when this source was a folder
+                    worktree.place(path, place.store(source.key), source.commit, without_credentials(source.link.url))
             finally:
                 show.done(source.name)
 
         together(place, put, wanted)
+    if links:
+        remember(place, links=links)
 
 
 def link_in(path: Path, target: Path) -> None:
     """A `file://` source in its place: a link. A folder that is there already is the user's. Errors: WouldLoseError."""
     if path.exists() and not path.is_symlink():
-        raise git.in_the_way(path)
+        raise worktree.in_the_way(path)
     with files.disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
@@ -201,7 +206,7 @@ def _files(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) ->
         files.write(path, data, 0o755 if step.target.endswith("odoo-run") else 0o644)
         recorded[step.target] = files.sha256(data)
         if step.target == "docker-compose.yml":
-            git.hide(place.root, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
+            worktree.hide(place.root, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
     remember(place, files=recorded)
 
 
@@ -282,14 +287,20 @@ def _call_hook(place: Place, hook: str) -> None:
 
 
 def _image(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
-    build_image(place, sight)
+    """Build the image that is missing; another project may be building the same one just now."""
+    docker.demand()
+    tag = sight.world.image
+    lock = place.cache / "images" / f"{files.sha256(tag.encode())[:32]}.lock"
+    with files.exclusive(lock, f"the image {tag}", wait=3600):
+        assert sight.stack is not None
+        if not observe.image_is_current(place, sight.stack, tag):
+            build_image(place, sight)
 
 
 def build_image(place: Place, sight: Sight, tags: Sequence[str] = (), show_log: bool = False) -> str:
     """Build the scenario's image and return its name: the environment alone, or in ci everything."""
     docker.demand()
     world, whole = sight.world, sight.stack
-    assert world.rendered is not None
     assert whole is not None
     scenario = place.settings.scenario
     names = list(tags) or [world.image]
@@ -327,7 +338,7 @@ def _contexts(place: Place, sight: Sight, cleanup: contextlib.ExitStack) -> list
         source = by_name.get(layer.name)
         if source is None:
             folder = files.scratch(cleanup, "odpm-own-")
-            git.export_folders(place.root, whole.own.addons, folder / "tree")
+            worktree.export_folders(place.root, whole.own.addons, folder / "tree")
             pairs.append((layer, folder / "tree"))
         elif source.link.is_file:
             pairs.append((layer, Path(source.link.path)))
@@ -336,7 +347,7 @@ def _contexts(place: Place, sight: Sight, cleanup: contextlib.ExitStack) -> list
             if not tree.exists():
                 with files.exclusive(tree.with_name(f"{source.commit}.lock"), f"the files of {source.name}", wait=600):
                     if not tree.exists():
-                        git.export(place.store(source.key), source.commit, tree)
+                        worktree.export(place.store(source.key), source.commit, tree)
             pairs.append((layer, tree))
     return pairs
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command, docker, files, git
+from odpm_tasks.adapters.fingerprint import fingerprint
 from odpm_tasks.core import addons, requirements
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.compose import project_name
 from odpm_tasks.core.link import Link, parse_link
-from odpm_tasks.core.lock import Lock, Pin, read_lock, with_manifest_pins
+from odpm_tasks.core.lock import Lock, Pin, counting_pins, read_lock
 from odpm_tasks.core.manifest import Manifest, read_manifest
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan import (
@@ -139,20 +140,22 @@ def folder_facts(root: Path) -> Facts:
     """What a folder on disk holds: the developing checkout, or a `file://` source."""
     names = [file for file in addons.ASKED_FILES if (root / file).is_file()]
     for depth in ("*", "*/*"):
-        for manifest in root.glob(f"{depth}/{addons.MANIFEST}"):
-            relative = manifest.relative_to(root)
-            if not any(part.startswith(".") for part in relative.parts):
-                names.append(relative.as_posix())
+        for manifest in addons.MANIFESTS:
+            for path in root.glob(f"{depth}/{manifest}"):
+                relative = path.relative_to(root)
+                if not any(part.startswith(".") for part in relative.parts):
+                    names.append(relative.as_posix())
     contents = {file: files.read(root / file) or b"" for file in names}
     return addons.facts(sorted(names), contents)
 
 
-def file_source(link: Link) -> Found:
+def file_source(place: Place, link: Link) -> Found:
     """A `file://` source: used in place, known by the fingerprint of its content. Errors: DescriptionError."""
     root = Path(link.path)
     if not root.is_dir():
         raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
-    return Found(files.fingerprint(root), folder_facts(root))
+    memory = place.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
+    return Found(fingerprint(root, memory), folder_facts(root))
 
 
 def _offline(place: Place, pins_known: bool) -> Any:
@@ -161,7 +164,7 @@ def _offline(place: Place, pins_known: bool) -> Any:
         missing: list[Ask] = []
         for ask in asks:
             if ask.link.is_file:
-                found.append(file_source(ask.link))
+                found.append(file_source(place, ask.link))
                 continue
             known = facts(place, ask.link, ask.commit, ask.kind) if ask.commit and pins_known else None
             if known is None or ask.commit is None:
@@ -177,8 +180,7 @@ def _offline(place: Place, pins_known: bool) -> Any:
 
 def resolution(place: Place, manifest: Manifest, known: Lock | None) -> Resolution | tuple[Ask, ...]:
     """The graph as far as pins and cache tell it; else the questions that only a server can answer."""
-    links = (manifest.platform, *manifest.dependencies)
-    pins = with_manifest_pins(known, manifest.locks_git, links)
+    pins = counting_pins(known, manifest.locks_git, manifest.odoo_version)
     walk = resolve(
         manifest,
         pins,
@@ -220,7 +222,15 @@ def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) ->
     label = resolved.platform.link.name
     platform = requirements.requirement_lines(resolved.platform.facts.requirements or "", f"{label}: requirements.txt")
     others = [asked for asked in resolved.requirements if asked not in platform]
-    return requirements.merge(mine, platform, [*mine_others, *others])
+    merged = requirements.merge(mine, platform, [*mine_others, *others])
+    for asked in merged.unreadable:
+        if asked in mine:
+            raise DescriptionError(
+                f"cannot read the requirement {asked.line!r}",
+                where=asked.by,
+                todo="write it as NAME, NAME==1.0 or NAME @ URL",
+            )
+    return merged
 
 
 def python_locks(place: Place, manifest: Manifest, merged: requirements.Merged) -> PythonLocks:
@@ -391,7 +401,7 @@ def baked_digest(place: Place, whole: Stack) -> str:
     """What an image with sources is made from: every generated file, the Python locks, every commit, our own content."""
     rendered = render(whole)
     parts = [data for path, data in sorted(rendered.files.items()) if path != "docker-compose.yml"]
-    parts += [*whole.locks, *(f"{s.key} {s.commit}".encode() for s in whole.resolution.sources)]
+    parts += [*whole.locks, *(f"{s.name} {s.commit}".encode() for s in whole.resolution.sources)]
     parts += [git.folder_id(place.root, folder).encode() for folder in whole.own.addons]
     return files.sha256(b"\0".join(parts))[:32]
 

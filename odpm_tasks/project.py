@@ -150,6 +150,13 @@ class Project:
             self.resolve()
         world = self.sight(PREPARING).world
         plans.plan(replace(world, scenario=SCENARIOS["ci"]), PREPARING)
+        venv = world.manifest.locks_venv
+        if venv and world.lock and world.lock.venv != venv:
+            raise LockError(
+                "odpm.json (locks.venv) names other Python locks than the lock",
+                where=plans.LOCK_FILE,
+                todo="inv lock --update --sync-manifest-locks moves both",
+            )
         if differing := disagreements(world.lock, world.manifest.locks_git):
             raise LockError(
                 "odpm.json (locks.git) and the lock pin different commits",
@@ -272,9 +279,10 @@ def _env_file(path: Path) -> dict[str, str]:
 
     for binding in parse_stream(io.StringIO(text)):
         if binding.error:
+            above = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
             raise DescriptionError(
                 "a line is not NAME=value",
-                where=f"{path}:{binding.original.line}",
+                where=f"{path}:{binding.original.line + above}",
                 todo="correct it, or put a # in front",
             )
     values = dotenv_values(stream=io.StringIO(text), interpolate=True)

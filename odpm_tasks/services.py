@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -110,7 +111,7 @@ def wait_until_healthy(place: Place, project: str, show: terminal.Activity) -> t
 def _broken(place: Place, container: docker.Container | None, how: str) -> ProgramError:
     service = container.service if container else "no service"
     details = docker.last_lines(container.id, _passwords(place)) if container else ()
-    return ProgramError(f"{service} {how}", details=details[-3:], todo=f"inv logs {service}")
+    return ProgramError(f"{service} {how}", details=details[-3:], todo=f"inv logs --service {service}")
 
 
 def _passwords(place: Place) -> tuple[str, ...]:
@@ -244,6 +245,7 @@ def task_container(place: Place, sight: Sight, on_line: Callable[[str], None], *
             "--no-deps",
             "-T",
             f"--name={name}",
+            "--env=ODPM_TASK=1",
             "--env=ODPM_DEV=",
             "--env=ODPM_DEBUG=",
             "odoo",
@@ -344,6 +346,18 @@ def status(place: Place, sight: Sight, *, as_json: bool = False) -> str:
     return "\n".join(lines)
 
 
+def failures(log: Sequence[str]) -> list[str]:
+    """What an Odoo log says of failures: errors with what follows them, up to the next ordinary line."""
+    kept: list[str] = []
+    telling = False
+    for line in log:
+        if re.match(r"\d{4}-\d\d-\d\d ", line):
+            telling = " ERROR " in line or " CRITICAL " in line or " tests when loading database" in line
+        if telling:
+            kept.append(line)
+    return kept
+
+
 def run_tests(place: Place, sight: Sight, modules: Sequence[str], tags: str, keep: bool) -> None:
     """Install add-ons in a new database with their tests on. Errors: ProgramError where one fails."""
     whole = sight.stack
@@ -355,15 +369,17 @@ def run_tests(place: Place, sight: Sight, modules: Sequence[str], tags: str, kee
     database = container(place, sight, "db")
     name = f"{sight.world.database}-test-{os.getpid()}"
     sql(database.id, f"CREATE DATABASE {identifier(name)} OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'")
+    lines: list[str] = []
     try:
         wanted = tags or ",".join(f"/{module}" for module in chosen)
-        words = [
-            f"-i{','.join(chosen)}",
-            "--test-enable",
-            f"--test-tags={wanted}",
-            *_options(sight.world.manifest.odoo_version, False),
-        ]
-        run_odoo(place, sight, name, words, terminal.say)
+        words = [f"-i{','.join(chosen)}", "--test-enable", f"--test-tags={wanted}"]
+        run_odoo(place, sight, name, [*words, *_options(sight.world.manifest.odoo_version, False)], lines.append)
+        result = next((line for line in reversed(lines) if " tests when loading database" in line), "")
+        terminal.tell(result.rsplit(": ", 1)[-1] or "no test ran")
+    except ProgramError:
+        for line in failures(lines):
+            terminal.say(line)
+        raise
     finally:
         if not keep:
             sql(database.id, f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")

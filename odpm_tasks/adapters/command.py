@@ -20,7 +20,7 @@ import sh
 
 from odpm_tasks.errors import MachineError, ProgramError
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _TAIL = 8
 _running: dict[int, Any] = {}
 _guard = threading.Lock()
@@ -156,15 +156,18 @@ def foreground(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str
         raise MachineError(
             f"{words[0]} is not installed", todo=f"install {words[0]} and put it on PATH, then run again"
         )
-    options: dict[str, Any] = {"_fg": True, "_ok_code": list(range(256))}
+    options: dict[str, Any] = {"_fg": True}
     if env is not None:
         options["_env"] = {**os.environ, **env}
     if cwd is not None:
         options["_cwd"] = str(cwd)
     try:
-        return int(sh.Command(words[0])(*words[1:], _return_cmd=True, **options).exit_code)
+        sh.Command(words[0])(*words[1:], **options)
     except sh.SignalException as error:
         return 128 + abs(int(error.exit_code))
+    except sh.ErrorReturnCode as error:
+        return int(error.exit_code)
+    return 0
 
 
 def stop_all() -> None:

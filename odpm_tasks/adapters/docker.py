@@ -188,7 +188,7 @@ def _build_failure(outcome: command.Outcome) -> MachineError | ProgramError:
     return ProgramError(
         "docker buildx build failed",
         details=[command.redact(line) for line in telling[-4:]],
-        todo="inv build shows the whole log",
+        todo="inv build --force shows the whole log",
     )
 
 

@@ -6,10 +6,9 @@ import contextlib
 import errno
 import hashlib
 import os
-import stat
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from odpm_tasks.errors import BusyError, DescriptionError, MachineError
@@ -130,44 +129,3 @@ def scratch(cleanup: contextlib.ExitStack, prefix: str) -> Path:
 def sha256(data: bytes) -> str:
     """Hex digest of some bytes."""
     return hashlib.sha256(data).hexdigest()
-
-
-def fingerprint(root: Path) -> str:
-    """40 hex digits over a tree's names, modes and bytes; `.git`, `__pycache__` and `*.pyc` left out.
-
-    Only the executable bit of a mode counts and a link counts as its target, as in git, so that two machines agree.
-    """
-    digest = hashlib.sha1(usedforsecurity=False)
-    for name in walk(root):
-        path = root / name
-        status = path.lstat()
-        if stat.S_ISLNK(status.st_mode):
-            kind, data = b"l", os.fsencode(path.readlink())
-        else:
-            kind, data = (b"x" if status.st_mode & 0o100 else b"f"), path.read_bytes()
-        digest.update(
-            b"%s %d %s\0%s\0"
-            % (
-                kind,
-                len(data),
-                name.encode(errors="surrogateescape"),
-                hashlib.sha1(data, usedforsecurity=False).digest(),
-            )
-        )
-    return digest.hexdigest()
-
-
-def walk(root: Path, skip: Sequence[str] = (".git", "__pycache__")) -> list[str]:
-    """Every file and link below `root`, as sorted `/`-separated relative names; `skip` folders and `*.pyc` left out."""
-    found: list[str] = []
-    pending = [""]
-    while pending:
-        prefix = pending.pop()
-        with os.scandir(root / prefix) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in skip:
-                        pending.append(f"{prefix}{entry.name}/")
-                elif not entry.name.endswith(".pyc"):
-                    found.append(prefix + entry.name)
-    return sorted(found)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 MANIFEST = "__manifest__.py"
-_MANIFESTS = (MANIFEST, "__openerp__.py")
+MANIFESTS = (MANIFEST, "__openerp__.py")
 ASKED_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
 
 
@@ -65,7 +65,7 @@ def wanted(names: Iterable[str]) -> Wanted:
     manifests, others = [], []
     for name in names:
         parts = name.split("/")
-        if parts[-1] in _MANIFESTS and 2 <= len(parts) <= 3:
+        if parts[-1] in MANIFESTS and 2 <= len(parts) <= 3:
             manifests.append(name)
         elif name in ASKED_FILES:
             others.append(name)
@@ -89,7 +89,7 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes]) -> Facts:
             broken.append(name)
         else:
             modules[path] = module
-    texts = {name: contents[name].decode(errors="replace") for name in asked.others if name in contents}
+    texts = {name: contents[name].decode("utf-8-sig", errors="replace") for name in asked.others if name in contents}
     return Facts(
         modules=tuple(modules.values()),
         oca_dependencies=texts.get("oca_dependencies.txt"),

@@ -57,11 +57,10 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
     for name, patch in spec.manifest.service_patches.items():
         services[name] = patched(services.get(name, {}), patch)
     data: dict[str, Any] = {"name": f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}", "services": services}
-    if not scenario.publish_database:
-        data["networks"] = {"default": {}, "database": {"internal": True}}
+    # the same two networks everywhere, so that a service may name either; only a published port needs a way out
+    data["networks"] = {"default": {}, "database": {} if scenario.publish_database else {"internal": True}}
     data["volumes"] = {
-        volume: {}
-        for volume in (f"db-{scenario.name}", f"odoo-{scenario.name}", *_named_volumes(spec.manifest.services))
+        volume: {} for volume in (f"db-{scenario.name}", f"odoo-{scenario.name}", *_named_volumes(services))
     }
     folder = f"./.odpm/secrets/{scenario.name}"
     data["secrets"] = {
@@ -93,11 +92,10 @@ def _database(spec: ComposeSpec) -> dict[str, Any]:
         "shm_size": "256mb",
     }
     if scenario.developer:
-        service["command"] = ["postgres", "-c", "synchronous_commit=off"]
+        service["command"] = ["-c", "synchronous_commit=off"]
     if scenario.publish_database:
         service["ports"] = ["127.0.0.1:${POSTGRES_PORT:-5432}:5432"]
-    else:
-        service["networks"] = ["database"]
+    service["networks"] = ["database"]
     if scenario.restart:
         service["restart"] = scenario.restart
     return service
@@ -139,8 +137,7 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
         service["labels"] = {"odpm.odoo-conf": spec.conf_digest}
     if spec.masked:
         service["tmpfs"] = list(spec.masked)
-    if not scenario.publish_database:
-        service["networks"] = ["default", "database"]
+    service["networks"] = ["default", "database"]
     if scenario.restart:
         service["restart"] = scenario.restart
     return service
@@ -195,7 +192,7 @@ _Dumper.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("t
 
 
 def _named_volumes(services: Mapping[str, Any]) -> list[str]:
-    """Named volumes that extra services use; Compose wants each declared."""
+    """Named volumes that services use, but our own; Compose wants each declared."""
     found: list[str] = []
     for service in services.values():
         for volume in service.get("volumes", []) if isinstance(service, Mapping) else []:

@@ -7,7 +7,7 @@ who lock the same thing write the same bytes. Keys we do not know survive a rewr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -37,6 +37,7 @@ class _LockFile(BaseModel):
     developing: _Entry | None = None
     images: dict[str, str] = {}
     venv: str | None = None
+    odoo_version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Pin:
 
     `branch` only when the description names one; for `file://` the commit is the fingerprint of the tree's content.
     `tree` is there for the developing checkout itself: what its tracked files hold, whatever commit they are in.
+    `any_branch`: the pin came from `locks.git` of the manifest, which names no branch and fits every one.
     """
 
     url: str
@@ -52,6 +54,7 @@ class Pin:
     branch: str | None = None
     file: bool = False
     tree: str | None = None
+    any_branch: bool = field(default=False, compare=False)
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -63,18 +66,19 @@ class Pin:
 
     def fits(self, link: Link) -> bool:
         """Whether this pin is still an answer to what the description asks."""
-        return self.branch == link.branch and link.commit in {None, self.commit}
+        return (self.any_branch or self.branch == link.branch) and link.commit in {None, self.commit}
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The whole lock as a value."""
+    """The whole lock as a value. `odoo_version` is the branch that pins without one were made for."""
 
     platform: Pin
     dependencies: tuple[Pin, ...] = ()
     developing: Pin | None = None
     images: Mapping[str, str] = field(default_factory=dict)
     venv: str | None = None
+    odoo_version: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -98,6 +102,8 @@ def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
         ) from None
     except RecursionError:
         raise LockError("the lock is nested too deeply to be one", where=where, todo=todo) from None
+    except ValueError:
+        raise LockError("the lock is not JSON that could be one", where=where, todo=todo) from None
     try:
         model = _LockFile.model_validate(data)
     except ValidationError as error:
@@ -109,6 +115,7 @@ def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
         developing=_pin(model.developing) if model.developing else None,
         images=dict(model.images),
         venv=model.venv,
+        odoo_version=model.odoo_version,
         extra=dict(model.model_extra or {}),
     )
 
@@ -116,7 +123,7 @@ def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
 def _pin(entry: _Entry) -> Pin:
     is_file = entry.kind == "file" or entry.url.startswith("file:")
     url = entry.url if is_file else canonical(entry.url)
-    return Pin(url, entry.commit, entry.branch, is_file, entry.tree, dict(entry.model_extra or {}))
+    return Pin(url, entry.commit, entry.branch, is_file, entry.tree, extra=dict(entry.model_extra or {}))
 
 
 def write_lock(lock: Lock) -> str:
@@ -133,6 +140,8 @@ def write_lock(lock: Lock) -> str:
         data["images"] = dict(lock.images)
     if lock.venv:
         data["venv"] = lock.venv
+    if lock.odoo_version:
+        data["odoo_version"] = lock.odoo_version
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -147,16 +156,41 @@ def _entry(pin: Pin) -> dict[str, Any]:
     return data
 
 
-def with_manifest_pins(lock: Lock | None, locks_git: Mapping[str, str], links: Iterable[Link]) -> dict[str, Pin]:
-    """The pins that count: those of the manifest's `locks.git` where not empty, completed by the file for what it lacks."""
-    pins = dict(lock.pins) if lock else {}
-    asked = {link.canonical: link for link in links}
+def counting_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version: str) -> dict[str, Pin]:
+    """The pins that count: those of the manifest's `locks.git` where not empty, completed by the file for what it lacks.
+
+    A pin without a branch was made for the Odoo version of its time: for another one it does not count.
+    """
+    moved = lock is not None and lock.odoo_version not in {None, odoo_version}
+    pins = {key: pin for key, pin in lock.pins.items() if pin.branch or pin.file or not moved} if lock else {}
     for url, commit in locks_git.items():
         key = canonical(url)
-        known = pins.get(key)
-        branch = asked[key].branch if key in asked else known.branch if known else None
-        pins[key] = replace(known, commit=commit) if known else Pin(key, commit, branch)
+        known = pins.get(key) or Pin(key, commit)
+        pins[key] = replace(known, commit=commit, any_branch=True)
     return pins
+
+
+def same_files(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
+    """Which old `file://` pin is which new one: by fingerprint, else by folder name, else by place. By the new URL.
+
+    The path of such a source may differ from machine to machine, so it does not tell them apart.
+    """
+    waiting = [pin for pin in new if pin.file]
+    left = [pin for pin in old if pin.file]
+    pairs: dict[str, Pin] = {}
+    for alike in (
+        lambda one, two: one.url == two.url,
+        lambda one, two: one.commit == two.commit,
+        lambda one, two: one.url.rsplit("/", 1)[-1] == two.url.rsplit("/", 1)[-1],
+        lambda one, two: True,
+    ):
+        for pin in list(waiting):
+            match = next((other for other in left if alike(pin, other)), None)
+            if match is not None:
+                pairs[pin.url] = match
+                waiting.remove(pin)
+                left.remove(match)
+    return pairs
 
 
 def disagreements(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:

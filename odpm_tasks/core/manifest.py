@@ -200,7 +200,10 @@ def _texts(raw: Mapping[str, Any], key: str, errors: list[Problem]) -> list[str]
 
 
 def _written(raw: Mapping[str, Any], key: str) -> str | None:
+    """A version as it is written, also as a number."""
     value = raw.get(key)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
     return value if isinstance(value, str) and value else None
 
 

@@ -74,6 +74,6 @@ def _below(canonical: str) -> str:
     """A canonical URL as a relative path that cannot leave its folder, whatever the URL holds."""
     path = canonical.partition("://")[2]
     parts = path.split("/")
-    if all(part and part not in {".", ".."} and part.isprintable() and len(part) < 200 for part in parts):
+    if all(part and part not in {".", ".."} and part.isprintable() and len(part.encode()) < 200 for part in parts):
         return path.replace(":", "+")
     return f"odd/{hashlib.sha256(canonical.encode()).hexdigest()[:32]}"

@@ -218,7 +218,8 @@ def _resolve(step_id: str, world: World) -> list[Step]:
         return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]
     if world.resolution is None:
         return [Step(step_id, "keep", LOCK_FILE)]
-    new = completed(world.resolution.lock(world.lock), world.lock, world.manifest.locks_git)
+    new = world.resolution.lock(world.lock)
+    new = completed(new, world.lock, world.manifest.locks_git, follow_files=world.scenario.strict)
     if world.lock is None or write_lock(new) != write_lock(world.lock):
         changes = lock_changes(world.lock, new)
         _demand(world, "the lock is stale", *changes[:3])
@@ -226,12 +227,15 @@ def _resolve(step_id: str, world: World) -> list[Step]:
     return [Step(step_id, "keep", LOCK_FILE)]
 
 
-def completed(new: Lock, old: Lock | None, locks_git: Mapping[str, str]) -> Lock:
+def completed(new: Lock, old: Lock | None, locks_git: Mapping[str, str], *, follow_files: bool = False) -> Lock:
     """The new lock, but where the manifest pins another commit than the file, what the file says stays.
 
-    `up` and `render` complete the file and do not align it with `locks.git`: that is for `inv lock`.
+    `up` and `render` complete the file and do not align it with `locks.git`: that is for `inv lock`. Nor do they follow
+    every edit in a `file://` source, unless `follow_files`: its fingerprint is written by `inv lock`, enforced elsewhere.
     """
     kept = {key: theirs for key, _, theirs in disagreements(old, locks_git)}
+    if old is not None and not follow_files:
+        kept |= {pin.url: pin.commit for pin in old.pins.values() if pin.file}
 
     def pin(fresh: Pin) -> Pin:
         return replace(fresh, commit=kept.get(fresh.key, fresh.commit))
@@ -323,6 +327,7 @@ def _python(step_id: str, world: World) -> list[Step]:
     recorded = world.lock.venv if world.lock else None
     if locks.made_from == locks.wanted and locks.digest == recorded:
         return [Step(step_id, "keep", PYTHON_LOCKS[0])]
+    recorded_only = locks.made_from == locks.wanted and recorded is None
     reason = (
         "there is no Python lock"
         if locks.made_from is None
@@ -331,7 +336,8 @@ def _python(step_id: str, world: World) -> list[Step]:
         else "the Python lock is not the one that the lock names"
     )
     _demand(world, reason)
-    return [Step(step_id, "create" if locks.made_from is None else "update", PYTHON_LOCKS[0], reason)]
+    new = locks.made_from is None or recorded_only
+    return [Step(step_id, "create" if new else "update", PYTHON_LOCKS[0], reason)]
 
 
 def _files(step_id: str, world: World) -> list[Step]:

@@ -114,7 +114,7 @@ def render(stack: Stack) -> Rendered:
         image = f"odpm/environment:{stack.manifest.odoo_version}-{stack.scenario.target}-{digest}"
     else:
         image = f"${{ODPM_IMAGE:-{stack.name}:ci}}"
-    sources = "".join(f"{source.key} {source.commit}\n" for source in stack.resolution.sources)
+    sources = "".join(f"{source.name} {source.commit}\n" for source in stack.resolution.sources)
     whole = "" in stack.own.addons
     text = compose_text(
         ComposeSpec(

@@ -7,6 +7,7 @@ a contradiction can name them.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -56,8 +57,10 @@ class Merged:
 
 
 def requirement_lines(text: str, by: str) -> tuple[Asked, ...]:
-    """The requirements of a `requirements.txt`: comments, blank lines and pip options left out."""
-    lines = (line.split(" #", 1)[0].strip() for line in text.replace("\\\n", " ").splitlines())
+    """The requirements of a `requirements.txt`: comments, blank lines, pip's options and hashes left out."""
+    lines = (
+        re.split(r"(?:^|\s)#|\s--", line, maxsplit=1)[0].strip() for line in text.replace("\\\n", " ").splitlines()
+    )
     return tuple(Asked(line, by) for line in lines if line and not line.startswith(("#", "-")))
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.link import Link, source_names
-from odpm_tasks.core.lock import Lock, Pin
+from odpm_tasks.core.lock import Lock, Pin, same_files
 from odpm_tasks.core.manifest import Manifest, read_nested
 from odpm_tasks.core.oca import parse_oca_dependencies
 from odpm_tasks.core.requirements import Asked, external_dependency, requirement_lines
@@ -59,7 +59,7 @@ class Source:
 
     @property
     def key(self) -> str:
-        return self.link.url if self.link.is_file else self.link.canonical
+        return self.link.canonical
 
     @property
     def pin(self) -> Pin:
@@ -73,25 +73,37 @@ class Resolution:
     sources: tuple[Source, ...]
     requirements: tuple[Asked, ...]
     warnings: tuple[str, ...]
+    odoo_version: str
 
     @property
     def platform(self) -> Source:
         return next(source for source in self.sources if source.kind == "platform")
 
     def lock(self, before: Lock | None) -> Lock:
-        """These pins as a lock; what the old one knew beyond pins stays."""
+        """These pins as a lock; what the old one knew beyond pins stays, also the paths it gives `file://` sources."""
         old = before.pins if before else {}
+        fresh = [source.pin for source in self.sources]
+        files = same_files(fresh, tuple(old.values()))
 
         def pin(source: Source) -> Pin:
-            known = old.get(source.key)
-            return replace(source.pin, extra=known.extra) if known else source.pin
+            known = files.get(source.key) if source.link.is_file else old.get(source.key)
+            if known is None:
+                return source.pin
+            return replace(source.pin, extra=known.extra, url=known.url if source.link.is_file else source.pin.url)
 
         developing = next(
             (pin(s) for s in self.sources if s.kind == "developing"), before.developing if before else None
         )
         dependencies = tuple(pin(s) for s in self.sources if s.kind == "dependency")
         base = before or Lock(platform=pin(self.platform))
-        return replace(base, platform=pin(self.platform), dependencies=dependencies, developing=developing)
+        branchless = any(s.link.branch is None and not s.link.is_file for s in self.sources)
+        return replace(
+            base,
+            platform=pin(self.platform),
+            dependencies=dependencies,
+            developing=developing,
+            odoo_version=self.odoo_version if branchless else None,
+        )
 
 
 @dataclass
@@ -107,14 +119,15 @@ class _Graph:
 
     def want(self, link: Link, asked_by: tuple[str, ...], kind: Kind = "dependency") -> Ask | None:
         """Take note of a wish; None where it is known already. A contradiction below the top level is an error."""
-        key = link.url if link.is_file else link.canonical
+        key = link.canonical
         branch = link.branch or self.manifest.odoo_version
         known = self.wanted.get(key)
         if known is None:
             ask = self.wanted[key] = self._ask(key, link, branch, asked_by, kind)
             return ask
         same = (branch, link.commit) == (known.branch, known.link.commit)
-        if not same and len(known.asked_by) > 1:
+        top_level_wins = len(known.asked_by) == 1 and len(asked_by) > 1
+        if not same and not top_level_wins:
             raise DescriptionError(
                 f"{key} is asked for at two revisions",
                 where=TOP,
@@ -201,7 +214,7 @@ def resolve(
         answers = yield tuple(level)
         following: list[Ask] = []
         for ask, answer in zip(level, answers, strict=True):
-            graph.found[ask.link.url if ask.link.is_file else ask.link.canonical] = answer
+            graph.found[ask.link.canonical] = answer
             following += graph.read(ask, answer.facts)
         level = following
     names = source_names([ask.link for ask in graph.wanted.values()])
@@ -211,7 +224,7 @@ def resolve(
         )
         for key, ask in graph.wanted.items()
     )
-    return Resolution(sources, tuple(graph.requirements), tuple(graph.warnings))
+    return Resolution(sources, tuple(graph.requirements), tuple(graph.warnings), manifest.odoo_version)
 
 
 def drive(

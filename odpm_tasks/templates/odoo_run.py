@@ -371,7 +371,7 @@ def is_initialised(psycopg2: Any, options: configparser.RawConfigParser, name: s
 
 
 def health() -> int:
-    if MAINTENANCE.exists():
+    if MAINTENANCE.exists() or os.environ.get("ODPM_TASK"):
         return 0
     path = os.environ.get("ODOO_HEALTH_PATH", "/web/health")
     if not path:

@@ -1,0 +1,3 @@
+from odpm_tasks import collection
+
+ns = collection()

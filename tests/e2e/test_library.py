@@ -1,0 +1,199 @@
+"""The library as its users meet it: a wheel in an environment of its own, the examples of docs/, the promises of docs/."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odpm_tasks.core.manifest import problems, schema_v1, schema_v2
+from odpm_tasks.namespace import TASKS
+from tests.e2e.harness import REPOSITORY, Bench, Ran, get, git
+
+DOCS = REPOSITORY / "docs"
+EXAMPLES = DOCS / "examples"
+WRITTEN = sorted([REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *DOCS.rglob("*.md")])
+
+
+def run(*words: str | Path, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, f"{words[0]}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The distribution, built from a copy: a build writes into the tree it builds."""
+    base = tmp_path_factory.mktemp("wheel")
+    shutil.copytree(REPOSITORY / "odpm_tasks", base / "tree/odpm_tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, base / "tree")
+    run(
+        Path(sys.executable).with_name("uv"),
+        "build",
+        "-q",
+        "--wheel",
+        "--out-dir",
+        base / "dist",
+        base / "tree",
+        cwd=base,
+    )
+    return next((base / "dist").glob("*.whl"))
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An environment that has the wheel and what it asks for, and nothing of this checkout."""
+
+    python: Path
+
+    def inv(self, bench: Bench, *words: str) -> Ran:
+        env = {name: value for name, value in bench.environment().items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
+        done = subprocess.run(
+            [str(self.python.with_name("inv")), *words], cwd=bench.root, env=env, capture_output=True, text=True,
+            timeout=900, stdin=subprocess.DEVNULL, check=False,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, bench: Bench, *words: str) -> Ran:
+        ran = self.inv(bench, *words)
+        assert ran.code == 0, f"inv {' '.join(words)} ended with {ran.code}\n{ran.said}"
+        return ran
+
+
+@pytest.fixture(scope="session")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    base = tmp_path_factory.mktemp("installed")
+    uv = Path(sys.executable).with_name("uv")
+    run(uv, "venv", "-q", "--python", sys.executable, base / "venv", cwd=base)
+    python = base / "venv/bin/python"
+    run(uv, "pip", "install", "-q", "--python", python, wheel, cwd=base)
+    return Installed(python)
+
+
+@pytest.fixture
+def example(tmp_path: Path, make_bench: Callable[[Path], Bench]) -> Callable[[str], Bench]:
+    """Copies an example into a folder and a git repository of its own."""
+
+    def copy(name: str) -> Bench:
+        root = tmp_path / name
+        shutil.copytree(EXAMPLES / name, root, ignore=shutil.ignore_patterns("__pycache__"))
+        git("init", "-q", "-b", "main", cwd=root)
+        git("add", "-A", cwd=root)
+        git("commit", "-qm", "A project", cwd=root)
+        return make_bench(root)
+
+    return copy
+
+
+def test_the_wheel_holds_templates_types_and_licence(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for file in (REPOSITORY / "odpm_tasks/templates").iterdir():
+        if file.is_file():
+            assert f"odpm_tasks/templates/{file.name}" in names
+    assert "odpm_tasks/py.typed" in names
+    assert any(name.endswith("LICENSE") for name in names)
+    assert not [name for name in names if not name.startswith(("odpm_tasks/", "odpm_tasks-5"))]
+
+
+def test_it_is_imported_from_the_environment_it_was_installed_into(installed: Installed, tmp_path: Path) -> None:
+    out = run(
+        installed.python, "-c", "import odpm_tasks; print(odpm_tasks.__file__, odpm_tasks.__version__)", cwd=tmp_path
+    )
+    assert out.startswith(str(installed.python.parents[1]))
+    assert out.split()[1] == "5.0.0"
+
+
+@pytest.mark.docker
+def test_the_shortest_project_lists_its_tasks_and_comes_up(
+    installed: Installed, example: Callable[[str], Bench], engine: None
+) -> None:
+    bench = example("shortest")
+    listed = installed.ok(bench, "--list").out
+    assert {line.split()[0] for line in listed.splitlines() if re.match(r"  \S", line)} == set(TASKS)
+    ran = installed.ok(bench, "up")
+    assert ran.out.splitlines()[0] == f"http://localhost:{bench.env['ODOO_PORT']}/web/login?db=shortest"
+    assert get(f"http://localhost:{bench.env['ODOO_PORT']}/web/login")[0] == 200
+    assert get(f"http://localhost:{bench.env['ODOO_PORT']}/hello") == (200, "Hello from shortest")
+    changed = git("status", "--porcelain", "--untracked-files=all", cwd=bench.root).splitlines()
+    locks = ("deps.lock.json", "requirements.lock", "requirements.developer.lock", ".gitignore")
+    assert sorted(changed) == sorted(f"?? .odpm/{name}" for name in locks)
+    bench.remove()
+
+
+@pytest.mark.docker
+def test_an_own_task_made_of_ours_does_its_own_step_between_render_and_up(
+    installed: Installed, example: Callable[[str], Bench], engine: None
+) -> None:
+    bench = example("own-task")
+    listed = installed.ok(bench, "--list").out
+    assert re.search(r"^  fresh +Render, check the licences, then bring everything up\.", listed, re.MULTILINE)
+
+    # a step that refuses ends the task after `render` and before `up`
+    tasks = bench.root / "tasks.py"
+    text = tasks.read_text(encoding="utf-8")
+    tasks.write_text(text.replace('"OPL-1"', '"LGPL-3"'), encoding="utf-8")
+    refused = installed.inv(bench, "fresh")
+    assert refused.code == 1
+    assert re.search(r"^proprietary: .*web_responsive", refused.err, re.MULTILINE)
+    assert "Traceback" not in refused.said
+    assert (bench.root / "docker-compose.yml").exists()
+    assert not bench.containers()
+
+    tasks.write_text(text, encoding="utf-8")
+    installed.ok(bench, "fresh")
+    status, page = get(f"http://localhost:{bench.env['ODOO_PORT']}/notes")
+    assert status == 200
+    assert "web_responsive: LGPL-3" in page.splitlines()
+    again = installed.ok(bench, "fresh")
+    assert again.err.count("nothing to do") == 2
+    bench.remove()
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/odpm.json")), ids=lambda file: file.parent.name)
+def test_the_description_of_an_example_is_valid(file: Path) -> None:
+    assert problems(file.read_text(encoding="utf-8"), lambda name: None) == ((), ())
+
+
+@pytest.mark.parametrize(("name", "schema"), [("odpm.v1.json", schema_v1()), ("odpm.v2.json", schema_v2())])
+def test_the_written_schema_is_that_of_the_models(name: str, schema: dict[str, Any]) -> None:
+    written = (DOCS / "schema" / name).read_text(encoding="utf-8")
+    assert written == json.dumps(schema, indent=2, ensure_ascii=False) + "\n", "write it anew: docs/develop.md says how"
+
+
+def test_every_task_is_in_the_readme_and_every_option_in_the_docs() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    pages = re.split(r"^### ", (DOCS / "tasks.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    sections = {page.split()[0].strip("`"): page for page in pages[1:]}
+    assert set(sections) == set(TASKS)
+    for name, task in TASKS.items():
+        assert f"| `{name}`" in readme
+        for argument in task.get_arguments():
+            option = max(argument.names, key=len).replace("_", "-")
+            assert f"`--{option}" in sections[name], f"{name} --{option}"
+
+
+def test_no_page_names_a_task_that_is_not_there() -> None:
+    own = {"fresh", "licences", "demo", "lint", "task", "TASK"}
+    for page in WRITTEN:
+        for name in re.findall(r"\binv ([a-z][a-z-]*)", page.read_text(encoding="utf-8")):
+            assert name in TASKS or name in own, f"{page.relative_to(REPOSITORY)}: inv {name}"
+
+
+def test_links_between_the_pages_hold() -> None:
+    for page in WRITTEN:
+        text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.relative_to(REPOSITORY)}: {target}"

@@ -1,0 +1,90 @@
+"""Real git repositories, named by the state they are in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+Files = Mapping[str, str | None]
+SOMEBODY = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_AUTHOR_NAME": "somebody",
+    "GIT_AUTHOR_EMAIL": "somebody@localhost",
+    "GIT_COMMITTER_NAME": "somebody",
+    "GIT_COMMITTER_EMAIL": "somebody@localhost",
+}
+
+
+def git(where: Path, *words: str, env: Mapping[str, str] | None = None) -> str:
+    """What plain git says, as stripped text."""
+    done = subprocess.run(
+        ["git", "-c", "core.fsync=none", "-C", str(where), *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **SOMEBODY, **(env or {})},
+    )
+    return done.stdout.strip()
+
+
+def put(where: Path, files: Files) -> None:
+    """Write files; None removes one."""
+    for name, text in files.items():
+        path = where / name
+        if text is None:
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+
+
+def save(where: Path, message: str, files: Files | None = None, day: str = "2025-01-01") -> str:
+    """Commit files and return the commit's id; `day` is its date, or `YYYY-MM-DDTHH:MM:SS`."""
+    put(where, files or {})
+    when = f"{day}+0000" if "T" in day else f"{day}T12:00:00+0000"
+    dates = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
+    git(where, "add", "--all")
+    git(where, "commit", "--quiet", "--allow-empty", "-m", message, env=dates)
+    return git(where, "rev-parse", "HEAD")
+
+
+def repository(where: Path, files: Files | None = None, branch: str = "19.0") -> Path:
+    """A repository with one commit on `branch`, of which any commit may be asked."""
+    where.mkdir(parents=True)
+    git(where, "init", "--quiet", "--template=", "-b", branch)
+    with (where / ".git" / "config").open("a", encoding="utf-8") as config:
+        config.write("[uploadpack]\n\tallowAnySHA1InWant = true\n\tallowFilter = true\n")
+    save(where, "first", files)
+    return where
+
+
+def packed(where: Path) -> Path:
+    """The same repository in few files and folders: cheap to copy."""
+    git(where, "gc", "--quiet", "--prune=now")
+    return where
+
+
+def tip(where: Path, name: str = "HEAD") -> str:
+    return git(where, "rev-parse", f"{name}^{{commit}}")
+
+
+def content(where: Path) -> dict[str, tuple[bytes | str, int, int]]:
+    """Everything below a folder, `.git` too: bytes (of a link: its target), mode and time of change."""
+    found: dict[str, tuple[bytes | str, int, int]] = {}
+    for path in sorted(where.rglob("*")):
+        status = path.lstat()
+        what: bytes | str = ""
+        if path.is_symlink():
+            what = str(path.readlink())
+        elif path.is_file():
+            what = path.read_bytes()
+        found[str(path.relative_to(where))] = (what, status.st_mode, status.st_mtime_ns)
+    return found
+
+
+def without_times(where: Path) -> dict[str, tuple[bytes | str, int]]:
+    """The same without times, and without the index: git writes that anew when it only looks."""
+    return {name: (what, mode) for name, (what, mode, _) in content(where).items() if name != ".git/index"}

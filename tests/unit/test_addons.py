@@ -1,0 +1,136 @@
+"""What a repository holds: its add-ons, where they lie, what they need."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odpm_tasks.core.addons import Facts, Module, Wanted, facts, read_module, wanted
+
+GOOD = b'{"name": "X"}'
+
+
+@pytest.mark.parametrize(
+    ("text", "module"),
+    [
+        (b"{}", Module(path="x")),
+        (b'{"name": "X", "version": "19.0.1.0.0", "installable": False}', Module(path="x", version="19.0.1.0.0", installable=False)),
+        (b"\xef\xbb\xbf{'installable': True}", Module(path="x")),
+        (b"# Copyright \xc2\xa9 me\n# License LGPL\n\n{'version': '1'}\n\n", Module(path="x", version="1")),
+        (b"{'summary': '''a\nb''', 'version': '1' '.0'}", Module(path="x", version="1.0")),
+        (
+            b"{'external_dependencies': {'python': ['zeep', 'lxml'], 'bin': ('wkhtmltopdf',), 'deb': ['libmagic1']}}",
+            Module(path="x", python=("zeep", "lxml"), bin=("wkhtmltopdf",), deb=("libmagic1",)),
+        ),
+        (b"{'external_dependencies': []}", Module(path="x")),
+        (b"{'external_dependencies': {'python': 'zeep', 'bin': None}}", Module(path="x")),
+        (b"{'installable': 0}", Module(path="x", installable=False)),
+        (b"{'version': 1.0}", Module(path="x", version="1.0")),
+        (b"  {'version': '1'}", Module(path="x", version="1")),
+    ],
+)  # fmt: skip
+def test_a_manifest_is_read(text: bytes, module: Module) -> None:
+    assert read_module("x", text) == module
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"# nothing",
+        b"{",
+        b"[]",
+        b"'text'",
+        b"{'name': _('X')}",
+        b"import os\n{'name': 'X'}",
+        b"{'name': __import__('os').system('touch /tmp/owned')}",
+        b"{\x00}",
+        b"{'name': '\xff'}",
+        b"{[]: 1}",
+        b"(" * 5000 + b")" * 5000,
+        b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> x\n",
+    ],
+)
+def test_a_broken_manifest_is_none(text: bytes) -> None:
+    assert read_module("x", text) is None
+
+
+@given(st.binary(max_size=60) | st.text("{}'\":,[]()x1 \n", max_size=40).map(str.encode))
+def test_any_bytes_are_a_module_or_none(data: bytes) -> None:
+    assert read_module("x", data) is None or data.strip()
+
+
+def test_modules_are_looked_for_at_depth_one_and_two() -> None:
+    names = [
+        "__manifest__.py",
+        "web_x/__manifest__.py",
+        "addons/sale/__manifest__.py",
+        "odoo/addons/base/__manifest__.py",
+        "old/__openerp__.py",
+        "web_x/models/__init__.py",
+        "oca_dependencies.txt",
+        "docs/oca_dependencies.txt",
+        "odpm.json",
+        "requirements.txt",
+        "test-requirements.txt",
+    ]
+    assert wanted(names) == Wanted(
+        ("addons/sale/__manifest__.py", "old/__openerp__.py", "web_x/__manifest__.py"),
+        ("oca_dependencies.txt", "odpm.json", "requirements.txt"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "folders"),
+    [
+        ((), ()),
+        (("web_x/__manifest__.py",), ("",)),
+        (("addons/a/__manifest__.py", "addons/b/__manifest__.py"), ("addons",)),
+        (("two/b/__manifest__.py", "one/a/__manifest__.py"), ("one", "two")),
+        (("web_x/__manifest__.py", "extra/a/__manifest__.py"), ("",)),
+        (("old/__openerp__.py",), ("",)),
+    ],
+)
+def test_the_folders_of_the_addons_path(names: tuple[str, ...], folders: tuple[str, ...]) -> None:
+    assert facts(names, dict.fromkeys(names, GOOD)).addons == folders
+
+
+def test_a_broken_module_alone_makes_no_addons_folder() -> None:
+    found = facts(["web_x/__manifest__.py"], {"web_x/__manifest__.py": b"{"})
+    assert (found.modules, found.broken, found.addons) == ((), ("web_x/__manifest__.py",), ())
+
+
+def test_all_of_a_repository() -> None:
+    contents = {
+        "b/__manifest__.py": b"{'version': '2'}",
+        "a/__manifest__.py": b"{'version': '1'}",
+        "c/__manifest__.py": b"oops(",
+        "both/__manifest__.py": b"{'version': 'new'}",
+        "both/__openerp__.py": b"{'version': 'old'}",
+        "oca_dependencies.txt": b"queue\n",
+        "odpm.json": b"{}",
+        "requirements.txt": b"zeep\xff\n",
+    }
+    assert facts(contents, contents) == Facts(
+        modules=(
+            Module(path="a", version="1"),
+            Module(path="b", version="2"),
+            Module(path="both", version="new"),
+        ),
+        oca_dependencies="queue\n",
+        odpm_json="{}",
+        requirements="zeep\ufffd\n",
+        broken=("c/__manifest__.py",),
+    )
+
+
+def test_a_manifest_that_was_not_read_counts_as_a_module() -> None:
+    found = facts(["addons/sale/__manifest__.py"], {})
+    assert found == Facts(modules=(Module(path="addons/sale"),))
+    assert found.modules[0].name == "sale"
+
+
+def test_facts_survive_the_cache() -> None:
+    found = facts(["a/__manifest__.py", "odpm.json"], {"a/__manifest__.py": GOOD, "odpm.json": b"{}"})
+    assert Facts.model_validate_json(found.model_dump_json()) == found

@@ -1,0 +1,179 @@
+"""The one door to other programs: how they end, what they say, what is never shown."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from odpm_tasks.adapters import command
+from odpm_tasks.errors import MachineError, ProgramError
+
+
+def shell(script: str) -> list[str]:
+    return ["sh", "-c", script]
+
+
+def python(script: str) -> list[str]:
+    return [sys.executable, "-c", script]
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 126, 255])
+def test_exit_codes(code: int) -> None:
+    outcome = command.run(shell(f"echo out; echo err >&2; exit {code}"), check=False)
+    assert (outcome.code, outcome.stdout, outcome.stderr, outcome.ok) == (code, b"out\n", b"err\n", code == 0)
+
+
+def test_a_signal_is_a_negative_code() -> None:
+    outcome = command.run(shell("kill -TERM $$"), check=False)
+    assert outcome.code == -signal.SIGTERM
+    with pytest.raises(ProgramError, match="sh was ended by signal 15"):
+        command.run(shell("kill -TERM $$"))
+
+
+def test_a_failure_shows_the_programs_own_last_lines() -> None:
+    with pytest.raises(ProgramError) as caught:
+        command.run(shell("for i in 1 2 3 4 5 6 7 8 9; do echo line $i >&2; done; echo >&2; exit 3"))
+    assert caught.value.what == "sh ended with code 3"
+    assert caught.value.details == ("line 6", "line 7", "line 8", "line 9")
+    assert caught.value.exit_code == 5
+
+
+def test_where_nothing_is_on_stderr_stdout_is_shown() -> None:
+    with pytest.raises(ProgramError) as caught:
+        command.run(shell("echo said here; exit 1"))
+    assert caught.value.details == ("said here",)
+
+
+def test_progress_is_folded_to_its_last_state() -> None:
+    outcome = command.run(shell(r"printf 'at 1%%\rat 50%%\rat 100%%\r\nfatal: no\n' >&2"))
+    assert outcome.tail() == ("at 100%", "fatal: no")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["git", "-C", "/x", "-c", "a.b=c", "fetch", "--depth=1", "https://h/x"], "git fetch"),
+        (["docker", "compose", "-p", "x", "--progress", "plain", "up", "--detach"], "docker compose up"),
+        (["/usr/bin/uv", "pip", "compile"], "uv pip compile"),
+        (["git", "/tmp/hunter2"], "git"),
+    ],
+)
+def test_a_failed_program_is_named_without_its_options(words: list[str], name: str) -> None:
+    error = command.failure(command.Outcome(tuple(words), 2, b"", b""))
+    assert error.what == f"{name} ended with code 2"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("fatal: https://me:hunter2@host/x not found", "fatal: https://host/x not found"),
+        ("https://hunter2@host/x and http://a:hunter2@b", "https://host/x and http://b"),
+        ("postgresql://odoo:hunter2@db/x", "postgresql://db/x"),
+        ("mail me@host about https://host/x", "mail me@host about https://host/x"),
+        ("https://host/x@y", "https://host/x@y"),
+    ],
+)
+def test_credentials_in_addresses_are_taken_out(text: str, shown: str) -> None:
+    assert command.redact(text) == shown
+    outcome = command.Outcome(("git",), 1, b"", text.encode())
+    assert outcome.tail() == (shown,)
+    assert command.failure(outcome).details == (shown,)
+
+
+def test_secrets_never_reach_an_error_or_a_listener() -> None:
+    seen: list[str] = []
+    script = "echo 'at https://me:hunter2@host/x' >&2; echo 'token swordfish is bad' >&2; exit 1"
+    with pytest.raises(ProgramError) as caught:
+        command.run(shell(script), on_line=seen.append, secrets=["swordfish"])
+    assert caught.value.details == ("at https://host/x", "token *** is bad")
+    assert "hunter2" not in "".join(seen)
+
+
+def test_lines_come_as_they_are_written() -> None:
+    seen: list[tuple[str, float]] = []
+    begin = time.monotonic()
+    script = "echo one >&2; sleep 0.4; printf 'two\\rthree\\n' >&2; echo out"
+    outcome = command.run(shell(script), on_line=lambda line: seen.append((line, time.monotonic() - begin)))
+    assert [line for line, _ in seen] == ["one", "two", "three"]
+    assert seen[0][1] < 0.35 < seen[-1][1]
+    assert (outcome.stdout, outcome.stderr) == (b"out\n", b"one\ntwo\rthree\n")
+
+
+def test_no_answer_in_time() -> None:
+    begin = time.monotonic()
+    with pytest.raises(ProgramError, match="sleep gave no answer in time"):
+        command.run(["sleep", "30"], timeout=0.3)
+    assert time.monotonic() - begin < 5
+
+
+def test_a_program_that_is_not_there() -> None:
+    for run in (command.run, command.foreground):
+        with pytest.raises(MachineError, match="no-such-program is not installed") as caught:
+            run(["no-such-program", "x"])
+        assert caught.value.exit_code == 8
+    assert not command.have("no-such-program")
+    assert command.have("sh")
+
+
+def test_a_full_disk_is_the_machines_fault() -> None:
+    with pytest.raises(MachineError) as caught:
+        command.run(shell("echo 'error: unable to write file x: No space left on device' >&2; exit 128"))
+    assert caught.value.what == "the disk is full"
+    assert caught.value.exit_code == 8
+    assert "No space left" in caught.value.details[-1]
+
+
+def test_big_outputs_arrive_whole() -> None:
+    script = "import sys; sys.stdout.buffer.write(b'x' * 8_000_000 + b'\\n'); sys.stderr.buffer.write(b'y' * 2_000_000)"
+    outcome = command.run(python(script))
+    assert (len(outcome.stdout), len(outcome.stderr)) == (8_000_001, 2_000_000)
+
+
+def test_what_is_fed_arrives_as_it_is() -> None:
+    data = bytes(range(256)) * 4096
+    outcome = command.run(python("import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"), feed=data)
+    assert outcome.stdout == data
+
+
+def test_input_is_empty_and_nothing_is_a_terminal() -> None:
+    script = "import sys; print(repr(sys.stdin.read()), [s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr)])"
+    assert command.run(python(script)).text == "'' [False, False, False]\n"
+
+
+def test_bytes_that_are_no_text() -> None:
+    outcome = command.run(shell(r"printf '\377ok'; printf '\377bad\n' >&2; exit 1"), check=False)
+    assert (outcome.stdout, outcome.text, outcome.tail()) == (b"\xffok", "\ufffdok", ("\ufffdbad",))
+
+
+def test_words_are_not_read_by_a_shell(tmp_path: Path) -> None:
+    words = ["$HOME", "a b", "*", "; touch x", "`id`", "-n", "é", ""]
+    outcome = command.run(python("import sys; print(sys.argv[1:])") + words, cwd=tmp_path)
+    assert outcome.text == f"{words}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_environment_is_laid_over_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ODPM_A", "ours")
+    monkeypatch.setenv("ODPM_B", "ours")
+    outcome = command.run(shell('echo "$ODPM_A $ODPM_B"; pwd'), env={"ODPM_B": "given"}, cwd=tmp_path)
+    assert outcome.text == f"ours given\n{tmp_path.resolve()}\n"
+    assert os.environ["ODPM_B"] == "ours"
+
+
+def test_running_programs_can_be_ended() -> None:
+    outcomes: list[command.Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(command.run(["sleep", "30"], check=False)))
+    thread.start()
+    deadline = time.monotonic() + 5
+    while not command._running and time.monotonic() < deadline:
+        time.sleep(0.01)
+    command.stop_all()
+    thread.join(5)
+    assert [outcome.code for outcome in outcomes] == [-signal.SIGTERM]
+    assert not command._running

@@ -1,0 +1,299 @@
+"""The door to the file system: replacing, keeping, holding, fingerprints."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odpm_tasks.adapters import files
+from odpm_tasks.adapters.fingerprint import fingerprint, walk
+from odpm_tasks.errors import BusyError, DescriptionError, MachineError
+
+
+@contextlib.contextmanager
+def small_disk(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_write_replaces_at_once_and_makes_folders(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    files.write(path, b"one")
+    before = path.stat()
+    files.write(path, b"two", 0o600)
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_ino != before.st_ino
+    assert before.st_mode & 0o777 == 0o644
+    assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+def test_a_write_that_fails_leaves_the_old_bytes_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.write(path, b"old")
+    with pytest.raises(OSError, match="too large"), small_disk(4096):
+        files.write(path, b"x" * 100_000)
+    assert path.read_bytes() == b"old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_in_the_place_of_a_file_stays(tmp_path: Path) -> None:
+    (tmp_path / "file").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        files.write(tmp_path / "file", b"x")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+    with pytest.raises(DescriptionError, match="a directory is in the place of a file"):
+        files.read(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the disk is full"),
+        (errno.EACCES, "cannot write: Permission denied"),
+        (errno.EROFS, "cannot write: Read-only file system"),
+    ],
+)
+def test_refusals_of_the_disk_are_told(code: int, said: str) -> None:
+    with pytest.raises(MachineError) as caught, files.disk_errors(Path("/srv/project/file")):
+        raise OSError(code, os.strerror(code))
+    assert caught.value.what == said
+    assert caught.value.where == "/srv/project/file"
+    assert caught.value.exit_code == 8
+
+
+def test_read(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert files.read(path) is None
+    path.write_bytes(b"\xef\xbb\xbfa\r\n")
+    assert files.read(path) == b"\xef\xbb\xbfa\r\n"
+    assert files.read_text(path) == "a\r\n"
+    assert files.read(path / "below") is None
+    path.write_bytes(b"ok\xff")
+    with pytest.raises(DescriptionError, match=r"not UTF-8 text \(byte 2\)"):
+        files.read_text(path)
+
+
+def test_edits_are_kept_under_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "compose.yml"
+    kept = []
+    for text in ("one", "two", "three"):
+        path.write_text(text, encoding="utf-8")
+        kept.append(files.keep_original(path).name)
+        assert not path.exists()
+    assert kept == ["compose.yml.orig", "compose.yml.orig.1", "compose.yml.orig.2"]
+    assert {name: (tmp_path / name).read_text(encoding="utf-8") for name in kept} == {
+        "compose.yml.orig": "one",
+        "compose.yml.orig.1": "two",
+        "compose.yml.orig.2": "three",
+    }
+
+
+def test_the_same_edit_is_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "compose.yml"
+    for _ in range(2):
+        path.write_text("mine", encoding="utf-8")
+        assert files.keep_original(path).name == "compose.yml.orig"
+    assert sorted(entry.name for entry in tmp_path.iterdir() if entry != path) == ["compose.yml.orig"]
+
+
+OTHER = """
+import sys
+from pathlib import Path
+from odpm_tasks.adapters import files
+from odpm_tasks.errors import BusyError
+try:
+    with files.exclusive(Path(sys.argv[1]), "this project"):
+        print("held", flush=True)
+        sys.stdin.read()
+except BusyError as error:
+    print(error)
+    raise SystemExit(error.exit_code)
+"""
+
+
+def other(path: Path) -> subprocess.Popen[str]:
+    """Another process that takes the lock, says so, and holds it until its input ends."""
+    words = [sys.executable, "-c", OTHER, str(path)]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_another_process_is_told_who_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "run.lock"
+    with files.exclusive(path, "this project"), other(path) as process:
+        said, _ = process.communicate()
+        assert process.returncode == 6
+        assert said.startswith(f"odpm: process {os.getpid()} (since ")
+        assert "holds this project" in said
+    with other(path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(BusyError, match=f"process {process.pid} ") as caught, files.exclusive(path, "this project"):
+            pass
+        assert caught.value.where == str(path)
+        process.communicate()
+    with files.exclusive(path, "this project"):
+        pass
+
+
+def test_it_waits_for_the_other_where_told_to(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    with other(path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert process.stdin is not None
+        threading.Timer(0.2, process.stdin.close).start()
+        with files.exclusive(path, "this project", wait=10):
+            process.wait()
+
+
+def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    with other(path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.kill()
+        process.wait()
+        with files.exclusive(path, "this project", wait=5):
+            assert str(os.getpid()) in (tmp_path / "run.lock.holder").read_text(encoding="utf-8")
+
+
+def test_a_task_inside_a_task_does_not_wait_for_itself(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    with files.exclusive(path, "it"):
+        with files.exclusive(path, "it"):
+            pass
+        with other(path) as process:
+            process.communicate()
+            assert process.returncode == 6
+    with other(path) as process:
+        process.communicate()
+        assert process.returncode == 0
+
+
+def test_another_thread_is_another_holder(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    seen: list[BaseException | None] = []
+
+    def try_it() -> None:
+        try:
+            with files.exclusive(path, "it"):
+                seen.append(None)
+        except BusyError as error:
+            seen.append(error)
+
+    with files.exclusive(path, "it"):
+        thread = threading.Thread(target=try_it)
+        thread.start()
+        thread.join()
+    assert isinstance(seen[0], BusyError)
+
+
+def tree(root: Path) -> Path:
+    (root / "mod").mkdir(parents=True)
+    (root / "mod" / "__init__.py").write_text("import x\n", encoding="utf-8")
+    (root / "run.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+    (root / "link").symlink_to("run.sh")
+    return root
+
+
+def test_a_fingerprint_is_the_same_anywhere(tmp_path: Path) -> None:
+    first, second = tree(tmp_path / "one"), tree(tmp_path / "two" / "deep")
+    assert fingerprint(first) == fingerprint(second)
+    assert len(fingerprint(first)) == 40
+    assert set(fingerprint(first)) <= set("0123456789abcdef")
+
+
+def relink(root: Path) -> None:
+    (root / "link").unlink()
+    (root / "link").symlink_to("mod")
+
+
+def link_to_file(root: Path) -> None:
+    (root / "link").unlink()
+    (root / "link").write_text("run.sh", encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root: (root / "run.sh").write_bytes(b"#!/bin/sh\r\n"),
+        lambda root: (root / "mod" / "__init__.py").write_text("import y\n", encoding="utf-8"),
+        lambda root: (root / "run.sh").chmod(0o755),
+        lambda root: (root / "run.sh").rename(root / "walk.sh"),
+        lambda root: (root / "run.sh").rename(root / "mod" / "run.sh"),
+        lambda root: (root / "new").write_bytes(b""),
+        lambda root: (root / "run.sh").unlink(),
+        relink,
+        link_to_file,
+    ],
+)
+def test_a_fingerprint_sees(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    root = tree(tmp_path / "tree")
+    before = fingerprint(root)
+    change(root)
+    assert fingerprint(root) != before
+
+
+def noise(root: Path) -> None:
+    for name in (".git/objects/x", "mod/__pycache__/a.txt", "mod/x.pyc", "mod/deep/.git/HEAD"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        noise,
+        lambda root: os.utime(root / "run.sh", (1, 1)),
+        lambda root: (root / "run.sh").chmod(0o600),
+        lambda root: (root / "empty").mkdir(),
+    ],
+)
+def test_a_fingerprint_does_not_see(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    root = tree(tmp_path / "tree")
+    before = fingerprint(root)
+    change(root)
+    assert fingerprint(root) == before
+
+
+def test_walk_is_sorted_and_does_not_follow_links(tmp_path: Path) -> None:
+    root = tree(tmp_path / "tree")
+    noise(root)
+    (root / "round").symlink_to(root, target_is_directory=True)
+    (root / "b").mkdir()
+    (root / "b" / "a").write_bytes(b"")
+    (root / "b-a").write_bytes(b"")
+    assert [name for name, _ in walk(root)] == ["b-a", "b/a", "link", "mod/__init__.py", "round", "run.sh"]
+
+
+@given(
+    st.dictionaries(st.text("ab", min_size=1, max_size=3), st.binary(max_size=4), max_size=3),
+    st.dictionaries(st.text("ab", min_size=1, max_size=3), st.binary(max_size=4), max_size=3),
+)
+def test_two_trees_are_alike_only_where_they_are_equal(
+    tmp_path_factory: pytest.TempPathFactory, first: dict[str, bytes], second: dict[str, bytes]
+) -> None:
+    roots = [tmp_path_factory.mktemp("tree") for _ in range(2)]
+    for root, held in zip(roots, (first, second), strict=True):
+        for name, data in held.items():
+            (root / name).write_bytes(data)
+    assert (fingerprint(roots[0]) == fingerprint(roots[1])) == (first == second)

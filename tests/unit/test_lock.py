@@ -1,0 +1,325 @@
+"""`.odpm/deps.lock.json`: what is read, what is written, what survives, which pins count."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from odpm_tasks.core.link import parse_link
+from odpm_tasks.core.lock import Lock, Pin, counting_pins, disagreements, read_lock, same_files, write_lock
+from odpm_tasks.errors import LockError
+
+A, B, C = "a" * 40, "b" * 40, "c" * 40
+ODOO = Pin("https://github.com/odoo/odoo", A, "19.0")
+WEB = Pin("https://github.com/OCA/web", B, "19.0")
+FILES = Pin("file:///srv/addons", C, file=True)
+
+
+def entry(**changes: Any) -> dict[str, Any]:
+    return {"url": "https://github.com/odoo/odoo", "branch": "19.0", "commit": A, **changes}
+
+
+def text(**changes: Any) -> str:
+    return json.dumps({"schema_version": 1, "platform": entry(), **changes})
+
+
+def test_the_sample_of_the_contract() -> None:
+    sample = """{
+  "schema_version": 1,
+  "platform":     {"url": "https://github.com/odoo/odoo", "branch": "19.0", "commit": "<40 hex>"},
+  "dependencies": [{"url": "https://github.com/OCA/web", "branch": "19.0", "commit": "<40 hex>"},
+                   {"url": "file:///srv/addons", "commit": "<40 hex fingerprint>", "kind": "file"}]
+}"""
+    for place, commit in (("<40 hex>", A), ("<40 hex>", B), ("<40 hex fingerprint>", C)):
+        sample = sample.replace(place, commit, 1)
+    assert read_lock(sample) == Lock(ODOO, (WEB, FILES))
+
+
+def test_whole_file() -> None:
+    lock = Lock(
+        ODOO,
+        (WEB, FILES, Pin("https://github.com/OCA/account", C)),
+        developing=Pin("https://github.com/me/project", B, extra={"tree": C}),
+        images={"postgres:16": "sha256:2", "mailpit:1": "sha256:1"},
+        venv="0123",
+        extra={"zebra": [1, 2], "antilope": {"é": None}},
+    )
+    assert write_lock(lock) == (
+        """{
+  "antilope": {
+    "é": null
+  },
+  "dependencies": [
+    {
+      "commit": "cccccccccccccccccccccccccccccccccccccccc",
+      "kind": "file",
+      "url": "file:///srv/addons"
+    },
+    {
+      "commit": "cccccccccccccccccccccccccccccccccccccccc",
+      "url": "https://github.com/OCA/account"
+    },
+    {
+      "branch": "19.0",
+      "commit": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+      "url": "https://github.com/OCA/web"
+    }
+  ],
+  "developing": {
+    "commit": "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+    "tree": "cccccccccccccccccccccccccccccccccccccccc",
+    "url": "https://github.com/me/project"
+  },
+  "images": {
+    "mailpit:1": "sha256:1",
+    "postgres:16": "sha256:2"
+  },
+  "platform": {
+    "branch": "19.0",
+    "commit": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "url": "https://github.com/odoo/odoo"
+  },
+  "schema_version": 1,
+  "venv": "0123",
+  "zebra": [
+    1,
+    2
+  ]
+}
+"""
+    )
+
+
+def test_the_smallest_lock_has_the_three_keys_of_schema_1() -> None:
+    assert json.loads(write_lock(Lock(ODOO))) == {"schema_version": 1, "platform": entry(), "dependencies": []}
+
+
+def test_unknown_keys_survive_a_rewrite() -> None:
+    data = {
+        "schema_version": 1,
+        "generated_by": {"tool": "odpm 6"},
+        "platform": entry(depth=[1]),
+        "dependencies": [entry(url="https://github.com/OCA/web", commit=B, note="why")],
+        "developing": {"url": "https://github.com/me/project", "commit": C, "tree": A},
+        "images": {"postgres:16": "sha256:1"},
+        "venv": "0123",
+    }
+    assert json.loads(write_lock(read_lock(json.dumps(data)))) == data
+
+
+def test_urls_become_canonical_and_file_addresses_stay() -> None:
+    lock = read_lock(
+        text(
+            platform=entry(url="git@GitHub.com:odoo/odoo.git", kind="git"),
+            dependencies=[
+                {"url": "https://me:pw@github.com/OCA/web.git/", "commit": B},
+                {"url": "file:///srv/my%20addons/", "commit": C, "kind": "file"},
+                {"url": "file:///srv/other", "commit": C},
+            ],
+        )
+    )
+    assert lock.pins == {
+        "https://github.com/odoo/odoo": ODOO,
+        "https://github.com/OCA/web": Pin("https://github.com/OCA/web", B),
+        "file:///srv/my%20addons/": Pin("file:///srv/my%20addons/", C, file=True),
+        "file:///srv/other": Pin("file:///srv/other", C, file=True),
+    }
+    assert "pw" not in write_lock(lock)
+    assert '"git"' not in write_lock(lock)
+
+
+@pytest.mark.parametrize(
+    ("broken", "place"),
+    [
+        ("", ":1:1"),
+        ("{", ":1:2"),
+        ('{\n  "schema_version": 1,\n  oops\n}', ":3:3"),
+        ('{"schema_version": 1}}', ":1:22"),
+    ],
+)
+def test_broken_json_is_named_with_line_and_column(broken: str, place: str) -> None:
+    with pytest.raises(LockError) as caught:
+        read_lock(broken)
+    assert caught.value.where == f".odpm/deps.lock.json{place}"
+    assert caught.value.exit_code == 3
+    assert caught.value.todo
+
+
+def test_merge_conflicts_are_recognised() -> None:
+    conflict = write_lock(Lock(ODOO)).replace(
+        f'"commit": "{A}"', f'<<<<<<< HEAD\n"commit": "{A}"\n=======\n"commit": "{B}"\n>>>>>>> theirs'
+    )
+    with pytest.raises(LockError, match="merge conflicts") as caught:
+        read_lock(conflict)
+    assert "inv lock" in caught.value.todo
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ("[]", "the file"),
+        ("{}", "schema_version"),
+        ('{"schema_version": 1}', "platform"),
+        (text(schema_version=2), "schema_version"),
+        (text(schema_version="1"), "schema_version"),
+        (text(platform=[]), "platform"),
+        (text(platform=entry(commit="a" * 39)), "platform.commit"),
+        (text(platform=entry(commit="A" * 40)), "platform.commit"),
+        (text(platform=entry(commit=A + "\n")), "platform.commit"),
+        (text(platform=entry(url="")), "platform.url"),
+        (text(platform=entry(branch=19)), "platform.branch"),
+        (text(dependencies={}), "dependencies"),
+        (text(dependencies=[entry(), entry(kind="svn")]), "dependencies.1.kind"),
+        (text(dependencies=[{"url": "https://h/x"}]), "dependencies.0.commit"),
+        (text(developing="x"), "developing"),
+        (text(images={"x": 1}), "images.x"),
+        (text(venv=1), "venv"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_what_is_wrong_is_named(wrong: str, named: str) -> None:
+    with pytest.raises(LockError) as caught:
+        read_lock(wrong, "here.json")
+    assert named in str(caught.value)
+    assert caught.value.where.startswith("here.json")
+    assert caught.value.exit_code == 3
+
+
+hexes = st.text("0123456789abcdef", min_size=40, max_size=40)
+words = st.text("abcdefgXYZ0123456789-_", min_size=1, max_size=6)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5),
+    lambda below: st.lists(below, max_size=2) | st.dictionaries(st.text(max_size=3), below, max_size=2),
+    max_leaves=4,
+)
+extras = st.dictionaries(words.map(lambda word: f"x_{word}"), values, max_size=2)
+pins = st.one_of(
+    st.builds(
+        Pin,
+        url=st.builds("https://h.org/{}/{}".format, words, words),
+        commit=hexes,
+        branch=st.none() | words,
+        extra=extras,
+    ),
+    st.builds(Pin, url=st.builds("file:///{}/{}".format, words, words), commit=hexes, file=st.just(True)),
+)
+locks = st.builds(
+    Lock,
+    platform=pins,
+    dependencies=st.lists(pins, max_size=4, unique_by=lambda pin: pin.url).map(tuple),
+    developing=st.none() | pins,
+    images=st.dictionaries(words, words, max_size=2),
+    venv=st.none() | words,
+    extra=extras,
+)
+
+
+@settings(max_examples=40)
+@given(locks)
+def test_round_trip(lock: Lock) -> None:
+    written = write_lock(lock)
+    read = read_lock(written)
+    assert write_lock(read) == written
+    assert (read.platform, read.developing, read.images, read.venv) == (
+        lock.platform,
+        lock.developing,
+        lock.images,
+        lock.venv,
+    )
+    assert read.extra == lock.extra
+    assert [dict(pin.extra) for pin in read.dependencies] == [
+        dict(pin.extra) for pin in sorted(lock.dependencies, key=lambda pin: pin.url)
+    ]
+    assert read.pins == lock.pins
+    assert written.endswith("}\n")
+
+
+@settings(max_examples=40)
+@given(locks)
+def test_the_order_of_dependencies_does_not_matter(lock: Lock) -> None:
+    turned = replace(lock, dependencies=lock.dependencies[::-1])
+    assert write_lock(turned) == write_lock(lock)
+
+
+@given(st.text() | st.text('{}[]":,1 '))
+def test_any_text_is_a_lock_or_our_error(any_text: str) -> None:
+    with pytest.raises(LockError):
+        read_lock(any_text)
+
+
+@pytest.mark.parametrize(
+    ("branch", "link", "fits"),
+    [
+        ("19.0", "https://h/web 19.0", True),
+        ("19.0", "https://h/web 18.0", False),
+        ("19.0", "https://h/web", False),
+        (None, "https://h/web", True),
+        (None, "https://h/web 19.0", False),
+        ("19.0", f"https://h/web 19.0 {A}", True),
+        ("19.0", f"https://h/web 19.0 {B}", False),
+    ],
+)
+def test_a_pin_fits_what_the_description_asks(branch: str | None, link: str, fits: bool) -> None:
+    assert Pin("https://h/web", A, branch).fits(parse_link(link)) is fits
+
+
+def test_pins_of_the_manifest_win_and_the_file_completes_them() -> None:
+    lock = Lock(ODOO, (WEB, FILES))
+    pins = counting_pins(
+        lock,
+        {"git@github.com:OCA/web.git": C, "https://github.com/OCA/mail": A, "https://github.com/OCA/pos": B},
+        "19.0",
+    )
+    assert pins == {
+        ODOO.key: ODOO,
+        WEB.key: Pin(WEB.url, C, "19.0"),
+        FILES.key: FILES,
+        "https://github.com/OCA/mail": Pin("https://github.com/OCA/mail", A),
+        "https://github.com/OCA/pos": Pin("https://github.com/OCA/pos", B),
+    }
+
+
+@pytest.mark.parametrize("branch", ["", " 18.0", " 19.0"])
+def test_a_pin_of_the_manifest_fits_whatever_branch_is_asked(branch: str) -> None:
+    lock = Lock(ODOO, (Pin(WEB.url, B, "18.0"),))
+    pin = counting_pins(lock, {WEB.url: C}, "19.0")[WEB.key]
+    assert pin.commit == C
+    assert pin.fits(parse_link(WEB.url + branch))
+
+
+@pytest.mark.parametrize("lock", [None, Lock(ODOO, (WEB,))])
+def test_without_manifest_pins_the_file_counts(lock: Lock | None) -> None:
+    assert counting_pins(lock, {}, "19.0") == (lock.pins if lock else {})
+
+
+def test_a_pin_without_a_branch_counts_for_the_version_it_was_made_for() -> None:
+    lock = Lock(ODOO, (Pin(WEB.url, B),), odoo_version="18.0")
+    assert WEB.key in counting_pins(lock, {}, "18.0")
+    assert WEB.key not in counting_pins(lock, {}, "19.0")
+    assert ODOO.key in counting_pins(lock, {}, "19.0")
+
+
+def test_a_folder_is_known_by_content_then_name_then_place() -> None:
+    def folder(path: str, commit: str) -> Pin:
+        return Pin(f"file://{path}", commit, file=True)
+
+    old = [folder("/srv/a", A), folder("/srv/b", B)]
+    assert same_files([folder("/home/x", B), folder("/home/a", C)], old) == {
+        "file:///home/x": old[1],
+        "file:///home/a": old[0],
+    }
+    assert same_files([folder("/home/q", C)], old) == {"file:///home/q": old[0]}
+    assert same_files([ODOO], old) == {}
+
+
+def test_disagreements() -> None:
+    lock = Lock(ODOO, (WEB,))
+    manifest = {"git@github.com:OCA/web.git": C, ODOO.url: A, "https://github.com/OCA/new": C}
+    assert disagreements(lock, manifest) == ((WEB.key, C, B),)
+    assert disagreements(None, manifest) == ()
+    assert disagreements(lock, {}) == ()

@@ -1,0 +1,476 @@
+"""Plans over literal worlds: what each step says, where knowledge ends, what is drift, what a strict scenario refuses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from odpm_tasks.core.link import parse_link
+from odpm_tasks.core.lock import Lock, Pin
+from odpm_tasks.core.plan import (
+    ORDER,
+    PREPARING,
+    Checkout,
+    PythonLocks,
+    Rendered,
+    Running,
+    Step,
+    World,
+    lock_changes,
+    plan,
+)
+from odpm_tasks.core.resolve import Ask
+from odpm_tasks.core.scenario import SCENARIOS
+from odpm_tasks.errors import LockError
+from tests.unit.making import OCA, ODOO, commit, manifest, resolution, source
+
+WEB = f"{OCA}/web"
+A, B = "a" * 40, "b" * 40
+COMPOSE = "docker-compose.yml"
+DOCKERFILE, CONF = ".odpm/build/Dockerfile", ".odpm/build/odoo.conf"
+LOCK = ".odpm/deps.lock.json"
+GRAPH = resolution(source(f"{ODOO} 19.0", "platform"), source(f"{WEB} 19.0"))
+KNOWN = replace(GRAPH.lock(None), venv="the digest")
+FILES = {DOCKERFILE: b"FROM", CONF: b"[options]", COMPOSE: b"services:"}
+IMAGE = "odpm/environment:19.0-dev-0"
+RENDERED = Rendered(
+    FILES,
+    {DOCKERFILE: "template.dockerfile", CONF: "template.odoo_conf", COMPOSE: "compose.generate"},
+    IMAGE,
+)
+GOOD_PYTHON = PythonLocks("wanted", "wanted", "the digest")
+OURS = {name: Checkout("ours", commit(name)) for name in ("odoo", "web")}
+
+
+def world(scenario: str = "developer", **changes: Any) -> World:
+    """Everything is there and as described; the changes say what is not."""
+    whole = World(
+        scenario=SCENARIOS[scenario],
+        manifest=manifest(f"{WEB} 19.0", scenario=scenario),
+        lock=KNOWN,
+        resolution=GRAPH,
+        checkouts=OURS,
+        python=GOOD_PYTHON,
+        rendered=RENDERED,
+        current=FILES,
+        last_scenario=scenario,
+        validated=True,
+        image=IMAGE,
+        running=Running(True, "running", "db, odoo", "ready"),
+        database="project",
+        modules=("mine",),
+    )
+    return replace(whole, **changes)
+
+
+def said(found: World, step: str) -> list[tuple[str, str, str]]:
+    """Action, target and detail of every line of one step."""
+    return [(s.action, s.target, s.detail) for s in plan(found).steps if s.id == step]
+
+
+def actions(found: World) -> dict[str, str]:
+    return {step.id: step.action for step in plan(found).steps}
+
+
+EXTENDED = manifest(
+    f"{WEB} 19.0",
+    services={"mail": {"image": "mailpit"}, "cache": {"image": "redis"}},
+    hooks={"post_clone": [["make", "css"], ["npm", "ci"]], "pre_up": "tools.hooks:warm"},
+)
+
+
+def test_the_order_of_the_contract() -> None:
+    assert ORDER == (
+        "git.lock_load",
+        "git.resolve",
+        "git.materialize",
+        "hooks.post_clone",
+        "git.checkout",
+        "git.lock_verify",
+        "python.lock",
+        "template.dockerfile",
+        "template.odoo_conf",
+        "compose.fragments",
+        "compose.generate",
+        "compose.validate",
+        "ide.files",
+        "hooks.post_prepare",
+        "image.build",
+        "hooks.pre_up",
+        "compose.up",
+        "db.create",
+        "hooks.post_up",
+    )
+    assert ORDER[:14] == PREPARING
+    assert list(dict.fromkeys(step.id for step in plan(world()).steps)) == list(ORDER)
+    assert [step.id for step in plan(world(), ("compose.generate", "git.resolve")).steps] == [
+        "git.resolve",
+        "compose.generate",
+    ]
+
+
+@pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
+def test_when_all_is_as_described_nothing_acts(scenario: str) -> None:
+    decided = plan(world(scenario))
+    assert decided.complete
+    assert decided.pending == ()
+    assert decided.drift == ()
+    assert {step.action for step in decided.steps} == {"keep", "skip"}
+
+
+def test_the_whole_plan_of_a_prepared_project() -> None:
+    assert [(s.id, s.action, s.target, s.detail) for s in plan(world()).steps] == [
+        ("git.lock_load", "keep", LOCK, "2 repositories"),
+        ("git.resolve", "keep", LOCK, ""),
+        ("git.materialize", "keep", "", "2 repositories in the cache"),
+        ("hooks.post_clone", "skip", "", "no hooks"),
+        ("git.checkout", "keep", ".odpm/src/odoo", commit("odoo")[:8]),
+        ("git.checkout", "keep", ".odpm/src/web", commit("web")[:8]),
+        ("git.lock_verify", "keep", LOCK, ""),
+        ("python.lock", "keep", ".odpm/requirements.lock", ""),
+        ("template.dockerfile", "keep", DOCKERFILE, ""),
+        ("template.odoo_conf", "keep", CONF, ""),
+        ("compose.fragments", "skip", "", "no services"),
+        ("compose.generate", "keep", COMPOSE, ""),
+        ("compose.validate", "keep", COMPOSE, ""),
+        ("ide.files", "skip", "", "ODPM_IDE names no editor"),
+        ("hooks.post_prepare", "skip", "", "no hooks"),
+        ("image.build", "keep", IMAGE, ""),
+        ("hooks.pre_up", "skip", "", "no hooks"),
+        ("compose.up", "keep", "", "db, odoo"),
+        ("db.create", "keep", "project", ""),
+        ("hooks.post_up", "skip", "", "no hooks"),
+    ]
+
+
+MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
+
+
+@pytest.mark.parametrize(
+    ("changes", "step", "lines"),
+    [
+        # git.lock_load, git.resolve
+        ({"lock": None}, "git.lock_load", [("skip", LOCK, "there is none yet")]),
+        ({"lock": replace(KNOWN, dependencies=())}, "git.lock_load", [("keep", LOCK, "the platform only")]),
+        (
+            {"lock": None},
+            "git.resolve",
+            [("create", LOCK, f"add odoo {commit('odoo')[:8]}; add web {commit('web')[:8]}")],
+        ),
+        ({"lock": MOVED}, "git.resolve", [("update", LOCK, f"web aaaaaaaa -> {commit('web')[:8]}")]),
+        (
+            {"lock": replace(KNOWN, dependencies=(*KNOWN.dependencies, Pin(f"{OCA}/gone", A)))},
+            "git.resolve",
+            [("update", LOCK, "drop gone")],
+        ),
+        (
+            {"lock": replace(KNOWN, platform=replace(KNOWN.platform, branch=None))},
+            "git.resolve",
+            [("update", LOCK, "odoo follows 19.0")],
+        ),
+        # git.materialize, git.checkout
+        ({"unstored": (WEB,)}, "git.materialize", [("create", "web", f"fetch {commit('web')[:8]}")]),
+        (
+            {"checkouts": {**OURS, "web": Checkout("absent")}},
+            "git.checkout",
+            [
+                ("keep", ".odpm/src/odoo", commit("odoo")[:8]),
+                ("create", ".odpm/src/web", f"19.0 {commit('web')[:8]}"),
+            ],
+        ),
+        *(
+            (
+                {"checkouts": {**OURS, "odoo": now}},
+                "git.checkout",
+                [
+                    ("update", ".odpm/src/odoo", f"{shown} -> {commit('odoo')[:8]}"),
+                    ("keep", ".odpm/src/web", commit("web")[:8]),
+                ],
+            )
+            for now, shown in (
+                (Checkout("ours", A), "aaaaaaaa"),
+                (Checkout("commit", A), "aaaaaaaa"),
+                (Checkout("branch", A, "mine"), "aaaaaaaa"),
+                (Checkout("foreign"), "foreign"),
+            )
+        ),
+        (
+            {"checkouts": {**OURS, "web": Checkout("branch", commit("web"), "mine")}},
+            "git.checkout",
+            [("keep", ".odpm/src/odoo", commit("odoo")[:8]), ("keep", ".odpm/src/web", commit("web")[:8])],
+        ),
+        # git.lock_verify
+        (
+            {"manifest": manifest(f"{WEB} 19.0", locks={"git": {WEB: B}})},
+            "git.lock_verify",
+            [
+                (
+                    "keep",
+                    LOCK,
+                    f"odpm.json pins otherwise and is followed: web manifest bbbbbbbb, file {commit('web')[:8]}",
+                )
+            ],
+        ),
+        # python.lock
+        (
+            {"python": PythonLocks("wanted", None, None)},
+            "python.lock",
+            [("create", ".odpm/requirements.lock", "there is no Python lock")],
+        ),
+        (
+            {"python": PythonLocks("wanted", "other", "the digest")},
+            "python.lock",
+            [
+                (
+                    "update",
+                    ".odpm/requirements.lock",
+                    "the Python lock is stale: what asks for packages has changed",
+                )
+            ],
+        ),
+        (
+            {"python": PythonLocks("wanted", "wanted", "edited")},
+            "python.lock",
+            [("update", ".odpm/requirements.lock", "the Python lock is not the one that the lock names")],
+        ),
+        # files
+        ({"current": {**FILES, DOCKERFILE: None}}, "template.dockerfile", [("create", DOCKERFILE, "")]),
+        ({"current": {}}, "compose.generate", [("create", COMPOSE, "")]),
+        ({"current": {**FILES, CONF: b"old"}}, "template.odoo_conf", [("update", CONF, "")]),
+        (
+            {"current": {**FILES, CONF: b"old"}, "edited": frozenset({CONF})},
+            "template.odoo_conf",
+            [("update", CONF, f"your edits are kept as {CONF}.orig")],
+        ),
+        (
+            {"overrides": {CONF: ".odpm/templates/odoo.conf.j2"}},
+            "template.odoo_conf",
+            [("keep", CONF, "from your .odpm/templates/odoo.conf.j2")],
+        ),
+        (
+            {
+                "current": {**FILES, CONF: b"old"},
+                "edited": frozenset({CONF}),
+                "overrides": {CONF: ".odpm/templates/odoo.conf.j2"},
+            },
+            "template.odoo_conf",
+            [("update", CONF, f"your edits are kept as {CONF}.orig; from your .odpm/templates/odoo.conf.j2")],
+        ),
+        ({"manifest": EXTENDED}, "compose.fragments", [("keep", "", "services of the project: mail, cache")]),
+        ({"validated": False}, "compose.validate", [("run", COMPOSE, "")]),
+        # hooks
+        ({"manifest": EXTENDED}, "hooks.post_clone", [("run", "make css", ""), ("run", "npm ci", "")]),
+        ({"manifest": EXTENDED}, "hooks.pre_up", [("run", "tools.hooks:warm", "")]),
+        ({"manifest": EXTENDED}, "hooks.post_up", [("skip", "", "no hooks")]),
+        # Docker
+        (
+            {"running": Running(False, "absent", "start db, odoo")},
+            "image.build",
+            [("create", IMAGE, "")],
+        ),
+        ({"running": Running(True, "absent", "start db, odoo")}, "compose.up", [("create", "", "start db, odoo")]),
+        ({"running": Running(True, "changed", "db is gone")}, "compose.up", [("update", "", "db is gone")]),
+        (
+            {"running": Running(True, "running", "", "absent")},
+            "db.create",
+            [("create", "project", "install mine")],
+        ),
+        (
+            {"running": Running(True, "running", "", "absent"), "install": ("sale", "crm")},
+            "db.create",
+            [("create", "project", "install sale, crm")],
+        ),
+        (
+            {"running": Running(True, "running", "", "absent"), "modules": ()},
+            "db.create",
+            [("create", "project", "install base")],
+        ),
+        (
+            {"running": Running(True, "running", "", "unfinished")},
+            "db.create",
+            [("update", "project", "finish what an interrupted run began")],
+        ),
+        (
+            {"install": ("crm",), "update": ("sale", "web")},
+            "db.create",
+            [("update", "project", "install crm; update sale, web")],
+        ),
+    ],
+)
+def test_what_a_step_says(changes: dict[str, Any], step: str, lines: list[tuple[str, str, str]]) -> None:
+    assert said(world(**changes), step) == lines
+
+
+def test_ci_checks_nothing_out() -> None:
+    assert said(world("ci", checkouts={}), "git.checkout") == [
+        ("skip", "", "ci bakes the locked commits from the cache")
+    ]
+
+
+def test_a_folder_of_this_machine_is_linked() -> None:
+    addons = source("file:///srv/addons", at="content")
+    graph = resolution(*GRAPH.sources, addons)
+    found = world(
+        resolution=graph,
+        lock=replace(graph.lock(None), venv="the digest"),
+        checkouts={**OURS, "addons": Checkout("absent")},
+    )
+    assert said(found, "git.checkout")[2:] == [("create", ".odpm/src/addons", "link to /srv/addons")]
+    linked = replace(found, checkouts={**OURS, "addons": Checkout("link")})
+    assert said(linked, "git.checkout")[2:] == [("keep", ".odpm/src/addons", "link to /srv/addons")]
+    assert plan(linked).pending == ()
+
+
+PLATFORM = Ask(parse_link(f"{ODOO} 19.0"), "19.0", None, ("odpm.json",), "platform")
+PINNED = Ask(parse_link(f"{WEB} 19.0"), "19.0", A, ("odpm.json",))
+UNRESOLVED: dict[str, Any] = {"resolution": None, "checkouts": {}, "python": None, "rendered": None, "running": None}
+
+
+def test_before_anything_is_known() -> None:
+    found = world(**UNRESOLVED, lock=None, unanswered=(PLATFORM, replace(PINNED, commit=None)), current={})
+    decided = plan(found)
+    assert [step for step in decided.steps if step.action != "later"] == [
+        Step("git.lock_load", "skip", LOCK, "there is none yet"),
+        Step("git.resolve", "create", LOCK, "pin odoo 19.0, web 19.0"),
+    ]
+    assert {step.detail for step in decided.steps if step.action == "later" and step.id != "git.materialize"} == {
+        "known after git.resolve"
+    }
+    assert decided.pending == (Step("git.resolve", "create", LOCK, "pin odoo 19.0, web 19.0"),)
+    assert not decided.complete
+
+
+def test_a_pinned_commit_that_is_not_in_the_cache_is_fetched_first() -> None:
+    decided = plan(world(**UNRESOLVED, unanswered=(replace(PLATFORM, commit=B), PINNED)))
+    assert decided.pending == (
+        Step("git.materialize", "create", "odoo", "fetch bbbbbbbb"),
+        Step("git.materialize", "create", "web", "fetch aaaaaaaa"),
+    )
+    assert {step.detail for step in decided.steps if step.action == "later"} == {"known after git.materialize"}
+
+
+def test_a_lock_that_lacks_a_repository_is_completed() -> None:
+    found = world(**UNRESOLVED, unanswered=(replace(PINNED, commit=None),))
+    assert said(found, "git.resolve") == [("update", LOCK, "pin web 19.0")]
+
+
+def test_files_wait_for_the_python_lock() -> None:
+    found = world(python=PythonLocks("wanted", None, None), rendered=None, running=None)
+    decided = plan(found)
+    assert decided.pending == (Step("python.lock", "create", ".odpm/requirements.lock", "there is no Python lock"),)
+    assert [step.id for step in decided.steps if step.action == "later"] == list(ORDER[7:])
+    assert {step.detail for step in decided.steps if step.action == "later"} == {"known after python.lock"}
+
+
+def test_docker_is_looked_at_when_all_is_prepared() -> None:
+    found = world(current={**FILES, CONF: b"old"}, running=None)
+    assert plan(found).steps[-1] == Step("hooks.post_up", "later", "", "known after template.odoo_conf")
+    assert actions(found)["image.build"] == "later"
+    assert plan(found, PREPARING).complete
+
+
+def test_without_docker_the_reason_is_told() -> None:
+    decided = plan(world(running=Running(problem="docker is not installed")))
+    assert {step.detail for step in decided.steps if step.action == "later"} == {
+        "known when Docker answers: docker is not installed"
+    }
+    assert [step.id for step in decided.steps if step.action == "later"] == list(ORDER[14:])
+
+
+def test_the_database_is_known_after_the_services_are_up() -> None:
+    for running in (Running(True, "absent"), Running(True, "changed")):
+        decided = plan(world(running=running))
+        assert [(step.id, step.detail) for step in decided.steps if step.action == "later"] == [
+            ("db.create", "known after compose.up"),
+            ("hooks.post_up", "known after compose.up"),
+        ]
+        assert [step.id for step in decided.pending] == ["compose.up"]
+
+
+def test_nothing_behind_the_first_unknown_step_is_pending() -> None:
+    found = world(running=Running(True, "absent", "", "unknown"), manifest=EXTENDED)
+    assert [step.id for step in plan(found).pending] == [
+        "hooks.post_clone",
+        "hooks.post_clone",
+        "hooks.pre_up",
+        "compose.up",
+    ]
+
+
+INCOMPLETE: dict[str, Any] = {**UNRESOLVED, "unanswered": (replace(PINNED, commit=None),)}
+
+
+@pytest.mark.parametrize("scenario", ["server", "ci"])
+@pytest.mark.parametrize(
+    ("changes", "what", "details"),
+    [
+        ({"lock": None}, "there is no lock", ()),
+        (INCOMPLETE, "the lock is incomplete", (f"not pinned: {WEB} 19.0",)),
+        ({"lock": MOVED}, "the lock is stale", (f"web aaaaaaaa -> {commit('web')[:8]}",)),
+        ({"python": PythonLocks("wanted", None, None)}, "there is no Python lock", ()),
+        (
+            {"python": PythonLocks("wanted", "other", "the digest")},
+            "the Python lock is stale: what asks for packages has changed",
+            (),
+        ),
+        (
+            {"python": PythonLocks("wanted", "wanted", "edited")},
+            "the Python lock is not the one that the lock names",
+            (),
+        ),
+    ],
+)
+def test_strictly_a_wanting_lock_is_an_error(
+    scenario: str, changes: dict[str, Any], what: str, details: tuple[str, ...]
+) -> None:
+    with pytest.raises(LockError) as caught:
+        plan(world(scenario, **changes))
+    assert caught.value.exit_code == 3
+    assert caught.value.what == f"{what}; {scenario} follows the lock strictly and never writes it"
+    assert caught.value.details == details
+    assert "inv lock" in caught.value.todo
+    assert plan(world("developer", **changes)).pending
+
+
+@pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
+def test_pinned_by_the_manifest_alone_is_drift_but_known_commits_are_enough(scenario: str) -> None:
+    found = world(scenario, **{**UNRESOLVED, "unanswered": (replace(PLATFORM, commit=A), PINNED)})
+    assert [step.id for step in plan(found).pending] == ["git.materialize", "git.materialize"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "drifted"),
+    [
+        ({}, []),
+        ({"current": {}}, []),
+        ({"lock": None, "python": PythonLocks("wanted", None, None)}, []),
+        ({"checkouts": {**OURS, "web": Checkout("absent")}}, []),
+        ({"validated": False, "manifest": EXTENDED}, []),
+        ({"running": Running(False, "absent")}, []),
+        ({"lock": MOVED}, ["git.resolve"]),
+        ({"checkouts": {**OURS, "web": Checkout("branch", A, "x")}}, ["git.checkout"]),
+        ({"current": {**FILES, CONF: b"x", COMPOSE: b"y"}}, ["template.odoo_conf", "compose.generate"]),
+        ({"current": {**FILES, CONF: b"x"}, "last_scenario": "ci"}, []),
+        ({"current": {**FILES, CONF: b"x"}, "last_scenario": None}, ["template.odoo_conf"]),
+        ({"running": Running(True, "changed"), "last_scenario": "server"}, []),
+        ({"running": Running(True, "changed")}, ["compose.up"]),
+        ({"lock": MOVED, "last_scenario": "ci"}, ["git.resolve"]),
+        ({"checkouts": {**OURS, "web": Checkout("ours", A)}, "last_scenario": "ci"}, ["git.checkout"]),
+    ],
+)
+def test_drift_is_what_exists_and_differs(changes: dict[str, Any], drifted: list[str]) -> None:
+    assert [step.id for step in plan(world(**changes)).drift] == drifted
+
+
+def test_changes_between_locks_are_told_in_a_phrase_each() -> None:
+    old = Lock(Pin(ODOO, A, "18.0"), (Pin(f"{OCA}/gone", A), Pin(WEB, A, "19.0")))
+    new = Lock(Pin(ODOO, A, "19.0"), (Pin(WEB, B, "19.0"), Pin("file:///srv/addons/", A, file=True)))
+    assert lock_changes(old, new) == (
+        "add addons aaaaaaaa",
+        "drop gone",
+        "web aaaaaaaa -> bbbbbbbb",
+        "odoo follows 19.0",
+    )
+    assert lock_changes(old, old) == ()

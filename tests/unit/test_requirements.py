@@ -1,0 +1,129 @@
+"""Python requirements: what is read, whose line counts, what a lock remembers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odpm_tasks.core.requirements import (
+    Asked,
+    Merged,
+    external_dependency,
+    inputs_digest,
+    locked_digest,
+    locked_header,
+    merge,
+    requirement_lines,
+)
+
+
+def asked(*lines: str, by: str = "web") -> tuple[Asked, ...]:
+    return tuple(Asked(line, by) for line in lines)
+
+
+def test_lines_of_a_file() -> None:
+    text = (
+        "# platform\r\n"
+        "--index-url https://index.example.org/simple\n"
+        "-r other.txt\n"
+        "\n"
+        "lxml==5.2.1 ; python_version >= '3.12'  # (Noble)\n"
+        "  requests  \n"
+        "zeep \\\n  >=4\n"
+        "#python-ldap\n"
+        "ofxparse==0.21"
+    )
+    assert [entry.line for entry in requirement_lines(text, "web: requirements.txt")] == [
+        "lxml==5.2.1 ; python_version >= '3.12'",
+        "requests",
+        "zeep    >=4",
+        "ofxparse==0.21",
+    ]
+    assert {entry.by for entry in requirement_lines(text, "web: requirements.txt")} == {"web: requirements.txt"}
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("OpenSSL", "pyOpenSSL"), ("yaml", "PyYAML"), ("ldap", "python-ldap"), ("zeep", "zeep"), ("zeep>=4", "zeep>=4")],
+)
+def test_the_distribution_behind_an_import(name: str, line: str) -> None:
+    assert external_dependency(name, "web: x") == Asked(line, "web: x")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "platform", "others", "lines"),
+    [
+        ((), (), (), ()),
+        (("Zeep", "lxml"), (), ("aiohttp",), ("aiohttp", "lxml", "Zeep")),
+        ((), ("lxml==5",), ("lxml", "LXML>=4"), ("lxml==5",)),
+        ((), ("lxml==5",), ("lxml>=6",), ("lxml==5",)),
+        (("lxml==6",), ("lxml==5",), ("lxml==4",), ("lxml==6",)),
+        ((), (), ("lxml>=4", "lxml<6", "lxml>=4"), ("lxml<6", "lxml>=4")),
+        (
+            (),
+            ('gevent==22 ; python_version < "3.12"', 'gevent==24 ; python_version >= "3.12"'),
+            ("gevent",),
+            ('gevent==22; python_version < "3.12"', 'gevent==24; python_version >= "3.12"'),
+        ),
+        ((), ("python_dateutil==2",), ("python-dateutil",), ("python_dateutil==2",)),
+        ((), ("qrcode==7",), ("qrcode[pil]",), ("qrcode==7", "qrcode[pil]")),
+    ],
+)
+def test_whose_line_counts(
+    manifest: tuple[str, ...], platform: tuple[str, ...], others: tuple[str, ...], lines: tuple[str, ...]
+) -> None:
+    merged = merge(asked(*manifest), asked(*platform), asked(*others))
+    assert merged.lines == lines
+    assert merged.unreadable == ()
+
+
+def test_what_was_set_aside_names_both() -> None:
+    platform = Asked("lxml==5.2.1", "odoo: requirements.txt")
+    too_new, fits = Asked("lxml>=6", "web: web_x"), Asked("lxml>=5", "web: web_y")
+    assert merge((), (platform,), (too_new, fits)) == Merged(("lxml==5.2.1",), ((too_new, platform),), ())
+
+
+def test_what_cannot_be_read_is_kept_apart() -> None:
+    bad = Asked("not a requirement at all", "web: web_x")
+    merged = merge((), (), (bad, Asked("lxml", "web")))
+    assert merged == Merged(("lxml",), (), (bad,))
+    assert merged.text == "lxml\n"
+
+
+names = st.sampled_from(["lxml", "LXML", "zeep", "py_yaml", "Py-YAML", "a", "b"])
+lines = st.builds(str.__add__, names, st.sampled_from(["", "==1", ">=2", "<3", "[x]", "!", ' ; os_name == "nt"']))
+groups = st.lists(lines, max_size=6).map(lambda found: asked(*found))
+
+
+@given(groups, groups, groups, st.randoms())
+def test_the_order_in_which_they_are_asked_does_not_matter(
+    manifest: tuple[Asked, ...], platform: tuple[Asked, ...], others: tuple[Asked, ...], random: object
+) -> None:
+    merged = merge(manifest, platform, others)
+    assert merge(manifest[::-1], platform[::-1], others[::-1]).lines == merged.lines
+    assert len(set(merged.lines)) == len(merged.lines)
+    readable = {entry.line for entry in (*manifest, *platform, *others) if "!" not in entry.line}
+    assert len(merged.unreadable) == len(manifest) + len(platform) + len(others) - sum(
+        entry.line in readable for entry in (*manifest, *platform, *others)
+    )
+
+
+def test_a_lock_remembers_what_it_was_made_from() -> None:
+    digest = inputs_digest("3.12", "lxml\n", "debugpy")
+    assert locked_digest(locked_header(digest) + "lxml==5 \\\n    --hash=sha256:00\n") == digest
+    assert locked_digest("lxml==5\n") is None
+    assert locked_digest("") is None
+    assert all(line.startswith("# ") for line in locked_header(digest).splitlines())
+
+
+def test_python_and_each_text_change_the_digest() -> None:
+    digests = [
+        inputs_digest("3.12", "lxml\n", "debugpy"),
+        inputs_digest("3.11", "lxml\n", "debugpy"),
+        inputs_digest("3.12", "lxml\nzeep\n", "debugpy"),
+        inputs_digest("3.12", "lxml\n", "debugpy\nwatchdog"),
+        inputs_digest("3.12", "lxml\ndebugpy"),
+    ]
+    assert len(set(digests)) == len(digests)
+    assert inputs_digest("3.12", "lxml\n", "debugpy") == digests[0]

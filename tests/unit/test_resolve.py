@@ -1,0 +1,309 @@
+"""The graph of repositories: order, who wins, which pins count, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from odpm_tasks.core.addons import Facts
+from odpm_tasks.core.lock import Lock, Pin
+from odpm_tasks.core.requirements import Asked
+from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
+from odpm_tasks.errors import DescriptionError, ProgramError
+from tests.unit.making import OCA, ODOO, SMALL, Servers, commit, manifest, module
+
+A, B = "a" * 40, "b" * 40
+
+
+def oca(*lines: str) -> Facts:
+    return Facts(oca_dependencies="".join(f"{line}\n" for line in lines))
+
+
+def flat(*dependencies: str, **keys: object) -> Facts:
+    return Facts(odpm_json=json.dumps({"odpm_version": "4.0", "dependencies": list(dependencies), **keys}))
+
+
+def nested(*dependencies: str, **keys: object) -> Facts:
+    return Facts(odpm_json=json.dumps({**SMALL, "dependencies": list(dependencies), **keys}))
+
+
+def names(resolved: Resolution) -> list[str]:
+    return [source.name for source in resolved.sources]
+
+
+def test_manifest_order_then_breadth_first() -> None:
+    servers = Servers(
+        enterprise=oca("deep-a"),
+        web=flat(f"{OCA}/deep-b 19.0"),
+        **{"deep-a": oca("deeper"), "deep-b": oca("deeper", "web")},
+    )
+    resolved = servers.resolve(manifest(f"{OCA}/enterprise 19.0", f"{OCA}/web 19.0"))
+    assert names(resolved) == ["odoo", "enterprise", "web", "deep-a", "deep-b", "deeper"]
+    assert servers.levels == [["odoo", "enterprise", "web"], ["deep-a", "deep-b"], ["deeper"]]
+    assert resolved.sources[-1].asked_by == ("odpm.json", "enterprise", "deep-a")
+    assert resolved.platform.name == "odoo"
+
+
+def test_each_source_is_at_the_commit_that_was_answered() -> None:
+    servers = Servers(web=oca("queue"))
+    resolved = servers.resolve(manifest(f"{OCA}/web 19.0-fix"))
+    assert [(s.key, s.kind, s.commit) for s in resolved.sources] == [
+        (ODOO, "platform", commit(f"{ODOO} 19.0")),
+        (f"{OCA}/web", "dependency", commit(f"{OCA}/web 19.0-fix")),
+        (f"{OCA}/queue", "dependency", commit(f"{OCA}/queue 19.0")),
+    ]
+
+
+def test_both_formats_below_and_their_requirements() -> None:
+    servers = Servers(
+        a=flat(f"{OCA}/c", requirements_txt=["requests==2.31.0"]),
+        b=nested(f"{OCA}/d", requirements=["lxml>=5"]),
+        c=Facts(requirements="# none\nphonenumbers # of c\n"),
+        d=Facts(modules=(module("d_one", python=("OpenSSL",)), module("d_two", python=("x",), installable=False))),
+    )
+    resolved = servers.resolve(manifest(f"{OCA}/a", f"{OCA}/b"))
+    assert names(resolved) == ["odoo", "a", "b", "c", "d"]
+    assert resolved.requirements == (
+        Asked("requests==2.31.0", "a: odpm.json"),
+        Asked("lxml>=5", "b: odpm.json"),
+        Asked("phonenumbers", "a -> c: requirements.txt"),
+        Asked("pyOpenSSL", "b -> d: d_one"),
+    )
+
+
+def test_the_platforms_modules_and_files_are_not_followed() -> None:
+    held = Facts(oca_dependencies="web", requirements="lxml==5\n", modules=(module("addons/x", python=("y",)),))
+    resolved = Servers().put(ODOO, held).resolve(manifest())
+    assert names(resolved) == ["odoo"]
+    assert resolved.requirements == (Asked("lxml==5", "odoo: requirements.txt"),)
+
+
+def test_a_cycle_ends() -> None:
+    servers = Servers(a=oca("b"), b=oca("c"), c=oca("a", "c"))
+    assert names(servers.resolve(manifest(f"{OCA}/a"))) == ["odoo", "a", "b", "c"]
+
+
+def test_spellings_of_one_repository_are_one_and_the_first_is_cloned() -> None:
+    servers = Servers(web=flat("git@github.com:OCA/queue.git 19.0"), mail=oca("queue https://GITHUB.com/OCA/queue/"))
+    resolved = servers.resolve(manifest("ssh://git@github.com/OCA/web 19.0", f"{OCA}/mail.git", f"{OCA}/web.git 19.0"))
+    assert names(resolved) == ["odoo", "web", "mail", "queue"]
+    assert [source.link.url for source in resolved.sources[1:]] == [
+        "ssh://git@github.com/OCA/web",
+        f"{OCA}/mail.git",
+        "git@github.com:OCA/queue.git",
+    ]
+
+
+def test_the_top_level_wins() -> None:
+    servers = Servers(web=oca("queue"), mail=oca(f"queue {OCA}/queue 18.0"))
+    resolved = servers.resolve(manifest(f"{OCA}/web", f"{OCA}/mail", f"git@github.com:OCA/queue 19.0-mine {A}"))
+    queue = next(source for source in resolved.sources if source.name == "queue")
+    assert (queue.link.url, queue.commit) == ("git@github.com:OCA/queue", A)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "spots"),
+    [
+        ("queue", f"queue {OCA}/queue 18.0", ("19.0", "18.0")),
+        (f"queue {OCA}/queue 19.0 {A}", "queue", (f"19.0 {A[:12]}", "19.0")),
+        (f"queue {OCA}/queue 19.0 {A}", f"queue {OCA}/queue 19.0 {B}", (f"19.0 {A[:12]}", f"19.0 {B[:12]}")),
+    ],
+)
+def test_a_conflict_below_the_top_shows_both_chains(first: str, second: str, spots: tuple[str, str]) -> None:
+    servers = Servers(web=oca("tools"), tools=oca(first), mail=oca("base"), base=oca(second))
+    with pytest.raises(DescriptionError) as caught:
+        servers.resolve(manifest(f"{OCA}/web", f"{OCA}/mail"))
+    assert caught.value.exit_code == 4
+    assert f"{OCA}/queue" in caught.value.what
+    assert caught.value.details == (
+        f"{spots[0]}: odpm.json -> web -> tools",
+        f"{spots[1]}: odpm.json -> mail -> base",
+    )
+
+
+def test_the_branch_of_the_series_is_the_same_wish_as_none() -> None:
+    servers = Servers(web=flat(f"{OCA}/queue"), mail=oca("queue"))
+    assert names(servers.resolve(manifest(f"{OCA}/web", f"{OCA}/mail"))) == ["odoo", "web", "mail", "queue"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (flat(odoo_version="18.0"), "web is made for Odoo 18.0, this project for 19.0"),
+        (nested(odoo_version="17.0"), "web is made for Odoo 17.0, this project for 19.0"),
+        (flat(odoo_version="19.0", python_version="3.7"), "web is made for Python 3.7, this project for 3.12"),
+        (nested(python="3.11.4"), "web is made for Python 3.11.4, this project for 3.12"),
+    ],
+)
+def test_another_series_below_is_a_warning_or_strictly_an_error(facts: Facts, said: str) -> None:
+    resolved = Servers(web=facts).resolve(manifest(f"{OCA}/web"))
+    assert resolved.warnings == (f"{said}; in server and ci this is an error",)
+    with pytest.raises(DescriptionError, match=said) as caught:
+        Servers(web=facts).resolve(manifest(f"{OCA}/web"), strict=True)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("facts", [flat(), nested(odoo_version="19.0", python="3.12.9"), flat(python_version="3.12")])
+def test_the_same_major_and_minor_is_no_mismatch(facts: Facts) -> None:
+    assert Servers(web=facts).resolve(manifest(f"{OCA}/web"), strict=True).warnings == ()
+
+
+def test_a_broken_module_is_a_warning() -> None:
+    resolved = Servers(web=Facts(broken=("web_x/__manifest__.py",))).resolve(manifest(f"{OCA}/web"))
+    assert len(resolved.warnings) == 1
+    assert "web: web_x/__manifest__.py" in resolved.warnings[0]
+
+
+@pytest.mark.parametrize("asks", [oca("x file:///etc"), flat("file:///etc"), nested("file:///etc")])
+def test_a_cloned_repository_may_not_ask_for_a_folder_of_this_machine(asks: Facts) -> None:
+    with pytest.raises(DescriptionError, match="a folder of this machine, file:///etc") as caught:
+        Servers(web=oca("tools"), tools=asks).resolve(manifest(f"{OCA}/web"))
+    assert "web -> tools" in caught.value.what
+
+
+def test_a_folder_of_this_machine_may_ask_for_another() -> None:
+    servers = Servers().put("file:///srv/a", flat("file:///srv/b", f"{OCA}/web")).put("file:///srv/b", Facts())
+    resolved = servers.resolve(manifest("file:///srv/a"))
+    assert [(s.key, s.pin.file) for s in resolved.sources] == [
+        (ODOO, False),
+        ("file:///srv/a", True),
+        ("file:///srv/b", True),
+        (f"{OCA}/web", False),
+    ]
+
+
+def test_unreadable_files_below_are_named_with_who_asked() -> None:
+    for facts, file in ((oca("web https://h/x b c d"), "oca_dependencies.txt"), (Facts(odpm_json="{"), "odpm.json")):
+        with pytest.raises(DescriptionError) as caught:
+            Servers(web=oca("tools"), tools=facts).resolve(manifest(f"{OCA}/web"))
+        assert f"web -> tools: {file}" in str(caught.value)
+
+
+def test_variables_of_a_nested_description_are_looked_up() -> None:
+    servers = Servers(web=flat("https://${HOST}/me/tools"))
+    resolved = servers.resolve(manifest(f"{OCA}/web"), lookup={"HOST": "git.example.org"}.get)
+    assert resolved.sources[-1].link.url == "https://git.example.org/me/tools"
+    with pytest.raises(DescriptionError, match="HOST"):
+        servers.resolve(manifest(f"{OCA}/web"))
+
+
+@pytest.mark.parametrize(
+    ("link", "pin", "asked"),
+    [
+        (f"{OCA}/web 19.0", Pin(f"{OCA}/web", A, "19.0"), A),
+        (f"{OCA}/web", Pin(f"{OCA}/web", A), A),
+        (f"{OCA}/web 19.0", Pin(f"{OCA}/web", A, "18.0"), None),
+        (f"{OCA}/web 19.0", Pin(f"{OCA}/web", A), None),
+        (f"{OCA}/web 19.0 {B}", Pin(f"{OCA}/web", A, "19.0"), B),
+        (f"{OCA}/web 19.0 {A}", Pin(f"{OCA}/web", A, "19.0"), A),
+        (f"{OCA}/web 19.0", Pin(f"{OCA}/mail", A, "19.0"), None),
+        ("git@github.com:OCA/web.git 19.0", Pin(f"{OCA}/web", A, "19.0"), A),
+    ],
+)
+def test_a_pin_counts_only_where_it_fits(link: str, pin: Pin, asked: str | None) -> None:
+    servers = Servers()
+    resolved = servers.resolve(manifest(link), pin)
+    assert servers.asked[1].commit == asked
+    assert resolved.sources[1].commit == (asked or commit(f"{OCA}/web 19.0"))
+
+
+def test_pins_reach_below_the_top() -> None:
+    servers = Servers(web=oca("queue"))
+    resolved = servers.resolve(manifest(f"{OCA}/web"), Pin(f"{OCA}/queue", A, "19.0"))
+    assert resolved.sources[2].commit == A
+
+
+def test_a_folders_fingerprint_is_never_pinned() -> None:
+    servers = Servers()
+    servers.resolve(manifest("file:///srv/a"), Pin("file:///srv/a", A, file=True))
+    assert servers.asked[1].commit is None
+
+
+def test_the_day_is_asked_of_the_platform_only() -> None:
+    dated = {"git": "https://github.com/odoo/odoo.git 19.0", "build_date": "2025-12-23"}
+    servers = Servers()
+    described = manifest(f"{OCA}/web", platform=dated, developing={"git": "https://github.com/me/project"})
+    resolved = servers.resolve(described)
+    assert [(ask.link.name, ask.day) for ask in servers.asked] == [
+        ("odoo", "2025-12-23"),
+        ("project", None),
+        ("web", None),
+    ]
+    assert resolved.platform.commit == commit(f"{ODOO} 19.0 2025-12-23")
+    servers.resolve(described, Pin(ODOO, A, "19.0"))
+    assert (servers.asked[3].commit, servers.asked[3].day) == (A, None)
+
+
+def test_the_developing_project_is_a_source_unless_it_is_this_checkout() -> None:
+    described = manifest(f"{OCA}/web", developing={"git": "git@github.com:me/project.git main"})
+    resolved = Servers().resolve(described, own="https://github.com/other/fork")
+    assert [(s.name, s.kind) for s in resolved.sources] == [
+        ("odoo", "platform"),
+        ("project", "developing"),
+        ("web", "dependency"),
+    ]
+    assert names(Servers().resolve(described, own="https://github.com/me/project")) == ["odoo", "web"]
+
+
+def test_equal_names_get_their_owner_in_front() -> None:
+    servers = Servers(web=oca("web https://github.com/me/web"))
+    resolved = servers.resolve(manifest(f"{OCA}/web"))
+    assert names(resolved) == ["odoo", "OCA-web", "me-web"]
+    assert resolved.sources[1].commit == commit(f"{OCA}/web 19.0")
+
+
+def test_the_lock_of_a_graph_keeps_what_it_knew_and_drops_what_nobody_needs() -> None:
+    resolved = Servers(web=oca("queue")).resolve(manifest(f"{OCA}/web 19.0", "file:///srv/a"))
+    before = Lock(
+        Pin(ODOO, A, "18.0", extra={"depth": 1}),
+        (
+            Pin(f"{OCA}/web", A, "18.0", extra={"note": "why"}),
+            Pin(f"{OCA}/gone", A, "19.0", extra={"note": "not"}),
+        ),
+        developing=Pin("https://github.com/me/project", B),
+        images={"postgres:16": "sha256:1"},
+        venv="0123",
+        extra={"later": True},
+    )
+    after = resolved.lock(before)
+    assert after == Lock(
+        Pin(ODOO, commit(f"{ODOO} 19.0"), "19.0"),
+        (
+            Pin(f"{OCA}/web", commit(f"{OCA}/web 19.0"), "19.0"),
+            Pin("file:///srv/a", commit("file:///srv/a 19.0"), file=True),
+            Pin(f"{OCA}/queue", commit(f"{OCA}/queue 19.0"), "19.0"),
+        ),
+        developing=before.developing,
+        images=before.images,
+        venv="0123",
+    )
+    assert after.extra == {"later": True}
+    assert after.platform.extra == {"depth": 1}
+    assert [dict(pin.extra) for pin in after.dependencies] == [{"note": "why"}, {}, {}]
+
+
+def test_the_first_lock_names_the_branch_only_where_the_description_does() -> None:
+    resolved = Servers().resolve(manifest(f"{OCA}/web", f"{OCA}/mail 19.0"))
+    assert resolved.lock(None) == Lock(
+        Pin(ODOO, commit(f"{ODOO} 19.0"), "19.0"),
+        (Pin(f"{OCA}/web", commit(f"{OCA}/web 19.0")), Pin(f"{OCA}/mail", commit(f"{OCA}/mail 19.0"), "19.0")),
+        odoo_version="19.0",
+    )
+
+
+def test_pins_of_a_graph_resolve_to_the_same_graph() -> None:
+    servers = Servers(web=oca("queue"), queue=flat(f"{OCA}/mail"))
+    described = manifest(f"{OCA}/web")
+    first = servers.resolve(described)
+    again = servers.resolve(described, *first.lock(None).pins.values())
+    assert again == first
+    assert all(ask.commit for ask in servers.asked[4:])
+
+
+def test_whoever_answers_may_fail() -> None:
+    def unreachable(asks: tuple[Ask, ...]) -> list[Found]:
+        raise ProgramError(f"no answer to {len(asks)} questions")
+
+    with pytest.raises(ProgramError, match="no answer to 2 questions"):
+        drive(resolve(manifest(f"{OCA}/web"), {}), unreachable)

@@ -1,0 +1,38 @@
+"""The three packagings: the table of the contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from odpm_tasks.core.manifest import SCENARIOS as NAMES
+from odpm_tasks.core.scenario import SCENARIOS, Scenario, scenario
+from odpm_tasks.errors import DescriptionError
+
+
+@pytest.mark.parametrize(
+    ("name", "strict", "mounts", "target", "publishes", "restart"),
+    [
+        ("developer", False, True, "dev", True, None),
+        ("server", True, True, "server", False, "unless-stopped"),
+        ("ci", True, False, "ci", False, None),
+    ],
+)
+def test_what_differs(name: str, strict: bool, mounts: bool, target: str, publishes: bool, restart: str | None) -> None:
+    assert scenario(name) == Scenario(name, strict, mounts, target, publishes, restart)
+    assert scenario(name).developer is (name == "developer")
+
+
+def test_there_are_three_and_the_manifest_knows_them() -> None:
+    assert tuple(SCENARIOS) == NAMES
+
+
+@pytest.mark.parametrize("name", ["prod", "", "Developer", " ci"])
+def test_an_unknown_one_lists_the_three(name: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        scenario(name, "ODPM_SCENARIO in .env")
+    assert str(caught.value) == (
+        f"odpm: unknown scenario {name!r}\n"
+        "  where: ODPM_SCENARIO in .env\n"
+        "  next:  set ODPM_SCENARIO to one of: developer, server, ci"
+    )
+    assert caught.value.exit_code == 4

@@ -1,0 +1,121 @@
+"""What the machine may set: which layer counts, and what is said about values that cannot be."""
+
+from __future__ import annotations
+
+import pytest
+
+from odpm_tasks.core.scenario import SCENARIOS
+from odpm_tasks.core.settings import PORTS, Layer, Settings
+from odpm_tasks.errors import DescriptionError
+
+
+def settings(**values: str) -> Settings:
+    return Settings((Layer(".env", values),))
+
+
+LAYERS = Settings(
+    (
+        Layer("the process environment", {"A": "process"}),
+        Layer(".env", {"A": "project", "B": "project", "EMPTY": ""}),
+        Layer("~/.odpm/.env", {"A": "home", "B": "home", "C": "home", "EMPTY": "full"}),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "where"),
+    [
+        ("A", "process", "A in the process environment"),
+        ("B", "project", "B in .env"),
+        ("C", "home", "C in ~/.odpm/.env"),
+        ("EMPTY", "", "EMPTY in .env"),
+        ("D", None, "D"),
+    ],
+)
+def test_the_strongest_layer_counts(name: str, value: str | None, where: str) -> None:
+    assert LAYERS.get(name) == value
+    assert LAYERS.where(name) == where
+
+
+def test_merged_is_what_get_says() -> None:
+    assert LAYERS.merged() == {"A": "process", "B": "project", "C": "home", "EMPTY": ""}
+
+
+def test_the_command_line_is_stronger() -> None:
+    chosen = LAYERS.with_values(A="option")
+    assert (chosen.get("A"), chosen.where("A"), chosen.get("B")) == ("option", "A in the command line", "project")
+    assert LAYERS.get("A") == "process"
+
+
+@pytest.mark.parametrize("name", ["developer", "server", "ci"])
+def test_scenario(name: str) -> None:
+    assert settings(ODPM_SCENARIO=name).scenario is SCENARIOS[name]
+
+
+@pytest.mark.parametrize("values", [{}, {"ODPM_SCENARIO": ""}])
+def test_the_scenario_is_developer_unless_said(values: dict[str, str]) -> None:
+    assert settings(**values).scenario.name == "developer"
+
+
+def test_an_unknown_scenario_names_where_it_stands() -> None:
+    with pytest.raises(DescriptionError) as caught:
+        _ = settings(ODPM_SCENARIO="prod").scenario
+    assert caught.value.where == "ODPM_SCENARIO in .env"
+    assert "developer, server, ci" in caught.value.todo
+
+
+def test_default_ports() -> None:
+    assert {name: settings().port(name) for name in PORTS} == {
+        "ODOO_PORT": 8069,
+        "GEVENT_PORT": 8072,
+        "POSTGRES_PORT": 5432,
+        "DEBUGGER_PORT": 5678,
+    }
+    assert settings(ODOO_PORT="").port("ODOO_PORT") == 8069
+
+
+@pytest.mark.parametrize(("text", "port"), [("1", 1), ("8070", 8070), ("65535", 65535)])
+def test_port(text: str, port: int) -> None:
+    assert settings(ODOO_PORT=text).port("ODOO_PORT") == port
+
+
+@pytest.mark.parametrize("text", ["0", "65536", "-1", "80a", " 80", "8069/tcp", "٨٠", "1e3", "0x50", "127.0.0.1:80"])
+def test_no_port(text: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        settings(ODOO_PORT=text).port("ODOO_PORT")
+    assert repr(text) in caught.value.what
+    assert caught.value.where == "ODOO_PORT in .env"
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize(("values", "jobs"), [({}, None), ({"ODPM_JOBS": ""}, None), ({"ODPM_JOBS": "8"}, 8)])
+def test_jobs(values: dict[str, str], jobs: int | None) -> None:
+    assert settings(**values).jobs == jobs
+
+
+@pytest.mark.parametrize("text", ["0", "257", "-4", "many", "²"])
+def test_no_number_of_jobs(text: str) -> None:
+    with pytest.raises(DescriptionError, match="1 to 256"):
+        _ = settings(ODPM_JOBS=text).jobs
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("", ()),
+        ("https://a/=https://b/", (("https://a/", "https://b/"),)),
+        (
+            " https://a/=file:///srv/a/?x=1\n https://b/=c ",
+            (("https://a/", "file:///srv/a/?x=1"), ("https://b/", "c")),
+        ),
+    ],
+)
+def test_git_mirrors(text: str, rules: tuple[tuple[str, str], ...]) -> None:
+    assert settings(ODPM_GIT_MIRROR=text).git_mirrors == rules
+
+
+@pytest.mark.parametrize("text", ["https://a/", "=https://b/", "https://a/=", "https://a/=b ="])
+def test_no_git_mirror(text: str) -> None:
+    with pytest.raises(DescriptionError, match="PREFIX=TARGET") as caught:
+        _ = settings(ODPM_GIT_MIRROR=text).git_mirrors
+    assert caught.value.where == "ODPM_GIT_MIRROR in .env"
