@@ -46,7 +46,7 @@ def together(place: Place, work: Callable[[T], R], items: Sequence[T]) -> list[R
 
     All are let finish; then the first error, in the order of `items`, is raised with how many others there were.
     """
-    bound = place.settings.jobs or max(4, 2 * (os.cpu_count() or 1))
+    bound = place.settings.jobs or min(32, 8 * (os.cpu_count() or 1))  # most of it is waiting for servers
     if len(items) <= 1:
         return [work(item) for item in items]
     pool = ThreadPoolExecutor(max(1, min(bound, len(items))))

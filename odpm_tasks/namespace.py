@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from invoke.collection import Collection
 
-from odpm_tasks.tasks import prepare, run
+from odpm_tasks.tasks import begin, prepare, run
 
 TASKS = {
     task.name: task
     for task in (
+        begin.init,
         prepare.lock, prepare.plan, prepare.render, prepare.build, prepare.build_image, prepare.migrate, prepare.validate,
         run.up, run.down, run.restart, run.logs, run.status, run.shell, run.psql, run.exec_, run.test,
     )

@@ -73,7 +73,9 @@ def description(place: Place) -> tuple[Manifest, tuple[str, ...]]:
     """The manifest as the scenario sees it, and what its author should know. Errors: DescriptionError."""
     text = files.read_text(place.manifest)
     if text is None:
-        raise DescriptionError("there is no odpm.json", where=str(place.root), todo="write one: see docs/quickstart.md")
+        raise DescriptionError(
+            "there is no odpm.json", where=str(place.root), todo="make one: python -m odpm_tasks init"
+        )
     reading = read_manifest(text, place.settings.get)
     return reading.manifest.for_scenario(place.settings.scenario.name), reading.warnings
 
@@ -127,12 +129,15 @@ def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Fa
     store = place.store(link.canonical)
     if not git.holds(store, commit):
         return None
-    names = git.names(store, commit)
-    wanted = addons.wanted(names)
-    # a platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
-    contents = git.blobs(store, commit, wanted.others if kind == "platform" else (*wanted.others, *wanted.manifests))
+    if kind == "platform":
+        # its modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
+        names: Iterable[str] = git.names(store, commit)
+        contents = git.blobs(store, commit, addons.wanted(names).others)
+    else:
+        contents = git.texts(store, commit, addons.PATTERNS)
+        names = sorted(contents)
     found = addons.facts(names, contents)
-    files.write(kept, found.model_dump_json().encode())
+    files.write(kept, found.model_dump_json().encode(), derived=True)
     return found
 
 

@@ -65,7 +65,7 @@ class Project:
         raise DescriptionError(
             "there is no odpm.json",
             where=f"{here} and the folders above",
-            todo="go to a project, or write one: docs/quickstart.md",
+            todo="go to a project, or make one of this folder: python -m odpm_tasks init",
         )
 
     @classmethod

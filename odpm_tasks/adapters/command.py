@@ -24,6 +24,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _TAIL = 8
 _running: dict[int, Any] = {}
 _guard = threading.Lock()
+_NOTHING = Path(os.devnull).open("rb")  # noqa: SIM115 - for as long as we run
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def run(
                     on_line(redact(line.rstrip()))
 
     options: dict[str, Any] = {
-        "_in": feed,
+        "_in": feed or _NOTHING,
         "_tty_out": False,
         "_bg": True,
         "_bg_exc": False,

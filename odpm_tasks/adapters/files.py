@@ -58,8 +58,11 @@ def read_text(path: Path) -> str | None:
         ) from None
 
 
-def write(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace a file at once: a reader, a crash or a full disk sees the old bytes or the new, never a part."""
+def write(path: Path, data: bytes, mode: int = 0o644, *, derived: bool = False) -> None:
+    """Replace a file at once: a reader, a crash or a full disk sees the old bytes or the new, never a part.
+
+    `derived`: it can be made anew at any time, so a power cut may take it; that spares waiting for the disk.
+    """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -67,8 +70,9 @@ def write(path: Path, data: bytes, mode: int = 0o644) -> None:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if not derived:
+                    file.flush()
+                    os.fsync(file.fileno())
             temporary.chmod(mode)
             temporary.replace(path)
         except BaseException:

@@ -46,7 +46,7 @@ def fingerprint(root: Path, memory: Path | None = None) -> str:
             after[name] = (mark, digest)
         whole.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
     if memory is not None and (changed or len(after) != len(before)):
-        files.write(memory, json.dumps(after, separators=(",", ":")).encode())
+        files.write(memory, json.dumps(after, separators=(",", ":")).encode(), derived=True)
     return whole.hexdigest()
 
 

@@ -127,7 +127,7 @@ def fetch(store: Path, source: Remote, wanted: str, on_line: Callable[[str], Non
         if _COMMIT.fullmatch(wanted) and holds(store, wanted):
             return wanted
         if not (store / "HEAD").exists():
-            _create_store(store)
+            create_store(store)
         incoming = "refs/odpm/incoming"
         names = (wanted,) if _COMMIT.fullmatch(wanted) else (f"refs/heads/{wanted}", f"refs/tags/{wanted}")
         for position, name in enumerate(names):
@@ -150,12 +150,12 @@ def _keep(store: Path, incoming: Path, *, annotated: bool) -> str:
     if annotated:
         commit = ask(store, "rev-parse", "--verify", f"{commit}^{{commit}}")
     kept = store / "refs/odpm/commits" / commit
-    files.write(kept, f"{commit}\n".encode())
+    files.write(kept, f"{commit}\n".encode(), derived=True)
     incoming.unlink()
     return commit
 
 
-def _create_store(store: Path) -> None:
+def create_store(store: Path) -> None:
     with files.disk_errors(store):
         store.parent.mkdir(parents=True, exist_ok=True)
         fresh = store.with_name(f".{store.name}.{os.getpid()}")
@@ -196,7 +196,7 @@ def commit_at(store: Path, source: Remote, branch: str, day: str) -> str:
     with files.exclusive(store.with_name(store.name + ".dates.lock"), f"the cache of {source.url}", wait=_HANGS):
         dates = store.with_name(store.name + ".dates")
         if not (dates / "HEAD").exists():
-            _create_store(dates)
+            create_store(dates)
         month_before = datetime.date.fromisoformat(day) - datetime.timedelta(days=30)
         found = ""
         if _fetch_history(dates, source, branch, f"--shallow-since={month_before}T00:00:00+0000").ok:
@@ -264,6 +264,25 @@ def names(store: Path, commit: str) -> tuple[str, ...]:
     """Every file of a commit, as `/`-separated names."""
     outcome = command.run(["git", "-C", str(store), "ls-tree", "-r", "-z", "--name-only", commit])
     return tuple(name for name in outcome.stdout.decode(errors="surrogateescape").split("\0") if name)
+
+
+def texts(store: Path, commit: str, patterns: Sequence[str]) -> dict[str, bytes]:
+    """The content of every file of a commit that a pattern names (git's glob pathspecs), in one process.
+
+    Lines end in a newline each, also the last; a file without any line is left out.
+    """
+    specs = [f":(glob,top){pattern}" for pattern in patterns]
+    words = ["grep", "--text", "--null", "--line-number", "--no-color", "--full-name", "-e", "", commit, "--", *specs]
+    outcome = command.run(["git", "-c", "grep.threads=1", "-C", str(store), *words], check=False)
+    if outcome.code > 1:
+        raise command.failure(outcome)
+    found: dict[str, list[bytes]] = {}
+    for line in outcome.stdout.split(b"\n"):
+        place, _, rest = line.partition(b"\0")
+        if rest:
+            name = place.decode(errors="surrogateescape").partition(":")[2]
+            found.setdefault(name, []).append(rest.partition(b"\0")[2] + b"\n")
+    return {name: b"".join(lines) for name, lines in found.items()}
 
 
 def blobs(store: Path, commit: str, wanted: Iterable[str]) -> dict[str, bytes]:

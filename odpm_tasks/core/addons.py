@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
 ASKED_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
+PATTERNS = (*ASKED_FILES, *(f"{depth}/{name}" for depth in ("*", "*/*") for name in MANIFESTS))
 
 
 class Module(BaseModel):

@@ -11,10 +11,19 @@ from odpm_tasks.tasks.base import Context, task, words
         "only": "With --update: only these repositories (names, comma separated).",
         "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, stale or contradicted.",
         "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
-    }
+        "diff": "Write nothing; show what lies between the lock at a commit of the project (default: HEAD) and the lock now.",
+        "format": "With --diff: text, json or markdown.",
+    },
+    optional=["diff"],
 )
 def lock(
-    c: Context, update: bool = False, only: str = "", check: bool = False, sync_manifest_locks: bool = False
+    c: Context,
+    update: bool = False,
+    only: str = "",
+    check: bool = False,
+    sync_manifest_locks: bool = False,
+    diff: str | bool | None = None,
+    format: str = "",
 ) -> None:
     """Pin what the description asks for: every repository to a commit, every Python package to a version."""
     from odpm_tasks.adapters import terminal
@@ -25,6 +34,15 @@ def lock(
     project = Project.find()
     if only and not update:
         raise UsageError("--only goes with --update", todo="inv lock --update --only " + only)
+    if diff is not None and diff is not False:  # "" is a name that is not there, not "lock"
+        from odpm_tasks.tasks import show
+
+        if update or check or sync_manifest_locks:
+            raise UsageError("--diff only shows, and goes with nothing but --format", todo="inv lock --diff")
+        terminal.tell(show.lock_diff(project, "HEAD" if diff is True else diff, format or "text"))
+        return
+    if format:
+        raise UsageError("--format goes with --diff", todo=f"inv lock --diff --format {format}")
     if check:
         project.check_lock()
         terminal.tell("the lock is complete and fits the description")

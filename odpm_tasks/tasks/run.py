@@ -67,7 +67,7 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     from odpm_tasks.errors import UsageError
     from odpm_tasks.observe import compose_env
 
-    project = _rendered()
+    project = _rendered(same_scenario=volumes)
     words = ["down", "--remove-orphans"]
     if volumes:
         scenario = project.scenario.name
@@ -103,8 +103,7 @@ def restart(c: Context, services: str = "odoo") -> None:
 
 
 @task(
-    positional=["service"],
-    short={"follow": "f"},
+    short={"follow": "f", "service": "s"},
     help={
         "service": "One service (default: all).",
         "tail": "How many lines (default 100).",
@@ -196,15 +195,23 @@ def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> N
     services.run_tests(project.place, Project.find().sight(), words(modules), tags, keep)
 
 
-def _rendered() -> Project:
-    """The project, with a compose file to speak to. Errors: MachineError, ProgramError."""
-    from odpm_tasks.errors import ProgramError
+def _rendered(same_scenario: bool = True) -> Project:
+    """The project, with a compose file of this scenario to speak to. Errors: ProgramError, UsageError."""
+    from odpm_tasks.errors import ProgramError, UsageError
     from odpm_tasks.project import Project
+    from odpm_tasks.state import recall
 
     project = Project.find()
-    _ = project.scenario
+    scenario = project.scenario.name
     if not project.place.compose.exists():
         raise ProgramError("this project has not been brought up yet", where=str(project.root), todo="inv up")
+    last = recall(project.place).get("scenario", scenario)
+    if same_scenario and last != scenario:
+        raise UsageError(
+            f"what runs here is of the scenario {last}, and you are in {scenario}",
+            where=project.place.settings.where("ODPM_SCENARIO"),
+            todo=f"ODPM_SCENARIO={last} inv …, or bring this one up: inv up",
+        )
     return project
 
 

@@ -9,6 +9,8 @@ from itertools import groupby
 
 from odpm_tasks.adapters.terminal import paint
 from odpm_tasks.core.plan import Plan, Step
+from odpm_tasks.errors import UsageError
+from odpm_tasks.project import Project
 
 _MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "later": "?"}
 
@@ -65,3 +67,18 @@ def plan_json(plan: Plan) -> str:
     """The plan as data: `{"scenario", "steps": [{"id", "action", "target", "detail"}], "drift": bool}`."""
     steps = [{"id": s.id, "action": s.action, "target": s.target, "detail": s.detail} for s in plan.steps]
     return json.dumps({"scenario": plan.world.scenario.name, "steps": steps, "drift": bool(plan.drift)}, indent=2)
+
+
+def lock_diff(project: Project, ref: str, format: str) -> str:
+    """What lies between the lock at a commit of the project and the lock now, in one of three formats. Errors: UsageError."""
+    from odpm_tasks import lockdiff
+    from odpm_tasks.core import lockdiff_markdown, lockdiff_text
+
+    formats = {
+        "text": lambda found: lockdiff_text.as_text(found, lambda text, style: paint(text, style, sys.stdout)),
+        "json": lockdiff_text.as_json,
+        "markdown": lockdiff_markdown.as_markdown,
+    }
+    if format not in formats:
+        raise UsageError(f"unknown format {format!r}", todo="--format text, json or markdown")
+    return formats[format](lockdiff.between(project.place, ref))

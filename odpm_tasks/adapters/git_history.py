@@ -1,0 +1,147 @@
+"""Questions to git that need history, or a commit's whole tree: what lies between two commits.
+
+The shared stores hold single commits. History is fetched into a store of its own beside them (`NAME.git.history`):
+commits only, neither trees nor files, no further back than needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from odpm_tasks.adapters import command, files, git
+from odpm_tasks.errors import ProgramError
+
+_HANGS = 600.0
+_SLACK = 14 * 86400  # a branch merged after the old commit often began before it
+_NO_LATER = 4_000_000_000  # a commit may say any date
+_DEEPER = (2_000, 20_000)
+
+
+@dataclass(frozen=True)
+class Log:
+    """Commits that are reachable from one commit and not from another: (id, subject), newest first, maybe cut.
+
+    `count`: of all of them, None where history was not followed far enough to know. `rewritten`: the old commit is known to
+    be no ancestor of the new one.
+    """
+
+    commits: tuple[tuple[str, str], ...]
+    count: int | None
+    rewritten: bool
+
+
+def has(repository: Path, commit: str) -> bool:
+    """Whether a repository holds the commit object."""
+    words = ["git", "-C", str(repository), "cat-file", "-e", f"{commit}^{{commit}}"]
+    return command.run(words, env={"GIT_NO_LAZY_FETCH": "1"}, check=False).ok
+
+
+def commit_of(repository: Path, name: str) -> str | None:
+    """The commit that a branch, tag or expression names; None where there is none."""
+    if name.startswith("-") or not name:
+        return None
+    outcome = command.run(
+        ["git", "-C", str(repository), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], check=False
+    )
+    return outcome.text.strip() if outcome.ok else None
+
+
+def entries(repository: Path, commit: str) -> dict[str, str]:
+    """Every file and every folder of a commit: name -> id. Needs no file's content."""
+    output = command.run(["git", "-C", str(repository), "ls-tree", "-r", "-t", "-z", "--full-tree", commit]).stdout
+    rows = (row.partition("\t") for row in output.decode(errors="surrogateescape").split("\0") if row)
+    return {name: words.rsplit(" ", 1)[-1] for words, _, name in rows}
+
+
+def local_log(repository: Path, old: str, new: str, limit: int) -> Log | None:
+    """What lies between two commits of a working repository; None where it does not hold both."""
+    if not (has(repository, old) and has(repository, new)):
+        return None
+    found, exact = _look(repository, old, new, limit)
+    return found if exact else _unfinished(found)
+
+
+def log(store: Path, source: git.Remote, old: str, new: str, limit: int) -> Log:
+    """What lies between two commits of a remote, asked without fetching any file.
+
+    `store` is the shared one; the old commit's date is looked up there. One fetch in the common case: everything since
+    that date. Where this does not reach the point at which the two parted, two deeper ones; then `count` is None.
+    Errors: ProgramError where the server gives neither.
+    """
+    history = store.with_name(store.name + ".history")
+    with files.exclusive(history.with_name(history.name + ".lock"), f"the cache of {source.url}", wait=_HANGS):
+        if not (history / "HEAD").exists():
+            git.create_store(history)
+        if git.holds(history, old) and git.holds(history, new):
+            found, exact = _look(history, old, new, limit)
+            if exact:
+                return found
+        for words in (_since(store, old, new), *([f"--deepen={depth}"] for depth in _DEEPER)):
+            outcome = _fetch(history, source, words, (old, new))
+            if not outcome.ok:
+                if f"not our ref {old}" in outcome.stderr.decode(errors="replace"):
+                    return Log((), None, True)  # the server no longer has the old commit: it is on no branch
+                raise _refusal(outcome, source)
+            found, exact = _look(history, old, new, limit)
+            if exact:
+                return found
+        return _unfinished(found)
+
+
+def _unfinished(found: Log) -> Log:
+    return replace(found, count=None, rewritten=False)
+
+
+def _since(store: Path, old: str, new: str) -> list[str]:
+    times = git.ask(store, "-c", "log.showSignature=false", "show", "-s", "--format=%ct", old, new).split()
+    moment = datetime.fromtimestamp(max(0, min(*map(int, times), _NO_LATER) - _SLACK), UTC)
+    return [f"--shallow-since={moment:%Y-%m-%dT%H:%M:%S}+0000"]
+
+
+def _fetch(history: Path, source: git.Remote, words: list[str], commits: tuple[str, ...]) -> command.Outcome:
+    """One fetch of commits without trees; a server that refuses filters is asked without."""
+    for thin in (["--filter=tree:0"], []):
+        outcome = command.run(
+            ["git", *git.QUIET, "-C", str(history), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *thin, *words,
+             source.url, *(f"+{commit}:refs/odpm/commits/{commit}" for commit in commits)],
+            env=source.env, check=False, timeout=_HANGS,
+        )  # fmt: skip
+        if outcome.ok or b"filter" not in outcome.stderr:
+            break
+    return outcome
+
+
+def _look(repository: Path, old: str, new: str, limit: int) -> tuple[Log, bool]:
+    """The commits between, and whether that is all of them.
+
+    It is, where none of them stands at the edge of what was fetched: git shows such a one without parents. (A true
+    root is one, too: then only a whole history can tell.)
+    """
+    lines = git.ask(repository, "rev-list", "--parents", new, f"^{old}").splitlines()
+    exact = all(" " in line for line in lines) or not _shallow(repository)
+    ancestor = command.run(["git", "-C", str(repository), "merge-base", "--is-ancestor", old, new], check=False).ok
+    shown = command.run(
+        ["git", "-c", "log.showSignature=false", "-C", str(repository), "log", "-z", f"--max-count={limit}", "--no-decorate",
+         "--no-color", "--format=%H %s", new, f"^{old}"],
+        env={"LC_ALL": "C"},
+    )  # fmt: skip
+    rows = (row.partition(" ") for row in shown.text.split("\0") if row.strip())
+    return Log(tuple((name.strip(), subject) for name, _, subject in rows), len(lines), not ancestor), exact
+
+
+def _shallow(repository: Path) -> bool:
+    return git.ask(repository, "rev-parse", "--is-shallow-repository") == "true"
+
+
+def _refusal(outcome: command.Outcome, source: git.Remote) -> ProgramError:
+    error = command.failure(outcome, source.secrets)
+    if not isinstance(error, ProgramError):
+        raise error
+    url = command.redact(source.url)
+    return ProgramError(
+        f"cannot fetch the history of {url}",
+        details=error.details,
+        todo=f"see whether git reaches it: git ls-remote {url}",
+    )

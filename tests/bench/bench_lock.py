@@ -1,0 +1,127 @@
+"""Locking a graph of 60 repositories, four levels deep, from a server that takes its time; beside two ways by plain git.
+
+    .odpm/venv/bin/python -m tests.bench.bench_lock
+
+The floor fetches the same commits by plain git, all of one level at once. Each run is cold: an empty cache, no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.standins.githttp import GitServer
+from tests.standins.gitrepo import File, write_bare
+
+LEVELS, WIDTH, DELAY, RUNS = 4, 15, 0.1, 3
+
+
+def name(level: int, number: int) -> str:
+    return f"repo-{level}-{number:02d}"
+
+
+def make(folder: Path, base: Callable[[str], str]) -> None:
+    """Each repository has two add-ons and asks for one of the next level; the platform stands by itself."""
+    for level in range(LEVELS):
+        for number in range(WIDTH):
+            own = name(level, number).replace("-", "_")
+            files = [
+                File(f"{own}_{part}/__manifest__.py", b"{'name': 'x', 'version': '19.0.1.0.0'}") for part in ("a", "b")
+            ]
+            if level + 1 < LEVELS:
+                below = name(level + 1, number)
+                files.append(File("oca_dependencies.txt", f"{below} {base(below)} 19.0\n".encode()))
+            write_bare(folder / f"{name(level, number)}.git", "19.0", "one", files, "bench")
+    write_bare(
+        folder / "platform.git",
+        "19.0",
+        "one",
+        [File("odoo-bin", b"#\n", True), File("addons/base/__manifest__.py", b"{}")],
+        "b",
+    )
+
+
+def ours(work: Path, base: Callable[[str], str]) -> float:
+    root = work / "project"
+    root.mkdir()
+    (root / "tasks.py").write_text("from odpm_tasks import collection\nns = collection()\n", encoding="utf-8")
+    manifest = {
+        "manifest_schema": 2,
+        "requires_odpm": "5.0.0",
+        "odoo_version": "19.0",
+        "platform": {"git": f"{base('platform')} 19.0"},
+        "python": "3.11",
+        "distro": {"name": "debian", "version": "12"},
+        "postgres": "15",
+        "dependencies": [f"{base(name(0, number))} 19.0" for number in range(WIDTH)],
+    }
+    (root / "odpm.json").write_text(json.dumps(manifest), encoding="utf-8")
+    env = {**os.environ, "ODPM_CACHE_DIR": str(work / "cache"), "ODPM_SCENARIO": "developer"}
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-m", "invoke", "lock"], cwd=root, env=env, check=True, capture_output=True)
+    taken = time.monotonic() - begun
+    lock = json.loads((root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))
+    assert len(lock["dependencies"]) == LEVELS * WIDTH
+    return taken
+
+
+def plain(work: Path, base: Callable[[str], str], at_once: int) -> float:
+    def fetch(repository: str) -> None:
+        store = work / f"{repository}.git"
+        subprocess.run(["git", "init", "-q", "--bare", str(store)], check=True, capture_output=True)
+        words = [
+            "git",
+            "-C",
+            str(store),
+            "fetch",
+            "-q",
+            "--no-tags",
+            "--depth=1",
+            base(repository),
+            "refs/heads/19.0:refs/heads/19.0",
+        ]
+        subprocess.run(words, check=True, capture_output=True)
+
+    begun = time.monotonic()
+    with ThreadPoolExecutor(at_once) as pool:
+        for level in range(LEVELS):
+            list(
+                pool.map(fetch, [name(level, number) for number in range(WIDTH)] + (["platform"] if level == 0 else []))
+            )
+    return time.monotonic() - begun
+
+
+def main() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="odpm-bench-"))
+    try:
+        with GitServer(folder / "served", delay=DELAY) as server:
+            (folder / "served").mkdir(exist_ok=True)
+            make(folder / "served", server.url)
+            figures: dict[str, list[float]] = {"ours": [], "floor": [], "one by one": []}
+            for run in range(RUNS):
+                for kind, seconds in figures.items():
+                    if kind == "one by one" and run:
+                        continue
+                    work = folder / f"{kind.replace(' ', '-')}-{run}"
+                    work.mkdir()
+                    at_once = WIDTH + 1 if kind == "floor" else 1
+                    seconds.append(ours(work, server.url) if kind == "ours" else plain(work, server.url, at_once))
+                    shutil.rmtree(work)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    floor = statistics.median(figures["floor"])
+    for kind, seconds in figures.items():
+        print(f"{kind:<12} {statistics.median(seconds):6.2f} s   {statistics.median(seconds) / floor:5.2f} x floor")
+
+
+if __name__ == "__main__":
+    main()
