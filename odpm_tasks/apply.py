@@ -6,25 +6,24 @@ anything that depends on it is decided.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from odpm_tasks import observe, services
+from odpm_tasks import building, credentials, database, hooks, observe, running, services
 from odpm_tasks.adapters import command, docker, files, git, packages, terminal, worktree
 from odpm_tasks.core import requirements
 from odpm_tasks.core.link import without_credentials
 from odpm_tasks.core.lock import counting_pins, write_lock
 from odpm_tasks.core.place import Place
-from odpm_tasks.core.plan import LOCK_FILE, PYTHON_LOCKS, Step, completed
+from odpm_tasks.core.plan import completed
 from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
 from odpm_tasks.core.substitution import expand
-from odpm_tasks.errors import DescriptionError, HookError, OdpmError
+from odpm_tasks.core.world import PYTHON_LOCKS, Step
+from odpm_tasks.errors import DescriptionError, OdpmError
 from odpm_tasks.observe import Sight, Wishes
 from odpm_tasks.state import recall, remember
 
@@ -36,7 +35,7 @@ def perform(place: Place, sight: Sight, step_id: str, steps: Sequence[Step], wis
     """Perform the acting steps of one id. Errors: whatever the step meets, as an OdpmError."""
     if step_id.startswith("hooks."):
         for step in steps:
-            run_hook(place, sight, step_id.removeprefix("hooks."), step.target)
+            hooks.run_hook(place, sight, step_id.removeprefix("hooks."), step.target)
         return
     _PERFORM[step_id](place, sight, steps, wishes)
 
@@ -215,7 +214,7 @@ def _validate(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes)
     assert sight.world.rendered is not None
     demand_variables(place, sight)
     if command.have("docker") and command.run(["docker", "compose", "version"], check=False).ok:
-        outcome = docker.compose(place.root, observe.compose_env(place), "config", "--quiet", check=False)
+        outcome = docker.compose(place.root, running.compose_env(place), "config", "--quiet", check=False)
         if not outcome.ok:
             raise DescriptionError(
                 "Compose does not take the services",
@@ -244,162 +243,17 @@ def _expand_all(value: Any, where: str, lookup: Callable[[str], str | None]) -> 
             _expand_all(item, f"{where}.{key}", lookup)
 
 
-def run_hook(place: Place, sight: Sight, point: str, line: str) -> None:
-    """Run one hook, its output shown as it comes. Errors: HookError with the hook's own exit code."""
-    for hook in sight.world.manifest.hooks.get(point, ()):
-        if (hook if isinstance(hook, str) else " ".join(hook)) != line:
-            continue
-        env = {
-            **place.settings.merged(),
-            "ODPM_SCENARIO": place.settings.scenario.name,
-            "ODPM_PROJECT_DIR": str(place.root),
-            "ODPM_LOCK": str(place.root / LOCK_FILE),
-        }
-        if isinstance(hook, str):
-            _call_hook(place, hook)
-            continue
-        argv = [expand(word, place.settings.get, f"odpm.json: hooks.{point}") for word in hook]
-        code = command.foreground(argv, cwd=place.root, env=env)
-        if code:
-            raise HookError(
-                f"the hook {line!r} ended with code {code}",
-                code,
-                where=f"odpm.json: hooks.{point}",
-                todo="mend it, then run again",
-            )
-
-
-def _call_hook(place: Place, hook: str) -> None:
-    import importlib
-    import sys
-
-    module, _, function = hook.partition(":")
-    sys.path.insert(0, str(place.root))
-    try:
-        call = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError) as error:
-        raise DescriptionError(
-            f"there is no hook {hook}: {error}", where="odpm.json: hooks", todo="name package.module:function"
-        ) from None
-    finally:
-        sys.path.remove(str(place.root))
-    call()
-
-
 def _image(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
-    """Build the image that is missing; another project may be building the same one just now."""
-    docker.demand()
-    tag = sight.world.image
-    lock = place.cache / "images" / f"{files.sha256(tag.encode())[:32]}.lock"
-    with files.exclusive(lock, f"the image {tag}", wait=3600):
-        assert sight.stack is not None
-        if not observe.image_is_current(place, sight.stack, tag):
-            build_image(place, sight)
-
-
-def build_image(place: Place, sight: Sight, tags: Sequence[str] = (), show_log: bool = False) -> str:
-    """Build the scenario's image and return its name: the environment alone, or in ci everything."""
-    docker.demand()
-    world, whole = sight.world, sight.stack
-    assert whole is not None
-    scenario = place.settings.scenario
-    names = list(tags) or [world.image]
-    labels = {"org.opencontainers.image.title": whole.name}
-    contexts: dict[str, Path] = {}
-    with contextlib.ExitStack() as cleanup:
-        if not scenario.mounts:
-            contexts = {s.context: p for s, p in _contexts(place, sight, cleanup)}
-            labels["odpm.inputs"] = observe.baked_digest(place, whole)
-        mirror = place.settings.get("ODPM_IMAGE_MIRROR") or ""
-        with terminal.activity() as show:
-            docker.build(
-                place.odpm,
-                place.odpm / "build" / "Dockerfile",
-                scenario.target,
-                names,
-                contexts=contexts,
-                secrets=_build_secrets(cleanup),
-                arguments={"BASE_IMAGE": mirror + whole.image.base_image} if mirror else {},
-                labels=labels,
-                stays=scenario.mounts,
-                progress=terminal.say if show_log else lambda line: show.note("image", line),
-            )
-    return names[0]
-
-
-def _contexts(place: Place, sight: Sight, cleanup: contextlib.ExitStack) -> list[tuple[Any, Path]]:
-    """A folder per baked source: commits out of the cache without git, the developing project's add-ons as committed."""
-    whole, resolved = sight.stack, sight.world.resolution
-    assert whole is not None
-    assert resolved is not None
-    by_name = {source.name: source for source in resolved.sources}
-    pairs: list[tuple[Any, Path]] = []
-    for layer in whole.image.layers:
-        source = by_name.get(layer.name)
-        if source is None:
-            folder = files.scratch(cleanup, "odpm-own-")
-            worktree.export_folders(place.root, whole.own.addons, folder / "tree")
-            pairs.append((layer, folder / "tree"))
-        elif source.link.is_file:
-            pairs.append((layer, Path(source.link.path)))
-        else:
-            tree = place.tree(source.key, source.commit)
-            if not tree.exists():
-                with files.exclusive(tree.with_name(f"{source.commit}.lock"), f"the files of {source.name}", wait=600):
-                    if not tree.exists():
-                        worktree.export(place.store(source.key), source.commit, tree)
-            pairs.append((layer, tree))
-    return pairs
-
-
-def _build_secrets(cleanup: contextlib.ExitStack) -> dict[str, Path]:
-    """What a build needs of this machine to reach its package index; as secrets, so that nothing of it is in a layer."""
-    index = packages.index()
-    found: dict[str, Path] = {}
-    if index.certificates:
-        found["ca"] = index.certificates
-    if index.variables:
-        path = files.scratch(cleanup, "odpm-index-") / "index"
-        files.write(path, index.shell.encode(), 0o600)
-        found["index"] = path
-    return found
-
-
-def make_secrets(place: Place) -> None:
-    """The scenario's passwords, each in a file that only its reader can read; made once, never changed."""
-    from odpm_tasks.core.credentials import roles_sql, scram_verifier
-
-    scenario = place.settings.scenario
-    folder = place.secrets(scenario.name)
-    with files.disk_errors(folder):
-        for level in (folder.parent, folder):
-            level.mkdir(mode=0o700, parents=True, exist_ok=True)
-    known = (
-        {"db_password": "odoo", "odoo_master_password": "admin", "admin_password": "admin"}
-        if scenario.developer
-        else {}
-    )
-    env = observe.compose_env(place)
-    for name in ("db_password", "odoo_master_password", "postgres_password", "admin_password"):
-        path = folder / name
-        if not path.exists():
-            files.write(path, known.get(name, secrets.token_urlsafe(24)).encode(), 0o400)
-        # Compose hands files over as they are: Odoo's user in the container must be able to read its own
-        if os.geteuid() == 0 and name in {"db_password", "odoo_master_password"}:
-            os.chown(path, int(env["ODPM_UID"]), int(env["ODPM_GID"]))
-    roles = folder / "roles.sql"
-    if not roles.exists():
-        password = (folder / "db_password").read_text(encoding="utf-8")
-        files.write(roles, roles_sql(scram_verifier(password, secrets.token_bytes(16))).encode(), 0o644)
+    building.build_missing(place, sight)
 
 
 def _compose_up(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
-    make_secrets(place)
+    credentials.make_secrets(place)
     services.up(place, sight)
 
 
 def _database(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
-    services.prepare_database(place, sight, wishes, steps[0].action == "create")
+    database.prepare_database(place, sight, wishes, steps[0].action == "create")
 
 
 _PERFORM: dict[str, Callable[[Place, Sight, Sequence[Step], Wishes], None]] = {

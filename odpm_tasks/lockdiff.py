@@ -17,9 +17,9 @@ from odpm_tasks.core.lock import Lock, Pin, read_lock
 from odpm_tasks.core.lockdiff import Addon, Commit, History, LockDiff, Pair, Seen
 from odpm_tasks.core.manifest import Manifest, read_manifest
 from odpm_tasks.core.place import Place
-from odpm_tasks.core.plan import LOCK_FILE, PYTHON_LOCKS
 from odpm_tasks.core.python_diff import PythonSide
 from odpm_tasks.core.resolve import Resolution
+from odpm_tasks.core.world import LOCK_FILE, PYTHON_LOCKS
 from odpm_tasks.errors import LockError, OdpmError, UsageError
 
 COMMITS = 250  # so many are read of one repository; counted are all

@@ -18,10 +18,10 @@ from odpm_tasks.core.json_text import with_value
 from odpm_tasks.core.lock import Lock, disagreements, write_lock
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.place import GITIGNORE, Place
-from odpm_tasks.core.plan import ORDER, PREPARING, Plan, Step
 from odpm_tasks.core.resolve import Resolution
 from odpm_tasks.core.scenario import SCENARIOS, Scenario
 from odpm_tasks.core.settings import Layer, Settings
+from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, Plan, Step
 from odpm_tasks.errors import DescriptionError, LockError, ProgramError
 from odpm_tasks.observe import Sight, Wishes
 
@@ -154,13 +154,13 @@ class Project:
         if venv and world.lock and world.lock.venv != venv:
             raise LockError(
                 "odpm.json (locks.venv) names other Python locks than the lock",
-                where=plans.LOCK_FILE,
+                where=LOCK_FILE,
                 todo="inv lock --update --sync-manifest-locks moves both",
             )
         if differing := disagreements(world.lock, world.manifest.locks_git):
             raise LockError(
                 "odpm.json (locks.git) and the lock pin different commits",
-                where=plans.LOCK_FILE,
+                where=LOCK_FILE,
                 details=[
                     f"{plans.name_of(key)}: odpm.json {ours[:8]}, lock {theirs[:8]}"
                     for key, ours, theirs in differing[:3]

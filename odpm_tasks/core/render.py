@@ -12,9 +12,9 @@ from odpm_tasks.core.compose import IMAGE_SOURCES, ComposeSpec, Mount, compose_t
 from odpm_tasks.core.image import ImageSource, ImageSpec
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.odoo_conf import ConfSpec, odoo_conf
-from odpm_tasks.core.plan import Rendered
 from odpm_tasks.core.resolve import Resolution, Source
 from odpm_tasks.core.scenario import Scenario
+from odpm_tasks.core.world import Rendered
 
 BUILD = ".odpm/build"
 TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", "odoo_run.py")

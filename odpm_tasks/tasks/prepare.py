@@ -114,14 +114,14 @@ def render(c: Context) -> None:
 @task(help={"force": "Build even when the image is there, and show the whole log."})
 def build(c: Context, force: bool = False) -> None:
     """Build the environment image (Python packages and system libraries), where its inputs changed."""
-    from odpm_tasks import apply
+    from odpm_tasks import building
     from odpm_tasks.adapters import terminal
     from odpm_tasks.project import ORDER, PREPARING, Project
 
     project = Project.find()
     with project.exclusive():
         if force:
-            tag = apply.build_image(project.place, project.bring(PREPARING).sight, show_log=True)
+            tag = building.build_image(project.place, project.bring(PREPARING).sight, show_log=True)
         else:
             tag = project.bring(ORDER[: ORDER.index("image.build") + 1]).sight.world.image
     terminal.tell(tag)
@@ -134,7 +134,7 @@ def build(c: Context, force: bool = False) -> None:
 )
 def build_image(c: Context, tag: list[str] | None = None, push: bool = False) -> None:
     """Build the image that carries everything: sources, Python environment, configuration. Only in the scenario ci."""
-    from odpm_tasks import apply
+    from odpm_tasks import building
     from odpm_tasks.adapters import docker, terminal
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import PREPARING, Project
@@ -153,7 +153,7 @@ def build_image(c: Context, tag: list[str] | None = None, push: bool = False) ->
             "--push needs to know where to", todo="inv build-image --tag registry.example/team/odoo:1.0 --push"
         )
     with project.exclusive():
-        name = apply.build_image(project.place, project.bring(PREPARING).sight, tags)
+        name = building.build_image(project.place, project.bring(PREPARING).sight, tags)
     for built in tags or (name,):
         digest = docker.push(built) if push else ""
         terminal.tell(f"{built}@{digest}" if digest else built)

@@ -34,10 +34,10 @@ def up(
     skip_start: bool = False,
 ) -> None:
     """Bring everything to the description: sources, Python environment, files, services, database."""
-    from odpm_tasks import services
     from odpm_tasks.adapters import terminal
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import ORDER, PREPARING, Project
+    from odpm_tasks.tasks import show
 
     switches = {"ODPM_DEV": dev, "ODPM_DEBUG": "1" if debug else ""}
     project = Project.find(None, **{name: value for name, value in switches.items() if value})
@@ -51,7 +51,7 @@ def up(
     if not done.changed:
         terminal.say("nothing to do")
     if not skip_start:
-        for text in services.greeting(project.place, done.sight):
+        for text in show.greeting(project.place, done.sight):
             terminal.tell(text)
 
 
@@ -65,7 +65,7 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     """Stop and remove the containers; the database stays."""
     from odpm_tasks.adapters import docker, terminal
     from odpm_tasks.errors import UsageError
-    from odpm_tasks.observe import compose_env
+    from odpm_tasks.running import compose_env
 
     project = _rendered(same_scenario=volumes)
     words = ["down", "--remove-orphans"]
@@ -85,9 +85,9 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
 @task(help={"services": "Services to restart (comma separated; default odoo)."})
 def restart(c: Context, services: str = "odoo") -> None:
     """Restart Odoo (or other services) and wait until it is healthy."""
-    from odpm_tasks import services as running
+    from odpm_tasks import services as stack_services
     from odpm_tasks.adapters import docker, terminal
-    from odpm_tasks.observe import compose_env, compose_project
+    from odpm_tasks.running import compose_env, compose_project
 
     project = _rendered()
     with project.exclusive(), terminal.activity() as show:
@@ -98,7 +98,7 @@ def restart(c: Context, services: str = "odoo") -> None:
         docker.compose(project.root, compose_env(project.place), "restart", *names)
         stack = project.sight().stack
         assert stack is not None
-        running.wait_until_healthy(project.place, compose_project(project.place, stack), show)
+        stack_services.wait_until_healthy(project.place, compose_project(project.place, stack), show)
     terminal.say(f"{', '.join(names)} restarted and healthy")
 
 
@@ -120,15 +120,15 @@ def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -
 @task(help={"format": "text or json."})
 def status(c: Context, format: str = "text") -> None:
     """Show what is running, where, and which repositories it is made of."""
-    from odpm_tasks import services
     from odpm_tasks.adapters import terminal
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project
+    from odpm_tasks.tasks import show
 
     if format not in {"text", "json"}:
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
     project = Project.find()
-    terminal.tell(services.status(project.place, project.sight(), as_json=format == "json"))
+    terminal.tell(show.status(project.place, project.sight(), as_json=format == "json"))
 
 
 @task(short={"database": "d"}, help={"database": "Database (default: the project's)."})
@@ -187,12 +187,12 @@ def exec_(c: Context, service: str = "odoo") -> None:
 )
 def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> None:
     """Run the add-ons' Odoo tests in a database of their own, dropped afterwards."""
-    from odpm_tasks import services
+    from odpm_tasks import database
     from odpm_tasks.project import Project
 
     project = _rendered()
     _container(project, "db")
-    services.run_tests(project.place, Project.find().sight(), words(modules), tags, keep)
+    database.run_tests(project.place, Project.find().sight(), words(modules), tags, keep)
 
 
 def _rendered(same_scenario: bool = True) -> Project:
@@ -233,7 +233,7 @@ def _tty() -> list[str]:
 
 def _foreground(project: Project, *words: str) -> int:
     from odpm_tasks.adapters import docker
-    from odpm_tasks.observe import compose_env
+    from odpm_tasks.running import compose_env
 
     return docker.compose_foreground(project.root, compose_env(project.place), *words)
 

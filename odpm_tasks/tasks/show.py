@@ -5,11 +5,17 @@ from __future__ import annotations
 import difflib
 import json
 import sys
+from contextlib import suppress
 from itertools import groupby
+from urllib.parse import quote
 
+from odpm_tasks import running
+from odpm_tasks.adapters import command, docker
 from odpm_tasks.adapters.terminal import paint
-from odpm_tasks.core.plan import Plan, Step
-from odpm_tasks.errors import UsageError
+from odpm_tasks.core.place import Place
+from odpm_tasks.core.world import Plan, Step
+from odpm_tasks.errors import MachineError, UsageError
+from odpm_tasks.observe import Sight
 from odpm_tasks.project import Project
 
 _MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "later": "?"}
@@ -82,3 +88,46 @@ def lock_diff(project: Project, ref: str, format: str) -> str:
     if format not in formats:
         raise UsageError(f"unknown format {format!r}", todo="--format text, json or markdown")
     return formats[format](lockdiff.between(project.place, ref))
+
+
+def greeting(place: Place, sight: Sight) -> list[str]:
+    """Where to log in, told at the end of `up`. A generated password is shown only where its file is."""
+    name = sight.world.database
+    port = place.settings.port("ODOO_PORT")
+    scenario = place.settings.scenario
+    path = place.secrets(scenario.name) / "admin_password"
+    password = "admin" if scenario.developer else f"in {path.relative_to(place.root)}"
+    return [f"http://localhost:{port}/web/login?db={quote(name)}", f"user admin, password {password}, database {name}"]
+
+
+def status(place: Place, sight: Sight, *, as_json: bool = False) -> str:
+    """What runs and what it is made of."""
+    world, whole = sight.world, sight.stack
+    rows: list[dict[str, str]] = []
+    if whole is not None and command.have("docker"):
+        with suppress(MachineError):
+            found = docker.containers(running.compose_project(place, whole))
+            rows = [{"service": c.service, "state": c.state, "health": c.health} for c in found if not c.oneoff]
+    sources = world.resolution.sources if world.resolution else ()
+    repositories = [
+        {"name": s.name, "kind": s.kind, "branch": s.link.branch or world.manifest.odoo_version, "commit": s.commit}
+        for s in sources
+    ]
+    if as_json:
+        data = {
+            "scenario": world.scenario.name,
+            "database": world.database,
+            "url": f"http://localhost:{place.settings.port('ODOO_PORT')}",
+            "services": rows,
+            "repositories": repositories,
+        }
+        return json.dumps(data, indent=2)
+    lines = [f"scenario    {world.scenario.name}, Odoo {world.manifest.odoo_version}"]
+    lines.append(f"web         http://localhost:{place.settings.port('ODOO_PORT')}   database {world.database or '-'}")
+    lines += [f"service     {row['service']:<12} {row['state']} {row['health']}".rstrip() for row in rows]
+    if not rows:
+        lines.append("service     none is running: inv up")
+    lines += [f"repository  {r['name']:<20} {r['branch']:<8} {r['commit'][:8]}  {r['kind']}" for r in repositories]
+    if not sources:
+        lines.append("repository  not resolved yet: inv lock")
+    return "\n".join(lines)

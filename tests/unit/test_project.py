@@ -18,8 +18,8 @@ import pytest
 from odpm_tasks import observe
 from odpm_tasks.adapters import files
 from odpm_tasks.core.lock import write_lock
-from odpm_tasks.core.plan import PREPARING, PYTHON_LOCKS, Plan
 from odpm_tasks.core.requirements import locked_header
+from odpm_tasks.core.world import PREPARING, PYTHON_LOCKS, Plan
 from odpm_tasks.errors import BusyError, DescriptionError, LockError, OdpmError, WouldLoseError
 from odpm_tasks.project import Project
 from tests.unit.making import SMALL

@@ -1,0 +1,159 @@
+"""What a plan rests on and what it is made of, as values: the observed world, steps, the plan itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from odpm_tasks.core.lock import Lock, Pin
+from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.resolve import Ask, Resolution
+from odpm_tasks.core.scenario import Scenario
+
+Action = Literal["create", "update", "keep", "run", "skip", "later"]
+
+
+ORDER = (
+    "git.lock_load", "git.resolve", "git.materialize", "hooks.post_clone", "git.checkout", "git.lock_verify",
+    "python.lock", "template.dockerfile", "template.odoo_conf", "compose.fragments", "compose.generate",
+    "compose.validate", "ide.files", "hooks.post_prepare",
+    "image.build", "hooks.pre_up", "compose.up", "db.create", "hooks.post_up",
+)  # fmt: skip
+
+
+PREPARING = ORDER[: ORDER.index("image.build")]
+
+
+LOCK_FILE = ".odpm/deps.lock.json"
+
+
+PYTHON_LOCKS = (".odpm/requirements.lock", ".odpm/requirements.developer.lock")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do, or not to: `target` is what it is done to, `detail` old -> new or the reason.
+
+    `later`: what it will be is known only after the step that `detail` names.
+    """
+
+    id: str
+    action: Action
+    target: str = ""
+    detail: str = ""
+
+    @property
+    def acts(self) -> bool:
+        return self.action in {"create", "update", "run"}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """What lies in the place of a source: nothing, ours at `commit`, or something of the user's."""
+
+    kind: Literal["absent", "ours", "branch", "commit", "foreign", "link"]
+    commit: str | None = None
+    branch: str | None = None
+
+
+@dataclass(frozen=True)
+class Own:
+    """The developing checkout, where `developing.git` names it: a pin of what it holds now, and local changes."""
+
+    pin: Pin
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PythonLocks:
+    """The Python locks: the hash of what asks, the one the files say they were made from, and the files' own hash."""
+
+    wanted: str
+    made_from: str | None
+    digest: str | None
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Everything generated from description and lock: bytes by path, each with the step that writes it."""
+
+    files: Mapping[str, bytes]
+    steps: Mapping[str, str]
+    image: str
+
+
+@dataclass(frozen=True)
+class Running:
+    """What Docker says: is the image there, do the services run as the last `up` left them, is the database ready?
+
+    `image` None: Docker does not answer; `problem` says how.
+    """
+
+    image: bool | None = None
+    services: Literal["absent", "changed", "running"] = "absent"
+    detail: str = ""
+    database: Literal["unknown", "absent", "unfinished", "ready"] = "unknown"
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class World:
+    """All that a plan rests on. What could not be observed yet is None."""
+
+    scenario: Scenario
+    manifest: Manifest
+    lock: Lock | None
+    own: Own | None = None
+    resolution: Resolution | None = None
+    unanswered: tuple[Ask, ...] = ()
+    unstored: tuple[str, ...] = ()
+    checkouts: Mapping[str, Checkout] = field(default_factory=dict)
+    python: PythonLocks | None = None
+    rendered: Rendered | None = None
+    current: Mapping[str, bytes | None] = field(default_factory=dict)
+    edited: frozenset[str] = frozenset()
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    last_scenario: str | None = None
+    validated: bool = False
+    image: str = ""
+    running: Running | None = None
+    database: str = ""
+    modules: tuple[str, ...] = ()
+    install: tuple[str, ...] = ()
+    update: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order of the contract, with the world they were decided from."""
+
+    world: World
+    steps: tuple[Step, ...]
+
+    @property
+    def pending(self) -> tuple[Step, ...]:
+        """What can be done now: everything that acts, up to the first step that is not known yet."""
+        known: list[Step] = []
+        for step in self.steps:
+            if step.action == "later":
+                break
+            if step.acts:
+                known.append(step)
+        return tuple(known)
+
+    @property
+    def complete(self) -> bool:
+        return all(step.action != "later" for step in self.steps)
+
+    @property
+    def drift(self) -> tuple[Step, ...]:
+        """What exists and differs from the description; another scenario's leftovers are no drift."""
+        switched = self.world.last_scenario not in {None, self.world.scenario.name}
+        files = set(self.world.rendered.files) if self.world.rendered else set()
+        return tuple(
+            step
+            for step in self.steps
+            if step.action == "update" and not (switched and (step.target in files or step.id == "compose.up"))
+        )
