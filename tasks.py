@@ -128,14 +128,15 @@ def lint(c):  # type: ignore[no-untyped-def]
 
 @task(
     auto_shortflags=False,
-    help={"fast": "Only what needs no Docker.", "long": "Also the patient ones.", "k": "pytest's -k."},
+    help={"fast": "Only the unit tests: no Docker, no network.", "long": "Also the patient ones.", "k": "pytest's -k."},
 )
 def test(c, fast=False, long=False, k=""):  # type: ignore[no-untyped-def]
     """Check style and types, then run the tests: unit, and end to end with real git, Docker, PostgreSQL and Odoo."""
     if not k:
         lint(c)
-    chosen = "not docker and not long" if fast else "" if long else "not long"
-    words = [str(PYTHON), "-m", "pytest", *(["-m", chosen] if chosen else []), *(["-k", k] if k else [])]
+    words = [str(PYTHON), "-m", "pytest", *(["tests/unit"] if fast else []), *([] if long else ["-m", "not long"])]
+    # a worker per core, a file to one worker: a file shares its running stack
+    words += ["-k", k] if k else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
     os.chdir(ROOT)
     os.execv(PYTHON, words)
 

@@ -134,6 +134,7 @@ def _checkout(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes)
     targets = {step.target for step in steps}
     wanted = [source for source in resolved.sources if f".odpm/src/{source.name}" in targets]
     links = dict(recall(place).get("links", {}))
+    worktree.sweep(place.odpm / "src")
     with terminal.activity() as show:
 
         def put(source: Any) -> None:

@@ -19,6 +19,7 @@ class OdpmError(Exit):
     """
 
     exit_code = 1
+    most_lines = 5
 
     def __init__(self, what: str, *, where: str = "", todo: str = "", details: Sequence[str] = ()) -> None:
         self.what = what
@@ -31,7 +32,8 @@ class OdpmError(Exit):
         lines = [f"odpm: {self.what}"]
         if self.where:
             lines.append(f"  where: {self.where}")
-        lines += [f"  {detail}" for detail in self.details]
+        room = self.most_lines - len(lines) - bool(self.todo)
+        lines += [f"  {detail}" for detail in self.details[: max(0, room)]]
         if self.todo:
             lines.append(f"  next:  {self.todo}")
         return "\n".join(lines)
@@ -59,9 +61,10 @@ class LockError(OdpmError):
 
 
 class DescriptionError(OdpmError):
-    """`odpm.json`, `.env` or another file the user writes is invalid."""
+    """`odpm.json`, `.env` or another file the user writes is invalid. Every problem is named, however many."""
 
     exit_code = 4
+    most_lines = 1000
 
 
 class ProgramError(OdpmError):

@@ -7,12 +7,13 @@ are derived, and the same for ever.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from odpm_tasks import running
-from odpm_tasks.adapters import files, git
+from odpm_tasks.adapters import files, git, worktree
 from odpm_tasks.adapters.fingerprint import fingerprint
 from odpm_tasks.core import addons, requirements
 from odpm_tasks.core.addons import Facts
@@ -24,6 +25,7 @@ from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan import plan
 from odpm_tasks.core.render import TEMPLATES, Stack, render
 from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
+from odpm_tasks.core.settings import PORTS
 from odpm_tasks.core.substitution import expand
 from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, PYTHON_LOCKS, Checkout, Own, PythonLocks, World
 from odpm_tasks.errors import DescriptionError, OdpmError
@@ -66,6 +68,8 @@ def description(place: Place) -> tuple[Manifest, tuple[str, ...]]:
         raise DescriptionError(
             "there is no odpm.json", where=str(place.root), todo="make one: python -m odpm_tasks init"
         )
+    for name in PORTS:
+        place.settings.port(name)
     reading = read_manifest(text, place.settings.get)
     return reading.manifest.for_scenario(place.settings.scenario.name), reading.warnings
 
@@ -201,8 +205,24 @@ def checkout(place: Place, source: Source) -> Checkout:
     if head is None or source.link.is_file:
         return Checkout("foreign")
     if head.branch is not None:
-        return Checkout("branch", head.commit, head.branch)
-    return Checkout("ours" if head.commit == head.base else "commit", head.commit)
+        return Checkout("branch", head.commit, head.branch, head.base)
+    moving = (path / ".git" / worktree.MOVING).exists()
+    return Checkout(
+        "moving" if moving else "ours" if head.commit == head.base else "commit", head.commit, None, head.base
+    )
+
+
+def checkouts(place: Place, resolved: Resolution) -> dict[str, Checkout]:
+    """What lies in the place of each source; in a strict scenario also whether somebody has edited it."""
+    found = {source.name: checkout(place, source) for source in resolved.sources}
+    if not (place.settings.scenario.strict and place.settings.scenario.mounts):
+        return found
+    ours = [name for name, seen in found.items() if seen.kind == "ours"]
+    with ThreadPoolExecutor(4) as pool:
+        changed = pool.map(lambda name: git.changes(place.source(name)), ours)
+        return found | {
+            name: replace(found[name], changes=changes) for name, changes in zip(ours, changed, strict=True)
+        }
 
 
 def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) -> requirements.Merged:
@@ -283,10 +303,11 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
         world,
         resolution=resolved,
         unstored=unstored(place, resolved),
-        checkouts={source.name: checkout(place, source) for source in resolved.sources},
+        checkouts=checkouts(place, resolved),
         python=locks,
         warnings=(
             *warnings,
+            *(f"{broken} is not a readable manifest; Odoo will not see this module" for broken in mine.broken),
             *resolved.warnings,
             *(f"{a.by}: cannot read the requirement {a.line!r}" for a in merged.unreadable),
         ),

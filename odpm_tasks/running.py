@@ -97,13 +97,13 @@ UNFINISHED = "odpm: creating"
 
 
 def database_state(container: str, database: str) -> str:
-    """Whether a database is there and finished: `absent`, `unfinished` (we were interrupted) or `ready`."""
-    quoted = database.replace("'", "''")
-    query = f"SELECT coalesce(shobj_description(oid, 'pg_database'), '') FROM pg_database WHERE datname = '{quoted}'"  # noqa: S608
-    outcome = docker.execute(container, "psql", "-U", "postgres", "-d", "postgres", "-Atc", query)
+    """Whether a database is there and finished: `absent`, `unfinished` (interrupted, or empty) or `ready`."""
+    query = (
+        "SELECT to_regclass('ir_module_module') IS NOT NULL, coalesce(shobj_description(oid, 'pg_database'), '') "
+        "FROM pg_database WHERE datname = current_database()"
+    )
+    outcome = docker.execute(container, "psql", "-U", "postgres", "-d", database, "-Atc", query)
     if not outcome.ok:
-        return "unknown"
-    lines = outcome.text.split("\n")
-    if len(lines) < 2:
-        return "absent"
-    return "unfinished" if lines[0] == UNFINISHED else "ready"
+        return "absent" if b"does not exist" in outcome.stderr else "unknown"
+    initialised, _, comment = outcome.text.strip().partition("|")
+    return "ready" if initialised == "t" and comment != UNFINISHED else "unfinished"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from odpm_tasks import running
 from odpm_tasks.adapters import command, docker, listeners, terminal
+from odpm_tasks.core.compose import published_ports
 from odpm_tasks.core.place import Place
 from odpm_tasks.credentials import passwords
 from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
@@ -62,19 +63,22 @@ def _same_checkout(place: Place, project: str, found: Sequence[docker.Container]
 
 def _ports_are_free(place: Place, sight: Sight, found: Sequence[docker.Container]) -> None:
     """See that nobody else has the ports we publish. Errors: MachineError naming the port and who has it."""
-    names = ["ODOO_PORT", "GEVENT_PORT"]
-    if place.settings.scenario.publish_database:
-        names += ["POSTGRES_PORT", "DEBUGGER_PORT"]
-    running = {c.id for c in found if c.state == "running"}
-    for name in names:
-        port = place.settings.port(name)
-        if not listeners.busy(port) or (running and docker.publishes(running, port)):
+    assert sight.world.rendered is not None
+    text = sight.world.rendered.files["docker-compose.yml"].decode()
+    ours = {c.id for c in found if c.state == "running"}
+    for wanted in published_ports(text, place.settings.get):
+        if not listeners.busy(wanted.port) or (ours and docker.publishes(ours, wanted.port)):
             continue
-        who = docker.publisher(port) or listeners.holder(port) or "another program"
+        who = docker.publisher(wanted.port) or listeners.holder(wanted.port) or "another program"
+        free = listeners.free_port(wanted.port + 1)
         raise MachineError(
-            f"port {port} is in use by {who}",
-            where=place.settings.where(name),
-            todo=f"choose another one in .env: {name}={listeners.free_port(port + 1)}",
+            f"port {wanted.port}, which {wanted.service} publishes, is in use by {who}",
+            where=place.settings.where(wanted.variable)
+            if wanted.variable
+            else f"odpm.json: services.{wanted.service}.ports",
+            todo=f"choose another one in .env: {wanted.variable}={free}"
+            if wanted.variable
+            else f"choose another one, {free} is free",
         )
 
 

@@ -9,13 +9,16 @@ from odpm_tasks.adapters import files
 from odpm_tasks.core.place import Place
 from odpm_tasks.errors import DescriptionError
 
+_KINDS = {"scenario": str, "validated": str, "files": dict, "links": dict, "up": dict}
+
 
 def recall(place: Place) -> dict[str, Any]:
     """What was recorded; empty where there is nothing readable."""
     try:
-        return tomllib.loads(files.read_text(place.state) or "")
+        data = tomllib.loads(files.read_text(place.state) or "")
     except (tomllib.TOMLDecodeError, DescriptionError):
         return {}
+    return {key: value for key, value in data.items() if isinstance(value, _KINDS.get(key, object))}
 
 
 def remember(place: Place, **changes: Any) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from odpm_tasks.errors import BusyError, DescriptionError, MachineError
+from odpm_tasks.errors import BusyError, DescriptionError, MachineError, WouldLoseError
 
 
 @contextlib.contextmanager
@@ -23,6 +23,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise MachineError(
                 "the disk is full", where=str(path), todo="free some space, then run the same command again"
+            ) from None
+        if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+            raise WouldLoseError(
+                "a file is in the place of a folder",
+                where=str(error.filename or path),
+                todo="move it elsewhere, then run again",
             ) from None
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise MachineError(
@@ -117,7 +123,8 @@ def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
             ) from None
     try:
         if lock.lock_counter == 1:
-            holder.write_text(f"process {os.getpid()} (since {time.strftime('%H:%M:%S')})\n", encoding="utf-8")
+            with disk_errors(path):
+                holder.write_text(f"process {os.getpid()} (since {time.strftime('%H:%M:%S')})\n", encoding="utf-8")
         yield
     finally:
         if lock.lock_counter == 1:

@@ -129,6 +129,8 @@ def fetch(store: Path, source: Remote, wanted: str, on_line: Callable[[str], Non
         if not (store / "HEAD").exists():
             create_store(store)
         incoming = "refs/odpm/incoming"
+        for stale in ("shallow.lock", f"{incoming}.lock"):  # of a machine that went down; we hold the store
+            (store / stale).unlink(missing_ok=True)
         names = (wanted,) if _COMMIT.fullmatch(wanted) else (f"refs/heads/{wanted}", f"refs/tags/{wanted}")
         for position, name in enumerate(names):
             outcome = command.run(

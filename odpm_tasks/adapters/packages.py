@@ -120,6 +120,8 @@ def compile_lock(requirements: str, python: str, constraints: str = "", previous
              "--no-annotate", "--quiet", "--constraint", "constraints.txt", "--output-file", str(output), "requirements.in"],
             cwd=folder, env=env, check=False, timeout=600,
         )  # fmt: skip
+        if not outcome.ok and previous and "No solution found" not in outcome.stderr.decode(errors="replace"):
+            return compile_lock(requirements, python, constraints)  # what was there before cannot be read
         if not outcome.ok:
             raise _refusal(outcome)
         return output.read_text(encoding="utf-8")

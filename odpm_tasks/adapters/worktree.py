@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from odpm_tasks.adapters import command, files, git
 from odpm_tasks.errors import WouldLoseError
+
+MOVING = "odpm-moving"  # in .git: the commit that a run of ours is bringing just now
 
 
 def place(checkout: Path, store: Path, commit: str, url: str) -> None:
@@ -35,35 +39,97 @@ def place(checkout: Path, store: Path, commit: str, url: str) -> None:
 
 
 def in_the_way(path: Path) -> WouldLoseError:
-    return WouldLoseError(
-        "a foreign folder is in the place of a checkout", where=str(path), todo=f"mv {path} elsewhere"
-    )
+    return WouldLoseError("a foreign folder is in the place of a checkout", where=str(path), todo=elsewhere(path))
+
+
+def elsewhere(path: Path) -> str:
+    """The command that moves something of the user's out of the way."""
+    return f"mv {quote(str(path))} {quote(f'{path}.mine')}"
 
 
 def _move(checkout: Path, store: Path, commit: str) -> None:
     now = git.head(checkout)
-    where = str(checkout)
     if now is None:
         raise in_the_way(checkout)
+    marker = checkout / ".git" / MOVING
+    target = files.read_text(marker)
+    if target and now.base and now.branch is None and now.commit in {now.base, target.strip()}:
+        _finish_move(checkout, now.base, target.strip())
+        now = git.head(checkout) or now
+    _see_nothing_is_lost(checkout, now)
+    _borrow(checkout, store, commit)
+    files.write(marker, f"{commit}\n".encode())
+    _switch(checkout, commit)
+
+
+def _see_nothing_is_lost(checkout: Path, now: git.Head) -> None:
+    """What `git checkout` would take along or leave behind is the user's. Errors: WouldLoseError with the way out."""
+    where, here = str(checkout), f"git -C {quote(str(checkout))}"
     if now.branch is not None:
         raise WouldLoseError(
-            f"the checkout stands on your branch {now.branch!r}", where=where, todo=f"git -C {where} checkout --detach"
+            f"the checkout stands on your branch {now.branch!r}",
+            where=where,
+            todo=f"leave it for a while (the branch stays): {here} checkout --detach"
+            + (f" {now.base[:12]}" if now.base else ""),
         )
     if now.commit != now.base:
+        own = str(now.commit)
         raise WouldLoseError(
-            f"the checkout stands on a commit of your own, {str(now.commit)[:12]}",
+            f"the checkout stands on a commit of your own, {own[:12]}",
             where=where,
-            todo=f"keep it: git -C {where} branch keep-{str(now.commit)[:8]} && git -C {where} checkout {str(now.base)[:12]}",
+            todo=f"keep it: {here} branch keep-{own[:8]} && {here} checkout {now.base[:12]}"
+            if now.base
+            else elsewhere(checkout),
         )
     if changed := git.changes(checkout):
         raise WouldLoseError(
             "the checkout has local changes",
             where=where,
-            details=changed[:3],
-            todo=f"keep them: git -C {where} stash; or drop them: git -C {where} checkout -- .",
+            details=changed[:2],
+            todo=f"keep them: {here} stash; or drop them: {here} checkout -- .",
         )
-    _borrow(checkout, store, commit)
-    _switch(checkout, commit)
+
+
+def _finish_move(checkout: Path, base: str, target: str) -> None:
+    """Finish a move that was killed: our half of it goes on, a file that neither commit explains is the user's.
+
+    Errors: WouldLoseError naming such files.
+    """
+    (checkout / ".git/index.lock").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
+        env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+        command.run(["git", "-C", str(checkout), "read-tree", target], env=env)
+        listed = command.run(["git", "-C", str(checkout), "diff-files", "--name-only", "-z"], env=env).stdout
+    gone = command.run(
+        ["git", "-C", str(checkout), "diff", "--name-only", "-z", "--no-renames", "--diff-filter=D", base, target]
+    )
+    differing = [name for name in listed.decode(errors="surrogateescape").split("\0") if name]
+    removed = [name for name in gone.stdout.decode(errors="surrogateescape").split("\0") if name]
+    old, new = git.blobs(checkout, base, [*differing, *removed]), git.blobs(checkout, target, differing)
+    foreign = []
+    for name in differing:
+        content = _content(checkout / name)
+        ours = content is None or content == old.get(name) or new.get(name, b"").startswith(content)
+        if not ours:
+            foreign.append(name)
+    if foreign:
+        raise WouldLoseError(
+            "a move of the checkout was interrupted, and files have been edited since",
+            where=str(checkout),
+            details=foreign[:2],
+            todo=f"copy them elsewhere, then: git -C {quote(str(checkout))} checkout -f {target[:12]}",
+        )
+    for name in removed:
+        if _content(checkout / name) == old.get(name):
+            (checkout / name).unlink(missing_ok=True)
+    _switch(checkout, target, force=True)
+
+
+def _content(path: Path) -> bytes | None:
+    """What a file or link holds; None where there is none."""
+    if path.is_symlink():
+        return os.fsencode(path.readlink())
+    return path.read_bytes() if path.is_file() else None
 
 
 def _borrow(checkout: Path, store: Path, commit: str) -> None:
@@ -80,36 +146,31 @@ def _borrow(checkout: Path, store: Path, commit: str) -> None:
         files.write(shallow, "".join(f"{name}\n" for name in sorted(boundary | {commit})).encode())
 
 
-def _switch(checkout: Path, commit: str) -> None:
-    outcome = command.run(
-        [
-            "git",
-            *git.QUIET,
-            "-c",
-            "checkout.workers=0",
-            "-C",
-            str(checkout),
-            "checkout",
-            "--quiet",
-            "--no-overwrite-ignore",
-            "--detach",
-            commit,
-        ],
-        check=False,
-    )
-    if not outcome.ok:
-        if b"would be overwritten" in outcome.stderr:
-            lines = [
-                line.strip() for line in outcome.stderr.decode(errors="replace").splitlines() if line.startswith("\t")
-            ]
-            raise WouldLoseError(
-                "files of yours are in the way of a checkout",
-                where=str(checkout),
-                details=lines[:3],
-                todo="move them elsewhere",
-            )
+def _switch(checkout: Path, commit: str, *, force: bool = False) -> None:
+    words = ["checkout", "--quiet", "--force" if force else "--no-overwrite-ignore", "--detach", commit]
+    outcome = command.run(["git", *git.QUIET, "-c", "checkout.workers=0", "-C", str(checkout), *words], check=False)
+    said = outcome.stderr.decode(errors="replace")
+    if "would be overwritten" in said or "would lose untracked files" in said:
+        (checkout / ".git" / MOVING).unlink(missing_ok=True)  # git has refused before it began
+        names = [line.strip() for line in said.splitlines() if line.startswith("\t")]
+        first = quote(str(checkout / names[0])) if names else "them"
+        raise WouldLoseError(
+            "files of yours are in the way of a checkout",
+            where=str(checkout),
+            details=names[:2],
+            todo=f"mv {first} {first}.mine",
+        )
+    if not outcome.ok or "error: unable to" in said:  # git ends with 0 when a file could not be written
         raise command.failure(outcome)
     files.write(checkout / ".git/refs/odpm/base", f"{commit}\n".encode())
+    (checkout / ".git" / MOVING).unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Take away the beginnings of checkouts that killed runs have left (`.NAME.PID`). The caller holds the project."""
+    for path in folder.glob(".*.*"):
+        if re.fullmatch(r"\..+\.\d+", path.name) and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def export(store: Path, commit: str, target: Path) -> None:

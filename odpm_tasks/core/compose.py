@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.scenario import Scenario
-from odpm_tasks.core.substitution import references
+from odpm_tasks.core.substitution import expand, references
 
 DATABASE, ODOO = "db", "odoo"
 IMAGE_SOURCES = "/opt/odoo/src"
@@ -203,6 +203,34 @@ def _named_volumes(services: Mapping[str, Any]) -> list[str]:
             if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) and name not in found:
                 found.append(name)
     return found
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port of this machine that a service publishes; `variable` is the name that would move it, if any."""
+
+    service: str
+    port: int
+    variable: str | None
+
+
+def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Published, ...]:
+    """The TCP ports that a compose file publishes on this machine (short and long syntax; ranges left out)."""
+    found: list[Published] = []
+    for name, service in yaml.safe_load(text)["services"].items():
+        for entry in service.get("ports", []) if not service.get("profiles") else []:
+            written = str(entry.get("published", "")) if isinstance(entry, Mapping) else _host_part(str(entry))
+            names = [reference.name for reference in references(written)]
+            port = expand(written, lookup, f"services.{name}.ports").rpartition(":")[2]
+            if port.isdigit():
+                found.append(Published(name, int(port), names[-1] if names else None))
+    return tuple(found)
+
+
+def _host_part(entry: str) -> str:
+    """`127.0.0.1:${PORT:-80}` of `127.0.0.1:${PORT:-80}:8080`; nothing where the host's port is not named, or for udp."""
+    host, colon, _ = entry.rpartition(":")
+    return host if colon and not entry.endswith("/udp") else ""
 
 
 def _major(version: str) -> int:

@@ -185,5 +185,5 @@ def _reason(text: str, error: json.JSONDecodeError) -> str:
     return error.msg[:1].lower() + error.msg[1:]
 
 
-def _fail(reason: str, where: str, todo: str = "") -> NoReturn:
+def _fail(reason: str, where: str, todo: str = "correct it there; inv validate tells when it is right") -> NoReturn:
     raise DescriptionError(f"{where} is not valid JSON: {reason}", where=where, todo=todo)

@@ -180,7 +180,12 @@ def read_nested(text: str, lookup: Lookup, where: str) -> Nested:
     found.errors += reader.problems
     wrong = found.lines([*found.errors, *reader.unset])
     if wrong:
-        raise DescriptionError(f"{where} cannot be read", where=where, details=wrong)
+        raise DescriptionError(
+            f"{where} cannot be read",
+            where=where,
+            details=wrong,
+            todo="mend it in that repository, or pin a commit where it is right",
+        )
     return Nested(
         dependencies=links,
         requirements=requirement_lines(lines),

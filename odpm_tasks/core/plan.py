@@ -67,6 +67,10 @@ def _demand(world: World, problem: str, *details: str) -> None:
 
 
 def _resolve(step_id: str, world: World) -> list[Step]:
+    moved = _moved_by_hand(world)
+    if moved:
+        _demand(world, "the lock is stale", *moved[:3])
+        return [Step(step_id, "update", LOCK_FILE, "; ".join(moved))]
     free = [ask for ask in world.unanswered if ask.commit is None and not ask.link.is_file]
     if free:
         _demand(
@@ -83,6 +87,17 @@ def _resolve(step_id: str, world: World) -> list[Step]:
         _demand(world, "the lock is stale", *changes[:3])
         return [Step(step_id, "update" if world.lock else "create", LOCK_FILE, "; ".join(changes) or "rewrite")]
     return [Step(step_id, "keep", LOCK_FILE)]
+
+
+def _moved_by_hand(world: World) -> list[str]:
+    """Links that name another commit than the lock: known without asking anybody."""
+    pins = world.lock.pins if world.lock else {}
+    pinned = ((ask.link.canonical, ask.link.commit) for ask in world.unanswered if ask.link.commit and world.lock)
+    return [
+        f"{name_of(key)} {pins[key].commit[:8] if key in pins else 'not locked'} -> {commit[:8]}"
+        for key, commit in pinned
+        if commit and (key not in pins or pins[key].commit != commit)
+    ]
 
 
 def completed(new: Lock, old: Lock | None, locks_git: Mapping[str, str], *, follow_files: bool = False) -> Lock:
@@ -149,17 +164,23 @@ def _checkout(step_id: str, world: World) -> list[Step]:
     assert world.resolution is not None
     if not world.scenario.mounts:
         return [Step(step_id, "skip", "", "ci bakes the locked commits from the cache")]
-    return [_checkout_one(step_id, source, world.checkouts[source.name]) for source in world.resolution.sources]
+    strict = world.scenario.strict
+    return [_checkout_one(step_id, source, world.checkouts[source.name], strict) for source in world.resolution.sources]
 
 
-def _checkout_one(step_id: str, source: Source, now: Checkout) -> Step:
+def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> Step:
     target = f".odpm/src/{source.name}"
     if source.link.is_file:
         return Step(step_id, "keep" if now.kind == "link" else "create", target, f"link to {source.link.path}")
     if now.kind == "absent":
         return Step(step_id, "create", target, f"{source.link.branch or ''} {source.commit[:8]}".strip())
-    if now.commit == source.commit:
+    if now.commit == source.commit and now.kind != "moving":
+        if now.changes:
+            return Step(step_id, "update", target, f"local changes: {', '.join(now.changes[:3])}")
         return Step(step_id, "keep", target, source.commit[:8])
+    if now.kind in {"branch", "commit"} and now.base == source.commit and not strict:
+        whose = f"your branch {now.branch}" if now.branch else f"your commit {str(now.commit)[:8]}"
+        return Step(step_id, "keep", target, f"{source.commit[:8]} with {whose} on top")
     return Step(step_id, "update", target, f"{(now.commit or now.kind)[:8]} -> {source.commit[:8]}")
 
 

@@ -32,7 +32,8 @@ DISTRIBUTION_OF = {
     "usb": "pyusb",
     "yaml": "PyYAML",
 }
-DEVELOPER_TOOLS = ("debugpy", "watchdog")
+# watchdog 6 and later lose events on a tree as large as Odoo's (the inotify queue overflows)
+DEVELOPER_TOOLS = ("debugpy", "watchdog<6")
 
 
 @dataclass(frozen=True)

@@ -50,11 +50,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Checkout:
-    """What lies in the place of a source: nothing, ours at `commit`, or something of the user's."""
+    """What lies in the place of a source: nothing, ours at `commit`, or something of the user's on top of `base`.
 
-    kind: Literal["absent", "ours", "branch", "commit", "foreign", "link"]
+    `moving`: a run of ours was ended while it moved the checkout. `changes` of tracked files are looked for in strict
+    scenarios only, which run nothing that the lock does not name.
+    """
+
+    kind: Literal["absent", "ours", "moving", "branch", "commit", "foreign", "link"]
     commit: str | None = None
     branch: str | None = None
+    base: str | None = None
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

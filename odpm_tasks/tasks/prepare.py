@@ -163,8 +163,7 @@ def build_image(c: Context, tag: list[str] | None = None, push: bool = False) ->
 def validate(c: Context) -> None:
     """Check odpm.json and the lock; list every problem at once."""
     from odpm_tasks.adapters import files, terminal
-    from odpm_tasks.core.manifest import problems
-    from odpm_tasks.errors import DescriptionError
+    from odpm_tasks.core.manifest import invalid, problems
     from odpm_tasks.project import Project
 
     project = Project.find()
@@ -173,8 +172,7 @@ def validate(c: Context) -> None:
     for warning in warnings:
         terminal.warn(warning)
     if errors:
-        count = f"{len(errors)} problem{'s' if len(errors) > 1 else ''}"
-        raise DescriptionError(f"odpm.json has {count}", where=str(project.place.manifest), details=errors)
+        raise invalid("odpm.json", errors)
     _ = project.lock
     terminal.tell("odpm.json is valid")
 

@@ -112,9 +112,17 @@ def restart(c: Context, services: str = "odoo") -> None:
 )
 def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -> None:
     """Show what the services wrote."""
+    from odpm_tasks.adapters import docker, terminal
+    from odpm_tasks.running import compose_env
+
     project = _rendered()
-    flags = ["--follow"] if follow else []
-    _leave(_foreground(project, "logs", f"--tail={tail}", *flags, *([service] if service else [])))
+    flags = [f"--tail={tail}", *(["--follow"] if follow else []), *([service] if service else [])]
+    if docker.interactive() or follow:
+        _leave(_foreground(project, "logs", *flags))
+    else:
+        # Compose moves the cursor also where there is none
+        written = docker.compose(project.root, compose_env(project.place), "logs", "--no-color", *flags).text
+        terminal.tell(written.replace("\x1b[2K", "").rstrip("\n"))
 
 
 @task(help={"format": "text or json."})
@@ -235,7 +243,10 @@ def _foreground(project: Project, *words: str) -> int:
     from odpm_tasks.adapters import docker
     from odpm_tasks.running import compose_env
 
-    return docker.compose_foreground(project.root, compose_env(project.place), *words)
+    code = docker.compose_foreground(project.root, compose_env(project.place), *words)
+    if code:
+        docker.demand()  # where Docker itself is the reason, it is told in our words
+    return code
 
 
 def _leave(code: int) -> None:

@@ -29,9 +29,13 @@ def run(c: Context, root: Path, *, install: bool) -> None:
     project.apply(project.plan(PREPARING))
     try:
         ensure_engine(terminal.say, install=install)
-    except MachineError:
+    except MachineError as error:
         terminal.tell(show.plan_text(project.plan(), verbose=True))
         terminal.say("lock, checkouts and files are there; containers need Docker")
+        error.todo = (
+            "as root on Debian: python3 tasks.py demo --yes; else install Docker Engine with Compose and Buildx"
+        )
+        error.message = error.render()
         raise
     ensure_images(base_images(project), terminal.say)
     terminal.say(line("up", "image, services, database"))

@@ -93,7 +93,7 @@ RUN --mount=type=bind,from=network,target=/mnt --mount=type=tmpfs,target=/tmp \
     . /mnt/network; \
     /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --compile-bytecode --no-deps --require-hashes \
         -r /opt/uv/requirements.lock; \
-    find /opt/odoo/venv -name '*.opt-*.pyc' -delete
+    find /opt/odoo/venv -name '*.opt-*.pyc' -delete; rm -f /opt/odoo/venv/.lock
 
 FROM venv AS dev-venv
 COPY requirements.developer.lock /opt/uv/
@@ -103,7 +103,7 @@ RUN --mount=type=bind,from=network,target=/mnt --mount=type=tmpfs,target=/tmp \
     . /mnt/network; \
     /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --compile-bytecode --no-deps --require-hashes \
         -r /opt/uv/requirements.developer.lock; \
-    find /opt/odoo/venv -name '*.opt-*.pyc' -delete
+    find /opt/odoo/venv -name '*.opt-*.pyc' -delete; rm -f /opt/odoo/venv/.lock
 
 # How it runs.
 FROM base AS runtime

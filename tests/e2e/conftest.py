@@ -1,0 +1,122 @@
+"""The ground that end-to-end tests stand on: engine, images and repositories, made once where the machine lacks them."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from odpm_tasks.adapters.listeners import free_port
+from tests.e2e.harness import Bench, demo_project, git
+from tests.standins.engine import ensure_engine
+from tests.standins.githost import ensure_git_host
+from tests.standins.images import DEFAULT, ensure_images
+
+URLS = (
+    "https://github.com/odoo/odoo.git",
+    "https://github.com/OCA/partner-contact.git",
+    "https://github.com/OCA/mail.git",
+)
+_numbers = itertools.count(1)
+
+
+def say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _uv_cache() -> dict[str, str]:
+    """Every project has a home of its own; downloaded packages they share."""
+    return {"UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")}
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    """A Docker engine that answers, with the base images."""
+    ensure_engine(say)
+    ensure_images(DEFAULT, say)
+
+
+@pytest.fixture(scope="session")
+def sources() -> dict[str, str]:
+    """The environment in which the project's git host answers: the real one, or repositories made in its place."""
+    rule = ensure_git_host(URLS, say)
+    return {"ODPM_GIT_MIRROR": rule} if rule else {}
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One shared cache for the session's projects, empty at first."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def make_bench(sources: dict[str, str], cache: Path) -> Iterator[Callable[[Path], Bench]]:
+    """Makes a `Bench` of a folder: container names and ports of its own, so that a demo may run at the same time."""
+    made: list[Bench] = []
+
+    def make(root: Path) -> Bench:
+        ports = {
+            name: str(free_port())
+            for name in ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
+        }
+        name = f"odpm-test-{free_port()}-{next(_numbers)}"
+        home = root.parent / f"home-of-{root.name}"
+        home.mkdir(exist_ok=True)
+        bench = Bench(
+            root,
+            {
+                **sources,
+                **ports,
+                "ODPM_CACHE_DIR": str(cache),
+                "ODPM_COMPOSE_PREFIX": name,
+                "HOME": str(home),
+                **_uv_cache(),
+            },
+        )
+        made.append(bench)
+        return bench
+
+    yield make
+    for bench in made:
+        if shutil.which("docker"):
+            bench.remove()
+
+
+@pytest.fixture
+def project(tmp_path: Path, make_bench: Callable[[Path], Bench]) -> Bench:
+    """A fresh project: the demo's description and add-on."""
+    return make_bench(demo_project(tmp_path / "project"))
+
+
+@pytest.fixture(scope="session")
+def locked(tmp_path_factory: pytest.TempPathFactory, make_bench: Callable[[Path], Bench]) -> Path:
+    """A project as a developer leaves it to the team: its locks are committed."""
+    bench = make_bench(demo_project(tmp_path_factory.mktemp("team") / "project"))
+    bench.ok("lock")
+    git("add", "-A", cwd=bench.root)
+    git("commit", "-qm", "The locks", cwd=bench.root)
+    return bench.root
+
+
+@pytest.fixture(scope="session")
+def clone(locked: Path, make_bench: Callable[[Path], Bench]) -> Callable[[Path], Bench]:
+    """Clones the team's project, as each of its members and machines does."""
+
+    def make(root: Path) -> Bench:
+        git("clone", "-q", str(locked), str(root), cwd=locked)
+        return make_bench(root)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def developer(tmp_path_factory: pytest.TempPathFactory, make_bench: Callable[[Path], Bench], engine: None) -> Bench:
+    """A project that was brought up from nothing in the developer scenario; who changes it puts it back."""
+    bench = make_bench(demo_project(tmp_path_factory.mktemp("developer") / "project"))
+    bench.ok("up")
+    return bench

@@ -1,0 +1,421 @@
+"""What tests of failures are made of: a git host of tiny repositories, servers that break, runs that are killed.
+
+The platform here is four files, so that everything before Docker takes a second. The fixtures are in `grounds`, which a
+test module loads with `pytest_plugins = ["tests.e2e.grounds"]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.e2e.harness import Bench, Ran, git
+from tests.standins.githttp import GitServer
+
+HOST = "https://git.test/"
+PLATFORM, WEB, SALE = "odoo/odoo.git", "team/web.git", "team/sale.git"
+FILES: dict[str, dict[str, str | bytes]] = {
+    PLATFORM: {
+        "odoo-bin": "#!/usr/bin/env python3\n",
+        "odoo/addons/base/__manifest__.py": "{'name': 'Base'}\n",
+        "addons/mail/__manifest__.py": "{'name': 'Mail'}\n",
+        "requirements.txt": "",
+    },
+    WEB: {"web_thing/__manifest__.py": "{'name': 'Web thing'}\n", "web_thing/models.py": "A = 1\n", ".gitignore": "*.log\n"},
+    SALE: {"sale_thing/__manifest__.py": "{'name': 'Sale thing'}\n"},
+}  # fmt: skip
+SMALL: dict[str, Any] = {
+    "manifest_schema": 2,
+    "requires_odpm": "5.0.0",
+    "platform": {"git": f"{HOST}{PLATFORM} 19.0"},
+    "python": "3.11",
+    "distro": {"name": "debian", "version": "12"},
+    "postgres": "15",
+    "dependencies": [f"{HOST}{WEB} 19.0"],
+}
+LOCKS = (".odpm/deps.lock.json", ".odpm/requirements.lock", ".odpm/requirements.developer.lock")
+GENERATED = (*LOCKS, "docker-compose.yml", ".odpm/build/Dockerfile", ".odpm/build/odoo.conf", ".odpm/build/odoo-run")
+PERSON = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
+_numbers = itertools.count(1)
+Env = dict[str, Any]  # variables by name; Any, so that it can stand beside the named options of `Bench.inv`
+
+
+@dataclass
+class Ground:
+    """A project, a git host (`HOST` is rewritten to its folder) and a cache, all below one temporary folder."""
+
+    folder: Path
+    bench: Bench
+
+    @property
+    def host(self) -> Path:
+        return self.folder / "host"
+
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
+    def root(self) -> Path:
+        return self.bench.root
+
+    @property
+    def mark(self) -> str:
+        """What stands in the environment of every process of this ground and of no other."""
+        return f"ODPM_COMPOSE_PREFIX={self.bench.prefix}"
+
+    def source(self, name: str) -> Path:
+        return self.root / ".odpm/src" / name
+
+    def lock(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads((self.root / LOCKS[0]).read_text(encoding="utf-8"))
+        return data
+
+    def describe(self, **keys: object) -> None:
+        """Write odpm.json: the small description, with these keys set or (None) taken away."""
+        data = {key: value for key, value in {**SMALL, **keys}.items() if value is not None}
+        (self.root / "odpm.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+    def publish(self, repository: str, files: Mapping[str, str | bytes], branch: str = "19.0") -> str:
+        """Put one more commit with exactly these files on a branch of the host; its id rests on the content alone."""
+        return publish(self.host / repository, files, branch)
+
+    def at(self, server: GitServer | Choke) -> Env:
+        """The environment in which the host is that server."""
+        return {"ODPM_GIT_MIRROR": f"{HOST}={server.base}"}
+
+    def start(self, *words: str, **env: str) -> Under:
+        return Under(self, words, env)
+
+    def stored(self, repository: str) -> bool:
+        """Whether the cache holds a commit of a repository whole."""
+        store = self.cache / "git/git.test" / repository
+        return any((store / "refs/odpm/commits").glob("*"))
+
+
+def publish(repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0") -> str:
+    """One more commit on a branch of a bare repository, which is made where it is missing."""
+    if not (repo / "HEAD").exists():
+        repo.mkdir(parents=True)
+        git("init", "-q", "--bare", "--template=", "-b", branch, cwd=repo)
+        for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+            git("config", key, "true", cwd=repo)
+    ref = f"refs/heads/{branch}"
+    known = subprocess.run(["git", "rev-parse", "-q", "--verify", ref], cwd=repo, capture_output=True, check=False)
+    feed = [f"commit {ref}\ncommitter t <t@t> 1758153600 +0000\ndata 2\nx\n".encode()]
+    feed += [f"from {known.stdout.decode().strip()}\ndeleteall\n".encode()] if known.returncode == 0 else []
+    for path, content in files.items():
+        data = content.encode() if isinstance(content, str) else content
+        name = path.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        feed.append(f'M 100644 inline "{name}"\ndata {len(data)}\n'.encode() + data + b"\n")
+    done = subprocess.run(
+        ["git", "fast-import", "--quiet"], cwd=repo, input=b"".join(feed), capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return git("rev-parse", ref, cwd=repo)
+
+
+def lay(folder: Path, like: Ground | None = None) -> Ground:
+    """A ground nobody has worked on: the three repositories, a described project of one commit, nothing locked.
+
+    `like`: take host and project of that ground's `blank` folder instead of making them.
+    """
+    blank = like.folder / "blank" if like else folder / "blank"
+    if not like:
+        for repository, files in FILES.items():
+            publish(blank / "host" / repository, files)
+        root = blank / "project"
+        root.mkdir()
+        (root / "odpm.json").write_text(json.dumps(SMALL, indent=2) + "\n", encoding="utf-8")
+        (root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
+        git("init", "-q", "-b", "main", "--template=", cwd=root)
+        git("add", "-A", cwd=root)
+        git("commit", "-qm", "A project", cwd=root)
+    for name in ("host", "project"):
+        shutil.copytree(blank / name, folder / name)
+    (folder / "home").mkdir()
+    env = {
+        "ODPM_GIT_MIRROR": f"{HOST}=file://{folder}/host/",
+        "ODPM_CACHE_DIR": str(folder / "cache"),
+        "ODPM_COMPOSE_PREFIX": f"odpm-bad-{os.getpid()}-{next(_numbers)}",
+        "HOME": str(folder / "home"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv"),
+    }
+    return Ground(folder, Bench(folder / "project", env))
+
+
+def failure(ran: Ran, code: int, *words: str, most: int = 5) -> str:
+    """See that a run ended as SPEC.md 7 wants a failure to end, and that the message holds the words; give the message.
+
+    The code; nothing on standard output; no traceback; from `odpm: ` on at most `most` lines, one of them what to do.
+    """
+    assert ran.code == code, f"ended with {ran.code}, not {code}\n{ran.said}"
+    assert "Traceback" not in ran.said, ran.said
+    assert ran.out == "", ran.out
+    lines = ran.err.splitlines()
+    begins = [number for number, line in enumerate(lines) if line.startswith("odpm: ")]
+    assert begins, f"no message\n{ran.err}"
+    told = lines[begins[-1] :]
+    assert len(told) <= most, f"{len(told)} lines\n{ran.err}"
+    message = "\n".join(told)
+    for word in words:
+        assert word in message, f"{word!r} is not in\n{message}"
+    assert any(line.startswith("  next:  ") for line in told), f"it does not say what to do\n{message}"
+    return message
+
+
+def way_out(message: str) -> str:
+    """The command that a message gives: what follows the last colon of its last line's first clause."""
+    todo = next(line for line in message.splitlines() if line.startswith("  next:  "))
+    return todo.removeprefix("  next:  ").split("; ")[0].rpartition(": ")[2]
+
+
+def type_in(ground: Ground, command: str) -> None:
+    """Do what a message says, in a shell that stands in the project."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = ground.bench.environment({"PATH": path, **PERSON})
+    done = subprocess.run(["sh", "-c", command], cwd=ground.root, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+
+
+def photograph(root: Path, *leave: str) -> dict[str, str]:
+    """Every file below a folder with its mode and content; `.git`, byte code, the run lock and `leave` are left out."""
+    found: dict[str, str] = {}
+    skip = {".git", "__pycache__", "run.lock", "run.lock.holder", *leave}
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in skip and not (Path(folder) / name).is_symlink()]
+        for name in (*names, *(entry.name for entry in Path(folder).iterdir() if entry.is_symlink())):
+            path = Path(folder) / name
+            if name in skip:
+                continue
+            status = path.lstat()
+            content = str(path.readlink()).encode() if stat.S_ISLNK(status.st_mode) else path.read_bytes()
+            found[path.relative_to(root).as_posix()] = f"{status.st_mode:o} {hashlib.sha256(content).hexdigest()[:12]}"
+    return found
+
+
+def standing(checkout: Path) -> tuple[object, ...]:
+    """All that a user has in a checkout: files, where HEAD points, branches, stashes, what is staged."""
+    asked = (
+        ("rev-parse", "HEAD"),
+        ("branch", "--list"),
+        ("stash", "list"),
+        ("diff", "--cached"),
+        ("status", "--porcelain"),
+    )
+    head = (checkout / ".git/HEAD").read_text(encoding="utf-8")
+    return (photograph(checkout), head, *(git(*words, cwd=checkout) for words in asked))
+
+
+def outcome(ground: Ground) -> dict[str, str]:
+    """What a run ends in: the generated files, and each checkout's commit, changes and health."""
+    found = {path: (ground.root / path).read_text(encoding="utf-8") for path in GENERATED}
+    for checkout in sorted((ground.root / ".odpm/src").glob("[!.]*")):
+        found[f"{checkout.name} HEAD"] = git("rev-parse", "HEAD", cwd=checkout)
+        found[f"{checkout.name} status"] = git("status", "--porcelain", "--ignored", cwd=checkout)
+        found[f"{checkout.name} fsck"] = git("fsck", "--no-progress", "--no-dangling", cwd=checkout)
+    return found
+
+
+def leftovers(ground: Ground) -> list[str]:
+    """Half-made things that a run has left in the project: temporary files and folders, anything of no known name."""
+    names = [
+        path.name for place in (".odpm", ".odpm/src", ".odpm/build", ".") for path in (ground.root / place).glob(".*")
+    ]
+    return sorted(set(names) - {".git", ".gitignore", ".env", ".odpm", ".hypothesis"})
+
+
+def grep(secret: str, *places: Path) -> list[str]:
+    """Files below some folders that hold a word, compressed git objects left aside."""
+    found = []
+    for place in places:
+        for path in place.rglob("*"):
+            if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes():
+                found.append(str(path))
+    return found
+
+
+def processes(mark: str) -> dict[int, str]:
+    """Command lines of the processes whose environment holds the mark."""
+    found: dict[int, str] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark.encode() in (process / "environ").read_bytes().split(b"\0"):
+                line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+                if line:  # a zombie has none
+                    found[int(process.name)] = line
+    return found
+
+
+def eventually(what: Callable[[], object], patience: float = 20.0) -> bool:
+    """Look again and again until something is the case."""
+    deadline = time.monotonic() + patience
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+class Under:
+    """A run under way, in a process group of its own as a shell gives it one."""
+
+    def __init__(self, ground: Ground, words: Iterable[str], env: Mapping[str, str]) -> None:
+        self.ground = ground
+        self.files = [ground.folder / f"said-{next(_numbers)}" for _ in range(2)]
+        with self.files[0].open("wb") as out, self.files[1].open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "invoke", *words], cwd=ground.root, env=ground.bench.environment(env),
+                stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def reaches(self, what: Callable[[], object], patience: float = 20.0) -> None:
+        """Wait until something is the case, and see that the run is still under way then."""
+        assert eventually(lambda: what() or self.process.poll() is not None, patience), "it never came that far"
+        assert self.process.poll() is None, f"it ended too early\n{self.said().said}"
+
+    def runs(self, pattern: str) -> bool:
+        """Whether one of its programs has a command line like that."""
+        return any(re.search(pattern, line) for line in processes(self.ground.mark).values())
+
+    def interrupt(self) -> Ran:
+        """Ctrl-C: SIGINT to the whole process group."""
+        os.killpg(self.pid, signal.SIGINT)
+        return self.end()
+
+    def kill(self, *, programs: bool = False) -> None:
+        """SIGKILL to the run, and to the programs it started as well where the whole machine goes down."""
+        os.kill(self.pid, signal.SIGKILL)
+        while programs and (left := processes(self.ground.mark)):
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        self.process.wait(30)
+
+    def end(self, patience: float = 60.0) -> Ran:
+        self.process.wait(patience)
+        return self.said()
+
+    def said(self) -> Ran:
+        out, err = (path.read_text(encoding="utf-8", errors="replace") for path in self.files)
+        code = self.process.returncode
+        return Ran(-1 if code is None else code, out, err)
+
+
+@dataclass
+class Choke:
+    """A way to a git server that breaks: after `after` bytes of one connection's answers it is cut, or goes silent.
+
+    `open` lets everything through from then on. `reached` is set when the first connection is choked.
+    """
+
+    server: GitServer
+    after: int
+    silent: bool = False
+    reached: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            behind = socket.create_connection(("127.0.0.1", self.server.port))
+            threading.Thread(target=self._relay, args=(client, behind, None), daemon=True).start()
+            threading.Thread(target=self._relay, args=(behind, client, self.after), daemon=True).start()
+
+    def _relay(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
+        passed = 0
+        with suppress(OSError):
+            while block := source.recv(4096):
+                if limit is not None and passed + len(block) > limit:
+                    sink.sendall(block[: limit - passed])
+                    self.reached.set()
+                    if self.silent:
+                        self._over.wait(60)
+                    break
+                passed += len(block)
+                sink.sendall(block)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+class Watch:
+    """Looks at every process of a ground while the block runs, for words that must not stand on a command line."""
+
+    def __init__(self, mark: str, *secrets: str) -> None:
+        self.mark, self.secrets = mark, secrets
+        self.seen: set[str] = set()
+        self.caught: list[str] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.is_set():
+            for line in processes(self.mark).values():
+                self.seen.add(line)
+                self.caught += [line for secret in self.secrets if secret in line]
+            time.sleep(0.05)
+
+
+def fill(folder: Path, leave: int = 0) -> Path:
+    """Take all room of a file system but `leave` bytes; gives the file that takes it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+    with filler.open("r+b") as file:
+        file.truncate(max(0, filler.stat().st_size - leave))
+    return filler

@@ -1,0 +1,78 @@
+"""Fixtures of the tests of failures: grounds in the states that work begins from, machines that lack something."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.failures import LOCKS, Env, Ground, lay
+
+
+@pytest.fixture(scope="session")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    """A ground on which `inv render` ran once, undisturbed: what every mended run has to end in. Only to look at."""
+    ground = lay(tmp_path_factory.mktemp("pristine"))
+    ground.bench.ok("render")
+    return ground
+
+
+@pytest.fixture
+def ground(tmp_path: Path, pristine: Ground) -> Ground:
+    """A fresh ground: nothing locked, an empty cache."""
+    return lay(tmp_path, pristine)
+
+
+@pytest.fixture
+def ground_locked(ground: Ground, pristine: Ground) -> Ground:
+    """A ground as a colleague's clone has it: the locks are there, nothing else."""
+    (ground.root / ".odpm").mkdir()
+    for path in (*LOCKS, ".odpm/.gitignore"):
+        shutil.copy(pristine.root / path, ground.root / path)
+    return ground
+
+
+@pytest.fixture
+def ground_ready(ground_locked: Ground) -> Ground:
+    """A ground on which everything that needs no Docker is done."""
+    ground_locked.bench.ok("render")
+    return ground_locked
+
+
+@pytest.fixture(scope="session")
+def no_docker(tmp_path_factory: pytest.TempPathFactory) -> Env:
+    """The environment of a machine without Docker: every program of PATH but `docker`."""
+    folder = tmp_path_factory.mktemp("bin")
+    for place in os.environ["PATH"].split(os.pathsep):
+        for program in Path(place).glob("*"):
+            if not program.name.startswith("docker"):
+                with suppress(FileExistsError):
+                    (folder / program.name).symlink_to(program)
+    return {"PATH": str(folder)}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes a file system of some size (`4m`); called again it changes the size of the same one. Root only."""
+    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
+        pytest.skip("only root can mount a small file system")
+    place = tmp_path / "small"
+    place.mkdir()
+
+    def size(text: str) -> Path:
+        options = f"remount,{text}" if place.is_mount() else text
+        words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"cannot mount a small file system here: {done.stderr.strip()}")
+        return place
+
+    yield size
+    if place.is_mount():
+        subprocess.run(["umount", "--lazy", str(place)], check=False)

@@ -1,0 +1,203 @@
+"""What end-to-end tests are made of: a project in a folder of its own, driven as a user drives it, by its command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import xmlrpc.client
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LAYERS = ("ODPM_", "ODOO_", "GEVENT_", "POSTGRES_", "DEBUGGER_", "MAIL_", "COMPOSE_")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        return self.out + self.err
+
+
+@dataclass
+class Bench:
+    """A project on disk with an environment of its own; `inv` runs a task in it."""
+
+    root: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> str:
+        return self.env["ODPM_COMPOSE_PREFIX"]
+
+    def inv(self, *words: str, timeout: float = 900, cwd: Path | None = None, feed: str = "", **env: str) -> Ran:
+        """Run a task to its end; its environment is the machine's, without what would configure odpm, plus ours."""
+        argv = [sys.executable, "-m", "invoke", *words]
+        done = subprocess.run(
+            argv, cwd=cwd or self.root, env=self.environment(env), capture_output=True, text=True, timeout=timeout,
+            input=feed, check=False,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def running(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A task that runs by itself, in a process group of its own so that all of it can be killed."""
+        argv = [sys.executable, "-m", "invoke", *words]
+        quiet = subprocess.DEVNULL
+        started = subprocess.Popen(
+            argv, cwd=self.root, env=self.environment(), stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+        )
+        try:
+            yield started
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(started.pid, signal.SIGKILL)
+            started.wait()
+
+    def ok(self, *words: str, **env: Any) -> Ran:
+        """As `inv`, and it must end well."""
+        ran = self.inv(*words, **env)
+        assert ran.code == 0, f"inv {' '.join(words)} ended with {ran.code}\n{ran.said}"
+        return ran
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(LAYERS)}
+        return {**clean, **self.env, **(more or {})}
+
+    def url(self, path: str = "/web/login") -> str:
+        return f"http://localhost:{self.env['ODOO_PORT']}{path}"
+
+    def authenticate(self, database: str, user: str, password: str) -> int | bool:
+        """Log in as a program would: the user's id, or False."""
+        answer = xmlrpc.client.ServerProxy(self.url("/xmlrpc/2/common")).authenticate(database, user, password, {})
+        assert isinstance(answer, int)
+        return answer
+
+    def call(self, database: str, model: str, method: str, *words: Any, password: str = "admin") -> Any:
+        """What Odoo answers the administrator over XML-RPC."""
+        user = self.authenticate(database, "admin", password)
+        return xmlrpc.client.ServerProxy(self.url("/xmlrpc/2/object")).execute_kw(
+            database, user, password, model, method, words
+        )
+
+    def sql(self, query: str, database: str = "postgres") -> str:
+        """Ask PostgreSQL as its superuser, inside its container."""
+        return docker(
+            "exec", str(self.containers()["db"]["Id"]), "psql", "-U", "postgres", "-d", database, "-Atc", query
+        )
+
+    def inside(self, *words: str, service: str = "odoo") -> Ran:
+        """Run a program in a service's container, past the product."""
+        argv = ["docker", "exec", str(self.containers()[service]["Id"]), *words]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def edit(self, **keys: object) -> None:
+        """Set top-level keys of odpm.json; None takes one away."""
+        path = self.root / "odpm.json"
+        data = json.loads(path.read_text(encoding="utf-8"))
+        for key, value in keys.items():
+            data.pop(key, None)
+            if value is not None:
+                data[key] = value
+        path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What Docker says of each service's container: `docker inspect`, by service."""
+        label = f"label=com.docker.compose.project={self.prefix}"
+        ids = docker("ps", "--all", "--quiet", "--filter", label).split()
+        found = json.loads(docker("inspect", *ids)) if ids else []
+        return {entry["Config"]["Labels"]["com.docker.compose.service"]: entry for entry in found}
+
+    def remove(self) -> None:
+        """Take away everything that Docker has of this project."""
+        for kind, lister in (
+            ("container", ("ps", "--all")),
+            ("volume", ("volume", "ls")),
+            ("network", ("network", "ls")),
+        ):
+            label = f"label=com.docker.compose.project={self.prefix}"
+            names = docker(*lister, "--quiet", "--filter", label).split()
+            if names:
+                docker(kind, "rm", "--force", *names) if kind != "network" else docker(kind, "rm", *names)
+
+
+def docker(*words: str) -> str:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, f"docker {' '.join(words)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def get(url: str, patience: float = 30) -> tuple[int, str]:
+    """Status and text of a page; connection errors are waited out for `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=30) as answer:
+                return answer.status, answer.read().decode(errors="replace")
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode(errors="replace")
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+
+
+def eventually(true: Callable[[], object], patience: float = 60) -> None:
+    """Wait until something is so. It is an error if it is not so after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, f"not so after {patience:.0f} s"
+        time.sleep(0.2)
+
+
+def snapshot(root: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file and folder below a root, git's own among them: its bytes and when it was last changed."""
+
+    def content(path: Path) -> bytes:
+        if path.is_symlink():
+            return str(path.readlink()).encode()
+        return path.read_bytes() if path.is_file() else b""
+
+    return {str(path.relative_to(root)): (content(path), path.lstat().st_mtime_ns) for path in sorted(root.rglob("*"))}
+
+
+def git(*words: str, cwd: Path) -> str:
+    env = {
+        **os.environ,
+        "GIT_AUTHOR_NAME": "t",
+        "GIT_AUTHOR_EMAIL": "t@t",
+        "GIT_COMMITTER_NAME": "t",
+        "GIT_COMMITTER_EMAIL": "t@t",
+    }
+    done = subprocess.run(["git", *words], cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"git {' '.join(words)}: {done.stderr}"
+    return done.stdout.strip()
+
+
+def demo_project(root: Path) -> Path:
+    """The repository's own project (description and add-on) as a user's project: the shortest tasks.py, one commit."""
+    root.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "odpm.json", root)
+    shutil.copytree(REPOSITORY / "addons", root / "addons", ignore=shutil.ignore_patterns("__pycache__"))
+    (root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
+    git("init", "-q", "-b", "main", cwd=root)
+    git("add", "-A", cwd=root)
+    git("commit", "-qm", "A project", cwd=root)
+    return root

@@ -1,0 +1,597 @@
+"""What users write wrongly: description, settings, links, locks. Each ends with its code and one message, and loses nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.failures import (
+    HOST,
+    LOCKS,
+    SALE,
+    SMALL,
+    WEB,
+    Env,
+    Ground,
+    failure,
+    photograph,
+    publish,
+    type_in,
+    way_out,
+)
+from tests.e2e.harness import git
+
+pytest_plugins = ["tests.e2e.grounds"]
+
+TASKS = (("plan",), ("lock",), ("render",), ("up",), ("validate",), ("status",))
+
+
+# --- odpm.json ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", TASKS, ids=" ".join)
+def test_without_odpm_json(ground: Ground, words: tuple[str, ...]) -> None:
+    (ground.root / "odpm.json").unlink()
+    before = photograph(ground.root)
+    failure(ground.bench.inv(*words), 4, "there is no odpm.json", str(ground.root))
+    assert photograph(ground.root) == before
+
+
+BROKEN = {
+    "empty": ("", ":1:1"),
+    "no colon": ('{\n  "python": "3.11",\n  "postgres" "15"\n}\n', ":3:14"),
+    "comma at the end": ('{\n  "python": "3.11",\n}\n', ":3:1"),
+    "comment": ('{\n  // which\n  "python": "3.11"\n}\n', ":2:3"),
+    "key twice": ('{\n  "python": "3.11",\n  "python": "3.12"\n}\n', ":3:3"),
+    "half a string": ('{\n  "python": "3.1', ":2:13"),
+    "not a number": ('{\n  "python": NaN\n}\n', ":2:13"),
+}
+
+
+@pytest.mark.parametrize(("text", "spot"), BROKEN.values(), ids=BROKEN)
+def test_broken_json_is_told_with_line_and_column(ground: Ground, text: str, spot: str) -> None:
+    path = ground.root / "odpm.json"
+    path.write_text(text, encoding="utf-8")
+    line, column = spot[1:].split(":")
+    message = failure(ground.bench.inv("plan"), 4, "odpm.json")
+    assert f"odpm.json{spot}" in message or f"line {line}, column {column}" in message, message
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_validate_tells_the_same_as_a_run(ground: Ground) -> None:
+    (ground.root / "odpm.json").write_text(BROKEN["no colon"][0], encoding="utf-8")
+    failure(ground.bench.inv("validate"), 4, "odpm.json", "line 3, column 14")
+    ground.describe(dependancies=[])
+    failure(ground.bench.inv("validate"), 4, "dependancies", "`dependencies`")
+    ground.describe(dependancies=[], postgres=None)
+    failure(ground.bench.inv("validate"), 4, "dependancies", "`dependencies`", "postgres")
+
+
+@pytest.mark.parametrize(
+    "data", [b"[]", b'"text"', b"null", b"\xff\xfe{}", b"\xef\xbb\xbf{}", b"[" * 5000], ids=lambda data: str(data[:6])
+)
+def test_what_is_no_json_object_is_refused(ground: Ground, data: bytes) -> None:
+    (ground.root / "odpm.json").write_bytes(data)
+    failure(ground.bench.inv("plan"), 4, "odpm.json")
+
+
+def test_a_folder_in_the_place_of_odpm_json(ground: Ground) -> None:
+    (ground.root / "odpm.json").unlink()
+    (ground.root / "odpm.json").mkdir()
+    failure(ground.bench.inv("plan"), 4, "odpm.json")
+
+
+UNKNOWN: dict[str, tuple[dict[str, Any], str, str]] = {
+    "at the top": ({"dependancies": []}, "dependancies", "dependencies"),
+    "nested": ({"platform": {**SMALL["platform"], "build_dtae": "latest"}}, "platform.build_dtae", "build_date"),
+    "service": ({"services": {"mail": {"image": "x", "prots": []}}}, "services.mail.prots", "ports"),
+    "hook": ({"hooks": {"post_cloned": []}}, "hooks.post_cloned", "post_clone"),
+    "scenario": ({"scenarios": {"sever": {}}}, "scenarios.sever", "server"),
+    "patch": ({"service_patches": {"odo": {"init": True}}}, "service_patches.odo", "odoo"),
+}
+
+
+@pytest.mark.parametrize(("keys", "path", "nearest"), UNKNOWN.values(), ids=UNKNOWN)
+def test_an_unknown_key_is_told_with_its_path_and_the_nearest(
+    ground: Ground, keys: dict[str, Any], path: str, nearest: str
+) -> None:
+    ground.describe(**keys)
+    failure(ground.bench.inv("render"), 4, f"{path}: ", f"`{nearest}`")
+
+
+def test_every_problem_is_listed_at_once(ground: Ground) -> None:
+    ground.describe(python=3.11, postgres=None, dependencies=["../web"], colour="red", services={"db": {"image": "x"}})
+    message = failure(ground.bench.inv("render"), 4, "5 problems", most=8)
+    for path in ("python", "postgres", "dependencies[0]", "colour", "services.db"):
+        assert f" {path}: " in message, message
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"manifest_schema": 3}, "too old"),
+        ({"requires_odpm": "99.0.0"}, "99.0.0"),
+        ({"odoo_conf": {"options": {"admin_passwd": "x"}}}, "admin_passwd"),
+        ({"postgres": "${PG}"}, "postgres"),
+    ],
+    ids=["schema", "requires_odpm", "refused option", "substitution"],
+)
+def test_a_description_this_odpm_cannot_follow(ground: Ground, keys: dict[str, Any], told: str) -> None:
+    ground.describe(**keys)
+    failure(ground.bench.inv("render"), 4, told)
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [*TASKS, ("down",), ("build-image",)], ids=" ".join)
+def test_an_unknown_scenario_lists_the_three(ground: Ground, words: tuple[str, ...]) -> None:
+    ran = ground.bench.inv(*words, ODPM_SCENARIO="production")
+    failure(ran, 4, "'production'", "developer, server, ci", "the process environment")
+
+
+def test_an_unknown_scenario_is_told_with_its_layer(ground: Ground) -> None:
+    home = ground.folder / "home/.odpm"
+    home.mkdir()
+    (home / ".env").write_text("ODPM_SCENARIO=mine\n", encoding="utf-8")
+    failure(ground.bench.inv("plan"), 4, "'mine'", "developer, server, ci", "~/.odpm/.env")
+    (ground.root / ".env").write_text("ODPM_SCENARIO=Developer\n", encoding="utf-8")
+    failure(ground.bench.inv("plan"), 4, "'Developer'", "developer, server, ci", "in .env")
+    ground.bench.ok("plan", ODPM_SCENARIO="developer")
+
+
+def test_a_line_of_env_that_is_none_is_told_with_its_number(ground: Ground) -> None:
+    (ground.root / ".env").write_text("ODOO_PORT=8069\nthis is no assignment\n", encoding="utf-8")
+    failure(ground.bench.inv("plan"), 4, ".env:2")
+    (ground.root / ".env").write_bytes(b"ODOO_PORT=8069\nNAME=\xff\n")
+    failure(ground.bench.inv("plan"), 4, ".env")
+    (ground.root / ".env").write_text("ODOO_PORT=8069\nA=100%\nB=%(x)s\nC='$5'\n", encoding="utf-8")
+    ground.bench.ok("plan")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ODOO_PORT", "web"),
+        ("GEVENT_PORT", "0"),
+        ("POSTGRES_PORT", "65536"),
+        ("DEBUGGER_PORT", "-1"),
+        ("ODOO_PORT", "٣"),
+    ],
+)
+def test_a_port_that_is_none_is_told_with_its_name(ground: Ground, no_docker: Env, name: str, value: str) -> None:
+    (ground.root / ".env").write_text(f"{name}={value}\n", encoding="utf-8")
+    failure(ground.bench.inv("up", **no_docker), 4, name, value, ".env")
+
+
+@pytest.mark.parametrize("name", ["ODPM_JOBS", "ODPM_GIT_MIRROR"])
+def test_a_setting_that_is_none_is_told_with_its_name(ground: Ground, name: str) -> None:
+    setting: Env = {name: "many"}
+    failure(ground.bench.inv("render", **setting), 4, name, "'many'", "the process environment")
+
+
+UNSET: dict[str, tuple[dict[str, Any], str]] = {
+    "platform": ({"platform": {"git": "https://${GIT_SITE}/odoo.git 19.0"}, "odoo_version": "19.0"}, "platform.git"),
+    "dependency": ({"dependencies": ["https://git.test/team/web.git ${GIT_SITE}"]}, "dependencies[0]"),
+    "service": ({"services": {"mail": {"image": "mail", "ports": ["1:1", "${GIT_SITE}:2"]}}}, "services.mail.ports[1]"),
+    "patch": ({"service_patches": {"odoo": {"environment": {"A": "${GIT_SITE}"}}}}, "service_patches.odoo.environment.A"),
+    "odoo_conf": ({"odoo_conf": {"options": {"smtp_server": "${GIT_SITE}"}}}, "odoo_conf.options.smtp_server"),
+    "hook": ({"hooks": {"post_prepare": [["echo", "${GIT_SITE}"]]}}, "hooks.post_prepare"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("keys", "path"), UNSET.values(), ids=UNSET)
+def test_an_unset_variable_is_told_with_field_and_name(ground_locked: Ground, keys: dict[str, Any], path: str) -> None:
+    ground_locked.describe(**keys)
+    failure(ground_locked.bench.inv("render"), 4, path, "GIT_SITE", "not set")
+    checked = ground_locked.bench.ok("validate")
+    assert f"{path}" in checked.err
+    assert "GIT_SITE" in checked.err
+    assert "warning" in checked.err
+
+
+# --- links -------------------------------------------------------------------------------------------------------
+
+HOSTILE = {
+    "a helper": "ext::sh -c touch% {spoil}",
+    "an option": "--upload-pack=touch {spoil}",
+    "an option as branch": "https://git.test/team/web.git --upload-pack=touch",
+    "an option as host": "ssh://-oProxyCommand=touch/x",
+    "an option as path": "git@git.test:-oProxyCommand",
+    "a path": "../../etc",
+    "a bare absolute path": "/etc",
+    "a control character": "https://git.test/team/web.git\u0007 19.0",
+    "a line break": "https://git.test/team/web.git\n19.0\u0000",
+    "text that runs backwards": "https://git.test/team/\u202eweb.git 19.0",
+    "another scheme": "fd::17/web",
+    "file with a host": "file://server/share",
+    "steps upward": "https://git.test/../../web.git",
+}
+
+
+def test_hostile_links_are_refused_before_git_sees_one(ground: Ground) -> None:
+    spoil = ground.folder / "spoiled"
+    ground.describe(dependencies=[link.format(spoil=spoil) for link in HOSTILE.values()])
+    message = failure(ground.bench.inv("render"), 4, "problems", most=2 * len(HOSTILE) + 3)
+    for number, name in enumerate(HOSTILE):
+        assert f"dependencies[{number}]: " in message, f"{name} is not refused\n{message}"
+    assert all(char.isprintable() or char == "\n" for char in message), repr(message)
+    assert not spoil.exists()
+    assert not ground.cache.exists()
+
+
+@pytest.mark.parametrize("name", ["a helper", "an option", "a control character"])
+def test_a_hostile_platform_is_refused_before_git_sees_it(ground: Ground, name: str) -> None:
+    spoil = ground.folder / "spoiled"
+    ground.describe(platform={"git": HOSTILE[name].format(spoil=spoil)})
+    message = failure(ground.bench.inv("render"), 4, "platform.git")
+    assert all(char.isprintable() or char == "\n" for char in message), repr(message)
+    assert not spoil.exists()
+    assert not ground.cache.exists()
+
+
+@pytest.mark.parametrize("file", ["oca_dependencies.txt", "odpm.json"])
+@pytest.mark.parametrize("link", ["ext::sh", "--upload-pack=x"])
+def test_a_hostile_link_of_a_dependency_is_refused(ground: Ground, file: str, link: str) -> None:
+    text = json.dumps({"dependencies": [link]}) if file == "odpm.json" else f"sale {link}\n"
+    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n", file: text})
+    failure(ground.bench.inv("render"), 4, f"web: {file}", "refused")
+    assert not (ground.root / LOCKS[0]).exists()
+
+
+@pytest.mark.parametrize("file", ["oca_dependencies.txt", "odpm.json"])
+def test_a_dependency_may_not_ask_for_a_folder_of_this_machine(ground: Ground, file: str) -> None:
+    text = json.dumps({"dependencies": ["file:///etc"]}) if file == "odpm.json" else "sale file:///etc\n"
+    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n", file: text})
+    failure(ground.bench.inv("render"), 4, "web", "file:///etc")
+    assert not (ground.root / LOCKS[0]).exists()
+
+
+def test_a_dependency_whose_files_cannot_be_read_is_named(ground: Ground) -> None:
+    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n", "odpm.json": "{ broken"})
+    failure(ground.bench.inv("render"), 4, "web: odpm.json")
+    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n", "oca_dependencies.txt": "one two three four five\n"})
+    failure(ground.bench.inv("render"), 4, "web: oca_dependencies.txt", "line 1")
+    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n"})
+    ground.bench.ok("render")
+
+
+def test_one_repository_at_two_branches_names_both_who_ask(ground: Ground) -> None:
+    third = "team/stock.git"
+    ground.publish(third, {"a/__manifest__.py": "{}"})
+    ground.publish(third, {"a/__manifest__.py": "{}"}, "18.0")
+    for repository, branch in ((WEB, "19.0"), (SALE, "18.0")):
+        ground.publish(
+            repository, {"x/__manifest__.py": "{}", "oca_dependencies.txt": f"stock {HOST}{third} {branch}\n"}
+        )
+    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    failure(ground.bench.inv("render"), 4, "team/stock", "odpm.json -> web", "odpm.json -> sale", "19.0", "18.0")
+    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0", f"{HOST}{third} 19.0"])
+    ground.bench.ok("render")
+
+
+def test_a_file_source_that_is_not_there(ground: Ground) -> None:
+    ground.describe(dependencies=[f"file://{ground.folder}/mine"])
+    failure(ground.bench.inv("render"), 4, f"file://{ground.folder}/mine", "odpm.json")
+    (ground.folder / "mine/thing").mkdir(parents=True)
+    (ground.folder / "mine/thing/__manifest__.py").write_text("{}", encoding="utf-8")
+    ground.bench.ok("render")
+
+
+MANIFESTS: dict[str, bytes] = {
+    "not Python": b"{'name': 'Web thing'",
+    "no dictionary": b"['a']",
+    "a call": b"__import__('os').system('touch /tmp/odpm-spoiled')",
+    "not UTF-8": b"{'name': '\xff'}",
+    "a zero byte": b"{'name': '\0'}",
+    "deep": b"(" * 20000,
+    "odd types": b"{'external_dependencies': {'python': 3, 'bin': None}, 'version': None, 'installable': 'x'}",
+    "an unhashable key": b"{[]: 1}",
+    "empty": b"",
+}
+
+
+def test_broken_manifests_in_a_dependency_are_only_warnings(ground_locked: Ground) -> None:
+    names = {f"bad{number}/__manifest__.py": data for number, data in enumerate(MANIFESTS.values())}
+    ground_locked.publish(WEB, {"good/__manifest__.py": "{}\n", **names})
+    ground_locked.bench.ok("lock", "--update", "--only", "web")
+    ran = ground_locked.bench.ok("render")
+    assert "Traceback" not in ran.said
+    for name, kind in zip(names, MANIFESTS, strict=True):
+        assert (f"{name} is not a readable manifest" in ran.err) is (kind != "odd types"), f"{kind}\n{ran.err}"
+    assert not Path("/tmp/odpm-spoiled").exists()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("blank space", "quo'te", "ümlaut", "-option", "$(x)", 'dou"ble'), ("line\nbreak",)],
+    ids=["odd", "line break"],
+)
+def test_odd_folder_names_in_a_dependency_break_nothing(ground_locked: Ground, names: tuple[str, ...]) -> None:
+    ground_locked.publish(WEB, {f"{name}/__manifest__.py": "{}\n" for name in ("good", *names)})
+    ground_locked.bench.ok("lock", "--update", "--only", "web")
+    ran = ground_locked.bench.ok("render")
+    assert "Traceback" not in ran.said
+    for name in names:
+        assert (ground_locked.source("web") / name / "__manifest__.py").exists()
+
+
+def test_a_broken_manifest_in_the_project_itself_is_only_a_warning(ground_locked: Ground) -> None:
+    (ground_locked.root / "mine").mkdir()
+    (ground_locked.root / "mine/__manifest__.py").write_bytes(b"{'name': ")
+    ran = ground_locked.bench.ok("render")
+    assert "mine/__manifest__.py" in ran.err
+
+
+# --- locks -------------------------------------------------------------------------------------------------------
+
+
+def changed(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
+    def corrupt(text: str) -> str:
+        data = json.loads(text)
+        change(data)
+        return json.dumps(data)
+
+    return corrupt
+
+
+CORRUPT: dict[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
+    "empty": (lambda text: "", ("deps.lock.json:1:1",)),
+    "cut off": (lambda text: text[: len(text) // 2], ("deps.lock.json:",)),
+    "merge markers": (lambda text: f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> theirs\n", ("merge",)),
+    "a list": (lambda text: "[]", ("the file",)),
+    "a number as commit": (changed(lambda data: data["platform"].update(commit=7)), ("platform.commit",)),
+    "a short commit": (changed(lambda data: data["platform"].update(commit="abc")), ("platform.commit",)),
+    "no platform": (changed(lambda data: data.pop("platform")), ("platform",)),
+    "an object as list": (changed(lambda data: data.update(dependencies={})), ("dependencies",)),
+    "another schema": (changed(lambda data: data.update(schema_version=2)), ("schema_version",)),
+    "a null venv": (changed(lambda data: data.update(venv=3)), ("venv",)),
+    "deep": (lambda text: "[" * 100000, ()),
+}
+
+
+def corrupted(ground: Ground, kind: str) -> str:
+    """Spoil the lock, see that it is told and kept, and give the message."""
+    corrupt, words = CORRUPT[kind]
+    path = ground.root / LOCKS[0]
+    path.write_text(corrupt(path.read_text(encoding="utf-8")), encoding="utf-8")
+    before = photograph(ground.root)
+    failure(ground.bench.inv("lock"), 3, "deps.lock.json", *words)
+    message = failure(ground.bench.inv("render"), 3, "deps.lock.json", *words)
+    assert photograph(ground.root) == before
+    return message
+
+
+@pytest.mark.parametrize("kind", CORRUPT)
+def test_a_corrupt_lock_is_told_and_kept(ground_locked: Ground, kind: str) -> None:
+    corrupted(ground_locked, kind)
+
+
+def test_every_task_that_reads_a_corrupt_lock_tells_it(ground_ready: Ground) -> None:
+    corrupted(ground_ready, "cut off")
+    for words in (("plan",), ("validate",), ("lock", "--check"), ("status",), ("up",)):
+        failure(ground_ready.bench.inv(*words), 3, "deps.lock.json")
+    for scenario in ("server", "ci"):
+        failure(ground_ready.bench.inv("render", ODPM_SCENARIO=scenario), 3, "deps.lock.json")
+
+
+@pytest.mark.parametrize("kind", ["cut off", "a list", "merge markers"])
+def test_the_way_out_of_a_corrupt_lock_works(ground_ready: Ground, kind: str) -> None:
+    path = ground_ready.root / LOCKS[0]
+    good = path.read_text(encoding="utf-8")
+    message = corrupted(ground_ready, kind)
+    if kind == "merge markers":
+        path.write_text(good, encoding="utf-8")  # "take either side"
+    type_in(ground_ready, way_out(message))
+    ground_ready.bench.ok("render")
+    assert path.read_text(encoding="utf-8") == good
+
+
+@pytest.mark.parametrize("path", LOCKS[1:])
+def test_a_corrupt_python_lock_is_made_anew_in_developer_and_an_error_in_server(
+    ground_ready: Ground, path: str
+) -> None:
+    good = (ground_ready.root / path).read_bytes()
+    for data in (b"garbage\n", b"<<<<<<< HEAD\n" + good):
+        (ground_ready.root / path).write_bytes(data)
+        failure(ground_ready.bench.inv("render", ODPM_SCENARIO="server"), 3, "Python lock")
+        assert (ground_ready.root / path).read_bytes() == data
+        ground_ready.bench.ok("render")
+        assert (ground_ready.root / path).read_bytes() == good
+
+
+STATES: dict[str, bytes] = {
+    "garbage": b"\xff\x00 [[[",
+    "text": b"hello\n",
+    "files is a number": b"files = 3\nup = 4\nscenario = []\n",
+    "files hold numbers": b"[files]\n'docker-compose.yml' = 3\n[up]\ndigest = 1\ncontainers = 'x'\n",
+    "validated is a list": b"validated = []\n",
+}
+
+
+@pytest.mark.parametrize("data", STATES.values(), ids=STATES)
+def test_a_corrupt_state_is_harmless(ground_ready: Ground, data: bytes) -> None:
+    before = photograph(ground_ready.root, "state.toml")
+    state = ground_ready.root / ".odpm/state.toml"
+    for words in (("plan",), ("status",), ("render",)):
+        state.write_bytes(data)
+        assert "Traceback" not in ground_ready.bench.ok(*words).said
+    assert photograph(ground_ready.root, "state.toml") == before
+    state.write_bytes(data)
+    ground_ready.describe(odoo_conf={"options": {"workers": 0}})
+    ground_ready.bench.ok("render")
+    assert "workers" in (ground_ready.root / ".odpm/build/odoo.conf").read_text(encoding="utf-8")
+
+
+def untouched(ground: Ground, *words: str) -> None:
+    """In server and in ci a run ends with 3 and has written nothing; `lock --check` says the same in developer."""
+    before = photograph(ground.root, ".gitignore")
+    for scenario in ("server", "ci"):
+        failure(ground.bench.inv("render", ODPM_SCENARIO=scenario), 3, *words, scenario)
+    failure(ground.bench.inv("lock", "--check"), 3)
+    assert photograph(ground.root, ".gitignore") == before
+
+
+def mended(ground: Ground) -> None:
+    """The way out that the message gives, and then server is content."""
+    type_in(ground, way_out(failure(ground.bench.inv("render", ODPM_SCENARIO="server"), 3)))
+    ground.bench.ok("render", ODPM_SCENARIO="server")
+
+
+@pytest.mark.parametrize("words", [("lock",), ("lock", "--update")], ids=" ".join)
+@pytest.mark.parametrize("scenario", ["server", "ci"])
+def test_server_and_ci_do_not_write_a_lock(ground: Ground, scenario: str, words: tuple[str, ...]) -> None:
+    failure(ground.bench.inv(*words, ODPM_SCENARIO=scenario), 3, scenario)
+    assert not (ground.root / ".odpm").exists()
+
+
+def test_server_and_ci_want_a_lock(ground: Ground) -> None:
+    untouched(ground, "there is no lock")
+    mended(ground)
+
+
+def test_server_and_ci_want_a_complete_lock(ground_locked: Ground) -> None:
+    ground_locked.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    untouched(ground_locked, "incomplete", "team/sale")
+    mended(ground_locked)
+
+
+def test_server_and_ci_want_a_lock_of_this_description(ground_ready: Ground) -> None:
+    publish(ground_ready.host / WEB, {"other/__manifest__.py": "{}"}, "19.0-next")
+    ground_ready.describe(dependencies=[f"{HOST}{WEB} 19.0-next"])
+    untouched(ground_ready, "team/web")
+    mended(ground_ready)
+
+
+def test_server_and_ci_want_nothing_in_the_lock_that_nobody_asks_for(ground_ready: Ground) -> None:
+    ground_ready.describe(dependencies=[])
+    untouched(ground_ready, "stale", "drop web")
+    mended(ground_ready)
+
+
+def test_server_and_ci_want_the_python_locks(ground_ready: Ground) -> None:
+    (ground_ready.root / LOCKS[1]).unlink()
+    untouched(ground_ready, "Python lock")
+    mended(ground_ready)
+
+
+def test_server_and_ci_want_python_locks_of_this_description(ground_ready: Ground) -> None:
+    ground_ready.describe(requirements=["six==1.16.0"])
+    untouched(ground_ready, "Python lock", "stale")
+    mended(ground_ready)
+
+
+def test_a_lock_that_the_manifest_contradicts_is_told_by_check(ground_ready: Ground) -> None:
+    second = ground_ready.publish(WEB, {"web_thing/__manifest__.py": "{'name': 'Later'}\n"})
+    first = next(entry["commit"] for entry in ground_ready.lock()["dependencies"])
+    ground_ready.describe(locks={"git": {f"{HOST}{WEB}": second}})
+    before = photograph(ground_ready.root)
+    failure(ground_ready.bench.inv("lock", "--check"), 3, first[:8], second[:8])
+    assert photograph(ground_ready.root) == before
+
+
+# --- what was taken away between two runs ----------------------------------------------------------------------------
+
+
+def test_a_deleted_cache_heals(ground_ready: Ground) -> None:
+    before = photograph(ground_ready.root)
+    notes = ground_ready.source("web") / "notes.txt"
+    notes.write_text("mine\n", encoding="utf-8")
+    shutil.rmtree(ground_ready.cache)
+    ground_ready.bench.ok("render")
+    assert notes.read_text(encoding="utf-8") == "mine\n"
+    notes.unlink()
+    assert photograph(ground_ready.root) == before
+    for name in ("odoo", "web"):
+        assert git("status", "--porcelain", cwd=ground_ready.source(name)) == ""
+        git("fsck", "--no-progress", cwd=ground_ready.source(name))
+
+
+def test_a_deleted_cache_keeps_changes_in_a_checkout(ground_ready: Ground) -> None:
+    models = ground_ready.source("web") / "web_thing/models.py"
+    models.write_text("A = 2\n", encoding="utf-8")
+    git("commit", "-qam", "mine", cwd=ground_ready.source("web"))
+    mine = git("rev-parse", "HEAD", cwd=ground_ready.source("web"))
+    models.write_text("A = 3\n", encoding="utf-8")
+    shutil.rmtree(ground_ready.cache)
+    ground_ready.bench.inv("render")
+    assert models.read_text(encoding="utf-8") == "A = 3\n"
+    assert git("rev-parse", "HEAD", cwd=ground_ready.source("web")) == mine
+
+
+def test_deleted_sources_come_back_without_a_server(ground_ready: Ground) -> None:
+    before = photograph(ground_ready.root)
+    shutil.rmtree(ground_ready.root / ".odpm/src")
+    shutil.rmtree(ground_ready.host)
+    ground_ready.bench.ok("render")
+    assert photograph(ground_ready.root) == before
+
+
+def test_a_deleted_odpm_folder_but_for_the_lock_comes_back(ground_ready: Ground) -> None:
+    before = photograph(ground_ready.root, "state.toml")
+    for path in (ground_ready.root / ".odpm").iterdir():
+        if f".odpm/{path.name}" not in LOCKS:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (ground_ready.root / "docker-compose.yml").unlink()
+    ground_ready.bench.ok("render")
+    assert photograph(ground_ready.root, "state.toml") == before
+
+
+# --- hooks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("point", ["post_clone", "post_prepare"])
+@pytest.mark.parametrize("code", [1, 42])
+def test_a_hook_that_fails_gives_its_own_code(ground_locked: Ground, point: str, code: int) -> None:
+    allowed = ground_locked.folder / "allowed"
+    script = f"test -e {allowed} || exit {code}; echo ran >> {ground_locked.folder}/hook-log"
+    ground_locked.describe(hooks={point: [["sh", "-c", script]]})
+    failure(ground_locked.bench.inv("render"), code, f"hooks.{point}", str(code))
+    allowed.touch()
+    ground_locked.bench.ok("render")
+    assert (ground_locked.folder / "hook-log").read_text(encoding="utf-8") == "ran\n"
+
+
+def test_a_hook_that_is_killed_or_missing(ground_locked: Ground) -> None:
+    ground_locked.describe(hooks={"post_prepare": [["sh", "-c", "kill -9 $$$$"]]})
+    failure(ground_locked.bench.inv("render"), 137, "hooks.post_prepare")
+    ground_locked.describe(hooks={"post_prepare": [["no-such-program"]]})
+    ran = ground_locked.bench.inv("render")
+    failure(ran, ran.code, "no-such-program", "hooks.post_prepare")
+    assert ran.code in {8, 127}
+
+
+HOOKS = {
+    "raises": ("def hook():\n    raise ValueError('the reason')\n", 1, "the reason"),
+    "leaves": ("import sys\n\ndef hook():\n    sys.exit(42)\n", 42, "hooks.hook:hook"),
+    "is missing": ("", 4, "hook"),
+    "does not compile": ("def hook(:\n", 4, "hook"),
+    "breaks on import": ("1 / 0\n", 4, "hook"),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "told"), HOOKS.values(), ids=HOOKS)
+def test_a_function_as_hook_that_fails(ground_locked: Ground, text: str, code: int, told: str) -> None:
+    (ground_locked.root / "hooks").mkdir()
+    (ground_locked.root / "hooks/__init__.py").touch()
+    (ground_locked.root / "hooks/hook.py").write_text(text, encoding="utf-8")
+    ground_locked.describe(hooks={"post_prepare": "hooks.hook:hook"})
+    failure(ground_locked.bench.inv("render"), code, "hooks", told)
+    (ground_locked.root / "hooks/hook.py").write_text("def hook():\n    pass\n", encoding="utf-8")
+    ground_locked.bench.ok("render")
+
+
+def test_a_failing_hook_does_not_undo_or_repeat_what_was_done(ground_locked: Ground) -> None:
+    ground_locked.describe(hooks={"post_prepare": [["false"]]})
+    failure(ground_locked.bench.inv("render"), 1, "hooks.post_prepare")
+    before = photograph(ground_locked.root)
+    ran = ground_locked.bench.inv("render")
+    failure(ran, 1, "hooks.post_prepare")
+    assert "create" not in ran.err
+    assert photograph(ground_locked.root) == before
+    assert (ground_locked.root / "docker-compose.yml").exists()

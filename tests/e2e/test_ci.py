@@ -1,0 +1,250 @@
+"""The scenario ci: an image that carries everything and needs nothing of the machine that built it."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odpm_tasks.adapters import packages
+from tests.e2e.harness import Bench, docker, eventually, get, git
+from tests.standins.registry import Registry
+
+pytestmark = pytest.mark.docker
+
+PASSWORD = "of-the-plain-database"
+UV_LOCK = "/opt/odoo/venv/.lock"  # uv leaves it for everybody to take
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
+    made = clone(tmp_path_factory.mktemp("ci") / "project")
+    made.env["ODPM_SCENARIO"] = "ci"
+    return made
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    with Registry() as one:
+        yield one
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image and what its build printed."""
+
+    tag: str
+    out: str
+
+    @property
+    def id(self) -> str:
+        return docker("image", "inspect", "--format", "{{.Id}}", self.tag)
+
+    def run(self, *words: str, user: str = "") -> str:
+        """A program in a container of the image, past its entrypoint."""
+        options = [f"--user={user}"] if user else []
+        return docker("run", "--rm", *options, f"--entrypoint={words[0]}", self.tag, *words[1:])
+
+    def holding(self, *texts: str) -> str:
+        """The files of the image that hold one of these texts, where a build might have left it."""
+        folders = "/etc /opt/odoo/venv /root /run /tmp /usr/local /var/cache /var/lib/odoo"
+        patterns = [word for text in texts for word in ("-e", text)]
+        return self.run("sh", "-c", f'grep -rlF "$@" {folders} || [ $? = 1 ]', "-", *patterns, user="0")
+
+
+@pytest.fixture(scope="module")
+def image(bench: Bench, registry: Registry) -> Iterator[Built]:
+    """The project's image, built and pushed once."""
+    tag = f"{registry.address}/{bench.prefix}/odoo:1.0"
+    yield Built(tag, bench.ok("build-image", "--tag", tag, "--push").out)
+    bench.remove()
+    docker("image", "rm", "--force", tag)
+
+
+@pytest.mark.parametrize("scenario", ["developer", "server"])
+def test_where_sources_are_mounted_it_is_refused_with_the_reason(bench: Bench, scenario: str) -> None:
+    ran = bench.inv("build-image", "--tag", "never:1", ODPM_SCENARIO=scenario)
+    assert ran.code == 1
+    assert f"in {scenario} they are mounted" in ran.err
+    assert "ODPM_SCENARIO=ci inv build-image" in ran.err
+    assert docker("image", "ls", "--quiet", "never") == ""
+
+
+def test_push_without_a_tag_is_refused(bench: Bench) -> None:
+    ran = bench.inv("build-image", "--push")
+    assert ran.code == 1
+    assert "--tag" in ran.err
+
+
+def test_the_printed_digest_is_the_registrys(image: Built, registry: Registry) -> None:
+    name = image.tag.removeprefix(f"{registry.address}/").removesuffix(":1.0")
+    kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
+    question = urllib.request.Request(
+        f"http://{registry.address}/v2/{name}/manifests/1.0",
+        headers={"Accept": f"{kinds}, application/vnd.oci.image.index.v1+json"},
+    )
+    with urllib.request.urlopen(question, timeout=30) as answer:
+        digest = answer.headers["Docker-Content-Digest"]
+    assert image.out.splitlines() == [f"{image.tag}@{digest}"]
+    assert registry.tags(name) == ["1.0"]
+
+
+def test_the_clone_is_as_it_was_committed_and_nothing_is_checked_out(bench: Bench, image: Built) -> None:
+    assert git("status", "--porcelain", cwd=bench.root) == ""
+    assert not (bench.root / ".odpm/src").exists()
+
+
+def test_the_image_holds_every_source_as_committed_and_nothing_of_git_or_odpm(bench: Bench, image: Built) -> None:
+    unwanted = ["(", "-name", ".git", "-o", "-name", ".odpm", "-o", "-name", "odpm.json", ")"]
+    assert image.run("find", "/", "-xdev", *unwanted, user="0") == ""
+    sources = image.run("ls", "/opt/odoo/src").split()
+    assert sources == sorted(["odoo", "partner-contact", "mail", "server-env", "server-tools", "web", "project"])
+    controller = "addons/stack_info/controllers/main.py"
+    baked = image.run("cat", f"/opt/odoo/src/project/{controller}")
+    assert baked == (bench.root / controller).read_text(encoding="utf-8").strip()
+
+
+def test_it_runs_as_a_user_without_sudo_and_without_a_compiler(image: Built) -> None:
+    assert image.run("id", "-u") == "1000"
+    assert image.run("sh", "-c", "command -v sudo gcc cc g++ make su-exec gosu || :") == ""
+    assert image.run("find", "/opt", "/etc/odoo", "/usr/local", "-xdev", "-writable", "-not", "-type", "l") in (
+        "",
+        UV_LOCK,
+    )
+    assert "debugpy" not in image.run("ls", "/opt/odoo/venv/lib/python3.11/site-packages")
+
+
+def certificates(text: str) -> set[str]:
+    """The bodies of PEM certificates, first line each: enough to tell them apart."""
+    return set(re.findall(r"-----BEGIN CERTIFICATE-----\n(?:.*\n){3}(.*)\n", text))
+
+
+def test_nothing_of_the_building_machine_is_in_the_image(bench: Bench, image: Built) -> None:
+    """Neither its certificates, nor the addresses of its package index, nor its folders."""
+    history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.tag)
+    config = docker("image", "inspect", image.tag)
+    index = packages.index()
+    addresses = [word for value in index.variables.values() for word in value.split() if re.search(r"[:/]", word)]
+    private = [str(bench.root), *addresses]
+    assert "COPY . /opt/odoo/src/odoo" in history
+    assert [word for word in private if word in history + config] == []
+    assert "BEGIN CERTIFICATE" not in history
+    assert image.holding("odoo:x:1000:1000:") == "/etc/passwd"
+    assert image.holding(*private) == ""
+
+
+def test_the_image_trusts_nobody_but_whom_debian_trusts(image: Built) -> None:
+    """Certificates that the building machine adds are neither trusted nor kept."""
+    debian = certificates(image.run("sh", "-c", "cat /usr/share/ca-certificates/*/*.crt"))
+    assert debian
+    assert certificates(image.run("cat", "/etc/ssl/certs/ca-certificates.crt")) == debian
+    used = packages.index().certificates
+    own = certificates(used.read_text(encoding="utf-8")) - debian if used else set()
+    assert not own or image.holding(*own) == ""
+
+
+def test_a_build_of_the_same_gives_the_same_image(bench: Bench, image: Built) -> None:
+    again = f"{bench.prefix}/again:1"
+    try:
+        bench.ok("build-image", "--tag", again)
+        assert Built(again, "").id == image.id
+    finally:
+        docker("image", "rm", "--force", again)
+
+
+# --- it runs ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def network(bench: Bench) -> Iterator[str]:
+    """A network with a plain PostgreSQL, as somebody else would run it."""
+    name = f"{bench.prefix}-plain"
+    docker("network", "create", name)
+    password = f"POSTGRES_PASSWORD={PASSWORD}"
+    docker(
+        "run",
+        "--detach",
+        f"--network={name}",
+        f"--name={name}-db",
+        "--env=POSTGRES_USER=odoo",
+        f"--env={password}",
+        "postgres:15",
+    )
+    yield name
+    docker("rm", "--force", "--volumes", f"{name}-db")
+    docker("network", "rm", name)
+
+
+def start(image: Built, network: str, env: dict[str, str], file: Path | None = None) -> str:
+    """A container of the image on the network, without a mount; `file` is copied to /password in it. Its id."""
+    variables = [f"--env={name}={value}" for name, value in env.items()]
+    container = docker("create", f"--network={network}", "--publish=127.0.0.1:0:8069", *variables, image.tag)
+    if file:
+        docker("cp", str(file), f"{container}:/password")
+    docker("start", container)
+    return container
+
+
+def serves(container: str) -> str:
+    """The login page of a container, as soon as it is healthy."""
+
+    def found() -> dict[str, Any]:
+        entry: dict[str, Any] = json.loads(docker("inspect", container))[0]
+        assert entry["State"]["Running"], docker("logs", container)
+        return entry
+
+    eventually(lambda: found()["State"]["Health"]["Status"] == "healthy", 240)
+    assert found()["Mounts"] == []
+    port = found()["NetworkSettings"]["Ports"]["8069/tcp"][0]["HostPort"]
+    status, page = get(f"http://127.0.0.1:{port}/web/login")
+    assert status == 200
+    return page
+
+
+def test_it_serves_with_the_names_of_libpq_and_then_with_those_of_the_official_image(
+    image: Built, network: str, tmp_path: Path
+) -> None:
+    """The first start makes the database, the second finds it; neither has a mount."""
+    database = {"PGHOST": f"{network}-db", "PGUSER": "odoo", "PGPASSWORD": PASSWORD, "PGDATABASE": "plain"}
+    container = start(image, network, database)
+    try:
+        assert "oe_login_form" in serves(container)
+        assert docker("exec", container, "id", "-u") == "1000"
+        assert PASSWORD not in docker("logs", container)
+        assert PASSWORD not in docker("top", container)
+    finally:
+        docker("rm", "--force", "--volumes", container)
+    file = tmp_path / "password"
+    file.write_text(f"{PASSWORD}\n", encoding="utf-8")
+    official = {"HOST": f"{network}-db", "USER": "odoo", "PASSWORD_FILE": "/password", "PGDATABASE": "plain"}
+    container = start(image, network, official, file)
+    try:
+        assert "oe_login_form" in serves(container)
+        assert PASSWORD not in docker("inspect", container)
+    finally:
+        docker("rm", "--force", "--volumes", container)
+
+
+def test_up_starts_the_built_image_without_sources_from_disk(bench: Bench, image: Built) -> None:
+    bench.env["ODPM_IMAGE"] = image.tag
+    ran = bench.ok("up", "-i", "base")
+    assert not re.search(r"image\.build +(create|update)", ran.err), ran.err
+    odoo = bench.containers()["odoo"]
+    assert odoo["Image"] == image.id
+    mounted = {mount["Destination"] for mount in odoo["Mounts"] if mount["Type"] == "bind"}
+    assert mounted == {"/run/secrets/db_password", "/run/secrets/odoo_master_password"}
+    assert get(bench.url("/web/login"))[0] == 200
+    assert not [
+        binding
+        for bindings in bench.containers()["db"]["NetworkSettings"]["Ports"].values()
+        for binding in bindings or ()
+    ]
+    password = (bench.root / ".odpm/secrets/ci/admin_password").read_text(encoding="utf-8")
+    assert bench.authenticate("project", "admin", password)
+    assert "nothing to do" in bench.ok("up").err

@@ -1,0 +1,222 @@
+"""The developer scenario, from nothing to a running Odoo and back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.harness import Bench, demo_project, docker, eventually, get, git
+
+pytestmark = pytest.mark.docker
+
+CONTROLLER = "addons/stack_info/controllers/main.py"
+TITLE = "What this Odoo is made of"
+SHARED = {".odpm/.gitignore", ".odpm/deps.lock.json", ".odpm/requirements.developer.lock", ".odpm/requirements.lock"}
+
+
+@pytest.fixture
+def title(developer: Bench) -> Iterator[Callable[[str], None]]:
+    """Gives the add-on's page another title, by an edit on the host."""
+    file = developer.root / CONTROLLER
+    before = file.read_text(encoding="utf-8")
+
+    def change(text: str) -> None:
+        file.write_text(before.replace(TITLE, text), encoding="utf-8")
+
+    yield change
+    file.write_text(before, encoding="utf-8")
+
+
+def states(bench: Bench, database: str, *modules: str) -> dict[str, str]:
+    names = ", ".join(f"'{module}'" for module in modules)
+    rows = bench.sql(f"SELECT name, state FROM ir_module_module WHERE name IN ({names})", database)
+    return dict(row.split("|") for row in rows.splitlines())
+
+
+def test_up_prints_where_to_log_in_and_the_page_answers(developer: Bench) -> None:
+    ran = developer.ok("up")
+    url = ran.out.splitlines()[0]
+    assert url == developer.url("/web/login?db=project")
+    assert "user admin, password admin" in ran.out
+    status, page = get(url)
+    assert status == 200
+    assert "oe_login_form" in page
+    assert developer.authenticate("project", "admin", "admin")
+
+
+def test_the_projects_add_on_and_its_dependency_are_installed(developer: Bench) -> None:
+    status, page = get(developer.url("/stack"))
+    assert status == 200
+    assert TITLE in page
+    assert "partner_firstname" in page
+
+
+def test_the_extra_service_answers(developer: Bench) -> None:
+    assert get(f"http://localhost:{developer.env['MAIL_PORT']}/")[0] == 200
+    assert developer.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"
+
+
+def test_a_second_up_changes_nothing_and_interrupts_nothing(developer: Bench) -> None:
+    before = {service: (entry["Id"], entry["State"]["StartedAt"]) for service, entry in developer.containers().items()}
+    ran = developer.ok("up")
+    assert "nothing to do" in ran.err
+    assert set(before) == {"db", "mail", "odoo"}
+    assert {s: (entry["Id"], entry["State"]["StartedAt"]) for s, entry in developer.containers().items()} == before
+
+
+def test_the_plan_is_clean_after_up(developer: Bench) -> None:
+    ran = developer.ok("plan", "--strict", "--format", "json")
+    assert {step["action"] for step in json.loads(ran.out)["steps"]} <= {"keep", "skip", "run"}
+
+
+def test_git_sees_what_the_team_shares_and_no_generated_file(developer: Bench) -> None:
+    seen = git("status", "--porcelain", "--untracked-files=all", cwd=developer.root).splitlines()
+    assert set(seen) == {f"?? {path}" for path in SHARED}
+    assert (developer.root / "docker-compose.yml").is_file()
+    assert not (developer.root / ".gitignore").exists()
+
+
+def test_the_compose_file_names_no_path_of_this_machine(developer: Bench) -> None:
+    text = (developer.root / "docker-compose.yml").read_text(encoding="utf-8")
+    assert str(developer.root) not in text
+    services: dict[str, Any] = yaml.safe_load(text)["services"]
+    mounts = [mount for service in services.values() for mount in service.get("volumes", ())]
+    assert "./addons:/opt/odoo/src/project/addons" in mounts
+    assert [mount for mount in mounts if not re.match(r"\./|[a-z][a-z-]*:/", mount)] == []
+    assert [s["file"] for s in yaml.safe_load(text)["secrets"].values() if not s["file"].startswith("./")] == []
+
+
+def test_postgresql_is_reached_on_loopback_and_odoos_role_is_no_superuser(developer: Bench) -> None:
+    bindings = developer.containers()["db"]["NetworkSettings"]["Ports"]["5432/tcp"]
+    assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
+    address = f"postgresql://odoo:odoo@127.0.0.1:{developer.env['POSTGRES_PORT']}/project"
+    question = "SELECT current_user, rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user"
+    said = docker("run", "--rm", "--network=host", "--entrypoint=psql", "postgres:15", address, "-Atc", question)
+    assert said == "odoo|f|t"
+
+
+def test_odoo_gets_the_projects_options(developer: Bench) -> None:
+    effective = developer.inside("cat", "/run/odoo/odoo.conf").out
+    assert "smtp_server = mail\n" in effective
+    assert "workers = 0\n" in effective
+    assert developer.inside("stat", "-c", "%a", "/run/odoo/odoo.conf").out == "600\n"
+
+
+def test_an_edit_on_the_host_is_served_after_a_restart(developer: Bench, title: Callable[[str], None]) -> None:
+    title("Changed on the host")
+    assert TITLE in get(developer.url("/stack"))[1]
+    developer.ok("restart")
+    assert "Changed on the host" in get(developer.url("/stack"))[1]
+
+
+def test_an_edit_on_the_host_is_served_without_a_restart_under_dev_reload(
+    developer: Bench, title: Callable[[str], None]
+) -> None:
+    developer.ok("up", "--dev", "reload")
+    odoo = developer.containers()["odoo"]
+    assert "--dev=reload" in docker("top", str(odoo["Id"]))
+    title("Reloaded by itself")
+    eventually(lambda: "Reloaded by itself" in get(developer.url("/stack"))[1], 30)
+    assert developer.containers()["odoo"]["State"]["StartedAt"] == odoo["State"]["StartedAt"]
+
+
+def test_an_up_without_dev_ends_the_dev_mode(developer: Bench) -> None:
+    developer.ok("up")
+    assert "--dev" not in docker("top", str(developer.containers()["odoo"]["Id"]))
+    assert TITLE in get(developer.url("/stack"))[1]
+
+
+def test_an_unknown_add_on_is_refused_before_anything_is_made(developer: Bench) -> None:
+    ran = developer.inv("up", "-d", "never", "-i", "no_such_add_on")
+    assert ran.code == 4
+    assert "no_such_add_on" in ran.err
+    assert developer.sql("SELECT count(*) FROM pg_database WHERE datname = 'never'") == "0"
+
+
+@pytest.fixture
+def spare(developer: Bench) -> Iterator[str]:
+    """The name of a database that is not there, neither before nor after."""
+    yield "spare"
+    developer.sql("DROP DATABASE IF EXISTS spare WITH (FORCE)")
+
+
+def test_another_database_gets_an_oca_add_on_and_its_update(developer: Bench, spare: str) -> None:
+    """One story, because each database costs fifteen seconds: `-d -i` makes it, `-i` adds to it, `-u` updates it."""
+    gender = "partner_contact_gender"
+    created = developer.ok("up", "-d", spare, "-i", "base")
+    assert developer.url("/web/login?db=spare") in created.out
+    assert states(developer, spare, "base", "stack_info") == {"base": "installed", "stack_info": "uninstalled"}
+
+    developer.ok("up", "-d", spare, "-i", gender)
+    assert states(developer, spare, gender) == {gender: "installed"}
+    assert developer.call(spare, "res.partner", "fields_get", ["gender"])["gender"]["type"] == "selection"
+    assert states(developer, "project", gender) == {gender: "uninstalled"}
+
+    view = "SELECT count(*) FROM ir_ui_view WHERE arch_db::text LIKE '%gender%'"
+    assert developer.sql(view, spare) != "0"
+    developer.sql("UPDATE ir_ui_view SET arch_db = replace(arch_db::text, 'gender', 'name')::jsonb", spare)
+    assert developer.sql(view, spare) == "0"
+    developer.ok("up", "-d", spare, "-u", gender)
+    assert developer.sql(view, spare) != "0"
+
+
+def test_a_database_whose_creation_was_killed_is_finished_by_the_next_up(developer: Bench, spare: str) -> None:
+    with developer.running("up", "-d", spare, "-i", "base") as run:
+        eventually(lambda: developer.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'spare'") != "0")
+        assert run.poll() is None
+        os.killpg(run.pid, signal.SIGKILL)
+    ran = developer.ok("up", "-d", spare, "-i", "base")
+    assert "finish what an interrupted run began" in ran.err
+    assert developer.authenticate(spare, "admin", "admin")
+    assert states(developer, spare, "base") == {"base": "installed"}
+    assert "nothing to do" in developer.ok("up", "-d", spare).err
+
+
+def test_an_edited_generated_file_is_kept_beside_the_new_one(developer: Bench) -> None:
+    compose = developer.root / "docker-compose.yml"
+    ours = compose.read_text(encoding="utf-8")
+    compose.write_text(ours + "# my remark\n", encoding="utf-8")
+    ran = developer.ok("up")
+    assert "docker-compose.yml.orig" in ran.err
+    assert compose.read_text(encoding="utf-8") == ours
+    assert compose.with_name("docker-compose.yml.orig").read_text(encoding="utf-8") == ours + "# my remark\n"
+    assert "docker-compose" not in git("status", "--porcelain", cwd=developer.root)
+
+
+def test_the_flat_manifest_gives_the_same_lock_and_the_same_services(
+    tmp_path: Path, make_bench: Callable[[Path], Bench], developer: Bench
+) -> None:
+    root = demo_project(tmp_path / "project")
+    nested = json.loads((root / "odpm.json").read_text(encoding="utf-8"))
+    flat = {
+        "odpm_version": "4.0",
+        "odoo_version": nested["odoo_version"],
+        "odoo_git_link": nested["platform"]["git"],
+        "python_version": nested["python"],
+        "distro_name": nested["distro"]["name"],
+        "distro_version": nested["distro"]["version"],
+        "postgres_version": nested["postgres"],
+        "dependencies": nested["dependencies"],
+        "odoo_conf": nested["odoo_conf"],
+        "favourite_colour": "green",
+    }
+    (root / "odpm.json").write_text(json.dumps(flat), encoding="utf-8")
+    ran = make_bench(root).ok("render")
+    assert "favourite_colour" in ran.err
+
+    def made(folder: Path, path: str) -> str:
+        return (folder / path).read_text(encoding="utf-8")
+
+    for path in (".odpm/deps.lock.json", ".odpm/build/Dockerfile", ".odpm/build/odoo.conf"):
+        assert made(root, path) == made(developer.root, path)
+    theirs, ours = (yaml.safe_load(made(folder, "docker-compose.yml")) for folder in (root, developer.root))
+    assert ours["services"].pop("mail")
+    assert theirs == ours

@@ -1,0 +1,283 @@
+"""Runs that end too early, and runs that meet: Ctrl-C, kill -9, a machine that goes down, two at once."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.failures import (
+    FILES,
+    HOST,
+    WEB,
+    Choke,
+    Env,
+    Ground,
+    Under,
+    eventually,
+    failure,
+    leftovers,
+    outcome,
+    photograph,
+    processes,
+)  # fmt: skip
+from tests.e2e.harness import Bench, Ran, git
+from tests.standins.githttp import GitServer
+
+pytest_plugins = ["tests.e2e.grounds"]
+
+NOISE = os.urandom(400_000)
+MANY = {f"web_thing/data/part{number:04}.txt": f"{number}\n" * 20 for number in range(3000)}
+
+
+def interrupted(ran: Ran, ground: Ground) -> None:
+    """Code 130, one line, and nobody left working."""
+    assert ran.code == 130, ran.said
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
+    talk = [line for line in ran.err.splitlines() if not re.match(r"  \S+ +(create|update|run|keep) ", line)]
+    assert len(talk) == 1, ran.err
+    assert talk[0].startswith("odpm: interrupted")
+    assert eventually(lambda: not processes(ground.mark), 3), processes(ground.mark)
+
+
+def ends_well(ground: Ground, pristine: Ground) -> None:
+    """The same command carries on, to the same bytes as a run that nobody disturbed."""
+    ground.bench.ok("render")
+    assert outcome(ground) == outcome(pristine)
+    assert "nothing to do" in ground.bench.ok("render").err
+
+
+# --- Ctrl-C ----------------------------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_while_a_server_thinks(ground: Ground, pristine: Ground) -> None:
+    with GitServer(ground.host, delay=2) as server:
+        run = ground.start("render", **ground.at(server))
+        run.reaches(lambda: run.runs(" fetch "))
+        interrupted(run.interrupt(), ground)
+    assert leftovers(ground) == []
+    ends_well(ground, pristine)
+
+
+def test_ctrl_c_in_the_middle_of_a_clone(ground: Ground, pristine: Ground) -> None:
+    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
+    with GitServer(ground.host) as server, Choke(server, 200_000, silent=True) as choke:
+        run = ground.start("render", **ground.at(choke))
+        run.reaches(choke.reached.is_set)
+        interrupted(run.interrupt(), ground)
+    ground.bench.ok("render")
+    assert (ground.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
+    assert git("status", "--porcelain", cwd=ground.source("web")) == ""
+    assert leftovers(ground) == []
+
+
+def test_ctrl_c_while_a_hook_runs(ground_locked: Ground) -> None:
+    ground_locked.describe(hooks={"post_prepare": [["sleep", "60"]]})
+    run = ground_locked.start("render")
+    run.reaches(lambda: run.runs("sleep 60$"))
+    interrupted(run.interrupt(), ground_locked)
+    ground_locked.describe()
+    ground_locked.bench.ok("render")
+
+
+def test_ctrl_c_while_it_waits_for_another_run(ground: Ground) -> None:
+    """Two projects want one repository: the second waits for the first's fetch, and can be stopped while it waits."""
+    twin = Ground(
+        ground.folder, Bench(ground.folder / "twin", {**ground.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-twin"})
+    )
+    shutil.copytree(ground.root, twin.root)
+    with GitServer(ground.host, delay=1.5) as server:
+        first = ground.start("render", **ground.at(server))
+        first.reaches(lambda: first.runs(" fetch "))
+        second = twin.start("render", **ground.at(server))
+        second.reaches((twin.root / ".odpm/run.lock").exists)
+        interrupted(second.interrupt(), twin)
+        assert first.end().code == 0, first.said().said
+
+
+@pytest.mark.docker
+def test_ctrl_c_during_an_image_build(ground_locked: Ground, engine: None) -> None:
+    ground = ground_locked
+    ground.describe(requirements=["six==1.16.0"], system_packages=["hello"])
+    ground.bench.ok("render")
+    run = ground.start("build")
+    run.reaches(lambda: run.runs("buildx"), 60)
+    time.sleep(1.5)  # into the build itself
+    interrupted(run.interrupt(), ground)
+    before = photograph(ground.root)
+    tag = ground.bench.ok("build").out.strip()
+    try:
+        assert photograph(ground.root) == before
+        done = subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False)
+        assert done.returncode == 0
+    finally:
+        subprocess.run(["docker", "rmi", tag], capture_output=True, check=False)
+
+
+# --- kill -9 ---------------------------------------------------------------------------------------------------------
+
+
+def deadly_git(folder: Path, number: int) -> Env:
+    """A `git` in front of PATH that is the real one, and kills odpm (its parent) with SIGKILL after the call `number`.
+
+    Where two calls go on at once the numbers are not exact; that is no matter.
+    """
+    folder.mkdir(exist_ok=True)
+    counter = folder / "calls"
+    counter.write_text("", encoding="utf-8")
+    script = f'#!/bin/sh\n{shutil.which("git")} "$@"\ncode=$?\necho "$*" >> {counter}\n'
+    script += f'test "$(wc -l < {counter})" -ge {number} && kill -9 $PPID\nexit $code\n'
+    (folder / "git").write_text(script, encoding="utf-8")
+    (folder / "git").chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+def killed(ground: Ground, number: int) -> bool:
+    """Whether a run was killed after its git call of that number; False where it made fewer."""
+    return ground.bench.inv("render", **deadly_git(ground.folder / "deadly", number)).code == -9
+
+
+@pytest.mark.parametrize("number", [1, 5, 9, 13, 17])
+def test_a_run_killed_after_some_git_call_is_finished_by_the_next(
+    ground_locked: Ground, pristine: Ground, number: int
+) -> None:
+    if not killed(ground_locked, number):
+        pytest.skip(f"a run makes fewer than {number} calls of git")
+    ends_well(ground_locked, pristine)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("number", range(1, 40))
+def test_a_run_killed_after_any_git_call_is_finished_by_the_next(ground: Ground, pristine: Ground, number: int) -> None:
+    if not killed(ground, number):
+        pytest.skip(f"a run makes fewer than {number} calls of git")
+    ends_well(ground, pristine)
+
+
+def test_what_killed_runs_have_left_is_taken_away(ground_locked: Ground) -> None:
+    """Half a checkout of the platform is a gigabyte; each killed run would leave one more."""
+    for number in (8, 10, 12):
+        killed(ground_locked, number)
+    ground_locked.bench.ok("render")
+    assert leftovers(ground_locked) == []
+    assert [path for path in ground_locked.cache.rglob(".*.git.*") if path.is_dir()] == []
+
+
+def test_runs_killed_at_some_moment_are_finished_by_the_next(ground: Ground, pristine: Ground) -> None:
+    for pause in (0.25, 0.45, 0.7, 1.0):
+        run = ground.start("render")
+        eventually(lambda run=run: run.process.poll() is not None, pause)  # type: ignore[misc]
+        run.kill()
+    ends_well(ground, pristine)
+
+
+def test_a_machine_that_goes_down_in_the_middle_of_a_clone(ground: Ground) -> None:
+    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
+    with GitServer(ground.host) as server, Choke(server, 200_000, silent=True) as choke:
+        run = ground.start("render", **ground.at(choke))
+        run.reaches(choke.reached.is_set)
+        run.kill(programs=True)
+    ground.bench.ok("render")
+    assert (ground.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
+
+
+def test_a_run_killed_in_the_middle_of_a_clone_whose_git_goes_on(ground: Ground) -> None:
+    """kill -9 takes odpm alone: its git still writes into the cache while the next run begins."""
+    with GitServer(ground.host, delay=0.7) as server:
+        run = ground.start("render", **ground.at(server))
+        run.reaches(lambda: run.runs(" fetch "))
+        run.kill()
+        ground.bench.ok("render", **ground.at(server))
+    assert eventually(lambda: not processes(ground.mark), 5)
+    assert git("status", "--porcelain", cwd=ground.source("web")) == ""
+    ground.bench.ok("plan", "--strict")
+
+
+def moving(ground: Ground) -> tuple[Under, str]:
+    """A run in the middle of moving a checkout from one commit to another, with thousands of files; and the new commit."""
+    ground.publish(WEB, {**FILES[WEB], **MANY})
+    ground.bench.ok("lock", "--update", "--only", "web")
+    ground.bench.ok("render")
+    later = ground.publish(WEB, {**FILES[WEB], **{path: text + "later\n" for path, text in MANY.items()}})
+    ground.bench.ok("lock", "--update", "--only", "web")
+    run = ground.start("render")
+    first = ground.source("web") / next(iter(MANY))
+    run.reaches(lambda: not first.exists() or "later" in first.read_text(encoding="utf-8"))
+    return run, later
+
+
+@pytest.mark.parametrize("how", ["the run", "the machine"])
+def test_a_run_killed_in_the_middle_of_a_checkout_is_finished_by_the_next(ground_locked: Ground, how: str) -> None:
+    run, later = moving(ground_locked)
+    run.kill(programs=how == "the machine")
+    ground_locked.bench.ok("render")
+    web = ground_locked.source("web")
+    assert git("rev-parse", "HEAD", cwd=web) == later
+    assert git("status", "--porcelain", cwd=web) == ""
+
+
+def test_ctrl_c_in_the_middle_of_a_checkout(ground_locked: Ground) -> None:
+    run, later = moving(ground_locked)
+    interrupted(run.interrupt(), ground_locked)
+    ground_locked.bench.ok("render")
+    web = ground_locked.source("web")
+    assert git("rev-parse", "HEAD", cwd=web) == later
+    assert git("status", "--porcelain", cwd=web) == ""
+
+
+def test_a_run_killed_while_it_locks_keeps_the_old_lock_or_has_the_new_one(ground_ready: Ground) -> None:
+    old = outcome(ground_ready)
+    ground_ready.publish(WEB, {**FILES[WEB], "new.txt": "new\n"})
+    texts = set()
+    for number in (2, 4, 6, 9):
+        ground_ready.bench.inv("lock", "--update", **deadly_git(ground_ready.folder / "deadly", number))
+        texts.add((ground_ready.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))
+    ground_ready.bench.ok("lock", "--update")
+    new = (ground_ready.root / ".odpm/deps.lock.json").read_text(encoding="utf-8")
+    assert texts <= {old[".odpm/deps.lock.json"], new}
+    ground_ready.bench.ok("render")
+    assert (ground_ready.source("web") / "new.txt").exists()
+    assert leftovers(ground_ready) == []
+
+
+# --- two at once -------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_is_told_who_holds_the_project(ground: Ground, pristine: Ground) -> None:
+    with GitServer(ground.host, delay=1) as server:
+        first = ground.start("render", **ground.at(server))
+        first.reaches(lambda: first.runs(" fetch "))
+        for words in (("render",), ("lock",)):
+            failure(ground.bench.inv(*words, **ground.at(server)), 6, f"process {first.pid}")
+        ground.bench.ok("plan")  # looking is free
+        assert first.process.poll() is None, "the first run was too quick for this test"
+        assert first.end().code == 0, first.said().said
+    ends_well(ground, pristine)
+
+
+def test_a_killed_run_holds_nothing(ground: Ground, pristine: Ground) -> None:
+    with GitServer(ground.host, delay=0.5) as server:
+        run = ground.start("render", **ground.at(server))
+        run.reaches(lambda: run.runs(" fetch "))
+        run.kill(programs=True)
+    ends_well(ground, pristine)
+
+
+def test_two_projects_that_want_one_repository_at_once(ground: Ground, pristine: Ground) -> None:
+    twin = Ground(
+        ground.folder, Bench(ground.folder / "twin", {**ground.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-two"})
+    )
+    shutil.copytree(ground.root, twin.root)
+    with GitServer(ground.host, delay=0.2) as server:
+        runs = [each.start("render", **ground.at(server)) for each in (ground, twin)]
+        for run in runs:
+            assert run.end().code == 0, run.said().said
+    locks = {(each.root / ".odpm/deps.lock.json").read_bytes() for each in (ground, twin, pristine)}
+    assert len(locks) == 1
+    assert HOST.encode() in locks.pop()

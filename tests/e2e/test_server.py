@@ -1,0 +1,270 @@
+"""The scenario server: the same composition, closed to the outside, and the lock enforced."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import stat
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.failures import photograph
+from tests.e2e.harness import Bench, Ran, docker, get, git
+
+pytestmark = pytest.mark.docker
+
+LOCK = ".odpm/deps.lock.json"
+NOBODY = "2" * 40
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
+    """A clone of the team's project that is up in the scenario server."""
+    bench = clone(tmp_path_factory.mktemp("server") / "project")
+    bench.env["ODPM_SCENARIO"] = "server"
+    bench.ok("up")
+    return bench
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench]) -> Bench:
+    """Another clone, prepared and not started."""
+    bench = clone(tmp_path_factory.mktemp("prepared") / "project")
+    bench.env["ODPM_SCENARIO"] = "server"
+    bench.ok("render")
+    return bench
+
+
+@pytest.fixture
+def other(prepared: Bench) -> Iterator[Bench]:
+    """The prepared clone, where description and lock may be broken."""
+    yield prepared
+    for checkout in (prepared.root, prepared.root / ".odpm/src/mail"):
+        git("checkout", "-q", ".", cwd=checkout)
+
+
+def secret(bench: Bench, name: str) -> str:
+    return (bench.root / ".odpm/secrets/server" / name).read_text(encoding="utf-8")
+
+
+def config(bench: Bench) -> dict[str, str]:
+    """The effective configuration, read where Odoo reads it."""
+    lines = bench.inside("cat", "/run/odoo/odoo.conf").out.splitlines()
+    return dict(line.split(" = ", 1) for line in lines if " = " in line)
+
+
+def is_open(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_the_login_page_answers(server: Bench) -> None:
+    status, page = get(server.url("/web/login"))
+    assert status == 200
+    assert "oe_login_form" in page
+
+
+def test_the_clone_is_as_it_was_committed(server: Bench) -> None:
+    """Neither the locks nor anything else of the project was written."""
+    assert git("status", "--porcelain", cwd=server.root) == ""
+    assert "nothing to do" in server.ok("up").err
+    assert git("status", "--porcelain", cwd=server.root) == ""
+
+
+def test_only_the_generated_password_logs_in(server: Bench) -> None:
+    ran = server.ok("up")
+    password = secret(server, "admin_password")
+    assert ".odpm/secrets/server/admin_password" in ran.out
+    assert password not in ran.said
+    assert len(password) >= 20
+    assert server.authenticate("project", "admin", password)
+    assert server.authenticate("project", "admin", "admin") is False
+
+
+def test_postgresql_is_closed_from_outside(server: Bench) -> None:
+    """No published port, nothing at the ports it might have, and no way in for a container of another network."""
+    db = server.containers()["db"]
+    assert not [binding for bindings in db["NetworkSettings"]["Ports"].values() for binding in bindings or ()]
+    assert not is_open("127.0.0.1", int(server.env["POSTGRES_PORT"]))
+    addresses = [network["IPAddress"] for network in db["NetworkSettings"]["Networks"].values()]
+    assert len(addresses) == 1
+
+    knock = ["pg_isready", "--timeout=3", f"--host={addresses[0]}"]
+    assert server.inside(*knock).code == 0
+    neighbours = server.containers()["mail"]["NetworkSettings"]["Networks"]
+    for network in ("bridge", *neighbours):
+        shut = docker(
+            "run", "--rm", f"--network={network}", "--entrypoint=sh", "postgres:15", "-c", f"{' '.join(knock)} || :"
+        )
+        assert shut.endswith("no response"), network
+
+
+def test_the_role_of_odoo_is_no_superuser_and_has_no_usual_password(server: Bench) -> None:
+    assert server.sql("SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = 'odoo'") == "f|f"
+    login = 'PGPASSWORD="$1" psql -h db -U odoo -d project -Atc "SELECT 1"'
+    assert server.inside("sh", "-c", login, "-", secret(server, "db_password")).out == "1\n"
+    assert server.inside("sh", "-c", login, "-", "odoo").code != 0
+
+
+def test_secrets_are_readable_by_their_reader_only(server: Bench) -> None:
+    folder = server.root / ".odpm/secrets/server"
+    odoo = int(server.containers()["odoo"]["Config"]["User"].split(":")[0])
+    me = folder.stat().st_uid
+    owners = {"admin_password": me, "db_password": odoo, "odoo_master_password": odoo, "postgres_password": me}
+    assert {path.name for path in folder.iterdir()} == {*owners, "roles.sql"}
+    for name, owner in owners.items():
+        found = (folder / name).stat()
+        assert (name, stat.S_IMODE(found.st_mode) & 0o077, found.st_uid) == (name, 0, owner)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent)} == {0o700}
+    assert len({secret(server, name) for name in owners}) == len(owners)
+    assert not any(secret(server, name) in secret(server, "roles.sql") for name in owners)
+
+
+def test_no_password_is_seen_from_outside(server: Bench) -> None:
+    passwords = [path.read_text("utf-8") for path in (server.root / ".odpm/secrets/server").glob("*_password")]
+    assert len(passwords) == 4
+    found = server.containers()
+    image = found["odoo"]["Config"]["Image"]
+    logs = "".join(docker("logs", str(entry["Id"])) for entry in found.values())
+    composed = docker("compose", "--project-directory", str(server.root), "config")
+    written = "".join(path.read_text("utf-8") for path in (server.root / ".odpm/build").iterdir())
+    places = {
+        "inspect": json.dumps(found),
+        "history": docker("history", "--no-trunc", image),
+        "image": docker("image", "inspect", image),
+        "config": composed,
+        "generated": written + (server.root / "docker-compose.yml").read_text("utf-8"),
+        "logs": logs,
+        "processes": "".join(docker("top", str(entry["Id"])) for entry in found.values()),
+    }
+    assert "/run/secrets/db_password" in places["inspect"]
+    assert "odoo-bin" in places["processes"]
+    assert [(name, word) for name, text in places.items() for word in passwords if word in text] == []
+
+
+def test_odoo_is_configured_for_others(server: Bench) -> None:
+    effective = config(server)
+    assert effective["list_db"] == "False"
+    assert effective["proxy_mode"] == "True"
+    assert int(effective["workers"]) >= 2
+    assert effective["admin_passwd"] not in ("admin", "")
+    assert effective["smtp_server"] == "mail"
+
+
+def test_the_database_manager_is_disabled(server: Bench) -> None:
+    for path in ("/web/database/manager", "/web/database/selector"):
+        assert "database manager has been disabled by the administrator" in get(server.url(path))[1]
+    question = urllib.request.Request(
+        server.url("/web/database/list"), data=b"{}", headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(question, timeout=30) as answer:
+        said = json.load(answer)
+    assert said["error"]["data"]["name"] == "odoo.exceptions.AccessDenied"
+
+
+def test_every_service_comes_back_after_a_reboot(server: Bench) -> None:
+    policies = {service: entry["HostConfig"]["RestartPolicy"]["Name"] for service, entry in server.containers().items()}
+    assert policies == dict.fromkeys(("db", "mail", "odoo"), "unless-stopped")
+
+
+def test_there_is_no_debugger_and_no_dev_mode(server: Bench) -> None:
+    assert server.inside("/opt/odoo/venv/bin/python", "-c", "import odoo, debugpy").code != 0
+    assert server.inside("/opt/odoo/venv/bin/python", "-c", "import psycopg2").code == 0
+    odoo = server.containers()["odoo"]
+    assert set(odoo["NetworkSettings"]["Ports"]) == {"8069/tcp", "8072/tcp"}
+    assert "--dev" not in docker("top", str(odoo["Id"]))
+    for words in (("--dev", "reload"), ("--debug",)):
+        ran = server.inv("up", *words)
+        assert ran.code == 1
+        assert "server" in ran.err
+    assert server.containers()["odoo"]["State"]["StartedAt"] == odoo["State"]["StartedAt"]
+
+
+def test_sources_are_mounted_and_not_writable(server: Bench) -> None:
+    mounts = {mount["Destination"]: mount["RW"] for mount in server.containers()["odoo"]["Mounts"]}
+    sources = {path: writable for path, writable in mounts.items() if path.startswith("/opt/odoo/src/")}
+    assert "/opt/odoo/src/odoo" in sources
+    assert not any(sources.values())
+
+
+# --- the lock --------------------------------------------------------------------------------------------------------
+
+
+def refused(bench: Bench, *words: str) -> Ran:
+    """A task that must end with 3 and write nothing."""
+    before = photograph(bench.root, "odoo")  # of the sources the largest is left out
+    ran = bench.inv(*words)
+    assert ran.code == 3, ran.said
+    assert photograph(bench.root, "odoo") == before
+    assert not bench.containers()
+    return ran
+
+
+def edit_lock(bench: Bench, change: Callable[[dict[str, Any]], object]) -> None:
+    path = bench.root / LOCK
+    data = json.loads(path.read_text(encoding="utf-8"))
+    change(data)
+    path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def test_up_without_a_lock_is_refused(other: Bench) -> None:
+    (other.root / LOCK).unlink()
+    assert "ODPM_SCENARIO=developer inv lock" in refused(other, "up").err
+
+
+def test_up_with_a_dependency_that_is_not_locked_is_refused(other: Bench) -> None:
+    edit_lock(other, lambda data: data["dependencies"].pop(0))
+    assert "https://github.com/OCA/mail 19.0" in refused(other, "up").err
+
+
+def test_up_with_a_locked_repository_that_nobody_asks_for_is_refused(other: Bench) -> None:
+    entry = {"url": "https://github.com/OCA/zebra", "branch": "19.0", "commit": NOBODY}
+    edit_lock(other, lambda data: data["dependencies"].append(entry))
+    assert "drop zebra" in refused(other, "up").err
+
+
+def test_up_with_a_description_that_contradicts_the_lock_is_refused(other: Bench) -> None:
+    """The description asks for another commit than the lock has: known without asking any server."""
+    links = ["https://github.com/OCA/partner-contact.git 19.0", f"https://github.com/OCA/mail.git 19.0 {NOBODY}"]
+    other.edit(dependencies=links)
+    assert "mail" in refused(other, "up").err
+
+
+def test_up_with_a_changed_python_lock_is_refused(other: Bench) -> None:
+    path = other.root / ".odpm/requirements.lock"
+    path.write_text(re.sub(r"(?m)^babel==\S+", "babel==0.0.1", path.read_text("utf-8"), flags=re.I), "utf-8")
+    assert "Python lock" in refused(other, "up").err
+
+
+def test_up_with_a_commit_that_no_server_has_fails_before_anything_is_moved(other: Bench) -> None:
+    edit_lock(other, lambda data: data["dependencies"][0].update(commit=NOBODY))
+    before = photograph(other.root, "odoo")
+    ran = other.inv("up")
+    assert ran.code == 5, ran.said
+    assert NOBODY[:12] in ran.err
+    assert photograph(other.root, "odoo") == before
+    assert not other.containers()
+
+
+def test_up_with_a_changed_source_is_refused(other: Bench) -> None:
+    """What is mounted would not be what is locked."""
+    file = other.root / ".odpm/src/mail/mail_environment/__init__.py"
+    file.write_text(file.read_text("utf-8") + "EDITED = 1\n", "utf-8")
+    before = photograph(other.root, "odoo")
+    ran = other.inv("up", "--skip-start")
+    assert ran.code in {3, 7}, ran.said
+    assert ".odpm/src/mail" in ran.err
+    assert photograph(other.root, "odoo") == before
+
+
+def test_inv_lock_is_refused(other: Bench) -> None:
+    assert "ODPM_SCENARIO=developer inv lock" in refused(other, "lock").err
+    refused(other, "lock", "--update")

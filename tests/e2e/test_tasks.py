@@ -1,0 +1,214 @@
+"""The daily tasks, on a stack that runs; and what needs none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import Bench, docker, get, git, snapshot
+
+pytestmark = pytest.mark.docker
+
+NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:1"}
+FAILING = {
+    "__init__.py": "",
+    "__manifest__.py": "{'name': 'Failing', 'license': 'LGPL-3', 'depends': ['base']}\n",
+    "tests/__init__.py": "from . import test_failing\n",
+    "tests/test_failing.py": (
+        "from odoo.tests import TransactionCase\n\n\nclass TestFailing(TransactionCase):\n"
+        "    def test_failing(self):\n        self.assertEqual('the moon', 'green cheese')\n"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], developer: Bench) -> Bench:
+    """Another project that is up beside the first: what is destructive is done to it."""
+    bench = clone(tmp_path_factory.mktemp("second") / "project")
+    bench.ok("up", "-i", "base")
+    return bench
+
+
+# --- what looks ------------------------------------------------------------------------------------------------------
+
+
+def test_status_says_what_runs_and_of_what_it_is_made(developer: Bench) -> None:
+    lock = json.loads((developer.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))
+    data = json.loads(developer.ok("status", "--format", "json").out)
+    assert (data["scenario"], data["database"]) == ("developer", "project")
+    assert data["url"] == developer.url("")
+    services = {row["service"]: row for row in data["services"]}
+    assert set(services) == {"db", "mail", "odoo"}
+    assert (services["odoo"]["state"], services["odoo"]["health"]) == ("running", "healthy")
+    commits = {row["commit"] for row in data["repositories"]}
+    assert commits == {lock["platform"]["commit"], *(entry["commit"] for entry in lock["dependencies"])}
+    text = developer.ok("status").out
+    assert developer.url("") in text
+    assert "server-env" in text
+    assert lock["platform"]["commit"][:8] in text
+
+
+def test_an_unknown_format_is_refused(developer: Bench) -> None:
+    ran = developer.inv("status", "--format", "yaml")
+    assert ran.code == 1
+    assert "yaml" in ran.err
+
+
+def test_logs_show_what_a_service_wrote_and_only_that(developer: Bench) -> None:
+    everything = developer.ok("logs", "--tail", "1000").out
+    assert "database system is ready to accept connections" in everything
+    assert "Odoo version 19.0" in everything
+    ran = developer.ok("logs", "--service", "db", "--tail", "1000")
+    assert "database system is ready to accept connections" in ran.out
+    assert "Odoo version 19.0" not in ran.out
+    assert len(developer.ok("logs", "--service", "db", "--tail", "2").out.splitlines()) == 2
+
+
+def test_psql_runs_a_command_and_passes_its_exit_code_on(developer: Bench) -> None:
+    ran = developer.ok("psql", "-c", "SELECT current_database() || ' of ' || count(*) FROM res_company")
+    assert "project of 1" in ran.out
+    assert developer.ok("psql", "-d", "postgres", "-c", "SELECT 6 * 7", "--", "-At").out == "42\n"
+    assert developer.inv("psql", "-c", "SELECT nonsense").code == 1
+    assert "42" in developer.inv("psql", feed="SELECT 6 * 7;\n").out
+
+
+def test_exec_runs_a_program_and_passes_its_exit_code_on(developer: Bench) -> None:
+    assert developer.ok("exec", "--", "odoo", "--version").out.startswith("Odoo Server 19.0")
+    assert developer.inv("exec", "--", "sh", "-c", "exit 7").code == 7
+    assert developer.ok("exec", "--service", "db", "--", "postgres", "--version").out.startswith(
+        "postgres (PostgreSQL) 15"
+    )
+    ran = developer.inv("exec", "--service", "zebra", "--", "true")
+    assert ran.code == 5
+    assert "zebra" in ran.err
+    assert developer.inv("exec").code == 1
+
+
+def test_shell_runs_a_script_of_its_standard_input(developer: Bench) -> None:
+    script = "print('companies', env['res.company'].search_count([]), env.cr.dbname)\n"
+    assert "companies 1 project" in developer.inv("shell", feed=script).out
+
+
+def test_restart_leaves_a_healthy_odoo_of_a_later_start(developer: Bench) -> None:
+    before = developer.containers()
+    developer.ok("restart")
+    after = developer.containers()
+    assert after["odoo"]["State"]["StartedAt"] > before["odoo"]["State"]["StartedAt"]
+    assert after["odoo"]["State"]["Health"]["Status"] == "healthy"
+    assert after["db"]["State"]["StartedAt"] == before["db"]["State"]["StartedAt"]
+    assert get(developer.url(), patience=0)[0] == 200
+    ran = developer.inv("restart", "--services", "zebra")
+    assert ran.code == 5
+    assert "zebra" in ran.err
+
+
+# --- tests of the add-ons --------------------------------------------------------------------------------------------
+
+
+def test_the_add_ons_tests_pass_and_leave_no_database(developer: Bench) -> None:
+    ran = developer.ok("test")
+    assert re.search(r"0 failed, 0 error\(s\) of [1-9]\d* tests", ran.said), ran.said
+    assert developer.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'project-test%'") == "0"
+
+
+def test_a_failing_test_of_an_add_on_is_a_failure(second: Bench) -> None:
+    for name, text in FAILING.items():
+        file = second.root / "addons/failing" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    ran = second.inv("test", "--modules", "failing")
+    assert ran.code == 5, ran.said
+    assert "green cheese" in ran.said
+    assert "Traceback" not in ran.err.splitlines()[-6:]
+    assert second.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'project-test%'") == "0"
+
+
+# --- up and down -----------------------------------------------------------------------------------------------------
+
+
+def test_two_projects_run_at_the_same_time(developer: Bench, second: Bench) -> None:
+    for bench in (developer, second):
+        assert get(bench.url())[0] == 200
+    assert get(developer.url("/stack"))[0] == 200
+    assert get(second.url("/stack"))[0] == 404
+    ids = [{entry["Id"] for entry in bench.containers().values()} for bench in (developer, second)]
+    assert [len(one) for one in ids] == [3, 3]
+    assert not ids[0] & ids[1]
+
+
+def volumes(bench: Bench) -> set[str]:
+    label = f"label=com.docker.compose.project={bench.prefix}"
+    return set(docker("volume", "ls", "--quiet", "--filter", label).split())
+
+
+def test_the_database_survives_down_and_up(developer: Bench, second: Bench) -> None:
+    second.sql("CREATE TABLE remembered AS SELECT 42 AS answer", "project")
+    first = {entry["Id"] for entry in developer.containers().values()}
+    second.ok("down")
+    assert second.containers() == {}
+    assert {entry["Id"] for entry in developer.containers().values()} == first
+    ran = second.ok("up")
+    assert "db.create" not in ran.err
+    assert second.sql("SELECT answer FROM remembered", "project") == "42"
+    assert get(second.url())[0] == 200
+
+
+def test_volumes_are_removed_only_on_a_word(developer: Bench, second: Bench) -> None:
+    had = volumes(second)
+    assert len(had) == 2
+    ran = second.inv("down", "--volumes")
+    assert ran.code == 1
+    assert "inv down --volumes --yes" in ran.err
+    assert len(second.containers()) == 3
+    others = volumes(developer)
+    second.ok("down", "--volumes", "--yes")
+    assert volumes(second) == set()
+    assert second.containers() == {}
+    assert volumes(developer) == others
+
+
+# --- without an engine -----------------------------------------------------------------------------------------------
+
+
+def test_plan_on_a_fresh_clone_changes_nothing(tmp_path: Path, clone: Callable[[Path], Bench]) -> None:
+    bench = clone(tmp_path / "project")
+    before = snapshot(tmp_path)
+    ran = bench.ok("plan", "--strict", PYTHONDONTWRITEBYTECODE="1")
+    assert "create" in ran.out
+    assert bench.ok("plan", "--diff", "--format", "json", PYTHONDONTWRITEBYTECODE="1", **NO_ENGINE).out
+    assert snapshot(tmp_path) == before
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench]) -> Bench:
+    """A clone that was prepared where no engine answers."""
+    bench = clone(tmp_path_factory.mktemp("rendered") / "project")
+    bench.env.update(NO_ENGINE)
+    bench.ok("render")
+    return bench
+
+
+def test_render_needs_no_engine(rendered: Bench) -> None:
+    for made in ("docker-compose.yml", ".odpm/build/Dockerfile", ".odpm/build/odoo.conf", ".odpm/src/odoo/odoo-bin"):
+        assert (rendered.root / made).is_file()
+    assert git("status", "--porcelain", cwd=rendered.root) == ""
+    assert "nothing to do" in rendered.ok("render").err
+    ran = rendered.inv("up")
+    assert ran.code == 8
+    assert "Docker engine" in ran.err
+
+
+def test_an_edited_generated_file_is_drift(rendered: Bench) -> None:
+    rendered.ok("plan", "--strict")
+    compose = rendered.root / "docker-compose.yml"
+    compose.write_text(compose.read_text("utf-8").replace("postgres:15", "postgres:14"), encoding="utf-8")
+    ran = rendered.inv("plan", "--strict", "--diff")
+    assert ran.code == 2
+    assert "-    image: ${ODPM_IMAGE_MIRROR:-}postgres:14" in ran.out
+    assert "+    image: ${ODPM_IMAGE_MIRROR:-}postgres:15" in ran.out
+    assert "compose.generate" in ran.err
+    assert "postgres:14" in compose.read_text("utf-8")
