@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 
 from odpm_tasks.adapters import command
 from odpm_tasks.core.place import Place
@@ -51,14 +52,10 @@ def _call_hook(place: Place, hook: str, point: str) -> None:
     module, _, function = hook.partition(":")
     sys.path.insert(0, str(place.root))
     try:
-        call = getattr(importlib.import_module(module), function)
+        call = _load(module, function, hook, point)
         call()
     except OdpmError:
         raise
-    except (ImportError, AttributeError) as error:
-        raise DescriptionError(
-            f"there is no hook {hook}: {error}", where=f"odpm.json: hooks.{point}", todo="name package.module:function"
-        ) from None
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else int(bool(ending.code))
         if code:
@@ -67,3 +64,16 @@ def _call_hook(place: Place, hook: str, point: str) -> None:
         raise _failed(hook, point, 1, f": {type(error).__name__}: {error}") from None
     finally:
         sys.path.remove(str(place.root))
+
+
+def _load(module: str, function: str, hook: str, point: str) -> Callable[[], object]:
+    """The function that a hook names. Errors: DescriptionError, whatever kept it from being imported."""
+    where = f"odpm.json: hooks.{point}"
+    try:
+        loaded: Callable[[], object] = getattr(importlib.import_module(module), function)
+    except Exception as error:  # the module's own code ran
+        why = f"{type(error).__name__}: {error}"
+        raise DescriptionError(
+            f"the hook {hook} cannot be loaded: {why}", where=where, todo="name package.module:function"
+        ) from None
+    return loaded

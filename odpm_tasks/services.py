@@ -72,7 +72,7 @@ def _ports_are_free(place: Place, sight: Sight, found: Sequence[docker.Container
         who = docker.publisher(wanted.port) or listeners.holder(wanted.port) or "another program"
         free = listeners.free_port(wanted.port + 1)
         raise MachineError(
-            f"port {wanted.port}, which {wanted.service} publishes, is in use by {who}",
+            f"port {wanted.port} is in use by {who}",
             where=place.settings.where(wanted.variable)
             if wanted.variable
             else f"odpm.json: services.{wanted.service}.ports",

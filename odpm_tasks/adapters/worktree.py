@@ -11,8 +11,9 @@ from pathlib import Path
 from shlex import quote
 
 from odpm_tasks.adapters import command, files, git
-from odpm_tasks.errors import WouldLoseError
+from odpm_tasks.errors import MachineError, WouldLoseError
 
+ALMOST_FULL = 4 << 20  # bytes; git takes away the part of a file that it could not finish
 MOVING = "odpm-moving"  # in .git: the commit that a run of ours is bringing just now
 
 
@@ -148,7 +149,9 @@ def _borrow(checkout: Path, store: Path, commit: str) -> None:
 
 def _switch(checkout: Path, commit: str, *, force: bool = False) -> None:
     words = ["checkout", "--quiet", "--force" if force else "--no-overwrite-ignore", "--detach", commit]
-    outcome = command.run(["git", *git.QUIET, "-c", "checkout.workers=0", "-C", str(checkout), *words], check=False)
+    outcome = command.run(
+        ["git", *git.QUIET, "-c", "checkout.workers=0", "-C", str(checkout), *words], env={"LC_ALL": "C"}, check=False
+    )
     said = outcome.stderr.decode(errors="replace")
     if "would be overwritten" in said or "would lose untracked files" in said:
         (checkout / ".git" / MOVING).unlink(missing_ok=True)  # git has refused before it began
@@ -160,7 +163,17 @@ def _switch(checkout: Path, commit: str, *, force: bool = False) -> None:
             details=names[:2],
             todo=f"mv {first} {first}.mine",
         )
-    if not outcome.ok or "error: unable to" in said:  # git ends with 0 when a file could not be written
+    if "error: unable to write" in said:  # and git ends with 0 all the same
+        lines = [line for line in said.splitlines() if line.startswith("error: ")]
+        full = shutil.disk_usage(checkout).free < ALMOST_FULL
+        what = "the disk is full" if full else "git could not write every file"
+        todo = (
+            "free some space, then run the same command again"
+            if full
+            else "make it writable, then run the same command again"
+        )
+        raise MachineError(what, where=str(checkout), details=lines[:1], todo=todo)
+    if not outcome.ok:
         raise command.failure(outcome)
     files.write(checkout / ".git/refs/odpm/base", f"{commit}\n".encode())
     (checkout / ".git" / MOVING).unlink(missing_ok=True)

@@ -91,7 +91,7 @@ class Lock:
 
 def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
     """Parse a lock. Errors: LockError naming line and column, or each field that is wrong."""
-    todo = f"restore it: git checkout -- {where}; or begin anew: rm {where} && inv lock"
+    todo = f"begin anew: mv {where} {where}.bad && inv lock; or take it back from git: git checkout -- {where}"
     if "<<<<<<<" in text:
         raise LockError("the lock has unresolved merge conflicts", where=where, todo="take either side, then: inv lock")
     try:
