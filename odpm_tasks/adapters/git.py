@@ -182,6 +182,13 @@ def _refusal(outcome: command.Outcome, source: Remote, wanted: str, missing: boo
         return ProgramError(
             f"{url} has no branch or tag {wanted!r}", todo=f"choose one of its branches: git ls-remote --heads {url}"
         )
+    everything = outcome.stderr.decode(errors="replace")
+    if _COMMIT.fullmatch(wanted) and ("not our ref" in everything or "no such remote ref" in everything.lower()):
+        name = url.rstrip("/").removesuffix(".git").rpartition("/")[2]
+        return ProgramError(
+            f"{url} does not give the commit {wanted[:12]} (any more); its branch may have been rewritten",
+            todo=f"take what is there now: inv lock --update --only {name}",
+        )
     said = [line for line in error.details if line.startswith(("fatal:", "remote:", "ssh:", "error:", "Host key"))]
     return ProgramError(
         f"cannot fetch {wanted[:12] if _COMMIT.fullmatch(wanted) else wanted} of {url}",
