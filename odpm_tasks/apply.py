@@ -9,20 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from odpm_tasks import building, credentials, database, hooks, observe, running, services
-from odpm_tasks.adapters import command, docker, files, git, packages, terminal, worktree
-from odpm_tasks.core import requirements
+from odpm_tasks import building, credentials, database, hooks, observe, python_env, running, services
+from odpm_tasks.adapters import command, docker, files, git, terminal, worktree
 from odpm_tasks.core.link import without_credentials
 from odpm_tasks.core.lock import counting_pins, write_lock
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan import completed
 from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
 from odpm_tasks.core.substitution import expand
-from odpm_tasks.core.world import PYTHON_LOCKS, Step
+from odpm_tasks.core.world import Step
 from odpm_tasks.errors import DescriptionError, OdpmError
 from odpm_tasks.observe import Sight, Wishes
 from odpm_tasks.state import recall, remember
@@ -173,26 +171,12 @@ def _python(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -
 
 
 def lock_python(place: Place, sight: Sight, *, fresh: bool = False) -> None:
-    """Write both Python locks and their hash into the lock; versions stay where they still fit unless `fresh`."""
-    world = sight.world
-    assert world.resolution is not None
-    assert world.lock is not None
-    merged = observe.merged_requirements(world.manifest, world.resolution, observe.folder_facts(place.root))
-    for asked, chosen in merged.set_aside:
-        terminal.warn(f"{asked.by} asks for {asked.line}; {chosen.line} of {chosen.by} is taken")
-    digest = observe.python_locks(place, world.manifest, merged).wanted
-    header = requirements.locked_header(digest)
-    paths = [place.root / path for path in PYTHON_LOCKS]
-    before = ["" if fresh else files.read_text(path) or "" for path in paths]
-    python = world.manifest.python
-    main = packages.compile_lock(merged.text, python, previous=before[0])
-    tools = "\n".join(requirements.DEVELOPER_TOOLS)
-    developer = packages.compile_lock(tools, python, constraints=main, previous=before[1])
-    texts = [(header + text).encode() for text in (main, developer)]
-    for path, data in zip(paths, texts, strict=True):
-        files.write(path, data)
-    known = replace(observe.lock(place) or world.lock, venv=files.sha256(b"\0".join(texts)))
-    files.write(place.lock, write_lock(known).encode())
+    """Lock the Python packages that this stack asks for. The repositories' lock is there already."""
+    resolved, known = sight.world.resolution, observe.lock(place)
+    assert resolved is not None
+    assert known is not None
+    merged = python_env.asked_packages(sight.world.manifest, resolved, observe.folder_facts(place.root))
+    python_env.write_locks(place, sight.world.manifest, merged, known, fresh=fresh)
 
 
 def _files(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:

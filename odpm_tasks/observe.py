@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from odpm_tasks import running
+from odpm_tasks import python_env, running
 from odpm_tasks.adapters import files, git, worktree
 from odpm_tasks.adapters.fingerprint import fingerprint
-from odpm_tasks.core import addons, requirements
+from odpm_tasks.core import addons
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.compose import project_name
 from odpm_tasks.core.link import Link, parse_link
@@ -27,7 +27,7 @@ from odpm_tasks.core.render import TEMPLATES, Stack, render
 from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
 from odpm_tasks.core.settings import PORTS
 from odpm_tasks.core.substitution import expand
-from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, PYTHON_LOCKS, Checkout, Own, PythonLocks, World
+from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, PYTHON_LOCKS, Checkout, Own, World
 from odpm_tasks.errors import DescriptionError, OdpmError
 from odpm_tasks.state import recall
 
@@ -225,39 +225,6 @@ def checkouts(place: Place, resolved: Resolution) -> dict[str, Checkout]:
         }
 
 
-def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) -> requirements.Merged:
-    """Which Python packages the stack asks for, and who asked."""
-    mine = [requirements.Asked(line, "odpm.json: requirements") for line in manifest.requirements]
-    mine_others = [
-        requirements.external_dependency(package, module.path)
-        for module in own.modules
-        if module.installable
-        for package in module.python
-    ]
-    label = resolved.platform.link.name
-    platform = requirements.requirement_lines(resolved.platform.facts.requirements or "", f"{label}: requirements.txt")
-    others = [asked for asked in resolved.requirements if asked not in platform]
-    merged = requirements.merge(mine, platform, [*mine_others, *others])
-    for asked in merged.unreadable:
-        if asked in mine:
-            raise DescriptionError(
-                f"cannot read the requirement {asked.line!r}",
-                where=asked.by,
-                todo="write it as NAME, NAME==1.0 or NAME @ URL",
-            )
-    return merged
-
-
-def python_locks(place: Place, manifest: Manifest, merged: requirements.Merged) -> PythonLocks:
-    texts = [files.read(place.root / path) for path in PYTHON_LOCKS]
-    wanted = requirements.inputs_digest(manifest.python, merged.text, "\n".join(requirements.DEVELOPER_TOOLS))
-    if texts[0] is None or texts[1] is None:
-        return PythonLocks(wanted, None, None)
-    made_from = [requirements.locked_digest(text.decode(errors="replace")) for text in texts if text]
-    same = made_from[0] if len(made_from) == 2 and made_from[0] == made_from[1] else ""
-    return PythonLocks(wanted, same, files.sha256(b"\0".join(text for text in texts if text)))
-
-
 def stack(place: Place, manifest: Manifest, resolved: Resolution, own: Facts) -> Stack:
     locks = [files.read(place.root / path) or b"" for path in PYTHON_LOCKS]
     overrides = {
@@ -297,8 +264,8 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
         missing = tuple(pin.key for pin in pins if not pin.file and not git.holds(place.store(pin.key), pin.commit))
         return Sight(replace(world, unanswered=resolved, unstored=missing), None, recorded)
     mine = folder_facts(place.root)
-    merged = merged_requirements(manifest, resolved, mine)
-    locks = python_locks(place, manifest, merged)
+    merged = python_env.asked_packages(manifest, resolved, mine)
+    locks = python_env.seen_locks(place, manifest, merged)
     world = replace(
         world,
         resolution=resolved,

@@ -96,6 +96,8 @@ def compile_lock(requirements: str, python: str, constraints: str = "", previous
     `python` is the target's version (X.Y). `previous` is an earlier result, whose versions are kept where they still
     fit. Errors: DescriptionError when the requirements contradict each other, ProgramError when the index does not answer.
     """
+    if not requirements.strip():
+        return ""
     try:
         from uv import find_uv_bin
 

@@ -113,8 +113,9 @@ def test_a_name_that_the_server_does_not_have(origin: Path, store: Path) -> None
 
 
 def test_a_commit_that_the_server_does_not_have(origin: Path, store: Path) -> None:
-    with pytest.raises(ProgramError, match="cannot fetch aaaaaaaaaaaa of file:"):
+    with pytest.raises(ProgramError, match="does not give the commit aaaaaaaaaaaa") as caught:
         git.fetch(store, near(origin), "a" * 40)
+    assert caught.value.todo.endswith("inv lock --update --only web")
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path, store: Path) -> None:

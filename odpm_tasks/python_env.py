@@ -1,0 +1,66 @@
+"""The Python environment of a stack: who asks for which package, whether the locks answer that, and writing them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from odpm_tasks.adapters import files, packages, terminal
+from odpm_tasks.core import requirements
+from odpm_tasks.core.addons import Facts
+from odpm_tasks.core.lock import Lock, write_lock
+from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.place import Place
+from odpm_tasks.core.resolve import Resolution
+from odpm_tasks.core.world import PYTHON_LOCKS, PythonLocks
+from odpm_tasks.errors import DescriptionError
+
+
+def asked_packages(manifest: Manifest, resolved: Resolution, own: Facts) -> requirements.Merged:
+    """Which Python packages the stack asks for, and who asked."""
+    mine = [requirements.Asked(line, "odpm.json: requirements") for line in manifest.requirements]
+    mine_others = [
+        requirements.external_dependency(package, module.path)
+        for module in own.modules
+        if module.installable
+        for package in module.python
+    ]
+    label = resolved.platform.link.name
+    platform = requirements.requirement_lines(resolved.platform.facts.requirements or "", f"{label}: requirements.txt")
+    others = [asked for asked in resolved.requirements if asked not in platform]
+    merged = requirements.merge(mine, platform, [*mine_others, *others])
+    for asked in merged.unreadable:
+        if asked in mine:
+            raise DescriptionError(
+                f"cannot read the requirement {asked.line!r}",
+                where=asked.by,
+                todo="write it as NAME, NAME==1.0 or NAME @ URL",
+            )
+    return merged
+
+
+def seen_locks(place: Place, manifest: Manifest, merged: requirements.Merged) -> PythonLocks:
+    texts = [files.read(place.root / path) for path in PYTHON_LOCKS]
+    wanted = requirements.inputs_digest(manifest.python, merged.text, "\n".join(requirements.DEVELOPER_TOOLS))
+    if texts[0] is None or texts[1] is None:
+        return PythonLocks(wanted, None, None)
+    made_from = [requirements.locked_digest(text.decode(errors="replace")) for text in texts if text]
+    same = made_from[0] if len(made_from) == 2 and made_from[0] == made_from[1] else ""
+    return PythonLocks(wanted, same, files.sha256(b"\0".join(text for text in texts if text)))
+
+
+def write_locks(
+    place: Place, manifest: Manifest, merged: requirements.Merged, known: Lock, *, fresh: bool = False
+) -> None:
+    """Write both Python locks and their hash into the lock; versions stay where they still fit unless `fresh`."""
+    for asked, chosen in merged.set_aside:
+        terminal.warn(f"{asked.by} asks for {asked.line}; {chosen.line} of {chosen.by} is taken")
+    header = requirements.locked_header(seen_locks(place, manifest, merged).wanted)
+    paths = [place.root / path for path in PYTHON_LOCKS]
+    before = ["" if fresh else files.read_text(path) or "" for path in paths]
+    main = packages.compile_lock(merged.text, manifest.python, previous=before[0])
+    tools = "\n".join(requirements.DEVELOPER_TOOLS)
+    developer = packages.compile_lock(tools, manifest.python, constraints=main, previous=before[1])
+    texts = [(header + text).encode() for text in (main, developer)]
+    for path, data in zip(paths, texts, strict=True):
+        files.write(path, data)
+    files.write(place.lock, write_lock(replace(known, venv=files.sha256(b"\0".join(texts)))).encode())
