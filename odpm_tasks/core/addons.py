@@ -7,6 +7,7 @@ skips such a module.
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,11 @@ MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
 ASKED_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
 PATTERNS = (*ASKED_FILES, *(f"{depth}/{name}" for depth in ("*", "*/*") for name in MANIFESTS))
+
+
+# Python 3.11 counts the depth of the trees it builds once for all threads, and gives up when two parse at a time
+# (gh-106905); facts of several repositories are read at once
+_PARSER = threading.Lock()
 
 
 class Module(BaseModel):
@@ -103,7 +109,8 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes]) -> Facts:
 def read_module(path: str, manifest: bytes) -> Module | None:
     """One add-on from its manifest's bytes; None where they are no Python dictionary literal."""
     try:
-        data = ast.literal_eval(manifest.decode("utf-8-sig").strip())
+        with _PARSER:
+            data = ast.literal_eval(manifest.decode("utf-8-sig").strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
     if not isinstance(data, dict):
