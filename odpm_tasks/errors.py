@@ -73,6 +73,10 @@ class ProgramError(OdpmError):
     exit_code = 5
 
 
+class CommitGoneError(ProgramError):
+    """A server does not give a locked commit (any more): its branch was rewritten, or it never had it."""
+
+
 class BusyError(OdpmError):
     """Another run holds the project or a cache entry."""
 

@@ -20,7 +20,7 @@ from odpm_tasks.core.place import Place
 from odpm_tasks.core.python_diff import PythonSide
 from odpm_tasks.core.resolve import Resolution
 from odpm_tasks.core.world import LOCK_FILE, PYTHON_LOCKS
-from odpm_tasks.errors import LockError, OdpmError, UsageError
+from odpm_tasks.errors import CommitGoneError, LockError, OdpmError, UsageError
 
 COMMITS = 250  # so many are read of one repository; counted are all
 
@@ -139,8 +139,7 @@ def _see_commits(look: _Look, pair: Pair) -> Seen:
             if pin is pair.new:
                 raise
             repository = None
-            gone = any("not our ref" in line for line in error.details)
-            what = "the server no longer has it" if gone else error.what
+            what = "the server no longer has it" if isinstance(error, CommitGoneError) else error.what
             notes.append(f"{pin.commit[:8]} cannot be compared with: {what}")
         else:
             if repository is None:

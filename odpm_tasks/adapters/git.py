@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from odpm_tasks.adapters import command, files
-from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
+from odpm_tasks.errors import CommitGoneError, DescriptionError, OdpmError, ProgramError
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 QUIET = (
@@ -185,7 +185,7 @@ def _refusal(outcome: command.Outcome, source: Remote, wanted: str, missing: boo
     everything = outcome.stderr.decode(errors="replace")
     if _COMMIT.fullmatch(wanted) and ("not our ref" in everything or "no such remote ref" in everything.lower()):
         name = url.rstrip("/").removesuffix(".git").rpartition("/")[2]
-        return ProgramError(
+        return CommitGoneError(
             f"{url} does not give the commit {wanted[:12]} (any more); its branch may have been rewritten",
             todo=f"take what is there now: inv lock --update --only {name}",
         )
