@@ -139,7 +139,8 @@ def _see_commits(look: _Look, pair: Pair) -> Seen:
             if pin is pair.new:
                 raise
             repository = None
-            what = "the server no longer has it" if isinstance(error, CommitGoneError) else error.what
+            gone = isinstance(error, CommitGoneError)
+            what = "the server no longer has it" if gone else error.what
             notes.append(f"{pin.commit[:8]} cannot be compared with: {what}")
         else:
             if repository is None:
