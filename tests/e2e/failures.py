@@ -307,7 +307,8 @@ class Under:
 
     def kill(self, *, programs: bool = False) -> None:
         """SIGKILL to the run, and to the programs it started as well where the whole machine goes down."""
-        os.kill(self.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended by itself just now
+            os.kill(self.pid, signal.SIGKILL)
         while programs and (left := processes(self.ground.mark)):
             for pid in left:
                 with suppress(ProcessLookupError):

@@ -217,7 +217,7 @@ def test_it_serves_with_the_names_of_libpq_and_then_with_those_of_the_official_i
         assert "oe_login_form" in serves(container)
         assert docker("exec", container, "id", "-u") == "1000"
         assert PASSWORD not in docker("logs", container)
-        assert PASSWORD not in docker("top", container)
+        assert PASSWORD not in docker("top", container, "-ww", "-eo", "pid,args")
     finally:
         docker("rm", "--force", "--volumes", container)
     file = tmp_path / "password"

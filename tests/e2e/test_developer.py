@@ -7,6 +7,7 @@ import os
 import re
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,15 +123,23 @@ def test_an_edit_on_the_host_is_served_without_a_restart_under_dev_reload(
 ) -> None:
     developer.ok("up", "--dev", "reload")
     odoo = developer.containers()["odoo"]
-    assert "--dev=reload" in docker("top", str(odoo["Id"]))
-    title("Reloaded by itself")
-    eventually(lambda: "Reloaded by itself" in get(developer.url("/stack"))[1], 30)
+    assert "--dev=reload" in docker("top", str(odoo["Id"]), "-ww", "-eo", "pid,args")
+
+    def edited_and_served() -> bool:
+        # saved again until it is seen: Odoo answers before it watches every folder of the platform
+        title("Reloaded by itself")
+        with suppress(AssertionError):
+            eventually(lambda: "Reloaded by itself" in get(developer.url("/stack"))[1], 6)
+            return True
+        return False
+
+    eventually(edited_and_served, 60)
     assert developer.containers()["odoo"]["State"]["StartedAt"] == odoo["State"]["StartedAt"]
 
 
 def test_an_up_without_dev_ends_the_dev_mode(developer: Bench) -> None:
     developer.ok("up")
-    assert "--dev" not in docker("top", str(developer.containers()["odoo"]["Id"]))
+    assert "--dev" not in docker("top", str(developer.containers()["odoo"]["Id"]), "-ww", "-eo", "pid,args")
     assert TITLE in get(developer.url("/stack"))[1]
 
 

@@ -143,7 +143,7 @@ def test_no_password_is_seen_from_outside(server: Bench) -> None:
         "config": composed,
         "generated": written + (server.root / "docker-compose.yml").read_text("utf-8"),
         "logs": logs,
-        "processes": "".join(docker("top", str(entry["Id"])) for entry in found.values()),
+        "processes": "".join(docker("top", str(entry["Id"]), "-ww", "-eo", "pid,args") for entry in found.values()),
     }
     assert "/run/secrets/db_password" in places["inspect"]
     assert "odoo-bin" in places["processes"]
@@ -180,7 +180,7 @@ def test_there_is_no_debugger_and_no_dev_mode(server: Bench) -> None:
     assert server.inside("/opt/odoo/venv/bin/python", "-c", "import psycopg2").code == 0
     odoo = server.containers()["odoo"]
     assert set(odoo["NetworkSettings"]["Ports"]) == {"8069/tcp", "8072/tcp"}
-    assert "--dev" not in docker("top", str(odoo["Id"]))
+    assert "--dev" not in docker("top", str(odoo["Id"]), "-ww", "-eo", "pid,args")
     for words in (("--dev", "reload"), ("--debug",)):
         ran = server.inv("up", *words)
         assert ran.code == 1

@@ -202,7 +202,11 @@ def _start() -> None:
         with (state / "dockerd.log").open("wb") as log:
             subprocess.Popen(  # outlives us on purpose, in a session of its own
                 [unpacked / "usr/sbin/dockerd", "--config-file", state / "daemon.json"],
-                env={**os.environ, "PATH": path},
+                # a width of ours would cut what `docker top` shows for as long as the engine runs
+                env={
+                    **{name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}},
+                    "PATH": path,
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
