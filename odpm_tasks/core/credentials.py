@@ -24,8 +24,3 @@ def scram_verifier(password: str, salt: bytes) -> str:
 def roles_sql(verifier: str, role: str = "odoo") -> str:
     """What PostgreSQL runs when it makes its data folder: Odoo's role may create databases and is no superuser."""
     return f"CREATE ROLE {role} LOGIN CREATEDB PASSWORD '{verifier}';\n"
-
-
-def role_password_sql(verifier: str, role: str = "odoo") -> str:
-    """Give an existing role the password that the secrets hold."""
-    return f"ALTER ROLE {role} PASSWORD '{verifier}';\n"
