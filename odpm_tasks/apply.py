@@ -8,25 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from odpm_tasks import building, credentials, database, hooks, observe, python_env, running, services
 from odpm_tasks.adapters import command, docker, files, git, terminal, worktree
 from odpm_tasks.core.link import without_credentials
-from odpm_tasks.core.lock import counting_pins, write_lock
+from odpm_tasks.core.lock import counting_pins, named, write_lock
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan import completed
-from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
+from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, foresight, resolve
 from odpm_tasks.core.substitution import expand
 from odpm_tasks.core.world import Step
 from odpm_tasks.errors import DescriptionError, OdpmError
 from odpm_tasks.observe import Sight, Wishes
+from odpm_tasks.parallel import Ahead, together
 from odpm_tasks.state import recall, remember
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def perform(place: Place, sight: Sight, step_id: str, steps: Sequence[Step], wishes: Wishes) -> None:
@@ -36,35 +33,6 @@ def perform(place: Place, sight: Sight, step_id: str, steps: Sequence[Step], wis
             hooks.run_hook(place, sight, step_id.removeprefix("hooks."), step.target)
         return
     _PERFORM[step_id](place, sight, steps, wishes)
-
-
-def together(place: Place, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Do independent things at the same time, as many as ODPM_JOBS or the cores allow; results in order.
-
-    All are let finish; then the first error, in the order of `items`, is raised with how many others there were.
-    """
-    bound = place.settings.jobs or min(32, 8 * (os.cpu_count() or 1))  # most of it is waiting for servers
-    if len(items) <= 1:
-        return [work(item) for item in items]
-    pool = ThreadPoolExecutor(max(1, min(bound, len(items))))
-    try:
-        futures = [pool.submit(work, item) for item in items]
-        for future in as_completed(futures):
-            future.exception()
-    except BaseException:
-        command.stop_all()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    errors = [error for future in futures if (error := future.exception())]
-    if errors:
-        if len(errors) > 1 and isinstance(errors[0], OdpmError):
-            first = errors[0]
-            others = tuple(error.what for error in errors[1:4] if isinstance(error, OdpmError))
-            first.details = (*first.details, *(f"also: {what}" for what in others))
-            first.message = first.render()
-        raise errors[0]
-    return [future.result() for future in futures]
 
 
 def remote(place: Place, url: str) -> git.Remote:
@@ -104,12 +72,18 @@ def resolve_online(place: Place, sight: Sight, *, fresh: bool = False, only: Seq
     manifest, known = sight.world.manifest, sight.world.lock
     pins = counting_pins(known, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
     if fresh:
-        names = {word.lower() for word in only}
-        pins = {key: pin for key, pin in pins.items() if only and key.rsplit("/", 1)[-1].lower() not in names}
+        moving = named(pins, only) if only else pins.keys()
+        pins = {key: pin for key, pin in pins.items() if key not in moving}
     own = observe.own_url(place) if manifest.developing else None
     walk = resolve(manifest, pins, place.settings.get, strict=place.settings.scenario.strict, own=own)
-    with terminal.activity() as show:
-        return drive(walk, lambda asks: together(place, lambda ask: fetch(place, ask, show), asks))
+    foresee = foresight(manifest, pins, place.settings.get)
+    with (
+        terminal.activity() as show,
+        Ahead(
+            place, lambda ask: fetch(place, ask, show), lambda ask: ask.what, lambda a, f: foresee(a, f.facts)
+        ) as ahead,
+    ):
+        return drive(walk, ahead.answers)
 
 
 def _resolve(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
@@ -118,7 +92,7 @@ def _resolve(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) 
 
 def save_lock(place: Place, sight: Sight, resolved: Resolution) -> None:
     known = sight.world.lock
-    new = completed(resolved.lock(known), known, sight.world.manifest.locks_git)
+    new = completed(resolved.lock(known), known, sight.world.manifest.locks_git, sight.world.own)
     files.write(place.lock, write_lock(new).encode())
 
 

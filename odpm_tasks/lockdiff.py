@@ -21,6 +21,7 @@ from odpm_tasks.core.python_diff import PythonSide
 from odpm_tasks.core.resolve import Resolution
 from odpm_tasks.core.world import LOCK_FILE, PYTHON_LOCKS
 from odpm_tasks.errors import CommitGoneError, LockError, OdpmError, UsageError
+from odpm_tasks.parallel import together
 
 COMMITS = 250  # so many are read of one repository; counted are all
 
@@ -60,7 +61,7 @@ def between(place: Place, ref: str = "HEAD") -> LockDiff:
     own = observe.own_url(place)
     with terminal.activity() as show:
         look = _Look(place, spelled, own, show)
-        seen = apply.together(place, lambda pair: _see(look, pair), pairs)
+        seen = together(place, lambda pair: _see(look, pair), pairs)
     return lockdiff.compare(
         (f"{ref} ({commit[:8]})" if ref != commit else commit[:8], "now"),
         manifest.odoo_version,

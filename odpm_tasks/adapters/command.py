@@ -6,12 +6,15 @@ unless `feed` is given. Passwords inside URLs never leave this module: what is s
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import re
 import shutil
+import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,17 +27,23 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _TAIL = 8
 _running: dict[int, Any] = {}
 _guard = threading.Lock()
+_stops = 0  # how often everything was stopped
+_stopped = threading.Condition(_guard)
 _NOTHING = Path(os.devnull).open("rb")  # noqa: SIM115 - for as long as we run
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a program ended: exit code (negative: killed by that signal) and what it wrote."""
+    """How a program ended: exit code (negative: killed by that signal) and what it wrote.
+
+    `silent`: it was ended because it had said nothing for too long.
+    """
 
     argv: tuple[str, ...]
     code: int
     stdout: bytes
     stderr: bytes
+    silent: bool = False
 
     @property
     def ok(self) -> bool:
@@ -72,27 +81,21 @@ def run(
     check: bool = True,
     timeout: float | None = None,
     on_line: Callable[[str], None] | None = None,
+    silence: Callable[[str], float | None] | None = None,
     secrets: Sequence[str] = (),
 ) -> Outcome:
     """Run a program to its end and return what it said.
 
-    `env` is laid over the process environment. `on_line` gets each line of standard error as it comes.
-    `secrets` are words that must not appear in an error.
+    `env` is laid over the process environment. `on_line` gets each line of standard error as it comes, those that a
+    carriage return ends, too. `silence` tells for how many seconds nothing may come after a line (at the start: after
+    ""), None for as long as it likes; then the program is ended. `secrets` are words that must not appear in an error.
 
     Errors: MachineError when the program is not there or the disk is full, ProgramError when it fails and `check` is
     set, or when `timeout` (seconds) passes.
     """
     words = [str(word) for word in argv]
-    seen = bytearray()
-
-    def keep(chunk: bytes | str) -> None:
-        data = chunk.encode() if isinstance(chunk, str) else chunk
-        seen.extend(data)
-        if on_line:
-            for line in re.split(r"[\r\n]+", data.decode(errors="replace")):
-                if line.strip():
-                    on_line(redact(line.rstrip()))
-
+    watched = on_line is not None or silence is not None
+    listener = _Listener(on_line, silence)
     options: dict[str, Any] = {
         "_in": feed or _NOTHING,
         "_tty_out": False,
@@ -100,25 +103,71 @@ def run(
         "_bg_exc": False,
         "_return_cmd": True,
         "_out_bufsize": 65536,
-        "_err_bufsize": 65536 if on_line is None else 1,
+        "_err_bufsize": 0 if watched else 65536,
         "_encoding": "utf-8",
         "_decode_errors": "replace",
         "_timeout": timeout,
         "_truncate_exc": False,
+        "_close_fds": False,  # Python's own are not inherited (PEP 446); looking for others costs a tenth of a start
     }
-    if on_line is not None:
-        options["_err"] = keep
+    if watched:
+        options["_err"] = listener.hear
     if env is not None:
         options["_env"] = {**os.environ, **env}
     if cwd is not None:
         options["_cwd"] = str(cwd)
     process = _start(words, options)
-    code = _wait(process, words)
-    stderr = bytes(seen) if on_line is not None else process.process.stderr
-    outcome = Outcome(tuple(words), code, process.process.stdout, stderr)
+    with listener.watching(process) if silence else contextlib.nullcontext():
+        code = _wait(process, words)
+    stderr = bytes(listener.seen) if watched else process.process.stderr
+    outcome = Outcome(tuple(words), code, process.process.stdout, stderr, listener.ended)
     if check and not outcome.ok:
         raise failure(outcome, secrets)
     return outcome
+
+
+class _Listener:
+    """Hears standard error: keeps it, hands it on line by line, and ends a program that is silent for too long."""
+
+    def __init__(
+        self, on_line: Callable[[str], None] | None, silence: Callable[[str], float | None] | None
+    ) -> None:
+        self.seen = bytearray()
+        self.ended = False
+        self._on_line, self._silence = on_line, silence
+        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
+        self._rest = ""
+        self._over = threading.Event()
+        self._expect("")
+
+    def hear(self, chunk: bytes | str) -> None:
+        data = chunk.encode() if isinstance(chunk, str) else chunk
+        self.seen.extend(data)
+        *lines, self._rest = re.split(r"[\r\n]+", self._rest + self._decode(data))
+        for line in lines:
+            if line.strip():
+                self._expect(line)
+                if self._on_line:
+                    self._on_line(redact(line.rstrip()))
+
+    def _expect(self, line: str) -> None:
+        allowed = self._silence(line) if self._silence else None
+        self._deadline = None if allowed is None else time.monotonic() + allowed
+
+    @contextlib.contextmanager
+    def watching(self, process: Any) -> Iterator[None]:
+        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+        try:
+            yield
+        finally:
+            self._over.set()
+
+    def _watch(self, process: Any) -> None:
+        while not self._over.wait(1.0 if self._deadline is None else max(0.0, self._deadline - time.monotonic())):
+            if self._deadline is not None and time.monotonic() >= self._deadline:
+                self.ended = True
+                _end(process)
+                return
 
 
 def _start(words: list[str], options: Mapping[str, Any]) -> Any:
@@ -172,16 +221,53 @@ def foreground(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str
 
 
 def stop_all() -> None:
-    """End every program that is still running (after Ctrl-C); each gets SIGTERM."""
-    with _guard:
+    """End every program that is still running (after Ctrl-C); each gets SIGTERM. Pauses end, too."""
+    global _stops  # noqa: PLW0603 - one process, one such thing
+    with _stopped:
+        _stops += 1
+        _stopped.notify_all()
         processes = list(_running.values())
     for process in processes:
         _end(process)
 
 
+def stops() -> int:
+    """How often everything was stopped; for `pause`."""
+    return _stops
+
+
+def pause(seconds: float, known: int) -> bool:
+    """Wait, and tell whether to go on: not where everything was stopped since `stops()` said `known`."""
+    with _stopped:
+        return not _stopped.wait_for(lambda: _stops != known, seconds)
+
+
 def _end(process: Any) -> None:
-    with contextlib.suppress(OSError, sh.ErrorReturnCode, sh.SignalException):
-        process.terminate()
+    """End a program and what it has started: git leaves its way to the server (ssh, git-remote-https) behind."""
+    for pid in _family(int(process.pid)):
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all below it."""
+    family, parents = [pid], _parents()
+    for member in family:  # grows while we look
+        family += [child for child, parent in parents.items() if parent == member]
+    return family
+
+
+def _parents() -> dict[int, int]:
+    """The parent of every process: from /proc where there is one, else from `ps`."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has just ended
+            found[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+    if not found:
+        with contextlib.suppress(sh.CommandNotFound, sh.ErrorReturnCode):
+            rows = str(sh.Command("ps")("-A", "-o", "pid=,ppid=")).splitlines()
+            found = {int(child): int(parent) for child, parent in (row.split() for row in rows)}
+    return found
 
 
 def failure(outcome: Outcome, secrets: Sequence[str] = ()) -> ProgramError | MachineError:

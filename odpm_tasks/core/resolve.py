@@ -37,6 +37,11 @@ class Ask:
     kind: Kind = "dependency"
     day: str | None = None
 
+    @property
+    def what(self) -> tuple[str, str, str | None, str | None, Kind]:
+        """What is asked, whoever asks: two questions with the same are answered by one request."""
+        return (self.link.url, self.branch, self.commit, self.day, self.kind)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -225,6 +230,23 @@ def resolve(
         for key, ask in graph.wanted.items()
     )
     return Resolution(sources, tuple(graph.requirements), tuple(graph.warnings), manifest.odoo_version)
+
+
+def foresight(
+    manifest: Manifest, pins: Mapping[str, Pin], lookup: Callable[[str], str | None]
+) -> Callable[[Ask, Facts], list[Ask]]:
+    """What an answer will probably lead to, told as soon as it is there; contradictions are for `resolve` to find."""
+    graph = _Graph(manifest, lookup, False, pins)
+    for link in (manifest.platform, *manifest.dependencies):
+        graph.want(link, (TOP,))
+
+    def look(ask: Ask, facts: Facts) -> list[Ask]:
+        try:
+            return graph.read(ask, facts)
+        except OdpmError:
+            return []
+
+    return look
 
 
 def drive(

@@ -1,0 +1,103 @@
+"""Doing independent things at the same time, within the bound that the machine or ODPM_JOBS sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from typing import Generic, TypeVar
+
+from odpm_tasks.adapters import command
+from odpm_tasks.core.place import Place
+from odpm_tasks.errors import OdpmError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def together(place: Place, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do independent things at the same time, as many as ODPM_JOBS or the cores allow; results in order.
+
+    All are let finish; then the first error, in the order of `items`, is raised with how many others there were.
+    """
+    if len(items) <= 1:
+        return [work(item) for item in items]
+    pool = _pool(place)
+    try:
+        futures = [pool.submit(work, item) for item in items]
+        for future in as_completed(futures):
+            future.exception()
+    except BaseException:
+        command.stop_all()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return _results(futures)
+
+
+class Ahead(Generic[T, R]):
+    """Questions that come in levels, answered in parallel; what an answer leads to is begun before it is asked for.
+
+    `same` tells which questions are one. `follow` names the questions that an answer will probably lead to: begun at
+    once, so that no level waits for the slowest repository of the one before. What was begun and is never asked for is
+    broken off at the end of the block; its failures are nobody's.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        work: Callable[[T], R],
+        same: Callable[[T], Hashable],
+        follow: Callable[[T, R], Iterable[T]],
+    ) -> None:
+        self._pool = _pool(place)
+        self._work, self._same, self._follow = work, same, follow
+        self._begun: dict[Hashable, Future[R]] = {}
+        self._asked: dict[Future[R], T] = {}  # under way, or not yet looked at
+
+    def __enter__(self) -> Ahead[T, R]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for future in self._begun.values():
+            future.cancel()
+        if not all(future.done() for future in self._begun.values()):
+            command.stop_all()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def answers(self, questions: Sequence[T]) -> list[R]:
+        """The answers of one level, in order. Errors as in `together`."""
+        futures = [self._begin(question) for question in questions]
+        while True:
+            for future in [future for future in self._asked if future.done()]:
+                question = self._asked.pop(future)
+                if future.exception() is None:
+                    for next_one in self._follow(question, future.result()):
+                        self._begin(next_one)
+            if all(future.done() for future in futures):
+                break
+            wait(self._asked, return_when=FIRST_COMPLETED)
+        return _results(futures)
+
+    def _begin(self, question: T) -> Future[R]:
+        key = self._same(question)
+        if key not in self._begun:
+            future = self._begun[key] = self._pool.submit(self._work, question)
+            self._asked[future] = question
+        return self._begun[key]
+
+
+def _pool(place: Place) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(place.settings.jobs or min(32, 8 * (os.cpu_count() or 1)))  # most of it is waiting
+
+
+def _results(futures: Sequence[Future[R]]) -> list[R]:
+    errors = [error for future in futures if (error := future.exception())]
+    if errors:
+        if len(errors) > 1 and isinstance(errors[0], OdpmError):
+            first = errors[0]
+            others = tuple(error.what for error in errors[1:4] if isinstance(error, OdpmError))
+            first.details = (*first.details, *(f"also: {what}" for what in others))
+            first.message = first.render()
+        raise errors[0]
+    return [future.result() for future in futures]
