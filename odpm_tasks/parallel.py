@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from typing import Generic, TypeVar
 
@@ -23,14 +23,13 @@ def together(place: Place, work: Callable[[T], R], items: Sequence[T]) -> list[R
     if len(items) <= 1:
         return [work(item) for item in items]
     pool = _pool(place)
+    futures: list[Future[R]] = []
     try:
-        futures = [pool.submit(work, item) for item in items]
+        futures += [pool.submit(work, item) for item in items]
         for future in as_completed(futures):
             future.exception()
-    except BaseException:
-        command.stop_all()
-        raise
     finally:
+        _break_off(futures)
         pool.shutdown(wait=True, cancel_futures=True)
     return _results(futures)
 
@@ -59,10 +58,7 @@ class Ahead(Generic[T, R]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for future in self._begun.values():
-            future.cancel()
-        if not all(future.done() for future in self._begun.values()):
-            command.stop_all()
+        _break_off(self._begun.values())
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def answers(self, questions: Sequence[T]) -> list[R]:
@@ -89,6 +85,15 @@ class Ahead(Generic[T, R]):
 
 def _pool(place: Place) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(place.settings.jobs or min(32, 8 * (os.cpu_count() or 1)))  # most of it is waiting
+
+
+def _break_off(futures: Collection[Future[R]]) -> None:
+    """End what is not done yet; again and again: what was just being started is not there to be ended."""
+    for future in futures:
+        future.cancel()
+    while not all(future.done() for future in futures):
+        command.stop_all()
+        wait(futures, timeout=0.1)
 
 
 def _results(futures: Sequence[Future[R]]) -> list[R]:

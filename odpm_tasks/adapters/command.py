@@ -6,15 +6,14 @@ unless `feed` is given. Passwords inside URLs never leave this module: what is s
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import os
 import re
+import select
 import shutil
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,9 @@ import sh
 
 from odpm_tasks.errors import MachineError, ProgramError
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
+_CREDENTIALS = re.compile(r"(?<!ssh)(://)[^/\s]+@|(ssh://[^/\s:@]+):[^/\s]+@")
 _TAIL = 8
+_LEFT_BEHIND = 5.0  # seconds
 _running: dict[int, Any] = {}
 _guard = threading.Lock()
 _stops = 0  # how often everything was stopped
@@ -63,8 +63,8 @@ class Outcome:
 
 
 def redact(text: str) -> str:
-    """`text` with user and password taken out of every URL in it."""
-    return _CREDENTIALS.sub("", text)
+    """`text` with user and password taken out of every URL in it; of ssh only the password: the user is part of the way."""
+    return _CREDENTIALS.sub(lambda found: found[1] or f"{found[2]}@", text)
 
 
 def have(program: str) -> bool:
@@ -94,8 +94,6 @@ def run(
     set, or when `timeout` (seconds) passes.
     """
     words = [str(word) for word in argv]
-    watched = on_line is not None or silence is not None
-    listener = _Listener(on_line, silence)
     options: dict[str, Any] = {
         "_in": feed or _NOTHING,
         "_tty_out": False,
@@ -103,24 +101,26 @@ def run(
         "_bg_exc": False,
         "_return_cmd": True,
         "_out_bufsize": 65536,
-        "_err_bufsize": 0 if watched else 65536,
+        "_err_bufsize": 65536,
         "_encoding": "utf-8",
         "_decode_errors": "replace",
         "_timeout": timeout,
         "_truncate_exc": False,
         "_close_fds": False,  # Python's own are not inherited (PEP 446); looking for others costs a tenth of a start
     }
-    if watched:
-        options["_err"] = listener.hear
     if env is not None:
         options["_env"] = {**os.environ, **env}
     if cwd is not None:
         options["_cwd"] = str(cwd)
-    process = _start(words, options)
-    with listener.watching(process) if silence else contextlib.nullcontext():
+    if on_line is None and silence is None:
+        process = _start(words, options)
         code = _wait(process, words)
-    stderr = bytes(listener.seen) if watched else process.process.stderr
-    outcome = Outcome(tuple(words), code, process.process.stdout, stderr, listener.ended)
+        outcome = Outcome(tuple(words), code, process.process.stdout, process.process.stderr)
+    else:
+        listener = _Listener(on_line, silence)
+        process = listener.start(words, options)
+        code = _wait(process, words)
+        outcome = Outcome(tuple(words), code, process.process.stdout, listener.said(), listener.ended)
     if check and not outcome.ok:
         raise failure(outcome, secrets)
     return outcome
@@ -129,45 +129,56 @@ def run(
 class _Listener:
     """Hears standard error: keeps it, hands it on line by line, and ends a program that is silent for too long."""
 
-    def __init__(
-        self, on_line: Callable[[str], None] | None, silence: Callable[[str], float | None] | None
-    ) -> None:
-        self.seen = bytearray()
+    def __init__(self, on_line: Callable[[str], None] | None, silence: Callable[[str], float | None] | None) -> None:
         self.ended = False
         self._on_line, self._silence = on_line, silence
-        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
-        self._rest = ""
-        self._over = threading.Event()
-        self._expect("")
+        self._seen = bytearray()
+        self._rest = b""
 
-    def hear(self, chunk: bytes | str) -> None:
-        data = chunk.encode() if isinstance(chunk, str) else chunk
-        self.seen.extend(data)
-        *lines, self._rest = re.split(r"[\r\n]+", self._rest + self._decode(data))
-        for line in lines:
-            if line.strip():
-                self._expect(line)
-                if self._on_line:
-                    self._on_line(redact(line.rstrip()))
-
-    def _expect(self, line: str) -> None:
-        allowed = self._silence(line) if self._silence else None
-        self._deadline = None if allowed is None else time.monotonic() + allowed
-
-    @contextlib.contextmanager
-    def watching(self, process: Any) -> Iterator[None]:
-        threading.Thread(target=self._watch, args=(process,), daemon=True).start()
+    def start(self, words: list[str], options: dict[str, Any]) -> Any:
+        """Start the program with a pipe of ours: sh hands on what ends in a newline only, or each byte by itself."""
+        ours, theirs = os.pipe()
         try:
-            yield
-        finally:
-            self._over.set()
+            with os.fdopen(theirs, "wb", buffering=0) as end:
+                process = _start(words, {**options, "_err": end})
+        except BaseException:
+            os.close(ours)
+            raise
+        self._thread = threading.Thread(target=self._listen, args=(ours, process), daemon=True)
+        self._thread.start()
+        return process
 
-    def _watch(self, process: Any) -> None:
-        while not self._over.wait(1.0 if self._deadline is None else max(0.0, self._deadline - time.monotonic())):
-            if self._deadline is not None and time.monotonic() >= self._deadline:
-                self.ended = True
-                _end(process)
-                return
+    def said(self) -> bytes:
+        """All that came; whoever the program left behind with its standard error is not waited for."""
+        self._thread.join(_LEFT_BEHIND)
+        return bytes(self._seen)
+
+    def _listen(self, pipe: int, process: Any) -> None:
+        allowed = self._silence("") if self._silence else None
+        ready = select.poll()
+        ready.register(pipe, select.POLLIN)
+        with os.fdopen(pipe, "rb", buffering=0) as source:
+            while True:
+                if not ready.poll(None if allowed is None else allowed * 1000):
+                    self.ended = True
+                    _end(process)
+                    allowed = None
+                elif chunk := source.read(1 << 16):
+                    lines = self._lines(chunk)
+                    if self._silence and lines and not self.ended:
+                        allowed = self._silence(lines[-1])
+                else:
+                    return
+
+    def _lines(self, chunk: bytes) -> list[str]:
+        """The lines that are whole now, handed on."""
+        self._seen.extend(chunk)
+        *whole, self._rest = re.split(rb"[\r\n]+", self._rest + chunk)
+        lines = [text.rstrip() for line in whole if (text := line.decode(errors="replace")).strip()]
+        for line in lines:
+            if self._on_line:
+                self._on_line(redact(line))
+        return lines
 
 
 def _start(words: list[str], options: Mapping[str, Any]) -> Any:

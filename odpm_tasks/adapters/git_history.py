@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from odpm_tasks.adapters import command, files, git
-from odpm_tasks.errors import ProgramError
+from odpm_tasks.adapters.access import Remote
+from odpm_tasks.adapters.fetch import WAIT, commits_only
+from odpm_tasks.adapters.talk import Watch, refusal, said
 
-_HANGS = 600.0
 _SLACK = 14 * 86400  # a branch merged after the old commit often began before it
 _NO_LATER = 4_000_000_000  # a commit may say any date
 _DEEPER = (2_000, 20_000)
@@ -30,12 +31,6 @@ class Log:
     commits: tuple[tuple[str, str], ...]
     count: int | None
     rewritten: bool
-
-
-def has(repository: Path, commit: str) -> bool:
-    """Whether a repository holds the commit object."""
-    words = ["git", "-C", str(repository), "cat-file", "-e", f"{commit}^{{commit}}"]
-    return command.run(words, env={"GIT_NO_LAZY_FETCH": "1"}, check=False).ok
 
 
 def commit_of(repository: Path, name: str) -> str | None:
@@ -57,13 +52,13 @@ def entries(repository: Path, commit: str) -> dict[str, str]:
 
 def local_log(repository: Path, old: str, new: str, limit: int) -> Log | None:
     """What lies between two commits of a working repository; None where it does not hold both."""
-    if not (has(repository, old) and has(repository, new)):
+    if not (git.has(repository, old) and git.has(repository, new)):
         return None
     found, exact = _look(repository, old, new, limit)
     return found if exact else _unfinished(found)
 
 
-def log(store: Path, source: git.Remote, old: str, new: str, limit: int) -> Log:
+def log(store: Path, source: Remote, old: str, new: str, limit: int, watch: Watch | None = None) -> Log:
     """What lies between two commits of a remote, asked without fetching any file.
 
     `store` is the shared one; the old commit's date is looked up there. One fetch in the common case: everything since
@@ -71,7 +66,7 @@ def log(store: Path, source: git.Remote, old: str, new: str, limit: int) -> Log:
     Errors: ProgramError where the server gives neither.
     """
     history = store.with_name(store.name + ".history")
-    with files.exclusive(history.with_name(history.name + ".lock"), f"the cache of {source.url}", wait=_HANGS):
+    with files.exclusive(history.with_name(history.name + ".lock"), f"the cache of {source.url}", wait=WAIT):
         if not (history / "HEAD").exists():
             git.create_store(history)
         if git.holds(history, old) and git.holds(history, new):
@@ -79,11 +74,12 @@ def log(store: Path, source: git.Remote, old: str, new: str, limit: int) -> Log:
             if exact:
                 return found
         for words in (_since(store, old, new), *([f"--deepen={depth}"] for depth in _DEEPER)):
-            outcome = _fetch(history, source, words, (old, new))
+            refspecs = [f"+{commit}:refs/odpm/commits/{commit}" for commit in (old, new)]
+            outcome = commits_only(history, source, words, refspecs, watch)
             if not outcome.ok:
-                if f"not our ref {old}" in outcome.stderr.decode(errors="replace"):
+                if f"not our ref {old}" in said(outcome):
                     return Log((), None, True)  # the server no longer has the old commit: it is on no branch
-                raise _refusal(outcome, source)
+                raise refusal(outcome, source, "the history")
             found, exact = _look(history, old, new, limit)
             if exact:
                 return found
@@ -98,19 +94,6 @@ def _since(store: Path, old: str, new: str) -> list[str]:
     times = git.ask(store, "-c", "log.showSignature=false", "show", "-s", "--format=%ct", old, new).split()
     moment = datetime.fromtimestamp(max(0, min(*map(int, times), _NO_LATER) - _SLACK), UTC)
     return [f"--shallow-since={moment:%Y-%m-%dT%H:%M:%S}+0000"]
-
-
-def _fetch(history: Path, source: git.Remote, words: list[str], commits: tuple[str, ...]) -> command.Outcome:
-    """One fetch of commits without trees; a server that refuses filters is asked without."""
-    for thin in (["--filter=tree:0"], []):
-        outcome = command.run(
-            ["git", *git.QUIET, "-C", str(history), "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *thin, *words,
-             source.url, *(f"+{commit}:refs/odpm/commits/{commit}" for commit in commits)],
-            env=source.env, check=False, timeout=_HANGS,
-        )  # fmt: skip
-        if outcome.ok or b"filter" not in outcome.stderr:
-            break
-    return outcome
 
 
 def _look(repository: Path, old: str, new: str, limit: int) -> tuple[Log, bool]:
@@ -133,15 +116,3 @@ def _look(repository: Path, old: str, new: str, limit: int) -> tuple[Log, bool]:
 
 def _shallow(repository: Path) -> bool:
     return git.ask(repository, "rev-parse", "--is-shallow-repository") == "true"
-
-
-def _refusal(outcome: command.Outcome, source: git.Remote) -> ProgramError:
-    error = command.failure(outcome, source.secrets)
-    if not isinstance(error, ProgramError):
-        raise error
-    url = command.redact(source.url)
-    return ProgramError(
-        f"cannot fetch the history of {url}",
-        details=error.details,
-        todo=f"see whether git reaches it: git ls-remote {url}",
-    )

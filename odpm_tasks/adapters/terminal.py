@@ -46,45 +46,52 @@ def tell(text: str) -> None:
 
 
 class Activity:
-    """Several things under way at once: a line each on a terminal, nothing elsewhere until somebody says it is done."""
+    """Several things under way at once: a line each on a terminal; elsewhere one when somebody says what is done."""
 
     def __init__(self, progress: Any = None) -> None:
         self._progress = progress
         self._rows: dict[str, Any] = {}
+        self._sizes: dict[str, str] = {}
         self._guard = threading.Lock()
 
-    def note(self, name: str, text: str) -> None:
-        """What `name` is doing just now."""
-        if self._progress is None:
-            return
+    def note(self, name: str, text: str, percent: int | None = None, size: str = "", rate: str = "") -> None:
+        """What `name` is doing just now, and how far it is where that is known."""
         with self._guard:
+            if size:
+                self._sizes[name] = size
+            if self._progress is None:
+                return
             if name not in self._rows:
-                self._rows[name] = self._progress.add_task("", name=name, text="")
-            self._progress.update(self._rows[name], name=name, text=text[:100])
+                self._rows[name] = self._progress.add_task("", name=name, text="", percent="", size="", rate="")
+            far = "" if percent is None else f"{percent}%"
+            self._progress.update(self._rows[name], text=text[:100], percent=far, size=size, rate=rate)
 
-    def done(self, name: str) -> None:
-        """`name` is over; its line goes."""
+    def stumble(self, name: str, trouble: str, text: str) -> None:
+        """Something went wrong that is not the end of it: `text` says what comes now."""
+        if self._progress is None:
+            say(f"{name}: {trouble}; {text}")
+        else:
+            self.note(name, f"{text} ({trouble})")
+
+    def done(self, name: str, told: str = "") -> None:
+        """`name` is over; its line goes. Where there is no terminal and something has come, `told` stays, with how much."""
         with self._guard:
+            size = self._sizes.pop(name, "")
             if name in self._rows:
                 self._progress.remove_task(self._rows.pop(name))
+        if told and size and self._progress is None:
+            say(told if size.endswith("bytes") else f"{told}  {size}")
 
 
 @contextmanager
 def activity() -> Iterator[Activity]:
     """Show what is under way while the block runs."""
-    if not colourful(sys.stderr):
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield Activity()
         return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from odpm_tasks.adapters.rows import rows
 
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.fields[name]}"),
-        TextColumn("[dim]{task.fields[text]}", markup=True),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with rows() as progress:
         yield Activity(progress)
 
 

@@ -74,6 +74,20 @@ class Settings:
         return int(text)
 
     @property
+    def git_timeout(self) -> int:
+        """For how many seconds a git server may say nothing (ODPM_GIT_TIMEOUT)."""
+        text = self.get("ODPM_GIT_TIMEOUT")
+        if not text:
+            return 30
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 3600:
+            raise DescriptionError(
+                f"{text!r} is not a number of seconds from 1 to 3600",
+                where=self.where("ODPM_GIT_TIMEOUT"),
+                todo="leave it out, or ODPM_GIT_TIMEOUT=120",
+            )
+        return int(text)
+
+    @property
     def git_mirrors(self) -> tuple[tuple[str, str], ...]:
         """Prefix rules of ODPM_GIT_MIRROR, `PREFIX=TARGET` separated by white space; the first fitting one counts."""
         rules = []

@@ -40,7 +40,7 @@ def interrupted(ran: Ran, ground: Ground) -> None:
     assert ran.code == 130, ran.said
     assert ran.out == ""
     assert "Traceback" not in ran.err
-    talk = [line for line in ran.err.splitlines() if not re.match(r"  \S+ +(create|update|run|keep) ", line)]
+    talk = [line for line in ran.err.splitlines() if not re.match(r"fetched |  \S+ +(create|update|run|keep) ", line)]
     assert len(talk) == 1, ran.err
     assert talk[0].startswith("odpm: interrupted")
     assert eventually(lambda: not processes(ground.mark), 3), processes(ground.mark)

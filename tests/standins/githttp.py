@@ -1,6 +1,7 @@
 """A smart-HTTP git server on loopback over a folder of bare repositories: git's own `http-backend` behind http.server.
 
-It counts what is asked of it, can be slow on purpose, and can want a password: what a git host does to its clients.
+It counts what is asked of it, can be slow on purpose, can want a password, refuse what git hosts refuse, and fail as
+they fail: what a git host does to its clients.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +27,8 @@ SETTINGS = {
     "safe.directory": "*",
     "http.receivepack": "true",
 }
+HANG, DROP = 0, 1  # what a fault can be besides a status: saying nothing while the server is up, hanging up at once
+Fault = Callable[[str, int], int | None]
 
 
 @dataclass(frozen=True)
@@ -42,25 +45,45 @@ class Request:
     @property
     def repository(self) -> str:
         """The path of the repository, without what git appends."""
-        for end in ("/info/refs", "/git-upload-pack", "/git-receive-pack"):
-            if self.path.endswith(end):
-                return self.path.removesuffix(end).lstrip("/")
-        return self.path.lstrip("/")
+        return _repository(self.path)
+
+
+def _repository(path: str) -> str:
+    for end in ("/info/refs", "/git-upload-pack", "/git-receive-pack"):
+        if path.endswith(end):
+            return path.removesuffix(end).lstrip("/")
+    return path.lstrip("/")
 
 
 class GitServer:
     """`with GitServer(folder) as server: git clone server.url("OCA/web.git")`.
 
-    `delay` seconds pass before each answer; with `auth` (user, password) everything else gets 401. `requests` lists
-    what was answered, in order; each test may clear it.
+    `delay` seconds pass before each answer; with `auth` (user, password) everything else gets 401. `settings` are laid
+    over git's own; `old` speaks the protocol before version 2, in which a server may keep commits for itself that no
+    branch ends in. `fault` is asked with a repository's path and the number of requests for it so far (from 0): a
+    status to answer with, HANG, DROP, or None to do as usual. `requests` lists what was answered, in order, `began`
+    what was begun; each test may clear it.
     """
 
     def __init__(
-        self, folder: Path, *, delay: float = 0.0, auth: tuple[str, str] | None = None, host: str = "127.0.0.1"
+        self,
+        folder: Path,
+        *,
+        delay: float = 0.0,
+        auth: tuple[str, str] | None = None,
+        host: str = "127.0.0.1",
+        settings: Mapping[str, str] | None = None,
+        old: bool = False,
+        fault: Fault = lambda repository, number: None,
     ) -> None:
         self.folder = folder.resolve()
         self.delay = delay
         self.auth = auth
+        self.settings = {**SETTINGS, **(settings or {})}
+        self.old = old
+        self.fault = fault
+        self.began: list[str] = []
+        self.over = threading.Event()
         self.requests: list[Request] = []
         self._server = _Server((host, 0), _Handler)
         self._server.owner = self
@@ -86,6 +109,7 @@ class GitServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.over.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -93,6 +117,7 @@ class GitServer:
 
 class _Server(ThreadingHTTPServer):
     owner: GitServer
+    guard = threading.Lock()
     daemon_threads = True
     request_queue_size = 128
 
@@ -116,13 +141,29 @@ class _Handler(BaseHTTPRequestHandler):
         owner = self.server.owner
         self.received = self.sent = 0
         time.sleep(owner.delay)
-        if not self._allowed():
+        fault = self._fault()
+        if fault in {HANG, DROP}:
+            if fault == HANG:
+                owner.over.wait()
+            self.close_connection = True
+            status = 499
+        elif fault is not None:
+            self._drain()
+            status = self._plain(fault, b"not now")
+        elif not self._allowed():
             self._drain()
             status = self._plain(401, b"password please", ("WWW-Authenticate", 'Basic realm="git"'))
         else:
             status = self._backend()
         parts = urlsplit(self.path)
         owner.requests.append(Request(self.command, unquote(parts.path), parts.query, status, self.received, self.sent))
+
+    def _fault(self) -> int | None:
+        owner, repository = self.server.owner, _repository(unquote(urlsplit(self.path).path))
+        with self.server.guard:
+            number = owner.began.count(repository)
+            owner.began.append(repository)
+        return owner.fault(repository, number)
 
     def _allowed(self) -> bool:
         auth = self.server.owner.auth
@@ -137,16 +178,16 @@ class _Handler(BaseHTTPRequestHandler):
         env |= {
             "GIT_PROJECT_ROOT": str(owner.folder),
             "GIT_HTTP_EXPORT_ALL": "1",
-            "GIT_CONFIG_COUNT": str(len(SETTINGS)),
+            "GIT_CONFIG_COUNT": str(len(owner.settings)),
             "PATH_INFO": unquote(parts.path),
             "QUERY_STRING": parts.query,
             "REQUEST_METHOD": self.command,
             "REMOTE_ADDR": self.client_address[0],
             "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "GIT_PROTOCOL": "" if owner.old else self.headers.get("Git-Protocol", ""),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
         }
-        for number, (key, value) in enumerate(SETTINGS.items()):
+        for number, (key, value) in enumerate(owner.settings.items()):
             env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
         if owner.auth:
             env["REMOTE_USER"] = owner.auth[0]

@@ -177,3 +177,46 @@ def test_running_programs_can_be_ended() -> None:
     thread.join(5)
     assert [outcome.code for outcome in outcomes] == [-signal.SIGTERM]
     assert not command._running
+
+
+def test_progress_is_told_as_it_comes_and_in_whole_lines() -> None:
+    heard: list[tuple[str, float]] = []
+    script = r"printf 'at 1%%\rat ' >&2; sleep 0.5; printf '50%%\r\nfür' >&2; sleep 0.5; printf ' 100%%\n' >&2"
+    command.run(shell(script), on_line=lambda line: heard.append((line, time.monotonic())))
+    assert [line for line, _ in heard] == ["at 1%", "at 50%", "für 100%"]
+    assert heard[1][1] - heard[0][1] > 0.3
+    assert heard[2][1] - heard[1][1] > 0.3
+
+
+def test_a_silent_program_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    script = f"sh -c 'echo $$ > {tmp_path}/pid; sleep 60' & echo go >&2; wait"
+    outcome = command.run(shell(script), check=False, silence=lambda line: 0.5)
+    assert 0.5 <= time.monotonic() - begun < 5
+    assert outcome.silent
+    assert outcome.code == -signal.SIGTERM
+    assert outcome.stderr == b"go\n"
+    state = command.run(
+        ["ps", "-o", "stat=", "-p", (tmp_path / "pid").read_text(encoding="ascii").strip()], check=False
+    )
+    assert state.text.strip() in {"", "Z"}
+
+
+def test_a_program_that_talks_is_let_go_on_and_one_line_may_allow_more() -> None:
+    talking = command.run(shell("for i in 1 2 3 4 5 6; do echo $i >&2; sleep 0.2; done"), silence=lambda line: 0.6)
+    assert talking.ok
+    assert not talking.silent
+    allowed = command.run(shell("echo mine >&2; sleep 1"), silence=lambda line: None if line else 0.5)
+    assert allowed.ok
+
+
+def test_a_pause_ends_when_everything_is_stopped() -> None:
+    known = command.stops()
+    assert command.pause(0.01, known)
+    timer = threading.Timer(0.2, command.stop_all)
+    timer.start()
+    begun = time.monotonic()
+    assert not command.pause(20, known)
+    assert time.monotonic() - begun < 5
+    assert not command.pause(20, known)  # stopped in between
+    assert command.pause(0.01, command.stops())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import git, worktree
+from odpm_tasks.adapters import access, fetch, git, worktree
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError, WouldLoseError
 from tests.unit import repositories
 from tests.unit.repositories import packed, put, repository, save, tip, without_times
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.usefixtures("clean")
 URL = "https://github.com/OCA/web"
 
 
-def near(path: Path) -> git.Remote:
+def near(path: Path) -> access.Remote:
     """A repository of this machine as a server."""
-    return git.remote(URL, mirrors=[(URL, f"file://{path}")])
+    return access.remote(URL, mirrors=[(URL, f"file://{path}")])
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,8 @@ def store(tmp_path: Path) -> Path:
 def stocked(tmp_path_factory: pytest.TempPathFactory, served: Path) -> Path:
     """A store with both commits of 19.0, and beside it a checkout of the first one. Nobody writes there."""
     store = tmp_path_factory.mktemp("cache") / "web.git"
-    git.fetch(store, near(served), "19.0")
-    worktree.place(store.with_name("first"), store, git.fetch(store, near(served), "v1"), URL)
+    fetch.fetch(store, near(served), "19.0")
+    worktree.place(store.with_name("first"), store, fetch.fetch(store, near(served), "v1"), URL)
     return store
 
 
@@ -69,7 +69,7 @@ def placed(tmp_path: Path, stocked: Path) -> Path:
 
 @pytest.mark.parametrize("name", ["19.0", "18.0", "v1", "light"])
 def test_a_branch_or_tag_of_either_kind_gives_its_commit(origin: Path, store: Path, name: str) -> None:
-    commit = git.fetch(store, near(origin), name)
+    commit = fetch.fetch(store, near(origin), name)
     assert commit == tip(origin, name)
     assert git.holds(store, commit)
     assert repositories.git(store, "rev-list", "--count", commit) == "1"
@@ -78,50 +78,50 @@ def test_a_branch_or_tag_of_either_kind_gives_its_commit(origin: Path, store: Pa
 
 def test_a_branch_counts_before_a_tag_of_its_name(origin: Path, store: Path) -> None:
     repositories.git(origin, "tag", "19.0", "v1^{commit}")
-    assert git.fetch(store, near(origin), "19.0") == tip(origin, "refs/heads/19.0")
+    assert fetch.fetch(store, near(origin), "19.0") == tip(origin, "refs/heads/19.0")
 
 
 def test_a_full_commit_that_no_branch_ends_in(origin: Path, store: Path) -> None:
     save(origin, "third")
     middle = tip(origin, "HEAD~1")
-    assert git.fetch(store, near(origin), middle) == middle
+    assert fetch.fetch(store, near(origin), middle) == middle
     assert git.holds(store, middle)
     assert not git.holds(store, tip(origin))
 
 
 def test_what_the_store_holds_is_not_asked_again(origin: Path, store: Path) -> None:
-    commit = git.fetch(store, near(origin), "19.0")
+    commit = fetch.fetch(store, near(origin), "19.0")
     origin.rename(origin.with_name("gone"))
-    assert git.fetch(store, near(origin), commit) == commit
+    assert fetch.fetch(store, near(origin), commit) == commit
 
 
 def test_a_branch_that_moved_gives_the_new_commit_and_keeps_the_old(origin: Path, store: Path) -> None:
-    first = git.fetch(store, near(origin), "19.0")
+    first = fetch.fetch(store, near(origin), "19.0")
     repositories.git(origin, "reset", "--quiet", "--hard", "v1^{commit}")
     other = save(origin, "rewritten", {"b": "b"})
-    assert git.fetch(store, near(origin), "19.0") == other
+    assert fetch.fetch(store, near(origin), "19.0") == other
     assert git.holds(store, first)
 
 
 def test_a_name_that_the_server_does_not_have(origin: Path, store: Path) -> None:
     with pytest.raises(ProgramError) as caught:
-        git.fetch(store, near(origin), "17.0")
+        fetch.fetch(store, near(origin), "17.0")
     assert caught.value.what == f"file://{origin} has no branch or tag '17.0'"
     assert "git ls-remote --heads" in caught.value.todo
     assert caught.value.exit_code == 5
-    assert git.fetch(store, near(origin), "19.0") == tip(origin)
+    assert fetch.fetch(store, near(origin), "19.0") == tip(origin)
 
 
 def test_a_commit_that_the_server_does_not_have(origin: Path, store: Path) -> None:
     with pytest.raises(ProgramError, match="does not give the commit aaaaaaaaaaaa") as caught:
-        git.fetch(store, near(origin), "a" * 40)
+        fetch.fetch(store, near(origin), "a" * 40)
     assert caught.value.todo.endswith("inv lock --update --only web")
 
 
 def test_a_server_that_does_not_answer(tmp_path: Path, store: Path) -> None:
     for url in (f"file://{tmp_path / 'nowhere'}", "http://127.0.0.1:1/x"):
         with pytest.raises(ProgramError, match=r"cannot fetch 19\.0 of") as caught:
-            git.fetch(store, git.remote(url), "19.0")
+            fetch.fetch(store, access.remote(url), "19.0")
         assert caught.value.details
         assert f"git ls-remote {url}" in caught.value.todo
 
@@ -130,7 +130,7 @@ def test_several_at_a_time_into_one_store(origin: Path, store: Path) -> None:
     found: dict[str, str] = {}
 
     def bring(name: str) -> None:
-        found[name] = git.fetch(store, near(origin), name)
+        found[name] = fetch.fetch(store, near(origin), name)
 
     threads = [threading.Thread(target=bring, args=(name,)) for name in ("19.0", "18.0", "v1")]
     for thread in threads:
@@ -142,7 +142,7 @@ def test_several_at_a_time_into_one_store(origin: Path, store: Path) -> None:
 
 def test_a_store_left_half_made_is_made_anew(origin: Path, store: Path) -> None:
     (store / "objects").mkdir(parents=True)
-    assert git.fetch(store, near(origin), "19.0") == tip(origin)
+    assert fetch.fetch(store, near(origin), "19.0") == tip(origin)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_last_commit_of_a_day(tmp_path: Path, store: Path, day: str, expecte
         "third": save(where, "third", day="2025-03-01T10:00:00"),
         "fourth": save(where, "fourth", day="2025-03-02T00:00:00"),
     }
-    assert git.commit_at(store, near(where), "19.0", day) == commits[expected]
+    assert fetch.commit_at(store, near(where), "19.0", day) == commits[expected]
 
 
 # Looking into a store
@@ -169,7 +169,7 @@ def test_names_and_bytes_of_a_commit(origin: Path, store: Path) -> None:
     (origin / 'ünï "q"\n.txt').write_bytes(b"\x00\xff\n")
     (origin / "link").symlink_to("odd")
     commit = save(origin, "odd names")
-    git.fetch(store, near(origin), "19.0")
+    fetch.fetch(store, near(origin), "19.0")
     assert set(git.names(store, commit)) == {
         "a/one.py",
         "a/two.py",
@@ -191,7 +191,7 @@ def test_export_has_the_files_and_nothing_of_git(origin: Path, store: Path, tmp_
     (origin / "run").chmod(0o755)
     (origin / "link").symlink_to("run")
     commit = save(origin, "more")
-    git.fetch(store, near(origin), "19.0")
+    fetch.fetch(store, near(origin), "19.0")
     before = without_times(store)
     target = tmp_path / "trees" / commit
     worktree.export(store, commit, target)
@@ -214,7 +214,7 @@ def test_export_has_the_files_and_nothing_of_git(origin: Path, store: Path, tmp_
 
 
 def test_a_new_checkout_is_whole_and_stands_where_it_should(origin: Path, store: Path, tmp_path: Path) -> None:
-    commit = git.fetch(store, near(origin), "19.0")
+    commit = fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
     worktree.place(checkout, store, commit, URL)
     assert git.head(checkout) == git.Head(commit, None, commit)
@@ -232,7 +232,7 @@ def test_a_checkout_borrows_its_objects(placed: Path, stocked: Path) -> None:
 
 
 def test_what_a_killed_run_left_behind_is_in_nobodys_way(origin: Path, store: Path, tmp_path: Path) -> None:
-    commit = git.fetch(store, near(origin), "19.0")
+    commit = fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
     half = checkout.with_name(f".web.{os.getpid()}")
     half.mkdir(parents=True)
@@ -243,7 +243,7 @@ def test_what_a_killed_run_left_behind_is_in_nobodys_way(origin: Path, store: Pa
 
 
 def test_a_commit_that_the_store_lacks_leaves_no_checkout(store: Path, origin: Path, tmp_path: Path) -> None:
-    git.fetch(store, near(origin), "19.0")
+    fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
     with pytest.raises(ProgramError):
         worktree.place(checkout, store, "a" * 40, URL)
@@ -352,7 +352,7 @@ def test_a_stash_survives(placed: Path, stocked: Path, served: Path) -> None:
     "make", [lambda path: put(path, {"notes": "x"}), lambda path: (path / ".git").mkdir(parents=True)]
 )
 def test_a_foreign_folder_stays(store: Path, origin: Path, tmp_path: Path, make: Callable[[Path], None]) -> None:
-    commit = git.fetch(store, near(origin), "19.0")
+    commit = fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
     make(checkout)
     before = without_times(checkout)
@@ -363,7 +363,7 @@ def test_a_foreign_folder_stays(store: Path, origin: Path, tmp_path: Path, make:
 
 
 def test_a_foreign_repository_stays(store: Path, origin: Path, tmp_path: Path) -> None:
-    commit = git.fetch(store, near(origin), "19.0")
+    commit = fetch.fetch(store, near(origin), "19.0")
     checkout = repository(tmp_path / "project" / "web", {"notes": "mine"}, branch="main")
     repositories.git(checkout, "checkout", "--quiet", "--detach")
     before = without_times(checkout)
@@ -449,7 +449,7 @@ def test_committed_content_of_folders(tmp_path: Path) -> None:
 
 
 def test_credentials_travel_by_environment_only() -> None:
-    remote = git.remote("https://me:p%40ss%3A@git.example.org/x/web.git")
+    remote = access.remote("https://me:p%40ss%3A@git.example.org/x/web.git")
     token = base64.b64encode(b"me:p@ss:").decode()
     assert remote.url == "https://git.example.org/x/web.git"
     assert remote.env["GIT_CONFIG_COUNT"] == "1"
@@ -462,7 +462,7 @@ def test_credentials_travel_by_environment_only() -> None:
 
 def test_settings_of_git_in_the_environment_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CONFIG_COUNT", "2")
-    env = git.remote("https://me:pw@h/x").env
+    env = access.remote("https://me:pw@h/x").env
     assert env["GIT_CONFIG_COUNT"] == "3"
     assert "GIT_CONFIG_KEY_2" in env
     assert "GIT_CONFIG_KEY_0" not in env
@@ -470,7 +470,7 @@ def test_settings_of_git_in_the_environment_stay(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("url", ["https://github.com/OCA/web", "ssh://git@h/x", "git@h:x", "file:///srv/x"])
 def test_without_credentials_there_is_no_header(url: str) -> None:
-    remote = git.remote(url)
+    remote = access.remote(url)
     assert remote.url == url
     assert "GIT_CONFIG_COUNT" not in remote.env
     assert remote.secrets == ()
@@ -478,21 +478,34 @@ def test_without_credentials_there_is_no_header(url: str) -> None:
 
 def test_the_first_fitting_mirror_counts() -> None:
     mirrors = [("https://a/", "https://one/"), ("https://a/b", "https://two/"), ("git@h:", "file:///srv/")]
-    assert git.remote("https://a/b/c", mirrors=mirrors).url == "https://one/b/c"
-    assert git.remote("git@h:x.git", mirrors=mirrors).url == "file:///srv/x.git"
-    assert git.remote("https://other/x", mirrors=mirrors).url == "https://other/x"
+    assert access.remote("https://a/b/c", mirrors=mirrors).url == "https://one/b/c"
+    assert access.remote("git@h:x.git", mirrors=mirrors).url == "file:///srv/x.git"
+    assert access.remote("https://other/x", mirrors=mirrors).url == "https://other/x"
 
 
 def test_a_mirrors_own_password_is_moved_too() -> None:
-    remote = git.remote("https://a/x", mirrors=[("https://a/", "https://me:hunter2@mirror/")])
+    remote = access.remote("https://a/x", mirrors=[("https://a/", "https://me:hunter2@mirror/")])
     assert remote.url == "https://mirror/x"
     assert "hunter2" in remote.secrets
 
 
 def test_git_never_asks_where_nobody_can_answer() -> None:
-    env = git.remote("git@h:x", ssh_key="/home/me/.ssh/id").env
+    env = access.remote("git@h:x", ssh_key="/home/me/.ssh/id").env
     assert env["GIT_TERMINAL_PROMPT"] == "0"
-    assert env["GIT_SSH_COMMAND"] == "ssh -i /home/me/.ssh/id -o IdentitiesOnly=yes -o BatchMode=yes"
+    assert env["GIT_SSH_COMMAND"].startswith("ssh -i /home/me/.ssh/id -o IdentitiesOnly=yes ")
+    assert "-o BatchMode=yes" in env["GIT_SSH_COMMAND"]
+
+
+def test_a_users_own_way_of_starting_ssh_stays(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "ConnectTimeout=7" in access.remote("git@h:x", silence=7).env["GIT_SSH_COMMAND"]
+    (clean / ".gitconfig").write_text("[core]\n\tsshCommand = ssh -F 'my config'\n", encoding="utf-8")
+    assert access.remote("git@h:x").env["GIT_SSH_COMMAND"].startswith("ssh -F 'my config' -o ")
+    monkeypatch.setenv("GIT_SSH", "plink")
+    assert "GIT_SSH_COMMAND" not in access.remote("ssh://h/x").env
+    assert access.remote("ssh://h/x", ssh_key="~/id").env["GIT_SSH_COMMAND"] == f"plink -i {clean}/id"
+    monkeypatch.setenv("GIT_SSH_COMMAND", "/opt/bin/ssh -v")
+    assert access.remote("ssh://h/x").env["GIT_SSH_COMMAND"].startswith("/opt/bin/ssh -v -o ConnectTimeout=30 ")
+    assert "GIT_SSH_COMMAND" not in access.remote("https://h/x", ssh_key="/id").env
 
 
 class Gate(BaseHTTPRequestHandler):
@@ -525,7 +538,7 @@ def test_a_password_is_sent_and_shown_nowhere(store: Path) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         with pytest.raises(OdpmError) as caught:
-            git.fetch(store, git.remote(f"http://me:hunter2@127.0.0.1:{server.server_port}/web.git"), "19.0")
+            fetch.fetch(store, access.remote(f"http://me:hunter2@127.0.0.1:{server.server_port}/web.git"), "19.0")
     finally:
         server.shutdown()
         server.server_close()

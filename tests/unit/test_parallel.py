@@ -85,7 +85,8 @@ def test_one_question_is_answered_once_whoever_asks() -> None:
         asked.append(question)
         return question[0].upper()
 
-    with Ahead(place(), work, lambda question: question[0], lambda question, _: []) as ahead:
+    ahead: Ahead[tuple[str, str], str] = Ahead(place(), work, lambda question: question[0], lambda question, _: [])
+    with ahead:
         assert ahead.answers([("web", "a"), ("web", "b")]) == ["WEB", "WEB"]
         assert ahead.answers([("web", "c")]) == ["WEB"]
     assert asked == [("web", "a")]
@@ -100,6 +101,7 @@ def test_a_failure_that_nobody_asked_for_is_nobodys() -> None:
             raise ProgramError("wrong guess")
         return name
 
+    ahead: Ahead[str, str]
     with Ahead(place(), work, lambda name: name, lambda name, _: ["guess"]) as ahead:
         assert ahead.answers(["web"]) == ["web"]
         assert done.wait(10)

@@ -93,6 +93,17 @@ def test_jobs(values: dict[str, str], jobs: int | None) -> None:
     assert settings(**values).jobs == jobs
 
 
+@pytest.mark.parametrize(("values", "seconds"), [({}, 30), ({"ODPM_GIT_TIMEOUT": "120"}, 120)])
+def test_patience_with_git_servers(values: dict[str, str], seconds: int) -> None:
+    assert settings(**values).git_timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "3601", "-4", "1.5", "long", "²"])
+def test_no_patience(text: str) -> None:
+    with pytest.raises(DescriptionError, match="1 to 3600"):
+        _ = settings(ODPM_GIT_TIMEOUT=text).git_timeout
+
+
 @pytest.mark.parametrize("text", ["0", "257", "-4", "many", "²"])
 def test_no_number_of_jobs(text: str) -> None:
     with pytest.raises(DescriptionError, match="1 to 256"):

@@ -1,0 +1,129 @@
+"""An OpenSSH server on loopback, out of Debian's package where the machine has none: keys of its own, nobody's settings.
+
+Unpacked it lies in `sshd/` of the cache. dpkg gets nothing; as root the account `sshd` and `/run/sshd`, which the package
+would make, are made where they are missing.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from odpm_tasks.errors import MachineError
+from tests.standins.common import Apt, install_folder, is_debian, locked, os_release, root, run, scratch, unpack
+
+PACKAGES = ("openssh-server", "libwrap0")
+EMPTY = Path("/run/sshd")
+
+
+def ensure_sshd() -> list[str]:
+    """The command that starts a server: the machine's, else one unpacked beside the system. Errors: MachineError."""
+    found = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    if found:
+        _account()
+        return [found]
+    if not is_debian():
+        raise MachineError("sshd is not installed", todo="install OpenSSH's server")
+    unpacked = root() / "sshd"
+    with locked("sshd"):
+        if not (unpacked / "usr/sbin/sshd").exists():
+            with scratch() as work:
+                debs = Apt(os_release().get("VERSION_CODENAME", "stable")).download(PACKAGES, work / "debs")
+                unpack(debs, work / "root")
+                install_folder(work / "root", unpacked)
+        _account()
+    libraries = ":".join(
+        str(folder) for folder in (*unpacked.glob("usr/lib/*-linux-gnu"), *unpacked.glob("lib/*-linux-gnu"))
+    )
+    return ["env", f"LD_LIBRARY_PATH={libraries}", str(unpacked / "usr/sbin/sshd")]
+
+
+def _account() -> None:
+    """What a server of root drops its rights to. Others need none of it."""
+    if os.geteuid() != 0:
+        return
+    EMPTY.mkdir(mode=0o755, exist_ok=True)
+    try:
+        pwd.getpwnam("sshd")
+    except KeyError:
+        run("useradd", "--system", "--no-create-home", "--home-dir", EMPTY, "--shell", "/usr/sbin/nologin", "sshd")
+
+
+def make_key(path: Path, passphrase: str = "") -> Path:
+    """A key pair: `path` and `path`.pub."""
+    run("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", path.name, "-f", path)
+    return path
+
+
+class SshServer:
+    """`with SshServer(folder) as server: git clone server.url(PATH)`, for whoever runs this, with `server.key` alone.
+
+    `folder` gets the keys, `known_hosts` and the server's configuration; `log` is what the server said.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.user = getpass.getuser()
+        self.key = make_key(folder / "key")
+        self.host_key = make_key(folder / "host_key")
+        self.log = folder / "log"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        public = (folder / "host_key.pub").read_text(encoding="ascii").split()
+        self.known_hosts = folder / "known_hosts"
+        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n", encoding="ascii")
+
+    def url(self, path: Path | str) -> str:
+        return f"ssh://{self.user}@127.0.0.1:{self.port}{path}"
+
+    def __enter__(self) -> Self:
+        settings = {
+            "ListenAddress": f"127.0.0.1:{self.port}",
+            "HostKey": self.host_key,
+            "AuthorizedKeysFile": f"{self.key}.pub",
+            "PidFile": "none",
+            "StrictModes": "no",
+            "PermitRootLogin": "yes",
+            "PasswordAuthentication": "no",
+            "KbdInteractiveAuthentication": "no",
+            "UsePAM": "no",
+            "AcceptEnv": "GIT_PROTOCOL",
+            "LogLevel": "VERBOSE",
+        }
+        config = self.folder / "sshd_config"
+        config.write_text("".join(f"{key} {value}\n" for key, value in settings.items()), encoding="utf-8")
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*ensure_sshd(), "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + 20
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__(None, None, None)
+                raise MachineError(
+                    "sshd does not start", details=self.log.read_text(encoding="utf-8").splitlines()[-5:]
+                )
+            time.sleep(0.05)
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), 5) as door:
+                return door.recv(4) == b"SSH-"
+        except OSError:
+            return False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.wait(20)
