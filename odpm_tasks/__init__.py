@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from odpm_tasks.namespace import TASKS, collection
+from odpm_tasks.namespace import TASKS, attribute, collection
 
 if TYPE_CHECKING:
     from odpm_tasks import core
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from odpm_tasks.project import Project
 
 __version__ = "5.0.0"
-__all__ = ["OdpmError", "Project", "collection", "core", *(name.replace("-", "_") for name in TASKS)]  # noqa: PLE0604
+__all__ = ["OdpmError", "Project", "collection", "core", *map(attribute, TASKS)]  # noqa: PLE0604
+_TASKS = {attribute(name): task for name, task in TASKS.items()}
 
 
 def __getattr__(name: str) -> Any:
@@ -38,7 +39,7 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module("odpm_tasks.core")
-    task = TASKS.get(name.replace("_", "-"))
+    task = _TASKS.get(name)
     if task is None:
         raise AttributeError(f"module 'odpm_tasks' has no attribute {name!r}")
     return task

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 from invoke.collection import Collection
 
-from odpm_tasks.tasks import begin, prepare, run
+from odpm_tasks import older_words
+from odpm_tasks.tasks import begin, prepare, run, sources
 
 TASKS = {
     task.name: task
@@ -14,12 +17,30 @@ TASKS = {
         run.up, run.down, run.restart, run.logs, run.status, run.shell, run.psql, run.exec_, run.test,
     )
 }  # fmt: skip
+GROUPS = {
+    "sources": (sources.status, sources.prune, sources.unshallow),
+}
+TASKS |= {f"{group}.{task.name}": task for group, tasks in GROUPS.items() for task in tasks}
+
+
+def attribute(name: str) -> str:
+    """What a task is called in Python: `build-image` is `odpm_tasks.build_image`, `sources.status` `odpm_tasks.sources_status`."""
+    return name.replace("-", "_").replace(".", "_")
 
 
 def collection(*without: str) -> Collection:
-    """All tasks of odpm as an invoke collection; `without` names tasks to leave out (to put one's own in their place)."""
+    """All tasks of odpm as an invoke collection, groups as collections in it.
+
+    `without` names tasks (`test`, `sources.prune`) and groups (`sources`) to leave out, to put one's own in their place.
+    Errors: UsageError where invoke was started with words of odpm 4.x.
+    """
+    older_words.answer(sys.argv, TASKS)
     made = Collection()
     for name, task in TASKS.items():
-        if name not in without:
-            made.add_task(task)
+        group, _, short = name.rpartition(".")
+        if name in without or group in without:
+            continue
+        if group and group not in made.collections:
+            made.add_collection(Collection(group))
+        (made.collections[group] if group else made).add_task(task, name=short)
     return made

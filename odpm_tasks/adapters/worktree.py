@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
-from odpm_tasks.adapters import command, files, git
+from odpm_tasks.adapters import borrowing, command, files, git
 from odpm_tasks.errors import MachineError, WouldLoseError
 
 ALMOST_FULL = 4 << 20  # bytes; git takes away the part of a file that it could not finish
@@ -20,7 +20,7 @@ MOVING = "odpm-moving"  # in .git: the commit that a run of ours is bringing jus
 def place(checkout: Path, store: Path, commit: str, url: str) -> None:
     """Put a commit into `checkout`: a new one appears at once and whole, an existing one moves only if nothing is lost.
 
-    Errors: WouldLoseError when something of the user's is in the way.
+    One that has its history borrows nothing: it must hold the commit. Errors: WouldLoseError when something of the user's is in the way.
     """
     if checkout.is_symlink():
         raise in_the_way(checkout)
@@ -32,9 +32,8 @@ def place(checkout: Path, store: Path, commit: str, url: str) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
         command.run(["git", "init", "--quiet", "--template=", str(fresh)])
-        _borrow(fresh, store, commit)
-        for key, value in (("remote.origin.url", url), ("remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")):
-            command.run(["git", "-C", str(fresh), "config", key, value])
+        borrowing.borrow(fresh, store, commit)
+        borrowing.set_remote(fresh, "origin", url)
         _switch(fresh, commit)
         fresh.rename(checkout)
 
@@ -58,7 +57,8 @@ def _move(checkout: Path, store: Path, commit: str) -> None:
         _finish_move(checkout, now.base, target.strip())
         now = git.head(checkout) or now
     _see_nothing_is_lost(checkout, now)
-    _borrow(checkout, store, commit)
+    if not borrowing.whole(checkout):
+        borrowing.borrow(checkout, store, commit)
     files.write(marker, f"{commit}\n".encode())
     _switch(checkout, commit)
 
@@ -133,25 +133,11 @@ def _content(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _borrow(checkout: Path, store: Path, commit: str) -> None:
-    """Let a checkout use the store's objects; git does not borrow from a shallow store by itself."""
-    alternates = checkout / ".git/objects/info/alternates"
-    line = f"{store / 'objects'}\n"
-    known = files.read_text(alternates) or ""
-    if line not in known:
-        files.write(alternates, (known + line).encode())
-    shallow = checkout / ".git/shallow"
-    boundary = set((files.read_text(shallow) or "").split())
-    theirs = set((files.read_text(store / "shallow") or "").split())
-    if commit in theirs and commit not in boundary:
-        files.write(shallow, "".join(f"{name}\n" for name in sorted(boundary | {commit})).encode())
-
-
 def _switch(checkout: Path, commit: str, *, force: bool = False) -> None:
+    # not in the reflog, where it is not the user's: each name there keeps a commit in the cache
+    quiet = ["-c", "checkout.workers=0", "-c", "core.logAllRefUpdates=false"]
     words = ["checkout", "--quiet", "--force" if force else "--no-overwrite-ignore", "--detach", commit]
-    outcome = command.run(
-        ["git", *git.QUIET, "-c", "checkout.workers=0", "-C", str(checkout), *words], env={"LC_ALL": "C"}, check=False
-    )
+    outcome = command.run(["git", *git.QUIET, *quiet, "-C", str(checkout), *words], env={"LC_ALL": "C"}, check=False)
     said = outcome.stderr.decode(errors="replace")
     if "would be overwritten" in said or "would lose untracked files" in said:
         (checkout / ".git" / MOVING).unlink(missing_ok=True)  # git has refused before it began

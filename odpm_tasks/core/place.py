@@ -57,6 +57,11 @@ class Place:
     def secrets(self, scenario: str) -> Path:
         return self.odpm / "secrets" / scenario
 
+    @property
+    def projects(self) -> Path:
+        """Who uses the cache: a file per project with the path of its root."""
+        return self.cache / "projects"
+
     def store(self, canonical: str) -> Path:
         """The bare store of a repository, by its canonical URL: `CACHE/git/HOST/PATH.git`."""
         return self.cache / "git" / f"{_below(canonical)}.git"

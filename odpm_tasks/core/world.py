@@ -53,7 +53,7 @@ class Checkout:
     """What lies in the place of a source: nothing, ours at `commit`, or something of the user's on top of `base`.
 
     `moving`: a run of ours was ended while it moved the checkout. `changes` of tracked files are looked for in strict
-    scenarios only, which run nothing that the lock does not name.
+    scenarios only, which run nothing that the lock does not name. `gone`: commits that it rests on and nobody holds any more.
     """
 
     kind: Literal["absent", "ours", "moving", "branch", "commit", "foreign", "link"]
@@ -61,6 +61,7 @@ class Checkout:
     branch: str | None = None
     base: str | None = None
     changes: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,17 @@ class Running:
 
 @dataclass(frozen=True)
 class World:
-    """All that a plan rests on. What could not be observed yet is None."""
+    """All that a plan rests on. What could not be observed yet is None.
+
+    `touch_git` false (`--no-git-update`): `resolution` is what the checkouts hold; a strict scenario reads the lock all
+    the same (`reads_lock`) and compares.
+    """
 
     scenario: Scenario
     manifest: Manifest
     lock: Lock | None
+    touch_git: bool = True
+    reads_lock: bool = True
     own: Own | None = None
     resolution: Resolution | None = None
     unanswered: tuple[Ask, ...] = ()
@@ -129,6 +136,7 @@ class World:
     install: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    checking: bool = False  # nobody wants to follow the lock, only to know whether it could be followed
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,102 @@
+"""Tasks about sources: sources.status, sources.prune, sources.unshallow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from odpm_tasks.tasks.base import Context, task
+
+if TYPE_CHECKING:
+    from odpm_tasks.cache import Survey
+    from odpm_tasks.core.place import Place
+
+
+@task(help={"format": "text or json."})
+def status(c: Context, format: str = "text") -> None:
+    """Show every source, what its checkout stands on, and the shared cache. Asks no server."""
+    import shutil
+    import sys
+
+    from odpm_tasks import sources
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core import sources_text
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import Project
+
+    if format not in {"text", "json"}:
+        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    found, cache = sources.status(Project.find().place)
+    if format == "json":
+        terminal.tell(sources_text.as_json(found, cache))
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    terminal.tell(
+        sources_text.as_text(found, cache, width, lambda text, style: terminal.paint(text, style, sys.stdout))
+    )
+
+
+@task(help={"yes": "Do not ask."})
+def prune(c: Context, yes: bool = False) -> None:
+    """Show what no project uses of the shared cache and how much that frees, then remove it. Asks first."""
+    from odpm_tasks import cache
+    from odpm_tasks.adapters import docker, terminal
+    from odpm_tasks.core.sources_text import size
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import Project
+
+    place = Project.find().place
+    cache.register(place)
+    found = cache.survey(place)
+    for store in found.unsure:
+        terminal.warn(f"{store} is kept: git cannot tell what a checkout needs of it (inv render may mend that)")
+    for line in _unused(place, found):
+        terminal.tell(line)
+    if not found.unused:
+        terminal.say("nothing is unused")
+        return
+    if not yes and not (docker.interactive() and input("Remove this? [y/N] ").lower() == "y"):
+        raise UsageError("nothing is removed", todo="inv sources.prune --yes")
+    terminal.say(f"{size(cache.prune(place, found.unused))} freed")
+
+
+@task(help={"name": "The source, as inv sources.status names it."})
+def unshallow(c: Context, name: str) -> None:
+    """Fetch all history and all branches of a source into its checkout, to work in it."""
+    from odpm_tasks import sources
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.project import Project
+
+    project = Project.find()
+    with project.exclusive():
+        terminal.say(sources.unshallow(project.place, name))
+
+
+def _unused(place: Place, found: Survey) -> list[str]:
+    """A line for each store that goes or shrinks, one for each other kind of thing, then the sum."""
+    from odpm_tasks.adapters import stores
+    from odpm_tasks.core.sources_text import count, size
+
+    rows: list[tuple[int, str]] = []
+    for item in found.unused:
+        if item.kind in {"store", "commits"}:
+            name = str(item.path.relative_to(place.cache / "git")).removesuffix(".git")
+            whole = count(len(stores.commits(item.path)), "commit")
+            part = f"{len(item.commits)} of {whole}" if item.commits else "left of an interrupted prune"
+            rows.append((item.size, f"{name}  {'nobody uses it' if item.kind == 'store' else part}"))
+    for kind, words in _KINDS.items():
+        items = [item for item in found.unused if item.kind == kind]
+        if items:
+            rows.append((sum(item.size for item in items), count(len(items), *words)))
+    lines = [f"{size(freed):>8}  {text}" for freed, text in rows]
+    total = sum(freed for freed, _ in rows)
+    users = count(len(found.users), "project uses", "projects use")
+    return [*lines, f"{size(total):>8}  in all; {users} the cache {place.cache}"]
+
+
+_KINDS = {
+    "history": ("history that was looked at once", "histories that were looked at once"),
+    "files": ("commit as files for an image", "commits as files for images"),
+    "facts": ("note on a commit or folder", "notes on commits and folders"),
+    "leftover": ("leftover of a killed run", "leftovers of killed runs"),
+    "project": ("project that is no more", "projects that are no more"),
+}
