@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -19,6 +19,7 @@ from odpm_tasks.core.substitution import expand, references
 
 DATABASE, ODOO = "db", "odoo"
 IMAGE_SOURCES = "/opt/odoo/src"
+MIRROR = "${ODPM_IMAGE_MIRROR:-}"
 ROLE = "odoo"
 
 
@@ -42,6 +43,7 @@ class ComposeSpec:
     conf_digest: str
     mounts: tuple[Mount, ...] = ()
     masked: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
     tool_version: str = "5.0.0"
 
 
@@ -56,6 +58,9 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
         services[name] = extra
     for name, patch in spec.manifest.service_patches.items():
         services[name] = patched(services.get(name, {}), patch)
+    for service in services.values():
+        if digest := spec.digests.get(_lockable(service) or ""):
+            service["image"] += f"@{digest}"
     data: dict[str, Any] = {"name": f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}", "services": services}
     # the same two networks everywhere, so that a service may name either; only a published port needs a way out
     data["networks"] = {"default": {}, "database": {} if scenario.publish_database else {"internal": True}}
@@ -69,11 +74,27 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
     return data
 
 
+def lockable_images(manifest: Manifest, scenario: Scenario) -> dict[str, bool]:
+    """The images of a compose file that can be locked to a digest, and whether the image mirror counts for them.
+
+    Not those that are built here, have a digest, or that a variable decides.
+    """
+    services = compose(ComposeSpec("", scenario, manifest, "", "")).get("services", {})
+    found = ((_lockable(service), service) for name, service in services.items() if name != ODOO)
+    return {image: service["image"].startswith(MIRROR) for image, service in found if image}
+
+
+def _lockable(service: Mapping[str, Any]) -> str | None:
+    """What a registry calls a service's image."""
+    image = str(service.get("image", "")).removeprefix(MIRROR)
+    return None if not image or "build" in service or "$" in image or "@" in image else image
+
+
 def _database(spec: ComposeSpec) -> dict[str, Any]:
     scenario = spec.scenario
     data = "/var/lib/postgresql" if _major(spec.manifest.postgres) >= 18 else "/var/lib/postgresql/data"
     service: dict[str, Any] = {
-        "image": f"${{ODPM_IMAGE_MIRROR:-}}postgres:{spec.manifest.postgres}",
+        "image": f"{MIRROR}postgres:{spec.manifest.postgres}",
         "environment": {"POSTGRES_PASSWORD_FILE": "/run/secrets/postgres_password"},
         "secrets": ["postgres_password"],
         "volumes": [

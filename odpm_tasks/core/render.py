@@ -10,6 +10,7 @@ from odpm_tasks.core import image as images
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.compose import IMAGE_SOURCES, ComposeSpec, Mount, compose_text
 from odpm_tasks.core.image import ImageSource, ImageSpec
+from odpm_tasks.core.lock import pinned
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.odoo_conf import ConfSpec, odoo_conf
 from odpm_tasks.core.resolve import Resolution, Source
@@ -24,7 +25,8 @@ TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", "odoo_run.py")
 class Stack:
     """Everything that the generated files rest on. `manifest` has the scenario's overlay merged.
 
-    `name` is the project's, `own` what the developing checkout holds, `templates` the project's overrides by name.
+    `name` is the project's, `own` what the developing checkout holds, `templates` the project's overrides by name,
+    `digests` the locked ones of images.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Stack:
     locks: tuple[bytes, bytes]
     runtime: bytes
     templates: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
     tool_version: str = "5.0.0"
 
     @property
@@ -70,7 +73,7 @@ class Stack:
             sources.append(ImageSource(self.own_name, "developing"))
         manifest = self.manifest
         return ImageSpec(
-            base_image=images.base_image(manifest.python, manifest.codename),
+            base_image=pinned(images.base_image(manifest.python, manifest.codename), self.digests),
             codename=manifest.codename,
             odoo_version=manifest.odoo_version,
             python=manifest.python,
@@ -125,6 +128,7 @@ def render(stack: Stack) -> Rendered:
             conf_digest=hashlib.sha256((conf + sources).encode()).hexdigest()[:16],
             mounts=stack.mounts,
             masked=(f"{_join(stack.own_name, '')}/.odpm",) if whole and stack.scenario.mounts else (),
+            digests=stack.digests,
             tool_version=stack.tool_version,
         )
     )
