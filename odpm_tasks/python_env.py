@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+
+from packaging.utils import canonicalize_name
 
 from odpm_tasks.adapters import files, packages, terminal
 from odpm_tasks.core import requirements
@@ -49,18 +52,37 @@ def seen_locks(place: Place, manifest: Manifest, merged: requirements.Merged) ->
 
 
 def write_locks(
-    place: Place, manifest: Manifest, merged: requirements.Merged, known: Lock, *, fresh: bool = False
+    place: Place, manifest: Manifest, merged: requirements.Merged, known: Lock | None, *, fresh: bool = False
 ) -> None:
-    """Write both Python locks and their hash into the lock; versions stay where they still fit unless `fresh`."""
+    """Write both Python locks, and their hash into the lock where one is given; versions stay where they still fit unless `fresh`."""
+    if merged.contradictions:
+        raise DescriptionError(
+            "Python requirements contradict each other",
+            where="; ".join(dict.fromkeys(one.line for pair in merged.contradictions for one in pair)),
+            details=[f"{one.line}: asked by {one.by}" for pair in merged.contradictions for one in pair],
+            todo="name the version you want in the requirements of odpm.json: it wins over both",
+        )
     for asked, chosen in merged.set_aside:
         terminal.warn(f"{asked.by} asks for {asked.line}; {chosen.line} of {chosen.by} is taken")
     header = requirements.locked_header(seen_locks(place, manifest, merged).wanted)
     paths = [place.root / path for path in PYTHON_LOCKS]
     before = ["" if fresh else files.read_text(path) or "" for path in paths]
-    main = packages.compile_lock(merged.text, manifest.python, previous=before[0])
+    try:
+        main = packages.compile_lock(merged.text, manifest.python, previous=before[0])
+    except DescriptionError as error:
+        error.details = (*error.details, *_who_asked(merged, " ".join(error.details)))
+        error.message = error.render()
+        raise
     tools = "\n".join(requirements.DEVELOPER_TOOLS)
     developer = packages.compile_lock(tools, manifest.python, constraints=main, previous=before[1])
     texts = [(header + text).encode() for text in (main, developer)]
     for path, data in zip(paths, texts, strict=True):
         files.write(path, data)
-    files.write(place.lock, write_lock(replace(known, venv=files.sha256(b"\0".join(texts)))).encode())
+    if known is not None:
+        files.write(place.lock, write_lock(replace(known, venv=files.sha256(b"\0".join(texts)))).encode())
+
+
+def _who_asked(merged: requirements.Merged, said: str) -> list[str]:
+    """Who asks for the packages that a message of the resolver names."""
+    names = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*", said)}
+    return [f"{one.line}: asked by {one.by}" for name in sorted(names) for one in merged.askers.get(name, ())]

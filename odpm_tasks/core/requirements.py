@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 # Add-ons name what they import; these are the distributions that provide it.
 DISTRIBUTION_OF = {
@@ -46,11 +49,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Merged:
-    """What the resolver gets, and what was set aside for the platform's or the manifest's sake (to tell about)."""
+    """What the resolver gets, and what was set aside for the platform's or the manifest's sake (to tell about).
+
+    `contradictions` are pairs of equal rank that no version satisfies. `askers`: who asks for a package, by its name.
+    """
 
     lines: tuple[str, ...]
     set_aside: tuple[tuple[Asked, Asked], ...]
     unreadable: tuple[Asked, ...]
+    contradictions: tuple[tuple[Asked, Asked], ...] = ()
+    askers: Mapping[str, tuple[Asked, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def text(self) -> str:
@@ -73,13 +81,12 @@ def external_dependency(name: str, by: str) -> Asked:
 def merge(manifest: Sequence[Asked], platform: Sequence[Asked], others: Sequence[Asked]) -> Merged:
     """One list without repetitions, sorted by name.
 
-    A name that the manifest asks is taken from the manifest; else the platform's lines for it (one per environment
-    marker) stand; else every line of the others.
+    The manifest's lines for a package stand, else the platform's (one per environment marker), else those of the others.
+    What a weaker one asks is added where some version satisfies both, and set aside where none does. Exact pins need no
+    addition.
     """
     unreadable: list[Asked] = []
-    aside: list[tuple[Asked, Asked]] = []
-    chosen: dict[str, list[tuple[str, Asked]]] = {}
-    owner: dict[str, int] = {}
+    by_name: dict[str, list[_Line]] = {}
     for rank, group in enumerate((manifest, platform, others)):
         for asked in group:
             try:
@@ -87,21 +94,66 @@ def merge(manifest: Sequence[Asked], platform: Sequence[Asked], others: Sequence
             except InvalidRequirement:
                 unreadable.append(asked)
                 continue
-            name = canonicalize_name(requirement.name)
-            if owner.setdefault(name, rank) == rank:
-                chosen.setdefault(name, []).append((str(requirement), asked))
-            elif requirement.specifier and not _agrees(requirement, chosen[name]):
-                aside.append((asked, chosen[name][0][1]))
-            elif requirement.extras:
-                chosen[name].append((f"{requirement.name}[{','.join(sorted(requirement.extras))}]", asked))
-    lines = [line for name in sorted(chosen) for line in sorted({text for text, _ in chosen[name]})]
-    return Merged(tuple(lines), tuple(aside), tuple(unreadable))
+            by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, asked))
+    lines: list[str] = []
+    aside: list[tuple[Asked, Asked]] = []
+    contradictions: list[tuple[Asked, Asked]] = []
+    for _, asked_for in sorted(by_name.items()):
+        strong = [line for line in asked_for if line.rank == asked_for[0].rank]
+        weak = [line for line in asked_for if line.rank > asked_for[0].rank]
+        fitting = [line for line in weak if any(line.overlaps(other) for other in strong)]
+        aside += [(line.asked, strong[0].asked) for line in weak if line not in fitting]
+        extras = {line.only_extras for line in fitting if line.requirement.extras}
+        pinned = any(line.pins for line in strong)
+        counting = strong if pinned else [*strong, *fitting]
+        lines += sorted({str(line.requirement) for line in counting} | (extras if pinned else set()))
+        contradictions += [(a.asked, b.asked) for a, b in combinations(counting, 2) if a.contradicts(b)]
+    askers = {name: tuple(dict.fromkeys(line.asked for line in asked)) for name, asked in by_name.items()}
+    return Merged(tuple(lines), tuple(aside), tuple(unreadable), tuple(contradictions), askers)
 
 
-def _agrees(requirement: Requirement, chosen: Iterable[tuple[str, Asked]]) -> bool:
-    """Whether some exact pin that was chosen satisfies a further requirement of the same package."""
-    pins = [spec.version for text, _ in chosen for spec in Requirement(text).specifier if spec.operator == "=="]
-    return not pins or any(requirement.specifier.contains(pin, prereleases=True) for pin in pins)
+@dataclass(frozen=True)
+class _Line:
+    """A requirement of one package; the smaller its rank, the more it counts."""
+
+    rank: int
+    requirement: Requirement
+    asked: Asked
+
+    @property
+    def pins(self) -> bool:
+        return any(spec.operator in {"==", "==="} for spec in self.requirement.specifier)
+
+    @property
+    def only_extras(self) -> str:
+        return f"{self.requirement.name}[{','.join(sorted(self.requirement.extras))}]"
+
+    def overlaps(self, other: _Line) -> bool:
+        """Whether some version satisfies both."""
+        return _possible(self.requirement.specifier & other.requirement.specifier)
+
+    def contradicts(self, other: _Line) -> bool:
+        """Whether no version satisfies both, where both count: different environment markers may exclude each other."""
+        return str(self.requirement.marker) == str(other.requirement.marker) and not self.overlaps(other)
+
+
+def _possible(both: SpecifierSet) -> bool:
+    """Whether some version satisfies all of it: what it names, and what lies just above and just below, are tried.
+
+    Specifiers are intervals that begin and end at the versions they name, so one of these is in every overlap.
+    """
+    tried = ["0", "99999"]
+    for spec in both:
+        try:
+            version = Version(spec.version.removesuffix(".*"))
+        except InvalidVersion:  # `===` takes any text
+            return True
+        release = (*version.release, 0, 0, 0)[: max(3, len(version.release))]
+        last = max((i for i, part in enumerate(release) if part), default=-1)
+        tried += [str(version), version.public, ".".join(map(str, (*release, 0, 1)))]
+        if last >= 0:
+            tried.append(".".join(map(str, (*release[:last], release[last] - 1, 99999))))
+    return any(both.contains(candidate, prereleases=True) for candidate in tried)
 
 
 def inputs_digest(python: str, *texts: str) -> str:

@@ -127,3 +127,62 @@ def test_python_and_each_text_change_the_digest() -> None:
     ]
     assert len(set(digests)) == len(digests)
     assert inputs_digest("3.12", "lxml\n", "debugpy") == digests[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "possible"),
+    [
+        ("x==1", "x==1.0", True),
+        ("x==1", "x==2", False),
+        ("x==1.5", "x>=1,<2", True),
+        ("x==2", "x<2", False),
+        ("x<2", "x>=2", False),
+        ("x<=2", "x>=2", True),
+        ("x>1", "x<1.0.1", True),
+        ("x>1", "x<1.1", True),
+        ("x~=1.4", "x<1.4", False),
+        ("x~=1.4", "x<1.4.1", True),
+        ("x~=1.4.2", "x>=1.5", False),
+        ("x==1.4.*", "x>=1.4.7", True),
+        ("x==1.4.*", "x>=1.5", False),
+        ("x!=1", "x==1", False),
+        ("x!=1", "x", True),
+        ("x>=2", "x<3,!=2", True),
+        ("x>=10", "x", True),
+        ("x<0.5", "x>=0.4.9", True),
+        ("x<1", "x>0.99", True),
+        ("x===odd", "x==1", True),
+    ],
+)
+def test_contradictions_of_equal_rank_name_both(one: str, two: str, possible: bool) -> None:
+    for pair in ((one, two), (two, one)):
+        merged = merge((), (), (Asked(pair[0], "web: a"), Asked(pair[1], "web: b")))
+        expected = () if possible else ((Asked(pair[0], "web: a"), Asked(pair[1], "web: b")),)
+        assert merged.contradictions == expected
+
+
+def test_environment_markers_may_exclude_each_other() -> None:
+    lines = ('x==1 ; python_version < "3.12"', 'x==2 ; python_version >= "3.12"')
+    assert merge((), (), asked(*lines)).contradictions == ()
+    same = ('x==1 ; python_version < "3.12"', 'x==2 ; python_version < "3.12"')
+    assert len(merge((), (), asked(*same)).contradictions) == 1
+
+
+def test_a_weaker_request_is_added_where_both_can_be_kept() -> None:
+    merged = merge((), asked("lxml>=5", by="odoo"), asked("lxml<6", "lxml<4"))
+    assert merged.lines == ("lxml<6", "lxml>=5")
+    assert merged.set_aside == ((Asked("lxml<4", "web"), Asked("lxml>=5", "odoo")),)
+
+
+def test_naming_a_version_in_the_manifest_ends_a_contradiction() -> None:
+    others = asked("x==1", "x==2")
+    assert merge((), (), others).contradictions
+    merged = merge(asked("x==3"), (), others)
+    assert (merged.lines, merged.contradictions) == (("x==3",), ())
+
+
+def test_who_asks_is_kept_by_name() -> None:
+    merged = merge(asked("Zope.Interface", by="odpm.json"), (), asked("zope-interface>=5"))
+    assert merged.askers == {
+        "zope-interface": (Asked("Zope.Interface", "odpm.json"), Asked("zope-interface>=5", "web"))
+    }

@@ -1,0 +1,68 @@
+"""The Python locks end to end: who asks wins, who contradicts is named. Real uv, the machine's index."""
+
+from __future__ import annotations
+
+from tests.e2e.failures import FILES, HOST, LOCKS, PLATFORM, SALE, WEB, Ground, failure
+
+pytest_plugins = ["tests.e2e.grounds"]
+BOTH = [f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"]
+
+
+def asking(ground: Ground, **texts: str) -> None:
+    """Put requirements.txt files into the repositories, and depend on both."""
+    for repository, key in ((PLATFORM, "platform"), (WEB, "web"), (SALE, "sale")):
+        if key in texts:
+            ground.publish(repository, {**FILES[repository], "requirements.txt": texts[key]})
+    ground.describe(dependencies=BOTH)
+
+
+def test_two_add_on_repositories_that_contradict_each_other_are_named(ground: Ground) -> None:
+    asking(ground, web="six==1.15.0\n", sale="six==1.16.0\n")
+    message = failure(
+        ground.bench.inv("lock"),
+        4,
+        "six==1.15.0: asked by web",
+        "six==1.16.0: asked by sale",
+        "requirements of odpm.json",
+    )
+    assert not (ground.root / LOCKS[1]).exists()
+    # the way out that it names
+    assert "name the version you want" in message
+    ground.describe(dependencies=BOTH, requirements=["six==1.16.0"])
+    ran = ground.bench.ok("lock")
+    assert "web: requirements.txt asks for six==1.15.0; six==1.16.0 of odpm.json: requirements is taken" in ran.err
+    assert "six==1.16.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+
+
+def test_a_contradiction_behind_a_package_names_who_asked(ground: Ground) -> None:
+    """requests 2.31 wants urllib3 1.21.1 or newer: no line contradicts another, what they need does."""
+    asking(ground, web="requests==2.31.0\n", sale="urllib3==1.20\n")
+    ran = ground.bench.inv("lock")
+    assert ran.code == 4
+    for words in ("requests==2.31.0: asked by web: requirements.txt", "urllib3==1.20: asked by sale: requirements.txt"):
+        assert words in ran.err, ran.err
+
+
+def test_the_platform_wins_over_add_ons_and_the_manifest_over_both(ground: Ground) -> None:
+    asking(ground, platform="six==1.16.0\n", web="six>=1.17\n", sale="six<1.17\n")
+    ran = ground.bench.ok("lock")
+    assert "web: requirements.txt asks for six>=1.17; six==1.16.0 of odoo: requirements.txt is taken" in ran.err
+    assert "sale: requirements.txt" not in ran.err
+    assert "six==1.16.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+    ground.describe(dependencies=BOTH, requirements=["six==1.17.0"])
+    ground.bench.ok("lock")
+    assert "six==1.17.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+
+
+def test_ranges_of_several_meet(ground: Ground) -> None:
+    asking(ground, platform="six>=1.14\n", web="six<1.17\n", sale="six!=1.16.0\n")
+    ground.bench.ok("lock")
+    assert "six==1.15.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+
+
+def test_both_architectures_and_no_index_address(ground: Ground) -> None:
+    asking(ground, web="MarkupSafe==2.1.5\n")
+    ground.bench.ok("lock")
+    text = (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+    assert text.count("--hash=sha256:") > 20  # wheels of every platform, and the sources
+    assert "://" not in text
