@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 from invoke.program import Program
 
 from odpm_tasks import __version__, collection
+from odpm_tasks.errors import OdpmError
 
 
 def main() -> None:
-    Program(name="odpm_tasks", binary="python -m odpm_tasks", namespace=collection(), version=__version__).run()
+    try:
+        namespace = collection()
+    except OdpmError as error:
+        sys.exit(f"{error}")
+    Program(name="odpm_tasks", binary="python -m odpm_tasks", namespace=namespace, version=__version__).run()
 
 
 if __name__ == "__main__":

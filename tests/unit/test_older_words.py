@@ -1,0 +1,54 @@
+"""The words of odpm 4.x and the tasks that answer them."""
+
+from __future__ import annotations
+
+import pytest
+
+from odpm_tasks.errors import UsageError
+from odpm_tasks.older_words import answer
+
+TASKS = ("lock", "up", "plan", "build-image")
+
+
+@pytest.mark.parametrize(
+    ("line", "today"),
+    [
+        ("inv --update-lock", "inv lock --update"),
+        ("inv up --update-lock", "inv lock --update"),
+        ("/usr/bin/invoke --build-image", "ODPM_SCENARIO=ci inv build-image"),
+        ("inv --build-image --image-tag=x", "ODPM_SCENARIO=ci inv build-image"),
+        ("inv manifest migrate --write", "inv migrate"),
+        ("inv manifest validate", "inv validate"),
+        ("inv --plan-show-diff", "inv plan --diff"),
+        ("inv plan --plan-strict", "inv plan --strict"),
+        ("inv --skip-start", "inv up --skip-start"),
+        ("inv --no-git-update", "inv up --no-git-update"),
+        ("inv --sync-manifest-locks", "inv lock --update --sync-manifest-locks"),
+        ("inv -u sale", "inv up -u MODULES"),
+        ("__main__.py --init https://example.org/x", "python -m odpm_tasks init"),
+    ],
+)
+def test_an_old_word_is_answered_with_the_task(line: str, today: str) -> None:
+    with pytest.raises(UsageError) as error:
+        answer(line.split(), TASKS)
+    assert error.value.todo == today
+    assert "odpm 4" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "inv",
+        "inv --list",
+        "inv up --skip-start --no-git-update -u sale",
+        "inv lock --update --sync-manifest-locks",
+        "inv manifest",
+        "inv manifest show",
+        "inv deploy --build-image",
+        "inv up -- --update-lock",
+        "pytest --update-lock",
+        "",
+    ],
+)
+def test_what_is_no_old_word_is_left_alone(line: str) -> None:
+    answer(line.split(), TASKS)
