@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from odpm_tasks import python_env, running
-from odpm_tasks.adapters import files, git, worktree
-from odpm_tasks.adapters.fingerprint import fingerprint
+from odpm_tasks.adapters import borrowing, files, git, worktree
 from odpm_tasks.core import addons
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.compose import project_name
-from odpm_tasks.core.link import Link, parse_link
+from odpm_tasks.core.link import Link
 from odpm_tasks.core.lock import Lock, Pin, counting_pins, read_lock
-from odpm_tasks.core.manifest import Manifest, read_manifest
+from odpm_tasks.core.lock_changes import contradictions
+from odpm_tasks.core.manifest import Manifest, Reading, read_manifest
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan import plan
 from odpm_tasks.core.render import TEMPLATES, Stack, render
@@ -28,10 +28,11 @@ from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resol
 from odpm_tasks.core.settings import PORTS
 from odpm_tasks.core.substitution import expand
 from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, PYTHON_LOCKS, Checkout, Own, World
-from odpm_tasks.errors import DescriptionError, OdpmError
+from odpm_tasks.errors import DescriptionError, OdpmError, UsageError
+from odpm_tasks.folders import as_found, file_source, folder_facts, own_url
 from odpm_tasks.state import recall
 
-UNTRACKED_BY_LOCK = (LOCK_FILE, *PYTHON_LOCKS, "odpm.json")
+UNTRACKED_BY_LOCK = (LOCK_FILE, *PYTHON_LOCKS, ".odpm/.gitignore", "odpm.json")
 RUNTIME = Path(__file__).parent / "templates" / "odoo_run.py"
 
 
@@ -63,6 +64,12 @@ class _Unanswered(OdpmError):
 
 def description(place: Place) -> tuple[Manifest, tuple[str, ...]]:
     """The manifest as the scenario sees it, and what its author should know. Errors: DescriptionError."""
+    reading = whole_description(place)
+    return reading.manifest.for_scenario(place.settings.scenario.name), reading.warnings
+
+
+def whole_description(place: Place) -> Reading:
+    """The manifest before any scenario's overlay. Errors: DescriptionError."""
     text = files.read_text(place.manifest)
     if text is None:
         raise DescriptionError(
@@ -70,8 +77,7 @@ def description(place: Place) -> tuple[Manifest, tuple[str, ...]]:
         )
     for name in PORTS:
         place.settings.port(name)
-    reading = read_manifest(text, place.settings.get)
-    return reading.manifest.for_scenario(place.settings.scenario.name), reading.warnings
+    return read_manifest(text, place.settings.get)
 
 
 def lock(place: Place) -> Lock | None:
@@ -79,27 +85,16 @@ def lock(place: Place) -> Lock | None:
     return read_lock(text) if text is not None else None
 
 
-def own_url(place: Place) -> str | None:
-    """The canonical URL of the checkout itself, by its `origin`; None where it has none that we could clone."""
-    if not (place.root / ".git").exists():
-        return None
-    url = git.origin(place.root)
-    try:
-        return parse_link(url).canonical if url else None
-    except DescriptionError:
-        return None
-
-
 def own(place: Place, manifest: Manifest) -> Own | None:
     """The developing checkout as the lock would record it, where `developing.git` names it."""
     link = manifest.developing
-    if link is None or link.canonical != own_url(place):
+    if link is None or link.canonical != own_url(place, link):
         return None
     tree = git.tracked(place.root, UNTRACKED_BY_LOCK)
-    head = git.head(place.root)
-    if tree is None or head is None or head.commit is None:
+    if tree is None:
         return None
-    return Own(Pin(link.canonical, head.commit, link.branch, tree=tree), git.changes(place.root))
+    commit = git.ask(place.root, "rev-parse", "HEAD")
+    return Own(Pin(link.canonical, commit, link.branch, tree=tree), git.changes(place.root))
 
 
 def name(place: Place, manifest: Manifest) -> str:
@@ -135,28 +130,6 @@ def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Fa
     return found
 
 
-def folder_facts(root: Path) -> Facts:
-    """What a folder on disk holds: the developing checkout, or a `file://` source."""
-    names = [file for file in addons.ASKED_FILES if (root / file).is_file()]
-    for depth in ("*", "*/*"):
-        for manifest in addons.MANIFESTS:
-            for path in root.glob(f"{depth}/{manifest}"):
-                relative = path.relative_to(root)
-                if not any(part.startswith(".") for part in relative.parts):
-                    names.append(relative.as_posix())
-    contents = {file: files.read(root / file) or b"" for file in names}
-    return addons.facts(sorted(names), contents)
-
-
-def file_source(place: Place, link: Link) -> Found:
-    """A `file://` source: used in place, known by the fingerprint of its content. Errors: DescriptionError."""
-    root = Path(link.path)
-    if not root.is_dir():
-        raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
-    memory = place.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
-    return Found(fingerprint(root, memory), folder_facts(root))
-
-
 def _offline(place: Place, pins_known: bool) -> Any:
     def answer(asks: tuple[Ask, ...]) -> list[Found]:
         found: list[Found] = []
@@ -185,7 +158,7 @@ def resolution(place: Place, manifest: Manifest, known: Lock | None) -> Resoluti
         pins,
         place.settings.get,
         strict=place.settings.scenario.strict,
-        own=own_url(place) if manifest.developing else None,
+        own=own_url(place, manifest.developing) if manifest.developing else None,
     )
     try:
         return drive(walk, _offline(place, True))
@@ -204,11 +177,16 @@ def checkout(place: Place, source: Source) -> Checkout:
     head = git.head(path)
     if head is None or source.link.is_file:
         return Checkout("foreign")
+    gone = borrowing.gone(path) if head.base else ()
     if head.branch is not None:
-        return Checkout("branch", head.commit, head.branch, head.base)
+        return Checkout("branch", head.commit, head.branch, head.base, gone=gone)
     moving = (path / ".git" / worktree.MOVING).exists()
     return Checkout(
-        "moving" if moving else "ours" if head.commit == head.base else "commit", head.commit, None, head.base
+        "moving" if moving else "ours" if head.commit == head.base else "commit",
+        head.commit,
+        None,
+        head.base,
+        gone=gone,
     )
 
 
@@ -217,7 +195,7 @@ def checkouts(place: Place, resolved: Resolution) -> dict[str, Checkout]:
     found = {source.name: checkout(place, source) for source in resolved.sources}
     if not (place.settings.scenario.strict and place.settings.scenario.mounts):
         return found
-    ours = [name for name, seen in found.items() if seen.kind == "ours"]
+    ours = [name for name, seen in found.items() if seen.kind == "ours" and not seen.gone]
     with ThreadPoolExecutor(4) as pool:
         changed = pool.map(lambda name: git.changes(place.source(name)), ours)
         return found | {
@@ -225,7 +203,7 @@ def checkouts(place: Place, resolved: Resolution) -> dict[str, Checkout]:
         }
 
 
-def stack(place: Place, manifest: Manifest, resolved: Resolution, own: Facts) -> Stack:
+def stack(place: Place, manifest: Manifest, known: Lock | None, resolved: Resolution, own: Facts) -> Stack:
     locks = [files.read(place.root / path) or b"" for path in PYTHON_LOCKS]
     overrides = {
         template: text for template in TEMPLATES if (text := files.read_text(place.template(template))) is not None
@@ -239,6 +217,7 @@ def stack(place: Place, manifest: Manifest, resolved: Resolution, own: Facts) ->
         locks=(locks[0], locks[1]),
         runtime=RUNTIME.read_bytes(),
         templates=overrides,
+        digests=known.images if known else {},
     )
 
 
@@ -246,21 +225,35 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
     """Observe everything the steps of `until` rest on, as far as it can be known now."""
     asked = wishes or Wishes()
     manifest, warnings = description(place)
-    known = lock(place)
+    scenario = place.settings.scenario
+    if not (asked.touch_git or scenario.mounts):
+        raise UsageError(
+            f"--no-git-update takes checkouts as they are, and {scenario.name} bakes the locked commits",
+            where=place.settings.where("ODPM_SCENARIO"),
+            todo="leave --no-git-update out",
+        )
+    reads_lock = asked.touch_git or scenario.strict
+    known = lock(place) if reads_lock else None
+    warnings = (*warnings, *contradictions(known, manifest.locks_git))
     recorded = recall(place)
     world = World(
-        scenario=place.settings.scenario,
+        scenario=scenario,
         manifest=manifest,
         lock=known,
+        touch_git=asked.touch_git,
+        reads_lock=reads_lock,
         last_scenario=recorded.get("scenario"),
         warnings=warnings,
         own=own(place, manifest) if manifest.developing else None,
         install=asked.install,
         update=asked.update,
     )
-    resolved = resolution(place, manifest, known)
+    resolved = resolution(place, manifest, known) if asked.touch_git else as_found(place, manifest)
     if isinstance(resolved, tuple):
-        pins = known.pins.values() if known else ()
+        source = manifest.developing is not None and manifest.developing.canonical != own_url(
+            place, manifest.developing
+        )
+        pins = replace(known, developing=known.developing if source else None).pins.values() if known else ()
         missing = tuple(pin.key for pin in pins if not pin.file and not git.holds(place.store(pin.key), pin.commit))
         return Sight(replace(world, unanswered=resolved, unstored=missing), None, recorded)
     mine = folder_facts(place.root)
@@ -269,7 +262,7 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
     world = replace(
         world,
         resolution=resolved,
-        unstored=unstored(place, resolved),
+        unstored=unstored(place, resolved) if asked.touch_git else (),
         checkouts=checkouts(place, resolved),
         python=locks,
         warnings=(
@@ -280,9 +273,9 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
         ),
     )
     current = known.venv if known else None
-    if locks.made_from != locks.wanted or locks.digest != current:
+    if locks.made_from != locks.wanted or (world.reads_lock and locks.digest != current):
         return Sight(world, None, recorded)
-    whole = stack(place, manifest, resolved, mine)
+    whole = stack(place, manifest, known, resolved, mine)
     world = _with_files(place, world, whole, recorded, asked)
     if not set(until) - set(PREPARING):
         return Sight(world, whole, recorded)
@@ -293,13 +286,18 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
 
 
 def unstored(place: Place, resolved: Resolution) -> tuple[str, ...]:
-    """Sources whose commit is neither checked out nor in the cache."""
+    """Sources whose commit is neither checked out whole nor in the cache."""
+
+    def checked_out(source: Source) -> bool:
+        seen = checkout(place, source)
+        return seen.commit == source.commit and source.commit not in seen.gone
+
     return tuple(
         source.key
         for source in resolved.sources
         if not source.link.is_file
         and not git.holds(place.store(source.key), source.commit)
-        and not (place.settings.scenario.mounts and checkout(place, source).commit == source.commit)
+        and not (place.settings.scenario.mounts and checked_out(source))
     )
 
 

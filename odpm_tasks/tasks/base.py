@@ -11,7 +11,10 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-__all__ = ["Context", "remainder", "task", "words"]
+__all__ = ["AS_FOUND", "Context", "remainder", "task", "words"]
+
+# what --no-git-update means, wherever a task has it
+AS_FOUND = "Take the checkouts as they are: no git, no lock (server: they have to be what the lock names)."
 
 
 class _Task(Task[Any]):

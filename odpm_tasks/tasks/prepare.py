@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odpm_tasks.tasks.base import Context, task, words
+from odpm_tasks.tasks.base import AS_FOUND, Context, task, words
 
 
 @task(
@@ -27,7 +27,7 @@ def lock(
 ) -> None:
     """Pin what the description asks for: every repository to a commit, every Python package to a version."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.core.plan import name_of
+    from odpm_tasks.core.lock import named, names
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project, demand_writable_lock
 
@@ -50,15 +50,16 @@ def lock(
     demand_writable_lock(project, "lock")
     with project.exclusive():
         chosen = words(only)
-        known = {name_of(key).lower() for key in (project.lock.pins if project.lock else {})}
-        if unknown := [name for name in chosen if name.lower() not in known]:
+        known = project.lock.pins if project.lock else {}
+        if unknown := [name for name in chosen if not named(known, [name])]:
             raise UsageError(
-                f"no repository of the lock is named {unknown[0]!r}", todo=f"one of: {', '.join(sorted(known))}"
+                f"no repository of the lock is named {unknown[0]!r}",
+                todo=f"one of: {', '.join(sorted(names(known).values(), key=str.lower))}",
             )
         resolved = project.resolve(update=update, only=chosen)
         changes = project.write_lock(resolved, fresh_python=update and not chosen)
         synced = sync_manifest_locks and project.sync_manifest_locks()
-    for warning in resolved.warnings:
+    for warning in (*project.warnings, *resolved.warnings):
         terminal.warn(warning)
     for change in changes:
         terminal.tell(change)
@@ -78,9 +79,17 @@ def lock(
         "format": "text or json.",
         "strict": "Exit 2 when something that exists differs from the description.",
         "verbose": "Show every step, also what is kept.",
+        "no_git_update": AS_FOUND,
     }
 )
-def plan(c: Context, diff: bool = False, format: str = "text", strict: bool = False, verbose: bool = False) -> None:
+def plan(
+    c: Context,
+    diff: bool = False,
+    format: str = "text",
+    strict: bool = False,
+    verbose: bool = False,
+    no_git_update: bool = False,
+) -> None:
     """Show what `inv up` would do. Changes nothing and asks no server."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.errors import DriftError, UsageError
@@ -89,7 +98,7 @@ def plan(c: Context, diff: bool = False, format: str = "text", strict: bool = Fa
 
     if format not in {"text", "json"}:
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
-    made = Project.find().plan()
+    made = Project.find().wishing(touch_git=not no_git_update).plan()
     for warning in made.world.warnings:
         terminal.warn(warning)
     terminal.tell(show.plan_json(made) if format == "json" else show.plan_text(made, diff=diff, verbose=verbose))
@@ -101,13 +110,13 @@ def plan(c: Context, diff: bool = False, format: str = "text", strict: bool = Fa
         )
 
 
-@task()
-def render(c: Context) -> None:
+@task(help={"no_git_update": AS_FOUND})
+def render(c: Context, no_git_update: bool = False) -> None:
     """Resolve, check out and write every generated file; touch no Docker engine."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.project import PREPARING, Project
 
-    if not Project.find().bring(PREPARING).changed:
+    if not Project.find().wishing(touch_git=not no_git_update).bring(PREPARING).changed:
         terminal.say("nothing to do")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, remainder, task, words
+from odpm_tasks.tasks.base import AS_FOUND, Context, remainder, task, words
 
 if TYPE_CHECKING:
     from odpm_tasks.adapters.docker import Container
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         "dev": "Odoo's --dev features, for instance reload,qweb,xml or all (developer).",
         "debug": "Start Odoo under debugpy, waiting for nobody (developer).",
         "skip_start": "Stop before anything of Docker.",
+        "no_git_update": AS_FOUND,
     },
 )
 def up(
@@ -32,6 +33,7 @@ def up(
     dev: str = "",
     debug: bool = False,
     skip_start: bool = False,
+    no_git_update: bool = False,
 ) -> None:
     """Bring everything to the description: sources, Python environment, files, services, database."""
     from odpm_tasks.adapters import terminal
@@ -46,7 +48,9 @@ def up(
             f"--dev and --debug belong to developer, this is {project.scenario.name}",
             todo="ODPM_SCENARIO=developer inv up …",
         )
-    project = project.wishing(database=database, install=words(install), update=words(update), demo=demo)
+    project = project.wishing(
+        database=database, install=words(install), update=words(update), demo=demo, touch_git=not no_git_update
+    )
     done = project.bring(PREPARING if skip_start else ORDER)
     if not done.changed:
         terminal.say("nothing to do")

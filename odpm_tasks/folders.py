@@ -1,0 +1,97 @@
+"""What folders on disk hold: the developing checkout, `file://` sources, and checkouts that are taken as they are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from odpm_tasks.adapters import files, git
+from odpm_tasks.adapters.fingerprint import fingerprint
+from odpm_tasks.core import addons
+from odpm_tasks.core.addons import Facts
+from odpm_tasks.core.link import Link, parse_link
+from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.place import Place
+from odpm_tasks.core.resolve import Ask, Found, Kind, Resolution, drive, resolve
+from odpm_tasks.errors import DescriptionError, LockError
+
+
+def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
+    """What a folder holds now, committed or not. Of the platform, modules are counted and not read, as in a commit."""
+    names = [file for file in addons.ASKED_FILES if (root / file).is_file()]
+    for depth in ("*", "*/*"):
+        for manifest in addons.MANIFESTS:
+            for path in root.glob(f"{depth}/{manifest}"):
+                relative = path.relative_to(root)
+                if not any(part.startswith(".") for part in relative.parts):
+                    names.append(relative.as_posix())
+    read = addons.ASKED_FILES if kind == "platform" else names
+    contents = {file: files.read(root / file) or b"" for file in names if file in read}
+    return addons.facts(sorted(names), contents)
+
+
+def file_source(place: Place, link: Link) -> Found:
+    """A `file://` source: used in place, known by the fingerprint of its content. Errors: DescriptionError."""
+    root = Path(link.path)
+    if not root.is_dir():
+        raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
+    memory = place.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
+    return Found(fingerprint(root, memory), folder_facts(root))
+
+
+def origin_url(checkout: Path) -> str | None:
+    """The canonical URL of a checkout, by its `origin`; None where it has none that we could clone."""
+    if not (checkout / ".git").exists():
+        return None
+    url = git.origin(checkout)
+    try:
+        return parse_link(url).canonical if url else None
+    except DescriptionError:
+        return None
+
+
+def own_url(place: Place, developing: Link | None) -> str | None:
+    """The canonical URL of the developing checkout itself: of that remote which `developing.git` names, else of `origin`.
+
+    A clone of somebody's fork, with the team's repository as `upstream`, is the developing project all the same.
+    """
+    if not (place.root / ".git").exists():
+        return None
+    urls = []
+    for url in git.remotes(place.root):
+        with contextlib.suppress(DescriptionError):
+            urls.append(parse_link(url).canonical)
+    return developing.canonical if developing and developing.canonical in urls else (urls[0] if urls else None)
+
+
+def as_found(place: Place, manifest: Manifest) -> Resolution:
+    """The graph as the checkouts have it now, whatever a lock says: their commits, and what their files ask for.
+
+    Errors: LockError where a repository that is asked for is not checked out.
+    """
+    present = {
+        url: path
+        for path in sorted((place.odpm / "src").glob("[!.]*"))
+        if not path.is_symlink() and (url := origin_url(path))
+    }
+
+    def answer(asks: Sequence[Ask]) -> list[Found]:
+        missing = [ask for ask in asks if not ask.link.is_file and ask.link.canonical not in present]
+        if missing:
+            raise LockError(
+                f"--no-git-update takes checkouts as they are, and {missing[0].link.name} is not there",
+                where=" -> ".join(missing[0].asked_by),
+                details=[f"also missing: {ask.link.name}" for ask in missing[1:3]],
+                todo="the same command without --no-git-update fetches it",
+            )
+        return [file_source(place, ask.link) if ask.link.is_file else found(ask) for ask in asks]
+
+    def found(ask: Ask) -> Found:
+        path = present[ask.link.canonical]
+        head = git.head(path)
+        return Found((head and head.commit) or "0" * 40, folder_facts(path, ask.kind))
+
+    own = own_url(place, manifest.developing) if manifest.developing else None
+    strict = place.settings.scenario.strict
+    return drive(resolve(manifest, {}, place.settings.get, strict=strict, own=own), answer)
