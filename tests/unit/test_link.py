@@ -237,3 +237,37 @@ def test_names_are_distinct(found: list[str]) -> None:
     assert set(result) == {link.canonical for link in links}
     assert len({name.casefold() for name in result.values()}) == len(result)
     assert all(name and "/" not in name and not name.startswith("-") for name in result.values())
+
+
+@given(st.text() | urls | st.builds("{}{}".format, urls, st.text()))
+def test_whatever_is_accepted_has_a_safe_folder(text: str) -> None:
+    try:
+        link = parse_link(text)
+    except OdpmError:
+        return
+    for name in (link.name, link.owner):
+        assert name
+        assert not set(name) & set("/\\\0\n")
+        assert name not in {".", "..", ".git"}
+    assert link.is_file == bool(link.path)
+    assert link.canonical == canonical(without_credentials(link.url))
+
+
+@given(
+    st.sampled_from(["https://{}:{}@h/x", "https://{}:{}@h/x?y", "ssh://{}:{}@h/x -b", "ext::https://{}:{}@h/x"]), word
+)
+def test_no_form_of_a_link_shows_its_password(form: str, user: str) -> None:
+    text = form.format(user, "hunter2")
+    assert "hunter2" not in masked(text)
+    assert "hunter2" not in canonical(text) or text.startswith("ext::")
+    try:
+        said = str(parse_link(text))
+    except OdpmError as error:
+        said = str(error)
+    assert "hunter2" not in said
+
+
+@given(st.text())
+def test_any_text_can_be_masked(text: str) -> None:
+    assert masked(text).isprintable()
+    without_credentials(text)

@@ -99,3 +99,25 @@ def test_depth_costs_nothing() -> None:
     deep = "${NO:-" * 20_000 + "x"
     assert expand(deep, VALUES.get, "here") == deep
     assert expand(deep + "}" * 20_000, VALUES.get, "here") == "x"
+
+
+@given(st.text(), st.dictionaries(st.from_regex(r"[A-Z_][A-Z0-9_]{0,3}", fullmatch=True), st.text()))
+def test_any_text_with_any_values(text: str, values: dict[str, str]) -> None:
+    unset = missing(text, values.get)
+    assert {*unset} <= {reference.name for reference in references(text)}
+    try:
+        expand(text, values.get, "here")
+    except DescriptionError:
+        assert unset
+    else:
+        assert not unset
+
+
+@given(st.lists(st.tuples(st.text(), st.from_regex(r"[A-Z_]{1,4}", fullmatch=True), st.text())))
+def test_what_is_put_in_is_not_read_again(parts: list[tuple[str, str, str]]) -> None:
+    values = {name: value for _, name, value in parts}
+    text = "".join(f"{escape(plain)}${{{name}}}" for plain, name, _ in parts)
+    assert expand(text, values.get, "here") == "".join(plain + values[name] for plain, name, _ in parts)
+    defaulted = "".join(f"${{NO_{name}:-{escape(plain)}}}" for plain, name, _ in parts if "}" not in plain)
+    expected = "".join(plain for plain, _, _ in parts if "}" not in plain)
+    assert expand(defaulted, values.get, "here") == expected
