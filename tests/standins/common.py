@@ -7,10 +7,12 @@ leaves nothing half made. No mirror is named here: the Debian mirror is the one 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,6 +124,15 @@ def run(
         said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
         raise ProgramError(f"{words[0]} ended with {done.returncode}", details=[" ".join(words[:12]), *said[-12:]])
     return done.stdout.decode(errors="replace")
+
+
+def pip_command() -> list[str]:
+    """pip of this Python, else any on the machine, else one that uv fetches for the moment."""
+    if importlib.util.find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    if found := shutil.which("pip3") or shutil.which("pip"):
+        return [found]
+    return [sys.executable, "-m", "uv", "tool", "run", "pip"]
 
 
 def os_release() -> dict[str, str]:

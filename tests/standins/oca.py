@@ -7,9 +7,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
-import shutil
-import sys
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +16,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from odpm_tasks.errors import ProgramError
-from tests.standins.common import Say, fingerprint, line, locked, run, scratch, seconds
+from tests.standins.common import Say, fingerprint, line, locked, pip_command, run, scratch, seconds
 from tests.standins.gitrepo import File, place, recipe_of, write_bare
 
 BRANCH = "19.0"
@@ -88,16 +85,7 @@ def ensure_oca(say: Say) -> Path:
 
 def _download(wheels: Sequence[str], into: Path) -> None:
     options = ("--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--dest", str(into))
-    run(*_pip(), "download", *options, *wheels, timeout=600)
-
-
-def _pip() -> list[str]:
-    """pip of this Python, else any on the machine, else one that uv fetches for the moment."""
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
-    if found := shutil.which("pip3") or shutil.which("pip"):
-        return [found]
-    return [sys.executable, "-m", "uv", "tool", "run", "pip"]
+    run(*pip_command(), "download", *options, *wheels, timeout=600)
 
 
 def _files(repo: Repository, folder: Path) -> Iterator[File]:
