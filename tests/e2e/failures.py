@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -110,8 +111,8 @@ class Ground:
         return any((store / "refs/odpm/commits").glob("*"))
 
 
-def publish(repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0") -> str:
-    """One more commit on a branch of a bare repository, which is made where it is missing."""
+def publish(repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0", date: str = "2025-09-18") -> str:
+    """One more commit on a branch of a bare repository, which is made where it is missing; `date` is ISO 8601, in UTC."""
     if not (repo / "HEAD").exists():
         repo.mkdir(parents=True)
         git("init", "-q", "--bare", "--template=", "-b", branch, cwd=repo)
@@ -119,7 +120,8 @@ def publish(repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0") 
             git("config", key, "true", cwd=repo)
     ref = f"refs/heads/{branch}"
     known = subprocess.run(["git", "rev-parse", "-q", "--verify", ref], cwd=repo, capture_output=True, check=False)
-    feed = [f"commit {ref}\ncommitter t <t@t> 1758153600 +0000\ndata 2\nx\n".encode()]
+    seconds = int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
+    feed = [f"commit {ref}\ncommitter t <t@t> {seconds} +0000\ndata 2\nx\n".encode()]
     feed += [f"from {known.stdout.decode().strip()}\ndeleteall\n".encode()] if known.returncode == 0 else []
     for path, content in files.items():
         data = content.encode() if isinstance(content, str) else content
@@ -150,9 +152,15 @@ def lay(folder: Path, like: Ground | None = None) -> Ground:
         git("commit", "-qm", "A project", cwd=root)
     for name in ("host", "project"):
         shutil.copytree(blank / name, folder / name)
+    return ground_of(folder, HOST)
+
+
+def ground_of(folder: Path, *prefixes: str) -> Ground:
+    """The ground of a folder that holds `project` and `host`; addresses with one of the prefixes lead to the host."""
     (folder / "home").mkdir()
     env = {
-        "ODPM_GIT_MIRROR": f"{HOST}=file://{folder}/host/",
+        "ODPM_GIT_MIRROR": " ".join(f"{prefix}=file://{folder}/host/" for prefix in prefixes),
+        "ODPM_IMAGE_MIRROR": "127.0.0.1:9/",  # nobody: locks hold no digest of an image, wherever tests run
         "ODPM_CACHE_DIR": str(folder / "cache"),
         "ODPM_COMPOSE_PREFIX": f"odpm-bad-{os.getpid()}-{next(_numbers)}",
         "HOME": str(folder / "home"),
@@ -329,12 +337,13 @@ class Under:
 class Choke:
     """A way to a git server that breaks: after `after` bytes of one connection's answers it is cut, or goes silent.
 
-    `open` lets everything through from then on. `reached` is set when the first connection is choked.
+    After it broke `times` times everything goes through. `reached` is set when the first connection is choked.
     """
 
     server: GitServer
     after: int
     silent: bool = False
+    times: int = 1_000_000
     reached: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -369,7 +378,8 @@ class Choke:
         passed = 0
         with suppress(OSError):
             while block := source.recv(4096):
-                if limit is not None and passed + len(block) > limit:
+                if limit is not None and passed + len(block) > limit and self.times > 0:
+                    self.times -= 1
                     sink.sendall(block[: limit - passed])
                     self.reached.set()
                     if self.silent:

@@ -1,0 +1,1 @@
+{'name': 'crm_thing'}

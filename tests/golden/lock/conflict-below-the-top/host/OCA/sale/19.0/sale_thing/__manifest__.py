@@ -1,0 +1,1 @@
+{'name': 'sale_thing'}

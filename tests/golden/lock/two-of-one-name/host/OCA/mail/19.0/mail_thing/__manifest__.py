@@ -1,0 +1,1 @@
+{'name': 'mail_thing'}
