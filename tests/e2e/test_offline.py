@@ -1,0 +1,87 @@
+"""With lock and cache complete nothing asks the network: seen in a network namespace that has none, not even loopback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.failures import FILES, GENERATED, WEB, Ground
+from tests.e2e.harness import Bench, Ran
+
+pytest_plugins = ["tests.e2e.grounds"]
+CUT_OFF = ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--net"]
+pytestmark = pytest.mark.skipif(
+    subprocess.run([*CUT_OFF, "true"], capture_output=True, check=False).returncode != 0,
+    reason="this machine lets nobody make a network namespace",
+)
+
+
+def offline(bench: Bench, *words: str, **env: str) -> Ran:
+    """A task in a network namespace of its own. Docker's socket is a file, so the engine answers."""
+    argv = [*CUT_OFF, sys.executable, "-m", "invoke", *words]
+    done = subprocess.run(
+        argv, cwd=bench.root, env=bench.environment(env), capture_output=True, text=True, timeout=600, check=False
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def test_the_namespace_cuts_off() -> None:
+    """The ground of the other tests: a server on loopback that answers here does not answer there."""
+    probe = "import socket; socket.create_connection(('127.0.0.1', 1), 2)"
+    cut = subprocess.run([*CUT_OFF, sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert "Network is unreachable" in cut.stderr
+
+
+def test_a_colleagues_clone_is_rendered_from_lock_and_cache(ground_locked: Ground) -> None:
+    (ground_locked.root / ".env").write_text(
+        "ODPM_GIT_MIRROR=https://git.test/=http://127.0.0.1:9/\n", encoding="utf-8"
+    )
+    del ground_locked.bench.env["ODPM_GIT_MIRROR"]
+    ground_locked.bench.ok(
+        "render", ODPM_GIT_MIRROR=f"https://git.test/=file://{ground_locked.host}/"
+    )  # fills the cache
+    for path in GENERATED[3:]:
+        (ground_locked.root / path).unlink()
+    subprocess.run(["rm", "-rf", str(ground_locked.root / ".odpm/src")], check=True)
+    for scenario in ("developer", "server", "ci"):
+        ran = offline(ground_locked.bench, "render", ODPM_SCENARIO=scenario)
+        assert ran.code == 0, ran.said
+    for words in (("plan", "--strict"), ("lock", "--check"), ("lock",), ("validate",), ("lock", "--diff"), ("status",)):
+        ran = offline(ground_locked.bench, *words)
+        assert ran.code == 0, f"{words}\n{ran.said}"
+
+
+def test_what_is_not_in_the_cache_is_told(ground_locked: Ground) -> None:
+    ran = offline(ground_locked.bench, "render", ODPM_GIT_MIRROR="https://git.test/=http://127.0.0.1:9/")
+    assert ran.code == 5, ran.said
+    assert "Traceback" not in ran.said
+    ground_locked.publish(WEB, {**FILES[WEB], "README": "new\n"})
+    assert offline(ground_locked.bench, "plan").code == 0
+
+
+def test_a_running_stack_is_brought_up_again(developer: Bench) -> None:
+    before = {name: (entry["Id"], entry["State"]["StartedAt"]) for name, entry in developer.containers().items()}
+    ran = offline(developer, "up")
+    assert ran.code == 0, ran.said
+    assert "nothing to do" in ran.err
+    assert {n: (e["Id"], e["State"]["StartedAt"]) for n, e in developer.containers().items()} == before
+
+
+def test_a_stopped_stack_is_started_again(developer: Bench) -> None:
+    developer.ok("down")
+    ran = offline(developer, "up")
+    assert ran.code == 0, ran.said
+    assert developer.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"
+
+
+def test_a_new_clone_of_the_project_comes_up(clone: Callable[[Path], Bench], developer: Bench, tmp_path: Path) -> None:
+    """Sources and environment image are on the machine because of another project: nothing is fetched or pulled."""
+    bench = clone(tmp_path / "fresh")
+    ran = offline(bench, "up")
+    assert ran.code == 0, ran.said
+    assert bench.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"
