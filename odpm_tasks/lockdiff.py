@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from odpm_tasks import apply, observe
-from odpm_tasks.adapters import command, files, git, git_history, terminal
+from odpm_tasks.adapters import access, command, fetch, files, git, git_history, terminal
 from odpm_tasks.core import lockdiff
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.lock import Lock, Pin, read_lock
@@ -21,6 +21,7 @@ from odpm_tasks.core.python_diff import PythonSide
 from odpm_tasks.core.resolve import Resolution
 from odpm_tasks.core.world import LOCK_FILE, PYTHON_LOCKS
 from odpm_tasks.errors import CommitGoneError, LockError, OdpmError, UsageError
+from odpm_tasks.folders import folder_facts, own_url
 from odpm_tasks.parallel import together
 
 COMMITS = 250  # so many are read of one repository; counted are all
@@ -33,6 +34,7 @@ class _Look:
     place: Place
     spelled: Mapping[str, str]
     own: str | None
+    branch: str  # of what names none
     show: terminal.Activity
 
 
@@ -58,9 +60,9 @@ def between(place: Place, ref: str = "HEAD") -> LockDiff:
     manifest, _ = observe.description(place)
     pairs = lockdiff.pairs(old, new)
     spelled = _spelled(place, manifest, new, before.get("odpm.json", ""))
-    own = observe.own_url(place)
+    own = own_url(place, manifest.developing)
     with terminal.activity() as show:
-        look = _Look(place, spelled, own, show)
+        look = _Look(place, spelled, own, manifest.odoo_version, show)
         seen = together(place, lambda pair: _see(look, pair), pairs)
     return lockdiff.compare(
         (f"{ref} ({commit[:8]})" if ref != commit else commit[:8], "now"),
@@ -117,7 +119,7 @@ def _see_files(look: _Look, pair: Pair) -> Seen:
     del look
     if pair.new is None or not (root := Path(pair.new.url.removeprefix("file://"))).is_dir():
         return Seen()
-    held = _as_held(observe.folder_facts(root))
+    held = _as_held(folder_facts(root))
     note = "a file:// source keeps no history: which of its add-ons changed is not known"
     return Seen(new=held, notes=(note,) if pair.moved else ())
 
@@ -155,11 +157,12 @@ def _see_commits(look: _Look, pair: Pair) -> Seen:
 def _obtain(look: _Look, pair: Pair, pin: Pin) -> Path | None:
     """A repository that holds the pin's commit; None where only the user's own clone could, and does not."""
     if _is_own(look, pair):
-        return look.place.root if git_history.has(look.place.root, pin.commit) else None
+        return look.place.root if git.has(look.place.root, pin.commit) else None
     store = look.place.store(pin.key)
     if not git.holds(store, pin.commit):
         look.show.note(pair.name, f"fetch {pin.commit[:12]}")
-        git.fetch(store, _remote(look, pin), pin.commit, lambda line: look.show.note(pair.name, line))
+        watch = apply.watch(look.show, pair.name)
+        fetch.fetch(store, _remote(look, pin), pin.commit, watch, branch=pin.branch or look.branch)
     return store
 
 
@@ -167,7 +170,7 @@ def _is_own(look: _Look, pair: Pair) -> bool:
     return pair.role == "developing" and pair.pin.key == look.own
 
 
-def _remote(look: _Look, pin: Pin) -> git.Remote:
+def _remote(look: _Look, pin: Pin) -> access.Remote:
     return apply.remote(look.place, look.spelled.get(pin.key, pin.url))
 
 
@@ -203,9 +206,8 @@ def _history(look: _Look, pair: Pair, notes: list[str]) -> History | None:
         elif pair.old.key != pair.new.key or not git.holds(look.place.store(pair.new.key), pair.old.commit):
             found = None
         else:
-            found = git_history.log(
-                look.place.store(pair.new.key), _remote(look, pair.new), pair.old.commit, pair.new.commit, COMMITS
-            )
+            store, watch = look.place.store(pair.new.key), apply.watch(look.show, pair.name)
+            found = git_history.log(store, _remote(look, pair.new), pair.old.commit, pair.new.commit, COMMITS, watch)
     except OdpmError as error:
         notes.append(f"the commits between are not known: {command.redact(error.what)}")
         return None

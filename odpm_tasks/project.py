@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,11 +10,13 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
-from odpm_tasks import apply, observe
+from odpm_tasks import apply, cache, observe
 from odpm_tasks.adapters import docker, files, terminal
+from odpm_tasks.adapters.env_file import read_env
 from odpm_tasks.core import plan as plans
 from odpm_tasks.core.json_text import with_value
 from odpm_tasks.core.lock import Lock, disagreements, write_lock
+from odpm_tasks.core.lock_changes import lock_changes, name_of
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.place import GITIGNORE, Place
 from odpm_tasks.core.resolve import Resolution
@@ -99,12 +100,17 @@ class Project:
         return observe.description(self.place)[0]
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the author of the description should know. Errors: as `manifest`."""
+        return observe.description(self.place)[1]
+
+    @property
     def lock(self) -> Lock | None:
         """The lock as it is on disk. Errors: LockError where it cannot be read."""
         return observe.lock(self.place)
 
     def wishing(self, **wishes: object) -> Project:
-        """The same project with wishes of a command line: `database`, `install`, `update`, `demo`."""
+        """The same project with wishes of a command line: `database`, `install`, `update`, `demo`, `touch_git`."""
         return replace(self, wishes=replace(self.wishes, **wishes))  # type: ignore[arg-type]
 
     def sight(self, until: Iterable[str] = ORDER) -> Sight:
@@ -117,11 +123,12 @@ class Project:
         return plans.plan(self.sight(asked).world, asked)
 
     def resolve(self, *, update: bool = False, only: Sequence[str] = ()) -> Resolution:
-        """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache.
+        """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache, and registries
+        for the digests of base images.
 
         `update`: pins do not count and branches are asked for their tips; of the repositories in `only`, where given.
         """
-        return apply.resolve_online(self.place, self.sight(PREPARING), fresh=update, only=only)
+        return apply.resolve_images(self.place, self.sight(PREPARING), fresh=update, only=only)
 
     def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> tuple[str, ...]:
         """Write both kinds of locks for a graph; return what changed in the repositories' one."""
@@ -134,10 +141,15 @@ class Project:
             stale = any(step.id == "python.lock" and step.acts for step in plans.plan(sight.world, PREPARING).steps)
             if stale or fresh_python:
                 apply.lock_python(self.place, sight, fresh=fresh_python)
-            return plans.lock_changes(before, new)
+            return lock_changes(before, new)
 
     def _with_own(self, new: Lock) -> Lock:
-        """The lock with the developing checkout recorded, where `developing.git` names it and its content has changed."""
+        """The lock with the developing checkout recorded, where `developing.git` names it and its content has changed.
+
+        What odpm 4.x recorded for a description that names no developing project nobody needs: it is dropped.
+        """
+        if self.manifest.developing is None:
+            return replace(new, developing=None)
         own = observe.own(self.place, self.manifest)
         recorded = new.developing
         if own is None or (recorded is not None and recorded.tree == own.pin.tree and recorded.fits_branch(own.pin)):
@@ -147,9 +159,11 @@ class Project:
     def check_lock(self) -> None:
         """See that the lock is there, complete, current and not contradicted. Errors: LockError, as server and ci have it."""
         if self.sight(PREPARING).world.resolution is None and self.lock is not None:
-            self.resolve()
+            apply.resolve_online(self.place, self.sight(PREPARING))
         world = self.sight(PREPARING).world
-        plans.plan(replace(world, scenario=SCENARIOS["ci"]), PREPARING)
+        if world.own and not self.scenario.strict:  # a commit hook asks before anything is committed
+            world = replace(world, own=replace(world.own, changes=()))
+        plans.plan(replace(world, scenario=SCENARIOS["ci"], checking=not self.scenario.strict), PREPARING)
         venv = world.manifest.locks_venv
         if venv and world.lock and world.lock.venv != venv:
             raise LockError(
@@ -162,8 +176,7 @@ class Project:
                 "odpm.json (locks.git) and the lock pin different commits",
                 where=LOCK_FILE,
                 details=[
-                    f"{plans.name_of(key)}: odpm.json {ours[:8]}, lock {theirs[:8]}"
-                    for key, ours, theirs in differing[:3]
+                    f"{name_of(key)}: odpm.json {ours[:8]}, lock {theirs[:8]}" for key, ours, theirs in differing[:3]
                 ],
                 todo="inv lock follows odpm.json; inv lock --update --sync-manifest-locks moves both",
             )
@@ -178,9 +191,7 @@ class Project:
         if self.manifest.format != 2:
             raise DescriptionError("the flat format has no locks", where="odpm.json", todo="inv migrate --write")
         assert lock is not None
-        pins = {
-            key: pin.commit for key, pin in sorted(lock.pins.items()) if not pin.file and pin is not lock.developing
-        }
+        pins = {key: pin.commit for key, pin in sorted(lock.pins.items()) if not pin.file and pin.tree is None}
         new = with_value(text, "odpm.json", "locks", {"git": pins, **({"venv": lock.venv} if lock.venv else {})})
         if new != text:
             files.write(self.place.manifest, new.encode())
@@ -200,6 +211,7 @@ class Project:
         warned: set[str] = set()
         wishes = self.wishes
         with self.exclusive():
+            cache.register(self.place)
             for _ in range(len(ORDER)):
                 sight = observe.sight(self.place, asked, wishes)
                 now = plans.plan(sight.world, asked)
@@ -235,6 +247,9 @@ class Project:
     def exclusive(self) -> Iterator[None]:
         """Hold the project: one run at a time. Errors: BusyError saying who holds it."""
         with files.exclusive(self.place.odpm / "run.lock", "this project"):
+            files.sweep(self.root, ("docker-compose.yml", "odpm.json"))
+            for folder in (self.place.odpm, self.place.odpm / "build", *self.place.odpm.glob("secrets/*")):
+                files.sweep(folder)
             if not (self.place.odpm / ".gitignore").exists():
                 files.write(self.place.odpm / ".gitignore", GITIGNORE.encode())
             yield
@@ -272,18 +287,4 @@ def _inside_sources(folder: Path) -> bool:
 def _env_file(path: Path) -> dict[str, str]:
     """The names that a `.env` file sets. Errors: DescriptionError with the line that cannot be read."""
     text = files.read_text(path)
-    if text is None:
-        return {}
-    from dotenv import dotenv_values
-    from dotenv.parser import parse_stream
-
-    for binding in parse_stream(io.StringIO(text)):
-        if binding.error:
-            above = len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
-            raise DescriptionError(
-                "a line is not NAME=value",
-                where=f"{path}:{binding.original.line + above}",
-                todo="correct it, or put a # in front",
-            )
-    values = dotenv_values(stream=io.StringIO(text), interpolate=True)
-    return {name: value for name, value in values.items() if value is not None}
+    return {} if text is None else read_env(text, str(path), os.environ)

@@ -6,9 +6,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from odpm_tasks.errors import BusyError, DescriptionError, MachineError, WouldLoseError
@@ -49,6 +50,10 @@ def read(path: Path) -> bytes | None:
         raise DescriptionError(
             "a directory is in the place of a file", where=str(path), todo=f"mv {path} elsewhere"
         ) from None
+    except OSError as error:
+        raise DescriptionError(
+            f"cannot read: {error.strerror}", where=str(path), todo=f"make it readable for you: ls -ld {path}"
+        ) from None
 
 
 def read_text(path: Path) -> str | None:
@@ -84,6 +89,14 @@ def write(path: Path, data: bytes, mode: int = 0o644, *, derived: bool = False) 
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def sweep(folder: Path, names: Collection[str] = ()) -> None:
+    """Take away the beginnings of files that killed runs have left (of `names`, where given). Nobody else writes here now."""
+    for path in folder.glob(".*.????????"):
+        name, _, end = path.name[1:].rpartition(".")
+        if (not names or name in names) and re.fullmatch(r"[a-z0-9_]{8}", end) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def keep_original(path: Path) -> Path:

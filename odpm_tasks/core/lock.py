@@ -7,17 +7,18 @@ who lock the same thing write the same bytes. Keys we do not know survive a rewr
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from odpm_tasks.core.link import Link, canonical
+from odpm_tasks.core.link import Link, canonical, source_names
 from odpm_tasks.errors import LockError
 
 SCHEMA_VERSION = 1
 _HEX = r"^[0-9a-f]{40}$"
+_DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 
 class _Entry(BaseModel):
@@ -35,7 +36,7 @@ class _LockFile(BaseModel):
     platform: _Entry
     dependencies: list[_Entry] = []
     developing: _Entry | None = None
-    images: dict[str, str] = {}
+    images: dict[str, Annotated[str, Field(pattern=_DIGEST)]] = {}
     venv: str | None = None
     odoo_version: str | None = None
 
@@ -64,9 +65,10 @@ class Pin:
     def fits_branch(self, other: Pin) -> bool:
         return self.branch == other.branch and self.key == other.key
 
-    def fits(self, link: Link) -> bool:
-        """Whether this pin is still an answer to what the description asks."""
-        return (self.any_branch or self.branch == link.branch) and link.commit in {None, self.commit}
+    def fits(self, link: Link, odoo_version: str) -> bool:
+        """Whether this pin is still an answer to what the description asks; no branch is the one of the Odoo version."""
+        same = (self.branch or odoo_version) == (link.branch or odoo_version)
+        return (self.any_branch or same) and link.commit in {None, self.commit}
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,11 @@ def _entry(pin: Pin) -> dict[str, Any]:
     return data
 
 
+def pinned(image: str, digests: Mapping[str, str]) -> str:
+    """The name of an image with its locked digest, where it has one."""
+    return f"{image}@{digests[image]}" if image in digests else image
+
+
 def counting_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version: str) -> dict[str, Pin]:
     """The pins that count: those of the manifest's `locks.git` where not empty, completed by the file for what it lacks.
 
@@ -168,6 +175,19 @@ def counting_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version:
         known = pins.get(key) or Pin(key, commit)
         pins[key] = replace(known, commit=commit, any_branch=True)
     return pins
+
+
+def names(keys: Collection[str]) -> dict[str, str]:
+    """What people call the repositories of these keys of pins: the names of their folders under `.odpm/src`."""
+    folders = source_names(Link(key) for key in keys)
+    return {key: folders[canonical(key)] for key in keys}
+
+
+def named(keys: Collection[str], words: Iterable[str]) -> frozenset[str]:
+    """Those keys of pins that a word names, by folder or by the last part of the address; upper or lower case."""
+    wanted = {word.lower() for word in words}
+    short = {key: key.rstrip("/").rsplit("/", 1)[-1] for key in keys}
+    return frozenset(key for key, name in names(keys).items() if {name.lower(), short[key].lower()} & wanted)
 
 
 def same_files(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
@@ -194,7 +214,11 @@ def same_files(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
 
 
 def disagreements(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
-    """Where manifest and file name different commits: (canonical URL, manifest's commit, file's commit)."""
-    pins = lock.pins if lock else {}
+    """Where manifest and file name different commits: (canonical URL, manifest's commit, file's commit).
+
+    Of the developing checkout itself the content counts and no commit: odpm 4.x pins it in `locks.git` all the same, by
+    a commit that cannot be the one that holds this `odpm.json`.
+    """
+    pins = {key: pin for key, pin in lock.pins.items() if pin.tree is None} if lock else {}
     pairs = ((canonical(url), commit) for url, commit in sorted(locks_git.items()))
     return tuple((key, commit, pins[key].commit) for key, commit in pairs if key in pins and pins[key].commit != commit)

@@ -82,15 +82,17 @@ def read_manifest(text: str, lookup: Lookup, where: str = "odpm.json", tool_vers
     """
     found = examine(text, lookup, where, tool_version)
     wrong = found.lines([*found.errors, *found.unset])
+    if found.unset and not found.errors:
+        raise invalid(where, wrong, "set it in .env or in the environment, or write a default: ${NAME:-default}")
     if wrong or found.manifest is None:
         raise invalid(where, wrong)
     return Reading(found.manifest, found.lines(found.warnings))
 
 
-def invalid(where: str, wrong: Sequence[str]) -> DescriptionError:
+def invalid(where: str, wrong: Sequence[str], todo: str = "") -> DescriptionError:
     """The error that names every problem; one alone is the headline."""
     what, details = (f"{where}, {wrong[0]}", ()) if len(wrong) == 1 else (f"{where} has {len(wrong)} problems", wrong)
-    return DescriptionError(what, where=where, details=details, todo=f"mend {where}, then: inv validate")
+    return DescriptionError(what, where=where, details=details, todo=todo or f"mend {where}, then: inv validate")
 
 
 def problems(

@@ -7,7 +7,6 @@ branch the branch of the Odoo version.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from odpm_tasks.core.link import Link, parse_link
 from odpm_tasks.errors import DescriptionError
@@ -17,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 
 
-def parse_oca_dependencies(text: str, branch: str, where: str) -> tuple[Link, ...]:
+def parse_oca_dependencies(text: str, where: str) -> tuple[Link, ...]:
     """Links in the order of the lines, exact repetitions left out; DescriptionError naming every line that cannot be read."""
     links: list[Link] = []
     wrong: list[str] = []
@@ -27,7 +26,7 @@ def parse_oca_dependencies(text: str, branch: str, where: str) -> tuple[Link, ..
         if not words:
             continue
         try:
-            links.append(_link(words, branch))
+            links.append(_link(words))
         except DescriptionError as error:
             wrong.append(f"line {number}: {error.what}")
     if wrong:
@@ -35,15 +34,14 @@ def parse_oca_dependencies(text: str, branch: str, where: str) -> tuple[Link, ..
             f"{where} cannot be read",
             where=where,
             details=wrong,
-            todo="write NAME [URL [BRANCH [COMMIT]]] on each line",
+            todo="mend it there (NAME [URL [BRANCH [COMMIT]]] on each line), or name another commit of it in odpm.json",
         )
     return tuple(dict.fromkeys(links))
 
 
-def _link(words: list[str], branch: str) -> Link:
+def _link(words: list[str]) -> Link:
     if len(words) > 4:
         raise DescriptionError("more than four words")
     if not _NAME.fullmatch(words[0]) or words[0].strip(".") == "":
         raise DescriptionError("the first word is not the name of a repository")
-    link = parse_link(" ".join(words[1:]) if len(words) > 1 else f"{OCA}/{words[0]}")
-    return link if link.is_file else replace(link, branch=link.branch or branch)
+    return parse_link(" ".join(words[1:]) if len(words) > 1 else f"{OCA}/{words[0]}")

@@ -6,10 +6,10 @@ says after which step it will be known, and whoever acts observes and plans anew
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable
 
-from odpm_tasks.core.lock import Lock, Pin, disagreements, write_lock
+from odpm_tasks.core.lock import disagreements, write_lock
+from odpm_tasks.core.lock_changes import completed, lock_changes, name_of
 from odpm_tasks.core.resolve import Source
 from odpm_tasks.core.world import LOCK_FILE, ORDER, PYTHON_LOCKS, Action, Checkout, Plan, Step, World
 from odpm_tasks.errors import LockError
@@ -27,6 +27,8 @@ def plan(world: World, until: Iterable[str] = ORDER) -> Plan:
         if waiting or blocker:
             cause = blocker or next(step.detail for step in steps if step.action == "later")
             steps.append(Step(step_id, "later", "", cause if cause.startswith("known") else f"known after {cause}"))
+        elif not world.touch_git and step_id in _AS_FOUND:
+            steps += _AS_FOUND[step_id](step_id, world)
         else:
             steps += _DECIDE[step_id](step_id, world)
     return Plan(world, tuple(steps))
@@ -55,14 +57,16 @@ def _lock_load(step_id: str, world: World) -> list[Step]:
     return [Step(step_id, "keep", LOCK_FILE, f"{count} repositories" if count > 1 else "the platform only")]
 
 
-def _demand(world: World, problem: str, *details: str) -> None:
-    """In a strict scenario a wanting lock ends the run; in developer it is written."""
+def _demand(world: World, problem: str, *details: str, todo: str = "") -> None:
+    """In a strict scenario a wanting lock ends the run, and so it does a check; in developer it is written."""
+    if world.checking:
+        raise LockError(problem, where=LOCK_FILE, details=details, todo=todo or "inv lock")
     if world.scenario.strict:
         raise LockError(
             f"{problem}; {world.scenario.name} follows the lock strictly and never writes it",
             where=LOCK_FILE,
             details=details,
-            todo="write it in the developer scenario and commit it: ODPM_SCENARIO=developer inv lock",
+            todo=todo or "write it in the developer scenario and commit it: ODPM_SCENARIO=developer inv lock",
         )
 
 
@@ -81,7 +85,9 @@ def _resolve(step_id: str, world: World) -> list[Step]:
     if world.resolution is None:
         return [Step(step_id, "keep", LOCK_FILE)]
     new = world.resolution.lock(world.lock)
-    new = completed(new, world.lock, world.manifest.locks_git, follow_files=world.scenario.strict)
+    strict = world.scenario.strict
+    own = None if strict else world.own
+    new = completed(new, world.lock, world.manifest.locks_git, own, follow_files=strict)
     if world.lock is None or write_lock(new) != write_lock(world.lock):
         changes = lock_changes(world.lock, new)
         _demand(world, "the lock is stale", *changes[:3])
@@ -98,48 +104,6 @@ def _moved_by_hand(world: World) -> list[str]:
         for key, commit in pinned
         if commit and (key not in pins or pins[key].commit != commit)
     ]
-
-
-def completed(new: Lock, old: Lock | None, locks_git: Mapping[str, str], *, follow_files: bool = False) -> Lock:
-    """The new lock, but where the manifest pins another commit than the file, what the file says stays.
-
-    `up` and `render` complete the file and do not align it with `locks.git`: that is for `inv lock`. Nor do they follow
-    every edit in a `file://` source, unless `follow_files`: its fingerprint is written by `inv lock`, enforced elsewhere.
-    """
-    kept = {key: theirs for key, _, theirs in disagreements(old, locks_git)}
-    if old is not None and not follow_files:
-        kept |= {pin.url: pin.commit for pin in old.pins.values() if pin.file}
-
-    def pin(fresh: Pin) -> Pin:
-        return replace(fresh, commit=kept.get(fresh.key, fresh.commit))
-
-    developing = pin(new.developing) if new.developing else None
-    return replace(
-        new, platform=pin(new.platform), dependencies=tuple(map(pin, new.dependencies)), developing=developing
-    )
-
-
-def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
-    """What moved between two locks, a phrase each."""
-    before, after = (old.pins if old else {}), new.pins
-    said = [f"add {name_of(key)} {after[key].commit[:8]}" for key in after if key not in before]
-    said += [f"drop {name_of(key)}" for key in before if key not in after]
-    said += [
-        f"{name_of(key)} {before[key].commit[:8]} -> {after[key].commit[:8]}"
-        for key in after
-        if key in before and before[key].commit != after[key].commit
-    ]
-    said += [
-        f"{name_of(key)} follows {after[key].branch}"
-        for key in after
-        if key in before and before[key].branch != after[key].branch
-    ]
-    return tuple(said)
-
-
-def name_of(key: str) -> str:
-    """A repository's short name, of its canonical URL."""
-    return key.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _materialize(step_id: str, world: World) -> list[Step]:
@@ -174,6 +138,8 @@ def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> 
         return Step(step_id, "keep" if now.kind == "link" else "create", target, f"link to {source.link.path}")
     if now.kind == "absent":
         return Step(step_id, "create", target, f"{source.link.branch or ''} {source.commit[:8]}".strip())
+    if now.gone:
+        return Step(step_id, "update", target, f"give back what it rests on: {', '.join(c[:8] for c in now.gone)}")
     if now.commit == source.commit and now.kind != "moving":
         if now.changes:
             return Step(step_id, "update", target, f"local changes: {', '.join(now.changes[:3])}")
@@ -192,7 +158,12 @@ def _verify(step_id: str, world: World) -> list[Step]:
         elif recorded.tree != world.own.pin.tree:
             _demand(world, "the developing project is not what the lock records")
         elif world.own.changes:
-            _demand(world, "the developing project has local changes", *world.own.changes[:3])
+            _demand(
+                world,
+                "the developing project has local changes",
+                *world.own.changes[:3],
+                todo="commit them, or set them aside: git stash",
+            )
     differing = disagreements(world.lock, world.manifest.locks_git)
     if differing:
         said = "; ".join(f"{name_of(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)
@@ -204,7 +175,7 @@ def _python(step_id: str, world: World) -> list[Step]:
     locks = world.python
     assert locks is not None
     recorded = world.lock.venv if world.lock else None
-    if locks.made_from == locks.wanted and locks.digest == recorded:
+    if locks.made_from == locks.wanted and (locks.digest == recorded or not world.reads_lock):
         return [Step(step_id, "keep", PYTHON_LOCKS[0])]
     recorded_only = locks.made_from == locks.wanted and recorded is None
     reason = (
@@ -286,6 +257,36 @@ def _database(step_id: str, world: World) -> list[Step]:
     said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in wishes if names)
     return [Step(step_id, "update" if said else "keep", world.database, said)]
 
+
+def _untouched(step_id: str, world: World) -> list[Step]:
+    return [Step(step_id, "skip", "", "--no-git-update")]
+
+
+def _checkout_as_found(step_id: str, world: World) -> list[Step]:
+    """Checkouts stay as they are; a link to a `file://` source is nothing of git's."""
+    assert world.resolution is not None
+    links = [source for source in world.resolution.sources if source.link.is_file]
+    steps = [_checkout_one(step_id, source, world.checkouts[source.name], world.scenario.strict) for source in links]
+    return [*_untouched(step_id, world), *steps]
+
+
+def _verify_as_found(step_id: str, world: World) -> list[Step]:
+    """In a strict scenario what lies there has to be what the lock names."""
+    assert world.resolution is not None
+    if not world.scenario.strict:
+        return _untouched(step_id, world)
+    _resolve(step_id, world)
+    edited = [name for name, seen in world.checkouts.items() if seen.changes]
+    if edited:
+        _demand(world, "checkouts have local changes", *edited[:3])
+    return _verify(step_id, world)
+
+
+_AS_FOUND = {
+    **dict.fromkeys(("git.resolve", "git.materialize"), _untouched),
+    "git.lock_load": lambda step_id, world: (_lock_load if world.reads_lock else _untouched)(step_id, world),
+    "git.checkout": _checkout_as_found, "git.lock_verify": _verify_as_found,
+}  # fmt: skip
 
 _DECIDE = {
     "git.lock_load": _lock_load, "git.resolve": _resolve, "git.materialize": _materialize, "git.checkout": _checkout,

@@ -73,12 +73,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The resolved graph: the platform, then dependencies breadth first, the developing source where it is one of its own."""
+    """The resolved graph: the platform, then dependencies breadth first, the developing source where it is one of its own.
+
+    `images` are the digests of base images; None where nobody was asked.
+    """
 
     sources: tuple[Source, ...]
     requirements: tuple[Asked, ...]
     warnings: tuple[str, ...]
     odoo_version: str
+    images: Mapping[str, str] | None = None
 
     @property
     def platform(self) -> Source:
@@ -107,6 +111,7 @@ class Resolution:
             platform=pin(self.platform),
             dependencies=dependencies,
             developing=developing,
+            images=base.images if self.images is None else self.images,
             odoo_version=self.odoo_version if branchless else None,
         )
 
@@ -146,7 +151,9 @@ class _Graph:
 
     def _ask(self, key: str, link: Link, branch: str, asked_by: tuple[str, ...], kind: Kind) -> Ask:
         pin = self.pins.get(key)
-        commit = link.commit or (pin.commit if pin and pin.fits(link) and not link.is_file else None)
+        commit = link.commit or (
+            pin.commit if pin and pin.fits(link, self.manifest.odoo_version) and not link.is_file else None
+        )
         dated = kind == "platform" and commit is None and self.manifest.build_date != "latest"
         return Ask(link, branch, commit, asked_by, kind, self.manifest.build_date if dated else None)
 
@@ -166,7 +173,7 @@ class _Graph:
         links: list[Link] = []
         if facts.oca_dependencies:
             where = f"{label}: oca_dependencies.txt"
-            links += parse_oca_dependencies(facts.oca_dependencies, self.manifest.odoo_version, where)
+            links += parse_oca_dependencies(facts.oca_dependencies, where)
         if facts.odpm_json:
             links += self._nested(facts.odpm_json, label)
         local = next((link for link in links if link.is_file and not ask.link.is_file), None)

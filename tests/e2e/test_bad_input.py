@@ -169,7 +169,7 @@ def test_a_port_that_is_none_is_told_with_its_name(ground: Ground, no_docker: En
     failure(ground.bench.inv("up", **no_docker), 4, name, value, ".env")
 
 
-@pytest.mark.parametrize("name", ["ODPM_JOBS", "ODPM_GIT_MIRROR"])
+@pytest.mark.parametrize("name", ["ODPM_JOBS", "ODPM_GIT_MIRROR", "ODPM_GIT_TIMEOUT"])
 def test_a_setting_that_is_none_is_told_with_its_name(ground: Ground, name: str) -> None:
     setting: Env = {name: "many"}
     failure(ground.bench.inv("render", **setting), 4, name, "'many'", "the process environment")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import command, git, worktree
+from odpm_tasks.adapters import access, command, fetch, git, worktree
 from odpm_tasks.core import requirements
 from odpm_tasks.core.addons import Facts, facts
 from odpm_tasks.core.lock import counting_pins
@@ -22,8 +22,8 @@ from tests.unit.test_render import ODOO, stack
 URL = "https://github.com/OCA/web"
 
 
-def near(path: Path) -> git.Remote:
-    return git.remote(URL, mirrors=[(URL, f"file://{path}")])
+def near(path: Path) -> access.Remote:
+    return access.remote(URL, mirrors=[(URL, f"file://{path}")])
 
 
 @dataclass
@@ -35,13 +35,13 @@ class Scene:
     def move(self, changes: dict[str, str | None]) -> None:
         """The server gets a commit, and the checkout is to follow."""
         save(self.origin, "next", changes)
-        worktree.place(self.placed, self.store, git.fetch(self.store, near(self.origin), "19.0"), URL)
+        worktree.place(self.placed, self.store, fetch.fetch(self.store, near(self.origin), "19.0"), URL)
 
 
 @pytest.fixture
 def scene(tmp_path: Path, clean: None) -> Scene:
     made = Scene(repository(tmp_path / "origin", {"a": "1"}), tmp_path / "cache" / "s.git", tmp_path / "checkout")
-    worktree.place(made.placed, made.store, git.fetch(made.store, near(made.origin), "19.0"), URL)
+    worktree.place(made.placed, made.store, fetch.fetch(made.store, near(made.origin), "19.0"), URL)
     return made
 
 
@@ -90,11 +90,11 @@ def test_the_day_of_a_quiet_branch(tmp_path: Path, clean: None) -> None:
     second = save(where, "later", day="2025-02-01")
     store = tmp_path / "cache" / "s.git"
     for day, expected in (("2025-01-15", first), ("2025-02-01", second), ("2026-02-01", second), ("2025-01-01", first)):
-        assert git.commit_at(store, near(where), "19.0", day) == expected
+        assert fetch.commit_at(store, near(where), "19.0", day) == expected
     with pytest.raises(ProgramError, match="no commit on"):
-        git.commit_at(store, near(where), "19.0", "2020-01-01")
+        fetch.commit_at(store, near(where), "19.0", "2020-01-01")
     with pytest.raises(ProgramError, match="has no branch"):
-        git.commit_at(store, near(where), "17.0", "2025-01-01")
+        fetch.commit_at(store, near(where), "17.0", "2025-01-01")
 
 
 def test_the_exit_code_of_a_program_in_the_foreground() -> None:
@@ -107,17 +107,17 @@ def test_a_password_with_an_at_sign_is_not_shown() -> None:
 
 
 def test_a_user_name_alone_is_for_the_credential_helper_and_a_token_is_not() -> None:
-    person = git.remote("https://me@example.org/x")
+    person = access.remote("https://me@example.org/x")
     assert (person.url, person.secrets) == ("https://example.org/x", ())
     assert "credential.https://example.org/x.username" in person.env.values()
-    token = git.remote("https://" + "t" * 40 + "@example.org/x")
+    token = access.remote("https://" + "t" * 40 + "@example.org/x")
     assert "t" * 40 in token.secrets
     assert any(value.startswith("Authorization: Basic") for value in token.env.values())
 
 
 def test_a_mirror_is_found_behind_a_login() -> None:
     rules = [("https://a.example/", "https://b.example/")]
-    assert git.remote("https://me:pw@a.example/x", mirrors=rules).url == "https://b.example/x"
+    assert access.remote("https://me:pw@a.example/x", mirrors=rules).url == "https://b.example/x"
 
 
 def test_pins_of_the_manifest_hold_below_the_top() -> None:

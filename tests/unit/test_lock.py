@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from odpm_tasks.core.link import parse_link
-from odpm_tasks.core.lock import Lock, Pin, counting_pins, disagreements, read_lock, same_files, write_lock
+from odpm_tasks.core.lock import (
+    Lock,
+    Pin,
+    counting_pins,
+    disagreements,
+    named,
+    names,
+    read_lock,
+    same_files,
+    write_lock,
+)
 from odpm_tasks.errors import LockError
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
@@ -45,7 +55,7 @@ def test_whole_file() -> None:
         ODOO,
         (WEB, FILES, Pin("https://github.com/OCA/account", C)),
         developing=Pin("https://github.com/me/project", B, extra={"tree": C}),
-        images={"postgres:16": "sha256:2", "mailpit:1": "sha256:1"},
+        images={"postgres:16": f"sha256:{'2' * 64}", "mailpit:1": f"sha256:{'1' * 64}"},
         venv="0123",
         extra={"zebra": [1, 2], "antilope": {"é": None}},
     )
@@ -76,8 +86,8 @@ def test_whole_file() -> None:
     "url": "https://github.com/me/project"
   },
   "images": {
-    "mailpit:1": "sha256:1",
-    "postgres:16": "sha256:2"
+    "mailpit:1": "sha256:1111111111111111111111111111111111111111111111111111111111111111",
+    "postgres:16": "sha256:2222222222222222222222222222222222222222222222222222222222222222"
   },
   "platform": {
     "branch": "19.0",
@@ -106,7 +116,7 @@ def test_unknown_keys_survive_a_rewrite() -> None:
         "platform": entry(depth=[1]),
         "dependencies": [entry(url="https://github.com/OCA/web", commit=B, note="why")],
         "developing": {"url": "https://github.com/me/project", "commit": C, "tree": A},
-        "images": {"postgres:16": "sha256:1"},
+        "images": {"postgres:16": f"sha256:{'1' * 64}"},
         "venv": "0123",
     }
     assert json.loads(write_lock(read_lock(json.dumps(data)))) == data
@@ -213,7 +223,7 @@ locks = st.builds(
     platform=pins,
     dependencies=st.lists(pins, max_size=4, unique_by=lambda pin: pin.url).map(tuple),
     developing=st.none() | pins,
-    images=st.dictionaries(words, words, max_size=2),
+    images=st.dictionaries(words, st.from_regex(r"sha256:[0-9a-f]{64}", fullmatch=True), max_size=2),
     venv=st.none() | words,
     extra=extras,
 )
@@ -257,15 +267,17 @@ def test_any_text_is_a_lock_or_our_error(any_text: str) -> None:
     [
         ("19.0", "https://h/web 19.0", True),
         ("19.0", "https://h/web 18.0", False),
-        ("19.0", "https://h/web", False),
+        ("19.0", "https://h/web", True),
+        ("18.0", "https://h/web", False),
         (None, "https://h/web", True),
-        (None, "https://h/web 19.0", False),
+        (None, "https://h/web 19.0", True),
+        (None, "https://h/web 18.0", False),
         ("19.0", f"https://h/web 19.0 {A}", True),
         ("19.0", f"https://h/web 19.0 {B}", False),
     ],
 )
 def test_a_pin_fits_what_the_description_asks(branch: str | None, link: str, fits: bool) -> None:
-    assert Pin("https://h/web", A, branch).fits(parse_link(link)) is fits
+    assert Pin("https://h/web", A, branch).fits(parse_link(link), "19.0") is fits
 
 
 def test_pins_of_the_manifest_win_and_the_file_completes_them() -> None:
@@ -289,7 +301,7 @@ def test_a_pin_of_the_manifest_fits_whatever_branch_is_asked(branch: str) -> Non
     lock = Lock(ODOO, (Pin(WEB.url, B, "18.0"),))
     pin = counting_pins(lock, {WEB.url: C}, "19.0")[WEB.key]
     assert pin.commit == C
-    assert pin.fits(parse_link(WEB.url + branch))
+    assert pin.fits(parse_link(WEB.url + branch), "19.0")
 
 
 @pytest.mark.parametrize("lock", [None, Lock(ODOO, (WEB,))])
@@ -317,9 +329,22 @@ def test_a_folder_is_known_by_content_then_name_then_place() -> None:
     assert same_files([ODOO], old) == {}
 
 
+def test_repositories_are_named_by_folder_or_by_the_last_part_of_the_address() -> None:
+    ours, theirs, mail = "https://github.com/acme/web", "https://github.com/OCA/web", "https://github.com/OCA/mail"
+    keys = [ours, theirs, mail]
+    assert names(keys) == {ours: "acme-web", theirs: "OCA-web", mail: "mail"}
+    assert named(keys, ["acme-web"]) == {ours}
+    assert named(keys, ["Web"]) == {ours, theirs}
+    assert named(keys, ["oca-web", "MAIL"]) == {theirs, mail}
+    assert named(keys, ["we", ""]) == frozenset()
+
+
 def test_disagreements() -> None:
     lock = Lock(ODOO, (WEB,))
     manifest = {"git@github.com:OCA/web.git": C, ODOO.url: A, "https://github.com/OCA/new": C}
     assert disagreements(lock, manifest) == ((WEB.key, C, B),)
+    own = Pin("https://github.com/me/project", C, tree=A)
+    assert disagreements(Lock(WEB, developing=own), {own.key: B}) == ()
+    assert disagreements(Lock(WEB, developing=replace(own, tree=None)), {own.key: B}) == ((own.key, B, C),)
     assert disagreements(None, manifest) == ()
     assert disagreements(lock, {}) == ()

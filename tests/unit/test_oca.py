@@ -18,22 +18,22 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
     [
         ("", ()),
         ("# nothing\n\n   \n", ()),
-        ("web\n", (Link("https://github.com/OCA/web", "19.0"),)),
-        ("\ufeffweb # why\r\n", (Link("https://github.com/OCA/web", "19.0"),)),
-        ("web\tgit@host:me/web.git", (Link("git@host:me/web.git", "19.0"),)),
+        ("web\n", (Link("https://github.com/OCA/web"),)),
+        ("\ufeffweb # why\r\n", (Link("https://github.com/OCA/web"),)),
+        ("web\tgit@host:me/web.git", (Link("git@host:me/web.git"),)),
         ("web https://h/me/web 19.0-fix", (Link("https://h/me/web", "19.0-fix"),)),
         (f"web https://h/me/web 19.0 {COMMIT}", (Link("https://h/me/web", "19.0", COMMIT),)),
-        ("b\na\nb", (Link("https://github.com/OCA/b", "19.0"), Link("https://github.com/OCA/a", "19.0"))),
+        ("b\na\nb", (Link("https://github.com/OCA/b"), Link("https://github.com/OCA/a"))),
     ],
 )
 def test_read(text: str, links: tuple[Link, ...]) -> None:
-    assert parse_oca_dependencies(text, "19.0", "web/oca_dependencies.txt") == links
+    assert parse_oca_dependencies(text, "web/oca_dependencies.txt") == links
 
 
 def test_every_bad_line_is_named() -> None:
     text = "web\n../x\nqueue ext::sh\nmail https://me:hunter2@h/x -b\na https://h/x b c d"
     with pytest.raises(DescriptionError) as caught:
-        parse_oca_dependencies(text, "19.0", "queue/oca_dependencies.txt")
+        parse_oca_dependencies(text, "queue/oca_dependencies.txt")
     message = str(caught.value)
     assert [detail.split(":")[0] for detail in caught.value.details] == ["line 2", "line 3", "line 4", "line 5"]
     assert "queue/oca_dependencies.txt" in message
@@ -43,7 +43,30 @@ def test_every_bad_line_is_named() -> None:
 @given(st.text() | st.text("ab#/:@. \n-"))
 def test_any_text_gives_links_or_our_error(text: str) -> None:
     try:
-        links = parse_oca_dependencies(text, "19.0", "here")
+        links = parse_oca_dependencies(text, "here")
     except OdpmError:
         return
-    assert all(link.branch for link in links if not link.is_file)
+    assert all(link.canonical for link in links)
+
+
+names = st.from_regex(r"[a-z][a-z0-9_-]{0,8}", fullmatch=True)
+branches = names.filter(lambda name: not name.endswith("-"))
+sources = st.one_of(
+    st.tuples(names),
+    st.tuples(names, names.map("https://git.test/me/{}".format)),
+    st.tuples(names, names.map("git@git.test:me/{}.git".format), branches),
+    st.tuples(names, names.map("ssh://git@git.test/me/{}".format), branches, st.just(COMMIT)),
+)
+blank = st.sampled_from(["", "   ", "# a comment", "\t# name url branch"])
+
+
+@given(st.lists(sources | blank), st.sampled_from(["\n", "\r\n"]), st.sampled_from([" ", "\t", "  "]), st.booleans())
+def test_round_trip(lines: list[tuple[str, ...] | str], end: str, gap: str, noted: bool) -> None:
+    note = " # why" if noted else ""
+    text = end.join(line if isinstance(line, str) else gap.join(line) + note for line in lines)
+    asked = [line for line in lines if isinstance(line, tuple)]
+    expected = []
+    for name, *rest in asked:
+        url, branch, commit = [*rest, None, None, None][:3]
+        expected.append(Link(url or f"https://github.com/OCA/{name}", branch, commit))
+    assert parse_oca_dependencies(text, "here") == tuple(dict.fromkeys(expected))

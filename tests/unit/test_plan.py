@@ -9,7 +9,8 @@ import pytest
 
 from odpm_tasks.core.link import parse_link
 from odpm_tasks.core.lock import Lock, Pin
-from odpm_tasks.core.plan import lock_changes, plan
+from odpm_tasks.core.lock_changes import lock_changes
+from odpm_tasks.core.plan import plan
 from odpm_tasks.core.resolve import Ask
 from odpm_tasks.core.scenario import SCENARIOS
 from odpm_tasks.core.world import ORDER, PREPARING, Checkout, PythonLocks, Rendered, Running, Step, World
@@ -464,3 +465,4 @@ def test_changes_between_locks_are_told_in_a_phrase_each() -> None:
         "odoo follows 19.0",
     )
     assert lock_changes(old, old) == ()
+    assert lock_changes(old, replace(old, odoo_version="19.0")) == ("record Odoo 19.0 for what names no branch",)

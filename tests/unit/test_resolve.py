@@ -194,7 +194,8 @@ def test_variables_of_a_nested_description_are_looked_up() -> None:
         (f"{OCA}/web 19.0", Pin(f"{OCA}/web", A, "19.0"), A),
         (f"{OCA}/web", Pin(f"{OCA}/web", A), A),
         (f"{OCA}/web 19.0", Pin(f"{OCA}/web", A, "18.0"), None),
-        (f"{OCA}/web 19.0", Pin(f"{OCA}/web", A), None),
+        (f"{OCA}/web 19.0", Pin(f"{OCA}/web", A), A),
+        (f"{OCA}/web", Pin(f"{OCA}/web", A, "18.0"), None),
         (f"{OCA}/web 19.0 {B}", Pin(f"{OCA}/web", A, "19.0"), B),
         (f"{OCA}/web 19.0 {A}", Pin(f"{OCA}/web", A, "19.0"), A),
         (f"{OCA}/web 19.0", Pin(f"{OCA}/mail", A, "19.0"), None),
@@ -272,11 +273,12 @@ def test_the_lock_of_a_graph_keeps_what_it_knew_and_drops_what_nobody_needs() ->
         (
             Pin(f"{OCA}/web", commit(f"{OCA}/web 19.0"), "19.0"),
             Pin("file:///srv/a", commit("file:///srv/a 19.0"), file=True),
-            Pin(f"{OCA}/queue", commit(f"{OCA}/queue 19.0"), "19.0"),
+            Pin(f"{OCA}/queue", commit(f"{OCA}/queue 19.0")),
         ),
         developing=before.developing,
         images=before.images,
         venv="0123",
+        odoo_version="19.0",
     )
     assert after.extra == {"later": True}
     assert after.platform.extra == {"depth": 1}
