@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,10 @@ URLS = (
     "https://github.com/OCA/mail.git",
 )
 _numbers = itertools.count(1)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell has started the tests with `&`: Ctrl-C would be ignored by all that they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def say(text: str) -> None:
