@@ -222,7 +222,7 @@ def test_hostile_links_are_refused_before_git_sees_one(ground: Ground) -> None:
         assert f"dependencies[{number}]: " in message, f"{name} is not refused\n{message}"
     assert all(char.isprintable() or char == "\n" for char in message), repr(message)
     assert not spoil.exists()
-    assert not ground.cache.exists()
+    assert not (ground.cache / "git").exists()
 
 
 @pytest.mark.parametrize("name", ["a helper", "an option", "a control character"])
@@ -232,7 +232,7 @@ def test_a_hostile_platform_is_refused_before_git_sees_it(ground: Ground, name: 
     message = failure(ground.bench.inv("render"), 4, "platform.git")
     assert all(char.isprintable() or char == "\n" for char in message), repr(message)
     assert not spoil.exists()
-    assert not ground.cache.exists()
+    assert not (ground.cache / "git").exists()
 
 
 @pytest.mark.parametrize("file", ["oca_dependencies.txt", "odpm.json"])
