@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,8 @@ import yaml
 
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.scenario import Scenario
-from odpm_tasks.core.substitution import expand, references
+from odpm_tasks.core.service_parts import named_networks, named_volumes, one_shots, patched
+from odpm_tasks.core.substitution import references
 
 DATABASE, ODOO = "db", "odoo"
 IMAGE_SOURCES = "/opt/odoo/src"
@@ -34,7 +35,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class ComposeSpec:
-    """Everything the compose file is made from. `manifest` has the scenario's overlay merged."""
+    """Everything the compose file is made from. `manifest` has the scenario's overlay merged, and what dependencies bring."""
 
     name: str
     scenario: Scenario
@@ -51,21 +52,32 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
     """The compose file as plain data, in the order in which it is written."""
     scenario = spec.scenario
     services: dict[str, Any] = {DATABASE: _database(spec), ODOO: _odoo(spec)}
-    for name, service in spec.manifest.services.items():
-        extra = copy.deepcopy(dict(service))
-        if scenario.restart:
-            extra.setdefault("restart", scenario.restart)
-        services[name] = extra
+    services |= {
+        name: copy.deepcopy(dict(extra)) for name, extra in spec.manifest.services.items() if extra is not None
+    }
     for name, patch in spec.manifest.service_patches.items():
-        services[name] = patched(services.get(name, {}), patch)
+        if spec.manifest.services.get(name, patch) is not None:
+            services[name] = patched(services.get(name, {}), patch)
+    if scenario.restart:
+        for name in services.keys() - one_shots(services):
+            if "restart_policy" not in (services[name].get("deploy") or {}):
+                services[name].setdefault("restart", scenario.restart)
     for service in services.values():
         if digest := spec.digests.get(_lockable(service) or ""):
             service["image"] += f"@{digest}"
-    data: dict[str, Any] = {"name": f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}", "services": services}
+    project = f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}"
+    data: dict[str, Any] = {"name": project, "services": services}
     # the same two networks everywhere, so that a service may name either; only a published port needs a way out
-    data["networks"] = {"default": {}, "database": {} if scenario.publish_database else {"internal": True}}
+    data["networks"] = {
+        "default": {
+            "name": f"${{ODPM_COMPOSE_NETWORK:-{project}_default}}",
+            "external": "${ODPM_COMPOSE_NETWORK_EXTERNAL:-false}",
+        },
+        "database": {} if scenario.publish_database else {"internal": True},
+        **{network: {} for network in named_networks(services) if network not in {"default", "database"}},
+    }
     data["volumes"] = {
-        volume: {} for volume in (f"db-{scenario.name}", f"odoo-{scenario.name}", *_named_volumes(services))
+        volume: {} for volume in (f"db-{scenario.name}", f"odoo-{scenario.name}", *named_volumes(services))
     }
     folder = f"./.odpm/secrets/{scenario.name}"
     data["secrets"] = {
@@ -116,15 +128,22 @@ def _database(spec: ComposeSpec) -> dict[str, Any]:
         service["command"] = ["-c", "synchronous_commit=off"]
     if scenario.publish_database:
         service["ports"] = ["127.0.0.1:${POSTGRES_PORT:-5432}:5432"]
-    service["networks"] = ["database"]
-    if scenario.restart:
-        service["restart"] = scenario.restart
+    service["networks"] = {"database": {"aliases": [database_host(spec.name)]}}
     return service
+
+
+def database_host(name: str) -> str:
+    """The name by which Odoo finds its database: one that no other stack on a shared network has."""
+    return f"${{POSTGRES_SERVICE_NAME:-${{ODPM_COMPOSE_PREFIX:-{name}}}-{DATABASE}}}"
 
 
 def _odoo(spec: ComposeSpec) -> dict[str, Any]:
     scenario = spec.scenario
-    environment: dict[str, Any] = {"PGHOST": DATABASE, "PGUSER": ROLE, "PGPASSWORD_FILE": "/run/secrets/db_password"}
+    environment: dict[str, Any] = {
+        "PGHOST": database_host(spec.name),
+        "PGUSER": ROLE,
+        "PGPASSWORD_FILE": "/run/secrets/db_password",
+    }
     environment |= dict.fromkeys(conf_references(spec.manifest))
     if scenario.developer:
         environment |= {"ODPM_DEV": "${ODPM_DEV:-}", "ODPM_DEBUG": "${ODPM_DEBUG:-}"}
@@ -153,15 +172,24 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
         service["ports"].append("127.0.0.1:${DEBUGGER_PORT:-5678}:5678")
     if scenario.mounts:
         service["volumes"].append("./.odpm/build/odoo.conf:/etc/odoo/odoo.conf:ro")
-        service["volumes"] += [f"./{m.host}:{m.inside}" + ("" if m.writable else ":ro") for m in spec.mounts]
+        service["volumes"] += [_bind(mount) for mount in spec.mounts]
         # a bind-mounted file is not looked at by Compose: its hash makes a changed one recreate the container
         service["labels"] = {"odpm.odoo-conf": spec.conf_digest}
     if spec.masked:
         service["tmpfs"] = list(spec.masked)
-    service["networks"] = ["default", "database"]
-    if scenario.restart:
-        service["restart"] = scenario.restart
+    service["networks"] = {
+        "default": {"aliases": [f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}-{ODOO}"]},
+        "database": {},
+    }
     return service
+
+
+def _bind(mount: Mount) -> str | dict[str, Any]:
+    """A mount in Compose's short form; in the long one where a folder's name has a colon."""
+    host, inside = f"./{mount.host}".replace("$", "$$"), mount.inside.replace("$", "$$")
+    if ":" in host:
+        return {"type": "bind", "source": host, "target": inside, "read_only": not mount.writable}
+    return f"{host}:{inside}" + ("" if mount.writable else ":ro")
 
 
 def conf_references(manifest: Manifest) -> tuple[str, ...]:
@@ -173,18 +201,6 @@ def conf_references(manifest: Manifest) -> tuple[str, ...]:
         for reference in references(str(value))
     }
     return tuple(sorted(names))
-
-
-def patched(base: Any, patch: Any) -> Any:
-    """A service under a patch: maps merge, lists append, anything else replaces."""
-    if isinstance(base, Mapping) and isinstance(patch, Mapping):
-        merged = dict(base)
-        for key, value in patch.items():
-            merged[key] = patched(merged[key], value) if key in merged else copy.deepcopy(value)
-        return merged
-    if isinstance(base, list) and isinstance(patch, list):
-        return [*base, *copy.deepcopy(patch)]
-    return copy.deepcopy(patch)
 
 
 def compose_text(spec: ComposeSpec) -> str:
@@ -210,48 +226,6 @@ class _Dumper(yaml.SafeDumper):
 
 
 _Dumper.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", ""))
-
-
-def _named_volumes(services: Mapping[str, Any]) -> list[str]:
-    """Named volumes that services use, but our own; Compose wants each declared."""
-    found: list[str] = []
-    for service in services.values():
-        for volume in service.get("volumes", []) if isinstance(service, Mapping) else []:
-            if isinstance(volume, Mapping):
-                name = str(volume.get("source", "")) if volume.get("type") == "volume" else ""
-            else:
-                name = str(volume).split(":")[0] if ":" in str(volume) else ""
-            if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name) and name not in found:
-                found.append(name)
-    return found
-
-
-@dataclass(frozen=True)
-class Published:
-    """A port of this machine that a service publishes; `variable` is the name that would move it, if any."""
-
-    service: str
-    port: int
-    variable: str | None
-
-
-def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Published, ...]:
-    """The TCP ports that a compose file publishes on this machine (short and long syntax; ranges left out)."""
-    found: list[Published] = []
-    for name, service in yaml.safe_load(text)["services"].items():
-        for entry in service.get("ports", []) if not service.get("profiles") else []:
-            written = str(entry.get("published", "")) if isinstance(entry, Mapping) else _host_part(str(entry))
-            names = [reference.name for reference in references(written)]
-            port = expand(written, lookup, f"services.{name}.ports").rpartition(":")[2]
-            if port.isdigit():
-                found.append(Published(name, int(port), names[-1] if names else None))
-    return tuple(found)
-
-
-def _host_part(entry: str) -> str:
-    """`127.0.0.1:${PORT:-80}` of `127.0.0.1:${PORT:-80}:8080`; nothing where the host's port is not named, or for udp."""
-    host, colon, _ = entry.rpartition(":")
-    return host if colon and not entry.endswith("/udp") else ""
 
 
 def _major(version: str) -> int:

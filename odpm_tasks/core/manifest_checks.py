@@ -17,14 +17,15 @@ from odpm_tasks.core.substitution import Lookup, missing
 
 # Keys of a service in the Compose specification; `x-…` is free there and here.
 _SERVICE_KEYS = """
-    annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name cpu_count
-    cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec depends_on deploy
-    develop device_cgroup_rules devices dns dns_opt dns_search domainname driver_opts entrypoint env_file environment expose
-    extends external_links extra_hosts gpus group_add healthcheck hostname image init ipc isolation label_file labels links
-    logging mac_address mem_limit mem_reservation mem_swappiness memswap_limit models network_mode networks oom_kill_disable
-    oom_score_adj pid pids_limit platform ports post_start pre_stop privileged profiles provider pull_policy read_only restart
-    runtime scale secrets security_opt shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits
-    use_api_socket user userns_mode uts volumes volumes_from working_dir"""
+    annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name
+    cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec
+    depends_on deploy develop device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file
+    environment expose extends external_links extra_hosts gpus group_add healthcheck hostname image init ipc isolation
+    label_file labels links logging mac_address mem_limit mem_reservation mem_swappiness memswap_limit models
+    network_mode networks oom_kill_disable oom_score_adj pid pids_limit platform ports post_start pre_start pre_stop
+    privileged profiles provider pull_policy pull_refresh_after read_only restart runtime scale secrets security_opt
+    shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits umask use_api_socket user
+    userns_mode uts volumes volumes_from working_dir"""
 SERVICE_KEYS = frozenset(_SERVICE_KEYS.split())
 
 _OURS = {
@@ -72,7 +73,10 @@ def conf_value(conf: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str
 
 
 def service_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """`services` and `service_patches` of a whole v2 file, its scenarios included."""
+    """`services` and `service_patches` of a whole v2 file, its scenarios included.
+
+    Where dependencies may bring services, whether a patched one exists is known only with them.
+    """
     base = dict(_items(raw.get("services")))
     overlays = {
         name: overlay
@@ -82,11 +86,12 @@ def service_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     known = {*BUILTIN_SERVICES, *base}
     for overlay in overlays.values():
         known |= {name for name, _ in _items(overlay.get("services"))}
+    closed = not raw.get("dependencies") and not raw.get("developing")  # nobody else brings services
     yield from _services(base, {}, ("services",))
-    yield from _patches(raw.get("service_patches"), known, ("service_patches",))
+    yield from _patches(raw.get("service_patches"), known, ("service_patches",), closed)
     for name, overlay in overlays.items():
         yield from _services(dict(_items(overlay.get("services"))), base, ("scenarios", name, "services"))
-        yield from _patches(overlay.get("service_patches"), known, ("scenarios", name, "service_patches"))
+        yield from _patches(overlay.get("service_patches"), known, ("scenarios", name, "service_patches"), closed)
 
 
 def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path) -> Iterator[Problem]:
@@ -99,14 +104,14 @@ def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path) 
         elif isinstance(service, Mapping):
             below = base.get(name)
             whole = merge(below, service) if isinstance(below, Mapping) else service
-            if not {"image", "build"} & set(whole):
+            if not {"image", "build", "extends"} & set(whole):
                 yield Problem(here, "needs `image` or `build`")
             yield from _service_keys(service, here)
 
 
-def _patches(patches: Any, known: set[str], path: Path) -> Iterator[Problem]:
+def _patches(patches: Any, known: set[str], path: Path, closed: bool) -> Iterator[Problem]:
     for name, patch in _items(patches):
-        if name not in known:
+        if closed and name not in known:
             yield unknown((*path, name), sorted(known))
         yield from _service_keys(patch, (*path, name))
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from odpm_tasks.core.json_text import Path
 from odpm_tasks.core.link import Link, masked, parse_link
 from odpm_tasks.core.manifest_checks import unset
 from odpm_tasks.core.manifest_fields import Problem
-from odpm_tasks.core.substitution import Lookup, expand, missing
+from odpm_tasks.core.substitution import Lookup, expand, missing, references
 from odpm_tasks.errors import DescriptionError
 
 
@@ -40,7 +40,8 @@ class LinkReader:
             self.unset += [Problem(path, unset(name), "unset") for name in absent]
             return None
         try:
-            return parse_link(expand(text, self.lookup, ""))
+            variables = frozenset(found.name for found in references(text) if self.lookup(found.name))
+            return replace(parse_link(expand(text, self.lookup, ""), text), variables=variables)
         except DescriptionError as error:
             self.problems.append(Problem(path, error.what))
             return None

@@ -45,14 +45,16 @@ _SERVICE = {
     "patternProperties": {"^x-": {}},
     "additionalProperties": False,
 }
-_SERVICES = {"type": "object", "additionalProperties": _SERVICE}
+_PATCHES = {"type": "object", "additionalProperties": _SERVICE}
+_SERVICES = {"type": "object", "additionalProperties": {"anyOf": [_SERVICE, {"type": "null"}]}}
 _CONF = {
     "type": "object",
     "additionalProperties": {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean"]}},
 }
 
 HookList = Annotated[Any, WithJsonSchema(_HOOK)]
-Services = Annotated[dict[str, dict[str, Any]], WithJsonSchema(_SERVICES)]
+Services = Annotated[dict[str, dict[str, Any] | None], WithJsonSchema(_SERVICES)]
+Patches = Annotated[dict[str, dict[str, Any]], WithJsonSchema(_PATCHES)]
 Conf = Annotated[dict[str, dict[str, Any]], WithJsonSchema(_CONF)]
 
 
@@ -105,7 +107,7 @@ class Overlay(Strict):
 
     odoo_conf: Conf = Field(default_factory=dict)
     services: Services = Field(default_factory=dict)
-    service_patches: Services = Field(default_factory=dict)
+    service_patches: Patches = Field(default_factory=dict)
     hooks: HookBlock = HookBlock()
 
 
@@ -134,8 +136,12 @@ class ManifestV2(Strict):
     database: Database = Database()
     odoo_conf: Conf = Field(default_factory=dict)
     services: Services = Field(default_factory=dict)
-    service_patches: Services = Field(default_factory=dict)
+    service_patches: Patches = Field(default_factory=dict)
     hooks: HookBlock = HookBlock()
+    trust: list[f.Text] = Field(
+        default_factory=list,
+        description="Dependencies, by NAME or address, whose hooks, patches and far-reaching services count",
+    )
     scenarios: Scenarios = Scenarios()
     locks: Locks = Locks()
 
@@ -175,9 +181,10 @@ def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def warnings(model: ManifestV2) -> list[Problem]:
-    if model.system_packages and Version(model.requires_odpm) < Version("5.0.0"):
-        return [Problem(("system_packages",), f"needs odpm 5.0.0, but requires_odpm says {model.requires_odpm}")]
-    return []
+    new = [key for key in ("system_packages", "trust") if getattr(model, key)]
+    if Version(model.requires_odpm) >= Version("5.0.0"):
+        return []
+    return [Problem((key,), f"needs odpm 5.0.0, but requires_odpm says {model.requires_odpm}") for key in new]
 
 
 def build(model: ManifestV2, reader: LinkReader, *, sound: bool) -> Manifest | None:
@@ -214,6 +221,7 @@ def build(model: ManifestV2, reader: LinkReader, *, sound: bool) -> Manifest | N
         country=model.database.country.upper() if model.database.country else None,
         locks_git=pins,
         locks_venv=model.locks.venv,
+        trust=tuple(model.trust),
         scenarios={name: _blocks(getattr(model.scenarios, name)) for name in model.scenarios.model_fields_set},
         **_blocks(model),
     )

@@ -25,7 +25,8 @@ class Manifest:
 
     Links have their variables expanded; `odoo_conf`, `services`, `service_patches` and hook arguments still hold `${NAME}`.
     `build_date` is `latest` or `YYYY-MM-DD`. A hook is an argv or `package.module:function`. `locks_git` maps canonical
-    URLs to commits. `developing` None: the checkout that holds the file.
+    URLs to commits. `developing` None: the checkout that holds the file. A service that is None is left out. `trust` names
+    the dependencies whose hooks, patches and further-reaching services count.
     """
 
     format: int
@@ -46,12 +47,13 @@ class Manifest:
     language: str | None = None
     country: str | None = None
     odoo_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    services: Mapping[str, Any] = field(default_factory=dict)
     service_patches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hooks: Hooks = field(default_factory=dict)
     locks_git: Mapping[str, str] = field(default_factory=dict)
     locks_venv: str | None = None
     scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    trust: tuple[str, ...] = ()
 
     @property
     def codename(self) -> str:

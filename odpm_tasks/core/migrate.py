@@ -22,7 +22,7 @@ from odpm_tasks.core.manifest_value import SCENARIOS
 from odpm_tasks.core.substitution import references
 from odpm_tasks.errors import DescriptionError, LockError
 
-KEPT = ("system_packages", "services", "service_patches", "hooks", "scenarios", "locks")
+KEPT = ("system_packages", "services", "service_patches", "hooks", "trust", "scenarios", "locks")
 USER_SETTINGS = "user_settings.json"
 LOCK = ".odpm/deps.lock.json"
 
@@ -82,9 +82,9 @@ def smallest_odpm(raw: Mapping[str, Any]) -> str:
     """The oldest odpm that reads a nested description: the format came with 4.4, scenarios with 4.7, the rest with 5.0."""
     scenarios = raw.get("scenarios") or {}
     blocks = [raw, *(scenarios.get(name) or {} for name in SCENARIOS)]
-    services = [service for block in blocks for service in (block.get("services") or {}).values()]
+    services = [service or {} for block in blocks for service in (block.get("services") or {}).values()]
     newest = any("post_up" in (block.get("hooks") or {}) for block in blocks)
-    if raw.get("system_packages") or newest or any("build" in service for service in services):
+    if raw.get("system_packages") or raw.get("trust") or newest or any("build" in service for service in services):
         return "5.0.0"
     return "4.7.0" if scenarios else "4.4.0"
 

@@ -1,6 +1,7 @@
 """`docker-compose.yml`: whole files per description and scenario, and what no such file may ever hold.
 
-`tests/golden/compose/CASE/odpm.json` is the description, `SCENARIO.yml` what has to come out. After a change that is meant:
+`tests/golden/compose/CASE/odpm.json` is the description, `NAME/odpm.json` beside it that of the dependency NAME,
+`SCENARIO.yml` what has to come out. After a change that is meant:
 `ODPM_GOLDEN=write pytest tests/unit/test_compose.py`, then read the difference.
 """
 
@@ -9,16 +10,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from odpm_tasks.core.compose import ComposeSpec, Mount, compose, compose_text, conf_references, patched, project_name
+from odpm_tasks.core.addons import Facts
+from odpm_tasks.core.compose import ComposeSpec, Mount, compose, compose_text, conf_references, project_name
+from odpm_tasks.core.fragments import fragments
 from odpm_tasks.core.manifest import Manifest, read_manifest
 from odpm_tasks.core.scenario import SCENARIOS
-from tests.unit.making import manifest
+from odpm_tasks.core.service_parts import patched
+from tests.unit.making import manifest, resolution, source
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "compose"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())
@@ -42,13 +47,22 @@ def spec(described: Manifest, scenario: str, **changes: Any) -> ComposeSpec:
     return ComposeSpec(**given)
 
 
-def described(case: str) -> Manifest:
+def case_spec(case: str, scenario: str) -> ComposeSpec:
+    """The stack of a case: what its dependencies bring lies in a folder for each, called like it."""
     text = (GOLDEN / case / "odpm.json").read_text(encoding="utf-8")
-    return read_manifest(text, {"HERE": "/home/somebody"}.get).manifest
+    described = read_manifest(text, {"HERE": "/home/somebody"}.get).manifest.for_scenario(scenario)
+    held = {
+        link.name: Facts(odpm_json=file.read_text(encoding="utf-8") if file.exists() else None)
+        for link in described.dependencies
+        for file in [GOLDEN / case / link.name / "odpm.json"]
+    }
+    graph = resolution(*(source(link.url, facts=held[link.name]) for link in described.dependencies))
+    brought = fragments(described, graph, SCENARIOS[scenario])
+    return replace(spec(described, scenario), manifest=brought.onto(described))
 
 
 def parsed(case: str, scenario: str) -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load(compose_text(spec(described(case), scenario)))
+    data: dict[str, Any] = yaml.safe_load(compose_text(case_spec(case, scenario)))
     return data
 
 
@@ -61,7 +75,7 @@ def small(scenario: str, **keys: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("case", "scenario"), EACH)
 def test_whole_file(case: str, scenario: str) -> None:
     golden = GOLDEN / case / f"{scenario}.yml"
-    text = compose_text(spec(described(case), scenario))
+    text = compose_text(case_spec(case, scenario))
     if os.environ.get("ODPM_GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
@@ -80,7 +94,7 @@ def texts(value: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize(("case", "scenario"), EACH)
 def test_what_is_written_is_what_was_meant(case: str, scenario: str) -> None:
-    assert parsed(case, scenario) == compose(spec(described(case), scenario))
+    assert parsed(case, scenario) == compose(case_spec(case, scenario))
 
 
 @pytest.mark.parametrize(("case", "scenario"), EACH)
@@ -128,10 +142,10 @@ def test_postgres_is_published_for_a_developer_only() -> None:
     for scenario in ("server", "ci"):
         data = small(scenario)
         assert "ports" not in data["services"]["db"]
-        assert data["services"]["db"]["networks"] == ["database"]
-        assert data["services"]["odoo"]["networks"] == ["default", "database"]
-        assert data["networks"] == {"default": {}, "database": {"internal": True}}
-    assert small("developer")["networks"] == {"default": {}, "database": {}}
+        assert list(data["services"]["db"]["networks"]) == ["database"]
+        assert list(data["services"]["odoo"]["networks"]) == ["default", "database"]
+        assert data["networks"]["database"] == {"internal": True}
+    assert small("developer")["networks"]["database"] == {}
 
 
 def test_the_debugger_is_reachable_for_a_developer_only() -> None:

@@ -226,6 +226,7 @@ def test_v2_in_full() -> None:
             service_patches={"odoo": {"environment": {"A": "${A}"}}, "mailpit": {"ports": ["8025"]}},
             hooks={"post_clone": [["make"]], "pre_up": "tools.hooks:run", "post_up": [["a", "b"], "tools:x"]},
             locks={"git": {"git@h:me/web.git": COMMIT.upper()}, "venv": "abc"},
+            trust=["web"],
             scenarios={"ci": {"hooks": {"pre_up": []}}, "server": {"odoo_conf": {"options": {"workers": 4}}}},
         ),
         TOKEN="secret",
@@ -252,6 +253,7 @@ def test_v2_in_full() -> None:
         hooks={"post_clone": (("make",),), "pre_up": ("tools.hooks:run",), "post_up": (("a", "b"), "tools:x")},
         locks_git={"https://h/me/web": COMMIT},
         locks_venv="abc",
+        trust=("web",),
         scenarios={"ci": {"hooks": {"pre_up": ()}}, "server": {"odoo_conf": {"options": {"workers": "4"}}}},
     )
     assert manifest.codename == "bookworm"
@@ -335,6 +337,10 @@ def test_overlay_merges_maps_and_replaces_the_rest() -> None:
         ({"services": {"a b": {"image": "x"}}}, 'services["a b"]: cannot be the name of a service'),
         ({"services": {"m": "x"}}, "services.m: must be an object"),
         ({"service_patches": {"ode": {}}}, "service_patches.ode: unknown key; the nearest is `odoo`"),
+        ({"service_patches": {"db": None}}, "service_patches.db: must be an object"),
+        ({"trusts": ["queue"]}, "trusts: unknown key; the nearest is `trust`"),
+        ({"trust": "queue"}, "trust: must be a list"),
+        ({"scenarios": {"ci": {"trust": []}}}, "scenarios.ci.trust: unknown key"),
         ({"service_patches": {"db": {"port": []}}}, "service_patches.db.port: unknown key; the nearest is `ports`"),
         ({"hooks": {"pre_up": [[]]}}, "hooks.pre_up[0]: write a list of argument lists"),
         ({"hooks": {"pre_up": "make"}}, "hooks.pre_up: write a list of argument lists"),

@@ -1,0 +1,66 @@
+"""Grounds whose services are started for real, without Odoo: in the place of the built-in ones a container sleeps.
+
+What is to be shown here (profiles, networks, images of a service's own) is Compose's and ours, and takes seconds this way.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.e2e.failures import Ground
+
+IMAGE = "debian:bookworm-slim"
+BUILT: dict[str, Any] = {"command": "sleep 600", "stop_grace_period": "0s", "init": True}
+SLEEP = {**BUILT, "image": IMAGE}
+STAND_IN = {
+    **SLEEP,
+    "user": "0:0",
+    "healthcheck": {"test": "true", "interval": "1s", "start_interval": "100ms"},
+}
+TASKS = """\
+from invoke import task
+
+from odpm_tasks import collection
+from odpm_tasks.project import PREPARING, Project
+
+ns = collection()
+
+
+@task
+def services(c):
+    done = Project.find().bring((*PREPARING, "compose.up"))
+    print("changed" if done.changed else "nothing to do")
+
+
+@task
+def awaited(c):
+    plan = Project.find().plan((*PREPARING, "compose.up"))
+    print(*(f"{step.action} {step.detail}" for step in plan.steps if step.id == "compose.up"))
+
+
+ns.add_task(services)
+ns.add_task(awaited)
+"""
+
+
+def served(ground: Ground, services: dict[str, Any], **keys: Any) -> None:
+    """Describe a project with these services beside the sleeping built-in ones; other keys as `Ground.describe` has them."""
+    patches = keys.pop("service_patches", {})
+    asleep = {name: {**STAND_IN, **patches.pop(name, {})} for name in ("db", "odoo")}
+    ground.describe(services=services, service_patches={**asleep, **patches}, **keys)
+    (ground.root / "tasks.py").write_text(TASKS, encoding="utf-8")
+
+
+def state(ground: Ground) -> dict[str, str]:
+    """What Docker says each service's container does."""
+    return {name: entry["State"]["Status"] for name, entry in ground.bench.containers().items()}
+
+
+def compose_file(ground: Ground) -> str:
+    return (ground.root / "docker-compose.yml").read_text(encoding="utf-8")
+
+
+def manifest(**keys: Any) -> str:
+    """The text of a dependency's own description."""
+    return json.dumps({"manifest_schema": 2, "requires_odpm": "5.0.0", **keys})

@@ -1,0 +1,300 @@
+"""What dependencies bring beside their code: what counts, what is left out and why, where their paths lead."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from odpm_tasks.core.addons import Facts
+from odpm_tasks.core.consent import reaches
+from odpm_tasks.core.fragments import Fragments, fragments
+from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.plan_extras import fragment_steps, hook_steps
+from odpm_tasks.core.rebase import rebased
+from odpm_tasks.core.scenario import SCENARIOS
+from odpm_tasks.core.world import Checkout, Step, World
+from odpm_tasks.errors import DescriptionError
+from tests.unit.making import OCA, manifest, resolution, source
+
+IMAGE = {"image": "x"}
+
+
+def bringing(described: Manifest, scenario: str = "developer", **texts: Any) -> Fragments:
+    """The fragments of dependencies of OCA by name; each value is the keys of its odpm.json, or its whole text."""
+    found = [
+        source(
+            f"{OCA}/{name} 19.0",
+            facts=Facts(odpm_json=keys if isinstance(keys, str) else json.dumps({"manifest_schema": 2, **keys})),
+        )
+        for name, keys in texts.items()
+    ]
+    platform = source("https://github.com/odoo/odoo 19.0", "platform", facts=Facts(odpm_json='{"manifest_schema": 2}'))
+    return fragments(described, resolution(platform, *found), SCENARIOS[scenario])
+
+
+def left(found: Fragments) -> dict[str, str]:
+    return {f"{each.source}: {out.what}": out.why for each in found.each for out in each.left_out}
+
+
+def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
+    found = bringing(
+        manifest(),
+        queue={"services": {"redis": {"image": "redis:7"}, "worker": IMAGE}},
+        cache={"services": {"redis": {"image": "redis:6"}, "worker": IMAGE, "more": IMAGE}},
+    )
+    assert list(found.onto(manifest()).services) == ["redis", "worker", "more"]
+    assert found.onto(manifest()).services["redis"] == {"image": "redis:7"}
+    assert found.warnings == ("cache: redis is left out: queue brings another one first",)
+    assert left(found)["cache: worker"] == "queue brings the same first"
+    assert (found.source_of("redis"), found.source_of("more"), found.source_of("db")) == ("queue", "cache", "")
+
+
+def test_the_projects_own_service_wins_and_null_leaves_one_out() -> None:
+    ours = manifest(services={"redis": {"image": "ours"}, "worker": None})
+    found = bringing(ours, queue={"services": {"redis": IMAGE, "worker": IMAGE}})
+    assert found.onto(ours).services == {"redis": {"image": "ours"}}
+    assert found.warnings == ()
+    assert left(found) == {"queue: redis": "the project has its own", "queue: worker": "odpm.json leaves it out"}
+
+
+def test_null_in_a_scenario_leaves_out_there_only() -> None:
+    keys: dict[str, Any] = {
+        "scenarios": {"ci": {"services": {"redis": None, "mail": None}}},
+        "services": {"mail": IMAGE},
+    }
+    for scenario, names in (("ci", []), ("server", ["mail", "redis"])):
+        ours = manifest(scenario=scenario, **keys)
+        assert list(bringing(ours, scenario, queue={"services": {"redis": IMAGE}}).onto(ours).services) == names
+
+
+def test_their_overlay_counts_in_its_scenario() -> None:
+    theirs = {
+        "services": {"redis": IMAGE},
+        "scenarios": {"server": {"services": {"redis": {"scale": 2}, "more": IMAGE}}},
+    }
+    assert bringing(manifest(), "developer", queue=theirs).each[0].services == {"redis": IMAGE}
+    assert bringing(manifest(), "server", queue=theirs).each[0].services == {
+        "redis": {**IMAGE, "scale": 2},
+        "more": IMAGE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "why"),
+    [
+        ("db", IMAGE, "the name is built in"),
+        ("odoo", IMAGE, "the name is built in"),
+        ("a b", IMAGE, "cannot be the name of a service"),
+        ("web", {"command": "x"}, "needs `image` or `build`"),
+        ("web", {"image": "x", "imag": "y"}, "imag: unknown key; the nearest is `image`"),
+        ("web", ["x"], "must be an object"),
+    ],
+)
+def test_a_service_that_would_be_refused_of_the_project_is_left_out(name: str, service: Any, why: str) -> None:
+    found = bringing(manifest(trust=["queue"]), queue={"services": {name: service, "good": IMAGE}})
+    assert left(found) == {f"queue: {name}": why}
+    assert found.warnings == (f"queue: {name} is left out: {why}",)
+    assert list(found.each[0].services) == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"volumes": ["/:/host"]}, "the path /"),
+        ({"volumes": ["./conf:/conf"]}, "the path ./conf"),
+        ({"volumes": ["~/.ssh:/x"]}, "the path ~/.ssh"),
+        ({"volumes": ["${EVIL:-/}:/host"]}, "the path ${EVIL:-/}"),
+        ({"volumes": [{"type": "bind", "source": "x", "target": "/x"}]}, "the path x"),
+        ({"volumes": ["db-server:/x"]}, "the volume db-server"),
+        ({"volumes": [{"type": "volume", "source": "odoo-ci", "target": "/x"}]}, "the volume odoo-ci"),
+        ({"privileged": True}, "`privileged`"),
+        ({"build": "."}, "`build`"),
+        ({"network_mode": "host"}, "`network_mode`"),
+        ({"secrets": ["postgres_password"]}, "`secrets`"),
+        ({"env_file": ".env"}, "`env_file`"),
+        ({"extends": {"file": "/x", "service": "y"}}, "`extends`"),
+        ({"tomorrow": 1}, "`tomorrow`"),
+        ({"networks": ["database"]}, "the network of the database"),
+        ({"networks": {"default": {"aliases": ["db"]}}}, "`networks.default`"),
+        ({"networks": ["${NET:-database}"]}, "a variable"),
+        ({"ports": ["8080:80"]}, "a port on other addresses than 127.0.0.1"),
+        ({"ports": ["80"]}, "a port on other addresses than 127.0.0.1"),
+        ({"ports": ["${BIND:-0.0.0.0}:80:80"]}, "a port on other addresses than 127.0.0.1"),
+        ({"ports": [{"target": 80, "published": "80"}]}, "a port on other addresses than 127.0.0.1"),
+        ({"environment": {"A": "$TOKEN"}}, "a variable in `A`"),
+        ({"environment": ["A=${TOKEN}"]}, "a variable"),
+        ({"environment": ["TOKEN"]}, "the variable TOKEN"),
+        ({"environment": {"TOKEN": None}}, "the variable TOKEN"),
+        ({"image": "evil.example/${TOKEN}"}, "a variable in `image`"),
+    ],
+)
+def test_what_needs_consent(keys: dict[str, Any], what: str) -> None:
+    assert reaches({"image": "x", **keys}) == what
+    theirs = {"services": {"web": {"image": "x", **keys}}}
+    if "tomorrow" not in keys:
+        assert what.split(" in ", maxsplit=1)[0] in left(bringing(manifest(), queue=theirs))["queue: web"]
+        assert list(bringing(manifest(trust=["queue"]), queue=theirs).each[0].services) == ["web"]
+
+
+def test_what_needs_none() -> None:
+    plain = {
+        "image": "redis:7",
+        "command": ["redis-server", "--save", "$$HOME"],
+        "volumes": ["redis:/data", "/cache", {"type": "tmpfs", "target": "/t"}],
+        "environment": {"A": "1", "B": 2},
+        "ports": ["127.0.0.1:${REDIS_PORT:-6379}:6379", {"target": 1, "published": "1", "host_ip": "127.0.0.1"}],
+        "networks": {"default": None, "queue": {}},
+        "depends_on": ["db"],
+        "healthcheck": {"test": ["CMD", "true"]},
+        "x-note": "mine",
+    }
+    assert reaches(plain) == ""
+
+
+def test_patches_want_trust_and_ours_come_last() -> None:
+    theirs = {
+        "services": {"redis": IMAGE},
+        "service_patches": {"odoo": {"environment": {"A": "1", "B": "1"}}, "no": {}},
+    }
+    ours = manifest("https://h/x 1", service_patches={"odoo": {"environment": {"B": "2"}}, "redis": {"scale": 2}})
+    assert "patch of odoo" in str(bringing(ours, queue=theirs).warnings)
+    assert bringing(ours, queue=theirs).onto(ours).service_patches == ours.service_patches
+    trusting = manifest("https://h/x 1", trust=["queue"], service_patches=ours.service_patches)
+    found = bringing(trusting, queue=theirs)
+    assert found.onto(trusting).service_patches["odoo"] == {"environment": {"A": "1", "B": "2"}}
+    assert left(found) == {"queue: patch of no": "there is no such service"}
+
+
+def test_a_patch_of_ours_for_nobody_is_an_error_with_the_nearest_name() -> None:
+    ours = manifest("https://h/x 1", service_patches={"redsi": {"scale": 2}})
+    with pytest.raises(DescriptionError, match="the nearest is `redis`") as caught:
+        bringing(ours, queue={"services": {"redis": IMAGE}}).onto(ours)
+    assert caught.value.where == "odpm.json: service_patches.redsi"
+
+
+@pytest.mark.parametrize("entry", ["queue", f"{OCA}/queue", "git@github.com:OCA/queue.git"])
+def test_trust_by_name_or_address(entry: str) -> None:
+    found = bringing(manifest(trust=[entry]), queue={"services": {"web": {"build": "."}}})
+    assert (found.each[0].trusted, found.warnings) == (True, ())
+
+
+def test_trust_in_nobody_names_the_nearest() -> None:
+    found = bringing(manifest(trust=["queu"]), queue={"services": {"web": {"build": "."}}})
+    assert not found.each[0].trusted
+    assert found.warnings[-1] == "odpm.json: trust: queu is no dependency of this stack; the nearest is `queue`"
+
+
+def test_the_platform_the_flat_format_and_other_forms_bring_nothing() -> None:
+    for text in (
+        '{"odoo_version": "19.0", "services": {"a": {"image": "x"}}}',
+        '{"manifest_schema": 2, "services": []}',
+    ):
+        assert bringing(manifest(), queue=text).each == ()
+
+
+def test_in_ci_there_is_no_checkout_to_take_files_from() -> None:
+    theirs = {
+        "services": {"web": {"build": "./web"}, "redis": IMAGE},
+        "service_patches": {"odoo": {"volumes": ["./a:/a"]}, "db": {"shm_size": "1gb"}},
+    }
+    ours = manifest(trust=["queue"], scenario="ci")
+    found = bringing(ours, "ci", queue=theirs)
+    assert (list(found.each[0].services), list(found.each[0].patches)) == (["redis"], ["db"])
+    assert set(left(found).values()) == {"it wants files of its checkout, and ci has none"}
+
+
+def test_paths_begin_at_the_checkout() -> None:
+    service = {
+        "build": {
+            "context": ".",
+            "dockerfile": "docker/Dockerfile",
+            "additional_contexts": ["a=./a", "b=docker-image://x", "c=https://h/x"],
+        },
+        "volumes": ["./a:/a:ro", "../b:/b", "named:/c", "/abs:/d", "~/e:/e", "${F:-./x:y}/f:/f", "/anonymous"],
+        "env_file": [".env", {"path": "more.env"}],
+        "extends": {"file": "other.yml", "service": "x"},
+        "develop": {"watch": [{"path": "src", "action": "sync"}]},
+    }
+    before = json.dumps(service)
+    found = rebased(service, ".odpm/src/q")
+    assert json.dumps(service) == before
+    assert found["build"]["context"] == "./.odpm/src/q"
+    assert found["build"]["dockerfile"] == "docker/Dockerfile"
+    assert found["build"]["additional_contexts"] == {
+        "a": "./.odpm/src/q/a",
+        "b": "docker-image://x",
+        "c": "https://h/x",
+    }
+    assert found["volumes"] == [
+        "./.odpm/src/q/a:/a:ro", "./.odpm/src/b:/b", "named:/c", "/abs:/d", "~/e:/e", "${F:-./x:y}/f:/f", "/anonymous",
+    ]  # fmt: skip
+    assert found["env_file"] == ["./.odpm/src/q/.env", {"path": "./.odpm/src/q/more.env"}]
+    assert found["extends"]["file"] == "./.odpm/src/q/other.yml"
+    assert found["develop"]["watch"][0]["path"] == "./.odpm/src/q/src"
+    for build in ("https://h/x.git", "git@h:x"):
+        assert rebased({"build": build}, "q")["build"] == build
+
+
+HOOKS = {"hooks": {"post_prepare": [["make", "css"], "tools:warm"], "pre_up": [["x"]]}, "services": {"redis": IMAGE}}
+
+
+def world(ours: Manifest, scenario: str = "developer", **changes: Any) -> World:
+    here = {"queue": Checkout("ours", "0" * 40)}
+    found = bringing(ours, scenario, queue=HOOKS)
+    return World(
+        **{
+            "scenario": SCENARIOS[scenario],
+            "manifest": ours,
+            "lock": None,
+            "fragments": found,
+            "checkouts": here,
+            **changes,
+        }
+    )
+
+
+def test_hooks_of_a_dependency_run_where_it_is_trusted_before_our_own() -> None:
+    ours = manifest(trust=["queue"], hooks={"post_prepare": [["ours"]]})
+    assert hook_steps("hooks.post_prepare", world(ours)) == [
+        Step("hooks.post_prepare", "run", "queue: make css"),
+        Step("hooks.post_prepare", "run", "queue: tools:warm"),
+        Step("hooks.post_prepare", "run", "ours"),
+    ]
+
+
+def test_hooks_of_a_dependency_are_shown_and_not_run_where_it_is_not() -> None:
+    why = 'not run: odpm.json does not trust queue ("trust": ["queue"])'
+    assert hook_steps("hooks.pre_up", world(manifest())) == [Step("hooks.pre_up", "skip", "queue: x", why)]
+    assert hook_steps("hooks.post_up", world(manifest())) == [Step("hooks.post_up", "skip", "", "no hooks")]
+
+
+def test_hooks_of_a_dependency_need_its_checkout() -> None:
+    ours = manifest(trust=["queue"])
+    fresh = hook_steps("hooks.pre_up", world(ours, checkouts={"queue": Checkout("absent")}))
+    baked = hook_steps("hooks.pre_up", world(ours, "ci"))
+    assert [(step.action, step.detail) for step in (*fresh, *baked)] == [
+        ("skip", "not run: it is not checked out yet"),
+        ("skip", "not run: it runs in its checkout, and ci has none"),
+    ]
+
+
+def test_a_broken_hook_of_a_dependency_is_told_where_it_is_trusted() -> None:
+    theirs = {"hooks": {"pre_up": [[]], "post_up": [["fine"]]}}
+    assert bringing(manifest(), queue=theirs).warnings == ()
+    found = bringing(manifest(trust=["queue"]), queue=theirs)
+    assert "hooks.pre_up[0]" in found.warnings[0]
+    assert found.each[0].hooks == {}
+
+
+def test_the_plan_says_who_brings_what() -> None:
+    ours = manifest(services={"mail": IMAGE, "off": None})
+    assert fragment_steps("compose.fragments", world(ours)) == [
+        Step("compose.fragments", "keep", "", "services of the project: mail"),
+        Step("compose.fragments", "keep", "queue: redis"),
+    ]
+    refused = bringing(ours, queue={"services": {"web": {"build": "."}}, "service_patches": {"odoo": {}}})
+    said = fragment_steps("compose.fragments", world(ours, fragments=refused))[1:]
+    assert [(step.action, step.target) for step in said] == [("skip", "queue: web"), ("skip", "queue: patch of odoo")]
+    assert all(step.refused for step in said)

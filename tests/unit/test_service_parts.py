@@ -1,0 +1,101 @@
+"""Looking into services: which start, which end, what they name; and one laid over another in either of its forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from odpm_tasks.core.service_parts import (
+    active,
+    build_folders,
+    composition,
+    named_networks,
+    one_shots,
+    patched,
+    short_source,
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "base", "patch", "result"),
+    [
+        ("environment", {"A": "1"}, ["B=2=3", "C"], {"A": "1", "B": "2=3", "C": None}),
+        ("environment", ["A=1"], {"A": "2"}, {"A": "2"}),
+        ("networks", {"database": {"aliases": ["x"]}}, ["front"], {"database": {"aliases": ["x"]}, "front": None}),
+        ("depends_on", ["db"], {"db": {"condition": "service_healthy"}}, {"db": {"condition": "service_healthy"}}),
+        ("depends_on", {}, ["db"], {"db": {"condition": "service_started"}}),
+        ("labels", ["a=1"], ["b=2"], ["a=1", "b=2"]),
+        ("extra_hosts", {"a": "1"}, ["b:::1"], {"a": "1", "b": "::1"}),
+        ("command", ["a"], "b", "b"),
+        ("ulimits", {"nofile": 1}, ["x"], ["x"]),
+    ],
+)
+def test_a_patch_in_the_other_form(key: str, base: Any, patch: Any, result: Any) -> None:
+    assert patched({key: base}, {key: patch}) == {key: result}
+
+
+def test_what_starts_under_which_profiles() -> None:
+    services = {"a": {}, "b": {"profiles": ["x"]}, "c": {"profiles": ["x", "y"]}}
+    for profiles, names in (
+        (None, ["a"]),
+        ("", ["a"]),
+        ("y", ["a", "c"]),
+        ("z, x", ["a", "b", "c"]),
+        ("*", ["a", "b", "c"]),
+    ):
+        assert active(services, profiles) == names
+
+
+def test_what_ends_by_itself() -> None:
+    services: dict[str, Any] = {
+        "a": {"restart": "no"},
+        "b": {"restart": "on-failure:3"},
+        "c": {},
+        "d": {"depends_on": {"c": {"condition": "service_completed_successfully"}, "gone": {"condition": "x"}}},
+        "e": {"depends_on": ["d"], "restart": "always"},
+        "f": {"restart": False},
+    }
+    assert one_shots(services) == {"a", "b", "c", "f"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "source"),
+    [
+        ("/a", ""),
+        ("a:/b", "a"),
+        ("./a:/b:ro", "./a"),
+        ("${A:-./b:c}/d:/e", "${A:-./b:c}/d"),
+        ("${A:-${B:-x}}:/e", "${A:-${B:-x}}"),
+    ],
+)
+def test_the_source_of_a_short_volume(entry: str, source: str) -> None:
+    assert short_source(entry) == source
+
+
+def test_networks_and_folders() -> None:
+    services: dict[str, Any] = {
+        "a": {"networks": ["x", "y"], "build": "./a"},
+        "b": {"networks": {"y": None, "z": {}}, "build": {"dockerfile": "X"}},
+        "c": {"networks": None, "build": "https://h/x.git"},
+        "d": {"build": {"context": "git@h:x"}},
+    }
+    assert named_networks(services) == ["x", "y", "z"]
+    assert build_folders(services) == {"a": "./a", "b": "."}
+
+
+def test_what_a_file_comes_to() -> None:
+    text = """
+services:
+  web: {build: "${FOLDER:-./web}"}
+  job: {image: x, restart: "no"}
+  debug: {build: ./debug, profiles: [debug]}
+"""
+    found = composition(text, {"FOLDER": "./here"}.get)
+    assert (found.active, set(found.ending), dict(found.folders), found.builds) == (
+        ("web", "job"),
+        {"job"},
+        {"web": "./here"},
+        True,
+    )
+    assert dict(composition(text, {"COMPOSE_PROFILES": "debug"}.get).folders) == {"web": "./web", "debug": "./debug"}
