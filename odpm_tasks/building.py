@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from odpm_tasks import running
 from odpm_tasks.adapters import docker, files, packages, terminal, worktree
 from odpm_tasks.core.place import Place
 from odpm_tasks.observe import Sight
+from odpm_tasks.state import made_from, took
 
 
 def build_missing(place: Place, sight: Sight) -> None:
@@ -38,6 +40,7 @@ def build_image(place: Place, sight: Sight, tags: Sequence[str] = (), show_log: 
             contexts = {s.context: p for s, p in _contexts(place, sight, cleanup)}
             labels["odpm.inputs"] = running.baked_digest(place, whole)
         mirror = place.settings.get("ODPM_IMAGE_MIRROR") or ""
+        started = time.monotonic()
         with terminal.activity() as show:
             docker.build(
                 place.odpm,
@@ -51,6 +54,8 @@ def build_image(place: Place, sight: Sight, tags: Sequence[str] = (), show_log: 
                 stays=scenario.mounts,
                 progress=terminal.say if show_log else lambda line: show.note("image", line),
             )
+    took(place, f"image {scenario.name}", time.monotonic() - started)
+    made_from(place, running.inputs(place, whole))
     return names[0]
 
 

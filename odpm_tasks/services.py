@@ -6,14 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from odpm_tasks import running
-from odpm_tasks.adapters import command, docker, listeners, terminal
-from odpm_tasks.core.compose import published_ports
+from odpm_tasks import ports, running
+from odpm_tasks.adapters import command, docker, terminal
 from odpm_tasks.core.place import Place
 from odpm_tasks.credentials import passwords
 from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
 from odpm_tasks.observe import Sight
-from odpm_tasks.state import remember
+from odpm_tasks.state import made_from, remember, took
 
 PATIENCE = 600.0
 _LOOK_EVERY = 0.25
@@ -27,24 +26,50 @@ def up(place: Place, sight: Sight) -> None:
     project = running.compose_project(place, sight.stack)
     before = docker.containers(project)
     _same_checkout(place, project, before)
-    _ports_are_free(place, sight, before)
+    ports.demand_free(place, sight)
     env = running.compose_env(place)
     text = sight.world.rendered.files["docker-compose.yml"]
+    away = Away("-odoo-")
     with terminal.activity() as show:
-        outcome = docker.compose_live(
-            place.root, env, lambda line: show.note("compose", line), "up", "--detach", "--remove-orphans", "--no-build"
-        )
+
+        def told(line: str) -> None:
+            away.told(line)
+            show.note("compose", line)
+
+        # an image of a service's own is built where something is brought up, not on every start
+        build = "--build" if running.composed(place, text).builds else "--no-build"
+        words = ("up", "--detach", "--remove-orphans", build)
+        outcome = docker.compose_live(place.root, env, told, *words)
         if not outcome.ok:
             _explain(place, project, outcome)
         started = wait_until_healthy(place, project, show)
+    if sight.world.running and sight.world.running.bringing.odoo_down:
+        took(place, "odoo down", away.seconds)
+    made_from(place, running.inputs(place, sight.stack))
     remember(
         place,
         up={
-            "digest": running.services_digest(place, text),
+            "digest": running.services_digest(place, sight.stack, text),
             "containers": {c.service: c.id for c in started},
             "finished": sorted(c.service for c in started if c.state != "running"),
+            "parts": running.parts(place, sight.stack, text),
         },
     )
+
+
+class Away:
+    """For how long a container is away, by what Compose tells: from when it is stopped or made anew until now."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._since, self._named = name, time.monotonic(), False
+
+    def told(self, line: str) -> None:
+        if self._name in line and not self._named:
+            self._since, self._named = time.monotonic(), True
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._since
 
 
 def _same_checkout(place: Place, project: str, found: Sequence[docker.Container]) -> None:
@@ -61,32 +86,15 @@ def _same_checkout(place: Place, project: str, found: Sequence[docker.Container]
             )
 
 
-def _ports_are_free(place: Place, sight: Sight, found: Sequence[docker.Container]) -> None:
-    """See that nobody else has the ports we publish. Errors: MachineError naming the port and who has it."""
-    assert sight.world.rendered is not None
-    text = sight.world.rendered.files["docker-compose.yml"].decode()
-    ours = {c.id for c in found if c.state == "running"}
-    for wanted in published_ports(text, place.settings.get):
-        if not listeners.busy(wanted.port) or (ours and docker.publishes(ours, wanted.port)):
-            continue
-        who = docker.publisher(wanted.port) or listeners.holder(wanted.port) or "another program"
-        free = listeners.free_port(wanted.port + 1)
-        raise MachineError(
-            f"port {wanted.port} is in use by {who}",
-            where=place.settings.where(wanted.variable)
-            if wanted.variable
-            else f"odpm.json: services.{wanted.service}.ports",
-            todo=f"choose another one in .env: {wanted.variable}={free}"
-            if wanted.variable
-            else f"choose another one, {free} is free",
-        )
-
-
 def wait_until_healthy(place: Place, project: str, show: terminal.Activity) -> tuple[docker.Container, ...]:
-    """Wait for every service to be up, healthy where it says so, or finished without error. Errors: ProgramError."""
+    """Wait for every service to be up, healthy where it says so, or finished without error. Errors: ProgramError.
+
+    Containers of a profile that is not active, which somebody started by hand, are nobody's to wait for.
+    """
     deadline = time.monotonic() + PATIENCE
+    expected = running.composed(place, (place.root / "docker-compose.yml").read_bytes()).active
     while True:
-        found = [c for c in docker.containers(project) if not c.oneoff]
+        found = [c for c in docker.containers(project) if not c.oneoff and c.service in expected]
         waiting = []
         for container in found:
             if container.state in {"exited", "dead"}:
@@ -121,7 +129,7 @@ def _explain(place: Place, project: str, outcome: command.Outcome) -> None:
         raise MachineError(
             "a port that the services publish is in use",
             details=outcome.tail()[-1:],
-            todo="choose another one in .env, or inv down the other project",
+            todo="inv up --free-ports picks others; or choose one in .env, or inv down the other project",
         )
     for container in docker.containers(project):
         if container.health == "unhealthy" or (

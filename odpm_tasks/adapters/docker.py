@@ -30,6 +30,7 @@ class Container:
     config_hash: str
     folder: str
     oneoff: bool
+    ports: tuple[str, ...] = ()  # as `ADDRESS:PORT->INSIDE/tcp`
 
 
 def demand() -> None:
@@ -119,7 +120,17 @@ def _container(row: Mapping[str, Any]) -> Container:
         config_hash=labels.get("com.docker.compose.config-hash", ""),
         folder=labels.get("com.docker.compose.project.working_dir", ""),
         oneoff=labels.get("com.docker.compose.oneoff", "") == "True",
+        ports=tuple(port.strip() for port in str(row.get("Ports", "")).split(",") if "->" in port),
     )
+
+
+def network_owner(name: str) -> str | None:
+    """The Compose project that made a network, "" where none did; None where there is no such network."""
+    label = '{{index .Labels "com.docker.compose.project"}}'
+    outcome = command.run(["docker", "network", "inspect", "--format", label, "--", name], check=False, timeout=60)
+    if not outcome.ok and is_unreachable(outcome):
+        raise unreachable(outcome)
+    return outcome.text.strip() if outcome.ok else None
 
 
 def exit_code(container: str) -> int:
@@ -251,7 +262,7 @@ def last_lines(container: str, secrets: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def publisher(port: int) -> str | None:
-    """Which container publishes a port of this machine, with its Compose project; None where none does."""
+    """Which container publishes a port of this machine, with its Compose project and folder; None where none does."""
     outcome = command.run(
         [
             "docker",
@@ -259,15 +270,15 @@ def publisher(port: int) -> str | None:
             "--filter",
             f"publish={port}",
             "--format",
-            '{{.Names}}\t{{.Label "com.docker.compose.project"}}',
+            '{{.Names}}\t{{.Label "com.docker.compose.project"}}\t{{.Label "com.docker.compose.project.working_dir"}}',
         ],
         check=False,
     )
-    first = outcome.text.strip().splitlines()[:1]
+    first = outcome.text.splitlines()[:1]
     if not first:
         return None
-    name, _, project = first[0].partition("\t")
-    return f"container {name} of the project {project}" if project else f"container {name}"
+    name, project, folder = first[0].split("\t")
+    return f"container {name}" + (f" of the project {project}" if project else "") + (f" in {folder}" if folder else "")
 
 
 def interactive() -> bool:

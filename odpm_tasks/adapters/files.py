@@ -7,9 +7,10 @@ import errno
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from odpm_tasks.errors import BusyError, DescriptionError, MachineError, WouldLoseError
@@ -69,10 +70,13 @@ def read_text(path: Path) -> str | None:
         ) from None
 
 
-def write(path: Path, data: bytes, mode: int = 0o644, *, derived: bool = False) -> None:
+def write(
+    path: Path, data: bytes, mode: int = 0o644, *, derived: bool = False, before: Callable[[], object] | None = None
+) -> None:
     """Replace a file at once: a reader, a crash or a full disk sees the old bytes or the new, never a part.
 
-    `derived`: it can be made anew at any time, so a power cut may take it; that spares waiting for the disk.
+    `derived`: it can be made anew at any time, so a power cut may take it; that spares waiting for the disk. `before` is
+    called when the new bytes are on the disk and the old ones still in their place.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +89,8 @@ def write(path: Path, data: bytes, mode: int = 0o644, *, derived: bool = False) 
                     file.flush()
                     os.fsync(file.fileno())
             temporary.chmod(mode)
+            if before:
+                before()
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -100,17 +106,36 @@ def sweep(folder: Path, names: Collection[str] = ()) -> None:
 
 
 def keep_original(path: Path) -> Path:
-    """Move an edited generated file aside as NAME.orig (.orig.1, … where taken) and return where it is now."""
-    kept = path.with_name(path.name + ".orig")
+    """Give an edited generated file, or a link in its place, a second name that stays when it is replaced.
+
+    That is NAME.orig, .orig.1 where taken and so on; one that holds the same already is enough.
+    """
     number = 0
-    while kept.exists():
-        if kept.read_bytes() == path.read_bytes():
+    while True:
+        kept = path.with_name(f"{path.name}.orig" + (f".{number}" if number else ""))
+        if not os.path.lexists(kept):
+            break
+        if _same(kept, path):
             return kept
         number += 1
-        kept = path.with_name(f"{path.name}.orig.{number}")
     with disk_errors(path):
-        path.rename(kept)
+        try:
+            os.link(path, kept, follow_symlinks=False)
+        except (OSError, NotImplementedError):  # a file system without second names
+            path.rename(kept)
     return kept
+
+
+def _same(kept: Path, path: Path) -> bool:
+    """Whether both are regular files of the same bytes."""
+    regular = all(stat.S_ISREG(one.lstat().st_mode) for one in (kept, path))
+    return regular and kept.read_bytes() == path.read_bytes()
+
+
+def remove(path: Path) -> None:
+    """Take a file away that may be gone already."""
+    with disk_errors(path):
+        path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -153,3 +178,11 @@ def scratch(cleanup: contextlib.ExitStack, prefix: str) -> Path:
 def sha256(data: bytes) -> str:
     """Hex digest of some bytes."""
     return hashlib.sha256(data).hexdigest()
+
+
+def digest_below(root: Path, name: str) -> str | None:
+    """Hex digest of a regular file below a folder; None where there is none, or a link leads to it."""
+    path = root / name
+    if path.is_symlink() or not path.is_file() or path.parent.resolve() != (root.resolve() / name).parent:
+        return None
+    return sha256(read(path) or b"")

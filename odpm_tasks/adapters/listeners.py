@@ -2,49 +2,86 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import socket
+import sys
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+LOOPBACK, ALL, ALL_6 = "127.0.0.1", "0.0.0.0", "::"  # noqa: S104 - to try, not to serve
 
-def busy(port: int) -> bool:
-    """Whether nobody could listen on that loopback port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
+
+def busy(port: int, address: str = LOOPBACK) -> bool:
+    """Whether nobody could listen on that port of an address now; on any address of this machine where it is empty.
+
+    An address that this machine does not have is nobody's.
+    """
+    if address in {"", ALL, ALL_6}:
+        return _taken(socket.AF_INET, ALL, port) or _taken(socket.AF_INET6, ALL_6, port)
+    return _taken(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port)
+
+
+def _taken(family: socket.AddressFamily, address: str, port: int) -> bool:
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        if error.errno in {errno.EACCES, errno.EPERM}:  # below 1024: not ours to try, but Docker's
+            return _answers(family, address, port)
+        return error.errno == errno.EADDRINUSE
+    # where SO_REUSEADDR lets one sit down beside a listener of another address
+    return sys.platform != "linux" and _answers(family, address, port)
+
+
+def _answers(family: socket.AddressFamily, address: str, port: int) -> bool:
+    with suppress(OSError), socket.socket(family) as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(({ALL: LOOPBACK, ALL_6: "::1"}.get(address, address), port)) == 0
     return False
 
 
-def free_port(start: int = 0) -> int:
-    """The first free loopback port from `start` on; any free one where `start` is 0."""
+def free_port(start: int = 0, address: str = LOOPBACK, but: Collection[int] = ()) -> int:
+    """The first free port of an address from `start` on, `but` left out; any free one where `start` is 0."""
     if start:
-        for port in range(start, min(start + 200, 65536)):
-            if not busy(port):
+        for port in range(start, min(start + 500, 65536)):
+            if port not in but and not busy(port, address):
                 return port
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((LOOPBACK, 0))
         port = probe.getsockname()[1]
     return int(port)
 
 
 def holder(port: int) -> str | None:
-    """`name (process 123)` of who listens on a port, as far as this user may know (Linux); else None."""
-    inodes = set()
+    """`name (process 123)` of who listens on a port, as far as this user may know (Linux); else None.
+
+    Of another user's process the user alone may be known.
+    """
+    owners: dict[str, int] = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
             for line in Path(table).read_text(encoding="ascii").splitlines()[1:]:
                 words = line.split()
                 if words[3] == "0A" and int(words[1].rsplit(":", 1)[1], 16) == port:
-                    inodes.add(f"socket:[{words[9]}]")
-    if not inodes:
+                    owners[f"socket:[{words[9]}]"] = int(words[7])
+    if not owners:
         return None
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             for handle in (process / "fd").iterdir():
-                if os.readlink(handle) in inodes:  # noqa: PTH115 - no real path
+                if os.readlink(handle) in owners:  # noqa: PTH115 - no real path
                     return f"{(process / 'comm').read_text(encoding='utf-8').strip()} (process {process.name})"
-    return None
+    return f"a program of the user {_user(min(owners.values()))}"
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)

@@ -248,3 +248,20 @@ def test_up_starts_the_built_image_without_sources_from_disk(bench: Bench, image
     password = (bench.root / ".odpm/secrets/ci/admin_password").read_text(encoding="utf-8")
     assert bench.authenticate("project", "admin", password)
     assert "nothing to do" in bench.ok("up").err
+
+
+def test_up_brings_the_image_of_new_code_into_a_stack_that_runs(bench: Bench, image: Built) -> None:
+    """The name of the image stays the same; what is in it does not."""
+    before = bench.containers()
+    page = bench.root / "addons/stack_info/controllers/main.py"
+    page.write_text(page.read_text(encoding="utf-8") + "# newer\n", encoding="utf-8")
+    git("commit", "-qam", "Newer", cwd=bench.root)
+    steps = {step["id"]: step for step in json.loads(bench.ok("plan", "--format", "json").out)["steps"]}
+    assert steps["image.build"]["detail"].startswith("own add-ons changed")
+    assert steps["compose.up"]["detail"].startswith("recreate odoo (image); leave db, mail; Odoo is down meanwhile")
+    bench.ok("up")
+    after = bench.containers()
+    assert {service for service in after if after[service]["Id"] != before[service]["Id"]} == {"odoo"}
+    assert after["odoo"]["Image"] == image.id != before["odoo"]["Image"]
+    assert "# newer" in bench.inside("cat", "/opt/odoo/src/project/addons/stack_info/controllers/main.py").out
+    assert "nothing to do" in bench.ok("up").err

@@ -91,27 +91,74 @@ def test_read(tmp_path: Path) -> None:
         files.read_text(path)
 
 
+def edit_and_replace(path: Path, text: str) -> str:
+    """Somebody edits a generated file, and it is generated again; the name under which the edit is kept."""
+    files.write(path, text.encode())
+    kept: list[Path] = []
+    files.write(path, b"generated", before=lambda: kept.append(files.keep_original(path)))
+    assert path.read_bytes() == b"generated"
+    return kept[0].name
+
+
 def test_edits_are_kept_under_numbers(tmp_path: Path) -> None:
     path = tmp_path / "compose.yml"
-    kept = []
-    for text in ("one", "two", "three"):
-        path.write_text(text, encoding="utf-8")
-        kept.append(files.keep_original(path).name)
-        assert not path.exists()
+    kept = [edit_and_replace(path, text) for text in ("one", "two", "three")]
     assert kept == ["compose.yml.orig", "compose.yml.orig.1", "compose.yml.orig.2"]
-    assert {name: (tmp_path / name).read_text(encoding="utf-8") for name in kept} == {
-        "compose.yml.orig": "one",
-        "compose.yml.orig.1": "two",
-        "compose.yml.orig.2": "three",
-    }
+    assert [(tmp_path / name).read_text(encoding="utf-8") for name in kept] == ["one", "two", "three"]
 
 
 def test_the_same_edit_is_kept_once(tmp_path: Path) -> None:
     path = tmp_path / "compose.yml"
-    for _ in range(2):
-        path.write_text("mine", encoding="utf-8")
-        assert files.keep_original(path).name == "compose.yml.orig"
-    assert sorted(entry.name for entry in tmp_path.iterdir() if entry != path) == ["compose.yml.orig"]
+    assert [edit_and_replace(path, "mine") for _ in range(2)] == ["compose.yml.orig"] * 2
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["compose.yml", "compose.yml.orig"]
+
+
+def test_a_kept_edit_that_somebody_works_on_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "compose.yml"
+    edit_and_replace(path, "mine")
+    (tmp_path / "compose.yml.orig").write_text("mine, and more", encoding="utf-8")
+    assert edit_and_replace(path, "mine") == "compose.yml.orig.1"
+    assert (tmp_path / "compose.yml.orig").read_text(encoding="utf-8") == "mine, and more"
+
+
+def test_what_is_in_the_place_of_a_kept_edit_stays(tmp_path: Path) -> None:
+    path = tmp_path / "compose.yml"
+    (tmp_path / "compose.yml.orig").mkdir()
+    (tmp_path / "compose.yml.orig.1").symlink_to("nowhere")
+    assert edit_and_replace(path, "mine") == "compose.yml.orig.2"
+    assert (tmp_path / "compose.yml.orig.1").is_symlink()
+
+
+@pytest.mark.parametrize("target", ["elsewhere.yml", "nowhere"])
+def test_a_link_in_the_place_of_a_generated_file_is_kept_and_its_target_untouched(tmp_path: Path, target: str) -> None:
+    path, other = tmp_path / "compose.yml", tmp_path / "elsewhere.yml"
+    other.write_text("mine", encoding="utf-8")
+    path.symlink_to(target)
+    files.write(path, b"generated", before=lambda: files.keep_original(path))
+    assert not path.is_symlink()
+    assert (tmp_path / "compose.yml.orig").readlink() == Path(target)
+    assert other.read_text(encoding="utf-8") == "mine"
+
+
+def test_an_edit_is_in_its_place_until_the_new_file_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.write(path, b"mine")
+    with pytest.raises(OSError, match="too large"), small_disk(4096):
+        files.write(path, b"x" * 100_000, before=lambda: files.keep_original(path))
+    assert path.read_bytes() == b"mine"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_digest_of_a_file_below_a_folder(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    for folder in (root / "a", outside):
+        folder.mkdir(parents=True)
+        (folder / "file").write_bytes(b"x")
+    (root / "link").symlink_to("a/file")
+    (root / "way").symlink_to(outside)
+    assert files.digest_below(root, "a/file") == files.sha256(b"x")
+    for name in ("a", "gone", "link", "way/file", "../outside/file"):
+        assert files.digest_below(root, name) is None
 
 
 OTHER = """

@@ -1,0 +1,190 @@
+"""Two projects on one machine with the same ports, and what a plan says about containers before they are touched."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.failures import failure
+from tests.e2e.harness import Bench, docker, get
+
+pytestmark = pytest.mark.docker
+
+PORTS = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
+
+
+@pytest.fixture(scope="module")
+def two(
+    tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None
+) -> Iterator[tuple[Bench, Bench]]:
+    """Two checkouts of one project for which nobody has named a port, both up."""
+    folder = tmp_path_factory.mktemp("two")
+    made = []
+    for name in ("first", "second"):
+        (folder / name).mkdir()
+        bench = clone(folder / name / "project")
+        for port in PORTS:
+            del bench.env[port]
+        bench.ok("up", "--free-ports", "-i", "base")
+        made.append(bench)
+    yield made[0], made[1]
+    for bench in made:
+        bench.remove()
+
+
+def state(bench: Bench) -> dict[str, Any]:
+    return tomllib.loads((bench.root / ".odpm/state.toml").read_text(encoding="utf-8"))
+
+
+def status(bench: Bench, **env: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(bench.ok("status", "--format", "json", **env).out)
+    return data
+
+
+def planned(bench: Bench, step: str, **env: str) -> dict[str, Any]:
+    """One step of the plan, as data."""
+    steps = json.loads(bench.ok("plan", "--format", "json", **env).out)["steps"]
+    found: dict[str, Any] = next(entry for entry in steps if entry["id"] == step)
+    return found
+
+
+def test_two_projects_with_default_ports_both_come_up(two: tuple[Bench, Bench]) -> None:
+    second = two[1]
+    urls = [status(bench)["url"] for bench in two]
+    assert len(set(urls)) == 2
+    for bench, url in zip(two, urls, strict=True):
+        assert get(f"{url}/web/login")[0] == 200
+        assert url in bench.ok("status").out
+        assert not (bench.root / ".env").exists()
+    published = [
+        {
+            int(b["HostPort"])
+            for c in bench.containers().values()
+            for p in c["NetworkSettings"]["Ports"].values()
+            for b in p or ()
+        }
+        for bench in two
+    ]
+    assert len(published[0] | published[1]) == 2 * len(PORTS)
+    assert {int(port) for port in state(second)["ports"].values()} == published[1]
+    compose = [(bench.root / "docker-compose.yml").read_bytes() for bench in two]
+    assert compose[0] == compose[1]
+
+
+def test_every_later_command_knows_the_chosen_ports(two: tuple[Bench, Bench]) -> None:
+    _, second = two
+    url = status(second)["url"]
+    assert "nothing to do" in second.ok("up").err
+    second.ok("plan", "--strict")
+    assert f"{url}/web/login" in second.ok("up", "--free-ports").out
+    second.ok("restart")
+    assert get(f"{url}/web/login")[0] == 200
+    second.ok("down")
+    second.ok("up")
+    assert status(second)["url"] == url
+    assert status(second, ODOO_PORT="9")["url"] == url  # what runs, not what would
+
+
+def test_a_port_that_the_user_names_is_not_replaced(two: tuple[Bench, Bench]) -> None:
+    first, second = two
+    port = status(first)["url"].rpartition(":")[2]
+    running = second.containers()["odoo"]["Id"]
+    (second.root / ".env").write_text(f"ODOO_PORT={port}\n", encoding="utf-8")
+    try:
+        told = (f"port {port} is in use by container", first.prefix, str(first.root), "ODOO_PORT in .env")
+        failure(second.inv("up", "--free-ports"), 8, *told)
+    finally:
+        (second.root / ".env").unlink()
+    failure(second.inv("up", "--free-ports", ODOO_PORT=port), 8, "ODOO_PORT in the process environment")
+    assert second.containers()["odoo"]["Id"] == running
+    assert "nothing to do" in second.ok("up").err
+
+
+def test_without_the_option_a_busy_port_is_told_with_it(two: tuple[Bench, Bench]) -> None:
+    first, second = two
+    wanted = int(status(first)["url"].rpartition(":")[2])
+    file = second.root / ".odpm/state.toml"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before.replace(state(second)["ports"]["ODOO_PORT"], str(wanted)), encoding="utf-8")
+    failure(
+        second.inv("up"), 8, f"port {wanted} is in use", "chosen by --free-ports", "inv up --free-ports picks others"
+    )
+    ran = second.ok("up", "--free-ports")
+    chosen = state(second)["ports"]["ODOO_PORT"]
+    assert f"ODOO_PORT={chosen}: port {wanted} is in use by" in ran.err
+    assert int(chosen) != wanted
+    assert get(f"http://localhost:{chosen}/web/login")[0] == 200
+
+
+def test_a_plan_says_what_becomes_of_each_container_before_anything_is_written(two: tuple[Bench, Bench]) -> None:
+    first, _ = two
+    before = {service: entry["Id"] for service, entry in first.containers().items()}
+    described = (first.root / "odpm.json").read_bytes()
+    compose = (first.root / "docker-compose.yml").read_bytes()
+    first.edit(service_patches={"odoo": {"environment": {"EXTRA": "1"}}, "mail": {"labels": {"x": "y"}}})
+    step = planned(first, "compose.up")
+    assert step["action"] == "update"
+    assert step["detail"].startswith(
+        "recreate mail (configuration); recreate odoo (environment); leave db; Odoo is down"
+    )
+    assert {c["service"]: (c["becomes"], c["because"]) for c in step["cost"]["containers"]} == {
+        "db": ("leave", []),
+        "odoo": ("recreate", ["environment"]),
+        "mail": ("recreate", ["configuration"]),
+    }
+    assert step["cost"]["odoo_down"] is True
+    assert (first.root / "docker-compose.yml").read_bytes() == compose
+    assert step["detail"] in first.ok("plan").out
+
+    ran = first.ok("up")
+    assert step["detail"] in ran.err
+    after = {service: entry["Id"] for service, entry in first.containers().items()}
+    assert {service for service in before if before[service] != after[service]} == {"odoo", "mail"}
+    seconds = state(first)["took"]["odoo down"]
+    assert 0 < seconds < 120
+
+    (first.root / "odpm.json").write_bytes(described)
+    step = planned(first, "compose.up")
+    assert f"Odoo is down meanwhile ({seconds:.0f} s last time)" in step["detail"]
+    assert step["cost"]["seconds"] == seconds
+    first.ok("up")
+    assert planned(first, "compose.up")["cost"] is None
+
+
+def test_a_plan_says_why_for_ports_and_for_what_is_stopped(two: tuple[Bench, Bench]) -> None:
+    first, _ = two
+    assert "recreate odoo (ports); leave db, mail" in planned(first, "compose.up", ODOO_PORT="18099")["detail"]
+    docker("stop", str(first.containers()["mail"]["Id"]))
+    step = planned(first, "compose.up")
+    assert step["detail"] == "start mail; leave db, odoo"
+    assert step["cost"]["odoo_down"] is False
+    first.ok("up")
+
+
+def test_a_plan_says_why_an_image_is_built(two: tuple[Bench, Bench]) -> None:
+    first, _ = two
+    described = (first.root / "odpm.json").read_bytes()
+    first.edit(system_packages=["jq"])
+    step = planned(first, "image.build")
+    (first.root / "odpm.json").write_bytes(described)
+    assert step["action"] == "create"
+    assert step["detail"].startswith("system packages changed")
+    assert step["cost"]["because"] == ["system packages"]
+    assert planned(first, "image.build")["cost"] is None
+
+
+def test_containers_of_another_checkout_are_no_drift_and_named(
+    two: tuple[Bench, Bench], clone: Any, tmp_path: Path
+) -> None:
+    first, _ = two
+    third = clone(tmp_path / "third")
+    third.env["ODPM_COMPOSE_PREFIX"] = first.prefix
+    third.ok("plan", "--strict")
+    third.ok("render")
+    assert str(first.root) in planned(third, "compose.up")["detail"]
+    failure(third.inv("up"), 4, "belong to another checkout", str(first.root), most=6)
