@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from odpm_tasks.core.costs import image_words
+from odpm_tasks.core.leftovers import left_steps
 from odpm_tasks.core.lock import disagreements, write_lock
 from odpm_tasks.core.lock_changes import completed, lock_changes, name_of
+from odpm_tasks.core.plan_extras import fragment_steps, hook_steps
 from odpm_tasks.core.resolve import Source
 from odpm_tasks.core.world import LOCK_FILE, ORDER, PYTHON_LOCKS, Action, Checkout, Plan, Step, World
 from odpm_tasks.errors import LockError
@@ -75,12 +78,13 @@ def _resolve(step_id: str, world: World) -> list[Step]:
     if moved:
         _demand(world, "the lock is stale", *moved[:3])
         return [Step(step_id, "update", LOCK_FILE, "; ".join(moved))]
-    free = [ask for ask in world.unanswered if ask.commit is None and not ask.link.is_file]
+    known = world.lock is not None
+    free = [ask for ask in world.unanswered if not (ask.link.is_file or (ask.commit and known))]
     if free:
         _demand(
             world, "the lock is incomplete", *[f"not pinned: {ask.link.canonical} {ask.branch}" for ask in free[:3]]
         )
-        action: Action = "update" if world.lock else "create"
+        action: Action = "update" if known else "create"
         return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]
     if world.resolution is None:
         return [Step(step_id, "keep", LOCK_FILE)]
@@ -192,29 +196,16 @@ def _python(step_id: str, world: World) -> list[Step]:
 
 def _files(step_id: str, world: World) -> list[Step]:
     assert world.rendered is not None
-    steps = []
+    steps = left_steps(step_id, world)
     for path, data in world.rendered.files.items():
         if world.rendered.steps[path] != step_id:
             continue
         now = world.current.get(path)
         note = f"from your {world.overrides[path]}" if path in world.overrides else ""
-        if now == data:
-            steps.append(Step(step_id, "keep", path, note))
-        elif now is None:
-            steps.append(Step(step_id, "create", path, note))
-        else:
-            kept = f"your edits are kept as {path}.orig" if path in world.edited else ""
-            steps.append(Step(step_id, "update", path, "; ".join(filter(None, (kept, note)))))
+        kept = f"your edits are kept as {path}.orig" if path in world.edited and now != data else ""
+        action: Action = "keep" if now == data else "create" if now is None else "update"
+        steps.append(Step(step_id, action, path, "; ".join(filter(None, (kept, note)))))
     return steps
-
-
-def _fragments(step_id: str, world: World) -> list[Step]:
-    extra = ", ".join(world.manifest.services)
-    return (
-        [Step(step_id, "keep", "", f"services of the project: {extra}")]
-        if extra
-        else [Step(step_id, "skip", "", "no services")]
-    )
 
 
 def _validate(step_id: str, world: World) -> list[Step]:
@@ -222,13 +213,7 @@ def _validate(step_id: str, world: World) -> list[Step]:
 
 
 def _ide(step_id: str, world: World) -> list[Step]:
-    return [Step(step_id, "skip", "", "ODPM_IDE names no editor")]
-
-
-def _hooks(step_id: str, world: World) -> list[Step]:
-    hooks = world.manifest.hooks.get(step_id.removeprefix("hooks."), ())
-    lines = [hook if isinstance(hook, str) else " ".join(hook) for hook in hooks]
-    return [Step(step_id, "run", line) for line in lines] or [Step(step_id, "skip", "", "no hooks")]
+    return [*left_steps(step_id, world), Step(step_id, "skip", "", "ODPM_IDE names no editor")]
 
 
 def _image(step_id: str, world: World) -> list[Step]:
@@ -236,13 +221,15 @@ def _image(step_id: str, world: World) -> list[Step]:
     assert world.running is not None
     if world.running.image is None:
         return [Step(step_id, "later", "", f"known when Docker answers: {world.running.problem}")]
-    return [Step(step_id, "keep" if world.running.image else "create", world.image)]
+    if world.running.image:
+        return [Step(step_id, "keep", world.image)]
+    return [Step(step_id, "create", world.image, image_words(world.running.building), world.running.building)]
 
 
 def _compose_up(step_id: str, world: World) -> list[Step]:
     assert world.running is not None
     action: Action = {"absent": "create", "changed": "update", "running": "keep"}[world.running.services]  # type: ignore[assignment]
-    return [Step(step_id, action, "", world.running.detail)]
+    return [Step(step_id, action, "", world.running.detail, None if action == "keep" else world.running.bringing)]
 
 
 def _database(step_id: str, world: World) -> list[Step]:
@@ -291,7 +278,7 @@ _AS_FOUND = {
 _DECIDE = {
     "git.lock_load": _lock_load, "git.resolve": _resolve, "git.materialize": _materialize, "git.checkout": _checkout,
     "git.lock_verify": _verify, "python.lock": _python, "template.dockerfile": _files, "template.odoo_conf": _files,
-    "compose.fragments": _fragments, "compose.generate": _files, "compose.validate": _validate, "ide.files": _ide,
+    "compose.fragments": fragment_steps, "compose.generate": _files, "compose.validate": _validate, "ide.files": _ide,
     "image.build": _image, "compose.up": _compose_up, "db.create": _database,
-    **dict.fromkeys((name for name in ORDER if name.startswith("hooks.")), _hooks),
+    **dict.fromkeys((name for name in ORDER if name.startswith("hooks.")), hook_steps),
 }  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from odpm_tasks.core.costs import Cost
+from odpm_tasks.core.fragments import Fragments
 from odpm_tasks.core.lock import Lock, Pin
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.resolve import Ask, Resolution
@@ -35,17 +37,23 @@ PYTHON_LOCKS = (".odpm/requirements.lock", ".odpm/requirements.developer.lock")
 class Step:
     """One thing to do, or not to: `target` is what it is done to, `detail` old -> new or the reason.
 
-    `later`: what it will be is known only after the step that `detail` names.
+    `later`: what it will be is known only after the step that `detail` names. `cost` is no part of what a step is.
     """
 
     id: str
     action: Action
     target: str = ""
     detail: str = ""
+    cost: Cost | None = field(default=None, compare=False)
 
     @property
     def acts(self) -> bool:
         return self.action in {"create", "update", "run"}
+
+    @property
+    def refused(self) -> bool:
+        """Whether a dependency wishes for something that the project does not grant: a plan never folds that away."""
+        return self.action == "skip" and bool(self.target) and self.id.startswith(("hooks.", "compose.fragments"))
 
 
 @dataclass(frozen=True)
@@ -94,7 +102,7 @@ class Rendered:
 class Running:
     """What Docker says: is the image there, do the services run as the last `up` left them, is the database ready?
 
-    `image` None: Docker does not answer; `problem` says how.
+    `image` None: Docker does not answer; `problem` says how. `building` and `bringing`: what it would cost.
     """
 
     image: bool | None = None
@@ -102,6 +110,8 @@ class Running:
     detail: str = ""
     database: Literal["unknown", "absent", "unfinished", "ready"] = "unknown"
     problem: str = ""
+    building: Cost = field(default_factory=Cost)
+    bringing: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,8 @@ class World:
     """All that a plan rests on. What could not be observed yet is None.
 
     `touch_git` false (`--no-git-update`): `resolution` is what the checkouts hold; a strict scenario reads the lock all
-    the same (`reads_lock`) and compares.
+    the same (`reads_lock`) and compares. `leftovers`: files that an earlier run generated and this one does not, and whether
+    their bytes are still ours. `fragments`: what dependencies bring beside code; `manifest` is without it.
     """
 
     scenario: Scenario
@@ -126,6 +137,8 @@ class World:
     rendered: Rendered | None = None
     current: Mapping[str, bytes | None] = field(default_factory=dict)
     edited: frozenset[str] = frozenset()
+    leftovers: Mapping[str, bool] = field(default_factory=dict)
+    fragments: Fragments = field(default_factory=Fragments)
     overrides: Mapping[str, str] = field(default_factory=dict)
     last_scenario: str | None = None
     validated: bool = False
@@ -165,7 +178,7 @@ class Plan:
     def drift(self) -> tuple[Step, ...]:
         """What exists and differs from the description; another scenario's leftovers are no drift."""
         switched = self.world.last_scenario not in {None, self.world.scenario.name}
-        files = set(self.world.rendered.files) if self.world.rendered else set()
+        files = {*(self.world.rendered.files if self.world.rendered else ()), *self.world.leftovers}
         return tuple(
             step
             for step in self.steps

@@ -35,6 +35,8 @@ def task(*, short: Mapping[str, str] | None = None, **options: Any) -> Callable[
     def wrap(body: Callable[..., Any]) -> Task[Any]:
         @functools.wraps(body)
         def run(*args: Any, **kwargs: Any) -> Any:
+            # invoke has forbidden it, so that nothing appears beside tasks.py; every run would compile all of us anew
+            sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
             try:
                 return body(*args, **kwargs)
             except KeyboardInterrupt:

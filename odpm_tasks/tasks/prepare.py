@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from odpm_tasks.tasks import wishes
 from odpm_tasks.tasks.base import AS_FOUND, Context, task, words
 
 
@@ -74,13 +75,15 @@ def lock(
 
 
 @task(
+    short=wishes.SHORT,
     help={
-        "diff": "Show the unified diff of every generated file that would change.",
+        **wishes.HELP,
+        "diff": "Show how: the unified diff of every generated file, the commits of every moving repository.",
         "format": "text or json.",
         "strict": "Exit 2 when something that exists differs from the description.",
         "verbose": "Show every step, also what is kept.",
-        "no_git_update": AS_FOUND,
-    }
+        "out": "Save the plan to this file; `inv up --plan FILE` does exactly that later, or refuses.",
+    },
 )
 def plan(
     c: Context,
@@ -88,20 +91,36 @@ def plan(
     format: str = "text",
     strict: bool = False,
     verbose: bool = False,
+    out: str = "",
+    database: str = "",
+    install: str = "",
+    update: str = "",
+    demo: bool = False,
+    dev: str = "",
+    debug: bool = False,
+    skip_start: bool = False,
     no_git_update: bool = False,
 ) -> None:
     """Show what `inv up` would do. Changes nothing and asks no server."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.errors import DriftError, UsageError
-    from odpm_tasks.project import Project
     from odpm_tasks.tasks import show
 
     if format not in {"text", "json"}:
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
-    made = Project.find().wishing(touch_git=not no_git_update).plan()
+    wished = wishes.wished(database, install, update, demo, dev, debug, skip_start, no_git_update)
+    project = wishes.project_for(wished)
+    made = project.plan(wishes.steps(wished))
     for warning in made.world.warnings:
         terminal.warn(warning)
-    terminal.tell(show.plan_json(made) if format == "json" else show.plan_text(made, diff=diff, verbose=verbose))
+    terminal.tell(show.plan(project.place, made, as_json=format == "json", diff=diff, verbose=verbose))
+    if out:
+        from pathlib import Path
+
+        from odpm_tasks import saved_plans
+
+        saved_plans.save(project.place, made, wished, Path(out))
+        terminal.say(f"saved; carry it out: inv up --plan {out}")
     if strict and made.drift:
         raise DriftError(
             f"drift: {len(made.drift)} step{'s' if len(made.drift) > 1 else ''} would change what exists",

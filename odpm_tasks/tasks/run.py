@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import AS_FOUND, Context, remainder, task, words
+from odpm_tasks.tasks import wishes
+from odpm_tasks.tasks.base import Context, remainder, task, words
 
 if TYPE_CHECKING:
     from odpm_tasks.adapters.docker import Container
@@ -12,16 +13,11 @@ if TYPE_CHECKING:
 
 
 @task(
-    short={"database": "d", "install": "i", "update": "u"},
+    short=wishes.SHORT,
     help={
-        "database": "Database to create and show (default: odoo_conf.options.db_name, else the folder's name).",
-        "install": "Add-ons to install (default for a new database: those of the developing project).",
-        "update": "Add-ons to update in the database.",
-        "demo": "With demo data, for a new database.",
-        "dev": "Odoo's --dev features, for instance reload,qweb,xml or all (developer).",
-        "debug": "Start Odoo under debugpy, waiting for nobody (developer).",
-        "skip_start": "Stop before anything of Docker.",
-        "no_git_update": AS_FOUND,
+        **wishes.HELP,
+        "free_ports": "Pick free ports for those that are in use, and keep to them from now on.",
+        "plan": "Do exactly what this file of `inv plan --out` says, or refuse (exit 2) because the world moved.",
     },
 )
 def up(
@@ -32,30 +28,31 @@ def up(
     demo: bool = False,
     dev: str = "",
     debug: bool = False,
+    free_ports: bool = False,
     skip_start: bool = False,
     no_git_update: bool = False,
+    plan: str = "",
 ) -> None:
     """Bring everything to the description: sources, Python environment, files, services, database."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.errors import UsageError
-    from odpm_tasks.project import ORDER, PREPARING, Project
+    from odpm_tasks.project import ORDER
     from odpm_tasks.tasks import show
 
-    switches = {"ODPM_DEV": dev, "ODPM_DEBUG": "1" if debug else ""}
-    project = Project.find(None, **{name: value for name, value in switches.items() if value})
-    if (dev or debug) and not project.scenario.developer:
-        raise UsageError(
-            f"--dev and --debug belong to developer, this is {project.scenario.name}",
-            todo="ODPM_SCENARIO=developer inv up …",
-        )
-    project = project.wishing(
-        database=database, install=words(install), update=words(update), demo=demo, touch_git=not no_git_update
-    )
-    done = project.bring(PREPARING if skip_start else ORDER)
+    if plan:
+        given = {
+            "database": database, "install": install, "update": update, "demo": demo, "dev": dev, "debug": debug,
+            "free_ports": free_ports, "skip_start": skip_start, "no_git_update": no_git_update,
+        }  # fmt: skip
+        project, until, before = wishes.as_saved(plan, given)
+        done = project.bring(until, before)
+    else:
+        wished = wishes.wished(database, install, update, demo, dev, debug, skip_start, no_git_update)
+        until = wishes.steps(wished)
+        done = wishes.project_for(wished, free_ports=free_ports).bring(until)
     if not done.changed:
         terminal.say("nothing to do")
-    if not skip_start:
-        for text in show.greeting(project.place, done.sight):
+    if until == ORDER:
+        for text in show.greeting(done.place, done.sight):
             terminal.tell(text)
 
 
@@ -82,7 +79,8 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
         words.append("--volumes")
     with project.exclusive():
         docker.demand()
-        docker.compose(project.root, compose_env(project.place), *words)
+        # containers of every profile: one may have been active when they were started
+        docker.compose(project.root, {**compose_env(project.place), "COMPOSE_PROFILES": "*"}, *words)
     terminal.say("containers are removed" + (", and their volumes" if volumes else "; the database stays"))
 
 

@@ -1,0 +1,183 @@
+"""`inv plan` on the real platform and nine more repositories; `inv up` with nothing to do, beside `docker compose up -d`.
+
+    .odpm/venv/bin/python -m tests.bench.bench_plan [--up]
+
+plan         everything is prepared, no engine is asked. Floor: Python starts, imports exactly the modules that `inv plan`
+             has imported at its end, and runs `git rev-parse HEAD` in each checkout, one after another.
+with Docker  the same where an engine answers: told, not judged.
+up           (`--up`, needs an engine) a demo project is brought up, then `inv up` with nothing to do and
+             `docker compose up --detach` on the same stack in turn.
+
+Medians of several runs in turn. The platform is the stand-in of Odoo where this machine has it, else as many files made
+up. Ends with 1 where a target is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import itertools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from odpm_tasks.adapters.listeners import free_port
+from tests.bench.bench_sources import BRANCH, addon, made_up_platform
+from tests.bench.project import environment, inv, lay, timed
+from tests.e2e.harness import Bench, demo_project
+from tests.standins.engine import ensure_engine
+from tests.standins.githost import ensure_git_host
+from tests.standins.gitrepo import place, write_bare
+from tests.standins.images import DEFAULT, ensure_images
+
+ADDONS = 9
+PLAN, UP = 1.5, 1.3
+TELL = "import atexit, json, sys; atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+RUN = "from invoke.main import program\nprogram.run(['inv', 'plan'])\n"
+FLOOR = """
+import importlib, subprocess, sys
+for name in {modules!r}:
+    importlib.import_module(name)
+for checkout in {checkouts!r}:
+    subprocess.run(["git", "-C", checkout, "rev-parse", "HEAD"], check=True, capture_output=True)
+"""
+Kinds = Mapping[str, Callable[[], float]]
+
+
+def in_turn(kinds: Kinds, runs: int) -> dict[str, float]:
+    """Medians; who goes first alternates, a first unmeasured round warms up."""
+    found: dict[str, list[float]] = {kind: [] for kind in kinds}
+    for number in range(runs + 1):
+        for kind in list(kinds)[:: 1 if number % 2 else -1]:
+            taken = kinds[kind]()
+            if number:
+                found[kind].append(taken)
+    return {kind: statistics.median(seconds) for kind, seconds in found.items()}
+
+
+# --- plan --------------------------------------------------------------------------------------------------------------
+
+
+def prepared(folder: Path) -> Path:
+    """A project of ten repositories, with everything done that needs no engine."""
+    served = folder / "served"
+    served.mkdir()
+    if (place("odoo/odoo") / "HEAD").exists():
+        (served / "odoo.git").symlink_to(place("odoo/odoo"))
+    else:
+        write_bare(served / "odoo.git", BRANCH, "one", made_up_platform(), "bench")
+    names = [f"addon-{number:02d}" for number in range(ADDONS)]
+    for number, name in enumerate(names):
+        write_bare(served / f"{name}.git", BRANCH, "one", addon(number), "bench")
+    root = folder / "project"
+    lay(root, "https://git.test/odoo", [f"https://git.test/{name}" for name in names])
+    inv(root, folder / "cache", "render", ODPM_GIT_MIRROR=f"https://git.test/=file://{served}/")
+    return root
+
+
+def modules(root: Path, env: Mapping[str, str]) -> list[str]:
+    """What `inv plan` has imported at its end, what can be imported again by its name."""
+    done = subprocess.run(
+        [sys.executable, "-c", TELL + RUN], cwd=root, env=env, capture_output=True, text=True, check=True
+    )
+    names: list[str] = json.loads(done.stderr.splitlines()[-1])
+    return [name for name in names if name != "tasks" and not name.startswith("_") and importable(name)]
+
+
+def importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def without_docker(folder: Path) -> str:
+    """A PATH on which everything is but `docker`."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in itertools.chain.from_iterable(Path(part).glob("*") for part in os.environ["PATH"].split(os.pathsep)):
+        if not name.name.startswith("docker") and not (programs / name.name).exists():
+            (programs / name.name).symlink_to(name)
+    return str(programs)
+
+
+def plan(folder: Path, runs: int) -> bool:
+    root = prepared(folder)
+    cut = environment(folder / "cache", PATH=without_docker(folder))
+    checkouts = sorted(str(path) for path in (root / ".odpm/src").iterdir())
+    assert len(checkouts) == ADDONS + 1
+    program = folder / "floor.py"
+    program.write_text(FLOOR.format(modules=modules(root, cut), checkouts=checkouts), encoding="utf-8")
+    words = [sys.executable, "-m", "invoke", "plan"]
+    found = in_turn(
+        {
+            "plan": lambda: timed(words, root, cut)[0],
+            "floor": lambda: timed([sys.executable, str(program)], root, cut)[0],
+            "with Docker": lambda: timed(words, root, environment(folder / "cache"))[0],
+        },
+        runs,
+    )
+    return told(found, "plan", "floor", PLAN)
+
+
+def told(found: Mapping[str, float], ours: str, floor: str, target: float) -> bool:
+    """Print the medians; whether the target is met."""
+    for kind, seconds in found.items():
+        print(f"{kind:<22} {seconds * 1000:8.1f} ms   {seconds / found[floor]:5.2f} x {floor}")
+    print(f"{'target':<22} at most {target} x {floor}")
+    return found[ours] <= target * found[floor]
+
+
+# --- up ----------------------------------------------------------------------------------------------------------------
+
+
+def up(folder: Path, runs: int) -> bool:
+    ensure_engine(print)
+    ensure_images(DEFAULT, print)
+    root = demo_project(folder / "stack")
+    description = json.loads((root / "odpm.json").read_text(encoding="utf-8"))
+    urls = [description["platform"]["git"], *description["dependencies"]]
+    rule = ensure_git_host([url.split()[0] for url in urls], print)
+    ports = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
+    env = {**{name: str(free_port()) for name in ports}, "ODPM_COMPOSE_PREFIX": f"odpm-bench-{os.getpid()}"}
+    env |= {"ODPM_GIT_MIRROR": rule} if rule else {}
+    bench = Bench(root, env)
+    try:
+        inv(root, folder / "cache", "up", "-i", "base", **env)
+        owner = {"ODPM_UID": "1000", "ODPM_GID": "1000"} if os.geteuid() == 0 else {}
+        whole = environment(
+            folder / "cache", **env, **(owner or {"ODPM_UID": str(os.getuid()), "ODPM_GID": str(os.getgid())})
+        )
+        found = in_turn(
+            {
+                "up": lambda: inv(root, folder / "cache", "up", **env),
+                "docker compose up": lambda: timed(["docker", "compose", "up", "--detach"], root, whole)[0],
+            },
+            runs,
+        )
+    finally:
+        bench.remove()
+    return told(found, "up", "docker compose up", UP)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--up", action="store_true", help="measure `inv up` as well: takes minutes")
+    parser.add_argument("--runs", type=int, default=9)
+    asked = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="odpm-bench-"))
+    try:
+        good = [plan(folder, asked.runs), *([up(folder, asked.runs)] if asked.up else [])]
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
