@@ -30,6 +30,20 @@ def lenders(checkout: Path) -> tuple[Path, ...]:
     return tuple(folder.parent for folder in folders if folder.parent.name != ".git")
 
 
+def furnish(fresh: Path, store: Path, commit: str, url: str) -> None:
+    """Tell a new repository, which nobody sees yet, what it borrows, where its history ends and where it comes from.
+
+    What `borrow` and `set_remote` do for one in its place, without a process for each word and without waiting for the disk.
+    """
+    folder = fresh / ".git"
+    files.write(folder / "objects/info/alternates", f"{store.absolute() / 'objects'}\n".encode(), derived=True)
+    files.write(folder / "shallow", f"{commit}\n".encode(), derived=True)
+    quoted = url.replace("\\", "\\\\").replace('"', '\\"')
+    with (folder / "config").open("a", encoding="utf-8") as config:
+        config.write(f"[core]\n\talternateRefsPrefixes = {_NO_REFS}\n")
+        config.write(f'[remote "origin"]\n\turl = "{quoted}"\n\tfetch = {_branches("origin")}\n')
+
+
 def borrow(checkout: Path, store: Path, commit: str) -> None:
     """Let a checkout use a store's objects for a commit, whose history ends there."""
     lean_on(checkout, store)
@@ -52,7 +66,7 @@ def lean_on(checkout: Path, store: Path) -> None:
     if lines != known:
         files.write(alternates, "".join(f"{line}\n" for line in lines).encode())
     if _NO_REFS not in (files.read_text(checkout / ".git/config") or ""):
-        command.run(["git", "-C", str(checkout), "config", "core.alternateRefsPrefixes", _NO_REFS])
+        command.run(["git", *git.QUIET, "-C", str(checkout), "config", "core.alternateRefsPrefixes", _NO_REFS])
 
 
 def _boundary(checkout: Path) -> set[str]:
@@ -93,7 +107,9 @@ def gone(checkout: Path) -> tuple[str, ...]:
 
 def _missing(repository: Path, objects: Iterable[str]) -> set[str]:
     feed = "".join(f"{name}\n" for name in objects).encode()
-    lines = command.run(["git", "-C", str(repository), "cat-file", "--batch-check"], feed=feed).text.splitlines()
+    lines = command.run(
+        ["git", *git.QUIET, "-C", str(repository), "cat-file", "--batch-check"], feed=feed
+    ).text.splitlines()
     return {line.split()[0] for line in lines if line.endswith(" missing")}
 
 
@@ -111,7 +127,7 @@ def _rests_on(checkout: Path, missing: set[str]) -> set[str]:
 def _parents(checkout: Path) -> set[str]:
     """Parents of the commits that lie in the checkout itself."""
     feed = "".join(f"{name}\n" for name in own_objects(checkout)).encode()
-    ask = ["git", "-C", str(checkout), "cat-file"]
+    ask = ["git", *git.QUIET, "-C", str(checkout), "cat-file"]
     listed = command.run([*ask, "--batch-check=%(objecttype) %(objectname)"], feed=feed).text.splitlines()
     commits = "".join(f"{line.split()[1]}\n" for line in listed if line.startswith("commit "))
     texts = command.run([*ask, "--batch"], feed=commits.encode()).stdout
@@ -123,7 +139,9 @@ def own_objects(checkout: Path) -> list[str]:
     objects = checkout / ".git/objects"
     found = [path.parent.name + path.name for path in objects.glob("[0-9a-f][0-9a-f]/*") if len(path.name) == 38]
     for index in sorted((objects / "pack").glob("*.idx")):
-        rows = command.run(["git", "-C", str(checkout), "show-index"], feed=index.read_bytes()).text.splitlines()
+        rows = command.run(
+            ["git", *git.QUIET, "-C", str(checkout), "show-index"], feed=index.read_bytes()
+        ).text.splitlines()
         found += [row.split()[1] for row in rows]
     return found
 
@@ -176,14 +194,18 @@ def _take_over(store: Path, objects: Path) -> None:
 
 def set_remote(checkout: Path, name: str, url: str) -> None:
     """Name a remote whose branches `git fetch` brings."""
-    for key, value in (("url", url), ("fetch", f"+refs/heads/*:refs/remotes/{name}/*")):
-        command.run(["git", "-C", str(checkout), "config", f"remote.{name}.{key}", value])
+    for key, value in (("url", url), ("fetch", _branches(name))):
+        command.run(["git", *git.QUIET, "-C", str(checkout), "config", f"remote.{name}.{key}", value])
+
+
+def _branches(remote: str) -> str:
+    return f"+refs/heads/*:refs/remotes/{remote}/*"
 
 
 def fetch_history(checkout: Path, source: Remote, remote: str, watch: Watch | None = None) -> None:
     """Bring all branches with all history into a checkout that stands alone. Errors: ProgramError and its like."""
     deeper = [] if whole(checkout) else ["--unshallow"]
-    outcome = talk(checkout / ".git", source, deeper, [f"+refs/heads/*:refs/remotes/{remote}/*"], watch)
+    outcome = talk(checkout / ".git", source, deeper, [_branches(remote)], watch)
     if not outcome.ok:
         raise refusal(outcome, source, "the history")
 
@@ -193,7 +215,7 @@ def fetch_commit(checkout: Path, source: Remote, commit: str, watch: Watch | Non
 
     Errors: ProgramError and its like.
     """
-    for names in ([commit], ["+refs/heads/*:refs/remotes/origin/*"]):
+    for names in ([commit], [_branches("origin")]):
         if connected(checkout, commit):
             return
         outcome = talk(checkout / ".git", source, [], names, watch)

@@ -10,7 +10,6 @@ debugger and reload on top, which is two packages asked of the machine's index. 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -21,11 +20,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.bench.project import LOCK, PYTHON_LOCKS, inv, lay, locks_of
 from tests.standins.githttp import GitServer
 from tests.standins.gitrepo import File, write_bare
 
 LEVELS, WIDTH, DELAY, RUNS, TARGET = 4, 15, 0.1, 5, 1.4
-PYTHON_LOCKS = ("requirements.lock", "requirements.developer.lock")
 
 
 def name(level: int, number: int) -> str:
@@ -55,31 +54,11 @@ def make(folder: Path, base: Callable[[str], str]) -> None:
 
 def ours(work: Path, base: Callable[[str], str], python_locks: dict[str, bytes]) -> tuple[float, dict[str, bytes]]:
     root = work / "project"
-    (root / ".odpm").mkdir(parents=True)
-    for path, content in python_locks.items():
-        (root / ".odpm" / path).write_bytes(content)
-    (root / "tasks.py").write_text("from odpm_tasks import collection\nns = collection()\n", encoding="utf-8")
-    manifest = {
-        "manifest_schema": 2,
-        "requires_odpm": "5.0.0",
-        "odoo_version": "19.0",
-        "platform": {"git": f"{base('platform')} 19.0"},
-        "python": "3.11",
-        "distro": {"name": "debian", "version": "12"},
-        "postgres": "15",
-        "dependencies": [f"{base(name(0, number))} 19.0" for number in range(WIDTH)],
-    }
-    (root / "odpm.json").write_text(json.dumps(manifest), encoding="utf-8")
-    env = {**os.environ, "ODPM_CACHE_DIR": str(work / "cache"), "ODPM_SCENARIO": "developer"}
-    begun = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-m", "invoke", "lock"], cwd=root, env=env, check=False, capture_output=True, text=True
-    )
-    taken = time.monotonic() - begun
-    assert done.returncode == 0, done.stderr
-    lock = json.loads((root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))
+    lay(root, base("platform"), [base(name(0, number)) for number in range(WIDTH)], python_locks)
+    taken = inv(root, work / "cache", "lock")
+    lock = json.loads((root / ".odpm" / LOCK).read_text(encoding="utf-8"))
     assert len(lock["dependencies"]) == LEVELS * WIDTH
-    return taken, {path: (root / ".odpm" / path).read_bytes() for path in PYTHON_LOCKS}
+    return taken, locks_of(root, PYTHON_LOCKS)
 
 
 def plain(work: Path, base: Callable[[str], str], at_once: int) -> float:

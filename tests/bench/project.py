@@ -1,0 +1,95 @@
+"""What the benchmarks of git sources share: a project that asks for repositories of a server, driven by its command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tests.e2e.harness import LAYERS
+from tests.standins import common
+
+PYTHON_LOCKS = ("requirements.lock", "requirements.developer.lock")
+LOCK = "deps.lock.json"
+
+
+def lay(root: Path, platform: str, dependencies: Sequence[str], locks: Mapping[str, bytes] | None = None) -> None:
+    """A project without git whose description names these addresses, all at 19.0, with locks by their names in `.odpm`."""
+    (root / ".odpm").mkdir(parents=True)
+    for path, content in (locks or {}).items():
+        (root / ".odpm" / path).write_bytes(content)
+    (root / "tasks.py").write_text("from odpm_tasks import collection\nns = collection()\n", encoding="utf-8")
+    manifest = {
+        "manifest_schema": 2,
+        "requires_odpm": "5.0.0",
+        "odoo_version": "19.0",
+        "platform": {"git": f"{platform} 19.0"},
+        "python": "3.11",
+        "distro": {"name": "debian", "version": "12"},
+        "postgres": "15",
+        "dependencies": [f"{url} 19.0" for url in dependencies],
+    }
+    (root / "odpm.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def locks_of(root: Path, names: Sequence[str]) -> dict[str, bytes]:
+    return {name: (root / ".odpm" / name).read_bytes() for name in names}
+
+
+def environment(cache: Path, **more: str) -> dict[str, str]:
+    """The machine's, without what would configure odpm. Python keeps what it compiles, as it does for users: beside the stand-ins."""
+    left_out = (*LAYERS, "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    ours = {"ODPM_CACHE_DIR": str(cache), "ODPM_SCENARIO": "developer"}
+    return {**clean, "PYTHONPYCACHEPREFIX": str(common.root() / "bytecode"), **ours, **more}
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds from start to end, and of the processor: those of the program and of what it started and waited for."""
+
+    wall: float
+    processor: float
+    said: str = ""
+
+
+def ran(words: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Took:
+    """What a program takes, and its standard output. One that fails ends the benchmark, with its last words."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+        begun = time.perf_counter()
+        process = subprocess.Popen(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=error)
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said = [_all(stream) for stream in (out, error)]
+    if process.returncode:
+        sys.exit(f"{' '.join(words[:4])} ended with {process.returncode}\n{said[1][-2000:]}")
+    return Took(wall, used.ru_utime + used.ru_stime, said[0])
+
+
+def _all(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode(errors="replace")
+
+
+def timed(words: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> tuple[float, str]:
+    """Seconds from start to end, and what came on standard output. Errors: as `ran`."""
+    took = ran(words, cwd, env)
+    return took.wall, took.said
+
+
+def task(root: Path, cache: Path, *words: str, **env: str) -> Took:
+    """What a task takes."""
+    return ran([sys.executable, "-m", "invoke", *words], root, environment(cache, **env))
+
+
+def inv(root: Path, cache: Path, *words: str, **env: str) -> float:
+    """Seconds that a task takes, from start to end."""
+    return task(root, cache, *words, **env).wall
