@@ -20,12 +20,13 @@ from odpm_tasks import (
     database,
     hooks,
     image_digests,
+    networks,
     observe,
     python_env,
-    running,
     services,
+    validating,
 )
-from odpm_tasks.adapters import access, command, docker, files, git, terminal, worktree
+from odpm_tasks.adapters import access, files, git, terminal, worktree
 from odpm_tasks.adapters import fetch as fetching
 from odpm_tasks.adapters.git_words import Progress
 from odpm_tasks.adapters.talk import Watch
@@ -33,9 +34,8 @@ from odpm_tasks.core.lock import counting_pins, named, write_lock
 from odpm_tasks.core.lock_changes import completed
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, foresight, resolve
-from odpm_tasks.core.substitution import expand
 from odpm_tasks.core.world import Step
-from odpm_tasks.errors import DescriptionError, OdpmError
+from odpm_tasks.errors import OdpmError
 from odpm_tasks.folders import file_source, folder_facts, own_url
 from odpm_tasks.observe import Sight, Wishes
 from odpm_tasks.parallel import Ahead, together
@@ -116,9 +116,11 @@ def resolve_online(place: Place, sight: Sight, *, fresh: bool = False, only: Seq
     if fresh:
         moving = named(pins, only) if only else pins.keys()
         pins = {key: pin for key, pin in pins.items() if key not in moving}
-    own = own_url(place, manifest.developing) if manifest.developing else None
-    walk = resolve(manifest, pins, place.settings.get, strict=place.settings.scenario.strict, own=own)
-    foresee = foresight(manifest, pins, place.settings.get)
+    own = own_url(place, manifest.developing)
+    walk = resolve(
+        manifest, pins, place.settings.get, strict=place.settings.scenario.strict, own=own, given=place.settings.written
+    )
+    foresee = foresight(manifest, pins, place.settings.get, own, place.settings.written)
     with (
         terminal.activity() as show,
         Ahead(
@@ -198,57 +200,39 @@ def lock_python(place: Place, sight: Sight, *, fresh: bool = False) -> None:
 def _files(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
     rendered = sight.world.rendered
     assert rendered is not None
-    recorded = dict(sight.state.get("files", {})) | dict(recall(place).get("files", {}))
+    known = sight.state.get("files", {}) | recall(place).get("files", {})
+    recorded = {path: digest for path, digest in known.items() if path in {*rendered.files, *sight.world.leftovers}}
     for step in steps:
-        path, data = place.root / step.target, rendered.files[step.target]
-        if step.action == "update" and step.target in sight.world.edited:
-            terminal.say(f"  your edits are kept: {files.keep_original(path).relative_to(place.root)}")
-        files.write(path, data, 0o755 if step.target.endswith("odoo-run") else 0o644)
+        path = place.root / step.target
+        if step.target not in rendered.files:
+            if sight.world.leftovers[step.target]:
+                files.remove(path)
+            recorded.pop(step.target, None)
+            continue
+        data, keep = rendered.files[step.target], (lambda path=path: _keep(place, path))
+        edited = step.target in sight.world.edited
+        files.write(path, data, 0o755 if step.target.endswith("odoo-run") else 0o644, before=keep if edited else None)
         recorded[step.target] = files.sha256(data)
         if step.target == "docker-compose.yml":
             worktree.hide(place.root, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
     remember(place, files=recorded)
 
 
+def _keep(place: Place, path: Path) -> None:
+    terminal.say(f"  your edits are kept: {files.keep_original(path).relative_to(place.root)}")
+
+
 def _validate(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
-    """Ask Compose whether it takes the file, where there is one to ask; a database password is not needed for that."""
-    assert sight.world.rendered is not None
-    demand_variables(place, sight)
-    if command.have("docker") and command.run(["docker", "compose", "version"], check=False).ok:
-        outcome = docker.compose(place.root, running.compose_env(place), "config", "--quiet", check=False)
-        if not outcome.ok:
-            raise DescriptionError(
-                "Compose does not take the services",
-                where="odpm.json: services, service_patches",
-                details=outcome.tail()[-3:],
-                todo="correct the field that Compose names",
-            )
-    remember(place, validated=files.sha256(sight.world.rendered.files["docker-compose.yml"]))
-
-
-def demand_variables(place: Place, sight: Sight) -> None:
-    """See that every variable that services and configuration name is set. Errors: DescriptionError with its field."""
-    manifest = sight.world.manifest
-    for block in ("odoo_conf", "services", "service_patches"):
-        _expand_all(getattr(manifest, block), block, place.settings.get)
-
-
-def _expand_all(value: Any, where: str, lookup: Callable[[str], str | None]) -> None:
-    if isinstance(value, str):
-        expand(value, lookup, f"odpm.json: {where}")
-    elif isinstance(value, list | tuple):
-        for number, item in enumerate(value):
-            _expand_all(item, f"{where}[{number}]", lookup)
-    elif hasattr(value, "items"):
-        for key, item in value.items():
-            _expand_all(item, f"{where}.{key}", lookup)
+    validating.validate(place, sight)
 
 
 def _image(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    networks.demand(place, sight)
     building.build_missing(place, sight)
 
 
 def _compose_up(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    networks.demand(place, sight)
     credentials.make_secrets(place)
     services.up(place, sight)
 
@@ -266,6 +250,7 @@ _PERFORM: dict[str, Callable[[Place, Sight, Sequence[Step], Wishes], None]] = {
     "template.odoo_conf": _files,
     "compose.generate": _files,
     "compose.validate": _validate,
+    "ide.files": _files,
     "image.build": _image,
     "compose.up": _compose_up,
     "db.create": _database,

@@ -78,6 +78,11 @@ def _entries(place: Place) -> Iterator[tuple[Path, Path]]:
         yield entry, Path(os.fsdecode((files.read(entry) or b"").rstrip(b"\n")))
 
 
+def roots(place: Place) -> tuple[Path, ...]:
+    """Where the projects are, or were."""
+    return tuple(root for _, root in _entries(place))
+
+
 def count(place: Place) -> int:
     """How many projects use the cache."""
     return sum(_user(root) is not None for _, root in _entries(place))

@@ -11,6 +11,11 @@ from collections.abc import Sequence
 from invoke.exceptions import Exit
 
 
+def printable(text: str) -> str:
+    """Text that others may have written, as one line that a terminal obeys in nothing."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
+
+
 class OdpmError(Exit):
     """A failure the user can mend.
 
@@ -36,7 +41,7 @@ class OdpmError(Exit):
         lines += [f"  {detail}" for detail in self.details[: max(0, room)]]
         if self.todo:
             lines.append(f"  next:  {self.todo}")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def __str__(self) -> str:
         return self.render()

@@ -18,17 +18,23 @@ from odpm_tasks.errors import DescriptionError, LockError
 
 
 def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
-    """What a folder holds now, committed or not. Of the platform, modules are counted and not read, as in a commit."""
-    names = [file for file in addons.ASKED_FILES if (root / file).is_file()]
-    for depth in ("*", "*/*"):
-        for manifest in addons.MANIFESTS:
-            for path in root.glob(f"{depth}/{manifest}"):
-                relative = path.relative_to(root)
-                if not any(part.startswith(".") for part in relative.parts):
-                    names.append(relative.as_posix())
-    read = addons.ASKED_FILES if kind == "platform" else names
-    contents = {file: files.read(root / file) or b"" for file in names if file in read}
-    return addons.facts(sorted(names), contents)
+    """What a folder holds now, committed or not. Of the platform, modules are counted and not read, as in a commit.
+
+    A link counts where it leads to a file of the same folder: what lies outside is not the repository's to show.
+    """
+    inside = root.resolve()
+    patterns = [f"{depth}/{manifest}" for depth in ("*", "*/*") for manifest in addons.MANIFESTS]
+    found = [root / file for file in addons.ASKED_FILES] + [path for pattern in patterns for path in root.glob(pattern)]
+    sizes: dict[str, int] = {}
+    for path in found:
+        relative = path.relative_to(root)
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        if path.is_file() and path.resolve().is_relative_to(inside):  # nor a pipe, which would never end
+            sizes[relative.as_posix()] = path.stat().st_size
+    asked, large = addons.readable(sizes, counting=kind == "platform")
+    contents = {file: files.read(root / file) or b"" for file in asked}
+    return addons.facts(sorted(sizes), contents, large)
 
 
 def file_source(place: Place, link: Link) -> Found:
@@ -37,7 +43,7 @@ def file_source(place: Place, link: Link) -> Found:
     if not root.is_dir():
         raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
     memory = place.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
-    return Found(fingerprint(root, memory), folder_facts(root))
+    return Found(fingerprint(root, memory, learns=place.learns), folder_facts(root))
 
 
 def origin_url(checkout: Path) -> str | None:
@@ -92,6 +98,8 @@ def as_found(place: Place, manifest: Manifest) -> Resolution:
         head = git.head(path)
         return Found((head and head.commit) or "0" * 40, folder_facts(path, ask.kind))
 
-    own = own_url(place, manifest.developing) if manifest.developing else None
+    own = own_url(place, manifest.developing)
     strict = place.settings.scenario.strict
-    return drive(resolve(manifest, {}, place.settings.get, strict=strict, own=own), answer)
+    return drive(
+        resolve(manifest, {}, place.settings.get, strict=strict, own=own, given=place.settings.written), answer
+    )

@@ -1,7 +1,7 @@
 """Where the world becomes values: everything a plan rests on is read here, and nothing is changed.
 
-Nothing in this module uses the network or writes into the project. The shared cache may gain facts about a commit: they
-are derived, and the same for ever.
+Nothing in this module uses the network or writes into the project. The shared cache gains facts about a commit where the
+place learns: they are derived, and the same for ever.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from odpm_tasks.adapters import borrowing, files, git, worktree
 from odpm_tasks.core import addons
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.compose import project_name
+from odpm_tasks.core.fragments import fragments
+from odpm_tasks.core.leftovers import leftovers
 from odpm_tasks.core.link import Link
 from odpm_tasks.core.lock import Lock, Pin, counting_pins, read_lock
 from odpm_tasks.core.lock_changes import contradictions
@@ -45,6 +47,7 @@ class Wishes:
     update: tuple[str, ...] = ()
     demo: bool = False
     touch_git: bool = True
+    free_ports: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,19 +117,16 @@ def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Fa
         try:
             return Facts.model_validate_json(text)
         except ValueError:
-            kept.unlink(missing_ok=True)
+            pass  # read it anew
     store = place.store(link.canonical)
     if not git.holds(store, commit):
         return None
-    if kind == "platform":
-        # its modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
-        names: Iterable[str] = git.names(store, commit)
-        contents = git.blobs(store, commit, addons.wanted(names).others)
-    else:
-        contents = git.texts(store, commit, addons.PATTERNS)
-        names = sorted(contents)
-    found = addons.facts(names, contents)
-    files.write(kept, found.model_dump_json().encode(), derived=True)
+    sizes = git.sizes(store, commit)
+    # the platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
+    asked, large = addons.readable(sizes, counting=kind == "platform")
+    found = addons.facts(sizes, git.blobs(store, commit, asked), large)
+    if place.learns:
+        files.write(kept, found.model_dump_json().encode(), derived=True)
     return found
 
 
@@ -158,7 +158,8 @@ def resolution(place: Place, manifest: Manifest, known: Lock | None) -> Resoluti
         pins,
         place.settings.get,
         strict=place.settings.scenario.strict,
-        own=own_url(place, manifest.developing) if manifest.developing else None,
+        own=own_url(place, manifest.developing),
+        given=place.settings.written,
     )
     try:
         return drive(walk, _offline(place, True))
@@ -221,8 +222,11 @@ def stack(place: Place, manifest: Manifest, known: Lock | None, resolved: Resolu
     )
 
 
-def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = None) -> Sight:
-    """Observe everything the steps of `until` rest on, as far as it can be known now."""
+def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = None, *, ahead: bool = False) -> Sight:
+    """Observe everything the steps of `until` rest on, as far as it can be known now.
+
+    `ahead`: look at Docker also while files are still to be written, because their bytes are known already.
+    """
     asked = wishes or Wishes()
     manifest, warnings = description(place)
     scenario = place.settings.scenario
@@ -259,9 +263,11 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
     mine = folder_facts(place.root)
     merged = python_env.asked_packages(manifest, resolved, mine)
     locks = python_env.seen_locks(place, manifest, merged)
+    brought = fragments(manifest, resolved, scenario)
     world = replace(
         world,
         resolution=resolved,
+        fragments=brought,
         unstored=unstored(place, resolved) if asked.touch_git else (),
         checkouts=checkouts(place, resolved),
         python=locks,
@@ -269,18 +275,19 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
             *warnings,
             *(f"{broken} is not a readable manifest; Odoo will not see this module" for broken in mine.broken),
             *resolved.warnings,
+            *brought.warnings,
             *(f"{a.by}: cannot read the requirement {a.line!r}" for a in merged.unreadable),
         ),
     )
     current = known.venv if known else None
     if locks.made_from != locks.wanted or (world.reads_lock and locks.digest != current):
         return Sight(world, None, recorded)
-    whole = stack(place, manifest, known, resolved, mine)
+    whole = stack(place, brought.onto(manifest), known, resolved, mine)
     world = _with_files(place, world, whole, recorded, asked)
     if not set(until) - set(PREPARING):
         return Sight(world, whole, recorded)
     preparing = plan(world, PREPARING)
-    if all(step.action not in {"create", "update"} for step in preparing.steps):
+    if ahead or all(step.action not in {"create", "update"} for step in preparing.steps):
         world = replace(world, running=running.look(place, world, whole, recorded))
     return Sight(world, whole, recorded)
 
@@ -306,6 +313,7 @@ def _with_files(place: Place, world: World, whole: Stack, recorded: dict[str, An
     current = {path: files.read(place.root / path) for path in rendered.files}
     hashes = recorded.get("files", {})
     edited = {path for path, data in current.items() if data is not None and files.sha256(data) != hashes.get(path)}
+    edited |= {path for path in current if (place.root / path).is_symlink()}
     database = asked.database or world.manifest.odoo_conf.get("options", {}).get("db_name", "") or place.root.name
     text = rendered.files["docker-compose.yml"]
     return replace(
@@ -313,6 +321,7 @@ def _with_files(place: Place, world: World, whole: Stack, recorded: dict[str, An
         rendered=rendered,
         current=current,
         edited=frozenset(edited),
+        leftovers=leftovers(hashes, rendered.files, lambda path: files.digest_below(place.root, path)),
         overrides={
             path: f".odpm/templates/{template}" for template, path in _TEMPLATE_FILES if template in whole.templates
         },

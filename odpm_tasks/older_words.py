@@ -13,7 +13,6 @@ _ANYWHERE = {
     "--build-image": "ODPM_SCENARIO=ci inv build-image",
     "--image-tag": "ODPM_SCENARIO=ci inv build-image --tag NAME",
     "--image-push": "ODPM_SCENARIO=ci inv build-image --tag NAME --push",
-    "--plan": "inv plan",
     "--plan-no-docker": "inv plan",
     "--plan-show-diff": "inv plan --diff",
     "--plan-format": "inv plan --format json",
@@ -22,6 +21,7 @@ _ANYWHERE = {
 # these are options of tasks now, and old where they stand without one
 _ALONE = {
     "--sync-manifest-locks": "inv lock --update --sync-manifest-locks",
+    "--plan": "inv plan",
     "--skip-start": "inv up --skip-start",
     "--no-git-update": "inv up --no-git-update",
     "--init": "python -m odpm_tasks init",

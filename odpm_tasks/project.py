@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
-from odpm_tasks import apply, cache, observe
+from odpm_tasks import apply, cache, observe, ports
 from odpm_tasks.adapters import docker, files, terminal
 from odpm_tasks.adapters.env_file import read_env
 from odpm_tasks.core import plan as plans
@@ -19,14 +19,23 @@ from odpm_tasks.core.lock import Lock, disagreements, write_lock
 from odpm_tasks.core.lock_changes import lock_changes, name_of
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.place import GITIGNORE, Place
+from odpm_tasks.core.plan_line import step_lines
 from odpm_tasks.core.resolve import Resolution
 from odpm_tasks.core.scenario import SCENARIOS, Scenario
-from odpm_tasks.core.settings import Layer, Settings
+from odpm_tasks.core.settings import ENVIRONMENT, Layer, Settings
 from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, Plan, Step
 from odpm_tasks.errors import DescriptionError, LockError, ProgramError
+from odpm_tasks.look import say_done
 from odpm_tasks.observe import Sight, Wishes
+from odpm_tasks.state import chosen_ports
 
 __all__ = ["ORDER", "PREPARING", "Project", "Wishes"]
+
+Before = Callable[[Sight, Sequence[Step]], None]
+
+
+def _anything(sight: Sight, todo: Sequence[Step]) -> None:
+    """Whatever is to be done is fine."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class Done:
 
     steps: tuple[Step, ...]
     sight: Sight
+    place: Place
 
     @property
     def changed(self) -> bool:
@@ -76,14 +86,15 @@ class Project:
 
         layers = Settings(
             (
-                Layer("the process environment", dict(os.environ)),
+                Layer(ENVIRONMENT, dict(os.environ)),
                 Layer(".env", _env_file(root / ".env")),
                 Layer("~/.odpm/.env", _env_file(Path.home() / ".odpm" / ".env")),
             )
         )
         chosen = layers.with_values(**settings) if settings else layers
         cache = chosen.get("ODPM_CACHE_DIR")
-        return cls(Place(root, Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm"), chosen))
+        place = Place(root, Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm"), chosen)
+        return cls(replace(place, settings=chosen.with_chosen(chosen_ports(place))))
 
     @property
     def root(self) -> Path:
@@ -110,7 +121,7 @@ class Project:
         return observe.lock(self.place)
 
     def wishing(self, **wishes: object) -> Project:
-        """The same project with wishes of a command line: `database`, `install`, `update`, `demo`, `touch_git`."""
+        """The same project with wishes of a command line: `database`, `install`, `update`, `demo`, `touch_git`, `free_ports`."""
         return replace(self, wishes=replace(self.wishes, **wishes))  # type: ignore[arg-type]
 
     def sight(self, until: Iterable[str] = ORDER) -> Sight:
@@ -118,9 +129,9 @@ class Project:
         return observe.sight(self.place, tuple(until), self.wishes)
 
     def plan(self, until: Iterable[str] = ORDER) -> Plan:
-        """What bringing this checkout to its description would do. Changes nothing, uses no network."""
-        asked = tuple(until)
-        return plans.plan(self.sight(asked).world, asked)
+        """What bringing this checkout to its description would do. Changes nothing, in the cache neither; uses no network."""
+        asked, looking = tuple(until), replace(self.place, learns=False)
+        return plans.plan(observe.sight(looking, asked, self.wishes, ahead=True).world, asked)
 
     def resolve(self, *, update: bool = False, only: Sequence[str] = ()) -> Resolution:
         """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache, and registries
@@ -201,36 +212,42 @@ class Project:
         """Do what a plan announces. Returns what was done; errors as in `bring`."""
         return self.bring(dict.fromkeys(step.id for step in plan.steps)).steps
 
-    def bring(self, until: Iterable[str] = ORDER) -> Done:
+    def bring(self, until: Iterable[str] = ORDER, before: Before = _anything) -> Done:
         """Bring this checkout to its description, step by step, observing anew wherever a step rests on an earlier one.
 
+        `before` is shown what was seen and the steps that come next, each time before any of them is done, and may refuse.
         Errors: whatever a step meets; ProgramError where after all of it something is left to do.
         """
         asked = tuple(until)
         done: list[Step] = []
         warned: set[str] = set()
-        wishes = self.wishes
+        wishes, place = self.wishes, self.place
         with self.exclusive():
-            cache.register(self.place)
+            cache.register(place)
             for _ in range(len(ORDER)):
-                sight = observe.sight(self.place, asked, wishes)
+                sight = observe.sight(place, asked, wishes)
+                if wishes.free_ports and sight.world.running and sight.world.running.image is not None:
+                    place = ports.settle(place, sight)
+                    wishes = replace(wishes, free_ports=False)
+                    sight = observe.sight(place, asked, wishes)
                 now = plans.plan(sight.world, asked)
                 for warning in sight.world.warnings:
                     if warning not in warned:
                         terminal.warn(warning)
                 warned |= set(sight.world.warnings)
                 todo = [step for step in now.pending if not (step.action == "run" and step in done)]
+                before(sight, todo)
                 if not todo:
                     self._see_complete(now)
-                    return Done(tuple(done), sight)
+                    return Done(tuple(done), sight, place)
                 if any(step in done for step in todo if step.action != "run"):
                     raise _left_over(todo)
                 for step_id, group in groupby(todo, key=lambda step: step.id):
                     steps = tuple(group)
                     started = time.monotonic()
-                    apply.perform(self.place, sight, step_id, steps, wishes)
+                    apply.perform(place, sight, step_id, steps, wishes)
                     for step in steps:
-                        terminal.say(line(step, terminal.duration(started)))
+                        say_done(step, terminal.duration(started))
                     done += steps
                     if step_id == "db.create":
                         wishes = replace(wishes, install=(), update=())
@@ -255,17 +272,10 @@ class Project:
             yield
 
 
-def line(step: Step, note: str = "") -> str:
-    """A step as one line: the same when it is announced and when it is done."""
-    action = terminal.paint(f"{step.action:<7}", step.action)
-    words = "  ".join(word for word in (step.target, step.detail) if word)
-    return f"  {step.id:<19} {action} {words}{terminal.paint('  ' + note, 'dim') if note else ''}".rstrip()
-
-
 def _left_over(steps: Sequence[Step]) -> ProgramError:
     return ProgramError(
         "something is left to do after everything was done",
-        details=[line(step).strip() for step in steps[:3]],
+        details=[" ".join(step_lines(step)).strip() for step in steps[:3]],
         todo="run the same command again; inv plan shows what it sees",
     )
 

@@ -54,7 +54,10 @@ def seen_locks(place: Place, manifest: Manifest, merged: requirements.Merged) ->
 def write_locks(
     place: Place, manifest: Manifest, merged: requirements.Merged, known: Lock | None, *, fresh: bool = False
 ) -> None:
-    """Write both Python locks, and their hash into the lock where one is given; versions stay where they still fit unless `fresh`."""
+    """Write both Python locks, and their hash into the lock where one is given; versions stay where they still fit unless `fresh`.
+
+    Python locks that answer what is asked are taken as they are where the lock does not say which ones it means.
+    """
     if merged.contradictions:
         raise DescriptionError(
             "Python requirements contradict each other",
@@ -64,7 +67,11 @@ def write_locks(
         )
     for asked, chosen in merged.set_aside:
         terminal.warn(f"{asked.by} asks for {asked.line}; {chosen.line} of {chosen.by} is taken")
-    header = requirements.locked_header(seen_locks(place, manifest, merged).wanted)
+    seen = seen_locks(place, manifest, merged)
+    if known is not None and known.venv is None and seen.made_from == seen.wanted and not fresh:
+        _record(place, known, seen.digest)
+        return
+    header = requirements.locked_header(seen.wanted)
     paths = [place.root / path for path in PYTHON_LOCKS]
     before = ["" if fresh else files.read_text(path) or "" for path in paths]
     try:
@@ -79,7 +86,11 @@ def write_locks(
     for path, data in zip(paths, texts, strict=True):
         files.write(path, data)
     if known is not None:
-        files.write(place.lock, write_lock(replace(known, venv=files.sha256(b"\0".join(texts)))).encode())
+        _record(place, known, files.sha256(b"\0".join(texts)))
+
+
+def _record(place: Place, known: Lock, digest: str | None) -> None:
+    files.write(place.lock, write_lock(replace(known, venv=digest)).encode())
 
 
 def _who_asked(merged: requirements.Merged, said: str) -> list[str]:

@@ -24,6 +24,17 @@ from odpm_tasks.errors import MachineError, ProgramError
 
 _CREDENTIALS = re.compile(r"(?<!ssh)(://)[^/\s]+@|(ssh://[^/\s:@]+):[^/\s]+@")
 _TAIL = 8
+# What git tells its hooks of the repository they stand in (`git rev-parse --local-env-vars`, and what a push adds): in a run
+# that a hook starts, git would take every repository for that one. And what new repositories and paths are to be like.
+_OF_ONE_REPOSITORY = frozenset(
+    f"GIT_{name}"
+    for name in (
+        "CONFIG", "ATTR_SOURCE", "DIR", "WORK_TREE", "IMPLICIT_WORK_TREE", "COMMON_DIR", "INDEX_FILE", "PREFIX", "NAMESPACE",
+        "OBJECT_DIRECTORY", "ALTERNATE_OBJECT_DIRECTORIES", "QUARANTINE_PATH", "SHALLOW_FILE", "GRAFT_FILE", "REPLACE_REF_BASE",
+        "NO_REPLACE_OBJECTS", "INTERNAL_SUPER_PREFIX", "DEFAULT_HASH", "DEFAULT_REF_FORMAT", "TEMPLATE_DIR",
+        "LITERAL_PATHSPECS", "GLOB_PATHSPECS", "NOGLOB_PATHSPECS", "ICASE_PATHSPECS",
+    )
+)  # fmt: skip
 _LEFT_BEHIND = 5.0  # seconds
 _running: dict[int, Any] = {}
 _guard = threading.Lock()
@@ -86,9 +97,10 @@ def run(
 ) -> Outcome:
     """Run a program to its end and return what it said.
 
-    `env` is laid over the process environment. `on_line` gets each line of standard error as it comes, those that a
-    carriage return ends, too. `silence` tells for how many seconds nothing may come after a line (at the start: after
-    ""), None for as long as it likes; then the program is ended. `secrets` are words that must not appear in an error.
+    `env` is laid over the process environment, less what git tells its hooks of a repository. `on_line` gets each line
+    of standard error as it comes, those that a carriage return ends, too. `silence` tells for how many seconds nothing
+    may come after a line (at the start: after ""), None for as long as it likes; then the program is ended. `secrets`
+    are words that must not appear in an error.
 
     Errors: MachineError when the program is not there or the disk is full, ProgramError when it fails and `check` is
     set, or when `timeout` (seconds) passes.
@@ -108,8 +120,8 @@ def run(
         "_truncate_exc": False,
         "_close_fds": False,  # Python's own are not inherited (PEP 446); looking for others costs a tenth of a start
     }
-    if env is not None:
-        options["_env"] = {**os.environ, **env}
+    outside = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
+    options["_env"] = {**outside, **(env or {})}
     if cwd is not None:
         options["_cwd"] = str(cwd)
     if on_line is None and silence is None:

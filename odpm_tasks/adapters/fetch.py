@@ -140,7 +140,7 @@ def _nothing_since(outcome: command.Outcome) -> bool:
 
 def _last_before(history: Path, day: str) -> str:
     words = ["rev-list", "-1", f"--before={day}T23:59:59+0000", _BRANCH]
-    return command.run(["git", "-C", str(history), *words], check=False).text.strip()
+    return command.run(["git", *git.QUIET, "-C", str(history), *words], check=False).text.strip()
 
 
 @contextmanager

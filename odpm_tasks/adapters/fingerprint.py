@@ -11,6 +11,7 @@ import json
 import os
 import stat
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from odpm_tasks.adapters import files
@@ -22,18 +23,18 @@ _SKIP = (".git", "__pycache__")
 Known = dict[str, tuple[list[int], str]]
 
 
-def fingerprint(root: Path, memory: Path | None = None) -> str:
-    """40 hex digits over a tree's names, modes and bytes; `.git`, `__pycache__` and `*.pyc` left out.
+def fingerprint(root: Path, memory: Path | None = None, skip: Collection[str] = (), *, learns: bool = True) -> str:
+    """40 hex digits over a tree's names, modes and bytes; `.git`, `__pycache__` and `*.pyc` left out, and folders in `skip`.
 
     Only the executable bit of a mode counts and a link counts as its target, as in git, so that two machines agree.
-    `memory` is a file that keeps what is known between runs; without it every byte is read.
+    `memory` is a file that keeps what is known between runs; without it every byte is read. It is written where it `learns`.
     """
     before = _recall(memory)
     after: Known = {}
     now = time.time_ns()
     changed = False
     whole = hashlib.sha1(usedforsecurity=False)
-    for name, entry in walk(root):
+    for name, entry in walk(root, skip):
         seen = entry.stat(follow_symlinks=False)
         mark = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_mode]
         known = before.get(name)
@@ -45,7 +46,7 @@ def fingerprint(root: Path, memory: Path | None = None) -> str:
         if now - max(seen.st_mtime_ns, seen.st_ctime_ns) > _RACY:
             after[name] = (mark, digest)
         whole.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
-    if memory is not None and (changed or len(after) != len(before)):
+    if memory is not None and learns and (changed or len(after) != len(before)):
         files.write(memory, json.dumps(after, separators=(",", ":")).encode(), derived=True)
     return whole.hexdigest()
 
@@ -69,7 +70,7 @@ def _digest(entry: os.DirEntry[str], seen: os.stat_result) -> str:
     return kind + hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
-def walk(root: Path) -> list[tuple[str, os.DirEntry[str]]]:
+def walk(root: Path, skip: Collection[str] = ()) -> list[tuple[str, os.DirEntry[str]]]:
     """Every file and link below `root` with its `/`-separated relative name, sorted by name."""
     found: list[tuple[str, os.DirEntry[str]]] = []
     pending = [""]
@@ -78,7 +79,7 @@ def walk(root: Path) -> list[tuple[str, os.DirEntry[str]]]:
         with os.scandir(root / prefix) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    if entry.name not in _SKIP:
+                    if entry.name not in _SKIP and entry.name not in skip:
                         pending.append(f"{prefix}{entry.name}/")
                 elif not entry.name.endswith(".pyc"):
                     found.append((prefix + entry.name, entry))

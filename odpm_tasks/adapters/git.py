@@ -19,16 +19,32 @@ from odpm_tasks.adapters import command, files
 from odpm_tasks.errors import DescriptionError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-QUIET = (
-    "-c",
+
+
+def _with(*settings: str) -> tuple[str, ...]:
+    return tuple(word for setting in settings for word in ("-c", setting))
+
+
+# What no setting of the user's may change, for every git of ours: it runs no hook, looks after nothing, leaves submodules
+# alone, and takes the cache for what it is.
+QUIET = _with(
     "advice.detachedHead=false",
-    "-c",
     "gc.auto=0",
-    "-c",
     "maintenance.auto=false",
-    "-c",
     "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "fetch.prune=false",
+    "fetch.pruneTags=false",
+    "safe.bareRepository=all",
+    "init.defaultObjectFormat=sha1",
+    "init.defaultRefFormat=files",
 )
+# Files as they are committed: line ends by the repository's own attributes only, the same bytes on every machine.
+AS_COMMITTED = (*QUIET, *_with("core.autocrlf=false", "core.eol=lf", "core.attributesFile=/dev/null"))
+# Of git LFS the pointers: what they stand for lies on a server that nobody has asked yet.
+POINTERS = _with("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false")
 
 
 @dataclass(frozen=True)
@@ -60,7 +76,7 @@ def _ref(git_dir: Path, name: str) -> str | None:
 
 def has(repository: Path, commit: str) -> bool:
     """Whether a repository holds the commit object."""
-    words = ["git", "-C", str(repository), "cat-file", "-e", f"{commit}^{{commit}}"]
+    words = ["git", *QUIET, "-C", str(repository), "cat-file", "-e", f"{commit}^{{commit}}"]
     return command.run(words, env={"GIT_NO_LAZY_FETCH": "1"}, check=False).ok
 
 
@@ -90,7 +106,9 @@ def tracked(checkout: Path, without: Sequence[str]) -> str | None:
 
     The same for the same content, whatever commit holds it and however much history was cloned.
     """
-    outcome = command.run(["git", "-C", str(checkout), "ls-tree", "-r", "-z", "--full-tree", "HEAD"], check=False)
+    outcome = command.run(
+        ["git", *QUIET, "-C", str(checkout), "ls-tree", "-r", "-z", "--full-tree", "HEAD"], check=False
+    )
     if not outcome.ok:
         return None
     left_out = {name.encode() for name in without}
@@ -100,7 +118,9 @@ def tracked(checkout: Path, without: Sequence[str]) -> str | None:
 
 def folder_id(checkout: Path, folder: str) -> str:
     """The id of a folder's committed content at HEAD ("" is the root). Errors: DescriptionError where nothing is committed."""
-    outcome = command.run(["git", "-C", str(checkout), "rev-parse", "--verify", "-q", f"HEAD:{folder}"], check=False)
+    outcome = command.run(
+        ["git", *QUIET, "-C", str(checkout), "rev-parse", "--verify", "-q", f"HEAD:{folder}"], check=False
+    )
     if not outcome.ok:
         raise DescriptionError(
             f"{folder or 'the project'} is not committed to git, and an image is made of commits",
@@ -110,36 +130,19 @@ def folder_id(checkout: Path, folder: str) -> str:
     return outcome.text.strip()
 
 
-def names(store: Path, commit: str) -> tuple[str, ...]:
-    """Every file of a commit, as `/`-separated names."""
-    outcome = command.run(["git", "-C", str(store), "ls-tree", "-r", "-z", "--name-only", commit])
-    return tuple(name for name in outcome.stdout.decode(errors="surrogateescape").split("\0") if name)
-
-
-def texts(store: Path, commit: str, patterns: Sequence[str]) -> dict[str, bytes]:
-    """The content of every file of a commit that a pattern names (git's glob pathspecs), in one process.
-
-    Lines end in a newline each, also the last; a file without any line is left out.
-    """
-    specs = [f":(glob,top){pattern}" for pattern in patterns]
-    words = ["grep", "--text", "--null", "--line-number", "--no-color", "--full-name", "-e", "", commit, "--", *specs]
-    outcome = command.run(["git", "-c", "grep.threads=1", "-C", str(store), *words], check=False)
-    if outcome.code > 1:
-        raise command.failure(outcome)
-    found: dict[str, list[bytes]] = {}
-    for line in outcome.stdout.split(b"\n"):
-        place, _, rest = line.partition(b"\0")
-        if rest:
-            name = place.decode(errors="surrogateescape").partition(":")[2]
-            found.setdefault(name, []).append(rest.partition(b"\0")[2] + b"\n")
-    return {name: b"".join(lines) for name, lines in found.items()}
+def sizes(store: Path, commit: str) -> dict[str, int]:
+    """Every file of a commit with its bytes, by `/`-separated name; links and submodules are none."""
+    words = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit]
+    rows = command.run(["git", *QUIET, "-C", str(store), *words]).stdout.decode(errors="surrogateescape").split("\0")
+    files_ = (row.partition("\t") for row in rows if row.startswith("100"))
+    return {name: int(words.split()[3]) for words, _, name in files_}
 
 
 def blobs(store: Path, commit: str, wanted: Iterable[str]) -> dict[str, bytes]:
     """The bytes of files at a commit, by name; what is not there is left out."""
     paths = [path for path in wanted if "\n" not in path]
     feed = "".join(f"{commit}:{path}\n" for path in paths).encode(errors="surrogateescape")
-    output = command.run(["git", "-C", str(store), "cat-file", "--batch"], feed=feed).stdout
+    output = command.run(["git", *QUIET, "-C", str(store), "cat-file", "--batch"], feed=feed).stdout
     found: dict[str, bytes] = {}
     position = 0
     for path in paths:
@@ -164,26 +167,48 @@ def head(checkout: Path) -> Head | None:
     word = text.decode(errors="replace").strip()
     if COMMIT.fullmatch(word):
         return Head(word, None, based)
-    outcome = command.run(["git", "-C", str(checkout), "rev-parse", "--verify", "-q", "HEAD"], check=False)
+    outcome = command.run(["git", *QUIET, "-C", str(checkout), "rev-parse", "--verify", "-q", "HEAD"], check=False)
     return Head(outcome.text.strip() or None, word.removeprefix("ref: refs/heads/"), based)
 
 
 def origin(checkout: Path) -> str | None:
     """The address of `origin` as configured (before any insteadOf), None where there is none."""
-    outcome = command.run(["git", "-C", str(checkout), "config", "--get", "remote.origin.url"], check=False)
+    outcome = command.run(["git", *QUIET, "-C", str(checkout), "config", "--get", "remote.origin.url"], check=False)
     return outcome.text.strip() or None
 
 
 def remotes(checkout: Path) -> tuple[str, ...]:
     """The addresses of all remotes, as configured, `origin` first."""
-    outcome = command.run(["git", "-C", str(checkout), "config", "--get-regexp", r"^remote\..*\.url$"], check=False)
+    outcome = command.run(
+        ["git", *QUIET, "-C", str(checkout), "config", "--get-regexp", r"^remote\..*\.url$"], check=False
+    )
     pairs = [line.partition(" ") for line in outcome.text.splitlines()]
     return tuple(url for _, _, url in sorted(pairs, key=lambda pair: pair[0] != "remote.origin.url"))
 
 
 def changes(checkout: Path) -> tuple[str, ...]:
-    """Local changes of tracked files, one `XY path` each, as `git status --porcelain` has them."""
-    outcome = command.run(
-        ["git", "-C", str(checkout), "status", "--porcelain", "--untracked-files=no", "--ignore-submodules"]
-    )
-    return tuple(line for line in outcome.text.splitlines() if line)
+    """Local changes of tracked files, one `XY path` each, as `git status --porcelain` has them. The index stays as it is.
+
+    A file that holds what was committed, byte for byte, is none, though git may call it one: where a repository's
+    attributes want other line ends than those that somebody committed.
+    """
+    words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules"]
+    outcome = command.run(["git", *QUIET, "-C", str(checkout), *words], env={"GIT_OPTIONAL_LOCKS": "0"})
+    found = [row for row in outcome.stdout.decode(errors="surrogateescape").split("\0") if row]
+    same = as_committed(checkout) if any(row.startswith(" M ") for row in found) else set()
+    return tuple(row for row in found if not (row.startswith(" M ") and row[3:] in same))
+
+
+def as_committed(checkout: Path) -> set[str]:
+    """Of the files that git would have to look at: those with the very bytes, and the mode, of the index."""
+    words = ["diff-files", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules"]
+    rows = command.run(["git", *QUIET, "-C", str(checkout), *words]).stdout.decode(errors="surrogateescape").split("\0")
+    found = set()
+    for about, name in zip(rows[::2], rows[1::2], strict=False):
+        before, now, blob, *_ = about.lstrip(":").split()
+        path = checkout / name
+        if before == now and before.startswith("100") and path.is_file() and not path.is_symlink():
+            data = path.read_bytes()
+            if hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == blob:
+                found.add(name)
+    return found

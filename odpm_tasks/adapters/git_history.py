@@ -38,14 +38,17 @@ def commit_of(repository: Path, name: str) -> str | None:
     if name.startswith("-") or not name:
         return None
     outcome = command.run(
-        ["git", "-C", str(repository), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"], check=False
+        ["git", *git.QUIET, "-C", str(repository), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"],
+        check=False,
     )
     return outcome.text.strip() if outcome.ok else None
 
 
 def entries(repository: Path, commit: str) -> dict[str, str]:
     """Every file and every folder of a commit: name -> id. Needs no file's content."""
-    output = command.run(["git", "-C", str(repository), "ls-tree", "-r", "-t", "-z", "--full-tree", commit]).stdout
+    output = command.run(
+        ["git", *git.QUIET, "-C", str(repository), "ls-tree", "-r", "-t", "-z", "--full-tree", commit]
+    ).stdout
     rows = (row.partition("\t") for row in output.decode(errors="surrogateescape").split("\0") if row)
     return {name: words.rsplit(" ", 1)[-1] for words, _, name in rows}
 
@@ -104,9 +107,11 @@ def _look(repository: Path, old: str, new: str, limit: int) -> tuple[Log, bool]:
     """
     lines = git.ask(repository, "rev-list", "--parents", new, f"^{old}").splitlines()
     exact = all(" " in line for line in lines) or not _shallow(repository)
-    ancestor = command.run(["git", "-C", str(repository), "merge-base", "--is-ancestor", old, new], check=False).ok
+    ancestor = command.run(
+        ["git", *git.QUIET, "-C", str(repository), "merge-base", "--is-ancestor", old, new], check=False
+    ).ok
     shown = command.run(
-        ["git", "-c", "log.showSignature=false", "-C", str(repository), "log", "-z", f"--max-count={limit}", "--no-decorate",
+        ["git", *git.QUIET, "-c", "log.showSignature=false", "-C", str(repository), "log", "-z", f"--max-count={limit}", "--no-decorate",
          "--no-color", "--format=%H %s", new, f"^{old}"],
         env={"LC_ALL": "C"},
     )  # fmt: skip

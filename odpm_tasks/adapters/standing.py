@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from odpm_tasks.adapters import command, files
+from odpm_tasks.adapters import command, files, git
 
 _LOOKING = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
 
@@ -21,7 +21,7 @@ class Local:
 
 def local(checkout: Path) -> Local:
     words = ["status", "--porcelain", "-z", "--no-renames", "--ignore-submodules", "--untracked-files=normal"]
-    rows = command.run(["git", "-C", str(checkout), *words], env=_LOOKING).text.split("\0")
+    rows = command.run(["git", *git.QUIET, "-C", str(checkout), *words], env=_LOOKING).text.split("\0")
     untracked = sum(row.startswith("??") for row in rows)
     stashes = (files.read(checkout / ".git/logs/refs/stash") or b"").count(b"\n")
     return Local(sum(bool(row) for row in rows) - untracked, untracked, stashes)
@@ -34,7 +34,7 @@ def on_top(checkout: Path, base: str) -> int | None:
 
 def beside(checkout: Path, name: str) -> tuple[int, int] | None:
     """How many commits HEAD is behind and ahead of a ref, as far as this was ever fetched; None without common history."""
-    ask = ["git", "-C", str(checkout)]
+    ask = ["git", *git.QUIET, "-C", str(checkout)]
     if not command.run([*ask, "merge-base", "HEAD", name], env=_LOOKING, check=False).ok:
         return None
     outcome = command.run([*ask, "rev-list", "--left-right", "--count", f"HEAD...{name}"], env=_LOOKING, check=False)
@@ -43,5 +43,5 @@ def beside(checkout: Path, name: str) -> tuple[int, int] | None:
 
 
 def _number(checkout: Path, *words: str) -> int | None:
-    outcome = command.run(["git", "-C", str(checkout), *words], env=_LOOKING, check=False)
+    outcome = command.run(["git", *git.QUIET, "-C", str(checkout), *words], env=_LOOKING, check=False)
     return int(outcome.text) if outcome.ok else None

@@ -53,7 +53,7 @@ def kept_objects(store: Path, kept: Collection[str], needed: Collection[str]) ->
     """What a store holds of some commits, and of objects that others need."""
     feed = "".join(f"{name}\n" for name in sorted(kept)).encode()
     words = ["rev-list", "--objects", "--no-object-names", "--stdin"]
-    whole = set(command.run(["git", "-C", str(store), *words], feed=feed).text.split()) if kept else set()
+    whole = set(command.run(["git", *git.QUIET, "-C", str(store), *words], feed=feed).text.split()) if kept else set()
     return whole | (set(_sizes(store)).intersection(needed))
 
 
@@ -64,7 +64,7 @@ def freed(store: Path, keep: Collection[str]) -> int:
 
 def _sizes(store: Path) -> dict[str, int]:
     words = ["cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname) %(objectsize:disk)"]
-    rows = command.run(["git", "-C", str(store), *words]).text.splitlines()
+    rows = command.run(["git", *git.QUIET, "-C", str(store), *words]).text.splitlines()
     return {name: int(bytes_) for name, bytes_ in (row.split() for row in rows)}
 
 
@@ -75,7 +75,7 @@ def give_up(store: Path, dropped: Collection[str], keep: Collection[str]) -> Non
     of commits without history comes last. Ended in between, it holds more than it needs and never less.
     """
     for commit in dropped:
-        command.run(["git", "-C", str(store), "update-ref", "-d", f"{_KEPT}/{commit}"])
+        command.run(["git", *git.QUIET, "-C", str(store), "update-ref", "-d", f"{_KEPT}/{commit}"])
     packs = store / "objects/pack"
     before = [path for path in packs.glob("*") if path.suffix != ".keep"]
     feed = "".join(f"{name}\n" for name in sorted(keep)).encode()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
+
+from odpm_tasks.errors import printable
 
 _STYLES = {
     "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "later": "35",
@@ -19,6 +22,11 @@ _STYLES = {
 def colourful(stream: TextIO) -> bool:
     """Whether to use colour: a terminal, and neither NO_COLOR nor TERM=dumb."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width(stream: TextIO) -> int | None:
+    """How many columns a terminal has (`COLUMNS` counts, where set); None where there is none."""
+    return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
@@ -32,7 +40,7 @@ def say(text: str = "") -> None:
 
 
 def warn(text: str) -> None:
-    say(f"{paint('warning', 'warn')}  {text}")
+    say(f"{paint('warning', 'warn')}  {printable(text)}")
 
 
 def tell(text: str) -> None:

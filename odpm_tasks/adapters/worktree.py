@@ -7,11 +7,11 @@ import re
 import shutil
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from shlex import quote
 
 from odpm_tasks.adapters import borrowing, command, files, git
-from odpm_tasks.errors import MachineError, WouldLoseError
+from odpm_tasks.errors import MachineError, ProgramError, WouldLoseError
 
 ALMOST_FULL = 4 << 20  # bytes; git takes away the part of a file that it could not finish
 MOVING = "odpm-moving"  # in .git: the commit that a run of ours is bringing just now
@@ -31,11 +31,13 @@ def place(checkout: Path, store: Path, commit: str, url: str) -> None:
     with files.disk_errors(checkout):
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.parent.mkdir(parents=True, exist_ok=True)
-        command.run(["git", "init", "--quiet", "--template=", str(fresh)])
-        borrowing.borrow(fresh, store, commit)
-        borrowing.set_remote(fresh, "origin", url)
-        _switch(fresh, commit)
-        fresh.rename(checkout)
+        try:
+            command.run(["git", *git.QUIET, "init", "--quiet", "--template=", str(fresh)])
+            borrowing.furnish(fresh, store, commit, url)
+            _switch(checkout, commit, fresh=fresh)
+            fresh.rename(checkout)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def in_the_way(path: Path) -> WouldLoseError:
@@ -98,18 +100,34 @@ def _finish_move(checkout: Path, base: str, target: str) -> None:
     """
     (checkout / ".git/index.lock").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
-        env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        command.run(["git", "-C", str(checkout), "read-tree", target], env=env)
-        listed = command.run(["git", "-C", str(checkout), "diff-files", "--name-only", "-z"], env=env).stdout
+        env = {"GIT_INDEX_FILE": str(Path(scratch) / "index"), "LC_ALL": "C"}
+        outcome = command.run(["git", *git.QUIET, "-C", str(checkout), "read-tree", target], env=env, check=False)
+        if not outcome.ok:
+            raise _refused(outcome, checkout, target) or command.failure(outcome)
+        listed = command.run(
+            ["git", *git.QUIET, "-C", str(checkout), "diff-files", "--name-only", "-z"], env=env
+        ).stdout
     gone = command.run(
-        ["git", "-C", str(checkout), "diff", "--name-only", "-z", "--no-renames", "--diff-filter=D", base, target]
+        [
+            "git",
+            *git.QUIET,
+            "-C",
+            str(checkout),
+            "diff",
+            "--name-only",
+            "-z",
+            "--no-renames",
+            "--diff-filter=D",
+            base,
+            target,
+        ]
     )
     differing = [name for name in listed.decode(errors="surrogateescape").split("\0") if name]
     removed = [name for name in gone.stdout.decode(errors="surrogateescape").split("\0") if name]
     old, new = git.blobs(checkout, base, [*differing, *removed]), git.blobs(checkout, target, differing)
     foreign = []
     for name in differing:
-        content = _content(checkout / name)
+        content = _content(checkout, name)
         ours = content is None or content == old.get(name) or new.get(name, b"").startswith(content)
         if not ours:
             foreign.append(name)
@@ -121,27 +139,54 @@ def _finish_move(checkout: Path, base: str, target: str) -> None:
             todo=f"copy them elsewhere, then: git -C {quote(str(checkout))} checkout -f {target[:12]}",
         )
     for name in removed:
-        if _content(checkout / name) == old.get(name):
-            (checkout / name).unlink(missing_ok=True)
+        if name in old and _content(checkout, name) == old[name]:
+            (checkout / name).unlink()
     _switch(checkout, target, force=True)
 
 
-def _content(path: Path) -> bytes | None:
-    """What a file or link holds; None where there is none."""
+def _content(checkout: Path, name: str) -> bytes | None:
+    """What a file or link holds; None where there is none, also behind a link: there it is not the checkout's."""
+    path = checkout / name
+    if any((checkout / folder).is_symlink() for folder in PurePath(name).parents):
+        return None
     if path.is_symlink():
         return os.fsencode(path.readlink())
     return path.read_bytes() if path.is_file() else None
 
 
-def _switch(checkout: Path, commit: str, *, force: bool = False) -> None:
+def _refused(outcome: command.Outcome, checkout: Path, commit: str) -> ProgramError | None:
+    """The error where git found names in a commit that no checkout may hold: it refuses them before it begins."""
+    said = outcome.stderr.decode(errors="replace")
+    names = re.findall(r"^(?:error: invalid path '|\t(?=\.git/))(.*?)'?$", said, re.MULTILINE)
+    if not names:
+        return None
+    (checkout / ".git" / MOVING).unlink(missing_ok=True)
+    return ProgramError(
+        f"git refuses to check out {commit[:12]}: it holds names that would lead into git's own files or out of the folder",
+        where=str(checkout),
+        details=names[:1],
+        todo="find out who put them there; a commit without them can be named in the dependencies of odpm.json",
+    )
+
+
+def _switch(checkout: Path, commit: str, *, force: bool = False, fresh: Path | None = None) -> None:
+    """Let the working tree of `checkout` (of `fresh`, which is to become it) be a commit. Errors: also WouldLoseError."""
     # not in the reflog, where it is not the user's: each name there keeps a commit in the cache
     quiet = ["-c", "checkout.workers=0", "-c", "core.logAllRefUpdates=false"]
     words = ["checkout", "--quiet", "--force" if force else "--no-overwrite-ignore", "--detach", commit]
-    outcome = command.run(["git", *git.QUIET, *quiet, "-C", str(checkout), *words], env={"LC_ALL": "C"}, check=False)
+    options = [*git.AS_COMMITTED, *git.POINTERS, *quiet, "-C", str(fresh or checkout)]
+    outcome = command.run(["git", *options, *words], env={"LC_ALL": "C"}, check=False)
     said = outcome.stderr.decode(errors="replace")
+    if not outcome.ok and (refused := _refused(outcome, checkout, commit)):
+        raise refused
     if "would be overwritten" in said or "would lose untracked files" in said:
-        (checkout / ".git" / MOVING).unlink(missing_ok=True)  # git has refused before it began
         names = [line.strip() for line in said.splitlines() if line.startswith("\t")]
+        if fresh is None and names and git.as_committed(checkout).issuperset(names):
+            for name in names:  # what git takes for changes are line ends that its own attributes do not want
+                (checkout / name).unlink()
+            _switch(checkout, commit, force=force)
+            return
+        (checkout / ".git" / MOVING).unlink(missing_ok=True)  # git has refused before it began
         first = quote(str(checkout / names[0])) if names else "them"
         raise WouldLoseError(
             "files of yours are in the way of a checkout",
@@ -151,7 +196,7 @@ def _switch(checkout: Path, commit: str, *, force: bool = False) -> None:
         )
     if "error: unable to write" in said:  # and git ends with 0 all the same
         lines = [line for line in said.splitlines() if line.startswith("error: ")]
-        full = shutil.disk_usage(checkout).free < ALMOST_FULL
+        full = shutil.disk_usage(fresh or checkout).free < ALMOST_FULL
         what = "the disk is full" if full else "git could not write every file"
         todo = (
             "free some space, then run the same command again"
@@ -160,8 +205,12 @@ def _switch(checkout: Path, commit: str, *, force: bool = False) -> None:
         )
         raise MachineError(what, where=str(checkout), details=lines[:1], todo=todo)
     if not outcome.ok:
-        raise command.failure(outcome)
-    files.write(checkout / ".git/refs/odpm/base", f"{commit}\n".encode())
+        error = command.failure(outcome)
+        error.where = str(checkout)
+        error.todo = error.todo or "mend what git complains of, then run the same command again"
+        error.message = error.render()
+        raise error
+    files.write((fresh or checkout) / ".git/refs/odpm/base", f"{commit}\n".encode(), derived=fresh is not None)
     (checkout / ".git" / MOVING).unlink(missing_ok=True)
 
 
@@ -181,15 +230,18 @@ def export(store: Path, commit: str, target: Path) -> None:
         index = fresh.with_name(f"{fresh.name}.index")
         env = {"GIT_INDEX_FILE": str(index)}
         try:
-            command.run(["git", "-C", str(store), "read-tree", commit], env=env)
+            command.run(["git", *git.QUIET, "-C", str(store), "read-tree", commit], env=env)
             command.run(
-                ["git", *git.QUIET, "-c", "checkout.workers=0", "-c", "core.bare=false", f"--git-dir={_git_dir(store)}",
-                 f"--work-tree={fresh}", "checkout-index", "--all", "--force"],
+                ["git", *git.AS_COMMITTED, *git.POINTERS, "-c", "checkout.workers=0", "-c", "core.bare=false",
+                 f"--git-dir={_git_dir(store)}", f"--work-tree={fresh}", "checkout-index", "--all", "--force"],
                 env=env, cwd=fresh,
             )  # fmt: skip
         finally:
             index.unlink(missing_ok=True)
-        (fresh / ".dockerignore").unlink(missing_ok=True)
+        ignored = fresh / ".dockerignore"
+        if ignored.is_dir() and not ignored.is_symlink():
+            shutil.rmtree(ignored)
+        ignored.unlink(missing_ok=True)
         fresh.rename(target)
 
 
@@ -198,16 +250,27 @@ def export_folders(checkout: Path, folders: Sequence[str], target: Path) -> None
     tree = git.ask(checkout, "rev-parse", "HEAD^{tree}")
     with tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
         env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        command.run(["git", "-C", str(checkout), "read-tree", tree], env=env)
+        command.run(["git", *git.QUIET, "-C", str(checkout), "read-tree", tree], env=env)
         listing = command.run(
-            ["git", "-C", str(checkout), "ls-files", "-z", "--full-name", "--", *(f or "." for f in folders)], env=env
+            [
+                "git",
+                *git.QUIET,
+                "-C",
+                str(checkout),
+                "ls-files",
+                "-z",
+                "--full-name",
+                "--",
+                *(f or "." for f in folders),
+            ],
+            env=env,
         )
         names_ = [name for name in listing.stdout.split(b"\0") if name and not name.startswith(b".odpm/")]
         target.mkdir(parents=True, exist_ok=True)
         command.run(
             [
                 "git",
-                *git.QUIET,
+                *git.AS_COMMITTED,
                 "-C",
                 str(checkout),
                 "checkout-index",
@@ -227,7 +290,9 @@ def _git_dir(repository: Path) -> Path:
 
 def hide(checkout: Path, names_to_hide: Sequence[str]) -> None:
     """Keep generated files out of `git status` through `.git/info/exclude`, never by editing a committed file."""
-    outcome = command.run(["git", "-C", str(checkout), "rev-parse", "--git-path", "info/exclude"], check=False)
+    outcome = command.run(
+        ["git", *git.QUIET, "-C", str(checkout), "rev-parse", "--git-path", "info/exclude"], check=False
+    )
     if not outcome.ok:
         return
     path = checkout / outcome.text.strip()

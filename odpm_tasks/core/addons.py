@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import ast
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from odpm_tasks.errors import printable
+
 MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
 ASKED_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
-PATTERNS = (*ASKED_FILES, *(f"{depth}/{name}" for depth in ("*", "*/*") for name in MANIFESTS))
+MOST = 1_000_000  # bytes of a file that is read; what people write has a hundredth of that
 
 
 # Python 3.11 counts the depth of the trees it builds once for all threads, and gives up when two parse at a time
@@ -49,6 +51,7 @@ class Facts(BaseModel):
     odpm_json: str | None = None
     requirements: str | None = None
     broken: tuple[str, ...] = ()
+    too_large: tuple[str, ...] = ()
 
     @property
     def addons(self) -> tuple[str, ...]:
@@ -79,8 +82,23 @@ def wanted(names: Iterable[str]) -> Wanted:
     return Wanted(tuple(sorted(manifests)), tuple(others))
 
 
-def facts(names: Iterable[str], contents: Mapping[str, bytes]) -> Facts:
-    """Put together what a repository holds. A manifest without bytes counts as a module of which nothing is known."""
+def readable(sizes: Mapping[str, int], *, counting: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of a tree's files with their bytes: those to read, and those that are too large to be what their names say.
+
+    `counting`: modules are counted and not read.
+    """
+    asked = wanted(sizes)
+    names = asked.others if counting else (*asked.manifests, *asked.others)
+    large = tuple(name for name in names if sizes[name] > MOST)
+    return tuple(name for name in names if sizes[name] <= MOST), large
+
+
+def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collection[str] = ()) -> Facts:
+    """Put together what a repository holds. A manifest without bytes counts as a module of which nothing is known.
+
+    One that is too large is broken, and so is one in a folder that cannot stand on an addons path: Odoo splits that at
+    commas, and a control character or a byte that is no UTF-8 would break the file in which it stands.
+    """
     asked = wanted(names)
     modules: dict[str, Module] = {}
     broken: list[str] = []
@@ -88,12 +106,13 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes]) -> Facts:
         path = name.rsplit("/", 1)[0]
         if path in modules:
             continue
-        if name not in contents:
+        fit = path.isprintable() and "," not in path and name not in too_large
+        if fit and name not in contents:
             modules[path] = Module(path=path)
             continue
-        module = read_module(path, contents[name])
+        module = read_module(path, contents[name]) if fit else None
         if module is None:
-            broken.append(name)
+            broken.append(printable(name))
         else:
             modules[path] = module
     texts = {name: contents[name].decode("utf-8-sig", errors="replace") for name in asked.others if name in contents}
@@ -103,6 +122,7 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes]) -> Facts:
         odpm_json=texts.get("odpm.json"),
         requirements=texts.get("requirements.txt"),
         broken=tuple(broken),
+        too_large=tuple(name for name in asked.others if name in too_large),
     )
 
 

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 from urllib.parse import unquote
 
@@ -29,6 +29,7 @@ _URL = re.compile(
 _SCP = re.compile(rf"(?P<user>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<host>{_HOST}):(?P<path>.*)")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.-]*::")
+_LONGEST = 180  # bytes of a folder's name
 _COMMIT = re.compile(r"[0-9a-fA-F]{40}")
 _ODD_IN_PATH = re.compile(r"[\\\"'`<>^{}()|*;&$]")
 _ODD_IN_BRANCH = re.compile(r"[~^:?*\[\\]|\.\.|//|@\{|/\.|\.lock(?:/|$)")
@@ -39,12 +40,14 @@ class Link:
     """One source tree somebody asked for: what to clone, and from where on.
 
     `url` is as written, scheme in lower case; it may carry a user and a password, so show `without_credentials(url)`.
-    `branch` None: the branch named like the Odoo version. `commit`: 40 lower-case hex digits.
+    `branch` None: the branch named like the Odoo version. `commit`: 40 lower-case hex digits. `variables`: of this machine,
+    that were expanded in it.
     """
 
     url: str
     branch: str | None = None
     commit: str | None = None
+    variables: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def canonical(self) -> str:
@@ -68,7 +71,7 @@ class Link:
     def owner(self) -> str:
         """The part of the path before the name; the host where the path has only one part."""
         parts = self._parts
-        return _folder(parts[-2]) if len(parts) > 1 else _folder(self._host)
+        return _folder(parts[-2]) if len(parts) > 1 else _folder(self.host)
 
     @property
     def _parts(self) -> list[str]:
@@ -76,7 +79,8 @@ class Link:
         return [part for part in text.removesuffix(".git").split("/") if part]
 
     @property
-    def _host(self) -> str:
+    def host(self) -> str:
+        """Where it leads, with the port; `file` for a folder of this machine."""
         return "file" if self.is_file else self.canonical.removeprefix("https://").partition("/")[0]
 
     def __str__(self) -> str:
@@ -84,14 +88,15 @@ class Link:
         return " ".join(word for word in (without_credentials(self.url), self.branch, self.commit) if word)
 
 
-def parse_link(text: str) -> Link:
+def parse_link(text: str, shown: str = "") -> Link:
     """Read `url[ branch[ commit]]`, its variables already expanded.
 
-    Raises DescriptionError with the reason. The message never shows what stands before an `@`.
+    Raises DescriptionError with the reason. The message never shows what stands before an `@`; with `shown`, the text before
+    its variables were expanded, nor what they hold.
     """
-    if odd := _odd_character(text):
+    odd, words, text = _odd_character(text), text.split(), shown or text
+    if odd:
         _refuse(text, f"it contains {odd}")
-    words = text.split()
     if not words:
         raise DescriptionError("a link is empty", todo="write URL[ BRANCH[ COMMIT]]")
     url = _checked_url(words[0], text)
@@ -174,9 +179,14 @@ def source_names(links: Iterable[Link]) -> dict[str, str]:
 
 
 def _name_choices(link: Link) -> tuple[str, ...]:
-    name, owned = link.name, f"{link.owner}-{link.name}"
+    name, owned = _short(link.name), _short(f"{link.owner}-{link.name}")
     digest = hashlib.sha256(link.canonical.encode()).hexdigest()[:8]
-    return name, owned, f"{_folder(link._host)}-{owned}", f"{owned}-{digest}"
+    return name, owned, _short(f"{_folder(link.host)}-{owned}"), f"{owned}-{digest}"
+
+
+def _short(name: str) -> str:
+    """So much of a name as fits a folder of any file system, with what we put around it."""
+    return name.encode()[:_LONGEST].decode(errors="ignore")
 
 
 def _folder(part: str) -> str:
@@ -243,6 +253,11 @@ def _check_remote(url: str, text: str) -> None:
     if found is None:
         _refuse(text, "its host, port or path cannot be read: SCHEME://HOST[:PORT]/PATH")
     _, host, port, path = found
+    login = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    if login.startswith("-"):
+        _refuse(text, "its user begins with `-`, like an option")
+    if hidden := _odd_character(unquote(f"{login}/{path}"), blank=" "):
+        _refuse(text, f"it contains {hidden}")
     if port and not 0 < int(port[:6]) < 65536:
         _refuse(text, "its port is not between 1 and 65535")
     if "?" in path or "#" in path:

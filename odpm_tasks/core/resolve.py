@@ -11,12 +11,14 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from odpm_tasks.core.addons import MOST as MOST_BYTES
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.link import Link, source_names
 from odpm_tasks.core.lock import Lock, Pin, same_files
 from odpm_tasks.core.manifest import Manifest, read_nested
 from odpm_tasks.core.oca import parse_oca_dependencies
 from odpm_tasks.core.requirements import Asked, external_dependency, requirement_lines
+from odpm_tasks.core.trust import MOST, see_links_are_harmless
 from odpm_tasks.errors import DescriptionError, OdpmError
 
 Kind = Literal["platform", "dependency", "developing"]
@@ -122,17 +124,30 @@ class _Graph:
     lookup: Callable[[str], str | None]
     strict: bool
     pins: Mapping[str, Pin]
+    own: str | None = None
+    given: Callable[[str], bool] = lambda name: False
     wanted: dict[str, Ask] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     requirements: list[Asked] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def want(self, link: Link, asked_by: tuple[str, ...], kind: Kind = "dependency") -> Ask | None:
-        """Take note of a wish; None where it is known already. A contradiction below the top level is an error."""
+        """Take note of a wish; None where it is known already, or the developing checkout itself is what is wanted.
+
+        A contradiction below the top level is an error, and so are too many wishes.
+        """
         key = link.canonical
+        if key == self.own and len(asked_by) > 1:
+            return None
         branch = link.branch or self.manifest.odoo_version
         known = self.wanted.get(key)
         if known is None:
+            if len(self.wanted) >= MOST:
+                raise DescriptionError(
+                    f"{asked_by[-1]} asks for more repositories than a stack has: it would be more than {MOST}",
+                    where=" -> ".join(asked_by[-4:]),
+                    todo="leave that repository out, or name a commit of it that asks for less",
+                )
             ask = self.wanted[key] = self._ask(key, link, branch, asked_by, kind)
             return ask
         same = (branch, link.commit) == (known.branch, known.link.commit)
@@ -161,6 +176,12 @@ class _Graph:
         """What one repository asks for in turn."""
         by = (*ask.asked_by, ask.link.name)
         label = " -> ".join(by[1:])
+        for name in facts.too_large:
+            raise DescriptionError(
+                f"{label}: {name} is larger than any such file, {MOST_BYTES // 1000} kB, and is not read",
+                where=TOP,
+                todo="pin a commit of that repository where it is right, or leave the repository out",
+            )
         self.requirements += requirement_lines(facts.requirements or "", f"{label}: requirements.txt")
         if ask.kind == "platform":
             return []
@@ -176,13 +197,9 @@ class _Graph:
             links += parse_oca_dependencies(facts.oca_dependencies, where)
         if facts.odpm_json:
             links += self._nested(facts.odpm_json, label)
-        local = next((link for link in links if link.is_file and not ask.link.is_file), None)
-        if local:
-            raise DescriptionError(
-                f"{label} asks for a folder of this machine, {local.url}",
-                where=TOP,
-                todo="a cloned repository may not; name what you want instead in the dependencies of odpm.json",
-            )
+        if not ask.link.is_file:
+            mine = (self.manifest.platform, self.manifest.developing, *self.manifest.dependencies)
+            see_links_are_harmless(links, label, filter(None, mine), self.given)
         return [new for link in links if (new := self.want(link, by))]
 
     def _nested(self, text: str, label: str) -> Iterable[Link]:
@@ -210,14 +227,16 @@ def resolve(
     *,
     strict: bool = False,
     own: str | None = None,
+    given: Callable[[str], bool] = lambda name: False,
 ) -> Generator[tuple[Ask, ...], Sequence[Found], Resolution]:
     """Walk the graph: manifest dependencies, then breadth first what each repository asks for at its commit.
 
     `pins` (by canonical URL) say which commits count; what has no fitting pin is asked at its branch. `own` is the
-    canonical URL of the checkout itself: a `developing.git` that names it is no source. The same repository asked at two
+    canonical URL of the checkout itself: a `developing.git` that names it is no source, nor is it one where a repository
+    asks for it in turn. `given` tells which variables are written down for odpm. The same repository asked at two
     revisions: the top-level manifest wins, else DescriptionError with both chains.
     """
-    graph = _Graph(manifest, lookup, strict, pins)
+    graph = _Graph(manifest, lookup, strict, pins, own, given)
     level = [ask for ask in [graph.want(manifest.platform, (TOP,), "platform")] if ask]
     if manifest.developing and manifest.developing.canonical != own:
         level += [ask for ask in [graph.want(manifest.developing, (TOP,), "developing")] if ask]
@@ -240,10 +259,14 @@ def resolve(
 
 
 def foresight(
-    manifest: Manifest, pins: Mapping[str, Pin], lookup: Callable[[str], str | None]
+    manifest: Manifest,
+    pins: Mapping[str, Pin],
+    lookup: Callable[[str], str | None],
+    own: str | None = None,
+    given: Callable[[str], bool] = lambda name: False,
 ) -> Callable[[Ask, Facts], list[Ask]]:
     """What an answer will probably lead to, told as soon as it is there; contradictions are for `resolve` to find."""
-    graph = _Graph(manifest, lookup, False, pins)
+    graph = _Graph(manifest, lookup, False, pins, own, given)
     for link in (manifest.platform, *manifest.dependencies):
         graph.want(link, (TOP,))
 

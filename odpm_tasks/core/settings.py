@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from odpm_tasks.core.scenario import Scenario, scenario
 from odpm_tasks.errors import DescriptionError
 
+ENVIRONMENT = "the process environment"
+CHOSEN = ".odpm/state.toml (chosen by --free-ports)"
 PORTS = {"ODOO_PORT": 8069, "GEVENT_PORT": 8072, "POSTGRES_PORT": 5432, "DEBUGGER_PORT": 5678}
 
 
@@ -33,6 +35,10 @@ class Settings:
         """Which layer's value counts, for messages."""
         return next((f"{name} in {layer.where}" for layer in self.layers if name in layer.values), name)
 
+    def written(self, name: str) -> bool:
+        """Whether a file for odpm, or its command line, sets `name`: not only the environment of whoever started us."""
+        return any(name in layer.values for layer in self.layers if layer.where != ENVIRONMENT)
+
     def merged(self) -> dict[str, str]:
         """Every name with the value that counts: what Compose is handed."""
         values: dict[str, str] = {}
@@ -43,6 +49,15 @@ class Settings:
     def with_values(self, **values: str) -> Settings:
         """These settings under a stronger layer (a command line option)."""
         return Settings((Layer("the command line", values), *self.layers))
+
+    def with_chosen(self, values: Mapping[str, str]) -> Settings:
+        """These settings over what was chosen for whoever says nothing; what was chosen before no longer counts."""
+        layers = tuple(layer for layer in self.layers if layer.where != CHOSEN)
+        return Settings((*layers, Layer(CHOSEN, values)) if values else layers)
+
+    def named(self, name: str) -> bool:
+        """Whether the user sets `name` anywhere, be it to nothing."""
+        return any(name in layer.values for layer in self.layers if layer.where != CHOSEN)
 
     @property
     def scenario(self) -> Scenario:
@@ -72,6 +87,18 @@ class Settings:
                 todo="leave it out, or ODPM_JOBS=8",
             )
         return int(text)
+
+    @property
+    def external_network(self) -> bool:
+        """Whether the services' network is there without us (ODPM_COMPOSE_NETWORK_EXTERNAL): true or false."""
+        text = (self.get("ODPM_COMPOSE_NETWORK_EXTERNAL") or "false").strip().lower()
+        if text not in {"true", "false", "1", "0", "yes", "no"}:
+            raise DescriptionError(
+                f"{text!r} is neither true nor false",
+                where=self.where("ODPM_COMPOSE_NETWORK_EXTERNAL"),
+                todo="ODPM_COMPOSE_NETWORK_EXTERNAL=true where the network exists already",
+            )
+        return text in {"true", "1", "yes"}
 
     @property
     def git_timeout(self) -> int:

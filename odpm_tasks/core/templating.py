@@ -40,3 +40,10 @@ def render(name: str, override: str | None = None, **values: Any) -> str:
             where=f".odpm/templates/{name}{line}",
             todo="mend it, or remove it to use odpm's own",
         ) from error
+
+
+def source(name: str, override: str | None = None) -> str:
+    """The text of the template itself."""
+    environment = _environment()
+    assert environment.loader is not None
+    return override if override is not None else environment.loader.get_source(environment, name)[0]

@@ -101,7 +101,7 @@ def test_an_unknown_key_is_told_with_its_path_and_the_nearest(
     ground: Ground, keys: dict[str, Any], path: str, nearest: str
 ) -> None:
     ground.describe(**keys)
-    failure(ground.bench.inv("render"), 4, f"{path}: ", f"`{nearest}`")
+    failure(ground.bench.inv("render"), 4, f" {path}", f"`{nearest}`")
 
 
 def test_every_problem_is_listed_at_once(ground: Ground) -> None:
@@ -296,8 +296,7 @@ MANIFESTS: dict[str, bytes] = {
 }
 
 
-# odd types are read as nothing; of a file without a line git has nothing to tell, and Odoo finds no module there either
-UNNOTICED = {"odd types", "empty"}
+UNNOTICED = {"odd types"}  # they are read as nothing
 
 
 def test_broken_manifests_in_a_dependency_are_only_warnings(ground_locked: Ground) -> None:

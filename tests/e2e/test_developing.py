@@ -259,7 +259,7 @@ def test_a_developer_is_never_forced(clone: Clone) -> None:
     before, lock = head(bench), (bench.root / LOCKS[0]).read_bytes()
     status = git("status", "--porcelain", "-uno", cwd=bench.root)
     bench.ok("render")
-    assert "+ create" not in bench.ok("plan", "--verbose").out.partition("image.build")[0]
+    assert "+ create" not in bench.ok("plan", "--verbose").out.partition("\nrun")[0]
     assert (head(bench), (bench.root / LOCKS[0]).read_bytes()) == (before, lock)
     assert git("status", "--porcelain", "-uno", cwd=bench.root) == status
 

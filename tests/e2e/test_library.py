@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from odpm_tasks.core import plan_document
 from odpm_tasks.core.manifest import problems, schema_v1, schema_v2
 from odpm_tasks.namespace import TASKS
 from tests.e2e.harness import REPOSITORY, Bench, Ran, get, git
@@ -166,10 +167,28 @@ def test_the_description_of_an_example_is_valid(file: Path) -> None:
     assert problems(file.read_text(encoding="utf-8"), lambda name: None) == ((), ())
 
 
-@pytest.mark.parametrize(("name", "schema"), [("odpm.v1.json", schema_v1()), ("odpm.v2.json", schema_v2())])
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("odpm.v1.json", schema_v1()), ("odpm.v2.json", schema_v2()), ("plan.v1.json", plan_document.schema())],
+)
 def test_the_written_schema_is_that_of_the_models(name: str, schema: dict[str, Any]) -> None:
     written = (DOCS / "schema" / name).read_text(encoding="utf-8")
     assert written == json.dumps(schema, indent=2, ensure_ascii=False) + "\n", "write it anew: docs/develop.md says how"
+
+
+def test_python_keeps_what_it_compiles_of_us_and_of_nothing_beside_tasks_py(tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
+    shutil.copy(REPOSITORY / "odpm.json", root)
+    kept = {"PYTHONPYCACHEPREFIX": str(tmp_path / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
+    Bench(root, kept).ok("validate")
+    written = list((tmp_path / "bytecode").rglob("*.pyc"))
+    assert any(path.match("odpm_tasks/project.*.pyc") for path in written)
+    assert not any(path.match("project/*.pyc") for path in written)
+    shutil.rmtree(tmp_path / "bytecode")
+    Bench(root, {**kept, "PYTHONDONTWRITEBYTECODE": "1"}).ok("validate")
+    assert not (tmp_path / "bytecode").exists()
 
 
 def test_every_task_is_in_the_readme_and_every_option_in_the_docs() -> None:

@@ -60,6 +60,21 @@ def test_ranges_of_several_meet(ground: Ground) -> None:
     assert "six==1.15.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
 
 
+def test_python_locks_that_nobody_names_are_taken_as_they_are(ground: Ground) -> None:
+    """The repositories' lock is lost, or is that of an older odpm: nothing is asked of the index."""
+    asking(ground, web="six==1.15.0\n")
+    ground.bench.ok("lock")
+    before = {path: (ground.root / path).read_bytes() for path in LOCKS}
+    (ground.root / LOCKS[0]).unlink()
+    ground.bench.env.update(UV_OFFLINE="1", UV_CACHE_DIR=str(ground.folder / "no-packages"))
+    ground.bench.ok("lock")
+    assert {path: (ground.root / path).read_bytes() for path in LOCKS} == before
+    # what asks for packages has changed: now they are not
+    asking(ground, web="six==1.16.0\n")
+    (ground.root / LOCKS[0]).unlink()
+    assert ground.bench.inv("lock").code != 0
+
+
 def test_both_architectures_and_no_index_address(ground: Ground) -> None:
     asking(ground, web="MarkupSafe==2.1.5\n")
     ground.bench.ok("lock")

@@ -170,13 +170,12 @@ def test_names_and_bytes_of_a_commit(origin: Path, store: Path) -> None:
     (origin / "link").symlink_to("odd")
     commit = save(origin, "odd names")
     fetch.fetch(store, near(origin), "19.0")
-    assert set(git.names(store, commit)) == {
-        "a/one.py",
-        "a/two.py",
-        "odd",
-        'ünï "q"\n.txt',
-        "empty",
-        "link",
+    assert git.sizes(store, commit) == {
+        "a/one.py": 2,
+        "a/two.py": 2,
+        "odd": 1,
+        'ünï "q"\n.txt': 3,
+        "empty": 0,
     }
     assert git.blobs(store, commit, ["a/one.py", "missing", "empty", "link"]) == {
         "a/one.py": b"2\n",
@@ -224,6 +223,19 @@ def test_a_new_checkout_is_whole_and_stands_where_it_should(origin: Path, store:
     assert git.origin(checkout) == URL
     assert [path.name for path in checkout.parent.iterdir()] == ["web"]
     repositories.git(checkout, "fsck", "--connectivity-only")
+
+
+@pytest.mark.parametrize("url", [URL, 'ssh://git@host/a"b', r"git@host:a\b", "https://host/a#b;c", "https://host/ä b"])
+def test_a_new_checkout_knows_where_it_comes_from(stocked: Path, served: Path, tmp_path: Path, url: str) -> None:
+    checkout = tmp_path / "web"
+    worktree.place(checkout, stocked, tip(served), url)
+    repositories.git(tmp_path, "init", "-q", "--template=", "plain")
+    for words in (["core.alternateRefsPrefixes", "refs/odpm/none"], ["remote.origin.url", url]):
+        repositories.git(tmp_path / "plain", "config", *words)
+    repositories.git(tmp_path / "plain", "config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*")
+    asked = ("config", "--local", "--list")
+    assert repositories.git(checkout, *asked) == repositories.git(tmp_path / "plain", *asked)
+    assert (checkout / ".git/shallow").read_text(encoding="ascii") == f"{tip(served)}\n"
 
 
 def test_a_checkout_borrows_its_objects(placed: Path, stocked: Path) -> None:

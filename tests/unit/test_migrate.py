@@ -158,6 +158,7 @@ def test_blocks_that_are_there_are_kept() -> None:
         "services": {"m": {"image": "${IMAGE}"}},
         "service_patches": {"odoo": {"ports": ["1"]}},
         "hooks": {"post_up": [["a"]]},
+        "trust": ["queue"],
         "scenarios": {"ci": {"service_patches": {"m": {"ports": ["1"]}}}},
         "locks": {"git": {"https://h/x": COMMIT}},
     }
@@ -225,6 +226,8 @@ def test_refused(text: str, settings: str | None, lock: str | None, error: type[
         ({"services": {"m": {"image": "x"}}}, "4.4.0"),
         ({"scenarios": {"ci": {}}}, "4.7.0"),
         ({"system_packages": ["curl"]}, "5.0.0"),
+        ({"trust": ["queue"]}, "5.0.0"),
+        ({"services": {"m": None}}, "4.4.0"),
         ({"services": {"m": {"build": "."}}}, "5.0.0"),
         ({"scenarios": {"ci": {"hooks": {"post_up": []}}}}, "5.0.0"),
     ],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from odpm_tasks.core.addons import Facts
+from odpm_tasks.core.link import parse_link
 from odpm_tasks.core.lock import Lock, Pin
 from odpm_tasks.core.requirements import Asked
 from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
@@ -181,11 +183,52 @@ def test_unreadable_files_below_are_named_with_who_asked() -> None:
 
 
 def test_variables_of_a_nested_description_are_looked_up() -> None:
-    servers = Servers(web=flat("https://${HOST}/me/tools"))
-    resolved = servers.resolve(manifest(f"{OCA}/web"), lookup={"HOST": "git.example.org"}.get)
-    assert resolved.sources[-1].link.url == "https://git.example.org/me/tools"
-    with pytest.raises(DescriptionError, match="HOST"):
+    link = "https://${LOGIN}@git.example.org/me/tools"
+    lookup = {"LOGIN": "robot:pw", "OTHER": "git.example.org"}.get
+    servers = Servers(web=flat(link))
+    mine = replace(parse_link("https://robot:pw@git.example.org/me/base"), variables=frozenset({"LOGIN"}))
+    described = replace(manifest(f"{OCA}/web"), developing=mine)
+    assert servers.resolve(described, lookup=lookup).sources[-1].link.url == "https://robot:pw@git.example.org/me/tools"
+    with pytest.raises(DescriptionError, match="LOGIN is not set"):
+        servers.resolve(described)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://${LOGIN}@evil.example/x",
+        "https://evil.example/${LOGIN}",
+        "https://git.example.org/${OTHER}",
+        "https://${OTHER}/x",
+    ],
+)
+def test_a_repository_below_sends_no_value_of_this_machine_where_ours_does_not(link: str) -> None:
+    lookup = {"LOGIN": "hunter2", "OTHER": "hunter2.example"}.get
+    mine = replace(parse_link("https://hunter2@git.example.org/me/base"), variables=frozenset({"LOGIN"}))
+    described = replace(manifest(f"{OCA}/web"), developing=mine)
+    servers = Servers(web=flat(link), base=flat("https://${OTHER}/x"))
+    with pytest.raises(DescriptionError, match="would send the value of") as caught:
+        servers.resolve(described, lookup=lookup)
+    assert "hunter2" not in str(caught.value)
+    allowed = Servers().put("file:///srv/own", flat(link)).resolve(manifest("file:///srv/own"), lookup=lookup)
+    assert len(allowed.sources) == 3  # a folder of this machine is its owner's
+    walk = resolve(described, {}, lookup, given={"LOGIN", "OTHER"}.__contains__)
+    assert drive(walk, servers.answer).sources[-1].link.variables  # written down for odpm
+
+
+def test_the_checkout_itself_is_no_source_where_a_repository_asks_for_it() -> None:
+    servers = Servers(web=oca("project https://github.com/me/project 18.0", "tools"))
+    own = "https://github.com/me/project"
+    assert names(servers.resolve(manifest(f"{OCA}/web"), own=own)) == ["odoo", "web", "tools"]
+    assert "project" in names(servers.resolve(manifest(f"{OCA}/web")))
+
+
+def test_a_repository_that_asks_for_thousands_is_refused_before_any_is_asked() -> None:
+    servers = Servers(web=oca("bomb"), bomb=oca(*(f"r{number}" for number in range(10_000))))
+    with pytest.raises(DescriptionError, match="bomb asks for more repositories") as caught:
         servers.resolve(manifest(f"{OCA}/web"))
+    assert "odpm.json -> web -> bomb" in str(caught.value)
+    assert len(servers.asked) == 3
 
 
 @pytest.mark.parametrize(
