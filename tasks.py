@@ -4,6 +4,7 @@ Run bare, with the standard library alone, this file makes `.odpm/venv`, install
 inside. Under invoke it is the namespace: everything of odpm_tasks, our `demo`, `lint` and `test`.
 """
 
+import compileall
 import hashlib
 import importlib.util
 import os
@@ -134,6 +135,8 @@ def test(c, fast=False, long=False, k=""):  # type: ignore[no-untyped-def]
     """Check style and types, then run the tests: unit, and end to end with real git, Docker, PostgreSQL and Odoo."""
     if not k:
         lint(c)
+    # once, for the thousands of processes that the tests start: the environment may want no byte code
+    compileall.compile_dir(ROOT / "odpm_tasks", quiet=1)
     words = [str(PYTHON), "-m", "pytest", *(["tests/unit"] if fast else []), *([] if long else ["-m", "not long"])]
     # a worker per core, a file to one worker: a file shares its running stack
     words += ["-k", k] if k else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]

@@ -96,13 +96,20 @@ def _break_off(futures: Collection[Future[R]]) -> None:
         wait(futures, timeout=0.1)
 
 
+def _in_short(errors: Sequence[OdpmError]) -> str:
+    """Further errors as one line: what happened and where; of many only where."""
+    if len(errors) <= 2:
+        return "; ".join(error.what + f" ({error.where})" * bool(error.where) for error in errors)
+    return ", ".join(error.where or error.what for error in errors)
+
+
 def _results(futures: Sequence[Future[R]]) -> list[R]:
     errors = [error for future in futures if (error := future.exception())]
     if errors:
         if len(errors) > 1 and isinstance(errors[0], OdpmError):
             first = errors[0]
-            others = tuple(error.what for error in errors[1:4] if isinstance(error, OdpmError))
-            first.details = (*first.details, *(f"also: {what}" for what in others))
+            others = [error for error in errors[1:] if isinstance(error, OdpmError)]
+            first.details = (f"also: {_in_short(others)}", *first.details) if others else first.details
             first.message = first.render()
         raise errors[0]
     return [future.result() for future in futures]

@@ -119,7 +119,7 @@ def look(place: Place, world: World, whole: Stack, recorded: dict[str, Any]) -> 
 def _container_of_last_time(recorded: dict[str, Any], service: str) -> str | None:
     """Which container is probably that of a service: asked meanwhile, believed only where it still is."""
     name = recorded.get("up", {}).get("containers", {}).get(service)
-    return name if isinstance(name, str) and re.fullmatch(r"[0-9a-f]{64}", name) else None
+    return name if name and re.fullmatch(r"[0-9a-f]{64}", name) else None
 
 
 def _building(place: Place, whole: Stack, recorded: dict[str, Any]) -> Cost:
@@ -136,7 +136,7 @@ def _bringing(
     """What becomes of each container. Nothing is said where containers are there and nothing is remembered of them."""
     lasting = [c for c in containers if not c.oneoff]
     before = recorded.get("up", {}).get("parts")
-    if lasting and not (isinstance(before, dict) and all(isinstance(known, dict) for known in before.values())):
+    if lasting and before is None:
         return Cost()
     finished = recorded.get("up", {}).get("finished", [])
     running = {c.service for c in lasting if c.state == "running" or c.service in finished}

@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from typing import Any
 
 from odpm_tasks.adapters import files
 from odpm_tasks.core.place import Place
 from odpm_tasks.errors import DescriptionError
 
-_KINDS = {
-    "scenario": str, "validated": str, "files": dict, "links": dict, "up": dict, "ports": dict, "took": dict, "images": dict,
-}  # fmt: skip
-_INNER: dict[str, Any] = {"files": str, "links": str, "ports": (str, int), "took": (int, float), "images": dict}
+# What is believed of the file, by its place in it; "*" stands for any name.
+_SHAPE: dict[str, Any] = {
+    "scenario": str,
+    "validated": str,
+    "files": {"*": str},
+    "links": {"*": str},
+    "ports": {"*": (str, int)},
+    "took": {"*": (int, float)},
+    "images": {"*": {"*": str}},
+    "up": {"digest": str, "containers": {"*": str}, "finished": list, "parts": {"*": {"*": str}}},
+}
 
 
 def recall(place: Place) -> dict[str, Any]:
-    """What was recorded; empty where there is nothing readable."""
+    """What was recorded; what is not readable, or not of our shape, is left out."""
     try:
         data = tomllib.loads(files.read_text(place.state) or "")
     except (tomllib.TOMLDecodeError, DescriptionError):
         return {}
-    found: dict[str, Any] = {key: value for key, value in data.items() if isinstance(value, _KINDS.get(key, object))}
-    for key in _INNER.keys() & found.keys():
-        found[key] = {name: value for name, value in found[key].items() if isinstance(value, _INNER[key])}
-    return found
+    return dict(_fitting(data, _SHAPE))
+
+
+def _fitting(table: dict[str, Any], shape: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        kind = shape.get(name) or shape.get("*")
+        if isinstance(kind, dict) and isinstance(value, dict):
+            yield name, dict(_fitting(value, kind))
+        elif kind and not isinstance(kind, dict) and isinstance(value, kind):
+            yield name, value
 
 
 def remember(place: Place, **changes: Any) -> None:

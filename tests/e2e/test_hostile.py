@@ -327,39 +327,54 @@ def test_submodules_stay_empty_folders(both: Ground) -> None:
 
 
 GITS = {
-    "a folder": b".git/config",
-    "its hooks": b".git/hooks/post-checkout",
-    "another case": b".GIT/config",
-    "its short name": b"git~1/config",
-    "with a blank": b".git /config",
-    "a file": b".git",
+    "web": b".git/config",
+    "hooks": b".git/hooks/post-checkout",
+    "another-case": b".GIT/config",
+    "short-name": b"git~1/config",
+    "with-a-blank": b".git /config",
+    "a-file": b".git",
     "below": b"good/.git/hooks/post-checkout",
     "upward": b"../spoiled",
-    "a dot": b"./good/x",
+    "a-dot": b"./good/x",
 }
 
 
-@pytest.mark.parametrize("path", GITS.values(), ids=GITS)
-def test_gits_own_names_in_a_tree_are_refused_and_the_others_served(both: Ground, path: bytes) -> None:
-    hook = f"#!/bin/sh\ntouch {both.folder}/spoiled\n[core]\n\tfsmonitor = touch {both.folder}/spoiled\n".encode()
-    plant(both, {path: (PROGRAM, hook)})
-    message = failure(both.bench.inv("render"), 5, ".odpm/src/web")
-    assert path.decode() in message
-    assert (both.source("sale") / "sale_thing/__manifest__.py").exists()
-    assert not both.source("web").exists()
-    assert leftovers(both) == []
-    plant(both, {})
-    both.bench.ok("lock", "--update")
-    served(both)
-    good = both.lock()
-    plant(both, {path: (PROGRAM, hook)})
-    both.bench.ok("lock", "--update")
-    before = standing(both.source("web"))
-    failure(both.bench.inv("render"), 5, ".odpm/src/web")
-    assert standing(both.source("web")) == before
-    (both.root / LOCKS[0]).write_text(json.dumps(good), encoding="utf-8")  # the way back
-    served(both)
-    assert not (both.folder / "spoiled").exists()
+def test_gits_own_names_in_a_tree_are_refused_and_the_others_served(ground: Ground) -> None:
+    """A repository for each of them, and a good one: first none of them can be had, then none can be moved."""
+    hook = f"#!/bin/sh\ntouch {ground.folder}/spoiled\n[core]\n\tfsmonitor = touch {ground.folder}/spoiled\n".encode()
+    for name in GITS.keys() - {"web"}:
+        shutil.copytree(ground.host / WEB, (ground.host / WEB).with_name(f"{name}.git"))
+    owner = WEB.partition("/")[0]
+    ground.describe(dependencies=[f"{HOST}{SALE} 19.0", *(f"{HOST}{owner}/{name}.git 19.0" for name in GITS)])
+
+    def plant_all(hostile: bool) -> None:
+        for name, path in GITS.items():
+            plant(ground, {path: (PROGRAM, hook)} if hostile else {}, f"{owner}/{name}.git")
+
+    def refused() -> None:
+        ran = ground.bench.inv("render")
+        assert ran.code == 5, ran.said
+        assert "Traceback" not in ran.said
+        assert [name for name in GITS if f".odpm/src/{name}" not in ran.err] == []
+        assert GITS["web"].decode() in ran.err
+
+    plant_all(hostile=True)
+    refused()
+    assert (ground.source("sale") / "sale_thing/__manifest__.py").exists()
+    assert [name for name in GITS if ground.source(name).exists()] == []
+    assert leftovers(ground) == []
+    plant_all(hostile=False)
+    ground.bench.ok("lock", "--update")
+    served(ground, "sale", *GITS)
+    good = ground.lock()
+    plant_all(hostile=True)
+    ground.bench.ok("lock", "--update")
+    before = [standing(ground.source(name)) for name in GITS]
+    refused()
+    assert [standing(ground.source(name)) for name in GITS] == before
+    (ground.root / LOCKS[0]).write_text(json.dumps(good), encoding="utf-8")  # the way back
+    served(ground, "sale", *GITS)
+    assert not (ground.folder / "spoiled").exists()
 
 
 def test_a_run_killed_before_git_could_refuse_is_no_trap(both: Ground) -> None:
@@ -687,7 +702,8 @@ def test_manifests_that_are_too_much_are_told_and_passed_by(both: Ground) -> Non
         assert f"web: {name}/__manifest__.py is not a readable manifest" in told
 
 
-def test_folders_of_the_project_itself_may_have_odd_names(ground: Ground) -> None:
+@pytest.mark.docker
+def test_folders_of_the_project_itself_may_have_odd_names(ground: Ground, engine: None) -> None:
     for name in ("sp ace", "dol$lar", "co:lon", 'dou"ble', "com,ma", "new\nline"):
         (ground.root / name / "thing").mkdir(parents=True)
         (ground.root / name / "thing/__manifest__.py").write_text("{}\n", encoding="utf-8")
@@ -701,10 +717,9 @@ def test_folders_of_the_project_itself_may_have_odd_names(ground: Ground) -> Non
         "./sp ace",
     ]
     assert not [place for place in places if "com" in place or "line" in place.partition("/opt")[0]]
-    if shutil.which("docker"):
-        words = ["docker", "compose", "-f", "docker-compose.yml", "config", "--quiet"]
-        done = subprocess.run(words, cwd=ground.root, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+    words = ["docker", "compose", "-f", "docker-compose.yml", "config", "--quiet"]
+    done = subprocess.run(words, cwd=ground.root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def compose_of(ground: Ground) -> dict[str, Any]:
