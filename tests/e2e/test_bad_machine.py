@@ -145,7 +145,7 @@ def test_a_port_in_use_is_told_with_its_holder_and_another_port_carries_on(proje
         del project.env["ODOO_PORT"]  # the process environment would win over the file that the message names
         with (project.root / ".env").open("a", encoding="utf-8") as file:
             file.write(message.rpartition(": ")[2] + "\n")
-        project.ok("up")
+        project.ok("up", "-i", "base")
         assert docker("inspect", "-f", "{{.State.Running}}", name) == "true"
     finally:
         docker("rm", "-f", name)
@@ -157,8 +157,7 @@ def test_the_port_of_an_extra_service_in_use_is_told_with_its_holder(project: Be
     port = int(project.env["MAIL_PORT"])
     with listening(port) as pid:
         failure(project.inv("up"), 8, f"port {port}", "MAIL_PORT", "python", str(pid))
-    project.ok("up")
-    project.remove()
+    assert project.containers() == {}
 
 
 # --- disks -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,156 @@
+"""Runs `python -m invoke` many times with its libraries imported once: a program that forks for each run.
+
+Starting Python and importing pydantic, rich and jinja2 is most of what a short task takes, and the tests start thousands.
+What a run reads of its surroundings it reads anew: of odpm_tasks nothing but the pure part is there beforehand. Runs that
+are to be killed, and those whose environment changes Python itself, are started plainly (`Bench.running`, `plain`).
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+AHEAD = (
+    "invoke",
+    "invoke.program",
+    "jinja2",
+    "jsonschema",
+    "pydantic",
+    "rich.console",
+    "rich.live",
+    "rich.table",
+    "sh",
+    "yaml",
+)
+CORE = ("compose", "image", "lock", "manifest", "plan", "render", "resolve", "saved_plan", "plan_document")
+_INTERPRETERS = ("PYTHON", "LC_", "LANG", "TZ")
+
+
+def plain(env: Mapping[str, str]) -> bool:
+    """Whether this environment asks for an interpreter of its own."""
+    return any(env.get(name) != os.environ.get(name) for name in {*env, *os.environ} if name.startswith(_INTERPRETERS))
+
+
+class InvServer:
+    """`server.run(words, cwd, env, feed, timeout)`: exit code, output, messages. One for a process; it ends with it."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="inv-")
+        self._address = str(Path(self._folder.name) / "socket")
+        words = [sys.executable, "-m", "tests.e2e.inv_server", self._address]
+        root = Path(__file__).resolve().parents[2]
+        self._process = subprocess.Popen(words, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"ready\n"
+
+    def run(
+        self, words: Sequence[str], cwd: Path, env: Mapping[str, str], feed: str, timeout: float
+    ) -> tuple[int, str, str]:
+        with socket.socket(socket.AF_UNIX) as line, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            line.settimeout(timeout)
+            line.connect(self._address)
+            reader, writer = os.pipe()
+            asked = json.dumps({"words": list(words), "cwd": str(cwd), "env": dict(env)}).encode()
+            socket.send_fds(line, [len(asked).to_bytes(8, "big")], [reader, out.fileno(), err.fileno()])
+            os.close(reader)
+            line.sendall(asked)
+            pid = int.from_bytes(line.recv(8), "big")
+            try:
+                with os.fdopen(writer, "wb") as stdin:
+                    stdin.write(feed.encode())
+            except BrokenPipeError:
+                pass  # it did not want to hear
+            try:
+                told = line.recv(8)
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(["inv", *words], timeout) from None
+            texts = []
+            for file in (out, err):
+                file.seek(0)
+                texts.append(file.read().decode().replace("\r\n", "\n"))
+            return int.from_bytes(told, "big", signed=True), texts[0], texts[1]
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+        self._folder.cleanup()
+
+
+def serve(address: str) -> None:
+    """Answer until standard input ends."""
+    import importlib
+
+    for name in (*AHEAD, *(f"odpm_tasks.core.{name}" for name in CORE)):
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.bind(address)
+        door.listen(64)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while True:
+            ready, _, _ = select.select([door, sys.stdin], [], [])
+            if sys.stdin in ready:
+                return
+            line, _ = door.accept()
+            if os.fork() == 0:
+                door.close()
+                _answer(line)
+            line.close()
+
+
+def _answer(line: socket.socket) -> None:
+    """In a process of its own: start the run, wait for it, tell how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    head, fds, _, _ = socket.recv_fds(line, 8, 3)
+    size, text = int.from_bytes(head, "big"), b""
+    while len(text) < size:
+        text += line.recv(size - len(text))
+    asked = json.loads(text)
+    pid = os.fork()
+    if pid == 0:
+        line.close()
+        _become(asked["words"], asked["cwd"], asked["env"], fds)
+    for fd in fds:
+        os.close(fd)
+    line.sendall(pid.to_bytes(8, "big"))
+    _, status = os.waitpid(pid, 0)
+    line.sendall(os.waitstatus_to_exitcode(status).to_bytes(8, "big", signed=True))
+    os._exit(0)
+
+
+def _become(words: Sequence[str], cwd: str, env: Mapping[str, str], fds: Sequence[int]) -> NoReturn:
+    """Be `python -m invoke WORDS` in that folder and environment."""
+    for number, fd in enumerate(fds):
+        os.dup2(fd, number)
+        os.close(fd)
+    sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
+    sys.stderr = os.fdopen(2, "w", buffering=1)
+    os.environ.clear()
+    os.environ.update(env)
+    os.chdir(cwd)
+    sys.path[0] = cwd
+    sys.argv = ["invoke", *words]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    from invoke.main import program
+
+    program.run()
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1])
