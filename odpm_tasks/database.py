@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from odpm_tasks import running
 from odpm_tasks.adapters import command, docker, terminal
@@ -15,6 +15,8 @@ from odpm_tasks.credentials import admin_password
 from odpm_tasks.errors import DescriptionError, ProgramError
 from odpm_tasks.observe import Sight, Wishes
 from odpm_tasks.services import container, wait_until_healthy
+
+MAINTENANCE = "/run/odoo/maintenance"  # as templates/odoo_run.py has it
 
 
 def sql(database_container: str, statement: str, database: str = "postgres") -> str:
@@ -55,13 +57,27 @@ def prepare_database(place: Place, sight: Sight, wishes: Wishes, create: bool) -
     install = wishes.install or (world.modules or ("base",) if unfinished else ())
     words = [f"-i{','.join(install)}"] if install else []
     words += [f"-u{','.join(wishes.update)}"] if wishes.update else []
-    run_odoo(place, sight, name, [*words, *options])
+    with _announced(container(place, sight, "odoo").id):
+        run_odoo(place, sight, name, [*words, *options])
     if unfinished:
         _finish(place, sight, database.id, name)
     else:
         docker.compose(place.root, running.compose_env(place), "restart", "odoo")
         with terminal.activity() as show:
             wait_until_healthy(place, running.compose_project(place, whole), show)
+
+
+@contextmanager
+def _announced(odoo: str) -> Iterator[None]:
+    """The serving Odoo counts as healthy meanwhile, although it answers 500 for a database in the making.
+
+    The announcement of a killed run stays until the next one has finished its work, or until the container is started anew.
+    """
+    docker.execute(odoo, "touch", MAINTENANCE)
+    try:
+        yield
+    finally:
+        docker.execute(odoo, "rm", "-f", MAINTENANCE)
 
 
 def _options(odoo_version: str, demo: bool) -> list[str]:

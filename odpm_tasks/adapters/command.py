@@ -37,6 +37,16 @@ _OF_ONE_REPOSITORY = frozenset(
 )  # fmt: skip
 _LEFT_BEHIND = 5.0  # seconds
 _running: dict[int, Any] = {}
+
+
+def _dies_of_ctrl_c() -> None:
+    """A program that is about to be started is not Python's to interrupt: it would tell of that in lines nobody wants."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_dies_of_ctrl_c)
+
 _guard = threading.Lock()
 _stops = 0  # how often everything was stopped
 _stopped = threading.Condition(_guard)
