@@ -7,13 +7,14 @@ import sys
 from invoke.collection import Collection
 
 from odpm_tasks import older_words
-from odpm_tasks.tasks import begin, prepare, run, sources
+from odpm_tasks.tasks import begin, compare, prepare, run, sources
 
 TASKS = {
     task.name: task
     for task in (
         begin.init,
         prepare.lock, prepare.plan, prepare.render, prepare.build, prepare.build_image, prepare.migrate, prepare.validate,
+        compare.parity,
         run.up, run.down, run.restart, run.logs, run.status, run.shell, run.psql, run.exec_, run.test,
     )
 }  # fmt: skip

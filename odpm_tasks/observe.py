@@ -29,6 +29,7 @@ from odpm_tasks.core.render import TEMPLATES, Stack, render
 from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
 from odpm_tasks.core.settings import PORTS
 from odpm_tasks.core.substitution import expand
+from odpm_tasks.core.system_needs import system_needs
 from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, PYTHON_LOCKS, Checkout, Own, World
 from odpm_tasks.errors import DescriptionError, OdpmError, UsageError
 from odpm_tasks.folders import as_found, file_source, folder_facts, own_url
@@ -219,13 +220,22 @@ def stack(place: Place, manifest: Manifest, known: Lock | None, resolved: Resolu
         runtime=RUNTIME.read_bytes(),
         templates=overrides,
         digests=known.images if known else {},
+        profile=place.settings.profile,
     )
 
 
-def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = None, *, ahead: bool = False) -> Sight:
+def sight(
+    place: Place,
+    until: Iterable[str] = ORDER,
+    wishes: Wishes | None = None,
+    *,
+    ahead: bool = False,
+    resolved: Resolution | tuple[Ask, ...] | None = None,
+) -> Sight:
     """Observe everything the steps of `until` rest on, as far as it can be known now.
 
     `ahead`: look at Docker also while files are still to be written, because their bytes are known already.
+    `resolved`: the graph as servers have just told it, in place of what pins and cache tell.
     """
     asked = wishes or Wishes()
     manifest, warnings = description(place)
@@ -252,7 +262,8 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
         install=asked.install,
         update=asked.update,
     )
-    resolved = resolution(place, manifest, known) if asked.touch_git else as_found(place, manifest)
+    if resolved is None:
+        resolved = resolution(place, manifest, known) if asked.touch_git else as_found(place, manifest)
     if isinstance(resolved, tuple):
         source = manifest.developing is not None and manifest.developing.canonical != own_url(
             place, manifest.developing
@@ -276,6 +287,7 @@ def sight(place: Place, until: Iterable[str] = ORDER, wishes: Wishes | None = No
             *(f"{broken} is not a readable manifest; Odoo will not see this module" for broken in mine.broken),
             *resolved.warnings,
             *brought.warnings,
+            *system_needs([mine, *(source.facts for source in resolved.sources)]).warnings,
             *(f"{a.by}: cannot read the requirement {a.line!r}" for a in merged.unreadable),
         ),
     )

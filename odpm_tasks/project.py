@@ -128,10 +128,18 @@ class Project:
         """Everything observed now that the steps of `until` rest on."""
         return observe.sight(self.place, tuple(until), self.wishes)
 
-    def plan(self, until: Iterable[str] = ORDER) -> Plan:
-        """What bringing this checkout to its description would do. Changes nothing, in the cache neither; uses no network."""
+    def plan(self, until: Iterable[str] = ORDER, *, refresh: bool = False) -> Plan:
+        """What bringing this checkout to its description would do. Changes nothing, in the cache neither; uses no network.
+
+        `refresh`: servers are asked for what lock and cache cannot tell, which fills the cache and changes nothing else.
+        """
         asked, looking = tuple(until), replace(self.place, learns=False)
-        return plans.plan(observe.sight(looking, asked, self.wishes, ahead=True).world, asked)
+        sight = observe.sight(looking, asked, self.wishes, ahead=True)
+        made = plans.plan(sight.world, asked)  # where a strict scenario refuses the lock, nobody is asked
+        if not refresh or sight.world.resolution is not None:
+            return made
+        answered = apply.resolve_online(self.place, sight)
+        return plans.plan(observe.sight(looking, asked, self.wishes, ahead=True, resolved=answered).world, asked)
 
     def resolve(self, *, update: bool = False, only: Sequence[str] = ()) -> Resolution:
         """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache, and registries

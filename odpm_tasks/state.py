@@ -19,6 +19,7 @@ _SHAPE: dict[str, Any] = {
     "ports": {"*": (str, int)},
     "took": {"*": (int, float)},
     "images": {"*": {"*": str}},
+    "smoked": str,
     "up": {"digest": str, "containers": {"*": str}, "finished": list, "parts": {"*": {"*": str}}},
 }
 

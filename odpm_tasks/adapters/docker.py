@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command
-from odpm_tasks.errors import MachineError, ProgramError
+from odpm_tasks.errors import MachineError
 
 MINIMUM_ENGINE = (25, 0)  # health checks with a start interval
 MINIMUM_COMPOSE = (2, 20)
@@ -136,85 +135,6 @@ def network_owner(name: str) -> str | None:
 def exit_code(container: str) -> int:
     """The exit code of a container that has stopped."""
     return int(command.run(["docker", "inspect", "--format", "{{.State.ExitCode}}", container]).text.strip())
-
-
-def build(
-    folder: Path,
-    dockerfile: Path,
-    target: str,
-    tags: Sequence[str],
-    *,
-    contexts: Mapping[str, Path],
-    secrets: Mapping[str, Path],
-    arguments: Mapping[str, str],
-    labels: Mapping[str, str],
-    progress: Callable[[str], None],
-    stays: bool = False,
-) -> None:
-    """Build one stage with BuildKit and load it into the engine. `progress` gets each line of the build's log.
-
-    `stays`: the image is for this machine only, so that its layers need no compression.
-    """
-    words = [
-        "docker",
-        "buildx",
-        "build",
-        "--progress=plain",
-        "--provenance=false",
-        f"--target={target}",
-        f"--file={dockerfile}",
-    ]
-    if stays and _containerd_store():
-        # half of a cold build went into gzip for a registry that never sees these layers
-        words.append(f'--output=type=image,"name={",".join(tags)}",unpack=true,compression=uncompressed')
-    else:
-        words += ["--load", *(f"--tag={tag}" for tag in tags)]
-    words += [f"--build-context={name}={path}" for name, path in sorted(contexts.items())]
-    words += [f"--secret=id={name},src={path}" for name, path in sorted(secrets.items())]
-    # proxies are arguments that BuildKit knows and keeps out of the history; their values stay out of the process list
-    proxies = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY")
-    words += [f"--build-arg={name}" for proxy in proxies for name in (proxy, proxy.lower()) if os.environ.get(name)]
-    words += [f"--build-arg={name}={value}" for name, value in sorted(arguments.items())]
-    words += [f"--label={name}={value}" for name, value in sorted(labels.items())]
-    outcome = command.run([*words, str(folder)], on_line=progress, check=False)
-    if not outcome.ok:
-        if is_unreachable(outcome):
-            raise unreachable(outcome)
-        raise _build_failure(outcome)
-
-
-def _containerd_store() -> bool:
-    outcome = command.run(["docker", "info", "--format", "{{json .DriverStatus}}"], check=False)
-    return "io.containerd.snapshotter" in outcome.text
-
-
-def _build_failure(outcome: command.Outcome) -> MachineError | ProgramError:
-    error = command.failure(outcome)
-    if isinstance(error, MachineError):
-        return error
-    lines = [line.strip() for line in outcome.stderr.decode(errors="replace").splitlines() if line.strip()]
-    telling = [line for line in lines if re.match(r"(#\d+ [\d.]+ (error|E:|fatal|ERROR)|ERROR|error:)", line)] or lines[
-        -4:
-    ]
-    return ProgramError(
-        "docker buildx build failed",
-        details=[command.redact(line) for line in telling[-4:]],
-        todo="inv build --force shows the whole log",
-    )
-
-
-def push(tag: str) -> str:
-    """Push an image to its registry and return its digest there. Errors: ProgramError."""
-    outcome = command.run(["docker", "push", tag], check=False)
-    if not outcome.ok:
-        if is_unreachable(outcome):
-            raise unreachable(outcome)
-        error = command.failure(outcome)
-        error.todo = "see whether the registry answers and lets you in: docker login"
-        error.message = error.render()
-        raise error
-    match = re.search(r"digest: (sha256:[0-9a-f]{64})", outcome.text)
-    return match[1] if match else ""
 
 
 def compose_words(root: Path) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
-from odpm_tasks.adapters import command
+from odpm_tasks.adapters import command, files
 from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
 
 # Released as sources only, with a metadata step that wants compilers or libraries of a bare host: (name, requires).
@@ -26,12 +28,20 @@ class Index:
     variables: Mapping[str, str]
     certificates: Path | None
 
-    @property
-    def shell(self) -> str:
-        """The variables as lines for a POSIX shell."""
-        return "".join(
-            f"export {name}='{value.replace(chr(39), '')}'\n" for name, value in sorted(self.variables.items())
-        )
+
+def shell(variables: Mapping[str, str]) -> str:
+    """Variables as lines for a POSIX shell."""
+    return "".join(f"export {name}={quote(value)}\n" for name, value in sorted(variables.items()))
+
+
+def node_index() -> dict[str, str]:
+    """The machine's own npm registry, as npm's variable: from the environment, else the user's .npmrc; empty for the usual one."""
+    for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
+        if os.environ.get(name):
+            return {"NPM_CONFIG_REGISTRY": os.environ[name]}
+    text = files.read_text(Path.home() / ".npmrc") or ""
+    found = re.search(r"^registry\s*=\s*(\S+)", text, re.MULTILINE)
+    return {"NPM_CONFIG_REGISTRY": found[1]} if found else {}
 
 
 def index() -> Index:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 from shlex import quote
@@ -14,6 +15,8 @@ from odpm_tasks.adapters import borrowing, command, files, git
 from odpm_tasks.errors import MachineError, ProgramError, WouldLoseError
 
 ALMOST_FULL = 4 << 20  # bytes; git takes away the part of a file that it could not finish
+# The git of a killed run still works in the checkout: it ends by itself, and takes the lock of the index with it.
+_ANOTHER_GIT = r"fatal: unable to write new index file|index\.lock': File exists"
 MOVING = "odpm-moving"  # in .git: the commit that a run of ours is bringing just now
 
 
@@ -175,8 +178,12 @@ def _switch(checkout: Path, commit: str, *, force: bool = False, fresh: Path | N
     quiet = ["-c", "checkout.workers=0", "-c", "core.logAllRefUpdates=false"]
     words = ["checkout", "--quiet", "--force" if force else "--no-overwrite-ignore", "--detach", commit]
     options = [*git.AS_COMMITTED, *git.POINTERS, *quiet, "-C", str(fresh or checkout)]
-    outcome = command.run(["git", *options, *words], env={"LC_ALL": "C"}, check=False)
-    said = outcome.stderr.decode(errors="replace")
+    for pause in (0.2, 1.0, 3.0, 0.0):
+        outcome = command.run(["git", *options, *words], env={"LC_ALL": "C"}, check=False)
+        said = outcome.stderr.decode(errors="replace")
+        if outcome.ok or not pause or not re.search(_ANOTHER_GIT, said):
+            break
+        time.sleep(pause)
     if not outcome.ok and (refused := _refused(outcome, checkout, commit)):
         raise refused
     if "would be overwritten" in said or "would lose untracked files" in said:
@@ -219,73 +226,6 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*.*"):
         if re.fullmatch(r"\..+\.\d+", path.name) and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
-
-
-def export(store: Path, commit: str, target: Path) -> None:
-    """Write a commit's files, and nothing of git, to a new folder; `.dockerignore` is left out (it would drop files)."""
-    with files.disk_errors(target):
-        fresh = target.with_name(f".{target.name}.{os.getpid()}")
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        index = fresh.with_name(f"{fresh.name}.index")
-        env = {"GIT_INDEX_FILE": str(index)}
-        try:
-            command.run(["git", *git.QUIET, "-C", str(store), "read-tree", commit], env=env)
-            command.run(
-                ["git", *git.AS_COMMITTED, *git.POINTERS, "-c", "checkout.workers=0", "-c", "core.bare=false",
-                 f"--git-dir={_git_dir(store)}", f"--work-tree={fresh}", "checkout-index", "--all", "--force"],
-                env=env, cwd=fresh,
-            )  # fmt: skip
-        finally:
-            index.unlink(missing_ok=True)
-        ignored = fresh / ".dockerignore"
-        if ignored.is_dir() and not ignored.is_symlink():
-            shutil.rmtree(ignored)
-        ignored.unlink(missing_ok=True)
-        fresh.rename(target)
-
-
-def export_folders(checkout: Path, folders: Sequence[str], target: Path) -> None:
-    """Write the committed content (HEAD) of some folders of a checkout to a new folder, at the same names."""
-    tree = git.ask(checkout, "rev-parse", "HEAD^{tree}")
-    with tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
-        env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        command.run(["git", *git.QUIET, "-C", str(checkout), "read-tree", tree], env=env)
-        listing = command.run(
-            [
-                "git",
-                *git.QUIET,
-                "-C",
-                str(checkout),
-                "ls-files",
-                "-z",
-                "--full-name",
-                "--",
-                *(f or "." for f in folders),
-            ],
-            env=env,
-        )
-        names_ = [name for name in listing.stdout.split(b"\0") if name and not name.startswith(b".odpm/")]
-        target.mkdir(parents=True, exist_ok=True)
-        command.run(
-            [
-                "git",
-                *git.AS_COMMITTED,
-                "-C",
-                str(checkout),
-                "checkout-index",
-                "-z",
-                "--stdin",
-                "--force",
-                f"--prefix={target}/",
-            ],
-            env=env,
-            feed=b"".join(name + b"\0" for name in names_),
-        )
-
-
-def _git_dir(repository: Path) -> Path:
-    return repository / ".git" if (repository / ".git").exists() else repository
 
 
 def hide(checkout: Path, names_to_hide: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 
 from odpm_tasks.core import templating
 from odpm_tasks.core.series import Series, series
+from odpm_tasks.core.settings import Profile
 from odpm_tasks.errors import DescriptionError
 
 UV_VERSION = "0.13.8"
@@ -26,6 +27,7 @@ REQUIREMENTS = "requirements.lock"
 DEVELOPER_REQUIREMENTS = "requirements.developer.lock"
 ENTRYPOINT = "build/odoo-run"
 CONFIGURATION = "build/odoo.conf"
+CONTEXT = (REQUIREMENTS, DEVELOPER_REQUIREMENTS, ENTRYPOINT, CONFIGURATION)
 
 # Debian's names of the same thing; later releases than these have the newest name.
 _LDAP = {
@@ -36,7 +38,12 @@ _LDAP = {
 }
 _MAGIC = dict.fromkeys(_LDAP, "libmagic1")
 _WITH_WKHTMLTOPDF = tuple(_LDAP)
+# For libraries that are compiled where no wheel is found: to run and to build them.
+_RARE_RUNTIME = ("libjpeg62-turbo", "libxml2", "libxslt1.1")
+_RARE_BUILD = ("g++", "libffi-dev", "libjpeg-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev", "make", "zlib1g-dev")
 _CJK = ("zh", "ja", "ko")
+
+EPOCH = 315532800  # 1980-01-01: how old everything is that a build writes
 
 Kind = Literal["platform", "dependency", "developing"]
 
@@ -63,7 +70,8 @@ class ImageSpec:
 
     `base_image` may carry a digest. `platform` is the platform's NAME in the source root. `sources` are baked in
     the target `ci`, in layers: platform, dependencies in the order given, the developing project last.
-    `system_packages` are the manifest's. `labels` are pairs, for `ci` only.
+    `system_packages` are the manifest's, `addon_packages` those that add-ons ask for. `profile`: `medium` has a PDF
+    renderer, `full` Node tools too, `ci` neither. `labels` are pairs, for `ci` only.
     """
 
     base_image: str
@@ -72,6 +80,8 @@ class ImageSpec:
     python: str
     platform: str = "odoo"
     system_packages: tuple[str, ...] = ()
+    addon_packages: tuple[str, ...] = ()
+    profile: Profile = "medium"
     language: str | None = None
     arch: str | None = None
     uv_version: str = UV_VERSION
@@ -103,8 +113,25 @@ class ImageSpec:
         return self.arch not in (None, "amd64", "x86_64") or self.python_release >= (3, 13)
 
     @property
+    def elsewhere_runtime(self) -> tuple[str, ...]:
+        """Further packages where the processor is no amd64 and the description leaves the processor open."""
+        return () if self.arch or self.wheels_are_rare else _RARE_RUNTIME
+
+    @property
+    def elsewhere_build(self) -> tuple[str, ...]:
+        return () if self.arch or self.wheels_are_rare else _RARE_BUILD
+
+    @property
     def has_wkhtmltopdf(self) -> bool:
-        return self.codename in _WITH_WKHTMLTOPDF
+        return self.profile != "ci" and self.codename in _WITH_WKHTMLTOPDF
+
+    @property
+    def has_node_tools(self) -> bool:
+        return self.profile == "full"
+
+    @property
+    def epoch(self) -> int:
+        return EPOCH
 
     @property
     def runtime_packages(self) -> tuple[str, ...]:
@@ -113,22 +140,34 @@ class ImageSpec:
         packages += [_LDAP.get(self.codename, "libldap2"), _MAGIC.get(self.codename, "libmagic1t64")]
         packages += ["postgresql-client", "tini"]
         if self.wheels_are_rare:
-            packages += ["libjpeg62-turbo", "libxml2", "libxslt1.1"]
+            packages += _RARE_RUNTIME
         if self.has_wkhtmltopdf:
             packages.append("wkhtmltopdf")
-        if self.series.needs_lessc:
+        if self.series.needs_lessc or self.has_node_tools:
             packages.append("node-less")
+        if self.has_node_tools:
+            packages.append("nodejs")
         if self.language and self.language.lower()[:2] in _CJK:
             packages.append("fonts-noto-cjk")
-        return tuple(sorted({*packages, *map(_package, self.system_packages)}))
+        return tuple(sorted(packages))
+
+    @property
+    def own_packages(self) -> tuple[str, ...]:
+        """Debian packages that this project asks for, in a layer of their own."""
+        asked = {*map(_package, self.system_packages), *self.addon_packages}
+        return tuple(sorted(asked - set(self.runtime_packages)))
+
+    @property
+    def system_stage(self) -> str:
+        """The stage that has every Debian package of what runs."""
+        return "system" if self.own_packages else "base"
 
     @property
     def build_packages(self) -> tuple[str, ...]:
         """Debian packages of the stage that compiles, none of which is in the image."""
         packages = ["gcc", "libc6-dev", "libldap2-dev", "libpq-dev", "libsasl2-dev"]
         if self.wheels_are_rare:
-            packages += ["g++", "make", "libffi-dev", "libjpeg-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev"]
-            packages += ["zlib1g-dev"]
+            packages += _RARE_BUILD
         if self.uv_needs_debian_python:
             packages.append("python3-pip")
         return tuple(sorted(packages))
@@ -167,9 +206,8 @@ def dockerfile(spec: ImageSpec, template: str | None = None) -> str:
 
 def dockerignore() -> str:
     """The text of `.odpm/build/Dockerfile.dockerignore`: the context is these files, whatever else lies there."""
-    files = (REQUIREMENTS, DEVELOPER_REQUIREMENTS, ENTRYPOINT, CONFIGURATION)
     header = "# Generated by odpm from its Dockerfile.j2: the build sees these files and nothing else.\n*\n"
-    return header + "".join(f"!{f}\n" for f in files)
+    return header + "".join(f"!{f}\n" for f in CONTEXT)
 
 
 def environment_digest(spec: ImageSpec, *locks: bytes, runtime: bytes, template: str | None = None) -> str:
@@ -184,9 +222,13 @@ def environment_digest(spec: ImageSpec, *locks: bytes, runtime: bytes, template:
     return digest.hexdigest()[:16]
 
 
+def is_package(name: str) -> bool:
+    """Whether it is a Debian package name, optionally `=version`, and no option of apt or piece of shell."""
+    return bool(re.fullmatch(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", name))
+
+
 def _package(name: str) -> str:
-    """A Debian package name, optionally `=version`, never an option of apt or a piece of shell."""
-    if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", name):
+    if not is_package(name):
         raise DescriptionError(
             f"{name!r} is no Debian package name",
             where="odpm.json: system_packages",

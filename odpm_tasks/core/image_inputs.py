@@ -19,7 +19,7 @@ def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
     found: dict[str, str | bytes] = {
         "Odoo version": spec.odoo_version,
         "base image": spec.base_image,
-        "system packages": " ".join(spec.runtime_packages),
+        "system packages": " ".join((*spec.runtime_packages, *spec.own_packages)),
         "Dockerfile template": templating.source(images.TEMPLATE, templates.get(images.TEMPLATE)),
         "Python packages": stack.locks[0],
     }

@@ -15,6 +15,8 @@ from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.odoo_conf import ConfSpec, odoo_conf
 from odpm_tasks.core.resolve import Resolution, Source
 from odpm_tasks.core.scenario import Scenario
+from odpm_tasks.core.settings import Profile
+from odpm_tasks.core.system_needs import SystemNeeds, system_needs
 from odpm_tasks.core.world import Rendered
 
 BUILD = ".odpm/build"
@@ -38,6 +40,7 @@ class Stack:
     runtime: bytes
     templates: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    profile: Profile = "medium"
     tool_version: str = "5.0.0"
 
     @property
@@ -67,6 +70,10 @@ class Stack:
         return (*own, *rest)
 
     @property
+    def needs(self) -> SystemNeeds:
+        return system_needs([self.own, *(source.facts for source in self.resolution.sources)])
+
+    @property
     def image(self) -> ImageSpec:
         sources = [ImageSource(source.name, source.kind) for source in self.resolution.sources]
         if self.own.addons:
@@ -79,6 +86,8 @@ class Stack:
             python=manifest.python,
             platform=self.resolution.platform.name,
             system_packages=manifest.system_packages,
+            addon_packages=self.needs.packages,
+            profile=self.profile,
             language=manifest.language,
             arch=manifest.arch,
             sources=tuple(sources),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from odpm_tasks.core.scenario import Scenario, scenario
 from odpm_tasks.errors import DescriptionError
 
 ENVIRONMENT = "the process environment"
 CHOSEN = ".odpm/state.toml (chosen by --free-ports)"
+Profile = Literal["full", "medium", "ci"]
+PROFILES: tuple[Profile, ...] = ("full", "medium", "ci")
 PORTS = {"ODOO_PORT": 8069, "GEVENT_PORT": 8072, "POSTGRES_PORT": 5432, "DEBUGGER_PORT": 5678}
 
 
@@ -87,6 +90,19 @@ class Settings:
                 todo="leave it out, or ODPM_JOBS=8",
             )
         return int(text)
+
+    @property
+    def profile(self) -> Profile:
+        """What of the tools for reports and styles the image has (ODPM_BASE_IMAGE_PROFILE)."""
+        text = self.get("ODPM_BASE_IMAGE_PROFILE") or "medium"
+        for profile in PROFILES:
+            if text == profile:
+                return profile
+        raise DescriptionError(
+            f"unknown profile {text!r}",
+            where=self.where("ODPM_BASE_IMAGE_PROFILE"),
+            todo=f"ODPM_BASE_IMAGE_PROFILE is one of: {', '.join(PROFILES)}",
+        )
 
     @property
     def external_network(self) -> bool:

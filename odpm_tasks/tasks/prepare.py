@@ -83,6 +83,7 @@ def lock(
         "strict": "Exit 2 when something that exists differs from the description.",
         "verbose": "Show every step, also what is kept.",
         "out": "Save the plan to this file; `inv up --plan FILE` does exactly that later, or refuses.",
+        "refresh": "Ask servers for what lock and cache cannot tell; fills the cache, writes nothing in the project.",
     },
 )
 def plan(
@@ -92,6 +93,7 @@ def plan(
     strict: bool = False,
     verbose: bool = False,
     out: str = "",
+    refresh: bool = False,
     database: str = "",
     install: str = "",
     update: str = "",
@@ -101,16 +103,25 @@ def plan(
     skip_start: bool = False,
     no_git_update: bool = False,
 ) -> None:
-    """Show what `inv up` would do. Changes nothing and asks no server."""
+    """Show what `inv up` would do. Changes nothing and, without --refresh, asks no server."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.errors import DriftError, UsageError
     from odpm_tasks.tasks import show
 
     if format not in {"text", "json"}:
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    if refresh and out:  # a saved plan is held against what is to be seen offline
+        raise UsageError(
+            "--out saves what this machine knows by itself, --refresh asks servers first",
+            todo=f"inv plan --refresh && inv plan --out {out}",
+        )
+    if refresh and no_git_update:
+        raise UsageError(
+            "--no-git-update takes checkouts as they are, so there is nothing to ask", todo="leave one out"
+        )
     wished = wishes.wished(database, install, update, demo, dev, debug, skip_start, no_git_update)
     project = wishes.project_for(wished)
-    made = project.plan(wishes.steps(wished))
+    made = project.plan(wishes.steps(wished), refresh=refresh)
     for warning in made.world.warnings:
         terminal.warn(warning)
     terminal.tell(show.plan(project.place, made, as_json=format == "json", diff=diff, verbose=verbose))
@@ -149,7 +160,8 @@ def build(c: Context, force: bool = False) -> None:
     project = Project.find()
     with project.exclusive():
         if force:
-            tag = building.build_image(project.place, project.bring(PREPARING).sight, show_log=True)
+            order = building.Order(show_log=True)
+            tag = building.build_image(project.place, project.bring(PREPARING).sight, order).names[0]
         else:
             tag = project.bring(ORDER[: ORDER.index("image.build") + 1]).sight.world.image
     terminal.tell(tag)
@@ -157,19 +169,50 @@ def build(c: Context, force: bool = False) -> None:
 
 @task(
     name="build-image",
-    help={"tag": "Name of the image (repeat or comma separate for several).", "push": "Push it to its registry."},
-    iterable=["tag"],
+    help={
+        "tag": "Name of the image (repeat or comma separate for several).",
+        "push": "Push it to its registry.",
+        "output": "Write it to this archive (.tar).",
+        "platform": "Build for these platforms, for example linux/amd64,linux/arm64.",
+        "cache_from": "Where earlier layers may come from, as buildx has it (repeat for several).",
+        "cache_to": "Where layers are left for the next build, as buildx has it (repeat for several).",
+        "sbom": "List what is in it (CycloneDX) in .odpm/build/sbom.cdx.json, and name licences that contradict.",
+        "check_licenses": "Fail where licences of add-ons contradict.",
+        "no_cache": "Take no step from the build cache.",
+        "no_smoke_test": "Give it its name without trying it.",
+        "show_log": "Show the whole log of the build.",
+        "format": "text or json.",
+    },
+    iterable=["tag", "cache_from", "cache_to"],
 )
-def build_image(c: Context, tag: list[str] | None = None, push: bool = False) -> None:
+def build_image(
+    c: Context,
+    tag: list[str] | None = None,
+    push: bool = False,
+    output: str = "",
+    platform: str = "",
+    cache_from: list[str] | None = None,
+    cache_to: list[str] | None = None,
+    sbom: bool = False,
+    check_licenses: bool = False,
+    no_cache: bool = False,
+    no_smoke_test: bool = False,
+    show_log: bool = False,
+    format: str = "text",
+) -> None:
     """Build the image that carries everything: sources, Python environment, configuration. Only in the scenario ci."""
+    from pathlib import Path
+
     from odpm_tasks import building
-    from odpm_tasks.adapters import docker, terminal
+    from odpm_tasks.adapters import terminal
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import PREPARING, Project
 
     project = Project.find()
     scenario = project.scenario
     tags = words(tag)
+    if format not in {"text", "json"}:
+        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
     if scenario.mounts:
         raise UsageError(
             f"build-image bakes the sources into the image; in {scenario.name} they are mounted from disk",
@@ -180,11 +223,17 @@ def build_image(c: Context, tag: list[str] | None = None, push: bool = False) ->
         raise UsageError(
             "--push needs to know where to", todo="inv build-image --tag registry.example/team/odoo:1.0 --push"
         )
+    order = building.Order(
+        tags, push, words(platform), cache_from or (), cache_to or (), sbom, check_licenses,
+        Path(output) if output else None, not no_smoke_test, no_cache, show_log,
+    )  # fmt: skip
     with project.exclusive():
-        name = building.build_image(project.place, project.bring(PREPARING).sight, tags)
-    for built in tags or (name,):
-        digest = docker.push(built) if push else ""
-        terminal.tell(f"{built}@{digest}" if digest else built)
+        built = building.build_image(project.place, project.bring(PREPARING).sight, order)
+    if format == "json":
+        terminal.tell(built.json)
+        return
+    for name in built.names:
+        terminal.tell(f"{name}@{built.pushed.get(name) or built.digest}")
 
 
 @task()

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.bench.project import LOCK, PYTHON_LOCKS, inv, lay, locks_of
+from tests.bench.project import LOCK, PYTHON_LOCKS, lay, locks_of, ran, task
 from tests.standins.githttp import GitServer
 from tests.standins.gitrepo import File, write_bare
 
@@ -43,19 +42,14 @@ def make(folder: Path, base: Callable[[str], str]) -> None:
                 below = name(level + 1, number)
                 files.append(File("oca_dependencies.txt", f"{below} {base(below)} 19.0\n".encode()))
             write_bare(folder / f"{name(level, number)}.git", "19.0", "one", files, "bench")
-    write_bare(
-        folder / "platform.git",
-        "19.0",
-        "one",
-        [File("odoo-bin", b"#\n", True), File("addons/base/__manifest__.py", b"{}")],
-        "b",
-    )
+    platform = [File("odoo-bin", b"#\n", True), File("addons/base/__manifest__.py", b"{}")]
+    write_bare(folder / "platform.git", "19.0", "one", platform, "bench")
 
 
 def ours(work: Path, base: Callable[[str], str], python_locks: dict[str, bytes]) -> tuple[float, dict[str, bytes]]:
     root = work / "project"
     lay(root, base("platform"), [base(name(0, number)) for number in range(WIDTH)], python_locks)
-    taken = inv(root, work / "cache", "lock")
+    taken = task(root, work / "cache", "lock").wall
     lock = json.loads((root / ".odpm" / LOCK).read_text(encoding="utf-8"))
     assert len(lock["dependencies"]) == LEVELS * WIDTH
     return taken, locks_of(root, PYTHON_LOCKS)
@@ -63,27 +57,16 @@ def ours(work: Path, base: Callable[[str], str], python_locks: dict[str, bytes])
 
 def plain(work: Path, base: Callable[[str], str], at_once: int) -> float:
     def fetch(repository: str) -> None:
-        store = work / f"{repository}.git"
-        subprocess.run(["git", "init", "-q", "--bare", str(store)], check=True, capture_output=True)
-        words = [
-            "git",
-            "-C",
-            str(store),
-            "fetch",
-            "-q",
-            "--no-tags",
-            "--depth=1",
-            base(repository),
-            "refs/heads/19.0:refs/heads/19.0",
-        ]
-        subprocess.run(words, check=True, capture_output=True)
+        store = f"{repository}.git"
+        ran(["git", "init", "-q", "--bare", store], work)
+        branch = "refs/heads/19.0:refs/heads/19.0"
+        ran(["git", "-C", store, "fetch", "-q", "--no-tags", "--depth=1", base(repository), branch], work)
 
     begun = time.monotonic()
     with ThreadPoolExecutor(at_once) as pool:
         for level in range(LEVELS):
-            list(
-                pool.map(fetch, [name(level, number) for number in range(WIDTH)] + (["platform"] if level == 0 else []))
-            )
+            names = [name(level, number) for number in range(WIDTH)]
+            list(pool.map(fetch, [*names, "platform"] if level == 0 else names))
     return time.monotonic() - begun
 
 

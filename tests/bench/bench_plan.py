@@ -27,14 +27,9 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from odpm_tasks.adapters.listeners import free_port
 from tests.bench.bench_sources import BRANCH, addon, made_up_platform
-from tests.bench.project import environment, inv, lay, timed
-from tests.e2e.harness import Bench, demo_project
-from tests.standins.engine import ensure_engine
-from tests.standins.githost import ensure_git_host
+from tests.bench.project import demo, environment, lay, ran, task
 from tests.standins.gitrepo import place, write_bare
-from tests.standins.images import DEFAULT, ensure_images
 
 ADDONS = 9
 PLAN, UP = 1.5, 1.3
@@ -77,7 +72,7 @@ def prepared(folder: Path) -> Path:
         write_bare(served / f"{name}.git", BRANCH, "one", addon(number), "bench")
     root = folder / "project"
     lay(root, "https://git.test/odoo", [f"https://git.test/{name}" for name in names])
-    inv(root, folder / "cache", "render", ODPM_GIT_MIRROR=f"https://git.test/=file://{served}/")
+    task(root, folder / "cache", "render", ODPM_GIT_MIRROR=f"https://git.test/=file://{served}/")
     return root
 
 
@@ -117,9 +112,9 @@ def plan(folder: Path, runs: int) -> bool:
     words = [sys.executable, "-m", "invoke", "plan"]
     found = in_turn(
         {
-            "plan": lambda: timed(words, root, cut)[0],
-            "floor": lambda: timed([sys.executable, str(program)], root, cut)[0],
-            "with Docker": lambda: timed(words, root, environment(folder / "cache"))[0],
+            "plan": lambda: ran(words, root, cut).wall,
+            "floor": lambda: ran([sys.executable, str(program)], root, cut).wall,
+            "with Docker": lambda: ran(words, root, environment(folder / "cache")).wall,
         },
         runs,
     )
@@ -138,26 +133,18 @@ def told(found: Mapping[str, float], ours: str, floor: str, target: float) -> bo
 
 
 def up(folder: Path, runs: int) -> bool:
-    ensure_engine(print)
-    ensure_images(DEFAULT, print)
-    root = demo_project(folder / "stack")
-    description = json.loads((root / "odpm.json").read_text(encoding="utf-8"))
-    urls = [description["platform"]["git"], *description["dependencies"]]
-    rule = ensure_git_host([url.split()[0] for url in urls], print)
-    ports = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
-    env = {**{name: str(free_port()) for name in ports}, "ODPM_COMPOSE_PREFIX": f"odpm-bench-{os.getpid()}"}
-    env |= {"ODPM_GIT_MIRROR": rule} if rule else {}
-    bench = Bench(root, env)
+    bench = demo(folder / "stack")
+    root, env = bench.root, bench.env
     try:
-        inv(root, folder / "cache", "up", "-i", "base", **env)
+        task(root, folder / "cache", "up", "-i", "base", **env)
         owner = {"ODPM_UID": "1000", "ODPM_GID": "1000"} if os.geteuid() == 0 else {}
         whole = environment(
             folder / "cache", **env, **(owner or {"ODPM_UID": str(os.getuid()), "ODPM_GID": str(os.getgid())})
         )
         found = in_turn(
             {
-                "up": lambda: inv(root, folder / "cache", "up", **env),
-                "docker compose up": lambda: timed(["docker", "compose", "up", "--detach"], root, whole)[0],
+                "up": lambda: task(root, folder / "cache", "up", **env).wall,
+                "docker compose up": lambda: ran(["docker", "compose", "up", "--detach"], root, whole).wall,
             },
             runs,
         )

@@ -1,4 +1,4 @@
-"""What the benchmarks of git sources share: a project that asks for repositories of a server, driven by its command line."""
+"""What the benchmarks share: a project that asks for repositories of a server, the demo project, programs timed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tests.e2e.harness import LAYERS
+from odpm_tasks.adapters.listeners import free_port
+from tests.e2e.harness import LAYERS, Bench, demo_project
 from tests.standins import common
+from tests.standins.engine import ensure_engine
+from tests.standins.githost import ensure_git_host
+from tests.standins.images import DEFAULT, ensure_images
 
 PYTHON_LOCKS = ("requirements.lock", "requirements.developer.lock")
 LOCK = "deps.lock.json"
@@ -79,17 +83,19 @@ def _all(stream: IO[bytes]) -> str:
     return stream.read().decode(errors="replace")
 
 
-def timed(words: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> tuple[float, str]:
-    """Seconds from start to end, and what came on standard output. Errors: as `ran`."""
-    took = ran(words, cwd, env)
-    return took.wall, took.said
-
-
 def task(root: Path, cache: Path, *words: str, **env: str) -> Took:
     """What a task takes."""
     return ran([sys.executable, "-m", "invoke", *words], root, environment(cache, **env))
 
 
-def inv(root: Path, cache: Path, *words: str, **env: str) -> float:
-    """Seconds that a task takes, from start to end."""
-    return task(root, cache, *words, **env).wall
+def demo(folder: Path) -> Bench:
+    """The demo project with ports and a prefix of its own; engine, base images and git host are there, or stand-ins."""
+    ensure_engine(print)
+    ensure_images(DEFAULT, print)
+    root = demo_project(folder)
+    description = json.loads((root / "odpm.json").read_text(encoding="utf-8"))
+    urls = [description["platform"]["git"], *description["dependencies"]]
+    rule = ensure_git_host([url.split()[0] for url in urls], print)
+    ports = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
+    env = {**{name: str(free_port()) for name in ports}, "ODPM_COMPOSE_PREFIX": f"odpm-bench-{os.getpid()}"}
+    return Bench(root, env | ({"ODPM_GIT_MIRROR": rule} if rule else {}))

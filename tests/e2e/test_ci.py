@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from odpm_tasks.adapters import packages
-from tests.e2e.harness import Bench, docker, eventually, get, git
+from tests.e2e.baked import Built
+from tests.e2e.harness import RENDERED, REPORT, Bench, docker, eventually, get, git
 from tests.standins.registry import Registry
 
 pytestmark = pytest.mark.docker
@@ -33,29 +34,6 @@ def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Benc
 def registry() -> Iterator[Registry]:
     with Registry() as one:
         yield one
-
-
-@dataclass(frozen=True)
-class Built:
-    """An image and what its build printed."""
-
-    tag: str
-    out: str
-
-    @property
-    def id(self) -> str:
-        return docker("image", "inspect", "--format", "{{.Id}}", self.tag)
-
-    def run(self, *words: str, user: str = "") -> str:
-        """A program in a container of the image, past its entrypoint."""
-        options = [f"--user={user}"] if user else []
-        return docker("run", "--rm", *options, f"--entrypoint={words[0]}", self.tag, *words[1:])
-
-    def holding(self, *texts: str) -> str:
-        """The files of the image that hold one of these texts, where a build might have left it."""
-        folders = "/etc /opt/odoo/venv /root /run /tmp /usr/local /var/cache /var/lib/odoo"
-        patterns = [word for text in texts for word in ("-e", text)]
-        return self.run("sh", "-c", f'grep -rlF "$@" {folders} || [ $? = 1 ]', "-", *patterns, user="0")
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +110,7 @@ def test_nothing_of_the_building_machine_is_in_the_image(bench: Bench, image: Bu
     index = packages.index()
     addresses = [word for value in index.variables.values() for word in value.split() if re.search(r"[:/]", word)]
     private = [str(bench.root), *addresses]
-    assert "COPY . /opt/odoo/src/odoo" in history
+    assert "COPY files /opt/odoo/src/odoo" in history
     assert [word for word in private if word in history + config] == []
     assert "BEGIN CERTIFICATE" not in history
     assert image.holding("odoo:x:1000:1000:") == "/etc/passwd"
@@ -181,10 +159,13 @@ def network(bench: Bench) -> Iterator[str]:
     docker("network", "rm", name)
 
 
-def start(image: Built, network: str, env: dict[str, str], file: Path | None = None) -> str:
+READ_ONLY = ("--read-only", "--tmpfs=/tmp", "--tmpfs=/run/odoo:mode=1777", "--tmpfs=/var/lib/odoo:mode=1777")
+
+
+def start(image: Built, network: str, env: dict[str, str], *options: str, file: Path | None = None) -> str:
     """A container of the image on the network, without a mount; `file` is copied to /password in it. Its id."""
-    variables = [f"--env={name}={value}" for name, value in env.items()]
-    container = docker("create", f"--network={network}", "--publish=127.0.0.1:0:8069", *variables, image.tag)
+    words = [*options, *(f"--env={name}={value}" for name, value in env.items())]
+    container = docker("create", f"--network={network}", "--publish=127.0.0.1:0:8069", *words, image.tag)
     if file:
         docker("cp", str(file), f"{container}:/password")
     docker("start", container)
@@ -210,7 +191,7 @@ def serves(container: str) -> str:
 def test_it_serves_with_the_names_of_libpq_and_then_with_those_of_the_official_image(
     image: Built, network: str, tmp_path: Path
 ) -> None:
-    """The first start makes the database, the second finds it; neither has a mount."""
+    """The first start makes the database, the second finds it, the third may not write; none has a mount."""
     database = {"PGHOST": f"{network}-db", "PGUSER": "odoo", "PGPASSWORD": PASSWORD, "PGDATABASE": "plain"}
     container = start(image, network, database)
     try:
@@ -218,15 +199,23 @@ def test_it_serves_with_the_names_of_libpq_and_then_with_those_of_the_official_i
         assert docker("exec", container, "id", "-u") == "1000"
         assert PASSWORD not in docker("logs", container)
         assert PASSWORD not in docker("top", container, "-ww", "-eo", "pid,args")
+        shell = ["docker", "exec", "--interactive", container, "odoo-run", "odoo", "shell", "-d", "plain", "--no-http"]
+        done = subprocess.run(shell, input=REPORT, capture_output=True, text=True, timeout=300, check=False)
+        assert RENDERED in done.stdout, done.stderr
     finally:
         docker("rm", "--force", "--volumes", container)
     file = tmp_path / "password"
     file.write_text(f"{PASSWORD}\n", encoding="utf-8")
     official = {"HOST": f"{network}-db", "USER": "odoo", "PASSWORD_FILE": "/password", "PGDATABASE": "plain"}
-    container = start(image, network, official, file)
+    container = start(image, network, official, file=file)
     try:
         assert "oe_login_form" in serves(container)
         assert PASSWORD not in docker("inspect", container)
+    finally:
+        docker("rm", "--force", "--volumes", container)
+    container = start(image, network, database, *READ_ONLY)
+    try:
+        assert "oe_login_form" in serves(container)
     finally:
         docker("rm", "--force", "--volumes", container)
 

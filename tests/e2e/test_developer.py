@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.harness import Bench, demo_project, docker, eventually, get, git
+from tests.e2e.harness import RENDERED, REPORT, Bench, demo_project, docker, eventually, get, git
 
 pytestmark = pytest.mark.docker
 
@@ -40,6 +40,10 @@ def states(bench: Bench, database: str, *modules: str) -> dict[str, str]:
     names = ", ".join(f"'{module}'" for module in modules)
     rows = bench.sql(f"SELECT name, state FROM ir_module_module WHERE name IN ({names})", database)
     return dict(row.split("|") for row in rows.splitlines())
+
+
+def test_reports_come_out_as_pdf(developer: Bench) -> None:
+    assert RENDERED in developer.inv("shell", feed=REPORT).out
 
 
 def test_up_prints_where_to_log_in_and_the_page_answers(developer: Bench) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.adapters import worktree
+from odpm_tasks.adapters import baking
 from tests.e2e.failures import (
     HOST,
     LOCKS,
@@ -260,7 +260,7 @@ def test_nothing_is_written_through_a_link(both: Ground, outside: Path, name: by
         tip = through(both, outside, name)
         both.bench.inv("lock", "--update")
         both.bench.inv("render")
-        worktree.export(both.cache / "git/git.test" / WEB, tip, both.folder / f"tree{repeat}")
+        baking.export(both.cache / "git/git.test" / WEB, tip, both.folder / f"tree{repeat}")
         assert list(outside.iterdir()) == []
         shutil.rmtree(both.source("web"))
 
@@ -289,9 +289,10 @@ def test_an_export_for_the_image_stays_in_its_folder(both: Ground, outside: Path
     tip = plant(both, {**entries, b"sub": (SUBMODULE, b"1" * 40)})
     both.bench.ok("lock")
     target = both.folder / "trees/web"
-    worktree.export(both.cache / "git/git.test" / WEB, tip, target)
-    assert {path.relative_to(target).as_posix() for path in target.rglob("*")} >= {"up", "out", "good/__manifest__.py"}
-    assert not (target / ".dockerignore").exists()
+    baking.export(both.cache / "git/git.test" / WEB, tip, target)
+    assert [path.name for path in target.iterdir()] == ["files"]  # where `.dockerignore` would count, there is none
+    written = {path.relative_to(target / "files").as_posix() for path in (target / "files").rglob("*")}
+    assert written >= {"up", "out", "good/__manifest__.py"}
     assert list(outside.iterdir()) == []
 
 
@@ -521,8 +522,8 @@ def test_the_users_own_settings_of_git_change_nothing(both: Ground, pristine: Gr
     web = both.source("web")
     for name in ("a.txt", "crlf.txt", "a.lfs"):
         assert (web / name).read_bytes() == subprocess.check_output(["git", "show", f"HEAD:{name}"], cwd=web), name
-    worktree.export(both.cache / "git/git.test" / WEB, tip, both.folder / "tree")
-    assert (both.folder / "tree/a.txt").read_bytes() == b"a\nb\n"
+    baking.export(both.cache / "git/git.test" / WEB, tip, both.folder / "tree")
+    assert (both.folder / "tree/files/a.txt").read_bytes() == b"a\nb\n"
     for words in (("lock", "--check"), ("lock", "--update"), ("lock", "--diff"), ("sources.status",)):
         both.bench.ok(*words)
     both.bench.ok("plan", "--strict", ODPM_SCENARIO="server")
@@ -628,7 +629,7 @@ def test_any_name_in_a_tree_can_be_locked_and_checked_out(both: Ground, where: s
         else {b"/opt/odoo/src/web"}
     )
     assert set(path.split(b",")) == wanted | {b"/opt/odoo/src/sale", b"/opt/odoo/src/odoo/addons"}
-    worktree.export(both.cache / "git/git.test" / WEB, tip, both.folder / "tree")
+    baking.export(both.cache / "git/git.test" / WEB, tip, both.folder / "tree")
     git("add", ".odpm", "odpm.json", cwd=both.root)
     git("commit", "-qm", "locked", cwd=both.root)
     plant(both, {})

@@ -1,4 +1,7 @@
-"""`inv plan` touches nothing: not the project, not its repositories, not the cache, not Docker, not the network."""
+"""`inv plan` touches nothing: not the project, not its repositories, not the cache, not Docker, not the network.
+
+`--refresh` asks git servers and fills the cache; of the project it touches as little.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import FILES, GENERATED, WEB, Env, Ground
+from tests.e2e.failures import FILES, GENERATED, PLATFORM, SALE, WEB, Env, Ground, failure
 from tests.e2e.harness import Bench, docker, git, snapshot
 from tests.e2e.test_offline import offline, pytestmark  # noqa: F401 - without a network namespace there is nothing to see
+from tests.standins.githttp import GitServer
 
 pytest_plugins = ["tests.e2e.grounds"]
 NO_BYTE_CODE = {"PYTHONDONTWRITEBYTECODE": "1"}
@@ -116,6 +120,75 @@ def test_the_project_may_be_read_only_for_git(ground_ready: Ground) -> None:
     assert (checkout / ".git/index").stat().st_mtime_ns == before
     git("status", cwd=checkout)
     assert (checkout / ".git/index").stat().st_mtime_ns != before  # it was there to be refreshed
+
+
+def steps_of(ground: Ground, *words: str, **env: str) -> dict[str, list[str]]:
+    """What `inv plan` says of each step; and of the project nothing is another afterwards."""
+    time.sleep(0.05)
+    before = snapshot(ground.root)
+    said = ground.bench.ok("plan", *words, "--skip-start", "--format", "json", **NO_BYTE_CODE, **env).out
+    assert snapshot(ground.root) == before
+    found: dict[str, list[str]] = {}
+    for step in json.loads(said)["steps"]:
+        found.setdefault(step["id"], []).append(f"{step['action']} {step['target']} {step['detail']}".strip())
+    return found
+
+
+def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(ground_locked: Ground) -> None:
+    commit = ground_locked.lock()["dependencies"][0]["commit"][:8]
+    with GitServer(ground_locked.host) as server:
+        before = steps_of(ground_locked, **ground_locked.at(server))
+        assert before["compose.generate"] == ["later  known after git.materialize"]
+        assert not server.requests
+        assert not ground_locked.cache.exists()
+        found = steps_of(ground_locked, "--refresh", **ground_locked.at(server))
+        asked = len(server.requests)
+        assert asked
+        assert steps_of(ground_locked, "--refresh", **ground_locked.at(server)) == found
+        assert len(server.requests) == asked  # lock and cache tell all of it now
+    assert found["git.materialize"] == ["keep  2 repositories in the cache"]
+    assert f"create .odpm/src/web 19.0 {commit}" in found["git.checkout"]
+    assert found["python.lock"] == ["keep .odpm/requirements.lock"]
+    assert found["compose.generate"] == ["create docker-compose.yml"]
+    assert not [line for lines in found.values() for line in lines if line.startswith("later")]
+    for scenario in ("server", "ci"):
+        assert (
+            steps_of(ground_locked, ODPM_SCENARIO=scenario, **NOBODY)["compose.generate"] == found["compose.generate"]
+        )
+
+
+def test_refreshed_the_pins_of_a_lock_to_be_are_told(ground: Ground) -> None:
+    tips = {name: git("rev-parse", "--short=8", "19.0", cwd=ground.host / name) for name in (PLATFORM, WEB, SALE)}
+    found = steps_of(ground, "--refresh")
+    (told,) = found["git.resolve"]
+    assert told.startswith("create .odpm/deps.lock.json add odoo")
+    assert {f"odoo {tips[PLATFORM]}", f"web {tips[WEB]}"} <= set(re.findall(r"\w+ [0-9a-f]{8}", told))
+    assert found["python.lock"][0].startswith("create .odpm/requirements.lock")
+    ground.bench.ok("lock")
+    ground.describe(dependencies=[f"https://git.test/{name} 19.0" for name in (WEB, SALE)])
+    assert steps_of(ground)["git.resolve"] == ["update .odpm/deps.lock.json pin sale 19.0"]
+    found = steps_of(ground, "--refresh")
+    assert found["git.resolve"] == [f"update .odpm/deps.lock.json add sale {tips[SALE]}"]
+    assert f"create .odpm/src/sale 19.0 {tips[SALE]}" in found["git.checkout"]
+
+
+def test_where_the_lock_is_only_followed_nobody_is_asked_beyond_it(ground: Ground) -> None:
+    with GitServer(ground.host) as server:
+        for scenario in ("server", "ci"):
+            env = {"ODPM_SCENARIO": scenario, **ground.at(server)}
+            failure(ground.bench.inv("plan", "--refresh", **env), 3, "there is no lock", scenario)
+        ground.bench.ok("lock")
+        ground.describe(dependencies=[f"https://git.test/{name} 19.0" for name in (WEB, SALE)])
+        failure(ground.bench.inv("plan", "--refresh", **env), 3, "the lock is incomplete")
+        assert not server.requests
+
+
+def test_what_servers_told_is_not_saved(ground: Ground) -> None:
+    """Whoever carries a plan out holds it against what this machine knows by itself."""
+    ran = ground.bench.inv("plan", "--refresh", "--out", "p.json")
+    assert "inv plan --refresh && inv plan --out p.json" in failure(ran, 1, "--refresh")
+    failure(ground.bench.inv("plan", "--refresh", "--no-git-update"), 1, "--no-git-update")
+    assert not (ground.root / "p.json").exists()
 
 
 class Overhear:

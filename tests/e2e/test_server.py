@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.failures import photograph
-from tests.e2e.harness import Bench, Ran, docker, get, git
+from tests.e2e.harness import RENDERED, REPORT, Bench, Ran, docker, get, git
 
 pytestmark = pytest.mark.docker
 
@@ -46,6 +46,10 @@ def other(prepared: Bench) -> Iterator[Bench]:
     yield prepared
     for checkout in (prepared.root, prepared.root / ".odpm/src/mail"):
         git("checkout", "-q", ".", cwd=checkout)
+
+
+def test_reports_come_out_as_pdf(server: Bench) -> None:
+    assert RENDERED in server.inv("shell", feed=REPORT).out
 
 
 def secret(bench: Bench, name: str) -> str:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
 import urllib.request
+from base64 import b64encode
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import bcrypt
+import trustme
 
 from odpm_tasks.errors import MachineError
 from tests.standins.common import Apt, Say, install_folder, line, locked, root, run, scratch, seconds, unpack
@@ -48,10 +53,12 @@ class Registry:
     """`with Registry() as registry: docker push f"{registry.address}/name:tag"`.
 
     The port is a free one of loopback, which Docker trusts without TLS. What was pushed lies in a temporary folder.
+    `login`: user and password that it wants, over TLS with a certificate of its own.
     """
 
-    def __init__(self, say: Say = _quiet) -> None:
+    def __init__(self, say: Say = _quiet, login: tuple[str, str] | None = None) -> None:
         self._program = ensure_registry(say)
+        self._login = login
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.address = ""
@@ -63,12 +70,15 @@ class Registry:
         base = root() / "tmp"
         base.mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="work-registry-", dir=base))
-        config = {  # JSON is YAML
+        config: dict[str, Any] = {  # JSON is YAML
             "version": 0.1,
             "log": {"level": "error", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": str(self._folder / "data")}, "delete": {"enabled": True}},
             "http": {"addr": self.address},
         }
+        if self._login:
+            config["http"]["tls"] = self._certificate(self._folder)
+            config["auth"] = {"htpasswd": {"realm": "registry", "path": str(self._passwords(self._folder))}}
         file = self._folder / "config.yml"
         file.write_text(json.dumps(config), encoding="utf-8")
         with (self._folder / "log").open("wb") as log:
@@ -85,18 +95,49 @@ class Registry:
         self.__exit__(None, None, None)
         raise MachineError("the registry does not start", details=said)
 
-    def get(self, path: str) -> bytes | None:
-        """The body of a GET, None where nobody answers or the answer is no."""
+    def get(self, path: str, kind: str = "") -> bytes | None:
+        """The body of a GET (of that content type), None where nobody answers or the answer is no."""
+        question = urllib.request.Request(f"{'https' if self._login else 'http'}://{self.address}{path}")
+        if kind:
+            question.add_header("Accept", kind)
+        if self._login:
+            question.add_header("Authorization", "Basic " + b64encode(":".join(self._login).encode()).decode())
         try:
-            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(question, timeout=5, context=self._trust) as answer:
                 return bytes(answer.read())
         except OSError:
             return None
+
+    @property
+    def _trust(self) -> ssl.SSLContext | None:
+        if not self._login or not self._folder:
+            return None
+        return ssl.create_default_context(cafile=str(self._folder / "authority"))
+
+    def _certificate(self, folder: Path) -> dict[str, str]:
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(folder / "authority")
+        own = authority.issue_cert("127.0.0.1")
+        own.private_key_and_cert_chain_pem.write_to_path(folder / "certificate")
+        return {"key": str(folder / "certificate"), "certificate": str(folder / "certificate")}
+
+    def _passwords(self, folder: Path) -> Path:
+        """What htpasswd would write: bcrypt, which this registry asks for."""
+        assert self._login is not None
+        user, password = self._login
+        path = folder / "htpasswd"
+        path.write_text(f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(5)).decode()}\n", encoding="utf-8")
+        return path
 
     def tags(self, name: str) -> list[str]:
         """The tags of a repository; none where nothing of that name was pushed."""
         body = self.get(f"/v2/{name}/tags/list")
         return sorted(json.loads(body)["tags"] or []) if body else []
+
+    def stored(self) -> int:
+        """Bytes of all that was pushed, a layer that two images share once."""
+        assert self._folder is not None
+        return sum(blob.stat().st_size for blob in (self._folder / "data").rglob("blobs/sha256/*/*/data"))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

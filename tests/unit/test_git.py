@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import access, fetch, git, worktree
+from odpm_tasks.adapters import access, baking, fetch, git, worktree
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError, WouldLoseError
 from tests.unit import repositories
 from tests.unit.repositories import packed, put, repository, save, tip, without_times
@@ -193,8 +193,10 @@ def test_export_has_the_files_and_nothing_of_git(origin: Path, store: Path, tmp_
     fetch.fetch(store, near(origin), "19.0")
     before = without_times(store)
     target = tmp_path / "trees" / commit
-    worktree.export(store, commit, target)
+    baking.export(store, commit, target)
+    target = target / "files"
     assert {str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir()} == {
+        ".dockerignore",
         ".gitignore",
         "a/.dockerignore",
         "a/one.py",
@@ -205,8 +207,41 @@ def test_export_has_the_files_and_nothing_of_git(origin: Path, store: Path, tmp_
     assert (target / "a" / "one.py").read_bytes() == b"2\n"
     assert os.access(target / "run", os.X_OK)
     assert (target / "link").readlink() == Path("run")
-    assert [path.name for path in target.parent.iterdir()] == [commit]
+    assert [path.name for path in target.parents[1].iterdir()] == [commit]
     assert without_times(store) == before
+
+
+def looks(tree: Path) -> dict[str, tuple[int, int]]:
+    """Mode and time of everything in a tree, itself among it."""
+    return {str(p.relative_to(tree)): (p.lstat().st_mode, p.lstat().st_mtime_ns) for p in [tree, *tree.rglob("*")]}
+
+
+def test_modes_and_times_come_of_the_content_alone(origin: Path, store: Path, tmp_path: Path) -> None:
+    """However it reached the build: from the cache, from a checkout, from a folder; whatever the umask."""
+    put(origin, {"run": "#!/bin/sh\n", "a/c/deep.py": "1\n"})
+    (origin / "run").chmod(0o755)
+    (origin / "link").symlink_to("run")
+    commit = save(origin, "more")
+    fetch.fetch(store, near(origin), "19.0")
+    baking.export(store, commit, tmp_path / "first")
+    seen = looks(tmp_path / "first/files")
+    assert seen["run"][0] & 0o777 == 0o755
+    assert {mode & 0o777 for name, (mode, _) in seen.items() if name.endswith(".py")} == {0o644}
+    assert len({when for name, (_, when) in seen.items() if name.endswith(".py")}) == 2  # of three contents
+    before = os.umask(0o077)
+    try:
+        baking.export(store, commit, tmp_path / "second")
+        baking.export_folders(origin, [""], tmp_path / "third")
+        (origin / "a/__pycache__").mkdir()
+        put(origin, {"a/__pycache__/one.pyc": "x"})
+        baking.export_files(origin, tmp_path / "fourth")
+    finally:
+        os.umask(before)
+    assert [looks(tmp_path / name / "files") for name in ("second", "third", "fourth")] == [seen, seen, seen]
+    put(origin, {"a/one.py": "3\n"})
+    baking.export_files(origin, tmp_path / "fifth")
+    changed = looks(tmp_path / "fifth/files")
+    assert {name for name in seen if seen[name] != changed[name]} == {"a/one.py"}
 
 
 # Placing
@@ -452,8 +487,10 @@ def test_what_is_committed_in_a_folder(tmp_path: Path) -> None:
 def test_committed_content_of_folders(tmp_path: Path) -> None:
     where = repository(tmp_path / "project", {"addons/a": "1", "other/b": "1", ".odpm/x": "1"})
     put(where, {"addons/a": "changed", "addons/new": "x"})
-    worktree.export_folders(where, ["addons"], tmp_path / "out")
-    assert {name: data for name, (data, _) in without_times(tmp_path / "out").items() if data} == {"addons/a": b"1"}
+    baking.export_folders(where, ["addons"], tmp_path / "out")
+    assert {name: data for name, (data, _) in without_times(tmp_path / "out/files").items() if data} == {
+        "addons/a": b"1"
+    }
     assert repositories.git(where, "status", "--porcelain") == "M addons/a\n?? addons/new"
 
 

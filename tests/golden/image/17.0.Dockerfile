@@ -5,17 +5,24 @@
 # (engine >= 23) is enough, and nothing is pulled for it.
 ARG BASE_IMAGE=python:3.10-slim-bookworm
 
-# Read by the steps below that reach the network: certificates (secret `ca`) and package index settings (secret
-# `index`) of this machine, both optional. They last as long as their step and are in no layer.
-FROM scratch AS network
-COPY <<'END' /network
+# What the steps below share. Of this machine they are told certificates (secret `ca`), package indexes (`index`) and a
+# Debian mirror (`apt`), all optional. These last as long as their step and are in no layer.
+FROM scratch AS steps
+COPY <<'END' /steps
 set -eu
+export SOURCE_DATE_EPOCH=315532800 PYTHONHASHSEED=0
+touch --date="1 second ago" /tmp/begun
 if [ -s /run/secrets/ca ]; then
     cat /etc/ssl/certs/ca-certificates.crt /run/secrets/ca > /tmp/ca.pem 2>/dev/null || cp /run/secrets/ca /tmp/ca.pem
     chmod 644 /tmp/ca.pem
-    echo 'Acquire::https::CaInfo "/tmp/ca.pem";' > /tmp/apt.conf
-    export SSL_CERT_FILE=/tmp/ca.pem PIP_CERT=/tmp/ca.pem APT_CONFIG=/tmp/apt.conf
+    echo 'Acquire::https::CaInfo "/tmp/ca.pem";' >> /tmp/apt.conf
+    export SSL_CERT_FILE=/tmp/ca.pem PIP_CERT=/tmp/ca.pem NODE_EXTRA_CA_CERTS=/tmp/ca.pem
 fi
+if [ -s /run/secrets/apt ]; then
+    cp /run/secrets/apt /tmp/sources.list
+    printf 'Dir::Etc::sourcelist "/tmp/sources.list";\nDir::Etc::sourceparts "-";\n' >> /tmp/apt.conf
+fi
+if [ -s /tmp/apt.conf ]; then export APT_CONFIG=/tmp/apt.conf; fi
 if [ -s /run/secrets/index ]; then . /run/secrets/index; fi
 install_packages() {
     mkdir -p /var/cache/odpm-apt/partial
@@ -30,15 +37,25 @@ install_packages() {
     # what would differ from build to build
     rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/fontconfig.log /var/cache/ldconfig/aux-cache
 }
+# Pins of Odoo meet a wheel for amd64; for other processors libraries with C inside may have to be compiled.
+where_wheels_are_rare() { [ "$(dpkg --print-architecture)" = amd64 ] || echo "$@"; }
+# What a step has written becomes as old as the rest, so that two builds give the same bytes.
+settle() {
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /media -o -path /run/secrets \
+        -o -path /etc/hosts -o -path /etc/resolv.conf \) -prune \
+        -o -newer /tmp/begun -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
+    touch --date=@$SOURCE_DATE_EPOCH /etc
+}
 END
 
 # What every container has: neither compiler nor sudo.
 FROM ${BASE_IMAGE} AS base
-RUN --mount=type=bind,from=network,target=/mnt --mount=type=tmpfs,target=/tmp \
-    --mount=type=secret,id=ca --mount=type=secret,id=index \
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=locked \
     --mount=type=cache,id=odpm-lists-bookworm,target=/var/lib/apt/lists,sharing=locked \
-    . /mnt/network; install_packages \
+    . /mnt/steps; \
+    install_packages $(where_wheels_are_rare libjpeg62-turbo libxml2 libxslt1.1) \
         ca-certificates \
         fonts-dejavu-core \
         fonts-liberation \
@@ -48,62 +65,68 @@ RUN --mount=type=bind,from=network,target=/mnt --mount=type=tmpfs,target=/tmp \
         libsasl2-2 \
         postgresql-client \
         tini \
-        wkhtmltopdf
-
+        wkhtmltopdf; \
+    settle
 # Written by hand, so no date gets into the image. Folders are open, so that any uid can run.
-RUN set -eu; \
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    . /mnt/steps; \
     echo 'odoo:x:1000:' >> /etc/group; \
     echo 'odoo:x:1000:1000:Odoo:/var/lib/odoo:/bin/sh' >> /etc/passwd; \
-    mkdir -p /etc/odoo /opt/odoo/src; \
+    mkdir -p /etc/odoo /opt/odoo/venv /opt/odoo/src/odoo; \
     install -d -o 1000 -g 1000 -m 1777 /var/lib/odoo /run/odoo; \
     printf '#!/bin/sh\nexec /opt/odoo/venv/bin/python "$ODOO_BIN" "$@"\n' > /usr/local/bin/odoo; \
-    chmod 755 /usr/local/bin/odoo
+    chmod 755 /usr/local/bin/odoo; \
+    settle
 
 # The compiler's stages; nothing of them but the finished environment goes on.
 FROM base AS build
-RUN --mount=type=bind,from=network,target=/mnt --mount=type=tmpfs,target=/tmp \
-    --mount=type=secret,id=ca --mount=type=secret,id=index \
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=locked \
     --mount=type=cache,id=odpm-lists-bookworm,target=/var/lib/apt/lists,sharing=locked \
-    . /mnt/network; \
+    . /mnt/steps; \
     headers=$(python3 -c 'import os, sysconfig as s; print("" if os.path.exists(s.get_paths()["include"] + "/Python.h") else "python3-dev")'); \
-    install_packages $headers \
+    install_packages $headers $(where_wheels_are_rare g++ libffi-dev libjpeg-dev libssl-dev libxml2-dev libxslt1-dev make zlib1g-dev) \
         gcc \
         libc6-dev \
         libldap2-dev \
         libpq-dev \
-        libsasl2-dev
-
-RUN --mount=type=bind,from=network,target=/mnt --mount=type=tmpfs,target=/tmp \
-    --mount=type=secret,id=ca --mount=type=secret,id=index \
+        libsasl2-dev; \
+    :
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-uv-bookworm-3.10,target=/var/cache/odpm-uv \
-    . /mnt/network; \
+    . /mnt/steps; \
     PIP_CACHE_DIR=/var/cache/odpm-uv/pip PIP_ROOT_USER_ACTION=ignore \
         python3 -m pip install -q --disable-pip-version-check --target /opt/uv uv==0.13.8
-# Byte code is trusted unread (nobody edits it there), objects are stripped: two builds give the same bytes.
+# Byte code is trusted unread (nobody edits it there), objects are stripped.
 ENV UV_CACHE_DIR=/var/cache/odpm-uv/uv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \
-    PYC_INVALIDATION_MODE=UNCHECKED_HASH SOURCE_DATE_EPOCH=315532800 LDFLAGS=-Wl,-s
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH LDFLAGS=-Wl,-s
 RUN /opt/uv/bin/uv venv -q --python "$(command -v python3)" /opt/odoo/venv
 
 FROM build AS venv
 COPY requirements.lock /opt/uv/
-RUN --mount=type=bind,from=network,target=/mnt --mount=type=tmpfs,target=/tmp \
-    --mount=type=secret,id=ca --mount=type=secret,id=index \
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-uv-bookworm-3.10,target=/var/cache/odpm-uv \
-    . /mnt/network; \
+    . /mnt/steps; \
     /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --compile-bytecode --no-deps --require-hashes \
         -r /opt/uv/requirements.lock; \
-    find /opt/odoo/venv -name '*.opt-*.pyc' -delete; rm -f /opt/odoo/venv/.lock
+    find /opt/odoo/venv -name '*.opt-*.pyc' -delete; \
+    rm -f /opt/odoo/venv/.lock; \
+    find /opt/odoo/venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 FROM venv AS dev-venv
 COPY requirements.developer.lock /opt/uv/
-RUN --mount=type=bind,from=network,target=/mnt --mount=type=tmpfs,target=/tmp \
-    --mount=type=secret,id=ca --mount=type=secret,id=index \
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-uv-bookworm-3.10,target=/var/cache/odpm-uv \
-    . /mnt/network; \
+    . /mnt/steps; \
     /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --compile-bytecode --no-deps --require-hashes \
         -r /opt/uv/requirements.developer.lock; \
-    find /opt/odoo/venv -name '*.opt-*.pyc' -delete; rm -f /opt/odoo/venv/.lock
+    find /opt/odoo/venv -name '*.opt-*.pyc' -delete; \
+    rm -f /opt/odoo/venv/.lock; \
+    find /opt/odoo/venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 # How it runs.
 FROM base AS runtime
@@ -131,25 +154,50 @@ ENV PYTHONPYCACHEPREFIX=/var/lib/odoo/.cache/pycache
 
 FROM mounted AS dev
 COPY --from=dev-venv /opt/odoo/venv /opt/odoo/venv
-COPY --chmod=755 build/odoo-run /usr/local/bin/odoo-run
+USER 0:0
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=bind,source=build/odoo-run,target=/media/odoo-run \
+    . /mnt/steps; \
+    install -m 755 /media/odoo-run /usr/local/bin/; \
+    settle
+USER 1000:1000
 
 FROM mounted AS server
 COPY --from=venv /opt/odoo/venv /opt/odoo/venv
-COPY --chmod=755 build/odoo-run /usr/local/bin/odoo-run
-
-# One layer per source, what moves least first: an edit rebuilds its layer and the small ones after it. No --link:
-# merging linked layers costs more than all copies after the platform's.
-FROM runtime AS platform
-COPY --from=src-odoo [".", "/opt/odoo/src/odoo"]
-# Byte code of the platform halves the time of a start. Checked against the source: a patched file is never stale.
 USER 0:0
-RUN PYTHONHASHSEED=0 python3 -m compileall -q -j0 --invalidation-mode checked-hash /opt/odoo/src/odoo > /dev/null || : files for other Pythons
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=bind,source=build/odoo-run,target=/media/odoo-run \
+    . /mnt/steps; \
+    install -m 755 /media/odoo-run /usr/local/bin/; \
+    settle
+USER 1000:1000
+
+# One layer per source, what moves least first: an edit rebuilds its layer and the small ones after it. Their folders are
+# there before, so that no copy gives its parent a new time. No --link: merging linked layers costs more than all copies
+# after the platform's.
+FROM runtime AS platform
+COPY --from=src-odoo ["files", "/opt/odoo/src/odoo"]
+# Byte code of the framework, without its tests: most of a start, and 2 of the 25 MB that all of it would weigh. Checked
+# against the source: a patched file is never stale.
+USER 0:0
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    . /mnt/steps; \
+    python3 -B -m compileall -q -j0 -x /tests/ --invalidation-mode checked-hash /opt/odoo/src/odoo/odoo > /dev/null || : for other Pythons; \
+    settle
 USER 1000:1000
 
 FROM platform AS ci
 COPY --from=venv /opt/odoo/venv /opt/odoo/venv
-COPY --chmod=755 build/odoo-run /usr/local/bin/odoo-run
-COPY --from=src-web [".", "/opt/odoo/src/web"]
-COPY --from=src-oca-partner-contact-3d8e27 [".", "/opt/odoo/src/OCA-Partner_Contact"]
-COPY --from=src-shop [".", "/opt/odoo/src/shop"]
-COPY --chmod=644 build/odoo.conf /etc/odoo/odoo.conf
+USER 0:0
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=bind,source=build/odoo-run,target=/media/odoo-run \
+    --mount=type=bind,source=build/odoo.conf,target=/media/odoo.conf \
+    . /mnt/steps; \
+    install -m 755 /media/odoo-run /usr/local/bin/; \
+    install -m 644 /media/odoo.conf /etc/odoo/; \
+    mkdir -p /opt/odoo/src/odoo /opt/odoo/src/web /opt/odoo/src/OCA-Partner_Contact /opt/odoo/src/shop; \
+    settle
+USER 1000:1000
+COPY --from=src-web ["files", "/opt/odoo/src/web"]
+COPY --from=src-oca-partner-contact-3d8e27 ["files", "/opt/odoo/src/OCA-Partner_Contact"]
+COPY --from=src-shop ["files", "/opt/odoo/src/shop"]

@@ -1,0 +1,221 @@
+"""What `inv build-image` makes: the same bytes twice, told by labels and a bill of materials, small to push, tried out."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.baked import Built, layers, times
+from tests.e2e.harness import Bench, docker, git
+from tests.standins.registry import Registry
+
+pytestmark = pytest.mark.docker
+
+RESULT = ".odpm/build/image.json"
+INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
+    made = clone(tmp_path_factory.mktemp("image") / "project")
+    made.env["ODPM_SCENARIO"] = "ci"
+    git("remote", "set-url", "origin", "https://someone:s3cret@git.example/shop/stack.git", cwd=made.root)
+    return made
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    with Registry() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def image(bench: Bench, registry: Registry) -> Iterator[Built]:
+    """The project's image with its bill of materials, pushed."""
+    tag = f"{registry.address}/{bench.prefix}/odoo:1.0"
+    yield Built(tag, bench.ok("build-image", "--tag", tag, "--push", "--sbom", "--format", "json").out)
+    docker("image", "rm", "--force", tag)
+
+
+def test_the_result_says_what_was_built_and_is_kept(bench: Bench, image: Built, registry: Registry) -> None:
+    told = json.loads(image.out)
+    assert json.loads((bench.root / RESULT).read_text(encoding="utf-8")) == told
+    assert told["names"] == [image.tag]
+    assert told["digest"] == image.id == told["pushed"][image.tag]
+    assert told["sbom"] == ".odpm/build/sbom.cdx.json"
+    assert told["labels"].items() <= image.config["Labels"].items()
+    assert docker("image", "ls", "--quiet", "odpm/candidate") == ""
+
+
+def test_labels_say_where_it_comes_from(bench: Bench, image: Built) -> None:
+    labels = image.config["Labels"]
+    platform = json.loads((bench.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))["platform"]
+    assert labels["org.opencontainers.image.title"] == "stack"
+    assert labels["org.opencontainers.image.source"] == "https://git.example/shop/stack"
+    assert labels["org.opencontainers.image.revision"] == git("rev-parse", "HEAD", cwd=bench.root)
+    assert labels["odpm.scenario"] == "ci"
+    assert labels["odpm.odoo"] == "19.0"
+    assert len(labels["odpm.lock"]) == 64
+    assert platform["commit"]
+    assert "s3cret" not in json.dumps(image.config) + image.out
+    created = docker("image", "inspect", "--format", "{{.Created}}", image.tag)
+    assert created.startswith(labels["org.opencontainers.image.created"][:19])
+
+
+def test_a_clean_build_gives_the_same_digest(bench: Bench, image: Built) -> None:
+    """No step is taken from the build cache; written a second time, every byte and every time is the same."""
+    again = f"{bench.prefix}/again:1"
+    try:
+        out = bench.ok("build-image", "--tag", again, "--no-cache").out
+        assert out.splitlines() == [f"{again}@{image.id}"]
+    finally:
+        docker("image", "rm", "--force", again)
+
+
+def test_nothing_in_it_is_newer_than_the_platforms_commit(bench: Bench, image: Built, tmp_path: Path) -> None:
+    created = image.config["Labels"]["org.opencontainers.image.created"]
+    base = set(json.loads(docker("image", "inspect", "python:3.11-slim-bookworm"))[0]["RootFS"]["Layers"])
+    ours = set(json.loads(docker("image", "inspect", image.tag))[0]["RootFS"]["Layers"]) - base
+    assert len(ours) > 8
+    newest = datetime.fromisoformat(created).timestamp()
+    seen = times(image.saved(tmp_path))
+    sources = {name: when for name, when in seen.items() if "/opt/odoo/" in name}
+    assert len(sources) > 10_000
+    assert [name for name, when in sources.items() if when > newest] == []
+
+
+def test_one_edited_line_pushes_kilobytes(bench: Bench, image: Built, registry: Registry) -> None:
+    before = registry.stored()
+    page = bench.root / "addons/stack_info/controllers/main.py"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(f"{text}# one more line\n", encoding="utf-8")
+    git("commit", "-qam", "One line", cwd=bench.root)
+    tag = image.tag.replace(":1.0", ":1.1")
+    try:
+        bench.ok("build-image", "--tag", tag, "--push")
+        assert 0 < registry.stored() - before < 100_000
+        one, two = (json.loads(docker("image", "inspect", name))[0]["RootFS"]["Layers"] for name in (image.tag, tag))
+        assert len(one) == len(two)
+        assert [x == y for x, y in zip(one, two, strict=True)] == [True] * (len(one) - 1) + [False]
+    finally:
+        git("reset", "-q", "--hard", "HEAD~1", cwd=bench.root)
+        docker("image", "rm", "--force", tag)
+
+
+def test_the_bill_lists_system_python_and_add_ons(bench: Bench, image: Built) -> None:
+    bill = json.loads((bench.root / ".odpm/build/sbom.cdx.json").read_text(encoding="utf-8"))
+    by_name = {component["name"]: component for component in bill["components"]}
+    assert by_name["libpq5"]["purl"].startswith("pkg:deb/debian/libpq5@")
+    assert by_name["psycopg2"]["purl"].startswith("pkg:pypi/psycopg2@")
+    pins = json.loads((bench.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))["dependencies"]
+    web = next(pin for pin in pins if pin["url"].endswith("/web"))
+    mine = by_name["stack_info"]
+    texts = [json.dumps(component) for component in bill["components"]]
+    assert any(web["commit"] in text and "OCA/web" in text for text in texts)
+    assert mine["version"]
+    assert mine["licenses"]
+    assert git("rev-parse", "HEAD", cwd=bench.root) in json.dumps(mine)
+    installed = docker("run", "--rm", "--entrypoint=dpkg-query", image.tag, "-W", "-f", "${Package}\n").split()
+    assert set(installed) <= set(by_name)
+    assert "s3cret" not in json.dumps(bill)
+
+
+def test_an_archive_holds_the_image(bench: Bench, image: Built, tmp_path: Path) -> None:
+    """With the digest that the registry has."""
+    archive = tmp_path / "image.tar"
+    tag = f"{bench.prefix}/archived:1"
+    told = json.loads(bench.ok("build-image", "--tag", tag, "--output", str(archive), "--format", "json").out)
+    docker("image", "rm", "--force", tag)
+    with tarfile.open(archive) as opened:
+        file = opened.extractfile("index.json")
+        assert file is not None
+        assert image.id in file.read().decode()
+    assert told["archive"] == str(archive)
+    docker("load", "--quiet", "--input", str(archive))
+    try:
+        assert Built(tag, "").run("cat", "/opt/odoo/src/odoo/odoo-bin").startswith("#!")
+    finally:
+        docker("image", "rm", "--force", tag)
+
+
+def test_several_platforms_become_one_list(bench: Bench, image: Built, registry: Registry) -> None:
+    """Two that this machine can run, so that both are really built."""
+    tag = image.tag.replace(":1.0", ":several")
+    try:
+        bench.ok("build-image", "--tag", tag, "--push", "--platform", "linux/amd64,linux/amd64/v2")
+        name = tag.removeprefix(f"{registry.address}/").removesuffix(":several")
+        listed = json.loads(registry.get(f"/v2/{name}/manifests/several", INDEX) or b"{}")["manifests"]
+        assert [entry["platform"].get("variant", "") for entry in listed] == ["", "v2"]
+        assert image.id in {entry["digest"] for entry in listed}
+    finally:
+        docker("image", "rm", "--force", tag)
+
+
+def test_a_platform_that_cannot_be_is_told(bench: Bench, image: Built) -> None:
+    """Where the base image is for one processor only the builder takes that; where it is there, nobody runs it here."""
+    ran = bench.inv("build-image", "--tag", "never:1", "--platform", "linux/s390x")
+    assert ran.code in {5, 8}, ran.said
+    assert "linux/s390x" in ran.err
+    assert docker("image", "ls", "--quiet", "never") == ""
+
+
+def test_layers_are_left_for_the_next_machine(bench: Bench, image: Built, registry: Registry) -> None:
+    cache = f"type=registry,ref={registry.address}/cache:1"
+    bench.ok("build-image", "--cache-to", cache)
+    assert registry.tags("cache") == ["1"]
+    ran = bench.ok("build-image", "--cache-from", cache, "--show-log")
+    assert f"importing cache manifest from {registry.address}/cache:1" in ran.err
+
+
+def test_an_image_that_cannot_run_gets_no_name(bench: Bench, image: Built) -> None:
+    """The library that Python's database driver is linked with is taken away again."""
+    template = bench.root / ".odpm/templates/Dockerfile.j2"
+    template.parent.mkdir(exist_ok=True)
+    ours = (Path(__file__).parents[2] / "odpm_tasks/templates/Dockerfile.j2").read_text(encoding="utf-8")
+    template.write_text(f"{ours}USER 0:0\nRUN rm /usr/lib/*/libpq.so.5*\nUSER 1000:1000\n", encoding="utf-8")
+    try:
+        ran = bench.inv("build-image", "--tag", "never:1")
+        assert ran.code == 5, ran.said
+        assert "psycopg2" in ran.err
+        assert docker("image", "ls", "--quiet", "never") == ""
+        assert bench.ok("build-image", "--tag", "never:1", "--no-smoke-test").out.startswith("never:1@sha256:")
+    finally:
+        template.unlink()
+        docker("image", "rm", "--force", "never:1")
+
+
+def test_licences_that_contradict_fail_on_demand(bench: Bench, image: Built) -> None:
+    addon = bench.root / "addons/closed"
+    addon.mkdir()
+    (addon / "__init__.py").write_text("", encoding="utf-8")
+    (addon / "__manifest__.py").write_text(
+        '{"name": "Closed", "version": "19.0.1.0.0", "license": "OPL-1", "depends": ["base", "partner_firstname"]}\n',
+        encoding="utf-8",
+    )
+    git("add", "-A", cwd=bench.root)
+    git("commit", "-qm", "Closed", cwd=bench.root)
+    try:
+        ran = bench.inv("build-image", "--tag", "never:1", "--check-licenses")
+        assert ran.code == 4, ran.said
+        assert "closed" in ran.err
+        assert "OPL-1" in ran.err
+        assert docker("image", "ls", "--quiet", "never") == ""
+    finally:
+        git("reset", "-q", "--hard", "HEAD~1", cwd=bench.root)
+
+
+def test_nothing_runs_as_another_user_than_who_starts_it(image: Built) -> None:
+    """No set-uid file beyond those of the base image."""
+    words = ("find", "/", "-xdev", "-perm", "/6000", "-type", "f")
+    base = docker("run", "--rm", "python:3.11-slim-bookworm", *words)
+    assert set(image.run(*words, user="0").splitlines()) <= set(base.splitlines())
+
+
+def test_the_archive_shows_what_a_layer_hides(image: Built, tmp_path: Path) -> None:
+    """The search of the tests for secrets reads every layer: it finds what is known to be in one of them."""
+    assert [name for name, data in layers(image.saved(tmp_path)) if b"odoo:x:1000:1000:" in data]

@@ -1,0 +1,52 @@
+"""What a build is told of the machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from odpm_tasks.adapters import apt, packages
+from odpm_tasks.errors import DescriptionError
+from odpm_tasks.machine import here
+
+DEB = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("http://127.0.0.1:3128", True),
+        ("http://user:secret@localhost:8080/simple/", True),
+        ("https://[::1]/simple", True),
+        ("https://index.example/simple", False),
+        ("https://127.example/simple", False),
+        ("", False),
+        ("not a url", False),
+    ],
+)
+def test_what_is_reached_by_the_hosts_network_only(address: str, expected: bool) -> None:
+    assert here([address]) is expected
+
+
+def test_a_named_mirror_serves_the_release_and_its_updates() -> None:
+    assert apt.sources("bookworm", "https://m.example/debian") == (
+        f"{DEB} https://m.example/debian bookworm main\n{DEB} https://m.example/debian bookworm-updates main\n"
+    )
+
+
+@pytest.mark.parametrize(("codename", "suite"), [("bookworm", "bookworm-security"), ("buster", "buster/updates")])
+def test_security_has_a_mirror_of_its_own(codename: str, suite: str) -> None:
+    text = apt.sources(codename, "https://m.example/debian https://m.example/debian-security")
+    assert text.splitlines()[2] == f"{DEB} https://m.example/debian-security {suite} main"
+
+
+@pytest.mark.parametrize("setting", ["mirror", "ftp://m/debian", "https://a/x https://b/x https://c/x", "file:///x"])
+def test_what_is_no_mirror_is_refused_without_its_password(setting: str) -> None:
+    with pytest.raises(DescriptionError, match="ODPM_APT_MIRROR"):
+        apt.sources("bookworm", setting)
+    with pytest.raises(DescriptionError) as caught:
+        apt.sources("bookworm", "gopher://me:secret@m/debian")
+    assert "secret" not in str(caught.value)
+
+
+def test_variables_survive_a_shell() -> None:
+    assert packages.shell({"B": "it's $HOME", "A": "1"}) == "export A=1\nexport B='it'\"'\"'s $HOME'\n"
