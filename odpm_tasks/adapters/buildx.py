@@ -47,11 +47,21 @@ class Build:
     stays: bool = False
 
 
+def demand_store(wanted: Build) -> None:
+    """See that the engine's image store can do what is asked. Errors: MachineError with the setting to change."""
+    exported = [target for target in wanted.cache_to if "type=inline" not in target]
+    if (len(wanted.platforms) < 2 and not exported) or containerd_store():
+        return
+    what = "several platforms" if len(wanted.platforms) > 1 else "a build cache to export"
+    raise MachineError(f"the classic image store of this engine knows no {what.removeprefix('a ')}", todo=SNAPSHOTTER)
+
+
 def build(wanted: Build, progress: Callable[[str], None]) -> None:
     """Build and load into the engine. `progress` gets each line of the log.
 
     Errors: MachineError where engine or store cannot do what is asked, ProgramError with the telling lines of the log.
     """
+    demand_store(wanted)
     outcome = command.run([*_words(wanted), str(wanted.folder)], on_line=progress, check=False)
     if not outcome.ok:
         raise docker.unreachable(outcome) if docker.is_unreachable(outcome) else _failure(outcome, wanted)
@@ -96,10 +106,6 @@ def _failure(outcome: command.Outcome, wanted: Build) -> MachineError | ProgramE
         return MachineError(
             f"this machine cannot run programs of every platform in {','.join(wanted.platforms)}", todo=EMULATOR
         )
-    if refused := re.search(
-        r"ERROR: (.*(is not supported for the docker driver|Cache export is not supported).*)", said
-    ):
-        return MachineError(command.redact(refused[1]), todo=SNAPSHOTTER)
     return ProgramError(
         "docker buildx build failed",
         details=_telling(said),
