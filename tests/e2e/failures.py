@@ -34,7 +34,7 @@ HOST = "https://git.test/"
 PLATFORM, WEB, SALE = "odoo/odoo.git", "team/web.git", "team/sale.git"
 FILES: dict[str, dict[str, str | bytes]] = {
     PLATFORM: {
-        "odoo-bin": "#!/usr/bin/env python3\n",
+        "odoo-bin": "#!/usr/bin/env python3\nprint('Odoo Server 19.0')\n",
         "odoo/addons/base/__manifest__.py": "{'name': 'Base'}\n",
         "addons/mail/__manifest__.py": "{'name': 'Mail'}\n",
         "requirements.txt": "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,11 @@ from tests.standins.registry import Registry
 
 pytestmark = pytest.mark.docker
 
+# Others each time, so that no layer of an earlier day is found and nobody asks the mirrors.
+SYSTEM = sorted(
+    random.sample(["bc", "cowsay", "dc", "ed", "figlet", "hello", "jq", "lolcat", "pv", "sl", "toilet", "tree"], 3)
+)
+VERSION = f"1.{random.randrange(10**6)}"
 PASSWORD = "planted-in-a-url-4711"
 BASE = "python:3.11-slim-bookworm"
 REGISTRY_PASSWORD = "planted-in-a-login"
@@ -22,7 +28,7 @@ REGISTRY_PASSWORD = "planted-in-a-login"
 
 @pytest.fixture(scope="module")
 def mirrors() -> Iterator[Mirrors]:
-    with Mirrors(PASSWORD, dict([wheel("acme-secrets", "1.0", "ANSWER = 42\n")])) as running:
+    with Mirrors(PASSWORD, dict([wheel("acme-secrets", VERSION, "ANSWER = 42\n")])) as running:
         yield running
 
 
@@ -50,7 +56,7 @@ def image(
         "ODPM_APT_MIRROR": mirrors.debian,
         "ODPM_IMAGE_MIRROR": f"{registry.address}/",
     }
-    bench.edit(requirements=["acme-secrets"], system_packages=["hello"])
+    bench.edit(requirements=["acme-secrets"], system_packages=SYSTEM)
     bench.ok("lock")
     git("add", "-A", cwd=bench.root)
     git("commit", "-qm", "Private", cwd=bench.root)
@@ -61,9 +67,10 @@ def image(
 
 
 def test_packages_came_through_the_mirrors(image: Built, mirrors: Mirrors) -> None:
-    assert image.run("hello") == "Hello, world!"
+    states = image.run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n", *SYSTEM)
+    assert [line.split() for line in states.splitlines()] == [[name, "ii"] for name in SYSTEM]
     assert image.run("/opt/odoo/venv/bin/python", "-c", "import acme_secrets; print(acme_secrets.ANSWER)") == "42"
-    assert [path for path in mirrors.served if path.startswith("/debian/pool/") and "/hello_" in path]
+    assert [path for path in mirrors.served if path.startswith("/debian/dists/")]
     assert [path for path in mirrors.served if path.endswith(".whl")]
 
 
