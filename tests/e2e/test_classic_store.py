@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,38 +20,36 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
-def classic(engine: None, tmp_path: Path) -> Iterator[str]:
+def classic(engine: None) -> Iterator[str]:
     """A second engine, without networks and without images; its address."""
     unpacked = engines.home() / "root/usr"
     path = os.pathsep.join([str(unpacked / "sbin"), str(unpacked / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin"])
     program = shutil.which("dockerd", path=path)
     assert program, "the engine's own program"
-    (tmp_path / "daemon.json").write_text("{}", encoding="utf-8")
-    address = f"unix://{tmp_path}/socket"
-    # in a network of its own: an engine that starts without a bridge takes away the one that it finds
-    words = [
-        "unshare",
-        "--net",
-        program,
-        "--config-file",
-        str(tmp_path / "daemon.json"),
-        "--host",
-        address,
-        "--bridge=none",
-    ]
-    words += ["--iptables=false", "--ip6tables=false", f"--pidfile={tmp_path}/pid"]
-    words += [f"--data-root={tmp_path}/data", f"--exec-root={tmp_path}/exec"]
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            words, env={**os.environ, "PATH": path}, stdout=log, stderr=log, stdin=subprocess.DEVNULL
-        )
-    try:
-        asked = ["docker", "--host", address, "version"]
-        eventually(lambda: not subprocess.run(asked, capture_output=True, check=False).returncode, 60)
-        yield address
-    finally:
-        process.terminate()
-        process.wait(60)
+    with tempfile.TemporaryDirectory(prefix="odpm-") as place:  # a short name: sockets lie in it, four folders deep
+        settings = Path(place, "daemon.json")
+        settings.write_text("{}", encoding="utf-8")
+        address = f"unix://{place}/socket"
+        # in a network of its own: an engine that starts without a bridge takes away the one that it finds;
+        # its mounts, too, go with it
+        words = ["unshare", "--net", "--mount", program, f"--config-file={settings}", f"--host={address}"]
+        words += ["--bridge=none", "--iptables=false", "--ip6tables=false", f"--pidfile={place}/pid"]
+        words += [f"--data-root={place}/data", f"--exec-root={place}/exec"]
+        with Path(place, "log").open("wb") as log:
+            process = subprocess.Popen(
+                words, env={**os.environ, "PATH": path}, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
+        try:
+            eventually(lambda: answers(address) or process.poll() is not None, 60)
+            assert process.poll() is None, Path(place, "log").read_text(encoding="utf-8")
+            yield address
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def answers(address: str) -> bool:
+    return not subprocess.run(["docker", "--host", address, "version"], capture_output=True, check=False).returncode
 
 
 def test_what_it_cannot_do_is_refused_before_anything_is_built(ground_locked: Ground, classic: str) -> None:
