@@ -1,22 +1,19 @@
-"""The door to this machine's apt: which Debian mirror it uses, for image builds on a network where the usual one is closed."""
+"""The door to this machine's apt: which Debian mirror it uses, so that image builds use it too."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from odpm_tasks.adapters import command, files
 from odpm_tasks.errors import DescriptionError
-
-_USUAL = "deb.debian.org"
 
 
 def sources(codename: str, setting: str | None, where: str = "ODPM_APT_MIRROR") -> str:
     """The lines of a sources.list for a Debian release, empty where the image's own are right.
 
-    `setting` is `URL [SECURITY_URL]`. Without it the mirror of a machine counts that runs Debian itself and uses another
-    one than Debian's usual. Errors: DescriptionError for what is no URL.
+    `setting` is `URL [SECURITY_URL]`. Without it the mirrors of a machine count that runs Debian itself and has both.
+    Errors: DescriptionError for what is no URL.
     """
     archive, security = _named(setting, where) if setting else _own()
     if not archive:
@@ -42,14 +39,13 @@ def _named(setting: str, where: str) -> tuple[str, str]:
 
 
 def _own() -> tuple[str, str]:
-    """The mirror and the security mirror that apt of this machine uses; empty where it is no Debian or has the usual one."""
+    """The mirror and the security mirror that apt of this machine uses; empty where it is no Debian or lacks one of them."""
     system = files.read_text(Path("/etc/os-release")) or ""
     if not re.search(r"^ID=\"?debian\"?$", system, re.MULTILINE) or not command.have("apt-get"):
         return "", ""
     # what `update` would fetch; nothing is fetched
-    told = command.run(["apt-get", "--print-uris", "-qq", "update"], check=False, timeout=20).text
+    told = command.run(["apt-get", "--print-uris", "update"], check=False, timeout=20).text
     urls = re.findall(r"^'(https?://\S+?)/dists/", told, re.MULTILINE)
     archive = next((url for url in urls if url.endswith("/debian")), "")
     security = next((url for url in urls if url.endswith(("/debian-security", "/security"))), "")
-    usual = urlsplit(archive).hostname in {None, _USUAL}
-    return ("", "") if usual else (archive, security)
+    return (archive, security) if archive and security else ("", "")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import shutil
+from pathlib import Path
+
 import pytest
 
 from odpm_tasks.adapters import apt, packages
@@ -46,6 +50,22 @@ def test_what_is_no_mirror_is_refused_without_its_password(setting: str) -> None
     with pytest.raises(DescriptionError) as caught:
         apt.sources("bookworm", "gopher://me:secret@m/debian")
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.skipif(
+    not shutil.which("apt-get") or platform.freedesktop_os_release()["ID"] != "debian", reason="no Debian"
+)
+def test_a_debian_machine_lends_its_mirrors_where_it_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, sources = tmp_path / "apt.conf", tmp_path / "sources.list"
+    settings.write_text(f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "/dev/null";\n', encoding="utf-8")
+    monkeypatch.setenv("APT_CONFIG", str(settings))
+    archive = "deb http://m.example/debian trixie main\n"
+    sources.write_text(archive, encoding="utf-8")
+    assert apt.sources("bookworm", None) == ""
+    sources.write_text(f"{archive}deb http://s.example/debian-security trixie-security main\n", encoding="utf-8")
+    assert apt.sources("bookworm", None) == apt.sources(
+        "bookworm", "http://m.example/debian http://s.example/debian-security"
+    )
 
 
 def test_variables_survive_a_shell() -> None:
