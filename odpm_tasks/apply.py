@@ -18,6 +18,7 @@ from odpm_tasks import (
     checkouts,
     credentials,
     database,
+    graph,
     hooks,
     image_digests,
     networks,
@@ -85,7 +86,7 @@ def fetch(place: Place, ask: Ask, show: terminal.Activity) -> Found:
             held = git.holds(store, wanted)
             wanted = fetching.fetch(store, source, wanted, look, branch=ask.branch)
             told = "" if held else f"fetched {ask.link.name} {ask.branch} {wanted[:8]}"
-        facts = observe.facts(place, ask.link, wanted, ask.kind)
+        facts = graph.facts(place, ask.link, wanted, ask.kind)
     except OdpmError as error:
         error.where = error.where or f"asked for by {' -> '.join(ask.asked_by)}"
         error.message = error.render()

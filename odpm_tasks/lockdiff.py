@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from odpm_tasks import apply, observe
+from odpm_tasks import apply, graph, observe
 from odpm_tasks.adapters import access, command, fetch, files, git, git_history, terminal
 from odpm_tasks.core import lockdiff
 from odpm_tasks.core.addons import Facts
@@ -93,7 +93,7 @@ def _spelled(place: Place, manifest: Manifest, new: Lock, manifest_before: str) 
     """Canonical URL -> the address to fetch from, as far as the description (of now, else of then) and the cache tell."""
     links = [manifest.platform, *manifest.dependencies, *([manifest.developing] if manifest.developing else [])]
     try:
-        resolved = observe.resolution(place, manifest, new)
+        resolved = graph.resolution(place, manifest, new)
         links = [*(source.link for source in resolved.sources), *links] if isinstance(resolved, Resolution) else links
     except OdpmError:
         pass  # a contradiction in the graph is for `inv lock` to tell

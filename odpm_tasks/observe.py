@@ -1,38 +1,34 @@
 """Where the world becomes values: everything a plan rests on is read here, and nothing is changed.
 
-Nothing in this module uses the network or writes into the project. The shared cache gains facts about a commit where the
-place learns: they are derived, and the same for ever.
+Nothing in this module uses the network or writes into the project.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from odpm_tasks import python_env, running
-from odpm_tasks.adapters import borrowing, files, git, worktree
-from odpm_tasks.core import addons
+from odpm_tasks import graph, python_env, running
+from odpm_tasks.adapters import files, git
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.compose import project_name
 from odpm_tasks.core.fragments import fragments
 from odpm_tasks.core.leftovers import leftovers
-from odpm_tasks.core.link import Link
-from odpm_tasks.core.lock import Lock, Pin, counting_pins, read_lock
+from odpm_tasks.core.lock import Lock, Pin, read_lock
 from odpm_tasks.core.lock_changes import contradictions
 from odpm_tasks.core.manifest import Manifest, Reading, read_manifest
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan import plan
 from odpm_tasks.core.render import TEMPLATES, Stack, render
-from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
+from odpm_tasks.core.resolve import Ask, Resolution
 from odpm_tasks.core.settings import PORTS
 from odpm_tasks.core.substitution import expand
 from odpm_tasks.core.system_needs import system_needs
-from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, PYTHON_LOCKS, Checkout, Own, World
-from odpm_tasks.errors import DescriptionError, OdpmError, UsageError
-from odpm_tasks.folders import as_found, file_source, folder_facts, own_url
+from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, PYTHON_LOCKS, Own, World
+from odpm_tasks.errors import DescriptionError, UsageError
+from odpm_tasks.folders import as_found, folder_facts, own_url
 from odpm_tasks.state import recall
 
 UNTRACKED_BY_LOCK = (LOCK_FILE, *PYTHON_LOCKS, ".odpm/.gitignore", "odpm.json")
@@ -58,12 +54,6 @@ class Sight:
     world: World
     stack: Stack | None = None
     state: dict[str, Any] = field(default_factory=dict)
-
-
-class _Unanswered(OdpmError):
-    def __init__(self, asks: Sequence[Ask]) -> None:
-        self.asks = tuple(asks)
-        super().__init__("not known offline")
 
 
 def description(place: Place) -> tuple[Manifest, tuple[str, ...]]:
@@ -108,101 +98,6 @@ def name(place: Place, manifest: Manifest) -> str:
     url = git.origin(place.root) if (place.root / ".git").exists() else None
     last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1] if url else place.root.name
     return project_name(last)
-
-
-def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Facts | None:
-    """What a repository holds at a commit, from the cache; None where the cache does not have it."""
-    kept = place.facts(link.canonical, commit)
-    text = files.read_text(kept)
-    if text is not None:
-        try:
-            return Facts.model_validate_json(text)
-        except ValueError:
-            pass  # read it anew
-    store = place.store(link.canonical)
-    if not git.holds(store, commit):
-        return None
-    sizes = git.sizes(store, commit)
-    # the platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
-    asked, large = addons.readable(sizes, counting=kind == "platform")
-    found = addons.facts(sizes, git.blobs(store, commit, asked), large)
-    if place.learns:
-        files.write(kept, found.model_dump_json().encode(), derived=True)
-    return found
-
-
-def _offline(place: Place, pins_known: bool) -> Any:
-    def answer(asks: tuple[Ask, ...]) -> list[Found]:
-        found: list[Found] = []
-        missing: list[Ask] = []
-        for ask in asks:
-            if ask.link.is_file:
-                found.append(file_source(place, ask.link))
-                continue
-            known = facts(place, ask.link, ask.commit, ask.kind) if ask.commit and pins_known else None
-            if known is None or ask.commit is None:
-                missing.append(ask)
-            else:
-                found.append(Found(ask.commit, known))
-        if missing:
-            raise _Unanswered(missing)
-        return found
-
-    return answer
-
-
-def resolution(place: Place, manifest: Manifest, known: Lock | None) -> Resolution | tuple[Ask, ...]:
-    """The graph as far as pins and cache tell it; else the questions that only a server can answer."""
-    pins = counting_pins(known, manifest.locks_git, manifest.odoo_version)
-    walk = resolve(
-        manifest,
-        pins,
-        place.settings.get,
-        strict=place.settings.scenario.strict,
-        own=own_url(place, manifest.developing),
-        given=place.settings.written,
-    )
-    try:
-        return drive(walk, _offline(place, True))
-    except _Unanswered as unanswered:
-        return unanswered.asks
-
-
-def checkout(place: Place, source: Source) -> Checkout:
-    """What lies in the place of a source."""
-    path = place.source(source.name)
-    if path.is_symlink():
-        mine = source.link.is_file and path.readlink() == Path(source.link.path)
-        return Checkout("link" if mine else "foreign")
-    if not path.exists():
-        return Checkout("absent")
-    head = git.head(path)
-    if head is None or source.link.is_file:
-        return Checkout("foreign")
-    gone = borrowing.gone(path) if head.base else ()
-    if head.branch is not None:
-        return Checkout("branch", head.commit, head.branch, head.base, gone=gone)
-    moving = (path / ".git" / worktree.MOVING).exists()
-    return Checkout(
-        "moving" if moving else "ours" if head.commit == head.base else "commit",
-        head.commit,
-        None,
-        head.base,
-        gone=gone,
-    )
-
-
-def checkouts(place: Place, resolved: Resolution) -> dict[str, Checkout]:
-    """What lies in the place of each source; in a strict scenario also whether somebody has edited it."""
-    found = {source.name: checkout(place, source) for source in resolved.sources}
-    if not (place.settings.scenario.strict and place.settings.scenario.mounts):
-        return found
-    ours = [name for name, seen in found.items() if seen.kind == "ours" and not seen.gone]
-    with ThreadPoolExecutor(4) as pool:
-        changed = pool.map(lambda name: git.changes(place.source(name)), ours)
-        return found | {
-            name: replace(found[name], changes=changes) for name, changes in zip(ours, changed, strict=True)
-        }
 
 
 def stack(place: Place, manifest: Manifest, known: Lock | None, resolved: Resolution, own: Facts) -> Stack:
@@ -263,7 +158,7 @@ def sight(
         update=asked.update,
     )
     if resolved is None:
-        resolved = resolution(place, manifest, known) if asked.touch_git else as_found(place, manifest)
+        resolved = graph.resolution(place, manifest, known) if asked.touch_git else as_found(place, manifest)
     if isinstance(resolved, tuple):
         source = manifest.developing is not None and manifest.developing.canonical != own_url(
             place, manifest.developing
@@ -279,8 +174,8 @@ def sight(
         world,
         resolution=resolved,
         fragments=brought,
-        unstored=unstored(place, resolved) if asked.touch_git else (),
-        checkouts=checkouts(place, resolved),
+        unstored=graph.unstored(place, resolved) if asked.touch_git else (),
+        checkouts=graph.checkouts(place, resolved),
         python=locks,
         warnings=(
             *warnings,
@@ -302,22 +197,6 @@ def sight(
     if ahead or all(step.action not in {"create", "update"} for step in preparing.steps):
         world = replace(world, running=running.look(place, world, whole, recorded))
     return Sight(world, whole, recorded)
-
-
-def unstored(place: Place, resolved: Resolution) -> tuple[str, ...]:
-    """Sources whose commit is neither checked out whole nor in the cache."""
-
-    def checked_out(source: Source) -> bool:
-        seen = checkout(place, source)
-        return seen.commit == source.commit and source.commit not in seen.gone
-
-    return tuple(
-        source.key
-        for source in resolved.sources
-        if not source.link.is_file
-        and not git.holds(place.store(source.key), source.commit)
-        and not (place.settings.scenario.mounts and checked_out(source))
-    )
 
 
 def _with_files(place: Place, world: World, whole: Stack, recorded: dict[str, Any], asked: Wishes) -> World:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from odpm_tasks import apply, cache, checkouts, observe
+from odpm_tasks import apply, cache, checkouts, graph, observe
 from odpm_tasks.adapters import borrowing, git, standing, stores, terminal
 from odpm_tasks.core.addons import facts
 from odpm_tasks.core.link import Link, source_names, without_credentials
@@ -24,7 +24,7 @@ from odpm_tasks.parallel import together
 def status(place: Place) -> tuple[tuple[SourceState, ...], CacheState]:
     """Every source with what lies in its place, and the cache. Asks no server, changes nothing."""
     manifest, lock = observe.description(place)[0], observe.lock(place)
-    resolved = observe.resolution(place, manifest, lock)
+    resolved = graph.resolution(place, manifest, lock)
     known = _of_lock(lock) if isinstance(resolved, tuple) else resolved.sources
     states = together(place, lambda source: _state(place, source, manifest.odoo_version), known)
     return tuple(states), _cache(place, known)
@@ -51,7 +51,7 @@ def _of_lock(lock: Lock | None) -> tuple[Source, ...]:
 
 def _state(place: Place, source: Source, version: str) -> SourceState:
     path = place.source(source.name)
-    seen = observe.checkout(place, source)
+    seen = graph.checkout(place, source)
     branch = "" if source.link.is_file else source.link.branch or version
     kind = _kind(seen, source.commit)
     state = SourceState(
@@ -106,7 +106,7 @@ def unshallow(place: Place, name: str) -> str:
     """
     source = _named(place, name)
     path = place.source(source.name)
-    seen = observe.checkout(place, source)
+    seen = graph.checkout(place, source)
     if seen.kind == "foreign" or (seen.base is None and seen.kind in {"branch", "commit", "ours"}):
         raise UsageError(
             f"what lies in the place of {name} is your own, not a checkout of odpm's",
@@ -142,7 +142,7 @@ def _named(place: Place, name: str) -> Source:
             where=place.settings.where("ODPM_SCENARIO"),
             todo=f"ODPM_SCENARIO=developer inv sources.unshallow {name}",
         )
-    resolved = observe.resolution(place, manifest, observe.lock(place))
+    resolved = graph.resolution(place, manifest, observe.lock(place))
     if isinstance(resolved, tuple):
         raise UsageError(
             "the sources of this project are not known yet", todo=f"inv render && inv sources.unshallow {name}"
