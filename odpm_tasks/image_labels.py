@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from odpm_tasks import running
 from odpm_tasks.adapters import files, git
-from odpm_tasks.core import image as images
 from odpm_tasks.core.link import canonical
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.render import Stack
+from odpm_tasks.epoch import EPOCH
 
 INPUTS = "odpm.inputs"
 SCENARIO = "odpm.scenario"
@@ -37,7 +37,7 @@ def epoch(place: Place, whole: Stack) -> int:
     """
     platform = whole.resolution.platform
     if whole.scenario.mounts or platform.link.is_file:
-        return images.EPOCH
+        return EPOCH
     return int(git.ask(place.store(platform.key), "show", "--no-patch", "--format=%ct", platform.commit))
 
 

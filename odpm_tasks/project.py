@@ -288,15 +288,6 @@ def _left_over(steps: Sequence[Step]) -> ProgramError:
     )
 
 
-def demand_writable_lock(project: Project, task: str) -> None:
-    """Locks are written in developer only: server and ci follow them. Errors: LockError."""
-    if project.scenario.strict:
-        raise LockError(
-            f"inv {task} writes the lock, and {project.scenario.name} only follows it",
-            todo=f"ODPM_SCENARIO=developer inv {task}, then commit the lock",
-        )
-
-
 def _inside_sources(folder: Path) -> bool:
     parts = folder.parts
     return any(parts[i : i + 2] == (".odpm", "src") for i in range(len(parts) - 1))

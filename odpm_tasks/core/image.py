@@ -15,6 +15,7 @@ from typing import Literal
 from odpm_tasks.core import templating
 from odpm_tasks.core.series import Series, series
 from odpm_tasks.core.settings import Profile
+from odpm_tasks.epoch import EPOCH
 from odpm_tasks.errors import DescriptionError
 
 UV_VERSION = "0.13.8"
@@ -43,7 +44,6 @@ _RARE_RUNTIME = ("libjpeg62-turbo", "libxml2", "libxslt1.1")
 _RARE_BUILD = ("g++", "libffi-dev", "libjpeg-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev", "make", "zlib1g-dev")
 _CJK = ("zh", "ja", "ko")
 
-EPOCH = 315532800  # 1980-01-01: how old everything is that a build writes
 
 Kind = Literal["platform", "dependency", "developing"]
 

@@ -29,8 +29,8 @@ def lock(
     """Pin what the description asks for: every repository to a commit, every Python package to a version."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.lock import named, names
-    from odpm_tasks.errors import UsageError
-    from odpm_tasks.project import Project, demand_writable_lock
+    from odpm_tasks.errors import LockError, UsageError
+    from odpm_tasks.project import Project
 
     project = Project.find()
     if only and not update:
@@ -48,7 +48,11 @@ def lock(
         project.check_lock()
         terminal.tell("the lock is complete and fits the description")
         return
-    demand_writable_lock(project, "lock")
+    if project.scenario.strict:
+        raise LockError(
+            f"inv lock writes the lock, and {project.scenario.name} only follows it",
+            todo="ODPM_SCENARIO=developer inv lock, then commit the lock",
+        )
     with project.exclusive():
         chosen = words(only)
         known = project.lock.pins if project.lock else {}
