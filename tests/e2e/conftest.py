@@ -17,6 +17,7 @@ from tests.e2e.harness import Bench, demo_project, git
 from tests.standins.engine import ensure_engine
 from tests.standins.githost import ensure_git_host
 from tests.standins.images import DEFAULT, ensure_images
+from tests.standins.registry import Registry
 
 URLS = (
     "https://github.com/odoo/odoo.git",
@@ -117,6 +118,21 @@ def clone(locked: Path, make_bench: Callable[[Path], Bench]) -> Callable[[Path],
         return make_bench(root)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def ci(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
+    """A clone of the team's project in the scenario that builds images."""
+    made = clone(tmp_path_factory.mktemp("ci") / "project")
+    made.env["ODPM_SCENARIO"] = "ci"
+    return made
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[Registry]:
+    """A registry on loopback, empty at first."""
+    with Registry() as one:
+        yield one
 
 
 @pytest.fixture(scope="session")

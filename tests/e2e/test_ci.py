@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,8 @@ UV_LOCK = "/opt/odoo/venv/.lock"  # uv leaves it for everybody to take
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
-    made = clone(tmp_path_factory.mktemp("ci") / "project")
-    made.env["ODPM_SCENARIO"] = "ci"
-    return made
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[Registry]:
-    with Registry() as one:
-        yield one
+def bench(ci: Bench) -> Bench:
+    return ci
 
 
 @pytest.fixture(scope="module")

@@ -208,12 +208,6 @@ def test_github_checks_the_default_branch_without_a_base(forge: Forge) -> None:
     assert job.summary == ""
 
 
-@pytest.fixture
-def registry() -> Iterator[Registry]:
-    with Registry() as one:
-        yield one
-
-
 @pytest.mark.docker
 def test_the_image_is_built_and_pushed_from_the_default_branch(forge: Forge, registry: Registry, engine: None) -> None:
     name = f"{registry.address}/{forge.ground.bench.prefix}/odoo"

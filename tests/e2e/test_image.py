@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -21,17 +21,9 @@ INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distrib
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
-    made = clone(tmp_path_factory.mktemp("image") / "project")
-    made.env["ODPM_SCENARIO"] = "ci"
-    git("remote", "set-url", "origin", "https://someone:s3cret@git.example/shop/stack.git", cwd=made.root)
-    return made
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[Registry]:
-    with Registry() as one:
-        yield one
+def bench(ci: Bench) -> Bench:
+    git("remote", "set-url", "origin", "https://someone:s3cret@git.example/shop/stack.git", cwd=ci.root)
+    return ci
 
 
 @pytest.fixture(scope="module")
