@@ -233,9 +233,10 @@ def _contexts(place: Place, sight: Sight, cleanup: contextlib.ExitStack) -> Iter
 def _tree(place: Place, source: Any) -> Path:
     """The files of a source at its pin, written once for all builds."""
     tree = place.tree(source.key, source.commit)
-    if not tree.exists():
+    whole = tree / "files"  # not there in what earlier versions left
+    if not whole.exists():
         with files.exclusive(tree.with_name(f"{source.commit}.lock"), f"the files of {source.name}", wait=600):
-            if tree.exists():
+            if whole.exists():
                 pass  # another run has written them meanwhile
             elif source.link.is_file:
                 baking.export_files(Path(source.link.path), tree)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from odpm_tasks.adapters import command, files, git
 from odpm_tasks.adapters.fingerprint import walk
+from odpm_tasks.epoch import EPOCH
 
-OLDEST = 315532800  # 1980-01-01, the first day that archives of every kind can tell
 _SPAN = 7  # hex digits of an object id: eight and a half years of seconds
 
 # name in the tree, whether it is executable, id of the content
@@ -90,6 +90,7 @@ def _whole(target: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
         (fresh / "files").mkdir(parents=True)
         yield fresh / "files"
+        shutil.rmtree(target, ignore_errors=True)
         fresh.rename(target)
 
 
@@ -118,11 +119,11 @@ def _settle(tree: Path, entries: Iterable[Entry]) -> None:
             continue  # behind a link, or a name that this disk cannot tell from another one
         if not stat.S_ISLNK(os.lstat(path).st_mode):
             os.chmod(path, 0o755 if executable else 0o644)  # noqa: PTH101
-        when = OLDEST + int(digest[:_SPAN], 16)
+        when = EPOCH + int(digest[:_SPAN], 16)
         os.utime(path, (when, when), follow_symlinks=False)
     for folder in folders:
         os.chmod(folder, 0o755)  # noqa: PTH101, S103 - what the image is to have
-        os.utime(folder, (OLDEST, OLDEST))
+        os.utime(folder, (EPOCH, EPOCH))
 
 
 def _git_dir(repository: Path) -> Path:

@@ -216,6 +216,13 @@ def looks(tree: Path) -> dict[str, tuple[int, int]]:
     return {str(p.relative_to(tree)): (p.lstat().st_mode, p.lstat().st_mtime_ns) for p in [tree, *tree.rglob("*")]}
 
 
+def test_what_an_earlier_version_left_is_replaced(origin: Path, store: Path, tmp_path: Path) -> None:
+    target = tmp_path / "tree"
+    put(target, {"odoo-bin": "as it was laid once\n"})
+    baking.export(store, fetch.fetch(store, near(origin), "19.0"), target)
+    assert [path.name for path in target.iterdir()] == ["files"]
+
+
 def test_modes_and_times_come_of_the_content_alone(origin: Path, store: Path, tmp_path: Path) -> None:
     """However it reached the build: from the cache, from a checkout, from a folder; whatever the umask."""
     put(origin, {"run": "#!/bin/sh\n", "a/c/deep.py": "1\n"})
