@@ -6,11 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
-
-# how long a case takes says something of the machine, nothing of the code
-settings.register_profile("odpm", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
-settings.load_profile("odpm")
 
 
 @pytest.fixture

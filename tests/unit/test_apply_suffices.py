@@ -165,7 +165,7 @@ def left(plan: Plan) -> list[tuple[str, str, str, str]]:
     ]
 
 
-@settings(max_examples=12, phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink))
+@settings(max_examples=settings().max_examples // 8, phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink))
 @given(
     description=DESCRIPTIONS,
     dependencies=DEPENDENCIES,
