@@ -8,6 +8,7 @@ import compileall
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,24 @@ def install() -> None:
     call(sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV))
     with tempfile.TemporaryDirectory() as scratch:
         pip = [*pip_command(Path(scratch)), "--python", str(PYTHON), "--disable-pip-version-check", "-q"]
-        call(*pip, "install", "-r", str(ROOT / "requirements.txt"), cwd=ROOT)
+        requirements = ROOT / "requirements.txt"
+        uv = next(line for line in requirements.read_text().splitlines() if line.startswith("uv=="))
+        call(*pip, "install", uv)
+        # uv does in seconds what takes pip half a minute; where it does not get through, pip may
+        quick = [str(PYTHON), *["-m", "uv", "pip", "install", "-q", "--compile-bytecode", "--python"], str(PYTHON)]
+        if not call(*quick, "-r", str(requirements), cwd=ROOT, env=uv_settings(pip), optional=True):
+            call(*pip, "install", "-r", str(requirements), cwd=ROOT)
+
+
+def uv_settings(pip: list[str]) -> dict[str, str]:
+    """The environment in which uv uses the package index that pip of this machine is set to."""
+    listed = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False).stdout
+    names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
+    found = {}
+    for section in ("global", "install", ":env:"):  # the last one counts
+        for key, value in re.findall(rf"^{section}\.([a-z-]+)='(.*)'$", listed, re.MULTILINE):
+            found |= {names[key]: value} if key in names else {}
+    return {**found, **os.environ}
 
 
 def pip_command(scratch: Path) -> list[str]:
@@ -77,14 +95,17 @@ def pip_command(scratch: Path) -> list[str]:
     raise AssertionError
 
 
-def call(*words: str, cwd: Path | None = None) -> None:
+def call(*words: str, cwd: Path | None = None, env: dict[str, str] | None = None, optional: bool = False) -> bool:
     try:
-        done = subprocess.run(words, cwd=cwd, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(
+            words, cwd=cwd, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
     except KeyboardInterrupt:
         sys.exit("odpm: interrupted; the same command goes on from here")
-    if done.returncode:
+    if done.returncode and not optional:
         lines = [line for line in done.stdout.splitlines() if line.strip() and "is ignored: it is neither" not in line]
         leave(f"{' '.join(words[:3])} … failed", "see whether the package index answers, then run again", *lines[-3:])
+    return done.returncode == 0
 
 
 def leave(what: str, todo: str, *details: str) -> None:
@@ -116,30 +137,31 @@ def demo(c, yes=False):  # type: ignore[no-untyped-def]
 @task(auto_shortflags=False)
 def lint(c):  # type: ignore[no-untyped-def]
     """Check style, types and layers: ruff, mypy --strict, import-linter."""
-    bin_ = VENV / "bin"
+    from tests.unit.test_style import CHECKS
+
     with c.cd(str(ROOT)):
-        for words in (
-            "ruff check -q .",
-            "ruff format -q --check .",
-            "mypy --no-error-summary",
-            "lint-imports --no-logo",
-        ):
-            c.run(f"{bin_}/{words}", hide="out" if words.startswith("lint-imports") else None)
+        for check in CHECKS:
+            c.run(f"{VENV / 'bin'}/{check}", hide="out" if check.startswith("lint-imports") else None)
 
 
 @task(
     auto_shortflags=False,
-    help={"fast": "Only the unit tests: no Docker, no network.", "long": "Also the patient ones.", "k": "pytest's -k."},
+    help={
+        "fast": "Only the unit tests, with fewer random cases: no Docker, no network.",
+        "long": "Also the patient ones.",
+        "k": "pytest's -k.",
+    },
 )
 def test(c, fast=False, long=False, k=""):  # type: ignore[no-untyped-def]
     """Check style and types, then run the tests: unit, and end to end with real git, Docker, PostgreSQL and Odoo."""
-    if not k:
-        lint(c)
     # once, for the thousands of processes that the tests start: the environment may want no byte code
     compileall.compile_dir(ROOT / "odpm_tasks", quiet=1)
-    words = [str(PYTHON), "-m", "pytest", *(["tests/unit"] if fast else []), *([] if long else ["-m", "not long"])]
+    words = [str(PYTHON), "-m", "pytest", *(["tests/unit", "--hypothesis-profile=few"] if fast else [])]
+    words += [] if long else ["-m", "not long"]
     # a worker per core, a file to one worker: a file shares its running stack
-    words += ["-k", k] if k else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile"]
+    words += (
+        ["-k", k] if k else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
+    )
     os.chdir(ROOT)
     os.execv(PYTHON, words)
 
