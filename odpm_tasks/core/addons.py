@@ -18,6 +18,7 @@ from odpm_tasks.errors import printable
 MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
 ASKED_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
+DEPTH = 2  # folders between the root and a module's manifest
 MOST = 1_000_000  # bytes of a file that is read; what people write has a hundredth of that
 
 
@@ -75,20 +76,22 @@ def wanted(names: Iterable[str]) -> Wanted:
     manifests, others = [], []
     for name in names:
         parts = name.split("/")
-        if parts[-1] in MANIFESTS and 2 <= len(parts) <= 3:
+        if parts[-1] in MANIFESTS and 2 <= len(parts) <= DEPTH + 1:
             manifests.append(name)
         elif name in ASKED_FILES:
             others.append(name)
     return Wanted(tuple(sorted(manifests)), tuple(others))
 
 
-def readable(sizes: Mapping[str, int], *, counting: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of a tree's files with their bytes: those to read, and those that are too large to be what their names say.
+def asked(names: Iterable[str], *, counting: bool = False) -> tuple[str, ...]:
+    """Of a tree's files those to read. `counting`: modules are counted and not read."""
+    found = wanted(names)
+    return found.others if counting else (*found.manifests, *found.others)
 
-    `counting`: modules are counted and not read.
-    """
-    asked = wanted(sizes)
-    names = asked.others if counting else (*asked.manifests, *asked.others)
+
+def readable(sizes: Mapping[str, int], *, counting: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of a tree's files with their bytes: those `asked` for, and of them those too large to be what their names say."""
+    names = asked(sizes, counting=counting)
     large = tuple(name for name in names if sizes[name] > MOST)
     return tuple(name for name in names if sizes[name] <= MOST), large
 
@@ -99,10 +102,10 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collec
     One that is too large is broken, and so is one in a folder that cannot stand on an addons path: Odoo splits that at
     commas, and a control character or a byte that is no UTF-8 would break the file in which it stands.
     """
-    asked = wanted(names)
+    found = wanted(names)
     modules: dict[str, Module] = {}
     broken: list[str] = []
-    for name in asked.manifests:
+    for name in found.manifests:
         path = name.rsplit("/", 1)[0]
         if path in modules:
             continue
@@ -115,14 +118,14 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collec
             broken.append(printable(name))
         else:
             modules[path] = module
-    texts = {name: contents[name].decode("utf-8-sig", errors="replace") for name in asked.others if name in contents}
+    texts = {name: contents[name].decode("utf-8-sig", errors="replace") for name in found.others if name in contents}
     return Facts(
         modules=tuple(modules.values()),
         oca_dependencies=texts.get("oca_dependencies.txt"),
         odpm_json=texts.get("odpm.json"),
         requirements=texts.get("requirements.txt"),
         broken=tuple(broken),
-        too_large=tuple(name for name in asked.others if name in too_large),
+        too_large=tuple(name for name in found.others if name in too_large),
     )
 
 

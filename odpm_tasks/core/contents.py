@@ -15,7 +15,7 @@ class _Told(BaseModel):
 
 
 class Package(_Told):
-    """A package of the system (`name` as dpkg has it) or of the Python environment (as its metadata has it)."""
+    """A package of the system (`name` as dpkg has it), of the Python environment (as its metadata has it) or of Node's tools."""
 
     name: str
     version: str
@@ -53,6 +53,7 @@ class Contents(_Told):
     odoo_error: str = ""
     system: tuple[Package, ...] = ()
     packages: tuple[Package, ...] = ()
+    node: tuple[Package, ...] = ()
     fonts: Mapping[str, str] = {}
     environment: Mapping[str, str] = {}
     configuration: Mapping[str, Mapping[str, str]] = {}

@@ -57,6 +57,7 @@ def facts(contents: Contents) -> dict[Fact, str]:
     }
     found |= {("system package", f"{each.name}:{each.arch}"): each.version for each in contents.system}
     found |= {("Python package", canonicalize_name(each.name)): each.version for each in contents.packages}
+    found |= {("Node package", f"{each.name}@{each.version}"): "yes" for each in contents.node}
     found |= {("font", path): digest[:12] for path, digest in contents.fonts.items()}
     found |= {("environment", name): value for name, value in contents.environment.items()}
     empty = set(contents.missing)

@@ -1,9 +1,9 @@
 """The bill of materials of an image: CycloneDX 1.6, as JSON.
 
-It lists what the census of the image found: the distribution, its packages, Python and its packages, Odoo, and every
-add-on with the repository and commit it comes from. Deterministic: the same contents give the same bytes, whatever the
+It lists what the census of the image found: the distribution, its packages, Python and its packages, those of Node, Odoo, and
+every add-on with the repository and commit it comes from. Deterministic: the same contents give the same bytes, whatever the
 order in which they were found. Formats: https://cyclonedx.org/docs/1.6/json and, for package URLs,
-https://github.com/package-url/purl-spec (types deb, pypi, github, generic, oci).
+https://github.com/package-url/purl-spec (types deb, pypi, npm, github, generic, oci).
 """
 
 from __future__ import annotations
@@ -78,7 +78,12 @@ def _bom(contents: Contents, name: str, digest: str, sources: Mapping[str, Repos
     for addon in contents.addons:
         ref = addons[addon.path].bom_ref
         needs[ref] = {first[wanted] for wanted in addon.depends if wanted in first} - {ref}
-    others = [*_system(contents), *(_python(package) for package in contents.packages), *_odoo(contents, sources)]
+    others = [
+        *_system(contents),
+        *map(_python, contents.packages),
+        *map(_node, contents.node),
+        *_odoo(contents, sources),
+    ]
     listed = {component.bom_ref: component for component in (*others, *addons.values())}
 
     bom = Bom(components=listed.values())
@@ -132,6 +137,15 @@ def _python(package: Package) -> Component:
     from packageurl import PackageURL
 
     purl = PackageURL("pypi", None, package.name, package.version)
+    return _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
+
+
+def _node(package: Package) -> Component:
+    from cyclonedx.model.component import ComponentType
+    from packageurl import PackageURL
+
+    scope, _, name = package.name.rpartition("/")
+    purl = PackageURL("npm", scope or None, name, package.version)
     return _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
 
 

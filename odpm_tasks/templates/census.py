@@ -28,6 +28,7 @@ from pathlib import Path
 
 SOURCES = Path("/opt/odoo/src")
 CONFIGURATION = "/etc/odoo/odoo.conf"
+NODE = ("/opt/node", "/usr/local/lib")  # what lies elsewhere is a package of the system
 FONTS = ("/usr/share/fonts", "/usr/local/share/fonts")
 DOCUMENTS = Path("/usr/share/doc")
 PATIENCE = 540  # seconds; whoever started us has a little more
@@ -221,6 +222,28 @@ def unimportable(found: dict[str, tuple[Path, object]]) -> dict[str, str]:
     return errors
 
 
+# Node ----------------------------------------------------------------------------------------------------------------
+
+
+def node_packages() -> list[dict[str, object]]:
+    """What npm has installed, however deep: of two versions of a name both."""
+    found = {}
+    for root in NODE:
+        for file in Path(root).glob("**/package.json"):
+            folder = file.parent.parent
+            if "node_modules" not in {folder.name, folder.parent.name if folder.name.startswith("@") else ""}:
+                continue  # part of a package
+            try:
+                told = json.loads(text_of(file))
+                found[str(told["name"]), str(told["version"])] = told.get("license")
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+    return [
+        {"name": name, "version": version, "licenses": [license_] if isinstance(license_, str) else []}
+        for (name, version), license_ in sorted(found.items())
+    ]
+
+
 # Odoo ----------------------------------------------------------------------------------------------------------------
 
 
@@ -300,6 +323,7 @@ def everything(
         "python": platform.python_version(),
         "system": system_packages(),
         "packages": python_packages(found),
+        "node": node_packages(),
         "fonts": fonts(),
         "configuration": settings,
         "addons": [addon(folder) for entry in holds for folder in holds[entry]],

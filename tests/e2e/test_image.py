@@ -17,7 +17,6 @@ from tests.standins.registry import Registry
 pytestmark = pytest.mark.docker
 
 RESULT = ".odpm/build/image.json"
-INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
 
 @pytest.fixture(scope="module")
@@ -133,27 +132,6 @@ def test_an_archive_holds_the_image(bench: Bench, image: Built, tmp_path: Path) 
         assert Built(tag, "").run("cat", "/opt/odoo/src/odoo/odoo-bin").startswith("#!")
     finally:
         docker("image", "rm", "--force", tag)
-
-
-def test_several_platforms_become_one_list(bench: Bench, image: Built, registry: Registry) -> None:
-    """Two that this machine can run, so that both are really built."""
-    tag = image.tag.replace(":1.0", ":several")
-    try:
-        bench.ok("build-image", "--tag", tag, "--push", "--platform", "linux/amd64,linux/amd64/v2")
-        name = tag.removeprefix(f"{registry.address}/").removesuffix(":several")
-        listed = json.loads(registry.get(f"/v2/{name}/manifests/several", INDEX) or b"{}")["manifests"]
-        assert [entry["platform"].get("variant", "") for entry in listed] == ["", "v2"]
-        assert image.id in {entry["digest"] for entry in listed}
-    finally:
-        docker("image", "rm", "--force", tag)
-
-
-def test_a_platform_that_cannot_be_is_told(bench: Bench, image: Built) -> None:
-    """Where the base image is for one processor only the builder takes that; where it is there, nobody runs it here."""
-    ran = bench.inv("build-image", "--tag", "never:1", "--platform", "linux/s390x")
-    assert ran.code in {5, 8}, ran.said
-    assert "linux/s390x" in ran.err
-    assert docker("image", "ls", "--quiet", "never") == ""
 
 
 def test_layers_are_left_for_the_next_machine(bench: Bench, image: Built, registry: Registry) -> None:

@@ -75,6 +75,26 @@ def test_it_prints_the_value_wherever_it_runs(
     assert (contents.odoo, contents.odoo_error, contents.addons) == ("", "", ())
 
 
+def test_packages_of_node(census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = {
+        "rtlcss": '{"name": "rtlcss", "version": "4.3.0", "license": "MIT"}',
+        "rtlcss/node_modules/postcss": '{"name": "postcss", "version": "8.0.0", "license": {"type": "MIT"}}',
+        "@scope/tool": '{"name": "@scope/tool", "version": "1.0.0"}',
+        "rtlcss/lib": '{"name": "part", "version": "1"}',
+        "rtlcss/node_modules/odd": "[]",
+        "nothing": "",
+    }
+    for folder, text in packages.items():
+        (tmp_path / "node_modules" / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "node_modules" / folder / "package.json").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(census, "NODE", (str(tmp_path), "/not-there"))
+    assert [(each["name"], each["version"], each["licenses"]) for each in census.node_packages()] == [
+        ("@scope/tool", "1.0.0", []),
+        ("postcss", "8.0.0", []),
+        ("rtlcss", "4.3.0", ["MIT"]),
+    ]
+
+
 def test_files_that_run_as_another_user_and_fonts(
     census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

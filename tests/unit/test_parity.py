@@ -60,6 +60,7 @@ def test_equal_images_have_none() -> None:
         ({"odoo": ""}, ("system", "Odoo", ("Odoo Server 19.0", ""))),
         ({"system": ()}, ("system package", "libpq5:amd64", ("15.1", None))),
         ({"packages": package("Foo_Bar")}, ("Python package", "foo-bar", (None, "1.0"))),
+        ({"node": (Package(name="rtlcss", version="4.3.0"),)}, ("Node package", "rtlcss@4.3.0", (None, "yes"))),
         ({"fonts": {"/usr/share/fonts/a.ttf": "cd" * 32}}, ("font", "/usr/share/fonts/a.ttf", ("ab" * 6, "cd" * 6))),
         ({"environment": {"LANG": ""}}, ("environment", "LANG", ("C.UTF-8", ""))),
         ({"addons_path": ("/src/odoo",)}, ("addons path", "/src/web", ("yes", None))),

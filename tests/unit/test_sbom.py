@@ -66,7 +66,7 @@ def test_the_official_schema_takes_it() -> None:
 
 
 def test_the_order_of_what_is_found_changes_nothing() -> None:
-    turned = {key: tuple(reversed(getattr(CONTENTS, key))) for key in ("system", "packages", "addons")}
+    turned = {key: tuple(reversed(getattr(CONTENTS, key))) for key in ("system", "packages", "node", "addons")}
     assert made(CONTENTS.model_copy(update=turned), sources=dict(reversed(SOURCES.items()))) == made()
 
 
@@ -161,7 +161,14 @@ addons = st.lists(
 @settings(max_examples=40, deadline=None)
 @given(
     st.builds(
-        Contents, distribution=words, python=words, odoo=words, system=packages, packages=packages, addons=addons
+        Contents,
+        distribution=words,
+        python=words,
+        odoo=words,
+        system=packages,
+        packages=packages,
+        node=packages,
+        addons=addons,
     ),
     st.dictionaries(words, st.builds(Repository, words, words), max_size=3),
 )

@@ -1,0 +1,63 @@
+"""Images of a small stack for other processors, and with other tools than the default."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.baked import Built
+from tests.e2e.failures import Ground
+from tests.e2e.harness import docker
+from tests.standins.registry import Registry
+
+pytest_plugins = ["tests.e2e.grounds"]
+pytestmark = pytest.mark.docker
+
+INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
+
+
+@pytest.fixture
+def small(ground_locked: Ground, engine: None) -> Iterator[Ground]:
+    """A stack whose environment is made in seconds: no Python packages, no PDF renderer."""
+    env = ground_locked.bench.env
+    env |= {"ODPM_SCENARIO": "ci", "ODPM_BASE_IMAGE_PROFILE": "ci"}
+    env.pop("ODPM_IMAGE_MIRROR", None)
+    yield ground_locked
+    for tag in docker(
+        "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"*/{ground_locked.bench.prefix}/*"
+    ).split():
+        docker("image", "rm", "--force", tag)
+
+
+def test_several_platforms_become_one_list(small: Ground, registry: Registry) -> None:
+    """Two that this machine can run, so that both are really built."""
+    name = f"{small.bench.prefix}/odoo"
+    one, several = (f"{registry.address}/{name}:{tag}" for tag in ("1.0", "several"))
+    small.bench.ok("build-image", "--tag", one)
+    small.bench.ok("build-image", "--tag", several, "--push", "--platform", "linux/amd64,linux/amd64/v2")
+    listed = json.loads(registry.get(f"/v2/{name}/manifests/several", INDEX) or b"{}")["manifests"]
+    assert [entry["platform"].get("variant", "") for entry in listed] == ["", "v2"]
+    assert Built(one, "").id in {entry["digest"] for entry in listed}
+
+
+def test_a_platform_that_cannot_be_is_told(small: Ground) -> None:
+    """Where the base image is for one processor only the builder takes that; where it is there, nobody runs it here."""
+    ran = small.bench.inv("build-image", "--tag", "never:1", "--platform", "linux/s390x")
+    assert ran.code in {5, 8}, ran.said
+    assert "linux/s390x" in ran.err
+    assert docker("image", "ls", "--quiet", "never") == ""
+
+
+@pytest.mark.long
+def test_full_has_the_tools_of_node_and_lists_them(small: Ground, registry: Registry) -> None:
+    image = Built(f"{registry.address}/{small.bench.prefix}/full:1", "")
+    words = ("build-image", "--tag", image.tag, "--sbom")
+    small.bench.ok(*words, ODPM_BASE_IMAGE_PROFILE="full")
+    assert image.run("rtlcss", "--version").endswith("4.3.0")
+    assert image.run("lessc", "--version").startswith("lessc ")
+    assert image.run("wkhtmltopdf", "--version").startswith("wkhtmltopdf ")
+    assert image.run("sh", "-c", "command -v npm gcc || echo none") == "none"
+    bill = json.loads((small.root / ".odpm/build/sbom.cdx.json").read_text(encoding="utf-8"))
+    assert "pkg:npm/rtlcss@4.3.0" in {component.get("purl") for component in bill["components"]}
