@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import borrowing, files, git, worktree
+from odpm_tasks.adapters.objects import reading
 from odpm_tasks.core import addons
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.link import Link
@@ -43,10 +44,12 @@ def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Fa
     store = place.store(link.canonical)
     if not git.holds(store, commit):
         return None
-    sizes = git.sizes(store, commit)
-    # the platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
-    asked, large = addons.readable(sizes, counting=kind == "platform")
-    found = addons.facts(sizes, git.blobs(store, commit, asked), large)
+    with reading(store) as objects:
+        listed = objects.files(commit, addons.DEPTH)
+        # the platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
+        asked = addons.asked(listed, counting=kind == "platform")
+        contents, large = objects.contents({name: listed[name] for name in asked}, addons.MOST)
+    found = addons.facts(listed, contents, large)
     if place.learns:
         files.write(kept, found.model_dump_json().encode(), derived=True)
     return found

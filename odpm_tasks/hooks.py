@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from odpm_tasks.adapters import command
+from odpm_tasks.adapters import processes
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan_extras import Hook, hooks_at
 from odpm_tasks.core.substitution import expand
@@ -49,7 +49,7 @@ def _run_program(
     if "/" in argv[0]:  # `./tool` is one of that folder, wherever the user stands
         argv[0] = str(folder / argv[0])
     try:
-        code = command.foreground(argv, cwd=folder, env=env)
+        code = processes.foreground(argv, cwd=folder, env=env)
     except MachineError as error:
         error.where = where
         error.message = error.render()

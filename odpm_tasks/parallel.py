@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from typing import Generic, TypeVar
 
-from odpm_tasks.adapters import command
+from odpm_tasks.adapters import processes
 from odpm_tasks.core.place import Place
 from odpm_tasks.errors import OdpmError
 
@@ -92,7 +92,7 @@ def _break_off(futures: Collection[Future[R]]) -> None:
     for future in futures:
         future.cancel()
     while not all(future.done() for future in futures):
-        command.stop_all()
+        processes.stop_all()
         wait(futures, timeout=0.1)
 
 

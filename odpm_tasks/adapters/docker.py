@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from odpm_tasks.adapters import command
+from odpm_tasks.adapters import command, processes
 from odpm_tasks.errors import MachineError
 
 MINIMUM_ENGINE = (25, 0)  # health checks with a start interval
@@ -151,7 +151,7 @@ def compose(root: Path, env: Mapping[str, str], *words: str, check: bool = True,
 
 def compose_foreground(root: Path, env: Mapping[str, str], *words: str) -> int:
     """A Compose command on the user's own terminal; its exit code."""
-    return command.foreground([*compose_words(root), *words], cwd=root, env=env)
+    return processes.foreground([*compose_words(root), *words], cwd=root, env=env)
 
 
 def compose_live(root: Path, env: Mapping[str, str], progress: Callable[[str], None], *words: str) -> command.Outcome:

@@ -130,14 +130,6 @@ def folder_id(checkout: Path, folder: str) -> str:
     return outcome.text.strip()
 
 
-def sizes(store: Path, commit: str) -> dict[str, int]:
-    """Every file of a commit with its bytes, by `/`-separated name; links and submodules are none."""
-    words = ["ls-tree", "-r", "-z", "--long", "--full-tree", commit]
-    rows = command.run(["git", *QUIET, "-C", str(store), *words]).stdout.decode(errors="surrogateescape").split("\0")
-    files_ = (row.partition("\t") for row in rows if row.startswith("100"))
-    return {name: int(words.split()[3]) for words, _, name in files_}
-
-
 def blobs(store: Path, commit: str, wanted: Iterable[str]) -> dict[str, bytes]:
     """The bytes of files at a commit, by name; what is not there is left out."""
     paths = [path for path in wanted if "\n" not in path]

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from odpm_tasks.adapters import command, git, git_words
+from odpm_tasks.adapters import command, git, git_words, processes
 from odpm_tasks.adapters.access import Remote
 from odpm_tasks.adapters.git_words import Progress
 from odpm_tasks.errors import CommitGoneError, OdpmError, ProgramError
@@ -29,7 +29,7 @@ def talk(
     repository: Path, source: Remote, options: Sequence[str], refspecs: Sequence[str], watch: Watch | None = None
 ) -> command.Outcome:
     """Fetch from a server; what came of it, also where it refused. The caller holds the repository."""
-    known = command.stops()
+    known = processes.stops()
     for number, about in enumerate((*_PAUSES, 0.0), 1):
         for stale in ("shallow.lock", f"{INCOMING}.lock"):  # of a machine that went down
             (repository / stale).unlink(missing_ok=True)
@@ -46,7 +46,7 @@ def talk(
             watch(
                 Progress(f"again in {rest:.1f} s, {number + 1} of {len(_PAUSES) + 1}", trouble=_why(outcome, source)[0])
             )
-        if not command.pause(rest, known):
+        if not processes.pause(rest, known):
             break
     return outcome
 

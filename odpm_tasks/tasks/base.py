@@ -40,9 +40,9 @@ def task(*, short: Mapping[str, str] | None = None, **options: Any) -> Callable[
             try:
                 return body(*args, **kwargs)
             except KeyboardInterrupt:
-                from odpm_tasks.adapters import command
+                from odpm_tasks.adapters import processes
 
-                command.stop_all()
+                processes.stop_all()
                 raise Exit("odpm: interrupted; nothing is lost, the same command goes on from here", 130) from None
 
         made = _Task(run, auto_shortflags=False, **options)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import command
+from odpm_tasks.adapters import command, processes
 from odpm_tasks.errors import MachineError, ProgramError
 
 
@@ -113,7 +113,7 @@ def test_no_answer_in_time() -> None:
 
 
 def test_a_program_that_is_not_there() -> None:
-    for run in (command.run, command.foreground):
+    for run in (command.run, processes.foreground):
         with pytest.raises(MachineError, match="no-such-program is not installed") as caught:
             run(["no-such-program", "x"])
         assert caught.value.exit_code == 8
@@ -171,12 +171,12 @@ def test_running_programs_can_be_ended() -> None:
     thread = threading.Thread(target=lambda: outcomes.append(command.run(["sleep", "30"], check=False)))
     thread.start()
     deadline = time.monotonic() + 5
-    while not command._running and time.monotonic() < deadline:
+    while not processes._running and time.monotonic() < deadline:
         time.sleep(0.01)
-    command.stop_all()
+    processes.stop_all()
     thread.join(5)
     assert [outcome.code for outcome in outcomes] == [-signal.SIGTERM]
-    assert not command._running
+    assert not processes._running
 
 
 def test_progress_is_told_as_it_comes_and_in_whole_lines() -> None:
@@ -211,12 +211,35 @@ def test_a_program_that_talks_is_let_go_on_and_one_line_may_allow_more() -> None
 
 
 def test_a_pause_ends_when_everything_is_stopped() -> None:
-    known = command.stops()
-    assert command.pause(0.01, known)
-    timer = threading.Timer(0.2, command.stop_all)
+    known = processes.stops()
+    assert processes.pause(0.01, known)
+    timer = threading.Timer(0.2, processes.stop_all)
     timer.start()
     begun = time.monotonic()
-    assert not command.pause(20, known)
+    assert not processes.pause(20, known)
     assert time.monotonic() - begun < 5
-    assert not command.pause(20, known)  # stopped in between
-    assert command.pause(0.01, command.stops())
+    assert not processes.pause(20, known)  # stopped in between
+    assert processes.pause(0.01, processes.stops())
+
+
+# Talking
+
+
+ECHO = "import sys\nfor line in sys.stdin: print(line.upper(), end='', flush=True)"
+
+
+def test_questions_are_answered_as_they_are_asked() -> None:
+    with command.conversation(python(ECHO)) as talk:
+        talk.write(b"one\n")
+        assert talk.line() == b"ONE\n"
+        talk.write(b"two\nthree\n")
+        assert talk.read(6) == b"TWO\nTH"
+
+
+def test_who_answers_no_more_is_told_with_its_last_words() -> None:
+    program = python("import sys; input(); sys.exit('no more')")
+    with command.conversation(program) as talk:
+        talk.write(b"one\n")
+        with pytest.raises(ProgramError, match="ended with code 1") as caught:
+            talk.line()
+    assert caught.value.details == ("no more",)

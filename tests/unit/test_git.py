@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters import access, baking, fetch, git, worktree
+from odpm_tasks.adapters.objects import reading
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError, WouldLoseError
 from tests.unit import repositories
 from tests.unit.repositories import packed, put, repository, save, tip, without_times
@@ -170,13 +171,16 @@ def test_names_and_bytes_of_a_commit(origin: Path, store: Path) -> None:
     (origin / "link").symlink_to("odd")
     commit = save(origin, "odd names")
     fetch.fetch(store, near(origin), "19.0")
-    assert git.sizes(store, commit) == {
-        "a/one.py": 2,
-        "a/two.py": 2,
-        "odd": 1,
-        'ünï "q"\n.txt': 3,
-        "empty": 0,
-    }
+    with reading(store) as objects:
+        names = objects.files(commit, 1)
+        assert set(names) == {"a/one.py", "a/two.py", "odd", 'ünï "q"\n.txt', "empty"}  # no link
+        whole = {"a/one.py": b"2\n", "empty": b"", 'ünï "q"\n.txt': b"\x00\xff\n", "odd": b"x"}
+        some = {name: names[name] for name in whole}
+        assert objects.contents(some, 3) == (whole, ())
+        assert objects.contents(some, 2) == ({n: d for n, d in whole.items() if len(d) <= 2}, ('ünï "q"\n.txt',))
+        assert set(objects.files(commit, 0)) == {"odd", 'ünï "q"\n.txt', "empty"}
+        with pytest.raises(ProgramError, match="does not find"):
+            objects.files("1" * 40, 1)
     assert git.blobs(store, commit, ["a/one.py", "missing", "empty", "link"]) == {
         "a/one.py": b"2\n",
         "empty": b"",

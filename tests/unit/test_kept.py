@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import access, command, fetch, git, worktree
+from odpm_tasks.adapters import access, command, fetch, git, processes, worktree
 from odpm_tasks.core import requirements
 from odpm_tasks.core.addons import Facts, facts
 from odpm_tasks.core.lock import counting_pins
@@ -98,8 +98,8 @@ def test_the_day_of_a_quiet_branch(tmp_path: Path, clean: None) -> None:
 
 
 def test_the_exit_code_of_a_program_in_the_foreground() -> None:
-    assert command.foreground(["sh", "-c", "exit 3"]) == 3
-    assert command.foreground(["true"]) == 0
+    assert processes.foreground(["sh", "-c", "exit 3"]) == 3
+    assert processes.foreground(["true"]) == 0
 
 
 def test_a_password_with_an_at_sign_is_not_shown() -> None:

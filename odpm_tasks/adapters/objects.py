@@ -1,0 +1,92 @@
+"""Reading commits: one `git cat-file --batch` that is asked for trees, then for files, and answers at once.
+
+Source: git-cat-file(1), "Batch output". A tree object is a row of `MODE SP NAME NUL ID`, the id in 20 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from odpm_tasks.adapters import command, git
+from odpm_tasks.errors import ProgramError
+
+_AT_ONCE = 500  # questions; all of them fit into a pipe, so that neither side waits for the other to read
+_CHUNK = 1 << 20
+
+
+class Objects:
+    """The objects of one repository."""
+
+    def __init__(self, talk: command.Conversation) -> None:
+        self._talk = talk
+
+    def files(self, commit: str, folders: int) -> dict[str, str]:
+        """The ids of the files of a commit that lie at most so many folders deep, by `/`-separated name.
+
+        Links and submodules are none. Errors: ProgramError where the commit is not there.
+        """
+        found: dict[str, str] = {}
+        level = {"": f"{commit}^{{tree}}"}
+        for depth in range(folders + 1):
+            below: dict[str, str] = {}
+            trees = dict(self._read(sorted(set(level.values()))))
+            for prefix, tree in level.items():
+                for mode, name, digest in _entries(trees[tree] or b""):
+                    if mode == b"40000":
+                        below[f"{prefix}{name}/"] = digest
+                    elif mode.startswith(b"100"):
+                        found[prefix + name] = digest
+            level = below if depth < folders else {}
+        return found
+
+    def contents(self, ids: Mapping[str, str], most: int) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """The bytes of files by name, and the names of those that have more than `most`, which are not kept."""
+        known = dict(self._read(sorted(set(ids.values())), most))
+        whole = {name: data for name, digest in ids.items() if (data := known[digest]) is not None}
+        return whole, tuple(name for name in ids if name not in whole)
+
+    def _read(self, names: Sequence[str], most: int | None = None) -> Iterator[tuple[str, bytes | None]]:
+        """The bytes of objects, None for more than `most` of them."""
+        for start in range(0, len(names), _AT_ONCE):
+            some = names[start : start + _AT_ONCE]
+            self._talk.write("".join(f"{name}\n" for name in some).encode())
+            for name in some:
+                size = self._size(name)
+                fits = most is None or size <= most
+                if fits:
+                    data = self._talk.read(size)
+                else:
+                    for left in range(size, 0, -_CHUNK):
+                        self._talk.read(min(left, _CHUNK))
+                self._talk.read(1)
+                yield name, data if fits else None
+
+    def _size(self, name: str) -> int:
+        words = self._talk.line().split()
+        if len(words) != 3:  # `NAME missing`
+            raise ProgramError(f"git does not find the object {name[:12]}")
+        return int(words[2])
+
+
+def _entries(tree: bytes) -> Iterator[tuple[bytes, str, str]]:
+    """Mode, name and id of what a tree holds."""
+    position = 0
+    while position < len(tree):
+        space = tree.index(b" ", position)
+        end = tree.index(b"\0", space)
+        yield (
+            tree[position:space],
+            tree[space + 1 : end].decode(errors="surrogateescape"),
+            tree[end + 1 : end + 21].hex(),
+        )
+        position = end + 21
+
+
+@contextmanager
+def reading(repository: Path) -> Iterator[Objects]:
+    """The objects of a repository, for as long as the block lasts. Errors: ProgramError where git cannot read it."""
+    words = ["git", *git.QUIET, "-C", str(repository), "cat-file", "--batch"]
+    with command.conversation(words, env={"GIT_NO_LAZY_FETCH": "1"}) as talk:
+        yield Objects(talk)
