@@ -71,16 +71,15 @@ class Objects:
 
 
 def _entries(tree: bytes) -> Iterator[tuple[bytes, str, str]]:
-    """Mode, name and id of what a tree holds."""
+    """Mode, name and id of what a tree holds. Errors: ProgramError where it is none: a fetch does not look inside."""
     position = 0
     while position < len(tree):
-        space = tree.index(b" ", position)
-        end = tree.index(b"\0", space)
-        yield (
-            tree[position:space],
-            tree[space + 1 : end].decode(errors="surrogateescape"),
-            tree[end + 1 : end + 21].hex(),
-        )
+        mode, space, _ = tree[position : position + 7].partition(b" ")
+        start = position + len(mode) + 1
+        end = tree.find(b"\0", start)
+        if not (space and mode.isdigit()) or end < 0 or end + 21 > len(tree):
+            raise ProgramError("a folder of the repository is damaged; git fsck tells more")
+        yield mode, tree[start:end].decode(errors="surrogateescape"), tree[end + 1 : end + 21].hex()
         position = end + 21
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import access, baking, fetch, git, worktree
+from odpm_tasks.adapters import access, baking, fetch, git, objects, worktree
 from odpm_tasks.adapters.objects import reading
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError, WouldLoseError
 from tests.unit import repositories
@@ -171,16 +171,16 @@ def test_names_and_bytes_of_a_commit(origin: Path, store: Path) -> None:
     (origin / "link").symlink_to("odd")
     commit = save(origin, "odd names")
     fetch.fetch(store, near(origin), "19.0")
-    with reading(store) as objects:
-        names = objects.files(commit, 1)
+    with reading(store) as held:
+        names = held.files(commit, 1)
         assert set(names) == {"a/one.py", "a/two.py", "odd", 'ünï "q"\n.txt', "empty"}  # no link
         whole = {"a/one.py": b"2\n", "empty": b"", 'ünï "q"\n.txt': b"\x00\xff\n", "odd": b"x"}
         some = {name: names[name] for name in whole}
-        assert objects.contents(some, 3) == (whole, ())
-        assert objects.contents(some, 2) == ({n: d for n, d in whole.items() if len(d) <= 2}, ('ünï "q"\n.txt',))
-        assert set(objects.files(commit, 0)) == {"odd", 'ünï "q"\n.txt', "empty"}
+        assert held.contents(some, 3) == (whole, ())
+        assert held.contents(some, 2) == ({n: d for n, d in whole.items() if len(d) <= 2}, ('ünï "q"\n.txt',))
+        assert set(held.files(commit, 0)) == {"odd", 'ünï "q"\n.txt', "empty"}
         with pytest.raises(ProgramError, match="does not find"):
-            objects.files("1" * 40, 1)
+            held.files("1" * 40, 1)
     assert git.blobs(store, commit, ["a/one.py", "missing", "empty", "link"]) == {
         "a/one.py": b"2\n",
         "empty": b"",
@@ -218,6 +218,14 @@ def test_export_has_the_files_and_nothing_of_git(origin: Path, store: Path, tmp_
 def looks(tree: Path) -> dict[str, tuple[int, int]]:
     """Mode and time of everything in a tree, itself among it."""
     return {str(p.relative_to(tree)): (p.lstat().st_mode, p.lstat().st_mtime_ns) for p in [tree, *tree.rglob("*")]}
+
+
+@pytest.mark.parametrize(
+    "tree", [b"100644", b"100644 name", b"100644 name\0too short", b"no mode at all\0" + b"x" * 20]
+)
+def test_a_damaged_tree_is_told(tree: bytes) -> None:
+    with pytest.raises(ProgramError, match="damaged"):
+        list(objects._entries(tree))
 
 
 def test_what_an_earlier_version_left_is_replaced(origin: Path, store: Path, tmp_path: Path) -> None:
