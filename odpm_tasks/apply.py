@@ -8,38 +8,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from odpm_tasks import (
     building,
-    cache,
     checkouts,
     credentials,
     database,
-    graph,
     hooks,
-    image_digests,
     networks,
     observe,
     python_env,
+    resolving,
     services,
     validating,
 )
-from odpm_tasks.adapters import access, files, git, terminal, worktree
-from odpm_tasks.adapters import fetch as fetching
-from odpm_tasks.adapters.git_words import Progress
-from odpm_tasks.adapters.talk import Watch
-from odpm_tasks.core.lock import counting_pins, named, write_lock
-from odpm_tasks.core.lock_changes import completed
+from odpm_tasks.adapters import files, terminal, worktree
 from odpm_tasks.core.place import Place
-from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, foresight, resolve
+from odpm_tasks.core.wished import Wishes
 from odpm_tasks.core.world import Step
-from odpm_tasks.errors import OdpmError
-from odpm_tasks.folders import file_source, folder_facts, own_url
-from odpm_tasks.observe import Sight, Wishes
-from odpm_tasks.parallel import Ahead, together
+from odpm_tasks.folders import folder_facts
+from odpm_tasks.observe import Sight
+from odpm_tasks.parallel import together
 from odpm_tasks.state import recall, remember
 
 
@@ -52,97 +43,12 @@ def perform(place: Place, sight: Sight, step_id: str, steps: Sequence[Step], wis
     _PERFORM[step_id](place, sight, steps, wishes)
 
 
-def remote(place: Place, url: str) -> access.Remote:
-    settings = place.settings
-    key = settings.get("PATH_TO_SSH_KEY")
-    return access.remote(url, mirrors=settings.git_mirrors, ssh_key=key, silence=settings.git_timeout)
-
-
-def watch(show: terminal.Activity, name: str) -> Watch:
-    """Shows how far the fetch of a repository is."""
-
-    def look(progress: Progress) -> None:
-        if progress.trouble:
-            show.stumble(name, progress.trouble, progress.phase)
-        else:
-            show.note(name, progress.phase.split()[0].lower(), progress.percent, progress.size, progress.rate)
-
-    return look
-
-
-def fetch(place: Place, ask: Ask, show: terminal.Activity) -> Found:
-    """Answer one question of the resolver, from the cache where it holds the commit, else from the server."""
-    if ask.link.is_file:
-        return file_source(place, ask.link)
-    source = remote(place, ask.link.url)
-    store = place.store(ask.link.canonical)
-    wanted = ask.commit or ask.branch
-    look, told = watch(show, ask.link.name), ""
-    show.note(ask.link.name, f"fetch {wanted[:12] if ask.commit else wanted}")
-    try:
-        if ask.day:
-            wanted = fetching.commit_at(store, source, ask.branch, ask.day, look)
-        if not (ask.commit and git.holds(store, ask.commit)):
-            held = git.holds(store, wanted)
-            wanted = fetching.fetch(store, source, wanted, look, branch=ask.branch)
-            told = "" if held else f"fetched {ask.link.name} {ask.branch} {wanted[:8]}"
-        facts = graph.facts(place, ask.link, wanted, ask.kind)
-    except OdpmError as error:
-        error.where = error.where or f"asked for by {' -> '.join(ask.asked_by)}"
-        error.message = error.render()
-        raise
-    finally:
-        show.done(ask.link.name, told)
-    assert facts is not None
-    return Found(wanted, facts)
-
-
-def resolve_images(place: Place, sight: Sight, *, fresh: bool = False, only: Sequence[str] = ()) -> Resolution:
-    """The whole graph as `resolve_online` has it, with the digests of images, asked for meanwhile."""
-    digests = image_digests.begin(
-        place, observe.whole_description(place).manifest, sight.world.lock, fresh=fresh and not only
-    )
-    resolved = resolve_online(place, sight, fresh=fresh, only=only)
-    return replace(resolved, images=digests())
-
-
-def resolve_online(place: Place, sight: Sight, *, fresh: bool = False, only: Sequence[str] = ()) -> Resolution:
-    """The whole graph, asking servers for what pins and cache do not tell.
-
-    `fresh`: pins do not count (of the repositories named in `only`, where given).
-    """
-    cache.register(place)
-    manifest, known = sight.world.manifest, sight.world.lock
-    pins = counting_pins(known, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
-    if fresh:
-        moving = named(pins, only) if only else pins.keys()
-        pins = {key: pin for key, pin in pins.items() if key not in moving}
-    own = own_url(place, manifest.developing)
-    walk = resolve(
-        manifest, pins, place.settings.get, strict=place.settings.scenario.strict, own=own, given=place.settings.written
-    )
-    foresee = foresight(manifest, pins, place.settings.get, own, place.settings.written)
-    with (
-        terminal.activity() as show,
-        Ahead(
-            place, lambda ask: fetch(place, ask, show), lambda ask: ask.what, lambda a, f: foresee(a, f.facts)
-        ) as ahead,
-    ):
-        return drive(walk, ahead.answers)
-
-
 def _resolve(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
-    save_lock(place, sight, resolve_images(place, sight))
-
-
-def save_lock(place: Place, sight: Sight, resolved: Resolution) -> None:
-    known = sight.world.lock
-    new = completed(resolved.lock(known), known, sight.world.manifest.locks_git, sight.world.own)
-    files.write(place.lock, write_lock(new).encode())
+    resolving.save_lock(place, sight, resolving.resolve_images(place, sight))
 
 
 def _materialize(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
-    resolve_online(place, sight)
+    resolving.resolve_online(place, sight)
 
 
 def _checkout(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
@@ -164,8 +70,8 @@ def _checkout(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes)
                 else:
                     if path.is_symlink() and links.get(source.name) == str(path.readlink()):
                         path.unlink()  # a link of ours, from when this source was a folder
-                    seen, server = sight.world.checkouts[source.name], remote(place, source.link.url)
-                    checkouts.put(place, source, seen, server, watch(show, source.name))
+                    seen, server = sight.world.checkouts[source.name], resolving.remote(place, source.link.url)
+                    checkouts.put(place, source, seen, server, resolving.watch(show, source.name))
             finally:
                 show.done(source.name)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from odpm_tasks import census, image_labels, machine, running
+from odpm_tasks import census, engine, image_labels, machine, running
 from odpm_tasks.adapters import baking, buildx, docker, files, terminal
 from odpm_tasks.core import contents
 from odpm_tasks.core import image as images
@@ -67,7 +67,7 @@ def build_missing(place: Place, sight: Sight) -> None:
     lock = place.cache / "images" / f"{files.sha256(tag.encode())[:32]}.lock"
     with files.exclusive(lock, f"the image {tag}", wait=3600):
         assert sight.stack is not None
-        if not running.image_is_current(place, sight.stack, tag):
+        if not running.image_is_current(place, sight.stack, engine.image_made_from(tag)):
             build_image(place, sight)
 
 
@@ -85,8 +85,8 @@ def build_image(place: Place, sight: Sight, order: Order | None = None) -> Built
         digest, size = _build(place, sight, names[0], order, {})
         return Built(names, digest, size, whole.scenario.name, (), {})
     labels = image_labels.labels(place, whole)
-    candidate = f"odpm/candidate:{labels[image_labels.INPUTS]}"
-    with files.exclusive(place.cache / "images" / f"{labels[image_labels.INPUTS]}.lock", "this image", wait=3600):
+    candidate = f"odpm/candidate:{labels[engine.INPUTS]}"
+    with files.exclusive(place.cache / "images" / f"{labels[engine.INPUTS]}.lock", "this image", wait=3600):
         try:
             there = _there(place, labels, order)
             digest, size = buildx.facts(there) if there else _build(place, sight, candidate, order, labels)
@@ -116,7 +116,7 @@ def _there(place: Place, labels: Mapping[str, str], order: Order) -> str | None:
         found = str(told["digest"])
     except (ValueError, TypeError, KeyError):
         return None
-    return found if same and docker.image_label(found, image_labels.INPUTS) == labels[image_labels.INPUTS] else None
+    return found if same and engine.image_made_from(found) == labels[engine.INPUTS] else None
 
 
 def _build(place: Place, sight: Sight, tag: str, order: Order, labels: Mapping[str, str]) -> tuple[str, int]:

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from odpm_tasks import observe, running
+from odpm_tasks import engine, observe, running
 from odpm_tasks.adapters import docker, files, images, terminal
 from odpm_tasks.census import census
 from odpm_tasks.core.contents import Contents
 from odpm_tasks.core.image import CONFIGURATION
+from odpm_tasks.core.order import LOCK_FILE, PREPARING
 from odpm_tasks.core.parity import differences, reasons
 from odpm_tasks.core.parity_text import Comparison
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.render import Stack, render
 from odpm_tasks.core.scenario import SCENARIOS, Scenario
-from odpm_tasks.core.world import LOCK_FILE, PREPARING
 from odpm_tasks.errors import LockError, MachineError
 from odpm_tasks.parallel import together
 from odpm_tasks.project import Project
@@ -52,7 +52,7 @@ def of_scenarios(root: Path) -> tuple[Comparison, tuple[str, ...]]:
     notes += [
         f"{side.scenario.name}: {side.image} was made of something else than what is here now: {_command(side.scenario)}"
         for side in there
-        if not running.image_is_current(side.place, side.stack, side.image)
+        if not running.image_is_current(side.place, side.stack, engine.image_made_from(side.image))
     ]
     with terminal.activity() as show:
         for side in there:

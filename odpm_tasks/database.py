@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from odpm_tasks import running
+from odpm_tasks import engine, running
 from odpm_tasks.adapters import command, docker, terminal
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.series import series
+from odpm_tasks.core.wished import Wishes
 from odpm_tasks.credentials import admin_password
 from odpm_tasks.errors import DescriptionError, ProgramError
-from odpm_tasks.observe import Sight, Wishes
+from odpm_tasks.observe import Sight
 from odpm_tasks.services import container, wait_until_healthy
 
 MAINTENANCE = "/run/odoo/maintenance"  # as templates/odoo_run.py has it
@@ -46,11 +47,11 @@ def prepare_database(place: Place, sight: Sight, wishes: Wishes, create: bool) -
             todo="inv status lists the repositories",
         )
     database = container(place, sight, "db")
-    unfinished = running.database_state(database.id, name) != "ready"
+    unfinished = engine.database_state(database.id, name) != "ready"
     if create:
         role = "OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
         sql(database.id, f"CREATE DATABASE {identifier(name)} {role}")
-        sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{running.UNFINISHED}'")
+        sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{engine.UNFINISHED}'")
     options = _options(world.manifest.odoo_version, wishes.demo) if unfinished else []
     if unfinished and world.manifest.language:
         options += [f"--load-language={world.manifest.language}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import files, git
@@ -57,21 +57,24 @@ def origin_url(checkout: Path) -> str | None:
         return None
 
 
-def own_url(place: Place, developing: Link | None) -> str | None:
+def remotes(place: Place) -> dict[str, str]:
+    """The remotes of the developing checkout by name, `origin` first; none where it is no repository."""
+    return git.remotes(place.root) if (place.root / ".git").exists() else {}
+
+
+def own_url(remotes: Mapping[str, str], developing: Link | None) -> str | None:
     """The canonical URL of the developing checkout itself: of that remote which `developing.git` names, else of `origin`.
 
     A clone of somebody's fork, with the team's repository as `upstream`, is the developing project all the same.
     """
-    if not (place.root / ".git").exists():
-        return None
     urls = []
-    for url in git.remotes(place.root):
+    for url in remotes.values():
         with contextlib.suppress(DescriptionError):
             urls.append(parse_link(url).canonical)
     return developing.canonical if developing and developing.canonical in urls else (urls[0] if urls else None)
 
 
-def as_found(place: Place, manifest: Manifest) -> Resolution:
+def as_found(place: Place, manifest: Manifest, own: str | None) -> Resolution:
     """The graph as the checkouts have it now, whatever a lock says: their commits, and what their files ask for.
 
     Errors: LockError where a repository that is asked for is not checked out.
@@ -98,7 +101,6 @@ def as_found(place: Place, manifest: Manifest) -> Resolution:
         head = git.head(path)
         return Found((head and head.commit) or "0" * 40, folder_facts(path, ask.kind))
 
-    own = own_url(place, manifest.developing)
     strict = place.settings.scenario.strict
     return drive(
         resolve(manifest, {}, place.settings.get, strict=strict, own=own, given=place.settings.written), answer

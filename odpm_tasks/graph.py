@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import borrowing, files, git, worktree
-from odpm_tasks.adapters.objects import reading
+from odpm_tasks.adapters.objects import Reader
 from odpm_tasks.core import addons
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.link import Link
@@ -23,7 +23,7 @@ from odpm_tasks.core.place import Place
 from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
 from odpm_tasks.core.world import Checkout
 from odpm_tasks.errors import OdpmError
-from odpm_tasks.folders import file_source, own_url
+from odpm_tasks.folders import file_source
 
 
 class _Unanswered(OdpmError):
@@ -32,7 +32,7 @@ class _Unanswered(OdpmError):
         super().__init__("not known offline")
 
 
-def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Facts | None:
+def facts(place: Place, reader: Reader, link: Link, commit: str, kind: str = "dependency") -> Facts | None:
     """What a repository holds at a commit, from the cache; None where the cache does not have it."""
     kept = place.facts(link.canonical, commit)
     text = files.read_text(kept)
@@ -44,7 +44,7 @@ def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Fa
     store = place.store(link.canonical)
     if not git.holds(store, commit):
         return None
-    with reading(store) as objects:
+    with reader.reading(store) as objects:
         listed = objects.files(commit, addons.DEPTH)
         # the platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
         asked = addons.asked(listed, counting=kind == "platform")
@@ -55,7 +55,7 @@ def facts(place: Place, link: Link, commit: str, kind: str = "dependency") -> Fa
     return found
 
 
-def _offline(place: Place, pins_known: bool) -> Any:
+def _offline(place: Place, reader: Reader) -> Any:
     def answer(asks: tuple[Ask, ...]) -> list[Found]:
         found: list[Found] = []
         missing: list[Ask] = []
@@ -63,7 +63,7 @@ def _offline(place: Place, pins_known: bool) -> Any:
             if ask.link.is_file:
                 found.append(file_source(place, ask.link))
                 continue
-            known = facts(place, ask.link, ask.commit, ask.kind) if ask.commit and pins_known else None
+            known = facts(place, reader, ask.link, ask.commit, ask.kind) if ask.commit else None
             if known is None or ask.commit is None:
                 missing.append(ask)
             else:
@@ -75,19 +75,23 @@ def _offline(place: Place, pins_known: bool) -> Any:
     return answer
 
 
-def resolution(place: Place, manifest: Manifest, known: Lock | None) -> Resolution | tuple[Ask, ...]:
-    """The graph as far as pins and cache tell it; else the questions that only a server can answer."""
+def resolution(place: Place, manifest: Manifest, known: Lock | None, own: str | None) -> Resolution | tuple[Ask, ...]:
+    """The graph as far as pins and cache tell it; else the questions that only a server can answer.
+
+    `own` is the canonical URL of the developing checkout.
+    """
     pins = counting_pins(known, manifest.locks_git, manifest.odoo_version)
     walk = resolve(
         manifest,
         pins,
         place.settings.get,
         strict=place.settings.scenario.strict,
-        own=own_url(place, manifest.developing),
+        own=own,
         given=place.settings.written,
     )
     try:
-        return drive(walk, _offline(place, True))
+        with Reader() as reader:
+            return drive(walk, _offline(place, reader))
     except _Unanswered as unanswered:
         return unanswered.asks
 

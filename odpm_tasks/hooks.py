@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from odpm_tasks.adapters import processes
+from odpm_tasks.core.order import LOCK_FILE
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.plan_extras import Hook, hooks_at
 from odpm_tasks.core.substitution import expand
-from odpm_tasks.core.world import LOCK_FILE
 from odpm_tasks.errors import DescriptionError, HookError, MachineError, OdpmError
 from odpm_tasks.observe import Sight
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from odpm_tasks import running
+from odpm_tasks import engine, running
 from odpm_tasks.adapters import files, git
 from odpm_tasks.core.link import canonical
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.render import Stack
 from odpm_tasks.epoch import EPOCH
 
-INPUTS = "odpm.inputs"
 SCENARIO = "odpm.scenario"
 
 
@@ -57,6 +56,6 @@ def labels(place: Place, whole: Stack) -> dict[str, str]:
         "odpm.python": manifest.python,
         "odpm.version": whole.tool_version,
         SCENARIO: whole.scenario.name,
-        INPUTS: running.baked_digest(place, whole),
+        engine.INPUTS: running.baked_digest(place, whole),
     }
     return {name: value for name, value in told.items() if value}

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from odpm_tasks import apply, graph, observe
+from odpm_tasks import graph, observe, resolving
 from odpm_tasks.adapters import access, command, fetch, files, git, git_history, terminal
 from odpm_tasks.core import lockdiff
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.lock import Lock, Pin, read_lock
 from odpm_tasks.core.lockdiff import Addon, Commit, History, LockDiff, Pair, Seen
 from odpm_tasks.core.manifest import Manifest, read_manifest
+from odpm_tasks.core.order import LOCK_FILE, PYTHON_LOCKS
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.python_diff import PythonSide
 from odpm_tasks.core.resolve import Resolution
-from odpm_tasks.core.world import LOCK_FILE, PYTHON_LOCKS
 from odpm_tasks.errors import CommitGoneError, LockError, OdpmError, UsageError
-from odpm_tasks.folders import folder_facts, own_url
+from odpm_tasks.folders import folder_facts, own_url, remotes
 from odpm_tasks.parallel import together
 
 COMMITS = 250  # so many are read of one repository; counted are all
@@ -59,8 +59,8 @@ def between(place: Place, ref: str = "HEAD") -> LockDiff:
     old = read_lock(before[LOCK_FILE], f"{ref}:{LOCK_FILE}") if LOCK_FILE in before else None
     manifest, _ = observe.description(place)
     pairs = lockdiff.pairs(old, new)
-    spelled = _spelled(place, manifest, new, before.get("odpm.json", ""))
-    own = own_url(place, manifest.developing)
+    own = own_url(remotes(place), manifest.developing)
+    spelled = _spelled(place, manifest, new, own, before.get("odpm.json", ""))
     with terminal.activity() as show:
         look = _Look(place, spelled, own, manifest.odoo_version, show)
         seen = together(place, lambda pair: _see(look, pair), pairs)
@@ -89,11 +89,11 @@ def _python(texts: Mapping[str, str]) -> PythonSide:
     return PythonSide(*(texts.get(name, "") for name in PYTHON_LOCKS))
 
 
-def _spelled(place: Place, manifest: Manifest, new: Lock, manifest_before: str) -> dict[str, str]:
+def _spelled(place: Place, manifest: Manifest, new: Lock, own: str | None, manifest_before: str) -> dict[str, str]:
     """Canonical URL -> the address to fetch from, as far as the description (of now, else of then) and the cache tell."""
     links = [manifest.platform, *manifest.dependencies, *([manifest.developing] if manifest.developing else [])]
     try:
-        resolved = graph.resolution(place, manifest, new)
+        resolved = graph.resolution(place, manifest, new, own)
         links = [*(source.link for source in resolved.sources), *links] if isinstance(resolved, Resolution) else links
     except OdpmError:
         pass  # a contradiction in the graph is for `inv lock` to tell
@@ -161,7 +161,7 @@ def _obtain(look: _Look, pair: Pair, pin: Pin) -> Path | None:
     store = look.place.store(pin.key)
     if not git.holds(store, pin.commit):
         look.show.note(pair.name, f"fetch {pin.commit[:12]}")
-        watch = apply.watch(look.show, pair.name)
+        watch = resolving.watch(look.show, pair.name)
         fetch.fetch(store, _remote(look, pin), pin.commit, watch, branch=pin.branch or look.branch)
     return store
 
@@ -171,7 +171,7 @@ def _is_own(look: _Look, pair: Pair) -> bool:
 
 
 def _remote(look: _Look, pin: Pin) -> access.Remote:
-    return apply.remote(look.place, look.spelled.get(pin.key, pin.url))
+    return resolving.remote(look.place, look.spelled.get(pin.key, pin.url))
 
 
 def _surveyed(repository: Path, pin: Pin, pair: Pair) -> dict[str, Addon]:
@@ -206,7 +206,7 @@ def _history(look: _Look, pair: Pair, notes: list[str]) -> History | None:
         elif pair.old.key != pair.new.key or not git.holds(look.place.store(pair.new.key), pair.old.commit):
             found = None
         else:
-            store, watch = look.place.store(pair.new.key), apply.watch(look.show, pair.name)
+            store, watch = look.place.store(pair.new.key), resolving.watch(look.show, pair.name)
             found = git_history.log(store, _remote(look, pair.new), pair.old.commit, pair.new.commit, COMMITS, watch)
     except OdpmError as error:
         notes.append(f"the commits between are not known: {command.redact(error.what)}")

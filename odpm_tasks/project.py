@@ -1,55 +1,37 @@
-"""A project on this machine: what tasks, ours and a project's own, are made of."""
+"""A project on this machine: what tasks, ours and a project's own, are made of.
+
+What observes and acts is imported where it is used: Docker is asked meanwhile.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from odpm_tasks import apply, cache, observe, ports
-from odpm_tasks.adapters import docker, files, terminal
+from odpm_tasks import engine
+from odpm_tasks.adapters import files
 from odpm_tasks.adapters.env_file import read_env
-from odpm_tasks.core import plan as plans
-from odpm_tasks.core.json_text import with_value
-from odpm_tasks.core.lock import Lock, disagreements, write_lock
-from odpm_tasks.core.lock_changes import lock_changes, name_of
-from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.order import LOCKING, ORDER, PREPARING
 from odpm_tasks.core.place import GITIGNORE, Place
-from odpm_tasks.core.plan_line import step_lines
-from odpm_tasks.core.resolve import Resolution
-from odpm_tasks.core.scenario import SCENARIOS, Scenario
 from odpm_tasks.core.settings import ENVIRONMENT, Layer, Settings
-from odpm_tasks.core.world import LOCK_FILE, ORDER, PREPARING, Plan, Step
-from odpm_tasks.errors import DescriptionError, LockError, ProgramError
-from odpm_tasks.look import say_done
-from odpm_tasks.observe import Sight, Wishes
-from odpm_tasks.state import chosen_ports
+from odpm_tasks.core.wished import Wishes
+from odpm_tasks.errors import DescriptionError
+from odpm_tasks.state import chosen_ports, recall
+
+if TYPE_CHECKING:
+    from odpm_tasks.bringing import Before, Done
+    from odpm_tasks.core.lock import Lock
+    from odpm_tasks.core.manifest import Manifest
+    from odpm_tasks.core.resolve import Resolution
+    from odpm_tasks.core.scenario import Scenario
+    from odpm_tasks.core.world import Plan, Step
+    from odpm_tasks.observe import Sight
 
 __all__ = ["ORDER", "PREPARING", "Project", "Wishes"]
-
-Before = Callable[[Sight, Sequence[Step]], None]
-
-
-def _anything(sight: Sight, todo: Sequence[Step]) -> None:
-    """Whatever is to be done is fine."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a run did, and what is to be seen after it."""
-
-    steps: tuple[Step, ...]
-    sight: Sight
-    place: Place
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything but hooks and checks ran."""
-        return any(step.action != "run" for step in self.steps)
 
 
 @dataclass(frozen=True)
@@ -108,16 +90,22 @@ class Project:
     @property
     def manifest(self) -> Manifest:
         """The description as this scenario sees it. Errors: DescriptionError with every problem."""
+        from odpm_tasks import observe
+
         return observe.description(self.place)[0]
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the author of the description should know. Errors: as `manifest`."""
+        from odpm_tasks import observe
+
         return observe.description(self.place)[1]
 
     @property
     def lock(self) -> Lock | None:
         """The lock as it is on disk. Errors: LockError where it cannot be read."""
+        from odpm_tasks import observe
+
         return observe.lock(self.place)
 
     def wishing(self, **wishes: object) -> Project:
@@ -126,6 +114,8 @@ class Project:
 
     def sight(self, until: Iterable[str] = ORDER) -> Sight:
         """Everything observed now that the steps of `until` rest on."""
+        from odpm_tasks import observe
+
         return observe.sight(self.place, tuple(until), self.wishes)
 
     def plan(self, until: Iterable[str] = ORDER, *, refresh: bool = False) -> Plan:
@@ -133,13 +123,11 @@ class Project:
 
         `refresh`: servers are asked for what lock and cache cannot tell, which fills the cache and changes nothing else.
         """
-        asked, looking = tuple(until), replace(self.place, learns=False)
-        sight = observe.sight(looking, asked, self.wishes, ahead=True)
-        made = plans.plan(sight.world, asked)  # where a strict scenario refuses the lock, nobody is asked
-        if not refresh or sight.world.resolution is not None:
-            return made
-        answered = apply.resolve_online(self.place, sight)
-        return plans.plan(observe.sight(looking, asked, self.wishes, ahead=True, resolved=answered).world, asked)
+        asked = tuple(until)
+        questions = self._probable(asked)
+        from odpm_tasks import bringing
+
+        return bringing.plan(self.place, asked, self.wishes, questions, refresh=refresh)
 
     def resolve(self, *, update: bool = False, only: Sequence[str] = ()) -> Resolution:
         """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache, and registries
@@ -147,126 +135,54 @@ class Project:
 
         `update`: pins do not count and branches are asked for their tips; of the repositories in `only`, where given.
         """
-        return apply.resolve_images(self.place, self.sight(PREPARING), fresh=update, only=only)
+        from odpm_tasks import resolving
+
+        return resolving.resolve_images(self.place, self.sight(LOCKING), fresh=update, only=only)
 
     def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> tuple[str, ...]:
         """Write both kinds of locks for a graph; return what changed in the repositories' one."""
+        from odpm_tasks import locking
+
         with self.exclusive():
-            before = self.lock
-            new = self._with_own(resolved.lock(before))
-            if before is None or write_lock(new) != write_lock(before):
-                files.write(self.place.lock, write_lock(new).encode())
-            sight = self.sight(PREPARING)
-            stale = any(step.id == "python.lock" and step.acts for step in plans.plan(sight.world, PREPARING).steps)
-            if stale or fresh_python:
-                apply.lock_python(self.place, sight, fresh=fresh_python)
-            return lock_changes(before, new)
-
-    def _with_own(self, new: Lock) -> Lock:
-        """The lock with the developing checkout recorded, where `developing.git` names it and its content has changed.
-
-        What odpm 4.x recorded for a description that names no developing project nobody needs: it is dropped.
-        """
-        if self.manifest.developing is None:
-            return replace(new, developing=None)
-        own = observe.own(self.place, self.manifest)
-        recorded = new.developing
-        if own is None or (recorded is not None and recorded.tree == own.pin.tree and recorded.fits_branch(own.pin)):
-            return new
-        return replace(new, developing=replace(own.pin, extra=recorded.extra if recorded else {}))
+            return locking.write(self.place, self.wishes, resolved, fresh_python=fresh_python)
 
     def check_lock(self) -> None:
         """See that the lock is there, complete, current and not contradicted. Errors: LockError, as server and ci have it."""
-        if self.sight(PREPARING).world.resolution is None and self.lock is not None:
-            apply.resolve_online(self.place, self.sight(PREPARING))
-        world = self.sight(PREPARING).world
-        if world.own and not self.scenario.strict:  # a commit hook asks before anything is committed
-            world = replace(world, own=replace(world.own, changes=()))
-        plans.plan(replace(world, scenario=SCENARIOS["ci"], checking=not self.scenario.strict), PREPARING)
-        venv = world.manifest.locks_venv
-        if venv and world.lock and world.lock.venv != venv:
-            raise LockError(
-                "odpm.json (locks.venv) names other Python locks than the lock",
-                where=LOCK_FILE,
-                todo="inv lock --update --sync-manifest-locks moves both",
-            )
-        if differing := disagreements(world.lock, world.manifest.locks_git):
-            raise LockError(
-                "odpm.json (locks.git) and the lock pin different commits",
-                where=LOCK_FILE,
-                details=[
-                    f"{name_of(key)}: odpm.json {ours[:8]}, lock {theirs[:8]}" for key, ours, theirs in differing[:3]
-                ],
-                todo="inv lock follows odpm.json; inv lock --update --sync-manifest-locks moves both",
-            )
+        from odpm_tasks import locking
+
+        locking.check(self.place, self.wishes)
 
     def sync_manifest_locks(self) -> bool:
         """Write the lock's pins into `locks` of odpm.json, every other byte kept; whether that changed anything.
 
         Errors: DescriptionError for the flat format, which has no such block.
         """
-        lock = self.lock
-        text = files.read_text(self.place.manifest) or ""
-        if self.manifest.format != 2:
-            raise DescriptionError("the flat format has no locks", where="odpm.json", todo="inv migrate --write")
-        assert lock is not None
-        pins = {key: pin.commit for key, pin in sorted(lock.pins.items()) if not pin.file and pin.tree is None}
-        new = with_value(text, "odpm.json", "locks", {"git": pins, **({"venv": lock.venv} if lock.venv else {})})
-        if new != text:
-            files.write(self.place.manifest, new.encode())
-        return new != text
+        from odpm_tasks import locking
+
+        return locking.sync_manifest(self.place)
 
     def apply(self, plan: Plan) -> tuple[Step, ...]:
         """Do what a plan announces. Returns what was done; errors as in `bring`."""
         return self.bring(dict.fromkeys(step.id for step in plan.steps)).steps
 
-    def bring(self, until: Iterable[str] = ORDER, before: Before = _anything) -> Done:
+    def bring(self, until: Iterable[str] = ORDER, before: Before | None = None) -> Done:
         """Bring this checkout to its description, step by step, observing anew wherever a step rests on an earlier one.
 
         `before` is shown what was seen and the steps that come next, each time before any of them is done, and may refuse.
         Errors: whatever a step meets; ProgramError where after all of it something is left to do.
         """
         asked = tuple(until)
-        done: list[Step] = []
-        warned: set[str] = set()
-        wishes, place = self.wishes, self.place
         with self.exclusive():
-            cache.register(place)
-            for _ in range(len(ORDER)):
-                sight = observe.sight(place, asked, wishes)
-                if wishes.free_ports and sight.world.running and sight.world.running.image is not None:
-                    place = ports.settle(place, sight)
-                    wishes = replace(wishes, free_ports=False)
-                    sight = observe.sight(place, asked, wishes)
-                now = plans.plan(sight.world, asked)
-                for warning in sight.world.warnings:
-                    if warning not in warned:
-                        terminal.warn(warning)
-                warned |= set(sight.world.warnings)
-                todo = [step for step in now.pending if not (step.action == "run" and step in done)]
-                before(sight, todo)
-                if not todo:
-                    self._see_complete(now)
-                    return Done(tuple(done), sight, place)
-                if any(step in done for step in todo if step.action != "run"):
-                    raise _left_over(todo)
-                for step_id, group in groupby(todo, key=lambda step: step.id):
-                    steps = tuple(group)
-                    started = time.monotonic()
-                    apply.perform(place, sight, step_id, steps, wishes)
-                    for step in steps:
-                        say_done(step, terminal.duration(started))
-                    done += steps
-                    if step_id == "db.create":
-                        wishes = replace(wishes, install=(), update=())
-        raise _left_over(done[-1:])
+            questions = self._probable(asked)
+            from odpm_tasks import bringing
 
-    def _see_complete(self, now: Plan) -> None:
-        waiting = next((step for step in now.steps if step.action == "later"), None)
-        if waiting and waiting.id in ORDER[len(PREPARING) :]:
-            docker.demand()
-        if waiting:
-            raise ProgramError(f"cannot go on: {waiting.id} {waiting.detail}", todo="run the same command again")
+            return bringing.bring(self.place, asked, self.wishes, before, questions)
+
+    def _probable(self, until: Sequence[str]) -> engine.Questions | None:
+        """Questions to Docker, begun before what takes long to import is imported."""
+        if set(until) <= set(PREPARING):
+            return None
+        return engine.probable(recall(self.place), self.wishes.database)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -278,14 +194,6 @@ class Project:
             if not (self.place.odpm / ".gitignore").exists():
                 files.write(self.place.odpm / ".gitignore", GITIGNORE.encode())
             yield
-
-
-def _left_over(steps: Sequence[Step]) -> ProgramError:
-    return ProgramError(
-        "something is left to do after everything was done",
-        details=[" ".join(step_lines(step)).strip() for step in steps[:3]],
-        todo="run the same command again; inv plan shows what it sees",
-    )
 
 
 def _inside_sources(folder: Path) -> bool:

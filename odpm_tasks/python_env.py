@@ -12,9 +12,10 @@ from odpm_tasks.core import requirements
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.lock import Lock, write_lock
 from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.order import PYTHON_LOCKS
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.resolve import Resolution
-from odpm_tasks.core.world import PYTHON_LOCKS, PythonLocks
+from odpm_tasks.core.world import PythonLocks
 from odpm_tasks.errors import DescriptionError
 
 

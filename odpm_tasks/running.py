@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from odpm_tasks import engine
 from odpm_tasks.adapters import command, docker, files, git
 from odpm_tasks.adapters.fingerprint import fingerprint
 from odpm_tasks.core.costs import (
@@ -81,21 +80,20 @@ def inputs(place: Place, whole: Stack) -> dict[str, str]:
     return image_inputs(whole, own)
 
 
-def look(place: Place, world: World, whole: Stack, recorded: dict[str, Any]) -> Running:
-    """What Docker says of image, services and database."""
+def look(
+    place: Place, world: World, whole: Stack, recorded: dict[str, Any], asked: engine.Questions | None = None
+) -> Running:
+    """What Docker says of image, services and database; `asked` are questions that were begun already."""
     assert world.rendered is not None
     if not command.have("docker"):
         return Running(problem="docker is not installed")
-    project = compose_project(place, whole)
-    guess = _container_of_last_time(recorded, "db")
+    project, questions = compose_project(place, whole), asked or engine.Questions()
+    made_from = questions.begin(engine.image_made_from, world.image)
+    found = questions.begin(docker.containers, project)
+    if guess := engine.container_of_last_time(recorded, "db"):
+        questions.begin(engine.database_state, guess, world.database)
     try:
-        with ThreadPoolExecutor(3) as pool:
-            image, found = (
-                pool.submit(image_is_current, place, whole, world.image),
-                pool.submit(docker.containers, project),
-            )
-            asked = pool.submit(database_state, guess, world.database) if guess else None
-            there, containers = image.result(), found.result()
+        there, containers = image_is_current(place, whole, made_from.result()), found.result()
     except MachineError as error:
         return Running(problem=error.what)
     elsewhere = [c for c in containers if c.folder not in {"", str(place.root)} and Path(c.folder).is_dir()]
@@ -109,17 +107,10 @@ def look(place: Place, world: World, whole: Stack, recorded: dict[str, Any]) -> 
     database = next((c for c in containers if c.service == "db" and not c.oneoff and c.state == "running"), None)
     condition = "unknown"
     if database and services == "running":
-        guessed = asked if database.id == guess else None
-        condition = guessed.result() if guessed else database_state(database.id, world.database)
+        condition = questions.begin(engine.database_state, database.id, world.database).result()
     acting = any(change.becomes != "leave" for change in cost.containers)
     words = container_words(cost) if acting else detail
     return Running(there, services, words, condition, "", building, cost)  # type: ignore[arg-type]
-
-
-def _container_of_last_time(recorded: dict[str, Any], service: str) -> str | None:
-    """Which container is probably that of a service: asked meanwhile, believed only where it still is."""
-    name = recorded.get("up", {}).get("containers", {}).get(service)
-    return name if name and re.fullmatch(r"[0-9a-f]{64}", name) else None
 
 
 def _building(place: Place, whole: Stack, recorded: dict[str, Any]) -> Cost:
@@ -148,11 +139,9 @@ def _bringing(
     return Cost((), seconds, changes, down)
 
 
-def image_is_current(place: Place, whole: Stack, tag: str) -> bool:
-    """Whether the image is there; a baked one must also say that it was made from the inputs of now."""
-    if place.settings.scenario.mounts:
-        return docker.image_exists(tag)
-    return docker.image_label(tag, "odpm.inputs") == baked_digest(place, whole)
+def image_is_current(place: Place, whole: Stack, made_from: str | None) -> bool:
+    """Whether the image is there, by its label; a baked one must have been made from the inputs of now."""
+    return made_from is not None and (place.settings.scenario.mounts or made_from == baked_digest(place, whole))
 
 
 def baked_digest(place: Place, whole: Stack) -> str:
@@ -186,19 +175,3 @@ def _services(
         if container.health == "unhealthy":
             return "changed", f"{service} is unhealthy"
     return "running", ", ".join(sorted(up.get("containers", {})))
-
-
-UNFINISHED = "odpm: creating"
-
-
-def database_state(container: str, database: str) -> str:
-    """Whether a database is there and finished: `absent`, `unfinished` (interrupted, or empty) or `ready`."""
-    query = (
-        "SELECT to_regclass('ir_module_module') IS NOT NULL, coalesce(shobj_description(oid, 'pg_database'), '') "
-        "FROM pg_database WHERE datname = current_database()"
-    )
-    outcome = docker.execute(container, "psql", "-U", "postgres", "-d", database, "-Atc", query)
-    if not outcome.ok:
-        return "absent" if b"does not exist" in outcome.stderr else "unknown"
-    initialised, _, comment = outcome.text.strip().partition("|")
-    return "ready" if initialised == "t" and comment != UNFINISHED else "unfinished"

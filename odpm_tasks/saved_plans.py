@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from odpm_tasks import observe
+from odpm_tasks import observe, rendering
 from odpm_tasks.adapters import files
 from odpm_tasks.core import saved_plan
 from odpm_tasks.core.manifest import TOOL_VERSION
+from odpm_tasks.core.order import LOCK_FILE, PYTHON_LOCKS
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.render import TEMPLATES
 from odpm_tasks.core.saved_plan import SavedPlan, Seen
 from odpm_tasks.core.settings import PORTS
 from odpm_tasks.core.substitution import references
-from odpm_tasks.core.wished import Wished
-from odpm_tasks.core.world import LOCK_FILE, PYTHON_LOCKS, Plan, Step, World
+from odpm_tasks.core.wished import Wished, Wishes
+from odpm_tasks.core.world import Plan, Step, World
 from odpm_tasks.errors import UsageError
-from odpm_tasks.observe import Sight, Wishes
+from odpm_tasks.folders import remotes
+from odpm_tasks.observe import Sight
 
 # settings of ours that shape a stack and are no secret
 _SETTINGS = (
@@ -27,7 +29,7 @@ _SETTINGS = (
 
 
 def whose(place: Place) -> saved_plan.Project:
-    name = observe.name(place, observe.description(place)[0])
+    name = rendering.name(place, observe.description(place)[0], remotes(place))
     return saved_plan.Project(folder=place.root.name, name=name)
 
 

@@ -49,6 +49,9 @@ def up(place: Place, sight: Sight) -> None:
     remember(
         place,
         up={
+            "project": project,
+            "image": sight.world.image,
+            "database": sight.world.database,
             "digest": running.services_digest(place, sight.stack, text),
             "containers": {c.service: c.id for c in started},
             "finished": sorted(c.service for c in started if c.state != "running"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 
-from odpm_tasks import apply, cache, checkouts, graph, observe
+from odpm_tasks import cache, checkouts, graph, observe, resolving
 from odpm_tasks.adapters import borrowing, git, standing, stores, terminal
 from odpm_tasks.core.addons import facts
 from odpm_tasks.core.link import Link, source_names, without_credentials
@@ -18,13 +18,14 @@ from odpm_tasks.core.sources_text import CacheState, SourceState, StoreState
 from odpm_tasks.core.sources_text import count as counted
 from odpm_tasks.core.world import Checkout
 from odpm_tasks.errors import UsageError
+from odpm_tasks.folders import own_url, remotes
 from odpm_tasks.parallel import together
 
 
 def status(place: Place) -> tuple[tuple[SourceState, ...], CacheState]:
     """Every source with what lies in its place, and the cache. Asks no server, changes nothing."""
     manifest, lock = observe.description(place)[0], observe.lock(place)
-    resolved = graph.resolution(place, manifest, lock)
+    resolved = graph.resolution(place, manifest, lock, own_url(remotes(place), manifest.developing))
     known = _of_lock(lock) if isinstance(resolved, tuple) else resolved.sources
     states = together(place, lambda source: _state(place, source, manifest.odoo_version), known)
     return tuple(states), _cache(place, known)
@@ -117,11 +118,11 @@ def unshallow(place: Place, name: str) -> str:
         raise UsageError(f"{name} is not checked out yet", todo=f"inv render && inv sources.unshallow {name}")
     if borrowing.whole(path) and not seen.gone:
         return f"{name} has its history already"
-    remote = apply.remote(place, source.link.url)
+    remote = resolving.remote(place, source.link.url)
     with terminal.activity() as show:
         show.note(name, "fetch the history")
         try:
-            watch = apply.watch(show, name)
+            watch = resolving.watch(show, name)
             if seen.gone:
                 checkouts.mend(path, place.store(source.key), seen.gone, remote, watch, source.link.branch)
             origin = checkouts.unshallow(path, without_credentials(source.link.url), remote, watch)
@@ -142,7 +143,7 @@ def _named(place: Place, name: str) -> Source:
             where=place.settings.where("ODPM_SCENARIO"),
             todo=f"ODPM_SCENARIO=developer inv sources.unshallow {name}",
         )
-    resolved = graph.resolution(place, manifest, observe.lock(place))
+    resolved = graph.resolution(place, manifest, observe.lock(place), own_url(remotes(place), manifest.developing))
     if isinstance(resolved, tuple):
         raise UsageError(
             "the sources of this project are not known yet", todo=f"inv render && inv sources.unshallow {name}"

@@ -20,7 +20,12 @@ _SHAPE: dict[str, Any] = {
     "took": {"*": (int, float)},
     "images": {"*": {"*": str}},
     "smoked": str,
-    "up": {"digest": str, "containers": {"*": str}, "finished": list, "parts": {"*": {"*": str}}},
+    "up": {
+        **dict.fromkeys(("project", "image", "database", "digest"), str),
+        "containers": {"*": str},
+        "finished": list,
+        "parts": {"*": {"*": str}},
+    },
 }
 
 

@@ -7,10 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from odpm_tasks import running
 from odpm_tasks.adapters import command, docker, files
+from odpm_tasks.core import compose_text
 from odpm_tasks.core.compose_check import loose_ends, schema_problems, spot, what_compose_said
 from odpm_tasks.core.json_text import spell
 from odpm_tasks.core.manifest_fields import Problem
@@ -32,7 +31,7 @@ def validate(place: Place, sight: Sight) -> None:
     assert sight.world.rendered is not None
     demand_variables(place, sight)
     text = sight.world.rendered.files["docker-compose.yml"]
-    data = yaml.safe_load(text)
+    data = compose_text.load(text.decode())
     found = [*loose_ends(data), *_missing_folders(place, data)]
     if not found and command.have("docker") and command.run(["docker", "compose", "version"], check=False).ok:
         outcome = docker.compose(place.root, running.compose_env(place), "config", "--quiet", check=False)

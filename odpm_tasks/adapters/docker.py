@@ -76,14 +76,6 @@ def is_unreachable(outcome: command.Outcome) -> bool:
     )
 
 
-def image_exists(tag: str) -> bool:
-    """Whether the engine has an image of that name. Errors: MachineError when it does not answer."""
-    outcome = command.run(["docker", "image", "inspect", "--format", "{{.Id}}", tag], check=False, timeout=60)
-    if not outcome.ok and is_unreachable(outcome):
-        raise unreachable(outcome)
-    return outcome.ok
-
-
 def image_label(tag: str, label: str) -> str | None:
     """A label of an image, None where the engine has no such image. Errors: MachineError when it does not answer."""
     outcome = command.run(

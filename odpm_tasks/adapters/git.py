@@ -169,13 +169,14 @@ def origin(checkout: Path) -> str | None:
     return outcome.text.strip() or None
 
 
-def remotes(checkout: Path) -> tuple[str, ...]:
-    """The addresses of all remotes, as configured, `origin` first."""
+def remotes(checkout: Path) -> dict[str, str]:
+    """The addresses of all remotes by name, as configured, `origin` first."""
     outcome = command.run(
         ["git", *QUIET, "-C", str(checkout), "config", "--get-regexp", r"^remote\..*\.url$"], check=False
     )
-    pairs = [line.partition(" ") for line in outcome.text.splitlines()]
-    return tuple(url for _, _, url in sorted(pairs, key=lambda pair: pair[0] != "remote.origin.url"))
+    pairs = (line.partition(" ")[::2] for line in outcome.text.splitlines())
+    found = {key.removeprefix("remote.").removesuffix(".url"): url for key, url in pairs}
+    return {name: found[name] for name in sorted(found, key=lambda name: name != "origin")}
 
 
 def changes(checkout: Path) -> tuple[str, ...]:

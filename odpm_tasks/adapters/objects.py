@@ -1,12 +1,14 @@
-"""Reading commits: one `git cat-file --batch` that is asked for trees, then for files, and answers at once.
+"""Reading commits: a `git cat-file --batch` that is asked for trees, then for files, and answers at once.
 
 Source: git-cat-file(1), "Batch output". A tree object is a row of `MODE SP NAME NUL ID`, the id in 20 bytes.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from odpm_tasks.adapters import command, git
@@ -17,7 +19,7 @@ _CHUNK = 1 << 20
 
 
 class Objects:
-    """The objects of one repository."""
+    """The objects that a git was started to read."""
 
     def __init__(self, talk: command.Conversation) -> None:
         self._talk = talk
@@ -83,9 +85,60 @@ def _entries(tree: bytes) -> Iterator[tuple[bytes, str, str]]:
         position = end + 21
 
 
-@contextmanager
-def reading(repository: Path) -> Iterator[Objects]:
-    """The objects of a repository, for as long as the block lasts. Errors: ProgramError where git cannot read it."""
-    words = ["git", *git.QUIET, "-C", str(repository), "cat-file", "--batch"]
-    with command.conversation(words, env={"GIT_NO_LAZY_FETCH": "1"}) as talk:
-        yield Objects(talk)
+class Reader:
+    """Reads many repositories by as few processes as it can; for several threads, which are served one after another.
+
+    A git reads the repositories that it was started with, and whatever is added to them while it runs.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._soon: dict[Path, None] = {}
+        self._known: frozenset[Path] = frozenset()
+        self._running = ExitStack()
+        self._objects: Objects | None = None
+
+    def __enter__(self) -> Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def soon(self, repository: Path) -> None:
+        """Tell of a repository that will be read: the next git is started with it."""
+        self._soon[repository] = None
+
+    @contextmanager
+    def reading(self, repository: Path) -> Iterator[Objects]:
+        """The objects of a repository, for as long as the block lasts. Errors: ProgramError where git cannot read it."""
+        with self._lock:
+            if repository not in self._known:
+                self._start(repository)
+            assert self._objects is not None
+            try:
+                yield self._objects
+            except BaseException:
+                self._end()  # there may be answers that nobody has read
+                raise
+            finally:
+                self._soon.pop(repository, None)
+
+    def _start(self, repository: Path) -> None:
+        self._end()
+        others = [path for path in list(self._soon) if path != repository and (path / "objects").is_dir()]
+        words = ["git", *git.QUIET, "-C", str(repository), "cat-file", "--batch"]
+        env = {
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(_quoted(path / "objects") for path in others),
+        }
+        self._objects = Objects(self._running.enter_context(command.conversation(words, env=env)))
+        self._known = frozenset((repository, *others))
+
+    def _end(self) -> None:
+        self._known = frozenset()
+        self._running.close()
+
+
+def _quoted(path: Path) -> str:
+    """A path in a list of them: there may be a port in it (git(1), GIT_ALTERNATE_OBJECT_DIRECTORIES)."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -11,6 +11,7 @@ import re
 import signal
 import threading
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +76,21 @@ def start(words: list[str], env: Mapping[str, str] | None, **special: Any) -> An
         "_env": {**outside, **(env or {})},
         **special,
     }
-    process = _program(words)(*words[1:], **options)
+    process = _program(words[0], os.environ.get("PATH"))(*words[1:], **options)
     with _guard:
         _running[id(process)] = process
     return process
 
 
-def _program(words: Sequence[str]) -> sh.Command:
+@cache
+def _program(word: str, path: str | None) -> sh.Command:
+    """A program by its name; found once for each PATH."""
+    del path
     try:
-        return sh.Command(words[0])
+        return sh.Command(word)
     except sh.CommandNotFound:
         raise MachineError(
-            f"{words[0]} is not installed", todo=f"install {words[0]} and put it on PATH, then run again"
+            f"{word} is not installed", todo=f"install {word} and put it on PATH, then run again"
         ) from None
 
 
@@ -160,7 +164,7 @@ def _parents() -> dict[int, int]:
 def foreground(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
     """Run a program on the user's own terminal (editor, psql, a shell) and return its exit code."""
     words = [str(word) for word in argv]
-    program = _program(words)
+    program = _program(words[0], os.environ.get("PATH"))
     options: dict[str, Any] = {"_fg": True}
     if env is not None:
         options["_env"] = {**os.environ, **env}

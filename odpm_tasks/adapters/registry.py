@@ -10,14 +10,17 @@ import base64
 import json
 import os
 import re
+import ssl
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from odpm_tasks.adapters import command, files
@@ -107,10 +110,26 @@ def _head(url: str, patience: float, authorization: str = "") -> _Answer:
     headers = {"Accept": ", ".join(_KINDS), **({"Authorization": authorization} if authorization else {})}
     request = urllib.request.Request(url, method="HEAD", headers=headers)  # noqa: S310 - https, or loopback
     try:
-        with urllib.request.urlopen(request, timeout=patience) as answer:  # noqa: S310
+        with _open(request, patience) as answer:
             return _Answer(answer.status, answer.headers.get("Docker-Content-Digest", ""), "")
     except urllib.error.HTTPError as error:
         return _Answer(error.code, "", error.headers.get("WWW-Authenticate", ""))
+
+
+_opener_lock = threading.Lock()
+
+
+def _open(request: urllib.request.Request, patience: float) -> Any:
+    with _opener_lock:
+        opener = _opener()
+    return opener.open(request, timeout=patience)
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    """One for all: reading the certificates of this machine takes longer than an answer."""
+    context = ssl.create_default_context()
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
 
 def _authorization(image: Reference, challenge: str, patience: float) -> str:
@@ -128,7 +147,7 @@ def _authorization(image: Reference, challenge: str, patience: float) -> str:
         return ""
     query = urlencode({"scope": f"repository:{image.repository}:pull", **asked})
     request = urllib.request.Request(f"{realm}?{query}", headers={"Authorization": basic} if basic else {})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=patience) as answer:  # noqa: S310
+    with _open(request, patience) as answer:
         data = json.load(answer)
     return f"Bearer {data.get('token') or data['access_token']}"
 

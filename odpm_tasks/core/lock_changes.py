@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from odpm_tasks.core.lock import Lock, Pin, disagreements, names
-from odpm_tasks.core.world import LOCK_FILE, Own
+from odpm_tasks.core.order import LOCK_FILE
+from odpm_tasks.core.world import Own
 
 
 def completed(

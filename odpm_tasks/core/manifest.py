@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from odpm_tasks.core import manifest_checks as checks
-from odpm_tasks.core import manifest_v1 as v1
 from odpm_tasks.core import manifest_v2 as v2
 from odpm_tasks.core.json_text import Document, parse, spell
 from odpm_tasks.core.manifest_fields import Problem, requirement_lines
@@ -134,6 +133,8 @@ def _schema_problem(raw: Mapping[str, Any], tool_version: str) -> Problem | None
 
 
 def _examine_v1(found: Examination, lookup: Lookup) -> None:
+    from odpm_tasks.core import manifest_v1 as v1  # most projects have the other one
+
     model, found.errors, found.warnings = v1.check(found.raw)
     reader = LinkReader(lookup)
     if model:
@@ -216,6 +217,8 @@ def _written(raw: Mapping[str, Any], key: str) -> str | None:
 
 def schema_v1() -> dict[str, Any]:
     """JSON Schema of the flat format."""
+    from odpm_tasks.core import manifest_v1 as v1
+
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **v1.ManifestV1.model_json_schema()}
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from odpm_tasks.core.world import ORDER, Step
+from odpm_tasks.core.order import ORDER
+from odpm_tasks.core.world import Step
 
 Phase = Literal["sources", "python", "files", "run"]
 _LAST: tuple[tuple[Phase, str], ...] = (

@@ -12,9 +12,10 @@ from odpm_tasks.core.costs import image_words
 from odpm_tasks.core.leftovers import left_steps
 from odpm_tasks.core.lock import disagreements, write_lock
 from odpm_tasks.core.lock_changes import completed, lock_changes, name_of
+from odpm_tasks.core.order import LOCK_FILE, ORDER, PYTHON_LOCKS
 from odpm_tasks.core.plan_extras import fragment_steps, hook_steps
 from odpm_tasks.core.resolve import Source
-from odpm_tasks.core.world import LOCK_FILE, ORDER, PYTHON_LOCKS, Action, Checkout, Plan, Step, World
+from odpm_tasks.core.world import Action, Checkout, Plan, Step, World
 from odpm_tasks.errors import LockError
 
 

@@ -16,8 +16,9 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from odpm_tasks.core.lock import names
+from odpm_tasks.core.order import LOCK_FILE
 from odpm_tasks.core.wished import Wished
-from odpm_tasks.core.world import LOCK_FILE, Action, Checkout, Plan, Step, World
+from odpm_tasks.core.world import Action, Checkout, Plan, Step, World
 from odpm_tasks.errors import DriftError, UsageError
 
 FORMAT = 1

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Any
-
-import jinja2
+from typing import TYPE_CHECKING, Any
 
 from odpm_tasks.errors import DescriptionError
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 @cache
 def _environment() -> jinja2.Environment:
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("odpm_tasks", "templates"),
         undefined=jinja2.StrictUndefined,
@@ -27,6 +30,8 @@ def _environment() -> jinja2.Environment:
 
 def render(name: str, override: str | None = None, **values: Any) -> str:
     """The template `name`, or the text that a project put in its place (`.odpm/templates/NAME`)."""
+    import jinja2
+
     try:
         environment = _environment()
         template = environment.get_template(name) if override is None else environment.from_string(override)

@@ -1,4 +1,4 @@
-"""What a command line asks for beyond the description, as it goes into a saved plan."""
+"""What a command line asks for beyond the description."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Wished:
-    """The options of `plan` and `up` that shape what is done."""
+    """The options of `plan` and `up` that shape what is done, as they go into a saved plan."""
 
     database: str = ""
     install: tuple[str, ...] = ()
@@ -17,3 +17,15 @@ class Wished:
     dev: str = ""
     debug: bool = False
     skip_start: bool = False
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the steps are told of them; `dev` and `debug` reach them as settings."""
+
+    database: str = ""
+    install: tuple[str, ...] = ()
+    update: tuple[str, ...] = ()
+    demo: bool = False
+    touch_git: bool = True
+    free_ports: bool = False

@@ -16,23 +16,6 @@ from odpm_tasks.core.scenario import Scenario
 Action = Literal["create", "update", "keep", "run", "skip", "later"]
 
 
-ORDER = (
-    "git.lock_load", "git.resolve", "git.materialize", "hooks.post_clone", "git.checkout", "git.lock_verify",
-    "python.lock", "template.dockerfile", "template.odoo_conf", "compose.fragments", "compose.generate",
-    "compose.validate", "ide.files", "hooks.post_prepare",
-    "image.build", "hooks.pre_up", "compose.up", "db.create", "hooks.post_up",
-)  # fmt: skip
-
-
-PREPARING = ORDER[: ORDER.index("image.build")]
-
-
-LOCK_FILE = ".odpm/deps.lock.json"
-
-
-PYTHON_LOCKS = (".odpm/requirements.lock", ".odpm/requirements.developer.lock")
-
-
 @dataclass(frozen=True)
 class Step:
     """One thing to do, or not to: `target` is what it is done to, `detail` old -> new or the reason.

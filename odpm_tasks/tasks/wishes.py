@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from odpm_tasks.tasks.base import AS_FOUND, words
 
 if TYPE_CHECKING:
+    from odpm_tasks.bringing import Before
     from odpm_tasks.core.wished import Wished
-    from odpm_tasks.project import Before, Project
+    from odpm_tasks.project import Project
 
 SHORT = {"database": "d", "install": "i", "update": "u"}
 HELP = {

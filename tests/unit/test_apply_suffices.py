@@ -18,8 +18,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from odpm_tasks.core.order import PREPARING
 from odpm_tasks.core.scenario import SCENARIOS
-from odpm_tasks.core.world import PREPARING, Plan
+from odpm_tasks.core.world import Plan
 from odpm_tasks.project import Project
 from tests.unit.making import SMALL
 from tests.unit.repositories import packed, put, repository

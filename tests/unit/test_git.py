@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from odpm_tasks.adapters import access, baking, fetch, git, objects, worktree
-from odpm_tasks.adapters.objects import reading
+from odpm_tasks.adapters import access, baking, command, fetch, git, objects, worktree
+from odpm_tasks.adapters.objects import Reader
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError, WouldLoseError
 from tests.unit import repositories
 from tests.unit.repositories import packed, put, repository, save, tip, without_times
@@ -171,7 +172,7 @@ def test_names_and_bytes_of_a_commit(origin: Path, store: Path) -> None:
     (origin / "link").symlink_to("odd")
     commit = save(origin, "odd names")
     fetch.fetch(store, near(origin), "19.0")
-    with reading(store) as held:
+    with Reader() as reader, reader.reading(store) as held:
         names = held.files(commit, 1)
         assert set(names) == {"a/one.py", "a/two.py", "odd", 'ünï "q"\n.txt', "empty"}  # no link
         whole = {"a/one.py": b"2\n", "empty": b"", 'ünï "q"\n.txt': b"\x00\xff\n", "odd": b"x"}
@@ -187,6 +188,38 @@ def test_names_and_bytes_of_a_commit(origin: Path, store: Path) -> None:
         "link": b"odd",
     }
     assert git.blobs(store, commit, []) == {}
+
+
+def test_repositories_that_are_fetched_at_the_same_time_are_read_by_one_git(
+    origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["one", "127.0.0.1:8080", 'a "b" \\ ü', "later"]
+    stores = [tmp_path / "stores" / f"{name}.git" for name in names]
+    for store in stores[:3]:
+        git.create_store(store)
+    started: list[str] = []
+    talk = command.conversation
+
+    def counted(words: list[str], **options: Any) -> Any:
+        started.append(words[-1])
+        return talk(words, **options)
+
+    monkeypatch.setattr(command, "conversation", counted)
+    with Reader() as reader:
+        for store in stores:
+            reader.soon(store)
+        for number, store in enumerate(stores):  # what comes into a store after the start is read, too
+            put(origin, {"mine": names[number]})
+            save(origin, names[number])
+            commit = fetch.fetch(store, near(origin), "19.0")
+            with reader.reading(store) as held:
+                listed = held.files(commit, 1)
+                assert held.contents({"mine": listed["mine"]}, 100)[0] == {"mine": names[number].encode()}
+        assert len(started) == 2  # the last one was no repository yet
+        with pytest.raises(ProgramError, match="does not find"), reader.reading(stores[3]) as held:
+            held.files("1" * 40, 1)
+        with reader.reading(stores[3]) as held:  # and goes on
+            assert held.files(commit, 0).keys() == listed.keys() - {"a/one.py", "a/two.py"}
 
 
 def test_export_has_the_files_and_nothing_of_git(origin: Path, store: Path, tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ import pytest
 from odpm_tasks.core.link import parse_link
 from odpm_tasks.core.lock import Lock, Pin
 from odpm_tasks.core.lock_changes import lock_changes
+from odpm_tasks.core.order import ORDER, PREPARING
 from odpm_tasks.core.plan import plan
 from odpm_tasks.core.resolve import Ask
 from odpm_tasks.core.scenario import SCENARIOS
-from odpm_tasks.core.world import ORDER, PREPARING, Checkout, PythonLocks, Rendered, Running, Step, World
+from odpm_tasks.core.world import Checkout, PythonLocks, Rendered, Running, Step, World
 from odpm_tasks.errors import LockError
 from tests.unit.making import OCA, ODOO, commit, manifest, resolution, source
 

@@ -11,12 +11,13 @@ import jsonschema
 import pytest
 
 from odpm_tasks.core.moves import Between, Commit, Move, moving
+from odpm_tasks.core.order import ORDER
 from odpm_tasks.core.phases import phase
 from odpm_tasks.core.plan import plan
 from odpm_tasks.core.plan_document import as_json, document, schema
 from odpm_tasks.core.plan_line import Look, step_lines
 from odpm_tasks.core.plan_text import picture
-from odpm_tasks.core.world import ORDER, Checkout, Running, Step, World
+from odpm_tasks.core.world import Checkout, Running, Step, World
 from tests.unit.making import commit
 from tests.unit.test_plan import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, world
 

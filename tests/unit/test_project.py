@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks import observe
+from odpm_tasks import rendering
 from odpm_tasks.adapters import files
 from odpm_tasks.core.lock import write_lock
+from odpm_tasks.core.order import PREPARING, PYTHON_LOCKS
 from odpm_tasks.core.requirements import locked_header
-from odpm_tasks.core.world import PREPARING, PYTHON_LOCKS, Plan
+from odpm_tasks.core.world import Plan
 from odpm_tasks.errors import BusyError, DescriptionError, LockError, OdpmError, WouldLoseError
+from odpm_tasks.folders import remotes
 from odpm_tasks.project import Project
 from tests.unit.making import SMALL
 from tests.unit.repositories import content, git, packed, put, repository, save, tip, without_times
@@ -489,8 +491,8 @@ def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:
 
 def test_the_name_of_a_project(desk: Desk) -> None:
     project = desk.project()
-    assert observe.name(project.place, project.manifest) == "acme"
+    assert rendering.name(project.place, project.manifest, remotes(project.place)) == "acme"
     git(desk.root, "remote", "set-url", "origin", "https://github.com/me/Other.Name.git/")
-    assert observe.name(project.place, project.manifest) == "other-name"
+    assert rendering.name(project.place, project.manifest, remotes(project.place)) == "other-name"
     git(desk.root, "remote", "remove", "origin")
-    assert observe.name(project.place, project.manifest) == "acme"
+    assert rendering.name(project.place, project.manifest, remotes(project.place)) == "acme"

@@ -1,0 +1,74 @@
+"""What the Docker engine is asked about a project.
+
+The engine takes as long to answer as all the rest of a run with nothing to do takes: what it will probably be asked is
+asked while files are read, and believed only where it turns out to be the question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from odpm_tasks.adapters import command, docker
+
+T = TypeVar("T")
+
+INPUTS = "odpm.inputs"  # the label of an image that tells what it was made from
+UNFINISHED = "odpm: creating"
+
+
+class Questions:
+    """Questions that are asked once each, all at the same time. What was begun and nobody wants is let go."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(4)
+        self._answers: dict[tuple[Any, ...], Future[Any]] = {}
+
+    def begin(self, question: Callable[..., T], *words: str) -> Future[T]:
+        """Ask, where nobody has asked yet."""
+        key = (question, *words)
+        if key not in self._answers:
+            self._answers[key] = self._pool.submit(question, *words)
+        return self._answers[key]
+
+
+def probable(recorded: dict[str, Any], database: str = "") -> Questions:
+    """The questions of the last run, begun; none where nothing was brought up. `database` is the one that is wished for."""
+    questions = Questions()
+    up = recorded.get("up", {})
+    if not (up.get("project") and up.get("image") and command.have("docker")):
+        return questions
+    if container := container_of_last_time(recorded, "db"):
+        questions.begin(database_state, container, database or up.get("database", ""))
+    questions.begin(docker.containers, up["project"])
+    questions.begin(image_made_from, up["image"])
+    return questions
+
+
+def container_of_last_time(recorded: dict[str, Any], service: str) -> str | None:
+    """Which container is probably that of a service."""
+    name = recorded.get("up", {}).get("containers", {}).get(service)
+    return name if name and re.fullmatch(r"[0-9a-f]{64}", name) else None
+
+
+def image_made_from(tag: str) -> str | None:
+    """What an image says it was made from, "" where it does not say; None where there is no such image.
+
+    Errors: MachineError where the engine does not answer.
+    """
+    return docker.image_label(tag, INPUTS)
+
+
+def database_state(container: str, database: str) -> str:
+    """Whether a database is there and finished: `absent`, `unfinished` (interrupted, or empty) or `ready`."""
+    query = (
+        "SELECT to_regclass('ir_module_module') IS NOT NULL, coalesce(shobj_description(oid, 'pg_database'), '') "
+        "FROM pg_database WHERE datname = current_database()"
+    )
+    outcome = docker.execute(container, "psql", "-U", "postgres", "-d", database, "-Atc", query)
+    if not outcome.ok:
+        return "absent" if b"does not exist" in outcome.stderr else "unknown"
+    initialised, _, comment = outcome.text.strip().partition("|")
+    return "ready" if initialised == "t" and comment != UNFINISHED else "unfinished"

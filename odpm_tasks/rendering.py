@@ -1,0 +1,89 @@
+"""The generated files: what they are rendered from, and what lies in their places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from odpm_tasks.adapters import files
+from odpm_tasks.core.addons import Facts
+from odpm_tasks.core.compose import project_name
+from odpm_tasks.core.leftovers import leftovers
+from odpm_tasks.core.lock import Lock
+from odpm_tasks.core.manifest import Manifest
+from odpm_tasks.core.order import PYTHON_LOCKS
+from odpm_tasks.core.place import Place
+from odpm_tasks.core.render import TEMPLATES, Stack, render
+from odpm_tasks.core.resolve import Resolution
+from odpm_tasks.core.substitution import expand
+from odpm_tasks.core.world import World
+
+RUNTIME = Path(__file__).parent / "templates" / "odoo_run.py"
+_TEMPLATE_FILES = (
+    ("Dockerfile.j2", ".odpm/build/Dockerfile"),
+    ("odoo.conf.j2", ".odpm/build/odoo.conf"),
+    ("odoo_run.py", ".odpm/build/odoo-run"),
+)
+
+
+def name(place: Place, manifest: Manifest, remotes: Mapping[str, str]) -> str:
+    """The project's name: of `developing.git`, else of the checkout's `origin`, else of its folder."""
+    if manifest.developing:
+        return project_name(manifest.developing.name)
+    url = remotes.get("origin")
+    last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1] if url else place.root.name
+    return project_name(last)
+
+
+def stack(
+    place: Place,
+    manifest: Manifest,
+    known: Lock | None,
+    resolved: Resolution,
+    own: Facts,
+    remotes: Mapping[str, str],
+) -> Stack:
+    """What the files are rendered from."""
+    locks = [files.read(place.root / path) or b"" for path in PYTHON_LOCKS]
+    overrides = {
+        template: text for template in TEMPLATES if (text := files.read_text(place.template(template))) is not None
+    }
+    return Stack(
+        name=name(place, manifest, remotes),
+        scenario=place.settings.scenario,
+        manifest=manifest,
+        resolution=resolved,
+        own=own,
+        locks=(locks[0], locks[1]),
+        runtime=RUNTIME.read_bytes(),
+        templates=overrides,
+        digests=known.images if known else {},
+        profile=place.settings.profile,
+    )
+
+
+def with_files(place: Place, world: World, whole: Stack, recorded: dict[str, Any], database: str) -> World:
+    """The world with its generated files: as they are to be, and as they lie there. `database` is the one wished for."""
+    rendered = render(whole)
+    current = {path: files.read(place.root / path) for path in rendered.files}
+    hashes = recorded.get("files", {})
+    edited = {path for path, data in current.items() if data is not None and files.sha256(data) != hashes.get(path)}
+    edited |= {path for path in current if (place.root / path).is_symlink()}
+    database = database or world.manifest.odoo_conf.get("options", {}).get("db_name", "") or place.root.name
+    text = rendered.files["docker-compose.yml"]
+    return replace(
+        world,
+        rendered=rendered,
+        current=current,
+        edited=frozenset(edited),
+        leftovers=leftovers(hashes, rendered.files, lambda path: files.digest_below(place.root, path)),
+        overrides={
+            path: f".odpm/templates/{template}" for template, path in _TEMPLATE_FILES if template in whole.templates
+        },
+        validated=recorded.get("validated") == files.sha256(text),
+        image=expand(rendered.image, place.settings.get, "docker-compose.yml"),
+        database=database,
+        modules=whole.modules,
+    )
