@@ -11,19 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from odpm_tasks import (
-    building,
-    checkouts,
-    credentials,
-    database,
-    hooks,
-    networks,
-    observe,
-    python_env,
-    resolving,
-    services,
-    validating,
-)
+from odpm_tasks import checkouts, observe, python_env, resolving
 from odpm_tasks.adapters import files, terminal, worktree
 from odpm_tasks.core.place import Place
 from odpm_tasks.core.wished import Wishes
@@ -37,6 +25,8 @@ from odpm_tasks.state import recall, remember
 def perform(place: Place, sight: Sight, step_id: str, steps: Sequence[Step], wishes: Wishes) -> None:
     """Perform the acting steps of one id. Errors: whatever the step meets, as an OdpmError."""
     if step_id.startswith("hooks."):
+        from odpm_tasks import hooks
+
         for step in steps:
             hooks.run_hook(place, sight, step_id.removeprefix("hooks."), step.target)
         return
@@ -58,7 +48,7 @@ def _checkout(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes)
     wanted = [source for source in resolved.sources if f".odpm/src/{source.name}" in targets]
     links = dict(recall(place).get("links", {}))
     worktree.sweep(place.odpm / "src")
-    with terminal.activity() as show:
+    with terminal.activity() as show, worktree.blank(place.odpm / "src") as empty:
 
         def put(source: Any) -> None:
             path = place.source(source.name)
@@ -71,7 +61,7 @@ def _checkout(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes)
                     if path.is_symlink() and links.get(source.name) == str(path.readlink()):
                         path.unlink()  # a link of ours, from when this source was a folder
                     seen, server = sight.world.checkouts[source.name], resolving.remote(place, source.link.url)
-                    checkouts.put(place, source, seen, server, resolving.watch(show, source.name))
+                    checkouts.put(place, source, seen, server, resolving.watch(show, source.name), empty)
             finally:
                 show.done(source.name)
 
@@ -130,21 +120,29 @@ def _keep(place: Place, path: Path) -> None:
 
 
 def _validate(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    from odpm_tasks import validating
+
     validating.validate(place, sight)
 
 
 def _image(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    from odpm_tasks import building, networks
+
     networks.demand(place, sight)
     building.build_missing(place, sight)
 
 
 def _compose_up(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    from odpm_tasks import credentials, networks, services
+
     networks.demand(place, sight)
     credentials.make_secrets(place)
     services.up(place, sight)
 
 
 def _database(place: Place, sight: Sight, steps: Sequence[Step], wishes: Wishes) -> None:
+    from odpm_tasks import database
+
     database.prepare_database(place, sight, wishes, steps[0].action == "create")
 
 

@@ -15,11 +15,11 @@ from odpm_tasks.core.world import Checkout
 from odpm_tasks.errors import CommitGoneError
 
 
-def put(place: Place, source: Source, seen: Checkout, remote: Remote, watch: Watch) -> None:
+def put(place: Place, source: Source, seen: Checkout, remote: Remote, watch: Watch, empty: Path) -> None:
     """Bring a checkout to its locked commit, or mend it first: then what is left to do is to be seen anew.
 
-    One that has its history gets that of the commit, too. Errors: WouldLoseError where something of the user's is in the
-    way; whatever a fetch meets.
+    One that has its history gets that of the commit, too. A new one begins as a copy of `empty`. Errors: WouldLoseError
+    where something of the user's is in the way; whatever a fetch meets.
     """
     path, store = place.source(source.name), place.store(source.key)
     if seen.gone:
@@ -28,7 +28,7 @@ def put(place: Place, source: Source, seen: Checkout, remote: Remote, watch: Wat
     if seen.base and borrowing.whole(path):
         borrowing.stand_alone(path)
         borrowing.fetch_commit(path, remote, source.commit, watch)
-    worktree.place(path, store, source.commit, without_credentials(source.link.url))
+    worktree.place(path, store, source.commit, without_credentials(source.link.url), empty)
 
 
 def mend(path: Path, store: Path, commits: tuple[str, ...], remote: Remote, watch: Watch, branch: str | None) -> None:

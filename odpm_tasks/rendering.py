@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import files
+from odpm_tasks.adapters.compiled import Compiled
+from odpm_tasks.core import templating
 from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.compose import project_name
 from odpm_tasks.core.leftovers import leftovers
@@ -20,7 +22,9 @@ from odpm_tasks.core.resolve import Resolution
 from odpm_tasks.core.substitution import expand
 from odpm_tasks.core.world import World
 
-RUNTIME = Path(__file__).parent / "templates" / "odoo_run.py"
+_FOLDER = Path(__file__).parent / "templates"
+RUNTIME = _FOLDER / "odoo_run.py"
+templating.keep_compiled(Compiled(_FOLDER))
 _TEMPLATE_FILES = (
     ("Dockerfile.j2", ".odpm/build/Dockerfile"),
     ("odoo.conf.j2", ".odpm/build/odoo.conf"),

@@ -33,14 +33,23 @@ def validate(place: Place, sight: Sight) -> None:
     text = sight.world.rendered.files["docker-compose.yml"]
     data = compose_text.load(text.decode())
     found = [*loose_ends(data), *_missing_folders(place, data)]
-    if not found and command.have("docker") and command.run(["docker", "compose", "version"], check=False).ok:
-        outcome = docker.compose(place.root, running.compose_env(place), "config", "--quiet", check=False)
-        found = [] if outcome.ok else [what_compose_said(outcome.tail()[-3:])]
-    elif not found:
-        found = list(schema_problems(data, json.loads(SCHEMA.read_bytes())))
+    if not found:
+        by_compose = _asked_of_compose(place)
+        found = list(schema_problems(data, json.loads(SCHEMA.read_bytes()))) if by_compose is None else by_compose
     if found:
         raise _refused(sight, found)
     remember(place, validated=files.sha256(text))
+
+
+def _asked_of_compose(place: Place) -> list[Problem] | None:
+    """What Compose has to say of the file on disk; None where there is no Compose."""
+    if not command.have("docker"):
+        return None
+    outcome = docker.compose(place.root, running.compose_env(place), "config", "--quiet", check=False)
+    if outcome.ok:
+        return []
+    there = command.run(["docker", "compose", "version"], check=False).ok
+    return [what_compose_said(outcome.tail()[-3:])] if there else None
 
 
 def _refused(sight: Sight, found: list[Problem]) -> DescriptionError:

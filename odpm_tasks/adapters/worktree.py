@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from shlex import quote
 
@@ -20,22 +21,40 @@ _ANOTHER_GIT = r"fatal: unable to write new index file|index\.lock': File exists
 MOVING = "odpm-moving"  # in .git: the commit that a run of ours is bringing just now
 
 
-def place(checkout: Path, store: Path, commit: str, url: str) -> None:
+@contextlib.contextmanager
+def blank(folder: Path) -> Iterator[Path]:
+    """A new repository in a folder, to be copied for each checkout there: git has found out what the disk can do."""
+    made = folder / f".@empty.{os.getpid()}"  # no source is called so
+    with files.disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(made, ignore_errors=True)
+    try:
+        command.run(["git", *git.QUIET, "init", "--quiet", "--template=", str(made)])
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def place(checkout: Path, store: Path, commit: str, url: str, empty: Path | None = None) -> None:
     """Put a commit into `checkout`: a new one appears at once and whole, an existing one moves only if nothing is lost.
 
-    One that has its history borrows nothing: it must hold the commit. Errors: WouldLoseError when something of the user's is in the way.
+    One that has its history borrows nothing: it must hold the commit. A new one begins as a copy of `empty` (see `blank`).
+    Errors: WouldLoseError when something of the user's is in the way.
     """
     if checkout.is_symlink():
         raise in_the_way(checkout)
     if checkout.exists():
         _move(checkout, store, commit)
         return
+    if empty is None:
+        with blank(checkout.parent) as made:
+            place(checkout, store, commit, url, made)
+        return
     fresh = checkout.with_name(f".{checkout.name}.{os.getpid()}")
     with files.disk_errors(checkout):
         shutil.rmtree(fresh, ignore_errors=True)
-        fresh.parent.mkdir(parents=True, exist_ok=True)
         try:
-            command.run(["git", *git.QUIET, "init", "--quiet", "--template=", str(fresh)])
+            shutil.copytree(empty, fresh)
             borrowing.furnish(fresh, store, commit, url)
             _switch(checkout, commit, fresh=fresh)
             fresh.rename(checkout)

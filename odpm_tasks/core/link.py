@@ -13,6 +13,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import unquote
 
@@ -114,6 +115,7 @@ def parse_link(text: str, shown: str = "") -> Link:
     return Link(url, branch, commit)
 
 
+@lru_cache(4096)
 def canonical(url: str) -> str:
     """The identity of a repository, not an address to clone from.
 

@@ -28,6 +28,11 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
+def keep_compiled(where: jinja2.BytecodeCache) -> None:
+    """Let templates be compiled once and for all, by whoever may write files."""
+    _environment().bytecode_cache = where
+
+
 def render(name: str, override: str | None = None, **values: Any) -> str:
     """The template `name`, or the text that a project put in its place (`.odpm/templates/NAME`)."""
     import jinja2

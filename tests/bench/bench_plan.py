@@ -15,26 +15,21 @@ up. Ends with 1 where a target is missed.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import itertools
-import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.bench.bench_sources import BRANCH, addon, made_up_platform
-from tests.bench.project import demo, environment, lay, ran, task
+from tests.bench.project import demo, environment, lay, modules, ran, task
 from tests.standins.gitrepo import place, write_bare
 
 ADDONS = 9
 PLAN, UP = 1.5, 1.3
-TELL = "import atexit, json, sys; atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
-RUN = "from invoke.main import program\nprogram.run(['inv', 'plan'])\n"
 FLOOR = """
 import importlib, subprocess, sys
 for name in {modules!r}:
@@ -76,22 +71,6 @@ def prepared(folder: Path) -> Path:
     return root
 
 
-def modules(root: Path, env: Mapping[str, str]) -> list[str]:
-    """What `inv plan` has imported at its end, what can be imported again by its name."""
-    done = subprocess.run(
-        [sys.executable, "-c", TELL + RUN], cwd=root, env=env, capture_output=True, text=True, check=True
-    )
-    names: list[str] = json.loads(done.stderr.splitlines()[-1])
-    return [name for name in names if name != "tasks" and not name.startswith("_") and importable(name)]
-
-
-def importable(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
-
-
 def without_docker(folder: Path) -> str:
     """A PATH on which everything is but `docker`."""
     programs = folder / "bin"
@@ -108,7 +87,7 @@ def plan(folder: Path, runs: int) -> bool:
     checkouts = sorted(str(path) for path in (root / ".odpm/src").iterdir())
     assert len(checkouts) == ADDONS + 1
     program = folder / "floor.py"
-    program.write_text(FLOOR.format(modules=modules(root, cut), checkouts=checkouts), encoding="utf-8")
+    program.write_text(FLOOR.format(modules=modules(root, cut, "plan"), checkouts=checkouts), encoding="utf-8")
     words = [sys.executable, "-m", "invoke", "plan"]
     found = in_turn(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -22,6 +23,8 @@ from tests.standins.images import DEFAULT, ensure_images
 
 PYTHON_LOCKS = ("requirements.lock", "requirements.developer.lock")
 LOCK = "deps.lock.json"
+TELL = "import atexit, json, sys; atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+RUN = "from invoke.main import program\nprogram.run(['inv', {task!r}])\n"
 
 
 def lay(root: Path, platform: str, dependencies: Sequence[str], locks: Mapping[str, bytes] | None = None) -> None:
@@ -86,6 +89,21 @@ def _all(stream: IO[bytes]) -> str:
 def task(root: Path, cache: Path, *words: str, **env: str) -> Took:
     """What a task takes."""
     return ran([sys.executable, "-m", "invoke", *words], root, environment(cache, **env))
+
+
+def modules(root: Path, env: Mapping[str, str], task: str) -> list[str]:
+    """What a task has imported at its end, what can be imported again by its name."""
+    words = [sys.executable, "-c", TELL + RUN.format(task=task)]
+    done = subprocess.run(words, cwd=root, env=env, capture_output=True, text=True, check=True)
+    names: list[str] = json.loads(done.stderr.splitlines()[-1])
+    return [name for name in names if name != "tasks" and not name.startswith("_") and _importable(name)]
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def demo(folder: Path) -> Bench:

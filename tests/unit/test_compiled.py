@@ -1,0 +1,67 @@
+"""Compiled templates: kept beside Python's own, made anew where the text has changed, and never in the way."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from odpm_tasks.adapters.compiled import Compiled
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    monkeypatch.setattr(sys, "pycache_prefix", None)
+    (tmp_path / "hello.j2").write_text("Hello {{ name }}", encoding="utf-8")
+    return tmp_path
+
+
+def rendered(folder: Path) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), bytecode_cache=Compiled(folder), autoescape=False
+    )
+    return environment.get_template("hello.j2").render(name="you")
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted((folder / "__pycache__").glob("*")) if (folder / "__pycache__").is_dir() else []
+
+
+def test_a_template_is_compiled_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rendered(folder) == "Hello you"
+    (one,) = kept(folder)
+    assert one.name.endswith(f".{sys.implementation.cache_tag}.pyc")
+    before = one.stat()
+    monkeypatch.setattr(jinja2.Environment, "_parse", lambda *_: pytest.fail("compiled again"))
+    assert rendered(folder) == "Hello you"
+    assert one.stat() == before
+
+
+def test_another_text_is_compiled_anew(folder: Path) -> None:
+    rendered(folder)
+    (folder / "hello.j2").write_text("Good bye {{ name }}", encoding="utf-8")
+    assert rendered(folder) == "Good bye you"
+    assert len(kept(folder)) == 1
+
+
+def test_what_is_damaged_is_made_anew(folder: Path) -> None:
+    rendered(folder)
+    (one,) = kept(folder)
+    whole = one.read_bytes()
+    one.write_bytes(b"\0 no code")
+    assert rendered(folder) == "Hello you"
+    assert one.read_bytes() == whole
+
+
+def test_nothing_is_kept_where_python_keeps_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    assert rendered(folder) == "Hello you"
+    assert kept(folder) == []
+
+
+def test_a_folder_that_nobody_may_write_to_is_no_trouble(folder: Path) -> None:
+    (folder / "__pycache__").write_text("in the way")
+    assert rendered(folder) == "Hello you"

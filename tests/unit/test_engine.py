@@ -1,0 +1,81 @@
+"""Questions to the engine that are asked before anybody knows that they will be."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from odpm_tasks import engine
+from odpm_tasks.adapters import command, docker
+from odpm_tasks.errors import MachineError
+
+DATABASE = "d" * 64
+
+
+def test_a_question_is_asked_once_and_all_at_the_same_time() -> None:
+    asked: list[str] = []
+    all_there = threading.Barrier(3)
+
+    def question(word: str) -> str:
+        asked.append(word)
+        all_there.wait(10)
+        return word.upper()
+
+    questions = engine.Questions()
+    answers = [questions.begin(question, word) for word in ("a", "b", "a", "c")]
+    assert [answer.result() for answer in answers] == ["A", "B", "A", "C"]
+    assert sorted(asked) == ["a", "b", "c"]
+
+
+def test_a_wrong_answer_is_for_who_asks() -> None:
+    def question() -> str:
+        raise MachineError("the Docker engine does not answer")
+
+    questions = engine.Questions()
+    questions.begin(question)
+    with pytest.raises(MachineError):
+        questions.begin(question).result()
+
+
+@pytest.mark.parametrize(
+    ("recorded", "wished", "expected"),
+    [
+        ({}, "", []),
+        ({"up": {"containers": {"db": DATABASE}}}, "", []),
+        (
+            {"up": {"project": "p", "image": "i", "database": "d", "containers": {"db": DATABASE}}},
+            "",
+            [("state", DATABASE, "d"), ("containers", "p"), ("image", "i")],
+        ),
+        (
+            {"up": {"project": "p", "image": "i", "database": "d", "containers": {"db": "no id; rm"}}},
+            "",
+            [("containers", "p"), ("image", "i")],
+        ),
+        (
+            {"up": {"project": "p", "image": "i", "database": "d", "containers": {"db": DATABASE}}},
+            "mine",
+            [("state", DATABASE, "mine"), ("containers", "p"), ("image", "i")],
+        ),
+    ],
+)
+def test_what_is_asked_is_what_the_last_run_left(
+    recorded: dict[str, Any], wished: str, expected: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(command, "have", lambda program: True)
+    monkeypatch.setattr(engine, "database_state", lambda *words: asked.append(("state", *words)))
+    monkeypatch.setattr(docker, "containers", lambda *words: asked.append(("containers", *words)))
+    monkeypatch.setattr(engine, "image_made_from", lambda *words: asked.append(("image", *words)))
+    questions = engine.probable(recorded, wished)
+    known: dict[str, Callable[..., Any]] = {
+        "state": engine.database_state,
+        "containers": docker.containers,
+        "image": engine.image_made_from,
+    }
+    for kind, *words in expected:
+        questions.begin(known[kind], *words).result()
+    assert sorted(asked) == sorted(expected)
