@@ -79,7 +79,7 @@ def is_unreachable(outcome: command.Outcome) -> bool:
 def image_label(tag: str, label: str) -> str | None:
     """A label of an image, None where the engine has no such image. Errors: MachineError when it does not answer."""
     outcome = command.run(
-        ["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", tag], check=False, timeout=60
+        ["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", "--", tag], check=False, timeout=60
     )
     if not outcome.ok:
         if is_unreachable(outcome):

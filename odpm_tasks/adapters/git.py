@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from odpm_tasks.adapters import command, files
 from odpm_tasks.errors import DescriptionError
@@ -183,10 +184,17 @@ def changes(checkout: Path) -> tuple[str, ...]:
     """Local changes of tracked files, one `XY path` each, as `git status --porcelain` has them. The index stays as it is.
 
     A file that holds what was committed, byte for byte, is none, though git may call it one: where a repository's
-    attributes want other line ends than those that somebody committed.
+    attributes want other line ends than those that somebody committed. Errors: ProgramError where git cannot tell, for
+    instance because a filter of the user's (git LFS) does not run.
     """
     words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules"]
-    outcome = command.run(["git", *QUIET, "-C", str(checkout), *words], env={"GIT_OPTIONAL_LOCKS": "0"})
+    outcome = command.run(["git", *QUIET, "-C", str(checkout), *words], env={"GIT_OPTIONAL_LOCKS": "0"}, check=False)
+    if not outcome.ok:
+        error = command.failure(outcome)
+        error.where = str(checkout)
+        error.todo = error.todo or f"mend what git complains of, until this works: git -C {quote(str(checkout))} status"
+        error.message = error.render()
+        raise error
     found = [row for row in outcome.stdout.decode(errors="surrogateescape").split("\0") if row]
     same = as_committed(checkout) if any(row.startswith(" M ") for row in found) else set()
     return tuple(row for row in found if not (row.startswith(" M ") and row[3:] in same))

@@ -503,6 +503,18 @@ def test_changes_are_those_of_tracked_files(placed: Path) -> None:
     assert sorted(git.changes(placed)) == [" D README", "M  a/one.py"]
 
 
+def test_a_filter_that_does_not_run_is_told_of_with_a_way_to_see_it(placed: Path) -> None:
+    repositories.git(placed, "config", "filter.broken.process", "no-such-filter")
+    repositories.git(placed, "config", "filter.broken.required", "true")
+    put(placed, {".git/info/attributes": "* filter=broken\n", "a/one.py": "1\n"})
+    with pytest.raises(ProgramError) as caught:
+        git.changes(placed)
+    lines = str(caught.value).splitlines()
+    assert lines[1] == f"  where: {placed}"
+    assert any("no-such-filter" in line for line in lines)
+    assert lines[-1] == f"  next:  mend what git complains of, until this works: git -C {placed} status"
+
+
 def test_hiding_edits_only_what_git_keeps_for_itself(tmp_path: Path) -> None:
     where = repository(tmp_path / "project", {".gitignore": "*.pyc\n"})
     put(where, {"docker-compose.yml": "x", "docker-compose.yml.orig": "x", ".git/info/exclude": "mine"})
