@@ -70,7 +70,7 @@ def kill_at_random(ground: Ground, seeds: range) -> None:
                 run.kill(programs=seed % 2 == 0)
             ran = ground.bench.inv("render", **there)
             says = f"seed {seed}, {state.__name__}"
-            assert ran.code == 0, f"{says}\n{ran.said}"
+            assert ran.code == 0, f"{says}\n{ran.said}\n{server.complaints}"
             assert outcome(ground) == expected, says
             assert leftovers(ground) == [], says
         assert "nothing to do" in ground.bench.ok("render", **there).err

@@ -10,6 +10,7 @@ import base64
 import hmac
 import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -62,7 +63,7 @@ class GitServer:
     over git's own; `old` speaks the protocol before version 2, in which a server may keep commits for itself that no
     branch ends in. `fault` is asked with a repository's path and the number of requests for it so far (from 0): a
     status to answer with, HANG, DROP, or None to do as usual. `requests` lists what was answered, in order, `began`
-    what was begun; each test may clear it.
+    what was begun; each test may clear it. `complaints` are git's own words about what it refused.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class GitServer:
         self.began: list[str] = []
         self.over = threading.Event()
         self.requests: list[Request] = []
+        self.complaints: list[str] = []
         self._server = _Server((host, 0), _Handler)
         self._server.owner = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
@@ -213,22 +215,30 @@ class _Handler(BaseHTTPRequestHandler):
             self.received += len(block)
 
     def _backend(self) -> int:
-        with subprocess.Popen(
-            ["git", "http-backend"],
-            env=self._environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as process:
+        with (
+            tempfile.TemporaryFile() as complaints,
+            subprocess.Popen(
+                ["git", "http-backend"],
+                env=self._environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+            ) as process,
+        ):
             assert process.stdin is not None
             assert process.stdout is not None
             try:
                 self._feed(process.stdin)
-                return self._relay(process.stdout)
+                status = self._relay(process.stdout)
             except (BrokenPipeError, ConnectionResetError):
                 process.kill()  # the client went away; nobody waits for the rest
                 self.close_connection = True
                 return 499
+            if status >= 400:
+                complaints.seek(0)
+                words = complaints.read().decode(errors="replace").strip()
+                self.server.owner.complaints.append(f"{self.path}: {status} {words}")
+            return status
 
     def _feed(self, stdin: IO[bytes]) -> None:
         """The whole request first: git's service reads it before it answers."""
