@@ -76,7 +76,8 @@ def delete(story: Story) -> None:
     if path.is_dir():
         shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(NotADirectoryError):  # a file has come where its folder was
+            path.unlink(missing_ok=True)
 
 
 def link(story: Story) -> None:
