@@ -6,26 +6,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Wished:
-    """The options of `plan` and `up` that shape what is done, as they go into a saved plan."""
-
+class _Asked:
     database: str = ""
     install: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     demo: bool = False
     touch_git: bool = True
+
+
+@dataclass(frozen=True)
+class Wished(_Asked):
+    """The options of `plan` and `up` that shape what is done, as they go into a saved plan."""
+
     dev: str = ""
     debug: bool = False
     skip_start: bool = False
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Wishes(_Asked):
     """What the steps are told of them; `dev` and `debug` reach them as settings."""
 
-    database: str = ""
-    install: tuple[str, ...] = ()
-    update: tuple[str, ...] = ()
-    demo: bool = False
-    touch_git: bool = True
     free_ports: bool = False
