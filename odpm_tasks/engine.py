@@ -40,17 +40,19 @@ def probable(recorded: dict[str, Any], database: str = "") -> Questions:
     up = recorded.get("up", {})
     if not (up.get("project") and up.get("image") and command.have("docker")):
         return questions
-    if container := container_of_last_time(recorded, "db"):
-        questions.begin(database_state, container, database or up.get("database", ""))
-    questions.begin(docker.containers, up["project"])
-    questions.begin(image_made_from, up["image"])
+    ask(questions, recorded, up["project"], up["image"], database or up.get("database", ""))
     return questions
 
 
-def container_of_last_time(recorded: dict[str, Any], service: str) -> str | None:
-    """Which container is probably that of a service."""
-    name = recorded.get("up", {}).get("containers", {}).get(service)
-    return name if name and re.fullmatch(r"[0-9a-f]{64}", name) else None
+def ask(
+    questions: Questions, recorded: dict[str, Any], project: str, image: str, database: str
+) -> tuple[Future[str | None], Future[tuple[docker.Container, ...]]]:
+    """Begin what a run wants to know: what the image was made from, the containers, and of the database's container of last
+    time, which is probably still that, the database's state."""
+    container = recorded.get("up", {}).get("containers", {}).get("db", "")
+    if re.fullmatch(r"[0-9a-f]{64}", container):
+        questions.begin(database_state, container, database)
+    return questions.begin(image_made_from, image), questions.begin(docker.containers, project)
 
 
 def image_made_from(tag: str) -> str | None:

@@ -33,6 +33,14 @@ class OdpmError(Exit):
         self.details = tuple(details)
         super().__init__(self.render(), self.exit_code)
 
+    @property
+    def message(self) -> str:
+        """What invoke prints: made of the parts as they are then, for whoever catches an error may know more of it."""
+        return self.render()
+
+    @message.setter
+    def message(self, _: str | None) -> None: ...
+
     def render(self) -> str:
         lines = [f"odpm: {self.what}"]
         if self.where:

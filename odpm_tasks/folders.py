@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import files, git
@@ -57,18 +57,21 @@ def origin_url(checkout: Path) -> str | None:
         return None
 
 
-def remotes(place: Place) -> dict[str, str]:
-    """The remotes of the developing checkout by name, `origin` first; none where it is no repository."""
-    return git.remotes(place.root) if (place.root / ".git").exists() else {}
+Remotes = Sequence[tuple[str, str]]  # names and addresses, `origin` first
 
 
-def own_url(remotes: Mapping[str, str], developing: Link | None) -> str | None:
+def remotes(place: Place) -> Remotes:
+    """The remotes of the developing checkout; none where it is no repository."""
+    return git.remotes(place.root) if (place.root / ".git").exists() else ()
+
+
+def own_url(remotes: Remotes, developing: Link | None) -> str | None:
     """The canonical URL of the developing checkout itself: of that remote which `developing.git` names, else of `origin`.
 
     A clone of somebody's fork, with the team's repository as `upstream`, is the developing project all the same.
     """
     urls = []
-    for url in remotes.values():
+    for _, url in remotes:
         with contextlib.suppress(DescriptionError):
             urls.append(parse_link(url).canonical)
     return developing.canonical if developing and developing.canonical in urls else (urls[0] if urls else None)

@@ -52,7 +52,6 @@ def _run_program(
         code = processes.foreground(argv, cwd=folder, env=env)
     except MachineError as error:
         error.where = where
-        error.message = error.render()
         raise
     if code:
         raise _failed(line, where, code)

@@ -6,7 +6,7 @@ rendered is imported then: a lock is written without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from odpm_tasks.core.system_needs import system_needs
 from odpm_tasks.core.wished import Wishes
 from odpm_tasks.core.world import Own, World
 from odpm_tasks.errors import DescriptionError, UsageError
-from odpm_tasks.folders import as_found, folder_facts, own_url, remotes
+from odpm_tasks.folders import Remotes, as_found, folder_facts, own_url, remotes
 from odpm_tasks.state import recall
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def lock(place: Place) -> Lock | None:
     return read_lock(text) if text is not None else None
 
 
-def own(place: Place, manifest: Manifest, named: Mapping[str, str]) -> Own | None:
+def own(place: Place, manifest: Manifest, named: Remotes) -> Own | None:
     """The developing checkout as the lock would record it, where `developing.git` names one of its remotes (`named`)."""
     link = manifest.developing
     if link is None or link.canonical != own_url(named, link):

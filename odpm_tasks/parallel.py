@@ -110,6 +110,5 @@ def _results(futures: Sequence[Future[R]]) -> list[R]:
             first = errors[0]
             others = [error for error in errors[1:] if isinstance(error, OdpmError)]
             first.details = (f"also: {_in_short(others)}", *first.details) if others else first.details
-            first.message = first.render()
         raise errors[0]
     return [future.result() for future in futures]

@@ -79,7 +79,6 @@ def write_locks(
         main = packages.compile_lock(merged.text, manifest.python, previous=before[0])
     except DescriptionError as error:
         error.details = (*error.details, *_who_asked(merged, " ".join(error.details)))
-        error.message = error.render()
         raise
     tools = "\n".join(requirements.DEVELOPER_TOOLS)
     developer = packages.compile_lock(tools, manifest.python, constraints=main, previous=before[1])

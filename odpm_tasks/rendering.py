@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,10 @@ from odpm_tasks.core.render import TEMPLATES, Stack, render
 from odpm_tasks.core.resolve import Resolution
 from odpm_tasks.core.substitution import expand
 from odpm_tasks.core.world import World
+from odpm_tasks.folders import Remotes
 
 _FOLDER = Path(__file__).parent / "templates"
 RUNTIME = _FOLDER / "odoo_run.py"
-templating.keep_compiled(Compiled(_FOLDER))
 _TEMPLATE_FILES = (
     ("Dockerfile.j2", ".odpm/build/Dockerfile"),
     ("odoo.conf.j2", ".odpm/build/odoo.conf"),
@@ -32,11 +31,11 @@ _TEMPLATE_FILES = (
 )
 
 
-def name(place: Place, manifest: Manifest, remotes: Mapping[str, str]) -> str:
+def name(place: Place, manifest: Manifest, remotes: Remotes) -> str:
     """The project's name: of `developing.git`, else of the checkout's `origin`, else of its folder."""
     if manifest.developing:
         return project_name(manifest.developing.name)
-    url = remotes.get("origin")
+    url = dict(remotes).get("origin")
     last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1] if url else place.root.name
     return project_name(last)
 
@@ -47,7 +46,7 @@ def stack(
     known: Lock | None,
     resolved: Resolution,
     own: Facts,
-    remotes: Mapping[str, str],
+    remotes: Remotes,
 ) -> Stack:
     """What the files are rendered from."""
     locks = [files.read(place.root / path) or b"" for path in PYTHON_LOCKS]
@@ -70,6 +69,7 @@ def stack(
 
 def with_files(place: Place, world: World, whole: Stack, recorded: dict[str, Any], database: str) -> World:
     """The world with its generated files: as they are to be, and as they lie there. `database` is the one wished for."""
+    templating.keep_compiled(Compiled(_FOLDER))
     rendered = render(whole)
     current = {path: files.read(place.root / path) for path in rendered.files}
     hashes = recorded.get("files", {})

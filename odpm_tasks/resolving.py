@@ -59,7 +59,6 @@ def fetch(place: Place, reader: Reader, ask: Ask, show: terminal.Activity) -> Fo
         facts = graph.facts(place, reader, ask.link, wanted, ask.kind)
     except OdpmError as error:
         error.where = error.where or f"asked for by {' -> '.join(ask.asked_by)}"
-        error.message = error.render()
         raise
     finally:
         show.done(ask.link.name, told)

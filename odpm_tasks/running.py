@@ -88,10 +88,7 @@ def look(
     if not command.have("docker"):
         return Running(problem="docker is not installed")
     project, questions = compose_project(place, whole), asked or engine.Questions()
-    made_from = questions.begin(engine.image_made_from, world.image)
-    found = questions.begin(docker.containers, project)
-    if guess := engine.container_of_last_time(recorded, "db"):
-        questions.begin(engine.database_state, guess, world.database)
+    made_from, found = engine.ask(questions, recorded, project, world.image, world.database)
     try:
         there, containers = image_is_current(place, whole, made_from.result()), found.result()
     except MachineError as error:

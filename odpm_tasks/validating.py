@@ -9,7 +9,7 @@ from typing import Any
 
 from odpm_tasks import running
 from odpm_tasks.adapters import command, docker, files
-from odpm_tasks.core import compose_text
+from odpm_tasks.core import own_yaml
 from odpm_tasks.core.compose_check import loose_ends, schema_problems, spot, what_compose_said
 from odpm_tasks.core.json_text import spell
 from odpm_tasks.core.manifest_fields import Problem
@@ -31,7 +31,7 @@ def validate(place: Place, sight: Sight) -> None:
     assert sight.world.rendered is not None
     demand_variables(place, sight)
     text = sight.world.rendered.files["docker-compose.yml"]
-    data = compose_text.load(text.decode())
+    data = own_yaml.load(text.decode())
     found = [*loose_ends(data), *_missing_folders(place, data)]
     if not found:
         by_compose = _asked_of_compose(place)

@@ -143,7 +143,6 @@ def push(tag: str) -> str:
         outcome = _docker("push", tag)
     except ProgramError as error:
         error.todo = "see whether the registry answers and lets you in: docker login"
-        error.message = error.render()
         raise
     match = re.search(r"digest: (sha256:[0-9a-f]{64})", outcome.text)
     return match[1] if match else ""

@@ -170,14 +170,14 @@ def origin(checkout: Path) -> str | None:
     return outcome.text.strip() or None
 
 
-def remotes(checkout: Path) -> dict[str, str]:
-    """The addresses of all remotes by name, as configured, `origin` first."""
+def remotes(checkout: Path) -> tuple[tuple[str, str], ...]:
+    """Name and address of all remotes, as configured, `origin` first; one may have several addresses."""
     outcome = command.run(
         ["git", *QUIET, "-C", str(checkout), "config", "--get-regexp", r"^remote\..*\.url$"], check=False
     )
     pairs = (line.partition(" ")[::2] for line in outcome.text.splitlines())
-    found = {key.removeprefix("remote.").removesuffix(".url"): url for key, url in pairs}
-    return {name: found[name] for name in sorted(found, key=lambda name: name != "origin")}
+    found = [(key.removeprefix("remote.").removesuffix(".url"), url) for key, url in pairs]
+    return tuple(sorted(found, key=lambda pair: pair[0] != "origin"))
 
 
 def changes(checkout: Path) -> tuple[str, ...]:
@@ -193,7 +193,6 @@ def changes(checkout: Path) -> tuple[str, ...]:
         error = command.failure(outcome)
         error.where = str(checkout)
         error.todo = error.todo or f"mend what git complains of, until this works: git -C {quote(str(checkout))} status"
-        error.message = error.render()
         raise error
     found = [row for row in outcome.stdout.decode(errors="surrogateescape").split("\0") if row]
     same = as_committed(checkout) if any(row.startswith(" M ") for row in found) else set()

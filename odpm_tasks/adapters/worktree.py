@@ -35,7 +35,7 @@ def blank(folder: Path) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-def place(checkout: Path, store: Path, commit: str, url: str, empty: Path | None = None) -> None:
+def place(checkout: Path, store: Path, commit: str, url: str, empty: Path) -> None:
     """Put a commit into `checkout`: a new one appears at once and whole, an existing one moves only if nothing is lost.
 
     One that has its history borrows nothing: it must hold the commit. A new one begins as a copy of `empty` (see `blank`).
@@ -45,10 +45,6 @@ def place(checkout: Path, store: Path, commit: str, url: str, empty: Path | None
         raise in_the_way(checkout)
     if checkout.exists():
         _move(checkout, store, commit)
-        return
-    if empty is None:
-        with blank(checkout.parent) as made:
-            place(checkout, store, commit, url, made)
         return
     fresh = checkout.with_name(f".{checkout.name}.{os.getpid()}")
     with files.disk_errors(checkout):
@@ -234,7 +230,6 @@ def _switch(checkout: Path, commit: str, *, force: bool = False, fresh: Path | N
         error = command.failure(outcome)
         error.where = str(checkout)
         error.todo = error.todo or "mend what git complains of, then run the same command again"
-        error.message = error.render()
         raise error
     files.write((fresh or checkout) / ".git/refs/odpm/base", f"{commit}\n".encode(), derived=fresh is not None)
     (checkout / ".git" / MOVING).unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
-from odpm_tasks.core import compose_text
+from odpm_tasks.core import own_yaml
 from odpm_tasks.core.service_parts import active
 from odpm_tasks.core.substitution import expand
 
@@ -58,7 +58,7 @@ def service_parts(
     images of services are built from.
     """
     found: dict[str, dict[str, str]] = {}
-    services = compose_text.load(text)["services"]
+    services = own_yaml.load(text)["services"]
     for name in active(services, lookup("COMPOSE_PROFILES")):
         service = services[name]
         parts = {part: {key: service.get(key) for key in keys} for part, keys in _PARTS.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from odpm_tasks.core import compose_text
+from odpm_tasks.core import own_yaml
 from odpm_tasks.core.service_parts import active
 from odpm_tasks.core.substitution import expand, references
 
@@ -29,7 +29,7 @@ def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Pub
     Left out: ranges, ports that Docker picks, services of a profile that COMPOSE_PROFILES does not name.
     """
     found: list[Published] = []
-    services = compose_text.load(text)["services"]
+    services = own_yaml.load(text)["services"]
     for name in active(services, lookup("COMPOSE_PROFILES")):
         for entry in services[name].get("ports", []):
             address, written = _written(entry)

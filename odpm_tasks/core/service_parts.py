@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from odpm_tasks.core import compose_text
+from odpm_tasks.core import own_yaml
 from odpm_tasks.core.substitution import expand
 
 # what Compose takes as a map and as a list; in a list `NAME=value`, or the name alone
@@ -145,7 +145,7 @@ class Composed:
 
 def composition(text: str, lookup: Callable[[str], str | None]) -> Composed:
     """Look into a compose file; a folder whose path a variable decides is expanded."""
-    services: dict[str, Any] = compose_text.load(text)["services"]
+    services: dict[str, Any] = own_yaml.load(text)["services"]
     starting = active(services, lookup("COMPOSE_PROFILES"))
     folders = {name: expand(path, lookup, f"services.{name}.build") for name, path in build_folders(services).items()}
     return Composed(

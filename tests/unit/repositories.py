@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from odpm_tasks.adapters import worktree
+
 Files = Mapping[str, str | None]
 SOMEBODY = {
     "GIT_CONFIG_GLOBAL": os.devnull,
@@ -65,6 +67,12 @@ def packed(where: Path) -> Path:
     """The same repository in few files and folders: cheap to copy."""
     git(where, "gc", "--quiet", "--prune=now")
     return where
+
+
+def place(checkout: Path, store: Path, commit: str, url: str) -> None:
+    """Put a commit into a checkout, a new one from an empty repository of its own."""
+    with worktree.blank(checkout.parent) as empty:
+        worktree.place(checkout, store, commit, url, empty)
 
 
 def tip(where: Path, name: str = "HEAD") -> str:

@@ -56,7 +56,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory, served: Path) -> Path:
     """A store with both commits of 19.0, and beside it a checkout of the first one. Nobody writes there."""
     store = tmp_path_factory.mktemp("cache") / "web.git"
     fetch.fetch(store, near(served), "19.0")
-    worktree.place(store.with_name("first"), store, fetch.fetch(store, near(served), "v1"), URL)
+    repositories.place(store.with_name("first"), store, fetch.fetch(store, near(served), "v1"), URL)
     return store
 
 
@@ -302,7 +302,7 @@ def test_modes_and_times_come_of_the_content_alone(origin: Path, store: Path, tm
 def test_a_new_checkout_is_whole_and_stands_where_it_should(origin: Path, store: Path, tmp_path: Path) -> None:
     commit = fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
-    worktree.place(checkout, store, commit, URL)
+    repositories.place(checkout, store, commit, URL)
     assert git.head(checkout) == git.Head(commit, None, commit)
     assert (checkout / "a" / "two.py").read_bytes() == b"2\n"
     assert repositories.git(checkout, "status", "--porcelain") == ""
@@ -315,7 +315,7 @@ def test_a_new_checkout_is_whole_and_stands_where_it_should(origin: Path, store:
 @pytest.mark.parametrize("url", [URL, 'ssh://git@host/a"b', r"git@host:a\b", "https://host/a#b;c", "https://host/ä b"])
 def test_a_new_checkout_knows_where_it_comes_from(stocked: Path, served: Path, tmp_path: Path, url: str) -> None:
     checkout = tmp_path / "web"
-    worktree.place(checkout, stocked, tip(served), url)
+    repositories.place(checkout, stocked, tip(served), url)
     repositories.git(tmp_path, "init", "-q", "--template=", "plain")
     for words in (["core.alternateRefsPrefixes", "refs/odpm/none"], ["remote.origin.url", url]):
         repositories.git(tmp_path / "plain", "config", *words)
@@ -336,7 +336,7 @@ def test_what_a_killed_run_left_behind_is_in_nobodys_way(origin: Path, store: Pa
     half = checkout.with_name(f".web.{os.getpid()}")
     half.mkdir(parents=True)
     (half / "junk").write_bytes(b"x")
-    worktree.place(checkout, store, commit, URL)
+    repositories.place(checkout, store, commit, URL)
     assert not (checkout / "junk").exists()
     assert [path.name for path in checkout.parent.iterdir()] == ["web"]
 
@@ -345,18 +345,18 @@ def test_a_commit_that_the_store_lacks_leaves_no_checkout(store: Path, origin: P
     fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
     with pytest.raises(ProgramError):
-        worktree.place(checkout, store, "a" * 40, URL)
+        repositories.place(checkout, store, "a" * 40, URL)
     assert not checkout.exists()
 
 
 def test_an_untouched_checkout_moves(placed: Path, stocked: Path, served: Path) -> None:
     put(placed, {"mine/notes.txt": "kept"})
-    worktree.place(placed, stocked, tip(served), URL)
+    repositories.place(placed, stocked, tip(served), URL)
     assert git.head(placed) == git.Head(tip(served), None, tip(served))
     assert (placed / "mine" / "notes.txt").read_text(encoding="utf-8") == "kept"
     assert not (placed / "README").exists()
     assert repositories.git(placed, "status", "--porcelain") == "?? mine/"
-    worktree.place(placed, stocked, tip(served, "v1"), URL)
+    repositories.place(placed, stocked, tip(served, "v1"), URL)
     assert (placed / "README").exists()
 
 
@@ -415,7 +415,7 @@ def test_nothing_of_the_users_is_lost(
     repositories.git(placed, "status")
     before = without_times(placed)
     with pytest.raises(WouldLoseError, match=said) as caught:
-        worktree.place(placed, stocked, tip(served), URL)
+        repositories.place(placed, stocked, tip(served), URL)
     assert caught.value.exit_code == 7
     assert caught.value.where == str(placed)
     assert caught.value.todo
@@ -434,16 +434,16 @@ def test_the_next_command_that_is_named_helps(
     touch(placed)
     mine = tip(placed)
     with pytest.raises(WouldLoseError) as caught:
-        worktree.place(placed, stocked, tip(served), URL)
+        repositories.place(placed, stocked, tip(served), URL)
     subprocess.run(["sh", "-c", caught.value.todo.partition(": ")[2] or caught.value.todo], check=True)
-    worktree.place(placed, stocked, tip(served), URL)
+    repositories.place(placed, stocked, tip(served), URL)
     assert repositories.git(placed, "branch", "--contains", mine, "--format=%(refname:short)")
 
 
 def test_a_stash_survives(placed: Path, stocked: Path, served: Path) -> None:
     changed(placed)
     repositories.git(placed, "stash")
-    worktree.place(placed, stocked, tip(served), URL)
+    repositories.place(placed, stocked, tip(served), URL)
     assert repositories.git(placed, "stash", "list")
 
 
@@ -456,7 +456,7 @@ def test_a_foreign_folder_stays(store: Path, origin: Path, tmp_path: Path, make:
     make(checkout)
     before = without_times(checkout)
     with pytest.raises(WouldLoseError, match="foreign folder") as caught:
-        worktree.place(checkout, store, commit, URL)
+        repositories.place(checkout, store, commit, URL)
     assert caught.value.exit_code == 7
     assert without_times(checkout) == before
 
@@ -467,7 +467,7 @@ def test_a_foreign_repository_stays(store: Path, origin: Path, tmp_path: Path) -
     repositories.git(checkout, "checkout", "--quiet", "--detach")
     before = without_times(checkout)
     with pytest.raises(WouldLoseError, match="commit of your own"):
-        worktree.place(checkout, store, commit, URL)
+        repositories.place(checkout, store, commit, URL)
     assert without_times(checkout) == before
 
 

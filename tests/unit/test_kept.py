@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import access, command, fetch, git, processes, worktree
+from odpm_tasks.adapters import access, command, fetch, git, processes
 from odpm_tasks.core import requirements
 from odpm_tasks.core.addons import Facts, facts
 from odpm_tasks.core.lock import counting_pins
@@ -35,13 +35,13 @@ class Scene:
     def move(self, changes: dict[str, str | None]) -> None:
         """The server gets a commit, and the checkout is to follow."""
         save(self.origin, "next", changes)
-        worktree.place(self.placed, self.store, fetch.fetch(self.store, near(self.origin), "19.0"), URL)
+        repositories.place(self.placed, self.store, fetch.fetch(self.store, near(self.origin), "19.0"), URL)
 
 
 @pytest.fixture
 def scene(tmp_path: Path, clean: None) -> Scene:
     made = Scene(repository(tmp_path / "origin", {"a": "1"}), tmp_path / "cache" / "s.git", tmp_path / "checkout")
-    worktree.place(made.placed, made.store, fetch.fetch(made.store, near(made.origin), "19.0"), URL)
+    repositories.place(made.placed, made.store, fetch.fetch(made.store, near(made.origin), "19.0"), URL)
     return made
 
 
@@ -73,7 +73,7 @@ def test_a_link_in_the_place_of_a_checkout_is_not_followed(scene: Scene) -> None
     for target in (scene.placed, scene.placed.with_name("gone")):
         link.symlink_to(target)
         with pytest.raises(WouldLoseError):
-            worktree.place(link, scene.store, before, URL)
+            repositories.place(link, scene.store, before, URL)
         assert link.is_symlink()
         link.unlink()
     assert tip(scene.placed) == before

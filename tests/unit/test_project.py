@@ -17,12 +17,13 @@ import pytest
 
 from odpm_tasks import rendering
 from odpm_tasks.adapters import files
+from odpm_tasks.core.link import parse_link
 from odpm_tasks.core.lock import write_lock
 from odpm_tasks.core.order import PREPARING, PYTHON_LOCKS
 from odpm_tasks.core.requirements import locked_header
 from odpm_tasks.core.world import Plan
 from odpm_tasks.errors import BusyError, DescriptionError, LockError, OdpmError, WouldLoseError
-from odpm_tasks.folders import remotes
+from odpm_tasks.folders import own_url, remotes
 from odpm_tasks.project import Project
 from tests.unit.making import SMALL
 from tests.unit.repositories import content, git, packed, put, repository, save, tip, without_times
@@ -487,6 +488,16 @@ def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:
     with pytest.raises(DescriptionError) as caught:
         desk.project().plan(PREPARING)
     assert "file:///nowhere/at/all" in str(caught.value)
+
+
+def test_every_address_of_a_remote_tells_who_a_checkout_is(desk: Desk) -> None:
+    git(desk.root, "remote", "set-url", "--add", "origin", "https://backup.test/acme.git")
+    git(desk.root, "remote", "add", "another", "https://github.com/team/another")
+    found = remotes(desk.project().place)
+    assert [name for name, _ in found] == ["origin", "origin", "another"]
+    for url in (found[0][1], "https://backup.test/acme", "https://github.com/team/another.git"):
+        assert own_url(found, parse_link(url)) == parse_link(url).canonical
+    assert own_url(found, None) == parse_link(found[0][1]).canonical
 
 
 def test_the_name_of_a_project(desk: Desk) -> None:

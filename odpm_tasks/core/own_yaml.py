@@ -1,4 +1,4 @@
-"""Reading a compose file of ours again."""
+"""Reading YAML that we wrote ourselves."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ _LOADER = getattr(
 
 
 def load(text: str) -> dict[str, Any]:
-    """The content of a compose file."""
+    """The content of a compose file of ours."""
     found: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
     return found
