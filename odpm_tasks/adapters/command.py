@@ -88,17 +88,17 @@ def run(
     set, or when `timeout` (seconds) passes.
     """
     words = [str(word) for word in argv]
-    special: dict[str, Any] = {"_in": feed or processes.NOTHING, "_timeout": timeout}
+    special: dict[str, Any] = {"_in": feed or processes.NOTHING}
     if cwd is not None:
         special["_cwd"] = str(cwd)
     if on_line is None and silence is None:
         process = processes.start(words, env, **special)
-        code = processes.wait(process, words)
+        code = processes.wait(process, words, timeout)
         outcome = Outcome(tuple(words), code, process.process.stdout, process.process.stderr)
     else:
         listener = _Listener(on_line, silence)
         process = listener.start(words, env, **special)
-        code = processes.wait(process, words)
+        code = processes.wait(process, words, timeout)
         outcome = Outcome(tuple(words), code, process.process.stdout, listener.said(), listener.ended)
     if check and not outcome.ok:
         raise failure(outcome, secrets)

@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,25 +33,56 @@ _OF_ONE_REPOSITORY = frozenset(
 _running: dict[int, Any] = {}
 
 
-_masks = threading.local()
+class _Start(threading.local):
+    """Whether this thread is starting a program, and the signals it held back before."""
+
+    under_way = False
+    mask: Any = ()
 
 
-def _hold_ctrl_c() -> None:
-    _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+_start = _Start()
 
 
-def _let_ctrl_c_through() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.before)
+@contextlib.contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Ctrl-C comes when the program stands: in the middle of its start it would leave half of one.
+
+    The start is Python of ours and, from the fork on, of the program's process, where Ctrl-C must end nothing either: what
+    is raised there would go on as a second run of ours. The program then hears of it by `stop_all`.
+    """
+    came: list[tuple[int, Any]] = []
+    handler = signal.getsignal(signal.SIGINT)
+    ours = callable(handler) and threading.current_thread() is threading.main_thread()
+    _start.under_way = True
+    try:
+        if ours:
+            signal.signal(signal.SIGINT, lambda *told: came.append(told))
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, handler)
+        _start.under_way = False
+    if came and callable(handler):
+        handler(*came[0])
 
 
-def _die_of_ctrl_c() -> None:
-    """A program that is about to be started is not Python's to interrupt: it would tell of that in lines nobody wants."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _let_ctrl_c_through()
+def _before_fork() -> None:
+    if _start.under_way:
+        _start.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
-os.register_at_fork(before=_hold_ctrl_c, after_in_parent=_let_ctrl_c_through, after_in_child=_die_of_ctrl_c)
+def _after_fork() -> None:
+    if _start.under_way:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _start.mask)
+
+
+def _in_child() -> None:
+    if _start.under_way and callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, lambda *_: None)  # until it is the program, which begins with the default
+    _after_fork()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 _guard = threading.Lock()
 _stops = 0  # how often everything was stopped
@@ -76,9 +107,11 @@ def start(words: list[str], env: Mapping[str, str] | None, **special: Any) -> An
         "_env": {**outside, **(env or {})},
         **special,
     }
-    process = _program(words[0], os.environ.get("PATH"))(*words[1:], **options)
-    with _guard:
-        _running[id(process)] = process
+    program = _program(words[0], os.environ.get("PATH"))
+    with _ctrl_c_waits():
+        process = program(*words[1:], **options)
+        with _guard:
+            _running[id(process)] = process
     return process
 
 
@@ -94,20 +127,36 @@ def _program(word: str, path: str | None) -> sh.Command:
         ) from None
 
 
-def wait(process: Any, words: Sequence[str]) -> int:
-    """Wait until a program has ended; its exit code, negative where a signal ended it. Errors: ProgramError for its timeout."""
+def wait(process: Any, words: Sequence[str], timeout: float | None = None) -> int:
+    """Wait until a program has ended; its exit code, negative where a signal ended it.
+
+    Errors: ProgramError where that takes longer than `timeout` (seconds); it is killed then.
+    """
+    late = threading.Event()
+
+    def kill() -> None:
+        late.set()
+        end(process, signal.SIGKILL)
+
+    # not sh's own, which our end would wait for after Ctrl-C
+    timer = threading.Timer(timeout, kill) if timeout else None
     try:
+        if timer:
+            timer.daemon = True
+            timer.start()
         process.wait()
-    except sh.TimeoutException:
-        raise ProgramError(f"{name(words)} gave no answer in time", todo="try again") from None
     except (sh.ErrorReturnCode, sh.SignalException):
         pass
     except BaseException:
         end(process)
         raise
     finally:
+        if timer:
+            timer.cancel()
         with _guard:
             _running.pop(id(process), None)
+    if late.is_set():
+        raise ProgramError(f"{name(words)} gave no answer in time", todo="try again")
     return int(process.exit_code)
 
 
@@ -133,11 +182,11 @@ def pause(seconds: float, known: int) -> bool:
         return not _stopped.wait_for(lambda: _stops != known, seconds)
 
 
-def end(process: Any) -> None:
+def end(process: Any, how: signal.Signals = signal.SIGTERM) -> None:
     """End a program and what it has started: git leaves its way to the server (ssh, git-remote-https) behind."""
     for pid in _family(int(process.pid)):
         with contextlib.suppress(OSError):
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, how)
 
 
 def _family(pid: int) -> list[int]:

@@ -81,7 +81,7 @@ def _bom(contents: Contents, name: str, digest: str, sources: Mapping[str, Repos
     others = [
         *_system(contents),
         *map(_python, contents.packages),
-        *map(_node, contents.node),
+        *_node(contents),
         *_odoo(contents, sources),
     ]
     listed = {component.bom_ref: component for component in (*others, *addons.values())}
@@ -140,13 +140,15 @@ def _python(package: Package) -> Component:
     return _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
 
 
-def _node(package: Package) -> Component:
+def _node(contents: Contents) -> Iterable[Component]:
+    """What npm has installed. A `package.json` may say anything; what has no name there is nothing one can list."""
     from cyclonedx.model.component import ComponentType
     from packageurl import PackageURL
 
-    scope, _, name = package.name.rpartition("/")
-    purl = PackageURL("npm", scope or None, name, package.version)
-    return _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
+    for package in contents.node:
+        if parts := [part for part in package.name.split("/") if part.strip()]:
+            purl = PackageURL("npm", "/".join(parts[:-1]) or None, parts[-1], package.version)
+            yield _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
 
 
 def _odoo(contents: Contents, sources: Mapping[str, Repository]) -> Iterable[Component]:

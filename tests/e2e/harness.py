@@ -141,6 +141,13 @@ class Bench:
                 data[key] = value
         path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
+    def template(self, change: Callable[[str], str]) -> Path:
+        """A Dockerfile template of the project's own: ours, changed."""
+        own = self.root / ".odpm/templates/Dockerfile.j2"
+        own.parent.mkdir(exist_ok=True)
+        own.write_text(change((REPOSITORY / "odpm_tasks/templates/Dockerfile.j2").read_text(encoding="utf-8")), "utf-8")
+        return own
+
     def containers(self) -> dict[str, dict[str, Any]]:
         """What Docker says of each service's container: `docker inspect`, by service."""
         label = f"label=com.docker.compose.project={self.prefix}"

@@ -144,10 +144,7 @@ def test_layers_are_left_for_the_next_machine(bench: Bench, image: Built, regist
 
 def test_an_image_that_cannot_run_gets_no_name(bench: Bench, image: Built) -> None:
     """The library that Python's database driver is linked with is taken away again."""
-    template = bench.root / ".odpm/templates/Dockerfile.j2"
-    template.parent.mkdir(exist_ok=True)
-    ours = (Path(__file__).parents[2] / "odpm_tasks/templates/Dockerfile.j2").read_text(encoding="utf-8")
-    template.write_text(f"{ours}USER 0:0\nRUN rm /usr/lib/*/libpq.so.5*\nUSER 1000:1000\n", encoding="utf-8")
+    template = bench.template(lambda ours: f"{ours}USER 0:0\nRUN rm /usr/lib/*/libpq.so.5*\nUSER 1000:1000\n")
     try:
         ran = bench.inv("build-image", "--tag", "never:1")
         assert ran.code == 5, ran.said

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,8 @@ def test_ctrl_c_while_it_waits_for_another_run(ground: Ground) -> None:
 def test_ctrl_c_during_an_image_build(ground_locked: Ground, engine: None) -> None:
     ground = ground_locked
     del ground.bench.env["ODPM_IMAGE_MIRROR"]  # the images of this machine
-    ground.describe(requirements=["six==1.16.0"], system_packages=["hello"])
+    never_seen = uuid.uuid4()  # so that no cache has this step
+    ground.bench.template(lambda ours: ours.replace("AS dev\n", f"AS dev\nRUN : {never_seen}; sleep 5\n"))
     ground.bench.ok("render")
     run = ground.start("build")
     run.reaches(lambda: run.runs("buildx"), 60)

@@ -167,7 +167,7 @@ addons = st.lists(
         odoo=words,
         system=packages,
         packages=packages,
-        node=packages,
+        node=st.lists(st.builds(Package, name=words, version=words, arch=words, licenses=st.lists(words, max_size=2))),
         addons=addons,
     ),
     st.dictionaries(words, st.builds(Repository, words, words), max_size=3),
