@@ -148,7 +148,7 @@ def lint(c):  # type: ignore[no-untyped-def]
     auto_shortflags=False,
     help={
         "fast": "Only the unit tests, with fewer random cases: no Docker, no network.",
-        "long": "Also the patient ones.",
+        "long": "Also the patient ones, and new random cases.",
         "k": "pytest's -k.",
     },
 )
@@ -157,7 +157,7 @@ def test(c, fast=False, long=False, k=""):  # type: ignore[no-untyped-def]
     # once, for the thousands of processes that the tests start: the environment may want no byte code
     compileall.compile_dir(ROOT / "odpm_tasks", quiet=1)
     words = [str(PYTHON), "-m", "pytest", *(["tests/unit", "--hypothesis-profile=few"] if fast else [])]
-    words += [] if long else ["-m", "not long"]
+    words += ["--hypothesis-profile=many"] if long else ["-m", "not long"]
     # a worker per core, a file to one worker: a file shares its running stack
     words += (
         ["-k", k] if k else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import HealthCheck, settings
 
-# how long a case takes says something of the machine, nothing of the code
-settings.register_profile("odpm", deadline=None, suppress_health_check=(HealthCheck.too_slow,))
+# How long a case takes says something of the machine, nothing of the code. The same cases each time, so that what fails was
+# broken by a change; `--long` looks for new ones.
+settings.register_profile("odpm", deadline=None, suppress_health_check=(HealthCheck.too_slow,), derandomize=True)
+settings.register_profile("many", settings.get_profile("odpm"), max_examples=1000, derandomize=False)
 settings.register_profile("few", settings.get_profile("odpm"), max_examples=20)
 settings.load_profile("odpm")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import shutil
+import signal
 import subprocess
 import time
 import uuid
@@ -100,6 +102,22 @@ def test_ctrl_c_while_it_waits_for_another_run(ground: Ground) -> None:
         second.reaches((twin.root / ".odpm/run.lock").exists)
         interrupted(second.interrupt(), twin)
         assert first.end().code == 0, first.said().said
+
+
+@pytest.mark.parametrize("times", [6, pytest.param(100, marks=pytest.mark.long)])
+def test_ctrl_c_at_any_moment(ground_locked: Ground, pristine: Ground, times: int) -> None:
+    """Also in the middle of starting a program, when there is half of one."""
+    moments, ground = random.Random(times), ground_locked
+    for _ in range(times):
+        for folder in (ground.cache, ground.root / ".odpm/src"):
+            shutil.rmtree(folder, ignore_errors=True)
+        run = ground.start("render")
+        run.reaches(lambda: run.runs(r"\bgit\b"))  # noqa: B023 - called at once
+        time.sleep(moments.uniform(0, 0.4))
+        ran = run.interrupt()
+        if ran.code not in {0, -signal.SIGINT}:  # it was done, and just leaving
+            interrupted(ran, ground)
+    ends_well(ground, pristine)
 
 
 @pytest.mark.docker

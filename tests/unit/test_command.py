@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -110,6 +111,30 @@ def test_no_answer_in_time() -> None:
     with pytest.raises(ProgramError, match="sleep gave no answer in time"):
         command.run(["sleep", "30"], timeout=0.3)
     assert time.monotonic() - begin < 5
+
+
+RESTLESS = """
+import os, signal, threading, random
+from odpm_tasks.adapters import command
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
+for seed in range(60):
+    nap = random.Random(seed).uniform(0, 0.03)
+    threading.Timer(nap, os.killpg, (os.getpgrp(), signal.SIGINT)).start()
+    try:
+        while True:
+            command.run(["true"], check=False, timeout=60)
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_ctrl_c_while_programs_are_started() -> None:
+    """It is neither lost nor leaves half a start behind, and nobody waits for what would have taken too long."""
+    begin = time.monotonic()
+    words = [sys.executable, "-c", RESTLESS]
+    done = subprocess.run(words, capture_output=True, text=True, start_new_session=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["interrupted"] * 60, "")
+    assert time.monotonic() - begin < 50
 
 
 def test_a_program_that_is_not_there() -> None:

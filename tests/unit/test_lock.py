@@ -229,7 +229,7 @@ locks = st.builds(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=2 * settings().max_examples // 5)
 @given(locks)
 def test_round_trip(lock: Lock) -> None:
     written = write_lock(lock)
@@ -249,7 +249,7 @@ def test_round_trip(lock: Lock) -> None:
     assert written.endswith("}\n")
 
 
-@settings(max_examples=40)
+@settings(max_examples=2 * settings().max_examples // 5)
 @given(locks)
 def test_the_order_of_dependencies_does_not_matter(lock: Lock) -> None:
     turned = replace(lock, dependencies=lock.dependencies[::-1])

@@ -158,7 +158,7 @@ addons = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=2 * settings().max_examples // 5)
 @given(
     st.builds(
         Contents,
