@@ -13,7 +13,7 @@ from odpm_tasks.core.leftovers import left_steps
 from odpm_tasks.core.lock import disagreements, write_lock
 from odpm_tasks.core.lock_changes import completed, lock_changes, name_of
 from odpm_tasks.core.order import LOCK_FILE, ORDER, PYTHON_LOCKS
-from odpm_tasks.core.plan_extras import fragment_steps, hook_steps
+from odpm_tasks.core.plan_extras import fragment_steps, hook_steps, late_hook_steps
 from odpm_tasks.core.resolve import Source
 from odpm_tasks.core.world import Action, Checkout, Plan, Step, World
 from odpm_tasks.errors import LockError
@@ -133,8 +133,9 @@ def _checkout(step_id: str, world: World) -> list[Step]:
     assert world.resolution is not None
     if not world.scenario.mounts:
         return [Step(step_id, "skip", "", "ci bakes the locked commits from the cache")]
-    strict = world.scenario.strict
-    return [_checkout_one(step_id, source, world.checkouts[source.name], strict) for source in world.resolution.sources]
+    strict, sources = world.scenario.strict, world.resolution.sources
+    steps = [_checkout_one(step_id, source, world.checkouts[source.name], strict) for source in sources]
+    return [*steps, *late_hook_steps(world)]
 
 
 def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> Step:

@@ -12,11 +12,15 @@ from odpm_tasks.core.world import Step, World
 
 @dataclass(frozen=True)
 class Hook:
-    """A hook that is due at one point: `source` who brings it (empty: the project), `refusal` why it does not run."""
+    """A hook that is due at one point: `source` who brings it (empty: the project), `refusal` why it does not run.
+
+    `early`: its checkout, where it runs, is still to be made.
+    """
 
     hook: Argv | str
     source: str = ""
     refusal: str = ""
+    early: bool = False
 
     @property
     def line(self) -> str:
@@ -28,27 +32,40 @@ class Hook:
 def hooks_at(point: str, world: World) -> Iterator[Hook]:
     """The hooks of a point in the order in which they run: dependencies' in the order of the graph, then the project's."""
     for fragment in world.fragments.each:
+        seen = world.checkouts.get(fragment.source)
+        absent = seen is None or seen.kind == "absent"
         for hook in fragment.hooks.get(point, ()):
-            yield Hook(hook, fragment.source, _refusal(fragment, world))
+            yield Hook(hook, fragment.source, _refusal(fragment, world, absent), absent and world.touch_git)
     for hook in world.manifest.hooks.get(point, ()):
         yield Hook(hook)
 
 
-def _refusal(fragment: Fragment, world: World) -> str:
+def _refusal(fragment: Fragment, world: World, absent: bool) -> str:
     if not fragment.trusted:
         return f'not run: odpm.json does not trust {fragment.source} ("trust": ["{fragment.source}"])'
     if not world.scenario.mounts:
         return f"not run: it runs in its checkout, and {world.scenario.name} has none"
-    seen = world.checkouts.get(fragment.source)
-    return "not run: it is not checked out yet" if seen is None or seen.kind == "absent" else ""
+    return "not run: it is not checked out" if absent and not world.touch_git else ""
 
 
 def hook_steps(step_id: str, world: World) -> list[Step]:
-    steps = [
-        Step(step_id, "skip" if hook.refusal else "run", hook.line, hook.refusal)
-        for hook in hooks_at(step_id.removeprefix("hooks."), world)
-    ]
-    return steps or [Step(step_id, "skip", "", "no hooks")]
+    hooks = list(hooks_at(step_id.removeprefix("hooks."), world))
+    steps = [_hook_step(step_id, hook) for hook in hooks if not _waits(step_id, hook)]
+    return steps or [Step(step_id, "skip", "", "none before git.checkout" if hooks else "no hooks")]
+
+
+def late_hook_steps(world: World) -> list[Step]:
+    """The hooks for a fresh clone of a dependency, which are due where `git.checkout` has made its checkout."""
+    step_id = "hooks.post_clone"
+    return [_hook_step(step_id, hook) for hook in hooks_at("post_clone", world) if _waits(step_id, hook)]
+
+
+def _waits(step_id: str, hook: Hook) -> bool:
+    return step_id == "hooks.post_clone" and hook.early and not hook.refusal
+
+
+def _hook_step(step_id: str, hook: Hook) -> Step:
+    return Step(step_id, "skip" if hook.refusal else "run", hook.line, hook.refusal)
 
 
 def fragment_steps(step_id: str, world: World) -> list[Step]:

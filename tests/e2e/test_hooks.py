@@ -152,6 +152,15 @@ def test_hooks_of_a_trusted_dependency_run_in_its_checkout_before_our_own(ground
     }
 
 
+def test_a_dependency_that_has_just_been_cloned_runs_its_hook_for_that(ground: Ground) -> None:
+    brings(ground, **{"odpm.json": hooked(post_clone=[["sh", "-c", "echo theirs >> $ODPM_PROJECT_DIR/told"]])})
+    ground.describe(trust=["web"], hooks={"post_clone": [["sh", "-c", "echo ours >> told"]]})
+    ground.bench.ok("lock")
+    ground.bench.ok("plan", "--skip-start", "--out", "saved.json")
+    ran = ground.bench.ok("up", "--plan", "saved.json")  # what was announced is what runs
+    assert (ground.root / "told").read_text(encoding="utf-8").split() == ["ours", "theirs"], ran.said
+
+
 def test_a_failing_hook_of_a_dependency_says_whose_it_is(ground: Ground) -> None:
     brings(ground, **{"odpm.json": hooked(post_prepare=[["sh", "-c", "exit 9"]])})
     ground.describe(trust=["web"])

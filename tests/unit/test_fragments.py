@@ -11,7 +11,7 @@ from odpm_tasks.core.addons import Facts
 from odpm_tasks.core.consent import reaches
 from odpm_tasks.core.fragments import Fragments, fragments
 from odpm_tasks.core.manifest import Manifest
-from odpm_tasks.core.plan_extras import fragment_steps, hook_steps
+from odpm_tasks.core.plan_extras import fragment_steps, hook_steps, late_hook_steps
 from odpm_tasks.core.rebase import rebased
 from odpm_tasks.core.scenario import SCENARIOS
 from odpm_tasks.core.world import Checkout, Step, World
@@ -272,12 +272,27 @@ def test_hooks_of_a_dependency_are_shown_and_not_run_where_it_is_not() -> None:
 
 def test_hooks_of_a_dependency_need_its_checkout() -> None:
     ours = manifest(trust=["queue"])
-    fresh = hook_steps("hooks.pre_up", world(ours, checkouts={"queue": Checkout("absent")}))
+    fresh = {"queue": Checkout("absent")}
+    made = hook_steps("hooks.pre_up", world(ours, checkouts=fresh))  # git.checkout comes before
+    kept = hook_steps("hooks.pre_up", world(ours, checkouts=fresh, touch_git=False))
     baked = hook_steps("hooks.pre_up", world(ours, "ci"))
-    assert [(step.action, step.detail) for step in (*fresh, *baked)] == [
-        ("skip", "not run: it is not checked out yet"),
+    assert [(step.action, step.detail) for step in (*made, *kept, *baked)] == [
+        ("run", ""),
+        ("skip", "not run: it is not checked out"),
         ("skip", "not run: it runs in its checkout, and ci has none"),
     ]
+
+
+def test_the_hook_for_a_fresh_clone_comes_after_its_checkout() -> None:
+    ours = manifest(trust=["queue"], hooks={"post_clone": [["ours"]]})
+    brought = bringing(ours, queue={"hooks": {"post_clone": [["theirs"]]}})
+    theirs = Step("hooks.post_clone", "run", "queue: theirs")
+    fresh = world(ours, fragments=brought, checkouts={"queue": Checkout("absent")})
+    assert hook_steps("hooks.post_clone", fresh) == [Step("hooks.post_clone", "run", "ours")]
+    assert late_hook_steps(fresh) == [theirs]
+    there = world(ours, fragments=brought)
+    assert hook_steps("hooks.post_clone", there) == [theirs, Step("hooks.post_clone", "run", "ours")]
+    assert late_hook_steps(there) == []
 
 
 def test_a_broken_hook_of_a_dependency_is_told_where_it_is_trusted() -> None:
