@@ -26,7 +26,8 @@ if [ -s /tmp/apt.conf ]; then export APT_CONFIG=/tmp/apt.conf; fi
 if [ -s /run/secrets/index ]; then . /run/secrets/index; fi
 install_packages() {
     mkdir -p /var/cache/odpm-apt/partial
-    apt-get -q update
+    # whatever a mirror does not give for a moment (security updates) would else be left out unnoticed
+    apt-get -q -o APT::Update::Error-Mode=any update
     # an archive folder of our own: the base image empties the usual one after each install
     DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
         -o Dir::Cache::archives=/var/cache/odpm-apt \
