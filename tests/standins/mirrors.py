@@ -55,7 +55,12 @@ class Mirrors:
 
     @property
     def debian(self) -> str:
-        return f"http://{USER}:{self.password}@{self.address}/debian"
+        """What ODPM_APT_MIRROR is to be: the archive, and the security archive where this machine has one.
+
+        BuildKit's cache does not tell mirrors apart, so a mirror with less would get into the images of other tests.
+        """
+        base = f"http://{USER}:{self.password}@{self.address}"
+        return f"{base}/debian {base}/debian-security" if mirrors().security else f"{base}/debian"
 
     @property
     def index(self) -> str:
@@ -63,11 +68,10 @@ class Mirrors:
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body."""
-        if path.startswith("/debian/"):
+        archive = {"debian": mirrors().archive, "debian-security": mirrors().security}.get(path.split("/")[1])
+        if archive:
             try:
-                with urllib.request.urlopen(
-                    f"{mirrors().archive.rstrip('/')}/{path.removeprefix('/debian/')}", timeout=60
-                ) as found:
+                with urllib.request.urlopen(f"{archive}/{path.split('/', 2)[2]}", timeout=60) as found:
                     return 200, "application/octet-stream", found.read()
             except urllib.error.HTTPError as error:
                 return error.code, "text/plain", b""
