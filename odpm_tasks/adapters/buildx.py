@@ -62,7 +62,7 @@ def build(wanted: Build, progress: Callable[[str], None]) -> None:
     Errors: MachineError where engine or store cannot do what is asked, ProgramError with the telling lines of the log.
     """
     demand_store(wanted)
-    outcome = command.run([*_words(wanted), str(wanted.folder)], on_line=progress, check=False)
+    outcome = docker.building([*_words(wanted), str(wanted.folder)], progress)
     if not outcome.ok:
         raise docker.unreachable(outcome) if docker.is_unreachable(outcome) else _failure(outcome, wanted)
 

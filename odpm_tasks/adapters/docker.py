@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,13 @@ from odpm_tasks.errors import MachineError
 MINIMUM_ENGINE = (25, 0)  # health checks with a start interval
 MINIMUM_COMPOSE = (2, 20)
 INSTALL = "install Docker Engine with the Compose and Buildx plugins (docs.docker.com/engine/install), then run again"
+
+
+# What BuildKit says of a build that shared a step with another one, which somebody ended: moby/buildkit#2303 and #4733.
+_TAKEN_ALONG = re.compile(
+    r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled)"
+)
+_BUILDS = 4  # until it is believed
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,20 @@ def compose_foreground(root: Path, env: Mapping[str, str], *words: str) -> int:
 
 def compose_live(root: Path, env: Mapping[str, str], progress: Callable[[str], None], *words: str) -> command.Outcome:
     """A Compose command whose talk is handed on line by line as it comes."""
-    return command.run([*compose_words(root), *words], cwd=root, env=env, check=False, on_line=progress)
+    return building([*compose_words(root), *words], progress, cwd=root, env=env)
+
+
+def building(
+    words: Sequence[str], progress: Callable[[str], None], cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> command.Outcome:
+    """Run a program that builds images, once more where the end of another build took it along."""
+    for left in reversed(range(_BUILDS)):
+        outcome = command.run(words, cwd=cwd, env=env, check=False, on_line=progress)
+        if outcome.ok or not left or not _TAKEN_ALONG.search(outcome.stderr.decode(errors="replace")):
+            break
+        progress("another build was ended in the middle of a step of this one: again")
+        time.sleep(1)
+    return outcome
 
 
 def execute(container: str, *words: str, feed: bytes = b"", user: str = "", check: bool = False) -> command.Outcome:

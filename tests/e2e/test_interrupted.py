@@ -8,12 +8,14 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from pathlib import Path
 
 import pytest
 
+from odpm_tasks.adapters import docker
 from tests.e2e.failures import (
     FILES,
     HOST,
@@ -139,6 +141,25 @@ def test_ctrl_c_during_an_image_build(ground_locked: Ground, engine: None) -> No
         assert done.returncode == 0
     finally:
         subprocess.run(["docker", "rmi", tag], capture_output=True, check=False)
+
+
+@pytest.mark.docker
+def test_a_build_outlives_the_end_of_another_one_that_shared_its_steps(tmp_path: Path, engine: None) -> None:
+    """BuildKit runs a step of two builds once; where the first of them is ended early, the other one has lost it."""
+    words = ["docker", "buildx", "build", "--progress=plain", f"--secret=id=known,src={tmp_path}/secret", str(tmp_path)]
+    for moment in (0.2, 0.3, 0.6):
+        step = f"RUN --mount=type=secret,id=known,required=true : {uuid.uuid4()}; "
+        recipe = f"FROM debian:bookworm-slim\nCOPY secret /there\n{step}sleep 1\n{step}cat /run/secrets/known\n"
+        (tmp_path / "Dockerfile").write_text(recipe, encoding="utf-8")
+        (tmp_path / "secret").write_text(str(uuid.uuid4()), encoding="utf-8")
+        other = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+        time.sleep(0.3)
+        end = threading.Timer(moment, other.terminate)
+        end.start()
+        outcome = docker.building(words, lambda _: None)
+        end.join()
+        assert other.wait(20) != 0
+        assert outcome.ok, (moment, outcome.tail())
 
 
 # --- kill -9 ---------------------------------------------------------------------------------------------------------
