@@ -61,13 +61,6 @@ def check(place: Place, wishes: Wishes) -> None:
         world = replace(world, own=replace(world.own, changes=()))
     strict = replace(world, scenario=SCENARIOS["ci"], checking=not place.settings.scenario.strict)
     plans.plan(strict, PREPARING)
-    venv = world.manifest.locks_venv
-    if venv and world.lock and world.lock.venv != venv:
-        raise LockError(
-            "odpm.json (locks.venv) names other Python locks than the lock",
-            where=LOCK_FILE,
-            todo="inv lock --update --sync-manifest-locks moves both",
-        )
     if differing := disagreements(world.lock, world.manifest.locks_git):
         raise LockError(
             "odpm.json (locks.git) and the lock pin different commits",

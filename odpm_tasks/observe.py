@@ -104,7 +104,7 @@ def sight(
         )
     reads_lock = asked.touch_git or scenario.strict
     known = lock(place) if reads_lock else None
-    warnings = (*warnings, *contradictions(known, manifest.locks_git))
+    warnings = (*warnings, *contradictions(known, manifest.locks_git, manifest.locks_venv))
     recorded = recall(place)
     named = remotes(place)
     url = own_url(named, manifest.developing)

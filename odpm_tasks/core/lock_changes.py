@@ -9,6 +9,9 @@ from odpm_tasks.core.lock import Lock, Pin, disagreements, names
 from odpm_tasks.core.order import LOCK_FILE
 from odpm_tasks.core.world import Own
 
+OTHER_PYTHON = "odpm.json (locks.venv) names other Python locks than the lock"
+ALIGN_PYTHON = "inv lock --sync-manifest-locks puts those of the lock into odpm.json"
+
 
 def completed(
     new: Lock, old: Lock | None, locks_git: Mapping[str, str], own: Own | None = None, *, follow_files: bool = False
@@ -63,9 +66,17 @@ def name_of(key: str) -> str:
     return key.rstrip("/").rsplit("/", 1)[-1]
 
 
-def contradictions(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[str, ...]:
-    """A warning for each repository that the manifest pins at another commit than the file."""
-    return tuple(
+def contradictions(lock: Lock | None, locks_git: Mapping[str, str], locks_venv: str | None) -> tuple[str, ...]:
+    """A warning for each repository that the manifest pins at another commit than the file, and for other Python locks."""
+    said = [
         f"odpm.json (locks.git) pins {name_of(key)} at {ours[:8]} and is followed; {LOCK_FILE} says {theirs[:8]}: inv lock aligns it"
         for key, ours, theirs in disagreements(lock, locks_git)
-    )
+    ]
+    if other_python(lock, locks_venv):
+        said.append(f"{OTHER_PYTHON}; in server and ci this is an error: {ALIGN_PYTHON}")
+    return tuple(said)
+
+
+def other_python(lock: Lock | None, locks_venv: str | None) -> bool:
+    """Whether the manifest names other Python locks than the file."""
+    return bool(lock and lock.venv and locks_venv and lock.venv != locks_venv)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from odpm_tasks.core.costs import image_words
 from odpm_tasks.core.leftovers import left_steps
 from odpm_tasks.core.lock import disagreements, write_lock
-from odpm_tasks.core.lock_changes import completed, lock_changes, name_of
+from odpm_tasks.core.lock_changes import ALIGN_PYTHON, OTHER_PYTHON, completed, lock_changes, name_of, other_python
 from odpm_tasks.core.order import LOCK_FILE, ORDER, PYTHON_LOCKS
 from odpm_tasks.core.plan_extras import fragment_steps, hook_steps, late_hook_steps
 from odpm_tasks.core.resolve import Source
@@ -170,6 +170,8 @@ def _verify(step_id: str, world: World) -> list[Step]:
                 *world.own.changes[:3],
                 todo="commit them, or set them aside: git stash",
             )
+    if other_python(world.lock, world.manifest.locks_venv):
+        _demand(world, OTHER_PYTHON, todo=ALIGN_PYTHON)
     differing = disagreements(world.lock, world.manifest.locks_git)
     if differing:
         said = "; ".join(f"{name_of(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)

@@ -426,6 +426,17 @@ def test_strictly_a_wanting_lock_is_an_error(
     assert plan(world("developer", **changes)).pending
 
 
+@pytest.mark.parametrize("scenario", ["server", "ci"])
+def test_strictly_python_locks_that_the_manifest_does_not_name_are_an_error(scenario: str) -> None:
+    changes = {"manifest": manifest(f"{WEB} 19.0", locks={"git": {}, "venv": "another"})}
+    with pytest.raises(LockError, match=r"odpm.json \(locks.venv\) names other Python locks than the lock") as caught:
+        plan(world(scenario, **changes))
+    assert "inv lock --sync-manifest-locks" in caught.value.todo
+    assert not plan(world("developer", **changes)).drift
+    same = {"manifest": manifest(f"{WEB} 19.0", locks={"git": {}, "venv": KNOWN.venv})}
+    assert not plan(world(scenario, **same)).drift
+
+
 @pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
 def test_pinned_by_the_manifest_alone_is_drift_but_known_commits_are_enough(scenario: str) -> None:
     found = world(scenario, **{**UNRESOLVED, "unanswered": (replace(PLATFORM, commit=A), PINNED)})
