@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 
 from odpm_tasks.core.compose import lockable_images
+from odpm_tasks.core.fragments import fragments
 from odpm_tasks.core.image import base_image
 from odpm_tasks.core.lock import Lock
 from odpm_tasks.core.manifest import Manifest
 from odpm_tasks.core.place import Place
+from odpm_tasks.core.resolve import Resolution
 from odpm_tasks.core.scenario import SCENARIOS
+from odpm_tasks.errors import DescriptionError
 
 PATIENCE = 2.0  # seconds that all registries together may cost
 
 
-def begin(place: Place, manifest: Manifest, known: Lock | None, *, fresh: bool) -> Callable[[], dict[str, str]]:
-    """Ask for the digests of every image that any scenario starts from; call the result to have all that is known.
+def begin(place: Place, wanted: Mapping[str, bool], known: Lock | None, *, fresh: bool) -> Callable[[], dict[str, str]]:
+    """Ask for the digests of images as `images` has them; call the result to have all that is known.
 
-    Digests of the lock stay unless `fresh`, and also then where a registry does not answer. `manifest` is the whole one.
+    Digests of the lock stay unless `fresh`, and also then where a registry does not answer.
     """
     from odpm_tasks.adapters import registry
 
-    wanted = images(manifest)
     locked = {name: known.images[name] for name in wanted if known and name in known.images}
     mirror = place.settings.get("ODPM_IMAGE_MIRROR") or ""
     asked = {
@@ -31,9 +34,16 @@ def begin(place: Place, manifest: Manifest, known: Lock | None, *, fresh: bool) 
     return lambda: locked | told()
 
 
-def images(manifest: Manifest) -> dict[str, bool]:
-    """Every image that a scenario starts from, by its own name, and whether it is had from the image mirror."""
+def images(manifest: Manifest, resolved: Resolution | None = None) -> dict[str, bool]:
+    """Every image that any scenario starts from, by its own name, and whether it is had from the image mirror.
+
+    `manifest` is the whole one. With the graph those count as well that dependencies bring.
+    """
     found = {base_image(manifest.python, manifest.codename): True}
     for name, scenario in SCENARIOS.items():
-        found |= lockable_images(manifest.for_scenario(name), scenario)
+        theirs = manifest.for_scenario(name)
+        if resolved is not None:
+            with contextlib.suppress(DescriptionError):  # of no matter to a lock; what renders it says so
+                theirs = fragments(theirs, resolved, scenario).onto(theirs)
+        found |= lockable_images(theirs, scenario)
     return found

@@ -67,12 +67,14 @@ def fetch(place: Place, reader: Reader, ask: Ask, show: terminal.Activity) -> Fo
 
 
 def resolve_images(place: Place, sight: Sight, *, fresh: bool = False, only: Sequence[str] = ()) -> Resolution:
-    """The whole graph as `resolve_online` has it, with the digests of images, asked for meanwhile."""
-    digests = image_digests.begin(
-        place, observe.whole_description(place).manifest, sight.world.lock, fresh=fresh and not only
-    )
+    """The whole graph as `resolve_online` has it, with the digests of images: ours are asked for meanwhile."""
+    manifest, known, all_fresh = observe.whole_description(place).manifest, sight.world.lock, fresh and not only
+    ours = image_digests.images(manifest)
+    told = image_digests.begin(place, ours, known, fresh=all_fresh)
     resolved = resolve_online(place, sight, fresh=fresh, only=only)
-    return replace(resolved, images=digests())
+    brought = {name: how for name, how in image_digests.images(manifest, resolved).items() if name not in ours}
+    told_of_theirs = image_digests.begin(place, brought, known, fresh=all_fresh)
+    return replace(resolved, images=told() | told_of_theirs())
 
 
 def resolve_online(place: Place, sight: Sight, *, fresh: bool = False, only: Sequence[str] = ()) -> Resolution:

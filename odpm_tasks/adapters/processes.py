@@ -5,11 +5,14 @@ Programs are started without a shell and without a terminal, `foreground` except
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import re
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -83,6 +86,24 @@ def _in_child() -> None:
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
+
+
+def _ctrl_c_comes_again(told: sys.UnraisableHookArgs) -> None:
+    """Python drops what is raised in its own callbacks, those of weak references above all."""
+    if not issubclass(told.exc_type, KeyboardInterrupt):
+        _unraisable(told)
+        return
+
+    def soon(main: int) -> None:
+        time.sleep(0.05)  # when the callback is over
+        signal.pthread_kill(main, signal.SIGINT)
+
+    # not by `threading`, whose locks may be held here
+    if main := threading.main_thread().ident:
+        _thread.start_new_thread(soon, (main,))
+
+
+_unraisable, sys.unraisablehook = sys.unraisablehook, _ctrl_c_comes_again
 
 _guard = threading.Lock()
 _stops = 0  # how often everything was stopped

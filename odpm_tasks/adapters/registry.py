@@ -6,6 +6,7 @@ Source: the OCI distribution specification 1.1 (HEAD of a manifest, `Docker-Cont
 
 from __future__ import annotations
 
+import atexit
 import base64
 import json
 import os
@@ -85,6 +86,7 @@ def digests(images: Mapping[str, str], patience: float) -> Callable[[], dict[str
             thread.join(max(0.0, deadline - time.monotonic()))
         return dict(told)
 
+    atexit.register(wait)  # a run that fails meanwhile: Python crashes where it ends while a thread is inside OpenSSL
     return wait
 
 

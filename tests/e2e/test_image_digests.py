@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.failures import Ground
+from tests.e2e.failures import FILES, WEB, Ground
 from tests.e2e.harness import docker
 from tests.standins.registry import Registry
 
@@ -80,6 +80,25 @@ def _config(ground: Ground) -> str:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_images_of_what_a_dependency_brings_are_locked_too(mirrored: Ground, registry: Registry) -> None:
+    search, own = (f"{registry.address}/their/{name}" for name in ("search:1", "own:1"))
+    brings = {"manifest_schema": 2, "requires_odpm": "5.0.0", "services": {"search": {"image": search}}}
+    brings["scenarios"] = {"ci": {"services": {"probe": {"image": own}}}}
+    mirrored.publish(WEB, {**FILES[WEB], "odpm.json": json.dumps(brings)})
+    pushed = {name: push(registry.address, name.partition("/")[2], name[-5:]) for name in (search, own)}
+    mirrored.bench.ok("lock")
+    assert mirrored.lock()["images"] == pushed
+    mirrored.bench.ok("render")
+    assert json.loads(_config(mirrored))["services"]["search"]["image"] == f"{search}@{pushed[search]}"
+    before = mirrored.lock()
+    push(registry.address, "their/search:1", "moved")
+    mirrored.bench.ok("lock")
+    assert mirrored.lock() == before
+    mirrored.describe(services={"search": None})
+    mirrored.bench.ok("lock")
+    assert mirrored.lock()["images"] == {own: pushed[own]}
 
 
 def test_a_locked_digest_moves_with_update_only(mirrored: Ground, registry: Registry) -> None:

@@ -119,10 +119,10 @@ from odpm_tasks.adapters import command
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
 for seed in range(60):
     nap = random.Random(seed).uniform(0, 0.03)
-    threading.Timer(nap, os.killpg, (os.getpgrp(), signal.SIGINT)).start()
     try:
+        threading.Timer(nap, os.killpg, (os.getpgrp(), signal.SIGINT)).start()
         while True:
-            command.run(["true"], check=False, timeout=60)
+            command.run(["true"], check=False, timeout=3600)
     except KeyboardInterrupt:
         print("interrupted")
 """
@@ -130,11 +130,31 @@ for seed in range(60):
 
 def test_ctrl_c_while_programs_are_started() -> None:
     """It is neither lost nor leaves half a start behind, and nobody waits for what would have taken too long."""
-    begin = time.monotonic()
     words = [sys.executable, "-c", RESTLESS]
-    done = subprocess.run(words, capture_output=True, text=True, start_new_session=True, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, start_new_session=True, check=False, timeout=600)
     assert (done.stdout.split(), done.stderr) == (["interrupted"] * 60, "")
-    assert time.monotonic() - begin < 50
+
+
+LOST = """
+import signal
+from odpm_tasks.adapters import command
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+for _ in range(3):
+    try:
+        Last()
+        command.run(["sleep", "600"])
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+def test_ctrl_c_that_python_drops() -> None:
+    """What is raised where an object goes Python only tells of, and goes on."""
+    done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, check=False, timeout=120)
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["interrupted"] * 3, "", 0)
 
 
 def test_a_program_that_is_not_there() -> None:
@@ -224,7 +244,7 @@ def test_a_silent_program_is_ended_with_all_that_it_started(tmp_path: Path) -> N
     state = command.run(
         ["ps", "-o", "stat=", "-p", (tmp_path / "pid").read_text(encoding="ascii").strip()], check=False
     )
-    assert state.text.strip() in {"", "Z"}
+    assert state.text[:1] in {"", "Z"}
 
 
 def test_a_program_that_talks_is_let_go_on_and_one_line_may_allow_more() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -108,6 +110,15 @@ def test_a_login_of_docker_gets_the_token(server: _Server, docker_config: Path) 
         "/token?scope=repository%3Ateam%2Fapp%3Apull&service=reg",
         "/v2/team/app/manifests/1",
     ]
+
+
+def test_a_run_that_ends_early_lets_questions_come_to_an_end(server: _Server, docker_config: Path) -> None:
+    """Python would crash now and then: a thread inside OpenSSL does not outlive the program."""
+    auth = base64.b64encode(b"me:geheim").decode()
+    docker_config.write_text(json.dumps({"auths": {server.address: {"auth": auth}}}), encoding="utf-8")
+    ask = f"from odpm_tasks.adapters import registry; registry.digests({{'a': '{server.address}/team/app:1'}}, 60)"
+    assert subprocess.run([sys.executable, "-c", ask], check=False).returncode == 0
+    assert len(server.seen) == 3
 
 
 def test_without_a_login_nothing_is_known_and_nothing_fails(server: _Server, docker_config: Path) -> None:
