@@ -164,7 +164,8 @@ def wait(process: Any, words: Sequence[str], timeout: float | None = None) -> in
     try:
         if timer:
             timer.daemon = True
-            timer.start()
+            with _ctrl_c_waits():  # Python's threads do not bear it while they start, either
+                timer.start()
         process.wait()
     except (sh.ErrorReturnCode, sh.SignalException):
         pass

@@ -114,13 +114,15 @@ def test_no_answer_in_time() -> None:
 
 
 RESTLESS = """
-import os, signal, threading, random
+import _thread, os, random, signal, time
 from odpm_tasks.adapters import command
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
+def interrupt(nap):
+    time.sleep(nap)
+    os.killpg(os.getpgrp(), signal.SIGINT)
 for seed in range(60):
-    nap = random.Random(seed).uniform(0, 0.03)
     try:
-        threading.Timer(nap, os.killpg, (os.getpgrp(), signal.SIGINT)).start()
+        _thread.start_new_thread(interrupt, (random.Random(seed).uniform(0, 0.03),))
         while True:
             command.run(["true"], check=False, timeout=3600)
     except KeyboardInterrupt:
