@@ -70,11 +70,11 @@ def resolve_images(place: Place, sight: Sight, *, fresh: bool = False, only: Seq
     """The whole graph as `resolve_online` has it, with the digests of images: ours are asked for meanwhile."""
     manifest, known, all_fresh = observe.whole_description(place).manifest, sight.world.lock, fresh and not only
     ours = image_digests.images(manifest)
-    told = image_digests.begin(place, ours, known, fresh=all_fresh)
+    digests = image_digests.begin(place, ours, known, fresh=all_fresh)
     resolved = resolve_online(place, sight, fresh=fresh, only=only)
     brought = {name: how for name, how in image_digests.images(manifest, resolved).items() if name not in ours}
-    told_of_theirs = image_digests.begin(place, brought, known, fresh=all_fresh)
-    return replace(resolved, images=told() | told_of_theirs())
+    their_digests = image_digests.begin(place, brought, known, fresh=all_fresh)
+    return replace(resolved, images=digests() | their_digests())
 
 
 def resolve_online(place: Place, sight: Sight, *, fresh: bool = False, only: Sequence[str] = ()) -> Resolution:

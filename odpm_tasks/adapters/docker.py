@@ -19,7 +19,7 @@ MINIMUM_COMPOSE = (2, 20)
 INSTALL = "install Docker Engine with the Compose and Buildx plugins (docs.docker.com/engine/install), then run again"
 
 
-# What BuildKit says of a build that shared a step with another one, which somebody ended: moby/buildkit#2303 and #4733.
+# What BuildKit says of a build that shared a step with another one, which somebody ended (akin: moby/buildkit#2303, #4733).
 _TAKEN_ALONG = re.compile(
     r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled)"
 )
@@ -162,7 +162,7 @@ def compose_live(root: Path, env: Mapping[str, str], progress: Callable[[str], N
 def building(
     words: Sequence[str], progress: Callable[[str], None], cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> command.Outcome:
-    """Run a program that builds images, once more where the end of another build took it along."""
+    """Run a program that builds images; again, a few times, where the end of another build took it along."""
     for left in reversed(range(_BUILDS)):
         outcome = command.run(words, cwd=cwd, env=env, check=False, on_line=progress)
         if outcome.ok or not left or not _TAKEN_ALONG.search(outcome.stderr.decode(errors="replace")):

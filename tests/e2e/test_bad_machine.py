@@ -157,10 +157,8 @@ def test_a_port_in_use_is_told_with_its_holder_and_another_port_carries_on(proje
 def test_a_debian_mirror_that_refuses_every_connection_ends_the_build(ground_locked: Ground, engine: None) -> None:
     """It takes seconds, and the message names the address; without updates an image would be made unnoticed."""
     del ground_locked.bench.env["ODPM_IMAGE_MIRROR"]  # the images of this machine
-    nobody, never_seen = (
-        "http://127.0.0.1:9",
-        uuid.uuid4(),
-    )  # a step that is in no cache, and in no other build right now
+    nobody = "http://127.0.0.1:9"
+    never_seen = uuid.uuid4()  # a step that is in no cache, and in no other build right now
     ground_locked.bench.template(lambda ours: ours.replace("AS base\n", f"AS base\nRUN : {never_seen}\n"))
     ran = ground_locked.bench.inv("build", ODPM_APT_MIRROR=f"{nobody}/debian {nobody}/debian-security")
     failure(ran, 5, "docker buildx build failed", f"Failed to fetch {nobody}/debian-security", most=6)

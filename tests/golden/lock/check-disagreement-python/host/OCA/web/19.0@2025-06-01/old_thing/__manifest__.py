@@ -1,1 +1,0 @@
-{'name': 'old_thing'}
