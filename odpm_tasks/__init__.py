@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from odpm_tasks.namespace import TASKS, attribute, collection
+from odpm_tasks.tasks.namespace import TASKS, attribute, collection
 
 if TYPE_CHECKING:
-    from odpm_tasks import core
+    pass
     from odpm_tasks.errors import OdpmError
     from odpm_tasks.project import Project
 

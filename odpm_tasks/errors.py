@@ -86,7 +86,7 @@ class ProgramError(OdpmError):
     exit_code = 5
 
 
-class CommitGoneError(ProgramError):
+class CommitMissingError(ProgramError):
     """A server does not give a locked commit (any more): its branch was rewritten, or it never had it."""
 
 
@@ -96,7 +96,7 @@ class BusyError(OdpmError):
     exit_code = 6
 
 
-class WouldLoseError(OdpmError):
+class DataLossError(OdpmError):
     """Going on would lose local work."""
 
     exit_code = 7
@@ -114,3 +114,6 @@ class HookError(OdpmError):
     def __init__(self, what: str, code: int, *, where: str = "", todo: str = "", details: Sequence[str] = ()) -> None:
         self.exit_code = code
         super().__init__(what, where=where, todo=todo, details=details)
+
+
+EPOCH = 315532800  # 1980-01-01, seconds since 1970

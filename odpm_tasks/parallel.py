@@ -7,22 +7,22 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from typing import Generic, TypeVar
 
-from odpm_tasks.adapters import processes
-from odpm_tasks.core.place import Place
+from odpm_tasks.adapters import process
+from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.errors import OdpmError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def together(place: Place, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def together(paths: ProjectPaths, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Do independent things at the same time, as many as ODPM_JOBS or the cores allow; results in order.
 
     All are let finish; then the first error, in the order of `items`, is raised with how many others there were.
     """
     if len(items) <= 1:
         return [work(item) for item in items]
-    pool = _pool(place)
+    pool = _pool(paths)
     futures: list[Future[R]] = []
     try:
         futures += [pool.submit(work, item) for item in items]
@@ -34,7 +34,7 @@ def together(place: Place, work: Callable[[T], R], items: Sequence[T]) -> list[R
     return _results(futures)
 
 
-class Ahead(Generic[T, R]):
+class Prefetcher(Generic[T, R]):
     """Questions that come in levels, answered in parallel; what an answer leads to is begun before it is asked for.
 
     `same` tells which questions are one. `follow` names the questions that an answer will probably lead to: begun at
@@ -44,17 +44,17 @@ class Ahead(Generic[T, R]):
 
     def __init__(
         self,
-        place: Place,
+        paths: ProjectPaths,
         work: Callable[[T], R],
         same: Callable[[T], Hashable],
         follow: Callable[[T, R], Iterable[T]],
     ) -> None:
-        self._pool = _pool(place)
+        self._pool = _pool(paths)
         self._work, self._same, self._follow = work, same, follow
         self._begun: dict[Hashable, Future[R]] = {}
         self._asked: dict[Future[R], T] = {}  # under way, or not yet looked at
 
-    def __enter__(self) -> Ahead[T, R]:
+    def __enter__(self) -> Prefetcher[T, R]:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,8 +83,8 @@ class Ahead(Generic[T, R]):
         return self._begun[key]
 
 
-def _pool(place: Place) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(place.settings.jobs or min(32, 8 * (os.cpu_count() or 1)))  # most of it is waiting
+def _pool(paths: ProjectPaths) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(paths.settings.jobs or min(32, 8 * (os.cpu_count() or 1)))  # most of it is waiting
 
 
 def _break_off(futures: Collection[Future[R]]) -> None:
@@ -92,7 +92,7 @@ def _break_off(futures: Collection[Future[R]]) -> None:
     for future in futures:
         future.cancel()
     while not all(future.done() for future in futures):
-        processes.stop_all()
+        process.stop_all()
         wait(futures, timeout=0.1)
 
 

@@ -8,30 +8,31 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from odpm_tasks import engine
+from odpm_tasks import project_files
 from odpm_tasks.adapters import files
-from odpm_tasks.adapters.env_file import read_env
-from odpm_tasks.core.order import LOCKING, ORDER, PREPARING
-from odpm_tasks.core.place import GITIGNORE, Place
-from odpm_tasks.core.settings import ENVIRONMENT, Layer, Settings
-from odpm_tasks.core.wished import Wishes
+from odpm_tasks.adapters.dotenv import read_env
+from odpm_tasks.core.config.paths import GITIGNORE, ProjectPaths
+from odpm_tasks.core.config.settings import ENVIRONMENT, Layer, Settings
+from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
+from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.state import chosen_ports, recall
+from odpm_tasks.project_files import chosen_ports, read_state
+from odpm_tasks.stack import prefetch
 
 if TYPE_CHECKING:
-    from odpm_tasks.bringing import Before, Done
-    from odpm_tasks.core.lock import Lock
-    from odpm_tasks.core.manifest import Manifest
-    from odpm_tasks.core.resolve import Resolution
-    from odpm_tasks.core.scenario import Scenario
-    from odpm_tasks.core.world import Plan, Step
-    from odpm_tasks.observe import Sight
+    from odpm_tasks.core.config.scenario import Scenario
+    from odpm_tasks.core.locking.lockfile import Lock
+    from odpm_tasks.core.locking.resolve import Resolution
+    from odpm_tasks.core.manifest.reader import Manifest
+    from odpm_tasks.core.planning.observed import Observation
+    from odpm_tasks.core.planning.steps import Plan, Step
+    from odpm_tasks.planning.converge import BeforeRound, RunResult
 
-__all__ = ["ORDER", "PREPARING", "Project", "Wishes"]
+__all__ = ["ORDER", "PREPARING", "Project", "RunOptions"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class Project:
     several things must go together; each holds it by itself anyway.
     """
 
-    place: Place
-    wishes: Wishes = field(default_factory=Wishes)
+    paths: ProjectPaths
+    options: RunOptions = DEFAULTS
 
     @classmethod
     def find(cls, start: Path | None = None, **settings: str) -> Project:
@@ -75,48 +76,46 @@ class Project:
         )
         chosen = layers.with_values(**settings) if settings else layers
         cache = chosen.get("ODPM_CACHE_DIR")
-        place = Place(root, Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm"), chosen)
-        return cls(replace(place, settings=chosen.with_chosen(chosen_ports(place))))
+        paths = ProjectPaths(root, Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm"), chosen)
+        return cls(replace(paths, settings=chosen.with_chosen(chosen_ports(paths))))
 
     @property
     def root(self) -> Path:
-        return self.place.root
+        return self.paths.root
 
     @property
     def scenario(self) -> Scenario:
         """Errors: DescriptionError for an unknown one."""
-        return self.place.settings.scenario
+        return self.paths.settings.scenario
 
     @property
     def manifest(self) -> Manifest:
         """The description as this scenario sees it. Errors: DescriptionError with every problem."""
-        from odpm_tasks import observe
 
-        return observe.description(self.place)[0]
+        return project_files.description(self.paths)[0]
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the author of the description should know. Errors: as `manifest`."""
-        from odpm_tasks import observe
 
-        return observe.description(self.place)[1]
+        return project_files.description(self.paths)[1]
 
     @property
     def lock(self) -> Lock | None:
         """The lock as it is on disk. Errors: LockError where it cannot be read."""
-        from odpm_tasks import observe
 
-        return observe.lock(self.place)
+        return project_files.lock(self.paths)
 
-    def wishing(self, **wishes: object) -> Project:
-        """The same project with wishes of a command line: `database`, `install`, `update`, `demo`, `touch_git`, `free_ports`."""
-        return replace(self, wishes=replace(self.wishes, **wishes))  # type: ignore[arg-type]
+    def with_options(self, options: RunOptions) -> Project:
+        """The same project for a run with these options."""
+        settings = self.paths.settings.with_values(**options.settings) if options.settings else self.paths.settings
+        return replace(self, paths=replace(self.paths, settings=settings), options=options)
 
-    def sight(self, until: Iterable[str] = ORDER) -> Sight:
+    def observation(self, until: Iterable[str] = ORDER) -> Observation:
         """Everything observed now that the steps of `until` rest on."""
-        from odpm_tasks import observe
+        from odpm_tasks.planning import observe
 
-        return observe.sight(self.place, tuple(until), self.wishes)
+        return observe.observation(self.paths, tuple(until), self.options)
 
     def plan(self, until: Iterable[str] = ORDER, *, refresh: bool = False) -> Plan:
         """What bringing this checkout to its description would do. Changes nothing, in the cache neither; uses no network.
@@ -124,10 +123,10 @@ class Project:
         `refresh`: servers are asked for what lock and cache cannot tell, which fills the cache and changes nothing else.
         """
         asked = tuple(until)
-        questions = self._probable(asked)
-        from odpm_tasks import bringing
+        questions = self._prefetch(asked)
+        from odpm_tasks.planning import converge
 
-        return bringing.plan(self.place, asked, self.wishes, questions, refresh=refresh)
+        return converge.plan(self.paths, asked, self.options, questions, refresh=refresh)
 
     def resolve(self, *, update: bool = False, only: Sequence[str] = ()) -> Resolution:
         """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache, and registries
@@ -135,37 +134,37 @@ class Project:
 
         `update`: pins do not count and branches are asked for their tips; of the repositories in `only`, where given.
         """
-        from odpm_tasks import resolving
+        from odpm_tasks.locking import resolve as resolving
 
-        return resolving.resolve_images(self.place, self.sight(LOCKING), fresh=update, only=only)
+        return resolving.resolve_images(self.paths, self.observation(LOCKING), fresh=update, only=only)
 
     def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> tuple[str, ...]:
         """Write both kinds of locks for a graph; return what changed in the repositories' one."""
-        from odpm_tasks import locking
+        from odpm_tasks.planning import lock as locking
 
         with self.exclusive():
-            return locking.write(self.place, self.wishes, resolved, fresh_python=fresh_python)
+            return locking.write(self.paths, self.options, resolved, fresh_python=fresh_python)
 
     def check_lock(self) -> None:
         """See that the lock is there, complete, current and not contradicted. Errors: LockError, as server and ci have it."""
-        from odpm_tasks import locking
+        from odpm_tasks.planning import lock as locking
 
-        locking.check(self.place, self.wishes)
+        locking.check(self.paths, self.options)
 
     def sync_manifest_locks(self) -> bool:
         """Write the lock's pins into `locks` of odpm.json, every other byte kept; whether that changed anything.
 
         Errors: DescriptionError for the flat format, which has no such block.
         """
-        from odpm_tasks import locking
+        from odpm_tasks.planning import lock as locking
 
-        return locking.sync_manifest(self.place)
+        return locking.sync_manifest(self.paths)
 
     def apply(self, plan: Plan) -> tuple[Step, ...]:
         """Do what a plan announces. Returns what was done; errors as in `bring`."""
         return self.bring(dict.fromkeys(step.id for step in plan.steps)).steps
 
-    def bring(self, until: Iterable[str] = ORDER, before: Before | None = None) -> Done:
+    def bring(self, until: Iterable[str] = ORDER, before: BeforeRound | None = None) -> RunResult:
         """Bring this checkout to its description, step by step, observing anew wherever a step rests on an earlier one.
 
         `before` is shown what was seen and the steps that come next, each time before any of them is done, and may refuse.
@@ -173,26 +172,26 @@ class Project:
         """
         asked = tuple(until)
         with self.exclusive():
-            questions = self._probable(asked)
-            from odpm_tasks import bringing
+            questions = self._prefetch(asked)
+            from odpm_tasks.planning import converge
 
-            return bringing.bring(self.place, asked, self.wishes, before, questions)
+            return converge.bring(self.paths, asked, self.options, before, questions)
 
-    def _probable(self, until: Sequence[str]) -> engine.Questions | None:
+    def _prefetch(self, until: Sequence[str]) -> prefetch.DockerQueries | None:
         """Questions to Docker, begun before what takes long to import is imported."""
         if set(until) <= set(PREPARING):
             return None
-        return engine.probable(recall(self.place), self.wishes.database)
+        return prefetch.prefetch(read_state(self.paths), self.options.database)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
         """Hold the project: one run at a time. Errors: BusyError saying who holds it."""
-        with files.exclusive(self.place.odpm / "run.lock", "this project"):
+        with files.exclusive(self.paths.odpm / "run.lock", "this project"):
             files.sweep(self.root, ("docker-compose.yml", "odpm.json"))
-            for folder in (self.place.odpm, self.place.odpm / "build", *self.place.odpm.glob("secrets/*")):
+            for folder in (self.paths.odpm, self.paths.odpm / "build", *self.paths.odpm.glob("secrets/*")):
                 files.sweep(folder)
-            if not (self.place.odpm / ".gitignore").exists():
-                files.write(self.place.odpm / ".gitignore", GITIGNORE.encode())
+            if not (self.paths.odpm / ".gitignore").exists():
+                files.write(self.paths.odpm / ".gitignore", GITIGNORE.encode())
             yield
 
 

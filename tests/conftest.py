@@ -39,5 +39,5 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    paths = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: paths.get(item.path.name, len(paths)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from odpm_tasks.adapters import processes
+from odpm_tasks.adapters import process as processes
 from odpm_tasks.errors import MachineError, ProgramError
 
 _CREDENTIALS = re.compile(r"(?<!ssh)(://)[^/\s]+@|(ssh://[^/\s:@]+):[^/\s]+@")

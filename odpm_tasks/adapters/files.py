@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from odpm_tasks.errors import BusyError, DescriptionError, MachineError, WouldLoseError
+from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, MachineError
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def disk_errors(path: Path) -> Iterator[None]:
                 "the disk is full", where=str(path), todo="free some space, then run the same command again"
             ) from None
         if error.errno in {errno.EEXIST, errno.ENOTDIR}:
-            raise WouldLoseError(
+            raise DataLossError(
                 "a file is in the place of a folder",
                 where=str(error.filename or path),
                 todo="move it elsewhere, then run again",

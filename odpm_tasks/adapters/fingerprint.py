@@ -23,7 +23,9 @@ _SKIP = (".git", "__pycache__")
 Known = dict[str, tuple[list[int], str]]
 
 
-def fingerprint(root: Path, memory: Path | None = None, skip: Collection[str] = (), *, learns: bool = True) -> str:
+def fingerprint(
+    root: Path, memory: Path | None = None, skip: Collection[str] = (), *, writes_cache: bool = True
+) -> str:
     """40 hex digits over a tree's names, modes and bytes; `.git`, `__pycache__` and `*.pyc` left out, and folders in `skip`.
 
     Only the executable bit of a mode counts and a link counts as its target, as in git, so that two machines agree.
@@ -46,7 +48,7 @@ def fingerprint(root: Path, memory: Path | None = None, skip: Collection[str] = 
         if now - max(seen.st_mtime_ns, seen.st_ctime_ns) > _RACY:
             after[name] = (mark, digest)
         whole.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
-    if memory is not None and learns and (changed or len(after) != len(before)):
+    if memory is not None and writes_cache and (changed or len(after) != len(before)):
         files.write(memory, json.dumps(after, separators=(",", ":")).encode(), derived=True)
     return whole.hexdigest()
 

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from odpm_tasks.errors import printable
 
 _STYLES = {
-    "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "later": "35",
+    "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "pending": "35",
     "good": "32", "bad": "31", "dim": "2", "bold": "1", "warn": "33",
 }  # fmt: skip
 
@@ -33,17 +33,17 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text and colourful(stream or sys.stderr) else text
 
 
-def say(text: str = "") -> None:
+def message(text: str = "") -> None:
     """One line of talk."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 def warn(text: str) -> None:
-    say(f"{paint('warning', 'warn')}  {printable(text)}")
+    message(f"{paint('warning', 'warn')}  {printable(text)}")
 
 
-def tell(text: str) -> None:
+def output(text: str) -> None:
     """One line of a result."""
     try:
         sys.stdout.write(text + "\n")
@@ -77,7 +77,7 @@ class Activity:
     def stumble(self, name: str, trouble: str, text: str) -> None:
         """Something went wrong that is not the end of it: `text` says what comes now."""
         if self._progress is None:
-            say(f"{name}: {trouble}; {text}")
+            message(f"{name}: {trouble}; {text}")
         else:
             self.note(name, f"{text} ({trouble})")
 
@@ -88,7 +88,7 @@ class Activity:
             if name in self._rows:
                 self._progress.remove_task(self._rows.pop(name))
         if told and size and self._progress is None:
-            say(told if size.endswith("bytes") else f"{told}  {size}")
+            message(told if size.endswith("bytes") else f"{told}  {size}")
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def activity() -> Iterator[Activity]:
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield Activity()
         return
-    from odpm_tasks.adapters.rows import rows
+    from odpm_tasks.adapters.progress import rows
 
     with rows() as progress:
         yield Activity(progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,10 +12,9 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import Task
 
-__all__ = ["AS_FOUND", "Context", "remainder", "task", "words"]
+from odpm_tasks.core.planning.options import RunOptions, options_of
 
-# what --no-git-update means, wherever a task has it
-AS_FOUND = "Take the checkouts as they are: no git, no lock (server: they have to be what the lock names)."
+__all__ = ["Context", "remainder", "task", "words"]
 
 
 class _Task(Task[Any]):
@@ -29,8 +29,19 @@ class _Task(Task[Any]):
         return options
 
 
-def task(*, short: Mapping[str, str] | None = None, **options: Any) -> Callable[[Callable[..., Any]], Task[Any]]:
-    """Declare a task: no automatic short flags, `short` maps parameters to the ones it has."""
+def task(
+    *, short: Mapping[str, str] | None = None, run_options: str = "", **settings: Any
+) -> Callable[[Callable[..., Any]], Task[Any]]:
+    """Declare a task: no automatic short flags, `short` maps parameters to the ones it has.
+
+    `run_options`: the task's name in the table of `RunOptions`. Its options become parameters of the task, and the body
+    gets them as one value, `options`.
+    """
+    flags = dict(short or {})
+    help_ = dict(settings.pop("help", {}))
+    for option in options_of(run_options):
+        help_[option.name] = option.metadata["help"]
+        flags |= {option.name: option.metadata["short"]} if option.metadata["short"] else {}
 
     def wrap(body: Callable[..., Any]) -> Task[Any]:
         @functools.wraps(body)
@@ -38,18 +49,43 @@ def task(*, short: Mapping[str, str] | None = None, **options: Any) -> Callable[
             # invoke has forbidden it, so that nothing appears beside tasks.py; every run would compile all of us anew
             sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
             try:
-                return body(*args, **kwargs)
+                return body(*args, **(_with_options(run_options, kwargs) if run_options else kwargs))
             except KeyboardInterrupt:
-                from odpm_tasks.adapters import processes
+                from odpm_tasks.adapters import process
 
-                processes.stop_all()
+                process.stop_all()
                 raise Exit("odpm: interrupted; nothing is lost, the same command goes on from here", 130) from None
 
-        made = _Task(run, auto_shortflags=False, **options)
-        made.short = short or {}
+        if run_options:
+            run.__signature__ = _signature(body, run_options)  # type: ignore[attr-defined]  # what invoke parses by
+        made = _Task(run, auto_shortflags=False, help=help_, **settings)
+        made.short = flags
         return made
 
     return wrap
+
+
+def _signature(body: Callable[..., Any], task_name: str) -> inspect.Signature:
+    """The parameters of a body, with one for each option in the place of `options`; a list is written as text."""
+    own = inspect.signature(body)
+    shared = [
+        inspect.Parameter(
+            option.name, inspect.Parameter.KEYWORD_ONLY, default="" if option.default == () else option.default
+        )
+        for option in options_of(task_name)
+    ]
+    return own.replace(parameters=[*(p for name, p in own.parameters.items() if name != "options"), *shared])
+
+
+def _with_options(task_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a body: the options of the table as one value, the others as they are."""
+    table = {option.name: option for option in options_of(task_name)}
+    values: dict[str, Any] = {
+        name: words(value) if isinstance(table[name].default, tuple) else value
+        for name, value in given.items()
+        if name in table
+    }
+    return {**{name: value for name, value in given.items() if name not in table}, "options": RunOptions(**values)}
 
 
 def words(value: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from odpm_tasks.tasks.base import Context, task
 
 if TYPE_CHECKING:
-    from odpm_tasks.cache import Survey
-    from odpm_tasks.core.place import Place
+    from odpm_tasks.core.config.paths import ProjectPaths
+    from odpm_tasks.sources.cache import Survey
 
 
 @task(help={"format": "text or json."})
@@ -17,20 +17,20 @@ def status(c: Context, format: str = "text") -> None:
     import shutil
     import sys
 
-    from odpm_tasks import sources
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.core import sources_text
+    from odpm_tasks.core.sources import status as sources_text
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project
+    from odpm_tasks.sources import status as sources
 
     if format not in {"text", "json"}:
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
-    found, cache = sources.status(Project.find().place)
+    found, cache = sources.status(Project.find().paths)
     if format == "json":
-        terminal.tell(sources_text.as_json(found, cache))
+        terminal.output(sources_text.as_json(found, cache))
         return
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
-    terminal.tell(
+    terminal.output(
         sources_text.as_text(found, cache, width, lambda text, style: terminal.paint(text, style, sys.stdout))
     )
 
@@ -38,48 +38,49 @@ def status(c: Context, format: str = "text") -> None:
 @task(help={"yes": "Do not ask."})
 def prune(c: Context, yes: bool = False) -> None:
     """Show what no project uses of the shared cache and how much that frees, then remove it. Asks first."""
-    from odpm_tasks import cache
-    from odpm_tasks.adapters import docker, terminal
-    from odpm_tasks.core.sources_text import size
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.core.text import size
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project
+    from odpm_tasks.sources import cache
 
-    place = Project.find().place
-    cache.register(place)
-    found = cache.survey(place)
+    paths = Project.find().paths
+    cache.register(paths)
+    found = cache.survey(paths)
     for store in found.unsure:
         terminal.warn(f"{store} is kept: git cannot tell what a checkout needs of it (inv render may mend that)")
-    for line in _unused(place, found):
-        terminal.tell(line)
+    for line in _unused(paths, found):
+        terminal.output(line)
     if not found.unused:
-        terminal.say("nothing is unused")
+        terminal.message("nothing is unused")
         return
     if not yes and not (docker.interactive() and input("Remove this? [y/N] ").lower() == "y"):
         raise UsageError("nothing is removed", todo="inv sources.prune --yes")
-    terminal.say(f"{size(cache.prune(place, found.unused))} freed")
+    terminal.message(f"{size(cache.prune(paths, found.unused))} freed")
 
 
 @task(help={"name": "The source, as inv sources.status names it."})
 def unshallow(c: Context, name: str) -> None:
     """Fetch all history and all branches of a source into its checkout, to work in it."""
-    from odpm_tasks import sources
     from odpm_tasks.adapters import terminal
     from odpm_tasks.project import Project
+    from odpm_tasks.sources import status as sources
 
     project = Project.find()
     with project.exclusive():
-        terminal.say(sources.unshallow(project.place, name))
+        terminal.message(sources.unshallow(project.paths, name))
 
 
-def _unused(place: Place, found: Survey) -> list[str]:
+def _unused(paths: ProjectPaths, found: Survey) -> list[str]:
     """A line for each store that goes or shrinks, one for each other kind of thing, then the sum."""
-    from odpm_tasks.adapters import stores
-    from odpm_tasks.core.sources_text import count, size
+    from odpm_tasks.adapters.git import store as stores
+    from odpm_tasks.core.text import count, size
 
     rows: list[tuple[int, str]] = []
     for item in found.unused:
         if item.kind in {"store", "commits"}:
-            name = str(item.path.relative_to(place.cache / "git")).removesuffix(".git")
+            name = str(item.path.relative_to(paths.cache / "git")).removesuffix(".git")
             whole = count(len(stores.commits(item.path)), "commit")
             part = f"{len(item.commits)} of {whole}" if item.commits else "left of an interrupted prune"
             rows.append((item.size, f"{name}  {'nobody uses it' if item.kind == 'store' else part}"))
@@ -87,10 +88,10 @@ def _unused(place: Place, found: Survey) -> list[str]:
         items = [item for item in found.unused if item.kind == kind]
         if items:
             rows.append((sum(item.size for item in items), count(len(items), *words)))
-    lines = [f"{size(freed):>8}  {text}" for freed, text in rows]
-    total = sum(freed for freed, _ in rows)
+    lines = [f"{size(reclaimable):>8}  {text}" for reclaimable, text in rows]
+    total = sum(reclaimable for reclaimable, _ in rows)
     users = count(len(found.users), "project uses", "projects use")
-    return [*lines, f"{size(total):>8}  in all; {users} the cache {place.cache}"]
+    return [*lines, f"{size(total):>8}  in all; {users} the cache {paths.cache}"]
 
 
 _KINDS = {

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from odpm_tasks.adapters.listeners import free_port
+from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.harness import LAYERS, Bench, demo_project
 from tests.standins import common
 from tests.standins.engine import ensure_engine

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters.listeners import free_port
+from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.harness import Bench, demo_project, git
 from tests.standins.engine import ensure_engine
 from tests.standins.githost import ensure_git_host

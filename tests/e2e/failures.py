@@ -246,7 +246,7 @@ def outcome(ground: Ground) -> dict[str, str]:
 def leftovers(ground: Ground) -> list[str]:
     """Half-made things that a run has left in the project: temporary files and folders, anything of no known name."""
     names = [
-        path.name for place in (".odpm", ".odpm/src", ".odpm/build", ".") for path in (ground.root / place).glob(".*")
+        path.name for paths in (".odpm", ".odpm/src", ".odpm/build", ".") for path in (ground.root / paths).glob(".*")
     ]
     return sorted(set(names) - {".git", ".gitignore", ".env", ".odpm", ".hypothesis"})
 
@@ -254,8 +254,8 @@ def leftovers(ground: Ground) -> list[str]:
 def grep(secret: str, *places: Path) -> list[str]:
     """Files below some folders that hold a word, compressed git objects left aside."""
     found = []
-    for place in places:
-        for path in place.rglob("*"):
+    for paths in places:
+        for path in paths.rglob("*"):
             if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes():
                 found.append(str(path))
     return found

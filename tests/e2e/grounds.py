@@ -49,8 +49,8 @@ def ground_ready(ground_locked: Ground) -> Ground:
 def no_docker(tmp_path_factory: pytest.TempPathFactory) -> Env:
     """The environment of a machine without Docker: every program of PATH but `docker`."""
     folder = tmp_path_factory.mktemp("bin")
-    for place in os.environ["PATH"].split(os.pathsep):
-        for program in Path(place).glob("*"):
+    for paths in os.environ["PATH"].split(os.pathsep):
+        for program in Path(paths).glob("*"):
             if not program.name.startswith("docker"):
                 with suppress(FileExistsError):
                     (folder / program.name).symlink_to(program)
@@ -62,17 +62,17 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """Makes a file system of some size (`4m`); called again it changes the size of the same one. Root only."""
     if os.geteuid() != 0 or not sys.platform.startswith("linux"):
         pytest.skip("only root can mount a small file system")
-    place = tmp_path / "small"
-    place.mkdir()
+    paths = tmp_path / "small"
+    paths.mkdir()
 
     def size(text: str) -> Path:
-        options = f"remount,{text}" if place.is_mount() else text
-        words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
+        options = f"remount,{text}" if paths.is_mount() else text
+        words = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(paths)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
             pytest.skip(f"cannot mount a small file system here: {done.stderr.strip()}")
-        return place
+        return paths
 
     yield size
-    if place.is_mount():
-        subprocess.run(["umount", "--lazy", str(place)], check=False)
+    if paths.is_mount():
+        subprocess.run(["umount", "--lazy", str(paths)], check=False)

@@ -32,7 +32,10 @@ AHEAD = (
     "sh",
     "yaml",
 )
-CORE = ("compose", "image", "lock", "manifest", "plan", "render", "resolve", "saved_plan", "plan_document")
+CORE = (
+    "stack.compose_file", "image.dockerfile", "lock.lockfile", "manifest.reader", "plan.planner", "stack.render", "lock.resolve",
+    "plan.saved", "plan.document",
+)  # fmt: skip
 _INTERPRETERS = ("PYTHON", "LC_", "LANG", "TZ")
 
 

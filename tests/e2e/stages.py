@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters.listeners import free_port
+from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.failures import Ground, lay
 from tests.e2e.harness import docker
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters.listeners import free_port
+from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.failures import FILES, GENERATED, HOST, WEB, Env, Ground, failure, fill, leftovers, outcome, photograph
 from tests.e2e.harness import Bench, docker, git
 
@@ -175,10 +175,10 @@ def test_the_port_of_an_extra_service_in_use_is_told_with_its_holder(project: Be
 # --- disks -----------------------------------------------------------------------------------------------------------
 
 
-def on(place: Path, ground: Ground) -> Ground:
+def on(paths: Path, ground: Ground) -> Ground:
     """The same ground with its project on another file system."""
-    shutil.copytree(ground.root, place / "project", symlinks=True)
-    return replace(ground, bench=Bench(place / "project", ground.bench.env))
+    shutil.copytree(ground.root, paths / "project", symlinks=True)
+    return replace(ground, bench=Bench(paths / "project", ground.bench.env))
 
 
 def test_a_full_disk_under_the_cache(

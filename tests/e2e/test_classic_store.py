@@ -26,22 +26,22 @@ def classic(engine: None) -> Iterator[str]:
     path = os.pathsep.join([str(unpacked / "sbin"), str(unpacked / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin"])
     program = shutil.which("dockerd", path=path)
     assert program, "the engine's own program"
-    with tempfile.TemporaryDirectory(prefix="odpm-") as place:  # a short name: sockets lie in it, four folders deep
-        settings = Path(place, "daemon.json")
+    with tempfile.TemporaryDirectory(prefix="odpm-") as paths:  # a short name: sockets lie in it, four folders deep
+        settings = Path(paths, "daemon.json")
         settings.write_text("{}", encoding="utf-8")
-        address = f"unix://{place}/socket"
+        address = f"unix://{paths}/socket"
         # in a network of its own: an engine that starts without a bridge takes away the one that it finds;
         # its mounts, too, go with it
         words = ["unshare", "--net", "--mount", program, f"--config-file={settings}", f"--host={address}"]
-        words += ["--bridge=none", "--iptables=false", "--ip6tables=false", f"--pidfile={place}/pid"]
-        words += [f"--data-root={place}/data", f"--exec-root={place}/exec"]
-        with Path(place, "log").open("wb") as log:
+        words += ["--bridge=none", "--iptables=false", "--ip6tables=false", f"--pidfile={paths}/pid"]
+        words += [f"--data-root={paths}/data", f"--exec-root={paths}/exec"]
+        with Path(paths, "log").open("wb") as log:
             process = subprocess.Popen(
                 words, env={**os.environ, "PATH": path}, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
         try:
             eventually(lambda: answers(address) or process.poll() is not None, 60)
-            assert process.poll() is None, Path(place, "log").read_text(encoding="utf-8")
+            assert process.poll() is None, Path(paths, "log").read_text(encoding="utf-8")
             yield address
         finally:
             process.terminate()

@@ -43,7 +43,7 @@ def test_without_an_engine_it_shows_what_can_be_shown_and_what_to_type(stranger:
     ran = bare(stranger, "demo", DOCKER_HOST="tcp://127.0.0.1:1")
     assert ran.code == 8, ran.said
     assert ran.err.count("installing requirements.txt") == 1
-    assert re.search(r"later +compose\.up", ran.out), ran.out
+    assert re.search(r"pending +compose\.up", ran.out), ran.out
     assert re.search(r"git\.checkout .*\.odpm/src/odoo", ran.out), ran.out
     assert "python3 tasks.py demo --yes" in ran.err
     assert "Traceback" not in ran.said

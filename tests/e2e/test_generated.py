@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters import files
-from odpm_tasks.core.order import PREPARING
+from odpm_tasks.core.planning.steps import PREPARING
 from tests.e2e.failures import Ground, failure, fill, leftovers, photograph
 from tests.e2e.harness import git
 from tests.e2e.test_bad_machine import on

@@ -131,8 +131,8 @@ def test_a_colleague_gets_the_locked_commits_of_branches_that_moved(ground: Grou
 
 def python_of(repository: Path) -> dict[str, Requirement]:
     """What the add-ons of a repository ask of Python, read from their manifests, by name."""
-    paths = git("ls-tree", "-r", "--name-only", BRANCH, cwd=repository).splitlines()
-    texts = [git("show", f"{BRANCH}:{path}", cwd=repository) for path in paths if path.endswith("/__manifest__.py")]
+    place = git("ls-tree", "-r", "--name-only", BRANCH, cwd=repository).splitlines()
+    texts = [git("show", f"{BRANCH}:{path}", cwd=repository) for path in place if path.endswith("/__manifest__.py")]
     blocks = [ast.literal_eval(text).get("external_dependencies", {}) for text in texts]
     asked = [Requirement(line) for block in blocks for line in block.get("python", [])]
     return {canonicalize_name(requirement.name): requirement for requirement in asked}

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.adapters import baking
+from odpm_tasks.adapters.git import export
 from tests.e2e.failures import (
     HOST,
     LOCKS,
@@ -260,7 +260,7 @@ def test_nothing_is_written_through_a_link(both: Ground, outside: Path, name: by
         tip = through(both, outside, name)
         both.bench.inv("lock", "--update")
         both.bench.inv("render")
-        baking.export(both.cache / "git/git.test" / WEB, tip, both.folder / f"tree{repeat}")
+        export.export(both.cache / "git/git.test" / WEB, tip, both.folder / f"tree{repeat}")
         assert list(outside.iterdir()) == []
         shutil.rmtree(both.source("web"))
 
@@ -289,7 +289,7 @@ def test_an_export_for_the_image_stays_in_its_folder(both: Ground, outside: Path
     tip = plant(both, {**entries, b"sub": (SUBMODULE, b"1" * 40)})
     both.bench.ok("lock")
     target = both.folder / "trees/web"
-    baking.export(both.cache / "git/git.test" / WEB, tip, target)
+    export.export(both.cache / "git/git.test" / WEB, tip, target)
     assert [path.name for path in target.iterdir()] == ["files"]  # where `.dockerignore` would count, there is none
     written = {path.relative_to(target / "files").as_posix() for path in (target / "files").rglob("*")}
     assert written >= {"up", "out", "good/__manifest__.py"}
@@ -522,7 +522,7 @@ def test_the_users_own_settings_of_git_change_nothing(both: Ground, pristine: Gr
     web = both.source("web")
     for name in ("a.txt", "crlf.txt", "a.lfs"):
         assert (web / name).read_bytes() == subprocess.check_output(["git", "show", f"HEAD:{name}"], cwd=web), name
-    baking.export(both.cache / "git/git.test" / WEB, tip, both.folder / "tree")
+    export.export(both.cache / "git/git.test" / WEB, tip, both.folder / "tree")
     assert (both.folder / "tree/files/a.txt").read_bytes() == b"a\nb\n"
     for words in (("lock", "--check"), ("lock", "--update"), ("lock", "--diff"), ("sources.status",)):
         both.bench.ok(*words)
@@ -629,7 +629,7 @@ def test_any_name_in_a_tree_can_be_locked_and_checked_out(both: Ground, where: s
         else {b"/opt/odoo/src/web"}
     )
     assert set(path.split(b",")) == wanted | {b"/opt/odoo/src/sale", b"/opt/odoo/src/odoo/addons"}
-    baking.export(both.cache / "git/git.test" / WEB, tip, both.folder / "tree")
+    export.export(both.cache / "git/git.test" / WEB, tip, both.folder / "tree")
     git("add", ".odpm", "odpm.json", cwd=both.root)
     git("commit", "-qm", "locked", cwd=both.root)
     plant(both, {})
@@ -712,12 +712,12 @@ def test_folders_of_the_project_itself_may_have_odd_names(ground: Ground, engine
     compose: dict[str, Any] = compose_of(ground)
     places = [entry if isinstance(entry, str) else entry["source"] for entry in compose["services"]["odoo"]["volumes"]]
     assert "./co:lon" in places
-    assert [place.partition(":")[0] for place in places if place.startswith(("./sp", "./dol", "./dou"))] == [
+    assert [paths.partition(":")[0] for paths in places if paths.startswith(("./sp", "./dol", "./dou"))] == [
         "./dol$$lar",
         './dou"ble',
         "./sp ace",
     ]
-    assert not [place for place in places if "com" in place or "line" in place.partition("/opt")[0]]
+    assert not [paths for paths in places if "com" in paths or "line" in paths.partition("/opt")[0]]
     words = ["docker", "compose", "-f", "docker-compose.yml", "config", "--quiet"]
     done = subprocess.run(words, cwd=ground.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

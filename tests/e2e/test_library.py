@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core import plan_document
-from odpm_tasks.core.manifest import problems, schema_v1, schema_v2
-from odpm_tasks.namespace import TASKS
+from odpm_tasks.core.manifest.reader import problems, schema_v1, schema_v2
+from odpm_tasks.core.planning import document
+from odpm_tasks.tasks.namespace import TASKS
 from tests.e2e.harness import REPOSITORY, Bench, Ran, get, git
 
 DOCS = REPOSITORY / "docs"
@@ -169,7 +169,7 @@ def test_the_description_of_an_example_is_valid(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "schema"),
-    [("odpm.v1.json", schema_v1()), ("odpm.v2.json", schema_v2()), ("plan.v1.json", plan_document.schema())],
+    [("odpm.v1.json", schema_v1()), ("odpm.v2.json", schema_v2()), ("plan.v1.json", document.schema())],
 )
 def test_the_written_schema_is_that_of_the_models(name: str, schema: dict[str, Any]) -> None:
     written = (DOCS / "schema" / name).read_text(encoding="utf-8")

@@ -66,10 +66,10 @@ def lay_case(case: Path, folder: Path) -> Ground:
     serve(case / "host", ground.host)
     git("init", "-q", "-b", "main", "--template=", cwd=ground.root)
     (ground.root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
-    for name, place in (("odpm.json", "odpm.json"), ("env", ".env"), ("before.lock.json", LOCKS[0])):
+    for name, paths in (("odpm.json", "odpm.json"), ("env", ".env"), ("before.lock.json", LOCKS[0])):
         if (case / name).exists():
-            (ground.root / place).parent.mkdir(exist_ok=True)
-            shutil.copyfile(case / name, ground.root / place)
+            (ground.root / paths).parent.mkdir(exist_ok=True)
+            shutil.copyfile(case / name, ground.root / paths)
     return ground
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import access, fetch, git, git_history
-from odpm_tasks.errors import CommitGoneError
+from odpm_tasks.adapters.git import fetch, log, remote
+from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.errors import CommitMissingError
 from tests.e2e.failures import (
     FILES,
     HOST,
@@ -210,8 +211,8 @@ def test_a_commit_that_its_branch_has_lost_is_gone(ground: Ground, grown: list[s
 
 def test_lost_commits_have_an_error_of_their_own(ground: Ground, grown: list[str], tmp_path: Path) -> None:
     with GitServer(ground.host, settings=RELUCTANT, old=True) as server:
-        source = access.remote(server.url(WEB))
-        with pytest.raises(CommitGoneError):
+        source = remote.remote(server.url(WEB))
+        with pytest.raises(CommitMissingError):
             fetch.fetch(tmp_path / "store", source, "1" * 40, branch="19.0")
         assert fetch.fetch(tmp_path / "store", source, grown[5], branch="19.0") == grown[5]
 
@@ -223,12 +224,12 @@ def test_history_of_a_server_that_sends_everything(tmp_path: Path, settings: dic
     commits = [publish(tmp_path / "host/web.git", {"day": day}, date=day) for day in days]
     store = tmp_path / "cache/web.git"
     with GitServer(tmp_path / "host", settings=settings, old=old) as server:
-        source = access.remote(server.url("web.git"))
+        source = remote.remote(server.url("web.git"))
         assert fetch.commit_at(store, source, "19.0", "2025-03-31") == commits[2]
         assert fetch.commit_at(store, source, "19.0", "2025-12-31") == commits[4]  # quiet for months
         for commit in (commits[1], commits[4]):
             fetch.fetch(store, source, commit)
-        found = git_history.log(store, source, commits[1], commits[4], 10)
+        found = log.log(store, source, commits[1], commits[4], 10)
     assert [name for name, _ in found.commits] == commits[:1:-1]
     assert git.holds(store, commits[1])
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.adapters.listeners import free_port
+from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.failures import FILES, HOST, LOCKS, PLATFORM, SALE, SMALL, WEB, Ground
 from tests.e2e.harness import LAYERS, Ran, git
 from tests.standins.engine import ensure_engine
@@ -88,8 +88,8 @@ class Team:
         env = {**places, "PATH_TO_SSH_KEY": "", "ODPM_SCENARIO": scenario, "ODPM_LOCALE": "en_US", "ODPM_IDE": "vscode"}
         env |= {name: free_port() for name in ports}
         (self.elder / ".odpm").mkdir(parents=True, exist_ok=True)
-        for place in places.values():
-            place.mkdir(exist_ok=True)
+        for paths in places.values():
+            paths.mkdir(exist_ok=True)
         whole = {**settings, **rest, "db_creation_data": {**creation, **logins}, "clean_git_repos": False}
         (self.elder / "user_settings.json").write_text(json.dumps(whole), encoding="utf-8")
         (self.elder / ".env").write_text("".join(f"{key}={value}\n" for key, value in env.items()), encoding="utf-8")

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.census import census
-from odpm_tasks.core.contents import findings
+from odpm_tasks.core.audit.census import findings
+from odpm_tasks.image.census import census
 from tests.e2e.harness import Bench, Ran, docker, snapshot
 
 pytestmark = pytest.mark.docker

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 
-from odpm_tasks.core.plan_document import schema
+from odpm_tasks.core.planning.document import schema
 from tests.e2e.failures import HOST, WEB, Ground
 from tests.e2e.harness import git
 from tests.e2e.test_offline import offline, pytestmark  # noqa: F401 - looked at without any network

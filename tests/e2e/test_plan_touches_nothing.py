@@ -150,7 +150,7 @@ def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(ground_locked: 
     assert f"create .odpm/src/web 19.0 {commit}" in found["git.checkout"]
     assert found["python.lock"] == ["keep .odpm/requirements.lock"]
     assert found["compose.generate"] == ["create docker-compose.yml"]
-    assert not [line for lines in found.values() for line in lines if line.startswith("later")]
+    assert not [line for lines in found.values() for line in lines if line.startswith("pending")]
     for scenario in ("server", "ci"):
         assert (
             steps_of(ground_locked, ODPM_SCENARIO=scenario, **NOBODY)["compose.generate"] == found["compose.generate"]

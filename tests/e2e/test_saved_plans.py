@@ -43,7 +43,7 @@ def test_a_saved_plan_is_carried_out_exactly_so(ground_ready: Ground) -> None:
 
 
 def test_a_plan_from_nothing_leads_where_up_does(ground: Ground, pristine: Ground) -> None:
-    """What is `later` may become anything: the whole way from an empty folder is in one plan."""
+    """What is `pending` may become anything: the whole way from an empty folder is in one plan."""
     plan = save(ground)
     ground.bench.ok("up", "--plan", str(plan))
     assert outcome(ground) == outcome(pristine)
@@ -141,8 +141,8 @@ def test_every_round_is_held_to_the_plan(ground_ready: Ground) -> None:
 
 def test_wishes_are_part_of_the_plan(ground_ready: Ground) -> None:
     plan = save(ground_ready, "--dev", "reload", "-d", "shop", "-i", "web_thing,mail", "--no-git-update")
-    wishes = json.loads(plan.read_text(encoding="utf-8"))["wishes"]
-    assert wishes == {
+    options = json.loads(plan.read_text(encoding="utf-8"))["options"]
+    assert options == {
         "database": "shop", "install": ["web_thing", "mail"], "update": [], "demo": False, "touch_git": False,
         "dev": "reload", "debug": False, "skip_start": True,
     }  # fmt: skip

@@ -11,7 +11,7 @@ import odpm_tasks
 from odpm_tasks.adapters import terminal
 from odpm_tasks.errors import MachineError
 from odpm_tasks.project import PREPARING, Project
-from odpm_tasks.tasks import show
+from odpm_tasks.tasks import output
 from tests.standins.common import line
 from tests.standins.engine import ensure_engine
 from tests.standins.githost import ensure_git_host
@@ -25,31 +25,31 @@ def run(c: Context, root: Path, *, install: bool) -> None:
     """
     started = time.monotonic()
     project = with_git_host(Project.at(root))
-    terminal.say(line("prepare", "lock, check out, render"))
+    terminal.message(line("prepare", "lock, check out, render"))
     project.apply(project.plan(PREPARING))
     try:
-        ensure_engine(terminal.say, install=install)
+        ensure_engine(terminal.message, install=install)
     except MachineError as error:
-        terminal.tell(show.plan_text(project.plan(), verbose=True))
-        terminal.say("lock, checkouts and files are there; containers need Docker")
+        terminal.output(output.plan_text(project.plan(), verbose=True))
+        terminal.message("lock, checkouts and files are there; containers need Docker")
         error.todo = (
             "as root on Debian: python3 tasks.py demo --yes; else install Docker Engine with Compose and Buildx"
         )
         error.message = error.render()
         raise
-    ensure_images(base_images(project), terminal.say)
-    terminal.say(line("up", "image, services, database"))
+    ensure_images(base_images(project), terminal.message)
+    terminal.message(line("up", "image, services, database"))
     odpm_tasks.up(c)
-    terminal.say(line("ready", f"after {time.monotonic() - started:.0f} s; stop it with: python3 tasks.py down"))
+    terminal.message(line("ready", f"after {time.monotonic() - started:.0f} s; stop it with: python3 tasks.py down"))
 
 
 def with_git_host(project: Project) -> Project:
     """The project, with a rewrite rule in its `.env` where its git host does not answer and none is set."""
     manifest = project.manifest
-    if project.place.settings.get("ODPM_GIT_MIRROR"):
+    if project.paths.settings.get("ODPM_GIT_MIRROR"):
         return project
     urls = [link.url for link in (manifest.platform, *manifest.dependencies)]
-    rule = ensure_git_host(urls, terminal.say)
+    rule = ensure_git_host(urls, terminal.message)
     if rule is None:
         return project
     env = project.root / ".env"
@@ -57,7 +57,7 @@ def with_git_host(project: Project) -> Project:
     env.write_text(
         f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}ODPM_GIT_MIRROR={rule}\n", encoding="utf-8"
     )
-    terminal.say(line("git", "rewrite rule ODPM_GIT_MIRROR written to .env; odpm.json stays as it is"))
+    terminal.message(line("git", "rewrite rule ODPM_GIT_MIRROR written to .env; odpm.json stays as it is"))
     return Project.at(project.root)
 
 

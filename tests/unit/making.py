@@ -7,11 +7,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from odpm_tasks.core.addons import Facts, Module
-from odpm_tasks.core.link import parse_link
-from odpm_tasks.core.lock import Pin
-from odpm_tasks.core.manifest import Manifest, read_manifest
-from odpm_tasks.core.resolve import Ask, Found, Resolution, Source, drive, resolve
+from odpm_tasks.core.locking.lockfile import Pin
+from odpm_tasks.core.locking.resolve import Ask, Found, Resolution, Source, drive, resolve
+from odpm_tasks.core.manifest.reader import Manifest, read_manifest
+from odpm_tasks.core.odoo.addons import Facts, Module
+from odpm_tasks.core.sources.link import parse_link
 
 SMALL: dict[str, Any] = {
     "manifest_schema": 2,

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from odpm_tasks.adapters import worktree
+from odpm_tasks.adapters.git import checkout as worktree
 
 Files = Mapping[str, str | None]
 SOMEBODY = {
@@ -69,10 +69,10 @@ def packed(where: Path) -> Path:
     return where
 
 
-def place(checkout: Path, store: Path, commit: str, url: str) -> None:
+def paths(checkout: Path, store: Path, commit: str, url: str) -> None:
     """Put a commit into a checkout, a new one from an empty repository of its own."""
     with worktree.blank(checkout.parent) as empty:
-        worktree.place(checkout, store, commit, url, empty)
+        worktree.check_out(checkout, store, commit, url, empty)
 
 
 def tip(where: Path, name: str = "HEAD") -> str:

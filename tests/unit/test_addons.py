@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.addons import Facts, Module, Wanted, facts, read_module, wanted
+from odpm_tasks.core.odoo.addons import Facts, Module, Wanted, facts, read_module, wanted
 
 GOOD = b'{"name": "X"}'
 

@@ -18,9 +18,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from odpm_tasks.core.order import PREPARING
-from odpm_tasks.core.scenario import SCENARIOS
-from odpm_tasks.core.world import Plan
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.planning.steps import PREPARING, Plan
 from odpm_tasks.project import Project
 from tests.unit.making import SMALL
 from tests.unit.repositories import packed, put, repository

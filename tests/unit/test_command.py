@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import command, processes
+from odpm_tasks.adapters import command, process
 from odpm_tasks.errors import MachineError, ProgramError
 
 
@@ -160,7 +160,7 @@ def test_ctrl_c_that_python_drops() -> None:
 
 
 def test_a_program_that_is_not_there() -> None:
-    for run in (command.run, processes.foreground):
+    for run in (command.run, process.foreground):
         with pytest.raises(MachineError, match="no-such-program is not installed") as caught:
             run(["no-such-program", "x"])
         assert caught.value.exit_code == 8
@@ -218,12 +218,12 @@ def test_running_programs_can_be_ended() -> None:
     thread = threading.Thread(target=lambda: outcomes.append(command.run(["sleep", "30"], check=False)))
     thread.start()
     deadline = time.monotonic() + 5
-    while not processes._running and time.monotonic() < deadline:
+    while not process._running and time.monotonic() < deadline:
         time.sleep(0.01)
-    processes.stop_all()
+    process.stop_all()
     thread.join(5)
     assert [outcome.code for outcome in outcomes] == [-signal.SIGTERM]
-    assert not processes._running
+    assert not process._running
 
 
 def test_progress_is_told_as_it_comes_and_in_whole_lines() -> None:
@@ -258,15 +258,15 @@ def test_a_program_that_talks_is_let_go_on_and_one_line_may_allow_more() -> None
 
 
 def test_a_pause_ends_when_everything_is_stopped() -> None:
-    known = processes.stops()
-    assert processes.pause(0.01, known)
-    timer = threading.Timer(0.2, processes.stop_all)
+    known = process.stops()
+    assert process.pause(0.01, known)
+    timer = threading.Timer(0.2, process.stop_all)
     timer.start()
     begun = time.monotonic()
-    assert not processes.pause(20, known)
+    assert not process.pause(20, known)
     assert time.monotonic() - begun < 5
-    assert not processes.pause(20, known)  # stopped in between
-    assert processes.pause(0.01, processes.stops())
+    assert not process.pause(20, known)  # stopped in between
+    assert process.pause(0.01, process.stops())
 
 
 # Talking

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from odpm_tasks.adapters.compiled import Compiled
+from odpm_tasks.adapters.template_cache import Compiled
 
 
 @pytest.fixture

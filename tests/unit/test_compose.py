@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 import yaml
 
-from odpm_tasks.core.addons import Facts
-from odpm_tasks.core.compose import ComposeSpec, Mount, compose, compose_text, conf_references, project_name
-from odpm_tasks.core.fragments import fragments
-from odpm_tasks.core.manifest import Manifest, read_manifest
-from odpm_tasks.core.scenario import SCENARIOS
-from odpm_tasks.core.service_parts import patched
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.manifest.reader import Manifest, read_manifest
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose, compose_text, conf_references, project_name
+from odpm_tasks.core.stack.dependency_services import fragments
+from odpm_tasks.core.stack.services import patched
 from tests.unit.making import manifest, resolution, source
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "compose"

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core.addons import Facts
-from odpm_tasks.core.compose import compose
-from odpm_tasks.core.compose_check import loose_ends, schema_problems, spot, what_compose_said
-from odpm_tasks.core.fragments import Fragments, fragments
-from odpm_tasks.core.json_text import spell
-from odpm_tasks.core.manifest_checks import SERVICE_KEYS
-from odpm_tasks.core.scenario import SCENARIOS
-from odpm_tasks.validating import SCHEMA
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.manifest.checks import SERVICE_KEYS
+from odpm_tasks.core.manifest.json_document import spell
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems, spot, what_compose_said
+from odpm_tasks.core.stack.compose_file import compose
+from odpm_tasks.core.stack.dependency_services import Fragments, fragments
+from odpm_tasks.stack.validate import SCHEMA
 from tests.unit.making import OCA, manifest, resolution, source
 from tests.unit.test_compose import EACH, case_spec, spec
 

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from odpm_tasks.core.contents import Contents, findings
+from odpm_tasks.core.audit.census import Census, findings
 
 PROGRAM = Path(__file__).parents[2] / "odpm_tasks" / "templates" / "census.py"
 
@@ -32,15 +32,15 @@ def census() -> ModuleType:
 
 
 def test_an_environment_without_sources_and_without_a_configuration_is_fine() -> None:
-    assert findings(Contents(python="3.11.2")) == ()
+    assert findings(Census(python="3.11.2")) == ()
 
 
 def test_an_image_with_sources_that_starts_is_fine() -> None:
-    assert findings(Contents(odoo="Odoo Server 19.0", addons_path=("/opt/odoo/src/web",))) == ()
+    assert findings(Census(odoo="Odoo Server 19.0", addons_path=("/opt/odoo/src/web",))) == ()
 
 
 def test_all_that_is_wrong_is_named() -> None:
-    contents = Contents(
+    contents = Census(
         odoo_error="ModuleNotFoundError: No module named 'lxml'",
         addons_path=("/src/web", "/src/gone"),
         missing=("/src/gone",),
@@ -55,7 +55,7 @@ def test_all_that_is_wrong_is_named() -> None:
 
 
 def test_an_addons_path_without_an_odoo_is_wrong() -> None:
-    (found,) = findings(Contents(addons_path=("/src/web",)))
+    (found,) = findings(Census(addons_path=("/src/web",)))
     assert found.startswith("odoo --version fails: there is no such program")
 
 
@@ -68,8 +68,8 @@ def test_it_prints_the_value_wherever_it_runs(
     monkeypatch.setattr(census, "files_below", lambda root: [])  # a whole machine is larger than an image
     census.main([])
     told = json.loads(capsysbinary.readouterr().out)
-    assert set(told) == set(Contents.model_fields) - {"environment"}
-    contents = Contents.model_validate(told)
+    assert set(told) == set(Census.model_fields) - {"environment"}
+    contents = Census.model_validate(told)
     assert contents.python == ".".join(map(str, sys.version_info[:3]))
     assert "pytest" in {package.name for package in contents.packages}
     assert (contents.odoo, contents.odoo_error, contents.addons) == ("", "", ())
@@ -130,7 +130,7 @@ def test_the_addons_path_its_add_ons_and_what_is_missing(
     monkeypatch.setattr(census, "files_below", lambda root: [])
     monkeypatch.setenv("ODOO_BIN", str(sources / "odoo/odoo-bin"))
     census.main([])
-    told = Contents.model_validate_json(capsysbinary.readouterr().out)
+    told = Census.model_validate_json(capsysbinary.readouterr().out)
     assert told.addons_path == (f"{sources}/web", "/gone/$1")
     assert told.missing == ("/gone/$1",)
     assert told.configuration["options"]["price"] == "5 %"
@@ -220,7 +220,7 @@ def test_an_import_fails_by_itself_and_others_go_on(
         "raises": "raise ImportError('libx.so: no such\\n  file')",
         "ends": "import sys; sys.exit(0)",
         "killed": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
-        "later": "import sys; sys.stderr.write('noise')",
+        "pending": "import sys; sys.stderr.write('noise')",
     }
     for name, code in codes.items():
         (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core import convert_aggregator, convert_doodba, convert_ini
-from odpm_tasks.core.convert import (
+from odpm_tasks.core.config.interpolation import expand
+from odpm_tasks.core.init import doodba as convert_doodba
+from odpm_tasks.core.init import git_aggregator, odoo_devops_tools
+from odpm_tasks.core.init.conversion import (
     Conversion,
     conf,
     literal,
@@ -26,11 +28,10 @@ from odpm_tasks.core.convert import (
     variables,
     with_known,
 )
-from odpm_tasks.core.init import Stack, filled, manifest_text
-from odpm_tasks.core.manifest import problems, read_manifest
-from odpm_tasks.core.substitution import expand
+from odpm_tasks.core.init.new_project import Stack, filled, manifest_text
+from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.tasks.begin import taken_over
+from odpm_tasks.tasks.init import taken_over
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "convert"
 COMMIT = "6054de2c4e669f85cec380da90d746061967dc83"
@@ -212,7 +213,7 @@ def repos(*merges: str, folder: str = "./web", url: str = "https://github.com/OC
 
 
 def aggregated(text: str, odoo: str = "", **env: str) -> Conversion:
-    return convert_aggregator.convert(text, "repos.yaml", odoo, env)
+    return git_aggregator.convert(text, "repos.yaml", odoo, env)
 
 
 def test_the_odoo_version_as_a_branch_is_no_branch() -> None:
@@ -312,22 +313,22 @@ def test_a_commit_of_addons_yaml_is_pinned() -> None:
 )
 def test_what_is_no_project_file_is_refused(text: str) -> None:
     with pytest.raises(DescriptionError):
-        convert_ini.convert(text, "odoo-project.ini")
+        odoo_devops_tools.convert(text, "odoo-project.ini")
 
 
 def test_a_given_version_counts_and_other_branches_stay() -> None:
     addons = "".join(
         f"[addons.{branch}]\nrepo = https://x.y/{branch}.git\nbranch = {branch}\n" for branch in ("17.0", "16.0")
     )
-    stack = convert_ini.convert(f"[odoo]\nversion = 17.0\n{addons}", "p.ini", "18.0").stack
+    stack = odoo_devops_tools.convert(f"[odoo]\nversion = 17.0\n{addons}", "p.ini", "18.0").stack
     assert stack.odoo == "18.0"
     assert stack.dependencies == ("https://x.y/17.0.git", "https://x.y/16.0.git 16.0")
 
 
 def test_a_folder_of_a_project_elsewhere_is_left_over() -> None:
     text = "[odoo]\nversion = 17.0\n[addons.a]\npath = mine\n"
-    assert convert_ini.convert(text, "p.ini").left_over == ()
-    assert "file:///ABSOLUTE/PATH" in convert_ini.convert(text, "p.ini", here=False).left_over[0]
+    assert odoo_devops_tools.convert(text, "p.ini").left_over == ()
+    assert "file:///ABSOLUTE/PATH" in odoo_devops_tools.convert(text, "p.ini", here=False).left_over[0]
 
 
 # --- whatever stands in the files --------------------------------------------------------------------------------
@@ -394,5 +395,7 @@ def test_nonsense_in_a_project_ini(url: str, branch: str, key: str, value: str) 
     addons = f"[addons.a]\nrepo = {url}\nbranch = {branch}\ncommit = {value}\n"
     with suppress(DescriptionError):
         is_sound(
-            convert_ini.convert(f"[odoo]\nversion = 18.0\nrepo = {url}\n{addons}[config]\n{key} = {value}\n", "p.ini")
+            odoo_devops_tools.convert(
+                f"[odoo]\nversion = 18.0\nrepo = {url}\n{addons}[config]\n{key} = {value}\n", "p.ini"
+            )
         )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from odpm_tasks.core.costs import (
+from odpm_tasks.core.planning.costs import (
     Change,
     Cost,
     changed_inputs,
@@ -19,12 +19,12 @@ from odpm_tasks.core.costs import (
     odoo_goes_down,
     service_parts,
 )
-from odpm_tasks.core.image_inputs import image_inputs
-from odpm_tasks.core.plan import plan
-from odpm_tasks.core.render import Stack
-from odpm_tasks.core.world import Running
+from odpm_tasks.core.planning.observed import Running
+from odpm_tasks.core.planning.planner import plan
+from odpm_tasks.core.stack.image_inputs import image_inputs
+from odpm_tasks.core.stack.render import Stack
 from tests.unit.making import OCA, manifest, resolution, source
-from tests.unit.test_plan import world
+from tests.unit.test_plan import observed
 from tests.unit.test_render import ODOO, stack
 
 ENV = {"ODOO_PORT": "8069"}
@@ -76,7 +76,7 @@ def test_what_is_there_stopped_and_no_longer_described() -> None:
         Change("odoo", "leave"),
         Change("mail", "remove"),
     )
-    started = container_changes({}, parts(db={"profiles": ["later"]}), (), ())
+    started = container_changes({}, parts(db={"profiles": ["pending"]}), (), ())
     assert {change.service for change in started} == {"odoo", "mail"}
 
 
@@ -144,7 +144,7 @@ def test_which_input_of_the_environment_changed(changed: Stack, because: tuple[s
 
 def test_in_ci_sources_are_inputs() -> None:
     before = stack("ci", graph=resolution(ODOO, WEB))
-    moved = stack("ci", graph=resolution(ODOO, source(f"{OCA}/web 19.0", at="later")))
+    moved = stack("ci", graph=resolution(ODOO, source(f"{OCA}/web 19.0", at="pending")))
     assert changed_inputs(image_inputs(before, "x"), image_inputs(moved, "y")) == ("web", "own add-ons")
     gone = stack("ci", graph=resolution(ODOO))
     assert "web" in changed_inputs(image_inputs(before), image_inputs(gone))
@@ -152,12 +152,12 @@ def test_in_ci_sources_are_inputs() -> None:
 
 def test_a_plan_carries_costs_in_words_and_as_data() -> None:
     building = Cost(("base image",), 41.0)
-    bringing = Cost((), None, (Change("odoo", "recreate", ("image",)),), odoo_down=True)
-    running = Running(False, "changed", container_words(bringing), building=building, bringing=bringing)
-    steps = {step.id: step for step in plan(world(running=running)).steps}
+    start_cost = Cost((), None, (Change("odoo", "recreate", ("image",)),), odoo_down=True)
+    running = Running(False, "changed", container_words(start_cost), build_cost=building, start_cost=start_cost)
+    steps = {step.id: step for step in plan(observed(running=running)).steps}
     assert steps["image.build"].detail == "base image changed; took 41 s last time"
     assert steps["image.build"].cost == building
     assert steps["compose.up"].detail == "recreate odoo (image); Odoo is down meanwhile"
-    assert steps["compose.up"].cost == bringing
-    kept = {step.id: step for step in plan(world()).steps}
+    assert steps["compose.up"].cost == start_cost
+    kept = {step.id: step for step in plan(observed()).steps}
     assert (kept["image.build"].cost, kept["compose.up"].cost) == (None, None)

@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odpm_tasks.core.credentials import roles_sql, scram_verifier
+from odpm_tasks.core.stack.database_role import roles_sql, scram_verifier
 
 # The exchange that RFC 7677 prints: user `user`, password `pencil`.
 SALT = b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")

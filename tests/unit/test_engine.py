@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks import engine
-from odpm_tasks.adapters import command, docker
+from odpm_tasks.adapters import command
+from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.errors import MachineError
+from odpm_tasks.image import inputs
+from odpm_tasks.stack import prefetch
 
 DATABASE = "d" * 64
 
@@ -24,7 +26,7 @@ def test_a_question_is_asked_once_and_all_at_the_same_time() -> None:
         all_there.wait(10)
         return word.upper()
 
-    questions = engine.Questions()
+    questions = prefetch.DockerQueries()
     answers = [questions.begin(question, word) for word in ("a", "b", "a", "c")]
     assert [answer.result() for answer in answers] == ["A", "B", "A", "C"]
     assert sorted(asked) == ["a", "b", "c"]
@@ -34,7 +36,7 @@ def test_a_wrong_answer_is_for_who_asks() -> None:
     def question() -> str:
         raise MachineError("the Docker engine does not answer")
 
-    questions = engine.Questions()
+    questions = prefetch.DockerQueries()
     questions.begin(question)
     with pytest.raises(MachineError):
         questions.begin(question).result()
@@ -67,14 +69,14 @@ def test_what_is_asked_is_what_the_last_run_left(
 ) -> None:
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(command, "have", lambda program: True)
-    monkeypatch.setattr(engine, "database_state", lambda *words: asked.append(("state", *words)))
+    monkeypatch.setattr(prefetch, "database_state", lambda *words: asked.append(("state", *words)))
     monkeypatch.setattr(docker, "containers", lambda *words: asked.append(("containers", *words)))
-    monkeypatch.setattr(engine, "image_made_from", lambda *words: asked.append(("image", *words)))
-    questions = engine.probable(recorded, wished)
+    monkeypatch.setattr(prefetch, "image_made_from", lambda *words: asked.append(("image", *words)))
+    questions = prefetch.prefetch(recorded, wished)
     known: dict[str, Callable[..., Any]] = {
-        "state": engine.database_state,
+        "state": prefetch.database_state,
         "containers": docker.containers,
-        "image": engine.image_made_from,
+        "image": inputs.image_made_from,
     }
     for kind, *words in expected:
         questions.begin(known[kind], *words).result()

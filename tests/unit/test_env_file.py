@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from odpm_tasks.adapters.env_file import read_env
+from odpm_tasks.adapters.dotenv import read_env
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.project import Project, _env_file
 

@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.adapters import access, baking, command, fetch, git, objects, worktree
-from odpm_tasks.adapters.objects import Reader
-from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError, WouldLoseError
+from odpm_tasks.adapters import command
+from odpm_tasks.adapters.git import cat_file, export, fetch
+from odpm_tasks.adapters.git import checkout as worktree
+from odpm_tasks.adapters.git import remote as access
+from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.adapters.git.cat_file import Reader
+from odpm_tasks.errors import DataLossError, DescriptionError, OdpmError, ProgramError
 from tests.unit import repositories
 from tests.unit.repositories import packed, put, repository, save, tip, without_times
 
@@ -56,7 +60,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory, served: Path) -> Path:
     """A store with both commits of 19.0, and beside it a checkout of the first one. Nobody writes there."""
     store = tmp_path_factory.mktemp("cache") / "web.git"
     fetch.fetch(store, near(served), "19.0")
-    repositories.place(store.with_name("first"), store, fetch.fetch(store, near(served), "v1"), URL)
+    repositories.paths(store.with_name("first"), store, fetch.fetch(store, near(served), "v1"), URL)
     return store
 
 
@@ -193,7 +197,7 @@ def test_names_and_bytes_of_a_commit(origin: Path, store: Path) -> None:
 def test_repositories_that_are_fetched_at_the_same_time_are_read_by_one_git(
     origin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ["one", "127.0.0.1:8080", 'a "b" \\ ü', "later"]
+    names = ["one", "127.0.0.1:8080", 'a "b" \\ ü', "pending"]
     stores = [tmp_path / "stores" / f"{name}.git" for name in names]
     for store in stores[:3]:
         git.create_store(store)
@@ -230,7 +234,7 @@ def test_export_has_the_files_and_nothing_of_git(origin: Path, store: Path, tmp_
     fetch.fetch(store, near(origin), "19.0")
     before = without_times(store)
     target = tmp_path / "trees" / commit
-    baking.export(store, commit, target)
+    export.export(store, commit, target)
     target = target / "files"
     assert {str(path.relative_to(target)) for path in target.rglob("*") if not path.is_dir()} == {
         ".dockerignore",
@@ -258,13 +262,13 @@ def looks(tree: Path) -> dict[str, tuple[int, int]]:
 )
 def test_a_damaged_tree_is_told(tree: bytes) -> None:
     with pytest.raises(ProgramError, match="damaged"):
-        list(objects._entries(tree))
+        list(cat_file._entries(tree))
 
 
 def test_what_an_earlier_version_left_is_replaced(origin: Path, store: Path, tmp_path: Path) -> None:
     target = tmp_path / "tree"
     put(target, {"odoo-bin": "as it was laid once\n"})
-    baking.export(store, fetch.fetch(store, near(origin), "19.0"), target)
+    export.export(store, fetch.fetch(store, near(origin), "19.0"), target)
     assert [path.name for path in target.iterdir()] == ["files"]
 
 
@@ -275,23 +279,23 @@ def test_modes_and_times_come_of_the_content_alone(origin: Path, store: Path, tm
     (origin / "link").symlink_to("run")
     commit = save(origin, "more")
     fetch.fetch(store, near(origin), "19.0")
-    baking.export(store, commit, tmp_path / "first")
+    export.export(store, commit, tmp_path / "first")
     seen = looks(tmp_path / "first/files")
     assert seen["run"][0] & 0o777 == 0o755
     assert {mode & 0o777 for name, (mode, _) in seen.items() if name.endswith(".py")} == {0o644}
     assert len({when for name, (_, when) in seen.items() if name.endswith(".py")}) == 2  # of three contents
     before = os.umask(0o077)
     try:
-        baking.export(store, commit, tmp_path / "second")
-        baking.export_folders(origin, [""], tmp_path / "third")
+        export.export(store, commit, tmp_path / "second")
+        export.export_folders(origin, [""], tmp_path / "third")
         (origin / "a/__pycache__").mkdir()
         put(origin, {"a/__pycache__/one.pyc": "x"})
-        baking.export_files(origin, tmp_path / "fourth")
+        export.export_files(origin, tmp_path / "fourth")
     finally:
         os.umask(before)
     assert [looks(tmp_path / name / "files") for name in ("second", "third", "fourth")] == [seen, seen, seen]
     put(origin, {"a/one.py": "3\n"})
-    baking.export_files(origin, tmp_path / "fifth")
+    export.export_files(origin, tmp_path / "fifth")
     changed = looks(tmp_path / "fifth/files")
     assert {name for name in seen if seen[name] != changed[name]} == {"a/one.py"}
 
@@ -302,7 +306,7 @@ def test_modes_and_times_come_of_the_content_alone(origin: Path, store: Path, tm
 def test_a_new_checkout_is_whole_and_stands_where_it_should(origin: Path, store: Path, tmp_path: Path) -> None:
     commit = fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
-    repositories.place(checkout, store, commit, URL)
+    repositories.paths(checkout, store, commit, URL)
     assert git.head(checkout) == git.Head(commit, None, commit)
     assert (checkout / "a" / "two.py").read_bytes() == b"2\n"
     assert repositories.git(checkout, "status", "--porcelain") == ""
@@ -315,7 +319,7 @@ def test_a_new_checkout_is_whole_and_stands_where_it_should(origin: Path, store:
 @pytest.mark.parametrize("url", [URL, 'ssh://git@host/a"b', r"git@host:a\b", "https://host/a#b;c", "https://host/ä b"])
 def test_a_new_checkout_knows_where_it_comes_from(stocked: Path, served: Path, tmp_path: Path, url: str) -> None:
     checkout = tmp_path / "web"
-    repositories.place(checkout, stocked, tip(served), url)
+    repositories.paths(checkout, stocked, tip(served), url)
     repositories.git(tmp_path, "init", "-q", "--template=", "plain")
     for words in (["core.alternateRefsPrefixes", "refs/odpm/none"], ["remote.origin.url", url]):
         repositories.git(tmp_path / "plain", "config", *words)
@@ -336,7 +340,7 @@ def test_what_a_killed_run_left_behind_is_in_nobodys_way(origin: Path, store: Pa
     half = checkout.with_name(f".web.{os.getpid()}")
     half.mkdir(parents=True)
     (half / "junk").write_bytes(b"x")
-    repositories.place(checkout, store, commit, URL)
+    repositories.paths(checkout, store, commit, URL)
     assert not (checkout / "junk").exists()
     assert [path.name for path in checkout.parent.iterdir()] == ["web"]
 
@@ -345,18 +349,18 @@ def test_a_commit_that_the_store_lacks_leaves_no_checkout(store: Path, origin: P
     fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
     with pytest.raises(ProgramError):
-        repositories.place(checkout, store, "a" * 40, URL)
+        repositories.paths(checkout, store, "a" * 40, URL)
     assert not checkout.exists()
 
 
 def test_an_untouched_checkout_moves(placed: Path, stocked: Path, served: Path) -> None:
     put(placed, {"mine/notes.txt": "kept"})
-    repositories.place(placed, stocked, tip(served), URL)
+    repositories.paths(placed, stocked, tip(served), URL)
     assert git.head(placed) == git.Head(tip(served), None, tip(served))
     assert (placed / "mine" / "notes.txt").read_text(encoding="utf-8") == "kept"
     assert not (placed / "README").exists()
     assert repositories.git(placed, "status", "--porcelain") == "?? mine/"
-    repositories.place(placed, stocked, tip(served, "v1"), URL)
+    repositories.paths(placed, stocked, tip(served, "v1"), URL)
     assert (placed / "README").exists()
 
 
@@ -414,8 +418,8 @@ def test_nothing_of_the_users_is_lost(
     touch(placed)
     repositories.git(placed, "status")
     before = without_times(placed)
-    with pytest.raises(WouldLoseError, match=said) as caught:
-        repositories.place(placed, stocked, tip(served), URL)
+    with pytest.raises(DataLossError, match=said) as caught:
+        repositories.paths(placed, stocked, tip(served), URL)
     assert caught.value.exit_code == 7
     assert caught.value.where == str(placed)
     assert caught.value.todo
@@ -433,17 +437,17 @@ def test_the_next_command_that_is_named_helps(
 ) -> None:
     touch(placed)
     mine = tip(placed)
-    with pytest.raises(WouldLoseError) as caught:
-        repositories.place(placed, stocked, tip(served), URL)
+    with pytest.raises(DataLossError) as caught:
+        repositories.paths(placed, stocked, tip(served), URL)
     subprocess.run(["sh", "-c", caught.value.todo.partition(": ")[2] or caught.value.todo], check=True)
-    repositories.place(placed, stocked, tip(served), URL)
+    repositories.paths(placed, stocked, tip(served), URL)
     assert repositories.git(placed, "branch", "--contains", mine, "--format=%(refname:short)")
 
 
 def test_a_stash_survives(placed: Path, stocked: Path, served: Path) -> None:
     changed(placed)
     repositories.git(placed, "stash")
-    repositories.place(placed, stocked, tip(served), URL)
+    repositories.paths(placed, stocked, tip(served), URL)
     assert repositories.git(placed, "stash", "list")
 
 
@@ -455,8 +459,8 @@ def test_a_foreign_folder_stays(store: Path, origin: Path, tmp_path: Path, make:
     checkout = tmp_path / "project" / "web"
     make(checkout)
     before = without_times(checkout)
-    with pytest.raises(WouldLoseError, match="foreign folder") as caught:
-        repositories.place(checkout, store, commit, URL)
+    with pytest.raises(DataLossError, match="foreign folder") as caught:
+        repositories.paths(checkout, store, commit, URL)
     assert caught.value.exit_code == 7
     assert without_times(checkout) == before
 
@@ -466,8 +470,8 @@ def test_a_foreign_repository_stays(store: Path, origin: Path, tmp_path: Path) -
     checkout = repository(tmp_path / "project" / "web", {"notes": "mine"}, branch="main")
     repositories.git(checkout, "checkout", "--quiet", "--detach")
     before = without_times(checkout)
-    with pytest.raises(WouldLoseError, match="commit of your own"):
-        repositories.place(checkout, store, commit, URL)
+    with pytest.raises(DataLossError, match="commit of your own"):
+        repositories.paths(checkout, store, commit, URL)
     assert without_times(checkout) == before
 
 
@@ -551,7 +555,7 @@ def test_what_is_committed_in_a_folder(tmp_path: Path) -> None:
 def test_committed_content_of_folders(tmp_path: Path) -> None:
     where = repository(tmp_path / "project", {"addons/a": "1", "other/b": "1", ".odpm/x": "1"})
     put(where, {"addons/a": "changed", "addons/new": "x"})
-    baking.export_folders(where, ["addons"], tmp_path / "out")
+    export.export_folders(where, ["addons"], tmp_path / "out")
     assert {name: data for name, (data, _) in without_times(tmp_path / "out/files").items() if data} == {
         "addons/a": b"1"
     }

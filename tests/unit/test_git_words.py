@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odpm_tasks.adapters.git_words import Progress, passing, progress, reasons, refusal, too_slow
+from odpm_tasks.adapters.git.messages import Progress, passing, progress, reasons, refusal, too_slow
 
 
 @pytest.mark.parametrize(

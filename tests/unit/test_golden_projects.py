@@ -25,26 +25,26 @@ from pathlib import Path
 import pytest
 import yaml
 
-from odpm_tasks.adapters.env_file import read_env
-from odpm_tasks.core import addons
-from odpm_tasks.core.addons import Facts
-from odpm_tasks.core.compose import project_name
-from odpm_tasks.core.compose_check import loose_ends, schema_problems
-from odpm_tasks.core.costs import Change, Cost, container_words
-from odpm_tasks.core.fragments import fragments
-from odpm_tasks.core.lock import Pin, counting_pins
-from odpm_tasks.core.lock_changes import completed
-from odpm_tasks.core.manifest import problems, read_manifest
-from odpm_tasks.core.plan import plan
-from odpm_tasks.core.plan_line import Look
-from odpm_tasks.core.plan_text import picture
-from odpm_tasks.core.render import Stack, render
-from odpm_tasks.core.resolve import Ask, Found, drive, resolve
-from odpm_tasks.core.scenario import SCENARIOS
-from odpm_tasks.core.service_parts import composition
-from odpm_tasks.core.substitution import expand
-from odpm_tasks.core.world import Checkout, Own, PythonLocks, Running, World
-from odpm_tasks.validating import SCHEMA
+from odpm_tasks.adapters.dotenv import read_env
+from odpm_tasks.core.config.interpolation import expand
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.locking.changes import completed
+from odpm_tasks.core.locking.lockfile import DevelopingState, Pin, PythonLocks, counting_pins
+from odpm_tasks.core.locking.resolve import Ask, Found, drive, resolve
+from odpm_tasks.core.manifest.reader import problems, read_manifest
+from odpm_tasks.core.odoo import addons
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.planning.costs import Change, Cost, container_words
+from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
+from odpm_tasks.core.planning.planner import plan
+from odpm_tasks.core.planning.step_text import LineStyle
+from odpm_tasks.core.planning.text import picture
+from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems
+from odpm_tasks.core.stack.compose_file import project_name
+from odpm_tasks.core.stack.dependency_services import fragments
+from odpm_tasks.core.stack.render import Stack, render
+from odpm_tasks.core.stack.services import composition
+from odpm_tasks.stack.validate import SCHEMA
 from tests.unit.making import commit
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "projects"
@@ -65,7 +65,7 @@ def held(folder: Path, *, counting: bool = False) -> Facts:
 
 
 @cache
-def fresh(case: str) -> World:
+def fresh(case: str) -> ObservedState:
     """The case as a fresh clone that has its locks: nothing is fetched, generated or started."""
     folder = GOLDEN / case
     env = read_env(text_of(folder / "env"), "env", {})
@@ -78,7 +78,11 @@ def fresh(case: str) -> World:
         return Found(ask.commit or commit(key), held(folder / "src" / ask.link.name, counting=ask.kind == "platform"))
 
     pins = counting_pins(None, manifest.locks_git, manifest.odoo_version)
-    own = Own(Pin(developing.canonical, commit("own"), developing.branch, tree=commit("tree"))) if developing else None
+    own = (
+        DevelopingState(Pin(developing.canonical, commit("own"), developing.branch, tree=commit("tree")))
+        if developing
+        else None
+    )
     walk = resolve(manifest, pins, env.get, strict=scenario.strict, own=developing.canonical if developing else None)
     resolution = drive(walk, lambda asks: [found(ask) for ask in asks])
     brought = fragments(manifest, resolution, scenario)
@@ -95,13 +99,13 @@ def fresh(case: str) -> World:
     )
     rendered = render(stack)
     started = composition(rendered.files[COMPOSE].decode(), env.get).active
-    return World(
+    return ObservedState(
         scenario=scenario,
         manifest=manifest,
         lock=replace(completed(resolution.lock(None), None, manifest.locks_git, own), venv="python"),
         own=own,
         resolution=resolution,
-        unstored=tuple(source.key for source in resolution.sources if not source.link.is_file),
+        uncached=tuple(source.key for source in resolution.sources if not source.link.is_file),
         checkouts={source.name: Checkout("absent") for source in resolution.sources},
         python=PythonLocks("asked", "asked", "python"),
         rendered=rendered,
@@ -116,13 +120,13 @@ def fresh(case: str) -> World:
     )
 
 
-def brought_up(found: World) -> World:
+def brought_up(found: ObservedState) -> ObservedState:
     """The same after an `up`: everything is there."""
     assert found.rendered is not None
     assert found.resolution is not None
     return replace(
         found,
-        unstored=(),
+        uncached=(),
         checkouts={
             source.name: Checkout("link" if source.link.is_file else "ours", source.commit)
             for source in found.resolution.sources
@@ -134,10 +138,10 @@ def brought_up(found: World) -> World:
     )
 
 
-def printed(found: World) -> str:
+def printed(found: ObservedState) -> str:
     """Both plans as somebody without a terminal reads them."""
-    plans = {"inv plan --verbose": picture(plan(found), Look(), every=True)}
-    plans |= {"inv up && inv plan": picture(plan(brought_up(found)), Look())}
+    plans = {"inv plan --verbose": picture(plan(found), LineStyle(), every=True)}
+    plans |= {"inv up && inv plan": picture(plan(brought_up(found)), LineStyle())}
     warnings = "".join(f"warning: {warning}\n" for warning in found.fragments.warnings)
     return warnings + "\n".join(f"$ {typed}\n" + "\n".join(lines) + "\n" for typed, lines in plans.items())
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.core.image import (
+from odpm_tasks.core.image.dockerfile import (
     ImageSource,
     ImageSpec,
     base_image,

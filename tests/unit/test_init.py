@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import odpm_tasks
-from odpm_tasks.core import init, series, series_defaults
-from odpm_tasks.core.init import Stack, filled, gitignore_text, manifest_text, series_of, uses_odpm
-from odpm_tasks.core.manifest import problems, read_manifest
+from odpm_tasks.core.init import new_project
+from odpm_tasks.core.init.new_project import Stack, filled, gitignore_text, manifest_text, series_of, uses_odpm
+from odpm_tasks.core.manifest.reader import problems, read_manifest
+from odpm_tasks.core.odoo import series, series_defaults
 from odpm_tasks.errors import DescriptionError
 
 EVERYTHING = Stack(
@@ -120,8 +121,8 @@ def test_what_is_said_wins_over_the_default() -> None:
 
 
 def test_only_the_flat_format_loses_debian_packages() -> None:
-    assert "ghostscript" in init.lost_in_flat(EVERYTHING)[0]
-    assert init.lost_in_flat(Stack()) == ()
+    assert "ghostscript" in new_project.lost_in_flat(EVERYTHING)[0]
+    assert new_project.lost_in_flat(Stack()) == ()
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_only_the_flat_format_loses_debian_packages() -> None:
     ],
 )
 def test_versions(kind: str, text: str, wanted: str) -> None:
-    assert init.version(kind, text) == wanted
+    assert new_project.version(kind, text) == wanted
 
 
 @pytest.mark.parametrize(
@@ -152,26 +153,26 @@ def test_versions(kind: str, text: str, wanted: str) -> None:
 )
 def test_what_is_no_version_is_refused(kind: str, text: str) -> None:
     with pytest.raises(DescriptionError):
-        init.version(kind, text)
+        new_project.version(kind, text)
 
 
 def test_dependencies() -> None:
-    assert init.dependency("  https://x.y/a.git \t 18.0 ") == "https://x.y/a.git 18.0"
-    assert init.dependency("https://${TOKEN}@x.y/a.git") == "https://${TOKEN}@x.y/a.git"
+    assert new_project.dependency("  https://x.y/a.git \t 18.0 ") == "https://x.y/a.git 18.0"
+    assert new_project.dependency("https://${TOKEN}@x.y/a.git") == "https://${TOKEN}@x.y/a.git"
     for text in ("../a", "ext::sh", "-x", "https://x.y/a.git a b c"):
         with pytest.raises(DescriptionError):
-            init.dependency(text)
+            new_project.dependency(text)
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("addons", "addons"), ("./mine/", "mine"), (".", ""), ("", "")])
 def test_folders(text: str, wanted: str) -> None:
-    assert init.folder(text) == wanted
+    assert new_project.folder(text) == wanted
 
 
 @pytest.mark.parametrize("text", ["a/b", "..", "/srv", ".git", "-x", "a b"])
 def test_folders_where_add_ons_are_not_found(text: str) -> None:
     with pytest.raises(DescriptionError, match="one folder below"):
-        init.folder(text)
+        new_project.folder(text)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_gitignore(before: str | None, after: str) -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (init.TASKS_PY, True),
+        (new_project.TASKS_PY, True),
         ("import odpm_tasks\n", True),
         ("if True:\n    from odpm_tasks.project import Project\n", True),
         ("# odpm_tasks\nfrom invoke import task\n", False),

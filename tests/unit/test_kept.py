@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import access, command, fetch, git, processes
-from odpm_tasks.core import requirements
-from odpm_tasks.core.addons import Facts, facts
-from odpm_tasks.core.lock import counting_pins
-from odpm_tasks.core.render import render
-from odpm_tasks.errors import DescriptionError, ProgramError, WouldLoseError
+from odpm_tasks.adapters import command, process
+from odpm_tasks.adapters.git import fetch, remote
+from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.core.locking import python_requirements
+from odpm_tasks.core.locking.lockfile import counting_pins
+from odpm_tasks.core.odoo.addons import Facts, facts
+from odpm_tasks.core.stack.render import render
+from odpm_tasks.errors import DataLossError, DescriptionError, ProgramError
 from tests.unit import repositories
 from tests.unit.making import OCA, Servers, commit, manifest, resolution, source
 from tests.unit.repositories import put, repository, save, tip
@@ -22,8 +24,8 @@ from tests.unit.test_render import ODOO, stack
 URL = "https://github.com/OCA/web"
 
 
-def near(path: Path) -> access.Remote:
-    return access.remote(URL, mirrors=[(URL, f"file://{path}")])
+def near(path: Path) -> remote.Remote:
+    return remote.remote(URL, mirrors=[(URL, f"file://{path}")])
 
 
 @dataclass
@@ -35,19 +37,19 @@ class Scene:
     def move(self, changes: dict[str, str | None]) -> None:
         """The server gets a commit, and the checkout is to follow."""
         save(self.origin, "next", changes)
-        repositories.place(self.placed, self.store, fetch.fetch(self.store, near(self.origin), "19.0"), URL)
+        repositories.paths(self.placed, self.store, fetch.fetch(self.store, near(self.origin), "19.0"), URL)
 
 
 @pytest.fixture
 def scene(tmp_path: Path, clean: None) -> Scene:
     made = Scene(repository(tmp_path / "origin", {"a": "1"}), tmp_path / "cache" / "s.git", tmp_path / "checkout")
-    repositories.place(made.placed, made.store, fetch.fetch(made.store, near(made.origin), "19.0"), URL)
+    repositories.paths(made.placed, made.store, fetch.fetch(made.store, near(made.origin), "19.0"), URL)
     return made
 
 
 def test_an_ignored_file_in_the_way(scene: Scene) -> None:
     put(scene.placed, {".git/info/exclude": "local.conf\n", "local.conf": "mine"})
-    with pytest.raises(WouldLoseError):
+    with pytest.raises(DataLossError):
         scene.move({"local.conf": "theirs"})
     assert (scene.placed / "local.conf").read_text() == "mine"
 
@@ -56,7 +58,7 @@ def test_an_ignored_file_in_the_way(scene: Scene) -> None:
 def test_a_file_that_git_was_told_to_overlook(scene: Scene, flag: str) -> None:
     repositories.git(scene.placed, "update-index", flag, "a")
     put(scene.placed, {"a": "mine"})
-    with pytest.raises(WouldLoseError):
+    with pytest.raises(DataLossError):
         scene.move({"a": "theirs"})
     assert (scene.placed / "a").read_text() == "mine"
 
@@ -72,8 +74,8 @@ def test_a_link_in_the_place_of_a_checkout_is_not_followed(scene: Scene) -> None
     link = scene.placed.with_name("link")
     for target in (scene.placed, scene.placed.with_name("gone")):
         link.symlink_to(target)
-        with pytest.raises(WouldLoseError):
-            repositories.place(link, scene.store, before, URL)
+        with pytest.raises(DataLossError):
+            repositories.paths(link, scene.store, before, URL)
         assert link.is_symlink()
         link.unlink()
     assert tip(scene.placed) == before
@@ -87,7 +89,7 @@ def test_folders_among_asked_files_do_not_hide_the_rest(scene: Scene) -> None:
 def test_the_day_of_a_quiet_branch(tmp_path: Path, clean: None) -> None:
     where = repository(tmp_path / "o")
     first = tip(where)
-    second = save(where, "later", day="2025-02-01")
+    second = save(where, "pending", day="2025-02-01")
     store = tmp_path / "cache" / "s.git"
     for day, expected in (("2025-01-15", first), ("2025-02-01", second), ("2026-02-01", second), ("2025-01-01", first)):
         assert fetch.commit_at(store, near(where), "19.0", day) == expected
@@ -98,8 +100,8 @@ def test_the_day_of_a_quiet_branch(tmp_path: Path, clean: None) -> None:
 
 
 def test_the_exit_code_of_a_program_in_the_foreground() -> None:
-    assert processes.foreground(["sh", "-c", "exit 3"]) == 3
-    assert processes.foreground(["true"]) == 0
+    assert process.foreground(["sh", "-c", "exit 3"]) == 3
+    assert process.foreground(["true"]) == 0
 
 
 def test_a_password_with_an_at_sign_is_not_shown() -> None:
@@ -107,17 +109,17 @@ def test_a_password_with_an_at_sign_is_not_shown() -> None:
 
 
 def test_a_user_name_alone_is_for_the_credential_helper_and_a_token_is_not() -> None:
-    person = access.remote("https://me@example.org/x")
+    person = remote.remote("https://me@example.org/x")
     assert (person.url, person.secrets) == ("https://example.org/x", ())
     assert "credential.https://example.org/x.username" in person.env.values()
-    token = access.remote("https://" + "t" * 40 + "@example.org/x")
+    token = remote.remote("https://" + "t" * 40 + "@example.org/x")
     assert "t" * 40 in token.secrets
     assert any(value.startswith("Authorization: Basic") for value in token.env.values())
 
 
 def test_a_mirror_is_found_behind_a_login() -> None:
     rules = [("https://a.example/", "https://b.example/")]
-    assert access.remote("https://me:pw@a.example/x", mirrors=rules).url == "https://b.example/x"
+    assert remote.remote("https://me:pw@a.example/x", mirrors=rules).url == "https://b.example/x"
 
 
 def test_pins_of_the_manifest_hold_below_the_top() -> None:
@@ -154,7 +156,7 @@ def test_volumes_of_a_patch_are_declared() -> None:
 
 def test_comments_and_hashes_are_no_part_of_a_requirement() -> None:
     text = "lxml==5.0\t# why\nrequests==2.0 --hash=sha256:0\n# all\n-r other.txt\n"
-    assert [asked.line for asked in requirements.requirement_lines(text, "x")] == ["lxml==5.0", "requests==2.0"]
+    assert [asked.line for asked in python_requirements.requirement_lines(text, "x")] == ["lxml==5.0", "requests==2.0"]
 
 
 def test_a_byte_order_mark_is_no_part_of_a_text() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.contents import Addon
-from odpm_tasks.core.licenses import conflicts, spdx, unjudged
+from odpm_tasks.core.audit.census import Addon
+from odpm_tasks.core.audit.licenses import conflicts, spdx, unjudged
 
 MAY = [
     ("LGPL-3", "LGPL-3"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.link import Link, canonical, masked, parse_link, source_names, without_credentials
+from odpm_tasks.core.sources.link import Link, canonical, masked, parse_link, source_names, without_credentials
 from odpm_tasks.errors import DescriptionError, OdpmError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odpm_tasks.core.link import parse_link
-from odpm_tasks.core.lock import (
+from odpm_tasks.core.locking.lockfile import (
     Lock,
     Pin,
     counting_pins,
@@ -22,6 +21,7 @@ from odpm_tasks.core.lock import (
     same_files,
     write_lock,
 )
+from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import LockError
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40

@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from odpm_tasks.core import lockdiff
-from odpm_tasks.core.addon_versions import runs, version_key
-from odpm_tasks.core.lock import Lock, Pin
-from odpm_tasks.core.lockdiff import Addon, Commit, History, LockDiff, Pair, Seen, compare, pairs
-from odpm_tasks.core.lockdiff_markdown import as_markdown
-from odpm_tasks.core.lockdiff_text import SHOWN, as_json, as_text
-from odpm_tasks.core.python_diff import Locked, PythonSide, packages
+from odpm_tasks.core.locking import diff
+from odpm_tasks.core.locking.diff import Addon, Commit, History, LockDiff, Pair, Seen, compare, pairs
+from odpm_tasks.core.locking.diff_markdown import as_markdown
+from odpm_tasks.core.locking.diff_python import Locked, PythonSide, packages
+from odpm_tasks.core.locking.diff_text import SHOWN, as_json, as_text
+from odpm_tasks.core.locking.lockfile import Lock, Pin
+from odpm_tasks.core.odoo.addon_versions import runs, version_key
 from tests.unit.making import OCA, ODOO, commit
 
 LABELS = ("HEAD (12345678)", "now")
@@ -81,23 +81,23 @@ def test_the_add_ons_of_a_commit_are_those_on_the_add_ons_path() -> None:
              "web_a/models.py", "deep/web_b/__manifest__.py", "README.md"]  # fmt: skip
     entries = {name: f"id of {name}" for name in [*names, "web_a", "deep/web_b"]}
     scripts = ("web_a/migrations/1.1/pre-x.py", "web_a/upgrades/1.2/end-y.py")
-    assert lockdiff.survey(entries, "dependency") == {"web_a": Addon("web_a", "id of web_a", scripts=scripts)}
+    assert diff.survey(entries, "dependency") == {"web_a": Addon("web_a", "id of web_a", scripts=scripts)}
 
 
 def test_the_platform_has_base_beside_its_add_ons() -> None:
     names = ["addons/mail/__manifest__.py", "odoo/addons/base/__manifest__.py", "odoo/addons/base/x/__manifest__.py"]
     entries = dict.fromkeys(names, "") | {"addons/mail": "1", "odoo/addons/base": "2"}
-    assert lockdiff.survey(entries, "platform") == {
+    assert diff.survey(entries, "platform") == {
         "mail": Addon("addons/mail", "1"),
         "base": Addon("odoo/addons/base", "2"),
     }
-    assert set(lockdiff.survey(entries, "dependency")) == {"mail"}
+    assert set(diff.survey(entries, "dependency")) == {"mail"}
 
 
 def test_only_what_differs_is_read_and_what_odoo_would_skip_is_no_add_on() -> None:
     old = held(Addon("same", "1"), Addon("edited", "1"), Addon("gone", "1"))
     new = held(Addon("same", "1"), Addon("edited", "2"), Addon("broken", "2"), Addon("off", "2"))
-    asked = lockdiff.unread(new, old)
+    asked = diff.unread(new, old)
     assert asked == {
         name: (f"{name}/__manifest__.py", f"{name}/__openerp__.py") for name in ("edited", "broken", "off")
     }
@@ -106,8 +106,8 @@ def test_only_what_differs_is_read_and_what_odoo_would_skip_is_no_add_on() -> No
         "broken/__manifest__.py": b"{",
         "off/__manifest__.py": b"{'installable': False}",
     }
-    assert lockdiff.with_manifests(new, asked, contents) == held(Addon("same", "1"), Addon("edited", "2", "1.1"))
-    assert set(lockdiff.unread(old, None)) == {"same", "edited", "gone"}
+    assert diff.with_manifests(new, asked, contents) == held(Addon("same", "1"), Addon("edited", "2", "1.1"))
+    assert set(diff.unread(old, None)) == {"same", "edited", "gone"}
 
 
 SCRIPTS = ("a/migrations/19.0.1.1.0/pre-x.py", "a/migrations/19.0.2.0.0/pre-x.py")

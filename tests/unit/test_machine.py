@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import apt, packages
+from odpm_tasks.adapters import apt, uv
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.machine import here
+from odpm_tasks.image.build_secrets import here
 
 DEB = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
 
@@ -69,4 +69,4 @@ def test_a_debian_machine_lends_its_mirrors_where_it_has_both(tmp_path: Path, mo
 
 
 def test_variables_survive_a_shell() -> None:
-    assert packages.shell({"B": "it's $HOME", "A": "1"}) == "export A=1\nexport B='it'\"'\"'s $HOME'\n"
+    assert uv.shell({"B": "it's $HOME", "A": "1"}) == "export A=1\nexport B='it'\"'\"'s $HOME'\n"

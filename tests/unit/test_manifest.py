@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core import json_text
-from odpm_tasks.core.link import Link
-from odpm_tasks.core.manifest import (
+from odpm_tasks.core.manifest import json_document
+from odpm_tasks.core.manifest.reader import (
     Manifest,
     Nested,
     Reading,
@@ -24,6 +23,7 @@ from odpm_tasks.core.manifest import (
     schema_v1,
     schema_v2,
 )
+from odpm_tasks.core.sources.link import Link
 from odpm_tasks.errors import DescriptionError, OdpmError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -514,9 +514,9 @@ def test_schemas() -> None:
 
 def test_setting_one_key_keeps_every_other_byte() -> None:
     text = '{\n  "b" :  [1,2],\n\t"locks": { "git": {} }  ,\n  "a": 1 }'
-    assert json_text.with_value(text, "f", "locks", {}) == text.replace('{ "git": {} }', "{}")
-    assert json_text.with_value('{\n  "a": 1\n}\n', "f", "b", [2]) == '{\n  "a": 1,\n  "b": [\n    2\n  ]\n}\n'
-    assert json_text.with_value("{}", "f", "b", 1) == '{\n    "b": 1\n}'
+    assert json_document.with_value(text, "f", "locks", {}) == text.replace('{ "git": {} }', "{}")
+    assert json_document.with_value('{\n  "a": 1\n}\n', "f", "b", [2]) == '{\n  "a": 1,\n  "b": [\n    2\n  ]\n}\n'
+    assert json_document.with_value("{}", "f", "b", 1) == '{\n    "b": 1\n}'
 
 
 json_values = st.recursive(
@@ -546,7 +546,7 @@ def test_any_change_of_v2_is_read_or_refused_by_us(raw: dict[str, Any]) -> None:
 @given(json_values, st.sampled_from([None, 1, "\t"]))
 def test_json_text_agrees_with_json(value: Any, indent: int | str | None) -> None:
     text = json.dumps(value, indent=indent)
-    document = json_text.parse(text, "f")
+    document = json_document.parse(text, "f")
     assert document.value == value
     for path, (begin, end) in document.spans.items():
         here = value

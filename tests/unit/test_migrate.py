@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.manifest import Manifest, read_manifest
-from odpm_tasks.core.migrate import Migration, migrate, smallest_odpm, unified
+from odpm_tasks.core.manifest.migrate import Migration, migrate, smallest_odpm, unified
+from odpm_tasks.core.manifest.reader import Manifest, read_manifest
 from odpm_tasks.errors import DescriptionError, LockError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

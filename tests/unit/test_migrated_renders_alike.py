@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core.addons import Facts, Module
-from odpm_tasks.core.manifest import read_manifest
-from odpm_tasks.core.migrate import migrate
-from odpm_tasks.core.render import Stack, render
-from odpm_tasks.core.scenario import SCENARIOS
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.manifest.migrate import migrate
+from odpm_tasks.core.manifest.reader import read_manifest
+from odpm_tasks.core.odoo.addons import Facts, Module
+from odpm_tasks.core.stack.render import Stack, render
 from tests.unit.making import Servers
 
 PYTHON = {"11.0": "3.7", "12.0": "3.7", "13.0": "3.7", "14.0": "3.8", "15.0": "3.8", "16.0": "3.10", "17.0": "3.10"}

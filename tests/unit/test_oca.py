@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.link import Link
-from odpm_tasks.core.oca import parse_oca_dependencies
+from odpm_tasks.core.sources.link import Link
+from odpm_tasks.core.sources.oca_dependencies import parse_oca_dependencies
 from odpm_tasks.errors import DescriptionError, OdpmError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -6,7 +6,7 @@ import configparser
 
 import pytest
 
-from odpm_tasks.core.odoo_conf import ConfSpec, odoo_conf
+from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
 from odpm_tasks.errors import DescriptionError
 
 PATHS = ("/opt/odoo/src/mine", "/opt/odoo/src/web", "/opt/odoo/src/odoo/addons")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odpm_tasks.errors import UsageError
-from odpm_tasks.older_words import answer
+from odpm_tasks.tasks.legacy_cli import answer
 
 TASKS = ("lock", "up", "plan", "build-image")
 

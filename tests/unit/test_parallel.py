@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.core.place import Place
-from odpm_tasks.core.settings import Layer, Settings
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.settings import Layer, Settings
 from odpm_tasks.errors import ProgramError
-from odpm_tasks.parallel import Ahead, together
+from odpm_tasks.parallel import Prefetcher, together
 
 
-def place(jobs: str = "4") -> Place:
-    return Place(Path("/nowhere"), Path("/nowhere"), Settings((Layer("here", {"ODPM_JOBS": jobs}),)))
+def paths(jobs: str = "4") -> ProjectPaths:
+    return ProjectPaths(Path("/nowhere"), Path("/nowhere"), Settings((Layer("here", {"ODPM_JOBS": jobs}),)))
 
 
 def test_results_come_in_the_order_of_the_questions() -> None:
@@ -27,7 +27,7 @@ def test_results_come_in_the_order_of_the_questions() -> None:
             late.set()
         return number * 10
 
-    assert together(place(), work, [1, 2, 3]) == [10, 20, 30]
+    assert together(paths(), work, [1, 2, 3]) == [10, 20, 30]
 
 
 def test_no_more_at_a_time_than_odpm_jobs_allows() -> None:
@@ -43,7 +43,7 @@ def test_no_more_at_a_time_than_odpm_jobs_allows() -> None:
         with guard:
             now -= 1
 
-    together(place("2"), work, list(range(6)))
+    together(paths("2"), work, list(range(6)))
     assert most == 2
 
 
@@ -56,7 +56,7 @@ def test_all_are_let_finish_and_the_first_error_tells_of_the_others() -> None:
         finished.append(number)
 
     with pytest.raises(ProgramError) as error:
-        together(place(), work, [1, 2, 3, 4])
+        together(paths(), work, [1, 2, 3, 4])
     assert (error.value.what, error.value.details) == ("2 failed", ("also: 3 failed",))
     assert sorted(finished) == [1, 4]
 
@@ -74,7 +74,7 @@ def test_what_an_answer_leads_to_does_not_wait_for_the_rest_of_its_level() -> No
     def follow(name: str, answer: str) -> list[str]:
         return [f"fast of {name}"] if name.count("fast") in {1, 2} else []
 
-    with Ahead(place(), work, lambda name: name, follow) as ahead:
+    with Prefetcher(paths(), work, lambda name: name, follow) as ahead:
         assert ahead.answers(["slow", "fast"]) == ["slow", "fast"]
 
 
@@ -85,7 +85,9 @@ def test_one_question_is_answered_once_whoever_asks() -> None:
         asked.append(question)
         return question[0].upper()
 
-    ahead: Ahead[tuple[str, str], str] = Ahead(place(), work, lambda question: question[0], lambda question, _: [])
+    ahead: Prefetcher[tuple[str, str], str] = Prefetcher(
+        paths(), work, lambda question: question[0], lambda question, _: []
+    )
     with ahead:
         assert ahead.answers([("web", "a"), ("web", "b")]) == ["WEB", "WEB"]
         assert ahead.answers([("web", "c")]) == ["WEB"]
@@ -101,8 +103,8 @@ def test_a_failure_that_nobody_asked_for_is_nobodys() -> None:
             raise ProgramError("wrong guess")
         return name
 
-    ahead: Ahead[str, str]
-    with Ahead(place(), work, lambda name: name, lambda name, _: ["guess"]) as ahead:
+    ahead: Prefetcher[str, str]
+    with Prefetcher(paths(), work, lambda name: name, lambda name, _: ["guess"]) as ahead:
         assert ahead.answers(["web"]) == ["web"]
         assert done.wait(10)
         with pytest.raises(ProgramError, match="wrong guess"):

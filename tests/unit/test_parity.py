@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core.contents import Addon, Contents, Package
-from odpm_tasks.core.parity import BYTE_CODE, Difference, differences, reasons
-from odpm_tasks.core.parity_text import Comparison, as_json, as_text
-from odpm_tasks.core.render import Stack
-from odpm_tasks.core.scenario import SCENARIOS
+from odpm_tasks.core.audit.census import Addon, Census, Package
+from odpm_tasks.core.audit.parity import BYTE_CODE, Difference, differences, reasons
+from odpm_tasks.core.audit.parity_text import Comparison, as_json, as_text
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.stack.render import Stack
 from tests.unit.making import manifest
 from tests.unit.test_render import stack
 
 WEB = Addon(name="web_x", path="/src/web/web_x", source="web", version="19.0.1.0.0")
-SAME = Contents(
+SAME = Census(
     distribution="debian 12",
     python="3.11.2",
     odoo="Odoo Server 19.0",
@@ -32,7 +32,7 @@ SAME = Contents(
 OVERLAYS = {"ci": {"odoo_conf": {"options": {"Log_Level": "warn"}}}}
 
 
-def held(**changes: Any) -> Contents:
+def held(**changes: Any) -> Census:
     return SAME.model_copy(update=changes)
 
 
@@ -112,7 +112,7 @@ def test_secrets_differ_and_are_not_told() -> None:
 # --- what the scenario explains --------------------------------------------------------------------------------------
 
 
-def unexplained(images: dict[str, Contents], **keys: Any) -> list[str]:
+def unexplained(images: dict[str, Census], **keys: Any) -> list[str]:
     return [each.name for each in differences(images, reasons(stacks(*images, **keys))) if not each.reason]
 
 
@@ -137,7 +137,7 @@ def test_the_folder_for_byte_code_is_explained_where_sources_are_mounted() -> No
     assert unexplained({"developer": SAME, "ci": mounted}) == ["PYTHONPYCACHEPREFIX"]
 
 
-def configured(**options: str) -> Contents:
+def configured(**options: str) -> Census:
     return held(configuration={"options": options})
 
 
@@ -170,7 +170,7 @@ def test_the_options_that_a_scenario_sets_are_those_of_the_configuration() -> No
 # --- what people and programs see ------------------------------------------------------------------------------------
 
 
-def compared(**images: Contents) -> Comparison:
+def compared(**images: Census) -> Comparison:
     names = {label: f"acme:{label}" for label in images}
     return Comparison(names, images, differences(images, reasons(stacks(*images))))
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.link import parse_link
-from odpm_tasks.core.place import Place
-from odpm_tasks.core.settings import Settings
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.settings import Settings
+from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import OdpmError
 
-HERE = Place(Path("/srv/project"), Path("/var/cache/odpm"), Settings(()))
+HERE = ProjectPaths(Path("/srv/project"), Path("/var/cache/odpm"), Settings(()))
 COMMIT = "a" * 40
 
 

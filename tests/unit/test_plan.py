@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core.link import parse_link
-from odpm_tasks.core.lock import Lock, Pin
-from odpm_tasks.core.lock_changes import lock_changes
-from odpm_tasks.core.order import ORDER, PREPARING
-from odpm_tasks.core.plan import plan
-from odpm_tasks.core.resolve import Ask
-from odpm_tasks.core.scenario import SCENARIOS
-from odpm_tasks.core.world import Checkout, PythonLocks, Rendered, Running, Step, World
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.locking.changes import lock_changes
+from odpm_tasks.core.locking.lockfile import Lock, Pin, PythonLocks
+from odpm_tasks.core.locking.resolve import Ask
+from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
+from odpm_tasks.core.planning.planner import plan
+from odpm_tasks.core.planning.steps import ORDER, PREPARING, Step
+from odpm_tasks.core.sources.link import parse_link
+from odpm_tasks.core.stack.render import Rendered
 from odpm_tasks.errors import LockError
 from tests.unit.making import OCA, ODOO, commit, manifest, resolution, source
 
@@ -36,9 +37,9 @@ GOOD_PYTHON = PythonLocks("wanted", "wanted", "the digest")
 OURS = {name: Checkout("ours", commit(name)) for name in ("odoo", "web")}
 
 
-def world(scenario: str = "developer", **changes: Any) -> World:
+def observed(scenario: str = "developer", **changes: Any) -> ObservedState:
     """Everything is there and as described; the changes say what is not."""
-    whole = World(
+    whole = ObservedState(
         scenario=SCENARIOS[scenario],
         manifest=manifest(f"{WEB} 19.0", scenario=scenario),
         lock=KNOWN,
@@ -57,12 +58,12 @@ def world(scenario: str = "developer", **changes: Any) -> World:
     return replace(whole, **changes)
 
 
-def said(found: World, step: str) -> list[tuple[str, str, str]]:
+def said(found: ObservedState, step: str) -> list[tuple[str, str, str]]:
     """Action, target and detail of every line of one step."""
     return [(s.action, s.target, s.detail) for s in plan(found).steps if s.id == step]
 
 
-def actions(found: World) -> dict[str, str]:
+def actions(found: ObservedState) -> dict[str, str]:
     return {step.id: step.action for step in plan(found).steps}
 
 
@@ -96,8 +97,8 @@ def test_the_order_of_the_contract() -> None:
         "hooks.post_up",
     )
     assert ORDER[:14] == PREPARING
-    assert list(dict.fromkeys(step.id for step in plan(world()).steps)) == list(ORDER)
-    assert [step.id for step in plan(world(), ("compose.generate", "git.resolve")).steps] == [
+    assert list(dict.fromkeys(step.id for step in plan(observed()).steps)) == list(ORDER)
+    assert [step.id for step in plan(observed(), ("compose.generate", "git.resolve")).steps] == [
         "git.resolve",
         "compose.generate",
     ]
@@ -105,15 +106,15 @@ def test_the_order_of_the_contract() -> None:
 
 @pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
 def test_when_all_is_as_described_nothing_acts(scenario: str) -> None:
-    decided = plan(world(scenario))
+    decided = plan(observed(scenario))
     assert decided.complete
-    assert decided.pending == ()
+    assert decided.ready == ()
     assert decided.drift == ()
     assert {step.action for step in decided.steps} == {"keep", "skip"}
 
 
 def test_the_whole_plan_of_a_prepared_project() -> None:
-    assert [(s.id, s.action, s.target, s.detail) for s in plan(world()).steps] == [
+    assert [(s.id, s.action, s.target, s.detail) for s in plan(observed()).steps] == [
         ("git.lock_load", "keep", LOCK, "2 repositories"),
         ("git.resolve", "keep", LOCK, ""),
         ("git.materialize", "keep", "", "2 repositories in the cache"),
@@ -163,7 +164,7 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
             [("update", LOCK, "odoo follows 19.0")],
         ),
         # git.materialize, git.checkout
-        ({"unstored": (WEB,)}, "git.materialize", [("create", "web", f"fetch {commit('web')[:8]}")]),
+        ({"uncached": (WEB,)}, "git.materialize", [("create", "web", f"fetch {commit('web')[:8]}")]),
         (
             {"checkouts": {**OURS, "web": Checkout("absent")}},
             "git.checkout",
@@ -292,11 +293,11 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
     ],
 )
 def test_what_a_step_says(changes: dict[str, Any], step: str, lines: list[tuple[str, str, str]]) -> None:
-    assert said(world(**changes), step) == lines
+    assert said(observed(**changes), step) == lines
 
 
 def test_ci_checks_nothing_out() -> None:
-    assert said(world("ci", checkouts={}), "git.checkout") == [
+    assert said(observed("ci", checkouts={}), "git.checkout") == [
         ("skip", "", "ci bakes the locked commits from the cache")
     ]
 
@@ -304,7 +305,7 @@ def test_ci_checks_nothing_out() -> None:
 def test_a_folder_of_this_machine_is_linked() -> None:
     addons = source("file:///srv/addons", at="content")
     graph = resolution(*GRAPH.sources, addons)
-    found = world(
+    found = observed(
         resolution=graph,
         lock=replace(graph.lock(None), venv="the digest"),
         checkouts={**OURS, "addons": Checkout("absent")},
@@ -312,7 +313,7 @@ def test_a_folder_of_this_machine_is_linked() -> None:
     assert said(found, "git.checkout")[2:] == [("create", ".odpm/src/addons", "link to /srv/addons")]
     linked = replace(found, checkouts={**OURS, "addons": Checkout("link")})
     assert said(linked, "git.checkout")[2:] == [("keep", ".odpm/src/addons", "link to /srv/addons")]
-    assert plan(linked).pending == ()
+    assert plan(linked).ready == ()
 
 
 PLATFORM = Ask(parse_link(f"{ODOO} 19.0"), "19.0", None, ("odpm.json",), "platform")
@@ -321,69 +322,69 @@ UNRESOLVED: dict[str, Any] = {"resolution": None, "checkouts": {}, "python": Non
 
 
 def test_before_anything_is_known() -> None:
-    found = world(**UNRESOLVED, lock=None, unanswered=(PLATFORM, replace(PINNED, commit=None)), current={})
+    found = observed(**UNRESOLVED, lock=None, unanswered=(PLATFORM, replace(PINNED, commit=None)), current={})
     decided = plan(found)
-    assert [step for step in decided.steps if step.action != "later"] == [
+    assert [step for step in decided.steps if step.action != "pending"] == [
         Step("git.lock_load", "skip", LOCK, "there is none yet"),
         Step("git.resolve", "create", LOCK, "pin odoo 19.0, web 19.0"),
     ]
-    assert {step.detail for step in decided.steps if step.action == "later" and step.id != "git.materialize"} == {
+    assert {step.detail for step in decided.steps if step.action == "pending" and step.id != "git.materialize"} == {
         "known after git.resolve"
     }
-    assert decided.pending == (Step("git.resolve", "create", LOCK, "pin odoo 19.0, web 19.0"),)
+    assert decided.ready == (Step("git.resolve", "create", LOCK, "pin odoo 19.0, web 19.0"),)
     assert not decided.complete
 
 
 def test_a_pinned_commit_that_is_not_in_the_cache_is_fetched_first() -> None:
-    decided = plan(world(**UNRESOLVED, unanswered=(replace(PLATFORM, commit=B), PINNED)))
-    assert decided.pending == (
+    decided = plan(observed(**UNRESOLVED, unanswered=(replace(PLATFORM, commit=B), PINNED)))
+    assert decided.ready == (
         Step("git.materialize", "create", "odoo", "fetch bbbbbbbb"),
         Step("git.materialize", "create", "web", "fetch aaaaaaaa"),
     )
-    assert {step.detail for step in decided.steps if step.action == "later"} == {"known after git.materialize"}
+    assert {step.detail for step in decided.steps if step.action == "pending"} == {"known after git.materialize"}
 
 
 def test_a_lock_that_lacks_a_repository_is_completed() -> None:
-    found = world(**UNRESOLVED, unanswered=(replace(PINNED, commit=None),))
+    found = observed(**UNRESOLVED, unanswered=(replace(PINNED, commit=None),))
     assert said(found, "git.resolve") == [("update", LOCK, "pin web 19.0")]
 
 
 def test_files_wait_for_the_python_lock() -> None:
-    found = world(python=PythonLocks("wanted", None, None), rendered=None, running=None)
+    found = observed(python=PythonLocks("wanted", None, None), rendered=None, running=None)
     decided = plan(found)
-    assert decided.pending == (Step("python.lock", "create", ".odpm/requirements.lock", "there is no Python lock"),)
-    assert [step.id for step in decided.steps if step.action == "later"] == list(ORDER[7:])
-    assert {step.detail for step in decided.steps if step.action == "later"} == {"known after python.lock"}
+    assert decided.ready == (Step("python.lock", "create", ".odpm/requirements.lock", "there is no Python lock"),)
+    assert [step.id for step in decided.steps if step.action == "pending"] == list(ORDER[7:])
+    assert {step.detail for step in decided.steps if step.action == "pending"} == {"known after python.lock"}
 
 
 def test_docker_is_looked_at_when_all_is_prepared() -> None:
-    found = world(current={**FILES, CONF: b"old"}, running=None)
-    assert plan(found).steps[-1] == Step("hooks.post_up", "later", "", "known after template.odoo_conf")
-    assert actions(found)["image.build"] == "later"
+    found = observed(current={**FILES, CONF: b"old"}, running=None)
+    assert plan(found).steps[-1] == Step("hooks.post_up", "pending", "", "known after template.odoo_conf")
+    assert actions(found)["image.build"] == "pending"
     assert plan(found, PREPARING).complete
 
 
 def test_without_docker_the_reason_is_told() -> None:
-    decided = plan(world(running=Running(problem="docker is not installed")))
-    assert {step.detail for step in decided.steps if step.action == "later"} == {
+    decided = plan(observed(running=Running(problem="docker is not installed")))
+    assert {step.detail for step in decided.steps if step.action == "pending"} == {
         "known when Docker answers: docker is not installed"
     }
-    assert [step.id for step in decided.steps if step.action == "later"] == list(ORDER[14:])
+    assert [step.id for step in decided.steps if step.action == "pending"] == list(ORDER[14:])
 
 
 def test_the_database_is_known_after_the_services_are_up() -> None:
     for running in (Running(True, "absent"), Running(True, "changed")):
-        decided = plan(world(running=running))
-        assert [(step.id, step.detail) for step in decided.steps if step.action == "later"] == [
+        decided = plan(observed(running=running))
+        assert [(step.id, step.detail) for step in decided.steps if step.action == "pending"] == [
             ("db.create", "known after compose.up"),
             ("hooks.post_up", "known after compose.up"),
         ]
-        assert [step.id for step in decided.pending] == ["compose.up"]
+        assert [step.id for step in decided.ready] == ["compose.up"]
 
 
 def test_nothing_behind_the_first_unknown_step_is_pending() -> None:
-    found = world(running=Running(True, "absent", "", "unknown"), manifest=EXTENDED)
-    assert [step.id for step in plan(found).pending] == [
+    found = observed(running=Running(True, "absent", "", "unknown"), manifest=EXTENDED)
+    assert [step.id for step in plan(found).ready] == [
         "hooks.post_clone",
         "hooks.post_clone",
         "hooks.pre_up",
@@ -418,29 +419,29 @@ def test_strictly_a_wanting_lock_is_an_error(
     scenario: str, changes: dict[str, Any], what: str, details: tuple[str, ...]
 ) -> None:
     with pytest.raises(LockError) as caught:
-        plan(world(scenario, **changes))
+        plan(observed(scenario, **changes))
     assert caught.value.exit_code == 3
     assert caught.value.what == f"{what}; {scenario} follows the lock strictly and never writes it"
     assert caught.value.details == details
     assert "inv lock" in caught.value.todo
-    assert plan(world("developer", **changes)).pending
+    assert plan(observed("developer", **changes)).ready
 
 
 @pytest.mark.parametrize("scenario", ["server", "ci"])
 def test_strictly_python_locks_that_the_manifest_does_not_name_are_an_error(scenario: str) -> None:
     changes = {"manifest": manifest(f"{WEB} 19.0", locks={"git": {}, "venv": "another"})}
     with pytest.raises(LockError, match=r"odpm.json \(locks.venv\) names other Python locks than the lock") as caught:
-        plan(world(scenario, **changes))
+        plan(observed(scenario, **changes))
     assert "inv lock --sync-manifest-locks" in caught.value.todo
-    assert not plan(world("developer", **changes)).drift
+    assert not plan(observed("developer", **changes)).drift
     same = {"manifest": manifest(f"{WEB} 19.0", locks={"git": {}, "venv": KNOWN.venv})}
-    assert not plan(world(scenario, **same)).drift
+    assert not plan(observed(scenario, **same)).drift
 
 
 @pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
 def test_pinned_by_the_manifest_alone_is_drift_but_known_commits_are_enough(scenario: str) -> None:
-    found = world(scenario, **{**UNRESOLVED, "unanswered": (replace(PLATFORM, commit=A), PINNED)})
-    assert [step.id for step in plan(found).pending] == ["git.materialize", "git.materialize"]
+    found = observed(scenario, **{**UNRESOLVED, "unanswered": (replace(PLATFORM, commit=A), PINNED)})
+    assert [step.id for step in plan(found).ready] == ["git.materialize", "git.materialize"]
 
 
 @pytest.mark.parametrize(
@@ -464,7 +465,7 @@ def test_pinned_by_the_manifest_alone_is_drift_but_known_commits_are_enough(scen
     ],
 )
 def test_drift_is_what_exists_and_differs(changes: dict[str, Any], drifted: list[str]) -> None:
-    assert [step.id for step in plan(world(**changes)).drift] == drifted
+    assert [step.id for step in plan(observed(**changes)).drift] == drifted
 
 
 def test_changes_between_locks_are_told_in_a_phrase_each() -> None:

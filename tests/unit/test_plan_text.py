@@ -10,19 +10,18 @@ from typing import Any
 import jsonschema
 import pytest
 
-from odpm_tasks.core.moves import Between, Commit, Move, moving
-from odpm_tasks.core.order import ORDER
-from odpm_tasks.core.phases import phase
-from odpm_tasks.core.plan import plan
-from odpm_tasks.core.plan_document import as_json, document, schema
-from odpm_tasks.core.plan_line import Look, step_lines
-from odpm_tasks.core.plan_text import picture
-from odpm_tasks.core.world import Checkout, Running, Step, World
+from odpm_tasks.core.planning.commits import Between, Commit, Move, moving
+from odpm_tasks.core.planning.document import as_json, document, schema
+from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
+from odpm_tasks.core.planning.planner import plan
+from odpm_tasks.core.planning.step_text import LineStyle, step_lines
+from odpm_tasks.core.planning.steps import ORDER, Step, phase
+from odpm_tasks.core.planning.text import picture
 from tests.unit.making import commit
-from tests.unit.test_plan import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, world
+from tests.unit.test_plan import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, observed
 
-FRESH = world(**UNRESOLVED, lock=None, unanswered=(PLATFORM,), current={})
-DRIFTED = world(
+FRESH = observed(**UNRESOLVED, lock=None, unanswered=(PLATFORM,), current={})
+DRIFTED = observed(
     manifest=EXTENDED,
     checkouts={**OURS, "web": Checkout("ours", A)},
     current={**FILES, CONF: b"[options]\nmine"},
@@ -31,12 +30,12 @@ DRIFTED = world(
 )
 
 
-def seen(found: World, width: int | None = None, **how: Any) -> str:
-    return "\n".join(picture(plan(found), Look(width=width), **how))
+def seen(found: ObservedState, width: int | None = None, **how: Any) -> str:
+    return "\n".join(picture(plan(found), LineStyle(width=width), **how))
 
 
 def test_nothing_to_do() -> None:
-    assert seen(world()) == (
+    assert seen(observed()) == (
         "plan  developer  nothing to do, everything is as described\n"
         "\n"
         "sources  6 kept, 1 skipped\n"
@@ -48,11 +47,11 @@ def test_nothing_to_do() -> None:
 
 def test_what_is_not_known_yet_is_one_line() -> None:
     assert seen(FRESH) == (
-        "plan  developer  1 to create, 17 later\n"
+        "plan  developer  1 to create, 17 pending\n"
         "\n"
         "sources  1 skipped\n"
         "  + create  git.resolve  .odpm/deps.lock.json  pin odoo 19.0\n"
-        "  ? later   git.materialize … git.lock_verify  known after git.resolve\n"
+        "  ? pending git.materialize … git.lock_verify  known after git.resolve\n"
         "python   ? known after git.resolve\n"
         "files    ? known after git.resolve\n"
         "run      ? known after git.resolve"
@@ -64,12 +63,12 @@ def test_columns_stand_below_each_other() -> None:
     assert f"  ~ update  git.checkout        .odpm/src/web          aaaaaaaa -> {commit('web')[:8]}\n" in shown
     assert f"  ~ update  template.odoo_conf  {CONF}  your edits are kept as {CONF}.orig\n" in shown
     assert "  > run     hooks.post_clone    make css\n" in shown
-    assert shown.splitlines()[0] == "plan  developer  3 to update, 3 to run, 2 later"
+    assert shown.splitlines()[0] == "plan  developer  3 to update, 3 to run, 2 pending"
 
 
-@pytest.mark.parametrize("found", [FRESH, DRIFTED, world()])
+@pytest.mark.parametrize("found", [FRESH, DRIFTED, observed()])
 @pytest.mark.parametrize("width", [160, 80, 50, 30])
-def test_a_terminal_is_never_too_narrow(found: World, width: int) -> None:
+def test_a_terminal_is_never_too_narrow(found: ObservedState, width: int) -> None:
     """Lines are broken, not lost: the same words in the same order."""
     text = seen(found, width)
     assert max(len(line) for line in text.splitlines()) <= max(width, 46)  # a step's name is not broken
@@ -80,26 +79,26 @@ def test_a_terminal_is_never_too_narrow(found: World, width: int) -> None:
 
 def test_a_long_detail_is_cut_on_a_terminal_only() -> None:
     step = Step("git.resolve", "update", "lock", ", ".join(f"repository-{n}" for n in range(60)))
-    cut = step_lines(step, Look(width=80))
+    cut = step_lines(step, LineStyle(width=80))
     assert len(cut) == 3
     assert cut[-1].endswith("…")
-    whole = step_lines(step, Look(width=80, whole=True))
+    whole = step_lines(step, LineStyle(width=80, whole=True))
     assert "repository-59" in whole[-1]
-    assert step_lines(step, Look()) == [f"  ~ update  git.resolve          lock  {step.detail}"]
+    assert step_lines(step, LineStyle()) == [f"  ~ update  git.resolve          lock  {step.detail}"]
 
 
 def test_the_same_words_before_and_after() -> None:
     announced = seen(DRIFTED).splitlines()
-    for step in plan(DRIFTED).pending:
-        (done,) = step_lines(step, Look(), "1.2 s")
+    for step in plan(DRIFTED).ready:
+        (done,) = step_lines(step, LineStyle(), "1.2 s")
         assert any(line.split() == done.split()[:-2] for line in announced)
         assert done.endswith("  1.2 s")
 
 
 def test_colour_is_all_that_paint_adds() -> None:
-    painted = "\n".join(picture(plan(DRIFTED), Look(paint=lambda text, style: f"⟦{style}:{text}⟧")))
+    painted = "\n".join(picture(plan(DRIFTED), LineStyle(paint=lambda text, style: f"⟦{style}:{text}⟧")))
     assert "⟦update:  ~ update  ⟧" in painted
-    assert "⟦later:2 later⟧" in painted
+    assert "⟦pending:2 pending⟧" in painted
     assert re.sub(r"⟦\w+:|⟧", "", painted) == seen(DRIFTED)
 
 
@@ -109,9 +108,9 @@ def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:
 
 
 def test_every_step_when_asked() -> None:
-    lines = seen(world(), every=True).splitlines()
+    lines = seen(observed(), every=True).splitlines()
     assert [line for line in lines if not line.startswith("  ")][2:] == ["sources", "python", "files", "run"]
-    assert len([line for line in lines if line.startswith("  ")]) == len(plan(world()).steps)
+    assert len([line for line in lines if line.startswith("  ")]) == len(plan(observed()).steps)
 
 
 def test_every_step_belongs_to_a_phase() -> None:
@@ -147,18 +146,18 @@ def test_a_file_tells_its_difference_once() -> None:
     shown = seen(DRIFTED, diff=True)
     assert shown.count(f"      --- a/{CONF}\n      +++ b/{CONF}\n") == 1
     assert "      -mine\n" in shown
-    new = seen(world(current={**FILES, CONF: None}), diff=True)
+    new = seen(observed(current={**FILES, CONF: None}), diff=True)
     assert "      --- /dev/null\n" in new
 
 
 def test_pinned_and_not_fetched_is_a_move_as_well() -> None:
-    found = world(**UNRESOLVED, unanswered=(replace(PLATFORM, commit=A),))
+    found = observed(**UNRESOLVED, unanswered=(replace(PLATFORM, commit=A),))
     assert [(one.folder, one.old, one.new) for one in moving(plan(found))] == [("odoo", None, A)]
 
 
-@pytest.mark.parametrize("found", [FRESH, DRIFTED, world("ci"), world("server")])
+@pytest.mark.parametrize("found", [FRESH, DRIFTED, observed("ci"), observed("server")])
 @pytest.mark.parametrize("diff", [False, True])
-def test_the_document_is_what_its_schema_says(found: World, diff: bool) -> None:
+def test_the_document_is_what_its_schema_says(found: ObservedState, diff: bool) -> None:
     made = plan(found)
     moves = {one.step: Move(one.folder, OLD, NEW, Between((NEW,), 1, False)) for one in moving(made)}
     text = as_json(document(made, moves, "5.0.0", diff=diff))

@@ -15,16 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks import rendering
 from odpm_tasks.adapters import files
-from odpm_tasks.core.link import parse_link
-from odpm_tasks.core.lock import write_lock
-from odpm_tasks.core.order import PREPARING, PYTHON_LOCKS
-from odpm_tasks.core.requirements import locked_header
-from odpm_tasks.core.world import Plan
-from odpm_tasks.errors import BusyError, DescriptionError, LockError, OdpmError, WouldLoseError
-from odpm_tasks.folders import own_url, remotes
+from odpm_tasks.core.config.paths import PYTHON_LOCKS
+from odpm_tasks.core.locking.lockfile import write_lock
+from odpm_tasks.core.locking.python_requirements import locked_header
+from odpm_tasks.core.planning.steps import PREPARING, Plan
+from odpm_tasks.core.sources.link import parse_link
+from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, LockError, OdpmError
 from odpm_tasks.project import Project
+from odpm_tasks.sources.folders import own_url, remotes
+from odpm_tasks.stack import files as rendering
 from tests.unit.making import SMALL
 from tests.unit.repositories import content, git, packed, put, repository, save, tip, without_times
 
@@ -116,21 +116,21 @@ def desk(clean: Path, template: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def pin(project: Project) -> None:
     """Write the lock of the repositories, as they are now or as they are pinned."""
-    files.write(project.place.lock, write_lock(project.resolve().lock(project.lock)).encode())
+    files.write(project.paths.lock, write_lock(project.resolve().lock(project.lock)).encode())
 
 
 def lock_python(project: Project) -> None:
     """Write the Python locks as uv would, as far as odpm can tell: their header says what they were made from."""
-    sight = project.sight(PREPARING)
-    assert sight.world.python is not None
-    texts = [f"{locked_header(sight.world.python.wanted)}{name}==1\n".encode() for name in ("lxml", "debugpy")]
+    observation = project.observation(PREPARING)
+    assert observation.observed.python is not None
+    texts = [f"{locked_header(observation.observed.python.wanted)}{name}==1\n".encode() for name in ("lxml", "debugpy")]
     for path, data in zip(PYTHON_LOCKS, texts, strict=True):
         files.write(project.root / path, data)
     lock = project.lock
     assert lock is not None
     digest = files.sha256(b"\0".join(texts))
     text = json.dumps({**json.loads(write_lock(lock)), "venv": digest}, indent=2, sort_keys=True) + "\n"
-    project.place.lock.write_text(text, encoding="utf-8")
+    project.paths.lock.write_text(text, encoding="utf-8")
 
 
 def prepare(project: Project) -> None:
@@ -189,7 +189,7 @@ def settings(bare: Desk, project: str = "", home: str = "") -> None:
 def test_the_process_wins_over_the_project_and_that_over_the_home(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     settings(bare, "A=project\nB=project\nODPM_SCENARIO=server\n", "A=home\nB=home\nC=home\nODPM_SCENARIO=ci\n")
     monkeypatch.setenv("A", "process")
-    found = bare.project().place.settings
+    found = bare.project().paths.settings
     assert [found.get(name) for name in "ABC"] == ["process", "project", "home"]
     assert found.where("C") == "C in ~/.odpm/.env"
     assert bare.project().scenario.name == "server"
@@ -201,12 +201,12 @@ def test_the_process_wins_over_the_project_and_that_over_the_home(bare: Desk, mo
 def test_without_any_file_there_are_defaults(bare: Desk) -> None:
     (bare.home / ".odpm" / ".env").unlink()
     assert bare.project().scenario.name == "developer"
-    assert bare.project().place.cache == bare.home / ".cache" / "odpm"
+    assert bare.project().paths.cache == bare.home / ".cache" / "odpm"
 
 
 def test_the_cache_is_where_it_is_said_to_be(bare: Desk) -> None:
     settings(bare, "ODPM_CACHE_DIR=~/elsewhere\n")
-    assert bare.project().place.cache == bare.home / "elsewhere"
+    assert bare.project().paths.cache == bare.home / "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_the_cache_is_where_it_is_said_to_be(bare: Desk) -> None:
 )
 def test_what_env_files_may_hold(bare: Desk, line: str, value: str) -> None:
     settings(bare, line)
-    assert bare.project().place.settings.get("A") == value
+    assert bare.project().paths.settings.get("A") == value
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def moved(desk: Desk) -> None:
     prepared(desk)
     save(desk.server("OCA/web"), "second", {"new": "x"})
     found = desk.project().resolve(update=True)
-    files.write(desk.project().place.lock, write_lock(found.lock(desk.project().lock)).encode())
+    files.write(desk.project().paths.lock, write_lock(found.lock(desk.project().lock)).encode())
 
 
 @pytest.mark.parametrize("state", [never, locked, resolved, prepared, dirty, moved])
@@ -322,17 +322,17 @@ def test_a_plan_changes_nothing_and_asks_nobody(desk: Desk, state: Callable[[Des
 
 
 def test_what_a_plan_says_on_the_way_from_nothing_to_prepared(desk: Desk) -> None:
-    assert [step.id for step in desk.project().plan(PREPARING).pending] == ["git.resolve"]
+    assert [step.id for step in desk.project().plan(PREPARING).ready] == ["git.resolve"]
     locked(desk)
     plan = desk.project().plan(PREPARING)
-    assert {(step.id, step.target) for step in plan.pending} >= {
+    assert {(step.id, step.target) for step in plan.ready} >= {
         ("git.materialize", "odoo"),
         ("git.materialize", "web"),
     }
-    assert {step.id for step in plan.pending} == {"git.materialize"}
+    assert {step.id for step in plan.ready} == {"git.materialize"}
     prepare(desk.project())
     plan = desk.project().plan(PREPARING)
-    assert plan.pending == ()
+    assert plan.ready == ()
     assert plan.drift == ()
     assert plan.complete
     assert {action for found in actions(plan).values() for action in found} == {"keep", "skip"}
@@ -400,7 +400,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(desk: Desk) -> None:
     project = desk.project()
     done = project.apply(project.plan(PREPARING))
     assert {step.id for step in done} >= {"git.checkout", "template.odoo_conf"}
-    assert project.plan(PREPARING).pending == ()
+    assert project.plan(PREPARING).ready == ()
 
 
 def test_an_edited_file_is_drift_and_kept_aside(desk: Desk) -> None:
@@ -412,7 +412,7 @@ def test_an_edited_file_is_drift_and_kept_aside(desk: Desk) -> None:
     ]
     project.apply(project.plan(PREPARING))
     assert (desk.root / "docker-compose.yml.orig").read_text(encoding="utf-8") == "mine"
-    assert project.plan(PREPARING).pending == ()
+    assert project.plan(PREPARING).ready == ()
     assert "docker-compose.yml" not in git(desk.root, "status", "--porcelain", "-uall")
 
 
@@ -424,7 +424,7 @@ def test_local_work_stops_the_run_and_stays(desk: Desk) -> None:
     lock_python(desk.project())
     project = desk.project()
     assert actions(project.plan(PREPARING))["git.checkout"] == ["keep", "update", "keep"]
-    with pytest.raises(WouldLoseError) as caught:
+    with pytest.raises(DataLossError) as caught:
         project.apply(project.plan(PREPARING))
     assert caught.value.exit_code == 7
     assert {name: now for name, now in without_times(web).items() if not name.startswith(".git/")} == {
@@ -493,7 +493,7 @@ def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:
 def test_every_address_of_a_remote_tells_who_a_checkout_is(desk: Desk) -> None:
     git(desk.root, "remote", "set-url", "--add", "origin", "https://backup.test/acme.git")
     git(desk.root, "remote", "add", "another", "https://github.com/team/another")
-    found = remotes(desk.project().place)
+    found = remotes(desk.project().paths)
     assert [name for name, _ in found] == ["origin", "origin", "another"]
     for url in (found[0][1], "https://backup.test/acme", "https://github.com/team/another.git"):
         assert own_url(found, parse_link(url)) == parse_link(url).canonical
@@ -502,8 +502,8 @@ def test_every_address_of_a_remote_tells_who_a_checkout_is(desk: Desk) -> None:
 
 def test_the_name_of_a_project(desk: Desk) -> None:
     project = desk.project()
-    assert rendering.name(project.place, project.manifest, remotes(project.place)) == "acme"
+    assert rendering.name(project.paths, project.manifest, remotes(project.paths)) == "acme"
     git(desk.root, "remote", "set-url", "origin", "https://github.com/me/Other.Name.git/")
-    assert rendering.name(project.place, project.manifest, remotes(project.place)) == "other-name"
+    assert rendering.name(project.paths, project.manifest, remotes(project.paths)) == "other-name"
     git(desk.root, "remote", "remove", "origin")
-    assert rendering.name(project.place, project.manifest, remotes(project.place)) == "acme"
+    assert rendering.name(project.paths, project.manifest, remotes(project.paths)) == "acme"

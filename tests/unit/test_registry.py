@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters.registry import HUB, Reference, digests, reference
+from odpm_tasks.adapters.docker.registry import HUB, Reference, digests, reference
 
 DIGEST = "sha256:" + "5" * 64
 
@@ -116,7 +116,9 @@ def test_a_run_that_ends_early_lets_questions_come_to_an_end(server: _Server, do
     """Python would crash now and then: a thread inside OpenSSL does not outlive the program."""
     auth = base64.b64encode(b"me:geheim").decode()
     docker_config.write_text(json.dumps({"auths": {server.address: {"auth": auth}}}), encoding="utf-8")
-    ask = f"from odpm_tasks.adapters import registry; registry.digests({{'a': '{server.address}/team/app:1'}}, 60)"
+    ask = (
+        f"from odpm_tasks.adapters.docker import registry; registry.digests({{'a': '{server.address}/team/app:1'}}, 60)"
+    )
     assert subprocess.run([sys.executable, "-c", ask], check=False).returncode == 0
     assert len(server.seen) == 3
 

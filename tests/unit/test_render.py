@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core.addons import Facts
-from odpm_tasks.core.render import Stack, render
-from odpm_tasks.core.resolve import Resolution
-from odpm_tasks.core.scenario import SCENARIOS
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.locking.resolve import Resolution
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.errors import DescriptionError
 from tests.unit.making import OCA, commit, manifest, module, resolution, source
 

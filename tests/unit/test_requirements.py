@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.requirements import (
+from odpm_tasks.core.locking.python_requirements import (
     Asked,
     Merged,
     external_dependency,

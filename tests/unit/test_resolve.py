@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from odpm_tasks.core.addons import Facts
-from odpm_tasks.core.link import parse_link
-from odpm_tasks.core.lock import Lock, Pin
-from odpm_tasks.core.requirements import Asked
-from odpm_tasks.core.resolve import Ask, Found, Resolution, drive, resolve
+from odpm_tasks.core.locking.lockfile import Lock, Pin
+from odpm_tasks.core.locking.python_requirements import Asked
+from odpm_tasks.core.locking.resolve import Ask, Found, Resolution, drive, resolve
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import DescriptionError, ProgramError
 from tests.unit.making import OCA, ODOO, SMALL, Servers, commit, manifest, module
 
@@ -308,7 +308,7 @@ def test_the_lock_of_a_graph_keeps_what_it_knew_and_drops_what_nobody_needs() ->
         developing=Pin("https://github.com/me/project", B),
         images={"postgres:16": "sha256:1"},
         venv="0123",
-        extra={"later": True},
+        extra={"pending": True},
     )
     after = resolved.lock(before)
     assert after == Lock(
@@ -323,7 +323,7 @@ def test_the_lock_of_a_graph_keeps_what_it_knew_and_drops_what_nobody_needs() ->
         venv="0123",
         odoo_version="19.0",
     )
-    assert after.extra == {"later": True}
+    assert after.extra == {"pending": True}
     assert after.platform.extra == {"depth": 1}
     assert [dict(pin.extra) for pin in after.dependencies] == [{"note": "why"}, {}, {}]
 

@@ -17,12 +17,12 @@ from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odpm_tasks.core.contents import Addon, Contents, Package
-from odpm_tasks.core.sbom import Repository, sbom
+from odpm_tasks.core.audit.census import Addon, Census, Package
+from odpm_tasks.core.audit.sbom import Repository, sbom
 from tests.unit.making import commit
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "sbom"
-CONTENTS = Contents.model_validate_json((GOLDEN / "contents.json").read_text(encoding="utf-8"))
+CONTENTS = Census.model_validate_json((GOLDEN / "contents.json").read_text(encoding="utf-8"))
 DIGEST = f"sha256:{'5b' * 32}"
 SOURCES = {
     "odoo": Repository("https://github.com/odoo/odoo", commit("odoo")),
@@ -34,7 +34,7 @@ SOURCES = {
 OFFICIAL = JsonStrictValidator(SchemaVersion.V1_6)
 
 
-def made(contents: Contents = CONTENTS, **changed: Any) -> str:
+def made(contents: Census = CONTENTS, **changed: Any) -> str:
     told: dict[str, Any] = {
         "name": "registry.example.com:5000/team/shop:1.0",
         "digest": DIGEST,
@@ -61,7 +61,7 @@ def test_what_comes_out() -> None:
 
 def test_the_official_schema_takes_it() -> None:
     assert OFFICIAL.validate_str(made()) is None
-    assert OFFICIAL.validate_str(made(Contents(), digest="", name="shop")) is None
+    assert OFFICIAL.validate_str(made(Census(), digest="", name="shop")) is None
     assert OFFICIAL.validate_str(made().replace('"type": "library"', '"type": "addon"')) is not None
 
 
@@ -104,7 +104,7 @@ def test_no_credential_and_no_path_of_this_machine_gets_in(url: str, told: str |
 
 
 def test_an_add_on_does_not_depend_on_itself() -> None:
-    document = json.loads(made(Contents(addons=(Addon(name="mail", path="/mail", depends=("mail",)),))))
+    document = json.loads(made(Census(addons=(Addon(name="mail", path="/mail", depends=("mail",)),))))
     assert {"ref": "pkg:generic/mail#mail"} in document["dependencies"]
 
 
@@ -114,7 +114,7 @@ def test_of_two_add_ons_with_one_name_both_are_listed_and_the_first_is_depended_
 
     user = Addon(name="user", path="/opt/odoo/src/web/user", source="web", depends=("mail",))
     for first, second in (("web", "shop"), ("shop", "web")):
-        document = json.loads(made(Contents(addons=(fork(first), fork(second), user))))
+        document = json.loads(made(Census(addons=(fork(first), fork(second), user))))
         refs = {
             one["properties"][-1]["value"]: one["bom-ref"] for one in document["components"] if one["name"] == "mail"
         }
@@ -143,7 +143,7 @@ def test_of_two_add_ons_with_one_name_both_are_listed_and_the_first_is_depended_
     ],
 )
 def test_licences(words: tuple[str, ...], licenses: Any) -> None:
-    text = made(Contents(packages=(Package(name="some", version="1", licenses=words),)))
+    text = made(Census(packages=(Package(name="some", version="1", licenses=words),)))
     assert component(text, "some").get("licenses") == licenses
     assert OFFICIAL.validate_str(text) is None
 
@@ -161,7 +161,7 @@ addons = st.lists(
 @settings(max_examples=2 * settings().max_examples // 5)
 @given(
     st.builds(
-        Contents,
+        Census,
         distribution=words,
         python=words,
         odoo=words,
@@ -172,7 +172,5 @@ addons = st.lists(
     ),
     st.dictionaries(words, st.builds(Repository, words, words), max_size=3),
 )
-def test_whatever_an_image_says_of_itself_the_schema_takes_it(
-    contents: Contents, sources: dict[str, Repository]
-) -> None:
+def test_whatever_an_image_says_of_itself_the_schema_takes_it(contents: Census, sources: dict[str, Repository]) -> None:
     assert OFFICIAL.validate_str(made(contents, sources=sources)) is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from odpm_tasks.core.manifest import SCENARIOS as NAMES
-from odpm_tasks.core.scenario import SCENARIOS, Scenario, scenario
+from odpm_tasks.core.config.scenario import SCENARIOS, Scenario, scenario
+from odpm_tasks.core.manifest.reader import SCENARIOS as NAMES
 from odpm_tasks.errors import DescriptionError
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from odpm_tasks.core.series import TABLE, series
+from odpm_tasks.core.odoo.series import TABLE, series
 from odpm_tasks.errors import DescriptionError
 
 

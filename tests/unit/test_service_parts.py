@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core.service_parts import (
+from odpm_tasks.core.stack.services import (
     active,
     build_folders,
     composition,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from odpm_tasks.core.scenario import SCENARIOS
-from odpm_tasks.core.settings import PORTS, Layer, Settings
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.config.settings import PORTS, Layer, Settings
 from odpm_tasks.errors import DescriptionError
 
 

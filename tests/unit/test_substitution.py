@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.substitution import Reference, escape, expand, missing, references
+from odpm_tasks.core.config.interpolation import Reference, escape, expand, missing, references
 from odpm_tasks.errors import DescriptionError
 
 VALUES = {"A": "alpha", "EMPTY": "", "DOLLAR": "${A} $$"}

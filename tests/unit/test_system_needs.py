@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from odpm_tasks.core.addons import Facts, Module
-from odpm_tasks.core.image import dockerfile
-from odpm_tasks.core.settings import Layer, Settings
-from odpm_tasks.core.system_needs import SystemNeeds, system_needs
+from odpm_tasks.core.config.settings import Layer, Settings
+from odpm_tasks.core.image.dockerfile import dockerfile
+from odpm_tasks.core.image.system_packages import SystemNeeds, system_needs
+from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.errors import DescriptionError
 from tests.unit.test_image import CASES
 

@@ -1,0 +1,219 @@
+"""The door to Docker: engine, buildx and Compose by their command lines. No decisions."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from odpm_tasks.adapters import command, process
+from odpm_tasks.errors import MachineError
+
+MINIMUM_ENGINE = (25, 0)  # health checks with a start interval
+MINIMUM_COMPOSE = (2, 20)
+INSTALL = "install Docker Engine with the Compose and Buildx plugins (docs.docker.com/engine/install), then run again"
+
+
+# What BuildKit says of a build that shared a step with another one, which somebody ended (akin: moby/buildkit#2303, #4733).
+_TAKEN_ALONG = re.compile(
+    r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled)"
+)
+_BUILDS = 4  # until it is believed
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container of a Compose project."""
+
+    id: str
+    service: str
+    state: str
+    health: str
+    config_hash: str
+    folder: str
+    oneoff: bool
+    ports: tuple[str, ...] = ()  # as `ADDRESS:PORT->INSIDE/tcp`
+
+
+def require() -> None:
+    """See that an engine, Compose and Buildx are there and new enough. Errors: MachineError naming what is not."""
+    if not command.have("docker"):
+        raise MachineError("docker is not installed", todo=INSTALL)
+    outcome = command.run(["docker", "version", "--format", "{{.Server.Version}}"], check=False, timeout=20)
+    if not outcome.ok:
+        raise unreachable(outcome)
+    _at_least("Docker Engine", outcome.text, MINIMUM_ENGINE)
+    for plugin, minimum in (("compose", MINIMUM_COMPOSE), ("buildx", (0, 10))):
+        answer = command.run(["docker", plugin, "version"], check=False, timeout=20)
+        if not answer.ok:
+            raise MachineError(f"the docker command has no {plugin} plugin", todo=INSTALL)
+        _at_least(f"docker {plugin}", answer.text, minimum)
+
+
+def _at_least(what: str, text: str, minimum: tuple[int, int]) -> None:
+    match = re.search(r"v?(\d+)\.(\d+)", text)
+    if match and (int(match[1]), int(match[2])) < minimum:
+        raise MachineError(
+            f"{what} {match[0].lstrip('v')} is too old: {'.'.join(map(str, minimum))} or newer is needed", todo=INSTALL
+        )
+
+
+def unreachable(outcome: command.Outcome) -> MachineError:
+    """The error for an engine that does not answer; the usual reasons get their own way out."""
+    said = " ".join(outcome.tail())
+    if "permission denied" in said:
+        return MachineError(
+            "you may not use the Docker engine",
+            details=outcome.tail()[-1:],
+            todo="sudo usermod -aG docker $USER, log in again",
+        )
+    return MachineError(
+        "the Docker engine does not answer", details=outcome.tail()[-1:], todo="start it: sudo systemctl start docker"
+    )
+
+
+def is_unreachable(outcome: command.Outcome) -> bool:
+    said = outcome.stderr.decode(errors="replace")
+    return any(
+        words in said for words in ("Cannot connect to the Docker daemon", "permission denied", "error during connect")
+    )
+
+
+def image_label(tag: str, label: str) -> str | None:
+    """A label of an image, None where the engine has no such image. Errors: MachineError when it does not answer."""
+    outcome = command.run(
+        ["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", "--", tag], check=False, timeout=60
+    )
+    if not outcome.ok:
+        if is_unreachable(outcome):
+            raise unreachable(outcome)
+        return None
+    labels: dict[str, str] = json.loads(outcome.text) or {}
+    return labels.get(label, "")
+
+
+def containers(project: str) -> tuple[Container, ...]:
+    """Every container of a Compose project, running or not."""
+    outcome = command.run(
+        ["docker", "ps", "--all", "--no-trunc", "--filter", f"label=com.docker.compose.project={project}", "--format", "json"],
+        check=False, timeout=60,
+    )  # fmt: skip
+    if not outcome.ok:
+        raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
+    return tuple(_container(json.loads(line)) for line in outcome.text.splitlines() if line.strip())
+
+
+def _container(row: Mapping[str, Any]) -> Container:
+    labels = dict(pair.partition("=")[::2] for pair in str(row["Labels"]).split(","))
+    health = re.search(r"\((healthy|unhealthy|health: starting)\)", str(row["Status"]))
+    return Container(
+        id=row["ID"],
+        service=labels.get("com.docker.compose.service", ""),
+        state=row["State"],
+        health=(health[1].removeprefix("health: ") if health else ""),
+        config_hash=labels.get("com.docker.compose.config-hash", ""),
+        folder=labels.get("com.docker.compose.project.working_dir", ""),
+        oneoff=labels.get("com.docker.compose.oneoff", "") == "True",
+        ports=tuple(port.strip() for port in str(row.get("Ports", "")).split(",") if "->" in port),
+    )
+
+
+def network_owner(name: str) -> str | None:
+    """The Compose project that made a network, "" where none did; None where there is no such network."""
+    label = '{{index .Labels "com.docker.compose.project"}}'
+    outcome = command.run(["docker", "network", "inspect", "--format", label, "--", name], check=False, timeout=60)
+    if not outcome.ok and is_unreachable(outcome):
+        raise unreachable(outcome)
+    return outcome.text.strip() if outcome.ok else None
+
+
+def exit_code(container: str) -> int:
+    """The exit code of a container that has stopped."""
+    return int(command.run(["docker", "inspect", "--format", "{{.State.ExitCode}}", container]).text.strip())
+
+
+def compose_words(root: Path) -> list[str]:
+    return ["docker", "compose", "--project-directory", str(root), "--file", str(root / "docker-compose.yml")]
+
+
+def compose(root: Path, env: Mapping[str, str], *words: str, check: bool = True, feed: bytes = b"") -> command.Outcome:
+    """A Compose command over the project's file, its words caught."""
+    outcome = command.run([*compose_words(root), *words], cwd=root, env=env, check=False, feed=feed)
+    if check and not outcome.ok:
+        raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
+    return outcome
+
+
+def compose_foreground(root: Path, env: Mapping[str, str], *words: str) -> int:
+    """A Compose command on the user's own terminal; its exit code."""
+    return process.foreground([*compose_words(root), *words], cwd=root, env=env)
+
+
+def compose_live(root: Path, env: Mapping[str, str], progress: Callable[[str], None], *words: str) -> command.Outcome:
+    """A Compose command whose talk is handed on line by line as it comes."""
+    return building([*compose_words(root), *words], progress, cwd=root, env=env)
+
+
+def building(
+    words: Sequence[str], progress: Callable[[str], None], cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> command.Outcome:
+    """Run a program that builds images; again, a few times, where the end of another build took it along."""
+    for left in reversed(range(_BUILDS)):
+        outcome = command.run(words, cwd=cwd, env=env, check=False, on_line=progress)
+        if outcome.ok or not left or not _TAKEN_ALONG.search(outcome.stderr.decode(errors="replace")):
+            break
+        progress("another build was ended in the middle of a step of this one: again")
+        time.sleep(1)
+    return outcome
+
+
+def execute(container: str, *words: str, feed: bytes = b"", user: str = "", check: bool = False) -> command.Outcome:
+    """Run a program inside a running container, without a terminal."""
+    options = ["--interactive"] if feed else []
+    options += ["--user", user] if user else []
+    return command.run(["docker", "exec", *options, container, *words], feed=feed, check=check)
+
+
+def publishes(containers_: Iterable[str], port: int) -> bool:
+    """Whether one of these containers publishes a port of this machine."""
+    outcome = command.run(["docker", "ps", "--no-trunc", "--quiet", "--filter", f"publish={port}"], check=False)
+    return bool(set(outcome.text.split()) & set(containers_))
+
+
+def last_lines(container: str, secrets: Sequence[str] = ()) -> tuple[str, ...]:
+    """The last lines a container wrote, secrets taken out."""
+    outcome = command.run(["docker", "logs", "--tail", "12", container], check=False)
+    text = (outcome.stdout + outcome.stderr).decode(errors="replace")
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return tuple(command.redact(line) for line in text.splitlines() if line.strip())
+
+
+def publisher(port: int) -> str | None:
+    """Which container publishes a port of this machine, with its Compose project and folder; None where none does."""
+    outcome = command.run(
+        [
+            "docker",
+            "ps",
+            "--filter",
+            f"publish={port}",
+            "--format",
+            '{{.Names}}\t{{.Label "com.docker.compose.project"}}\t{{.Label "com.docker.compose.project.working_dir"}}',
+        ],
+        check=False,
+    )
+    first = outcome.text.splitlines()[:1]
+    if not first:
+        return None
+    name, project, folder = first[0].split("\t")
+    return f"container {name}" + (f" of the project {project}" if project else "") + (f" in {folder}" if folder else "")
+
+
+def interactive() -> bool:
+    """Whether a person sits at a terminal for this run."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,146 @@
+"""What the machine or its user may set: process environment over the project's `.env` over `~/.odpm/.env`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from odpm_tasks.core.config.scenario import Scenario, scenario
+from odpm_tasks.errors import DescriptionError
+
+ENVIRONMENT = "the process environment"
+CHOSEN = ".odpm/state.toml (chosen by --free-ports)"
+Profile = Literal["full", "medium", "ci"]
+PROFILES: tuple[Profile, ...] = ("full", "medium", "ci")
+PORTS = {"ODOO_PORT": 8069, "GEVENT_PORT": 8072, "POSTGRES_PORT": 5432, "DEBUGGER_PORT": 5678}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One place that sets names: what it is called in messages, and what it sets."""
+
+    where: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All layers, strongest first."""
+
+    layers: tuple[Layer, ...]
+
+    def get(self, name: str) -> str | None:
+        """The strongest value of `name`, None where no layer sets it."""
+        return next((layer.values[name] for layer in self.layers if name in layer.values), None)
+
+    def where(self, name: str) -> str:
+        """Which layer's value counts, for messages."""
+        return next((f"{name} in {layer.where}" for layer in self.layers if name in layer.values), name)
+
+    def written(self, name: str) -> bool:
+        """Whether a file for odpm, or its command line, sets `name`: not only the environment of whoever started us."""
+        return any(name in layer.values for layer in self.layers if layer.where != ENVIRONMENT)
+
+    def merged(self) -> dict[str, str]:
+        """Every name with the value that counts: what Compose is handed."""
+        values: dict[str, str] = {}
+        for layer in reversed(self.layers):
+            values |= layer.values
+        return values
+
+    def with_values(self, **values: str) -> Settings:
+        """These settings under a stronger layer (a command line option)."""
+        return Settings((Layer("the command line", values), *self.layers))
+
+    def with_chosen(self, values: Mapping[str, str]) -> Settings:
+        """These settings over what was chosen for whoever says nothing; what was chosen before no longer counts."""
+        layers = tuple(layer for layer in self.layers if layer.where != CHOSEN)
+        return Settings((*layers, Layer(CHOSEN, values)) if values else layers)
+
+    def named(self, name: str) -> bool:
+        """Whether the user sets `name` anywhere, be it to nothing."""
+        return any(name in layer.values for layer in self.layers if layer.where != CHOSEN)
+
+    @property
+    def scenario(self) -> Scenario:
+        return scenario(self.get("ODPM_SCENARIO") or "developer", self.where("ODPM_SCENARIO"))
+
+    def port(self, name: str) -> int:
+        """A published port. Errors: DescriptionError where it is no port number."""
+        text = self.get(name)
+        if not text:
+            return PORTS[name]
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+            raise DescriptionError(
+                f"{text!r} is not a port number", where=self.where(name), todo=f"{name}={PORTS[name]} is the default"
+            )
+        return int(text)
+
+    @property
+    def jobs(self) -> int | None:
+        """How many things to do at a time (ODPM_JOBS); None: let the machine's cores decide."""
+        text = self.get("ODPM_JOBS")
+        if not text:
+            return None
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 256:
+            raise DescriptionError(
+                f"{text!r} is not a number from 1 to 256",
+                where=self.where("ODPM_JOBS"),
+                todo="leave it out, or ODPM_JOBS=8",
+            )
+        return int(text)
+
+    @property
+    def profile(self) -> Profile:
+        """What of the tools for reports and styles the image has (ODPM_BASE_IMAGE_PROFILE)."""
+        text = self.get("ODPM_BASE_IMAGE_PROFILE") or "medium"
+        for profile in PROFILES:
+            if text == profile:
+                return profile
+        raise DescriptionError(
+            f"unknown profile {text!r}",
+            where=self.where("ODPM_BASE_IMAGE_PROFILE"),
+            todo=f"ODPM_BASE_IMAGE_PROFILE is one of: {', '.join(PROFILES)}",
+        )
+
+    @property
+    def external_network(self) -> bool:
+        """Whether the services' network is there without us (ODPM_COMPOSE_NETWORK_EXTERNAL): true or false."""
+        text = (self.get("ODPM_COMPOSE_NETWORK_EXTERNAL") or "false").strip().lower()
+        if text not in {"true", "false", "1", "0", "yes", "no"}:
+            raise DescriptionError(
+                f"{text!r} is neither true nor false",
+                where=self.where("ODPM_COMPOSE_NETWORK_EXTERNAL"),
+                todo="ODPM_COMPOSE_NETWORK_EXTERNAL=true where the network exists already",
+            )
+        return text in {"true", "1", "yes"}
+
+    @property
+    def git_timeout(self) -> int:
+        """For how many seconds a git server may say nothing (ODPM_GIT_TIMEOUT)."""
+        text = self.get("ODPM_GIT_TIMEOUT")
+        if not text:
+            return 30
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 3600:
+            raise DescriptionError(
+                f"{text!r} is not a number of seconds from 1 to 3600",
+                where=self.where("ODPM_GIT_TIMEOUT"),
+                todo="leave it out, or ODPM_GIT_TIMEOUT=120",
+            )
+        return int(text)
+
+    @property
+    def git_mirrors(self) -> tuple[tuple[str, str], ...]:
+        """Prefix rules of ODPM_GIT_MIRROR, `PREFIX=TARGET` separated by white space; the first fitting one counts."""
+        rules = []
+        for rule in (self.get("ODPM_GIT_MIRROR") or "").split():
+            prefix, equals, target = rule.partition("=")
+            if not (prefix and equals and target):
+                raise DescriptionError(
+                    f"{rule!r} is not PREFIX=TARGET",
+                    where=self.where("ODPM_GIT_MIRROR"),
+                    todo="for instance ODPM_GIT_MIRROR=https://github.com/=https://mirror.example/github/",
+                )
+            rules.append((prefix, target))
+        return tuple(rules)

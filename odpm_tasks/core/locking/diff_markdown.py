@@ -1,0 +1,131 @@
+"""A lock's difference as markdown for a merge request.
+
+Everything that others wrote (subjects of commits, names, paths) stands as code: no markup, no mention, no reference to an
+issue comes to life in it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+
+from odpm_tasks.core.locking.diff import AddonChange, LockDiff, RepositoryChange
+from odpm_tasks.core.locking.diff_text import (
+    SHOWN,
+    addon_row,
+    counts,
+    history_word,
+    more,
+    package_word,
+    summary,
+    versions,
+)
+from odpm_tasks.core.text import clean, cut
+
+
+def as_markdown(diff: LockDiff) -> str:
+    """For a comment on a merge request: a table of repositories, long lists folded, everything foreign as code."""
+    blocks = [f"**Lock** {_code(diff.old)} → {_code(diff.new)}: {summary(diff)}"]
+    if diff.repositories:
+        blocks.append(
+            "\n".join(
+                [
+                    "| repository | from | to | commits | add-ons |",
+                    "|---|---|---|---|---|",
+                    *map(_line, diff.repositories),
+                ]
+            )
+        )
+    notes = [f"- {_code(r.name)}: {_code(note)}" for r in diff.repositories for note in r.notes]
+    if notes:
+        blocks.append("\n".join(notes))
+    blocks += [
+        _commits(repository) for repository in diff.repositories if repository.history and repository.history.commits
+    ]
+    if diff.addons:
+        rows = [_addon_line(change) for change in diff.addons]
+        blocks.append(
+            _folded(
+                f"Add-ons: {counts(diff.addons)}",
+                ["| add-on | repository | change |", "|---|---|---|", *_bounded(rows, "| {} | | |")],
+            )
+        )
+    if diff.packages:
+        rows = [
+            f"| {_cell(c.name)} | {versions(c.old, _cell)} | {versions(c.new, _cell)} | {package_word(c)} |"
+            for c in diff.packages
+        ]
+        table = ["| package | from | to | |", "|---|---|---|---|", *_bounded(rows, "| {} | | | |")]
+        blocks.append(_folded(f"Python packages: {len(diff.packages)}", table))
+    if diff.images:
+        rows = [f"- {_code(i.reference)}: {_code(i.old[:19] or '–')} → {_code(i.new[:19] or '–')}" for i in diff.images]
+        blocks.append(_folded(f"Images: {len(rows)}", rows))
+    if diff.update:
+        reasons = (("version", "version moved"), ("content", "content only"), ("unknown", "not known"))
+        said = [
+            f"{sum(why == reason for _, why in diff.update)} {words}"
+            for reason, words in reasons
+            if any(why == reason for _, why in diff.update)
+        ]
+        blocks.append(
+            f"**To update**: {', '.join(said)}\n\n```sh\ninv up -u {shlex.quote(clean(diff.update_argument))}\n```"
+        )
+    return "\n\n".join(blocks)
+
+
+def _line(repository: RepositoryChange) -> str:
+    url = (
+        repository.url if repository.url.startswith("https://") and not re.search(r"[\s()<>|]", repository.url) else ""
+    )
+    name = f"[{_cell(repository.name)}]({url})" if url else _cell(repository.name)
+    old, new = (f"{_cell(pin.commit[:8])}" if pin else "–" for pin in (repository.old, repository.new))
+    branches = {pin.branch for pin in (repository.old, repository.new) if pin and pin.branch}
+    if repository.old and repository.new and repository.old.branch != repository.new.branch:
+        old, new = (
+            f"{text} {_cell(pin.branch or 'no branch')}" for text, pin in ((old, repository.old), (new, repository.new))
+        )
+    elif branches:
+        name += f" {_cell(branches.pop())}"
+    return f"| {name} | {old} | {new} | {history_word(repository)} | {counts(repository.addons)} |"
+
+
+def _commits(repository: RepositoryChange) -> str:
+    history = repository.history
+    assert history is not None
+    rows = [f"- {_code(commit.id[:8])} {_code(cut(commit.subject))}" for commit in history.commits[:SHOWN]]
+    rest = more(history)
+    return _folded(f"{_html(repository.name)}: {history_word(repository)}", [*rows, *([f"- {rest}"] if rest else [])])
+
+
+def _addon_line(change: AddonChange) -> str:
+    _, _, words = addon_row(change)
+    scripts = "".join(f"<br>{_cell(path)}" for path in change.scripts)
+    sign = {"added": "new, ", "removed": "**removed**, "}.get(change.kind, "")
+    return f"| {_cell(change.name)} | {_cell(change.repository)} | {sign}{_cell(words)}{scripts} |"
+
+
+def _bounded(rows: Sequence[str], rest: str) -> list[str]:
+    limit = 4 * SHOWN  # folded: there is room
+    return [*rows[:limit], *([rest.format(f"… and {len(rows) - limit} more")] if len(rows) > limit else [])]
+
+
+def _folded(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([f"<details><summary>{title}</summary>", "", *lines, "", "</details>"])
+
+
+def _code(text: str) -> str:
+    """Foreign text as a code span: no markup, no mention, no reference to an issue comes to life in it."""
+    text = clean(text) or " "
+    fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
+    gap = " " if text[0] == "`" or text[-1] == "`" else ""
+    return f"{fence}{gap}{text}{gap}{fence}"
+
+
+def _cell(text: str) -> str:
+    """A code span inside a table, where a bar would end the cell."""
+    return _code(text).replace("|", "\\|")
+
+
+def _html(text: str) -> str:
+    return clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,87 @@
+"""What moved between two versions of the Python locks: packages by name, versions by marker, hashes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from odpm_tasks.core.locking.python_requirements import requirement_lines
+
+
+@dataclass(frozen=True)
+class PythonSide:
+    """The texts of the two Python locks of a side; empty where there is none."""
+
+    main: str = ""
+    developer: str = ""
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One exact version of a package and for which machines: a marker as in `requirements.lock`, "" for all."""
+
+    version: str
+    marker: str = ""
+    hashes: frozenset[str] = field(default_factory=frozenset, repr=False)
+
+
+@dataclass(frozen=True)
+class PackageChange:
+    """A Python package that moved: all that differs, by marker. `old` empty: added; `new` empty: removed.
+
+    `hashes`: the versions are the same, and their files are not. `developer`: only in the developer's lock.
+    """
+
+    name: str
+    old: tuple[Locked, ...]
+    new: tuple[Locked, ...]
+    developer: bool = False
+    hashes: bool = False
+
+    @property
+    def kind(self) -> Literal["added", "removed", "moved", "hashes"]:
+        return "hashes" if self.hashes else "added" if not self.old else "removed" if not self.new else "moved"
+
+
+def read_python_lock(text: str) -> dict[str, tuple[Locked, ...]]:
+    """The packages of a `requirements.lock` by normalized name; several where versions differ per marker."""
+    found: dict[str, list[Locked]] = {}
+    for row in text.replace("\\\n", " ").splitlines():
+        words, *hashes = row.split("--hash=")
+        try:
+            requirement = Requirement(next((asked.line for asked in requirement_lines(words, "")), ""))
+        except InvalidRequirement:
+            continue
+        version = requirement.url or ",".join(s.version for s in requirement.specifier)
+        locked = Locked(version, str(requirement.marker or ""), frozenset(word.strip() for word in hashes))
+        found.setdefault(canonicalize_name(requirement.name), []).append(locked)
+    return {name: tuple(sorted(rows, key=lambda row: row.marker)) for name, rows in found.items()}
+
+
+def packages(old: PythonSide, new: PythonSide) -> tuple[PackageChange, ...]:
+    """The packages that moved, by name: those of every scenario, then those that only the developer's lock has."""
+    everywhere = _packages(old.main, new.main)
+    told = {(change.name, change.old, change.new) for change in everywhere}
+    mine = [c for c in _packages(old.developer, new.developer) if (c.name, c.old, c.new) not in told]
+    return (*everywhere, *(replace(change, developer=True) for change in mine))
+
+
+def _packages(old: str, new: str) -> list[PackageChange]:
+    before, after = read_python_lock(old), read_python_lock(new)
+    changes = [_package(name, before.get(name, ()), after.get(name, ())) for name in sorted({*before, *after})]
+    return [change for change in changes if change]
+
+
+def _package(name: str, old: tuple[Locked, ...], new: tuple[Locked, ...]) -> PackageChange | None:
+    if [(row.version, row.marker) for row in old] == [(row.version, row.marker) for row in new]:
+        differ = [(was, now) for was, now in zip(old, new, strict=True) if was.hashes != now.hashes]
+        if not differ:
+            return None
+        return PackageChange(name, tuple(was for was, _ in differ), tuple(now for _, now in differ), hashes=True)
+    if [row.marker for row in old] == [row.marker for row in new]:
+        moved = [(was, now) for was, now in zip(old, new, strict=True) if was.version != now.version]
+        return PackageChange(name, tuple(was for was, _ in moved), tuple(now for _, now in moved))
+    return PackageChange(name, old, new)

@@ -1,0 +1,270 @@
+"""A lock's difference as text for people and as JSON for programs.
+
+Subjects of commits and names of add-ons were written by others: control characters go before people see them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from odpm_tasks.core.locking.diff import AddonChange, History, LockDiff, RepositoryChange
+from odpm_tasks.core.locking.diff_python import Locked, PackageChange
+from odpm_tasks.core.locking.lockfile import Pin
+from odpm_tasks.core.text import Paint, clean, cut, plain, several
+
+SHOWN = 30  # lines of one list that people are shown; programs get all
+_STYLES = {"+": "create", "-": "bad", "~": "update"}
+
+
+# --- text -----------------------------------------------------------------------------------------------------------
+
+
+def as_text(diff: LockDiff, paint: Paint = plain) -> str:
+    """For a terminal: a block a repository, then Python packages, images, and what to update."""
+    head = f"{paint('lock', 'bold')}  {diff.old} -> {diff.new}: {summary(diff)}"
+    blocks = [_repository(repository, paint) for repository in diff.repositories]
+    if diff.packages:
+        rows = [_package_row(change) for change in diff.packages]
+        blocks.append([f"  {paint('Python packages', 'bold')}", *_rows(rows, paint)])
+    if diff.images:
+        images = [
+            (_sign(image.old, image.new), image.reference, _arrow(image.old[:19], image.new[:19]))
+            for image in diff.images
+        ]
+        blocks.append([f"  {paint('Images', 'bold')}", *_rows(images, paint)])
+    if diff.update:
+        blocks.append(_update(diff, paint))
+    return "\n".join([head, *("\n" + "\n".join(block) for block in blocks)])
+
+
+def _repository(repository: RepositoryChange, paint: Paint) -> list[str]:
+    lines = [f"  {paint(repository.name, 'bold')}  {_pins(repository)}{history_word(repository, '  ')}"]
+    if repository.old and repository.new and repository.old.key != repository.new.key:
+        lines.append(f"    was {repository.old.url}")
+    lines += [f"    {paint('note', 'warn')}  {clean(note)}" for note in repository.notes]
+    if repository.history:
+        commits = repository.history.commits[:SHOWN]
+        lines += [f"    {paint(commit.id[:8], 'dim')}  {cut(commit.subject)}" for commit in commits]
+        lines += [f"    {rest}"] if (rest := more(repository.history)) else []
+    return [
+        *lines,
+        *_rows([addon_row(change) for change in repository.addons], paint, [c.scripts for c in repository.addons]),
+    ]
+
+
+def _rows(rows: Sequence[tuple[str, str, str]], paint: Paint, below: Sequence[Sequence[str]] = ()) -> list[str]:
+    """Sign, name and what happened, aligned, each with the lines below it; no more than SHOWN."""
+    shown = rows[:SHOWN]
+    width = max((len(clean(name)) for _, name, _ in shown), default=0)
+    lines: list[str] = []
+    for number, (sign, name, words) in enumerate(shown):
+        lines.append(f"    {paint(sign, _STYLES[sign])} {clean(name):<{width}}  {clean(words)}".rstrip())
+        lines += [f"        {clean(path)}" for path in (below[number] if below else ())]
+    return [*lines, f"    … and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else lines
+
+
+def _update(diff: LockDiff, paint: Paint) -> list[str]:
+    lines = [f"  {paint('To update', 'bold')}"]
+    for reason, said in (("version", "version"), ("content", "content only"), ("unknown", "not known")):
+        names = [clean(name) for name, why in diff.update if why == reason]
+        if names:
+            rest = f" … and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            lines.append(f"    {said:<12}  {', '.join(names[:SHOWN])}{rest}")
+    return [*lines, f"    inv up -u {shlex.quote(clean(diff.update_argument))}"]
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def as_json(diff: LockDiff) -> str:
+    """The difference as data; what is not there is null, commits are 40 hex digits::
+
+    {"old": "HEAD (1a2b3c4d)", "new": "now", "changed": true,
+     "repositories": [{
+        "name": "web", "url": canonical URL, "role": "platform" | "dependency" | "developing",
+        "change": "added" | "removed" | "moved",
+        "old": {"commit", "branch"} | null, "new": likewise,
+        "commits": {"count": int | null (not known), "rewritten": bool (the old commit is no ancestor),
+                    "list": [{"id", "subject"}] newest first, at most 250} | null (nothing to tell, or not known),
+        "addons": [{"name", "change": "added" | "removed" | "version" | "content" | "moved" | "unknown",
+                    "old": version | null, "new": version | null, "migrations": [path in the repository],
+                    "moved_from": name of a repository | null}],
+        "notes": [what could not be found out]}],
+     "python": [{"name", "change": "added" | "removed" | "moved" | "hashes", "developer": bool (only in its lock),
+                 "old": [{"version", "marker"}], "new": likewise}],
+     "images": [{"reference", "old": digest | null, "new": digest | null}],
+     "update": {"modules": [{"name", "reason": "version" | "content" | "unknown"}],
+                "argument": what to pass to -u ("base" alone where base is among them)}}
+    """
+    return json.dumps(
+        {
+            "old": diff.old,
+            "new": diff.new,
+            "changed": not diff.same,
+            "repositories": [_repository_data(repository) for repository in diff.repositories],
+            "python": [
+                {
+                    "name": c.name,
+                    "change": c.kind,
+                    "developer": c.developer,
+                    "old": _locked(c.old),
+                    "new": _locked(c.new),
+                }
+                for c in diff.packages
+            ],
+            "images": [{"reference": i.reference, "old": i.old or None, "new": i.new or None} for i in diff.images],
+            "update": {
+                "modules": [{"name": name, "reason": reason} for name, reason in diff.update],
+                "argument": diff.update_argument,
+            },
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _repository_data(repository: RepositoryChange) -> dict[str, Any]:
+    history = repository.history
+    return {
+        "name": repository.name,
+        "url": repository.url,
+        "role": repository.role,
+        "change": repository.kind,
+        "old": _pin(repository.old),
+        "new": _pin(repository.new),
+        "commits": {
+            "count": history.count,
+            "rewritten": history.rewritten,
+            "list": [{"id": commit.id, "subject": commit.subject} for commit in history.commits],
+        }
+        if history
+        else None,
+        "addons": [
+            {
+                "name": change.name,
+                "change": change.kind,
+                "old": change.old or None,
+                "new": change.new or None,
+                "migrations": list(change.scripts),
+                "moved_from": change.moved_from or None,
+            }
+            for change in repository.addons
+        ],
+        "notes": list(repository.notes),
+    }
+
+
+def _pin(pin: Pin | None) -> dict[str, Any] | None:
+    return {"commit": pin.commit, "branch": pin.branch} if pin else None
+
+
+def _locked(rows: Iterable[Locked]) -> list[dict[str, str | None]]:
+    return [{"version": row.version, "marker": row.marker or None} for row in rows]
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+def summary(diff: LockDiff) -> str:
+    said: list[str] = []
+    kinds = [repository.kind for repository in diff.repositories]
+    for kind in ("moved", "added", "removed"):
+        if count := kinds.count(kind):
+            said.append(f"{several(count, 'repository', 'repositories') if not said else count} {kind}")
+    if diff.packages:
+        said.append(several(len(diff.packages), "Python package"))
+    if diff.images:
+        said.append(several(len(diff.images), "image"))
+    return ", ".join(said) or "nothing changed"
+
+
+def _pins(repository: RepositoryChange) -> str:
+    old, new = repository.old, repository.new
+    if old and new:
+        if old.branch == new.branch:
+            moved = (
+                _arrow(old.commit[:8], new.commit[:8]) if old.commit != new.commit else f"{new.commit[:8]} as before"
+            )
+            return f"{new.branch}  {moved}" if new.branch else moved
+        return _arrow(*(f"{pin.branch or '(no branch)'} {pin.commit[:8]}" for pin in (old, new)))
+    pin = new or old
+    assert pin is not None
+    word = "added" if new else "removed"
+    return "  ".join(part for part in (pin.branch, pin.commit[:8], word) if part)
+
+
+def history_word(repository: RepositoryChange, before: str = "") -> str:
+    history = repository.history
+    if history is None:
+        return "" if before or repository.kind == "moved" else repository.kind
+    if history.count is None:
+        said = "unknown commits" if history.rewritten else f"more than {len(history.commits)} commits"
+    else:
+        said = several(history.count, "commit")
+    return f"{before}{said}{', rewritten' if history.rewritten else ''}"
+
+
+def more(history: History) -> str:
+    if history.count is None:
+        return "… and more, not counted" if history.commits else ""
+    hidden = history.count - len(history.commits[:SHOWN])
+    return f"… and {hidden} more" if hidden > 0 else ""
+
+
+def counts(changes: Iterable[AddonChange]) -> str:
+    kinds = [change.kind for change in changes]
+    words = {
+        "added": "added",
+        "removed": "removed",
+        "version": "new version",
+        "content": "content",
+        "moved": "moved",
+        "unknown": "not known",
+    }
+    return ", ".join(f"{kinds.count(kind)} {word}" for kind, word in words.items() if kind in kinds)
+
+
+def addon_row(change: AddonChange) -> tuple[str, str, str]:
+    sign = {"added": "+", "removed": "-"}.get(change.kind, "~")
+    words = {
+        "added": change.new,
+        "removed": change.old,
+        "version": _arrow(change.old, change.new),
+        "content": f"{change.new}  content".strip(),
+        "moved": change.new,
+        "unknown": f"{change.new}  not known".strip(),
+    }[change.kind]
+    came = f"from {change.moved_from}" if change.moved_from else ""
+    return sign, change.name, "  ".join(part for part in (words, came) if part)
+
+
+def _package_row(change: PackageChange) -> tuple[str, str, str]:
+    words = "hashes only: the files of the same version are others" if change.hashes else ""
+    arrow = versions(change.new) if change.hashes else _arrow(versions(change.old), versions(change.new))
+    return (
+        _sign(change.old, change.new),
+        change.name,
+        "  ".join(part for part in (arrow, words, "(developer)" if change.developer else "") if part),
+    )
+
+
+def package_word(change: PackageChange) -> str:
+    said = ["hashes only" if change.hashes else change.kind, "developer" if change.developer else ""]
+    return ", ".join(word for word in said if word)
+
+
+def versions(rows: Sequence[Locked], show: Callable[[str], str] = str) -> str:
+    return ", ".join(show(f"{row.version} [{row.marker}]" if row.marker else row.version) for row in rows) or (
+        "" if show is str else "–"
+    )
+
+
+def _sign(old: object, new: object) -> str:
+    return "~" if old and new else "+" if new else "-"
+
+
+def _arrow(old: str, new: str) -> str:
+    return f"{old} -> {new}" if old and new else new or old

@@ -1,0 +1,241 @@
+"""`.odpm/deps.lock.json`, schema version 1: which commit of which repository, as odpm 4.x reads it too.
+
+Written with two-space indent, keys and dependencies sorted, a newline at the end and no time stamp, so that two people
+who lock the same thing write the same bytes. Keys we do not know survive a rewrite.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from odpm_tasks.core.sources.link import Link, canonical, source_names
+from odpm_tasks.errors import LockError
+
+SCHEMA_VERSION = 1
+_HEX = r"^[0-9a-f]{40}$"
+_DIGEST = r"^sha256:[0-9a-f]{64}$"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    url: str = Field(min_length=1)
+    branch: str | None = None
+    commit: str = Field(pattern=_HEX)
+    kind: Literal["file", "git"] | None = None
+    tree: str | None = Field(default=None, pattern=_HEX)
+
+
+class _LockFile(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    schema_version: Literal[1]
+    platform: _Entry
+    dependencies: list[_Entry] = []
+    developing: _Entry | None = None
+    images: dict[str, Annotated[str, Field(pattern=_DIGEST)]] = {}
+    venv: str | None = None
+    odoo_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One repository at one commit. `url` is canonical, or the `file://` address as the manifest has it.
+
+    `branch` only when the description names one; for `file://` the commit is the fingerprint of the tree's content.
+    `tree` is there for the developing checkout itself: what its tracked files hold, whatever commit they are in.
+    `any_branch`: the pin came from `locks.git` of the manifest, which names no branch and fits every one.
+    """
+
+    url: str
+    commit: str
+    branch: str | None = None
+    file: bool = False
+    tree: str | None = None
+    any_branch: bool = field(default=False, compare=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def key(self) -> str:
+        return self.url if self.file else canonical(self.url)
+
+    def fits_branch(self, other: Pin) -> bool:
+        return self.branch == other.branch and self.key == other.key
+
+    def fits(self, link: Link, odoo_version: str) -> bool:
+        """Whether this pin is still an answer to what the description asks; no branch is the one of the Odoo version."""
+        same = (self.branch or odoo_version) == (link.branch or odoo_version)
+        return (self.any_branch or same) and link.commit in {None, self.commit}
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The whole lock as a value. `odoo_version` is the branch that pins without one were made for."""
+
+    platform: Pin
+    dependencies: tuple[Pin, ...] = ()
+    developing: Pin | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    venv: str | None = None
+    odoo_version: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def pins(self) -> dict[str, Pin]:
+        """Every pin by canonical URL."""
+        return {
+            pin.key: pin for pin in (self.platform, *self.dependencies, *([self.developing] if self.developing else []))
+        }
+
+
+def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
+    """Parse a lock. Errors: LockError naming line and column, or each field that is wrong."""
+    todo = f"begin anew: mv {where} {where}.bad && inv lock; or take it back from git: git checkout -- {where}"
+    if "<<<<<<<" in text:
+        raise LockError("the lock has unresolved merge conflicts", where=where, todo="take either side, then: inv lock")
+    try:
+        data = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise LockError(
+            f"the lock is not JSON: {error.msg}", where=f"{where}:{error.lineno}:{error.colno}", todo=todo
+        ) from None
+    except RecursionError:
+        raise LockError("the lock is nested too deeply to be one", where=where, todo=todo) from None
+    except ValueError:
+        raise LockError("the lock is not JSON that could be one", where=where, todo=todo) from None
+    try:
+        model = _LockFile.model_validate(data)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, p['loc'])) or 'the file'}: {p['msg']}" for p in error.errors()]
+        raise LockError("the lock is not valid", where=where, details=problems[:3], todo=todo) from None
+    return Lock(
+        platform=_pin(model.platform),
+        dependencies=tuple(_pin(entry) for entry in model.dependencies),
+        developing=_pin(model.developing) if model.developing else None,
+        images=dict(model.images),
+        venv=model.venv,
+        odoo_version=model.odoo_version,
+        extra=dict(model.model_extra or {}),
+    )
+
+
+def _pin(entry: _Entry) -> Pin:
+    is_file = entry.kind == "file" or entry.url.startswith("file:")
+    url = entry.url if is_file else canonical(entry.url)
+    return Pin(url, entry.commit, entry.branch, is_file, entry.tree, extra=dict(entry.model_extra or {}))
+
+
+def write_lock(lock: Lock) -> str:
+    """The text of a lock; `read_lock` of it gives an equal value."""
+    data: dict[str, Any] = {
+        **lock.extra,
+        "schema_version": SCHEMA_VERSION,
+        "platform": _entry(lock.platform),
+        "dependencies": [_entry(pin) for pin in sorted(lock.dependencies, key=lambda pin: pin.url)],
+    }
+    if lock.developing:
+        data["developing"] = _entry(lock.developing)
+    if lock.images:
+        data["images"] = dict(lock.images)
+    if lock.venv:
+        data["venv"] = lock.venv
+    if lock.odoo_version:
+        data["odoo_version"] = lock.odoo_version
+    return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _entry(pin: Pin) -> dict[str, Any]:
+    data: dict[str, Any] = {**pin.extra, "url": pin.url, "commit": pin.commit}
+    if pin.branch is not None:
+        data["branch"] = pin.branch
+    if pin.file:
+        data["kind"] = "file"
+    if pin.tree:
+        data["tree"] = pin.tree
+    return data
+
+
+def pinned(image: str, digests: Mapping[str, str]) -> str:
+    """The name of an image with its locked digest, where it has one."""
+    return f"{image}@{digests[image]}" if image in digests else image
+
+
+def counting_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version: str) -> dict[str, Pin]:
+    """The pins that count: those of the manifest's `locks.git` where not empty, completed by the file for what it lacks.
+
+    A pin without a branch was made for the Odoo version of its time: for another one it does not count.
+    """
+    moved = lock is not None and lock.odoo_version not in {None, odoo_version}
+    pins = {key: pin for key, pin in lock.pins.items() if pin.branch or pin.file or not moved} if lock else {}
+    for url, commit in locks_git.items():
+        key = canonical(url)
+        known = pins.get(key) or Pin(key, commit)
+        pins[key] = replace(known, commit=commit, any_branch=True)
+    return pins
+
+
+def names(keys: Collection[str]) -> dict[str, str]:
+    """What people call the repositories of these keys of pins: the names of their folders under `.odpm/src`."""
+    folders = source_names(Link(key) for key in keys)
+    return {key: folders[canonical(key)] for key in keys}
+
+
+def named(keys: Collection[str], words: Iterable[str]) -> frozenset[str]:
+    """Those keys of pins that a word names, by folder or by the last part of the address; upper or lower case."""
+    wanted = {word.lower() for word in words}
+    short = {key: key.rstrip("/").rsplit("/", 1)[-1] for key in keys}
+    return frozenset(key for key, name in names(keys).items() if {name.lower(), short[key].lower()} & wanted)
+
+
+def same_files(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
+    """Which old `file://` pin is which new one: by fingerprint, else by folder name, else by place. By the new URL.
+
+    The path of such a source may differ from machine to machine, so it does not tell them apart.
+    """
+    waiting = [pin for pin in new if pin.file]
+    left = [pin for pin in old if pin.file]
+    pairs: dict[str, Pin] = {}
+    for alike in (
+        lambda one, two: one.url == two.url,
+        lambda one, two: one.commit == two.commit,
+        lambda one, two: one.url.rsplit("/", 1)[-1] == two.url.rsplit("/", 1)[-1],
+        lambda one, two: True,
+    ):
+        for pin in list(waiting):
+            match = next((other for other in left if alike(pin, other)), None)
+            if match is not None:
+                pairs[pin.url] = match
+                waiting.remove(pin)
+                left.remove(match)
+    return pairs
+
+
+def disagreements(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+    """Where manifest and file name different commits: (canonical URL, manifest's commit, file's commit).
+
+    Of the developing checkout itself the content counts and no commit: odpm 4.x pins it in `locks.git` all the same, by
+    a commit that cannot be the one that holds this `odpm.json`.
+    """
+    pins = {key: pin for key, pin in lock.pins.items() if pin.tree is None} if lock else {}
+    pairs = ((canonical(url), commit) for url, commit in sorted(locks_git.items()))
+    return tuple((key, commit, pins[key].commit) for key, commit in pairs if key in pins and pins[key].commit != commit)
+
+
+@dataclass(frozen=True)
+class DevelopingState:
+    """The developing checkout, where `developing.git` names it: a pin of what it holds now, and local changes."""
+
+    pin: Pin
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PythonLocks:
+    """The Python locks: the hash of what asks, the one the files say they were made from, and the files' own hash."""
+
+    wanted: str
+    made_from: str | None
+    digest: str | None

@@ -1,0 +1,172 @@
+"""Rules for what a description adds to the stack: Odoo options, services, patches, hooks.
+
+They look at the parsed JSON, not at the models, so that one wrong type does not hide the next problem. What has the wrong
+type altogether is left to the models.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from odpm_tasks.core.config.interpolation import Lookup, missing
+from odpm_tasks.core.manifest.fields import Problem, unknown
+from odpm_tasks.core.manifest.json_document import Path
+from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, HOOK_POINTS, SCENARIOS, Argv, Hooks, merge
+
+# Keys of a service in the Compose specification; `x-…` is free there and here.
+_SERVICE_KEYS = """
+    annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name
+    cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec
+    depends_on deploy develop device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file
+    environment expose extends external_links extra_hosts gpus group_add healthcheck hostname image init ipc isolation
+    label_file labels links logging mac_address mem_limit mem_reservation mem_swappiness memswap_limit models
+    network_mode networks oom_kill_disable oom_score_adj pid pids_limit platform ports post_start pre_start pre_stop
+    privileged profiles provider pull_policy pull_refresh_after read_only restart runtime scale secrets security_opt
+    shm_size stdin_open stop_grace_period stop_signal storage_opt sysctls tmpfs tty ulimits umask use_api_socket user
+    userns_mode uts volumes volumes_from working_dir"""
+SERVICE_KEYS = frozenset(_SERVICE_KEYS.split())
+
+_OURS = {
+    "addons_path": "odpm writes it from the list of sources",
+    "data_dir": "data is kept in /var/lib/odoo, on a volume",
+    "admin_passwd": "it is a secret: odpm generates it and hands it over in a file",
+    "http_port": "Odoo listens on 8069 inside; the port outside is ODOO_PORT in .env",
+}
+_CONNECTION = "odpm connects Odoo to its database; an image takes PGHOST, PGUSER and the like"
+_NO_DB_IN_CI = "an image is not made for one database: name it with -d or PGDATABASE"
+_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HOOK_FORM = 'write a list of argument lists, [["make", "css"]], or `package.module:function`'
+
+
+def conf_problems(conf: Any, path: Path, scenario: str = "") -> Iterator[Problem]:
+    """Sections and keys that would break the file, values that are no text, options that are the tool's own."""
+    for section, options in _items(conf):
+        if re.search(r"[\[\]\x00-\x1f]", section) or not section.strip():
+            yield Problem((*path, section), "cannot be the name of a section")
+        for key, value in _items(options):
+            here = (*path, section, key)
+            if section == "options" and (reason := _refusal(key.strip().lower(), scenario)):
+                yield Problem(here, f"is not yours to set: {reason}", "refused")
+            elif not re.fullmatch(r"[A-Za-z0-9_][^=:\[\]\x00-\x1f]*", key):
+                yield Problem(here, "cannot be the name of an option")
+            elif not isinstance(value, (str, int, float)):
+                yield Problem(here, "must be a string, a number, true or false")
+            elif isinstance(value, str) and re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+                yield Problem(here, "contains a line break or control character")
+
+
+def _refusal(key: str, scenario: str) -> str:
+    if key == "db_name":
+        return _NO_DB_IN_CI if scenario == "ci" else ""
+    return _CONNECTION if key.startswith("db_") else _OURS.get(key, "")
+
+
+def conf_value(conf: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
+    """Every value as the text that Odoo reads: true is `True`."""
+    return {
+        section: {key.strip(): value if isinstance(value, str) else str(value) for key, value in options.items()}
+        for section, options in conf.items()
+    }
+
+
+def service_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """`services` and `service_patches` of a whole v2 file, its scenarios included.
+
+    Where dependencies may bring services, whether a patched one exists is known only with them.
+    """
+    base = dict(_items(raw.get("services")))
+    overlays = {
+        name: overlay
+        for name, overlay in _items(raw.get("scenarios"))
+        if name in SCENARIOS and isinstance(overlay, Mapping)
+    }
+    known = {*BUILTIN_SERVICES, *base}
+    for overlay in overlays.values():
+        known |= {name for name, _ in _items(overlay.get("services"))}
+    closed = not raw.get("dependencies") and not raw.get("developing")  # nobody else brings services
+    yield from _services(base, {}, ("services",))
+    yield from _patches(raw.get("service_patches"), known, ("service_patches",), closed)
+    for name, overlay in overlays.items():
+        yield from _services(dict(_items(overlay.get("services"))), base, ("scenarios", name, "services"))
+        yield from _patches(overlay.get("service_patches"), known, ("scenarios", name, "service_patches"), closed)
+
+
+def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+    for name, service in services.items():
+        here = (*path, name)
+        if name in BUILTIN_SERVICES:
+            yield Problem(here, "is built in: change it with service_patches", "refused")
+        elif not _SERVICE_NAME.fullmatch(name):
+            yield Problem(here, "cannot be the name of a service")
+        elif isinstance(service, Mapping):
+            below = base.get(name)
+            whole = merge(below, service) if isinstance(below, Mapping) else service
+            if not {"image", "build", "extends"} & set(whole):
+                yield Problem(here, "needs `image` or `build`")
+            yield from _service_keys(service, here)
+
+
+def _patches(patches: Any, known: set[str], path: Path, closed: bool) -> Iterator[Problem]:
+    for name, patch in _items(patches):
+        if closed and name not in known:
+            yield unknown((*path, name), sorted(known))
+        yield from _service_keys(patch, (*path, name))
+
+
+def _service_keys(service: Any, path: Path) -> Iterator[Problem]:
+    for key, _ in _items(service):
+        if key not in SERVICE_KEYS and not key.startswith("x-"):
+            yield unknown((*path, key), sorted(SERVICE_KEYS))
+
+
+def hook_problems(hooks: Any, path: Path) -> Iterator[Problem]:
+    for point, value in _items(hooks):
+        here = (*path, point)
+        if point not in HOOK_POINTS:
+            continue  # the model names it
+        if isinstance(value, list):
+            for index, entry in enumerate(value):
+                if not _is_hook(entry):
+                    yield Problem((*here, index), _HOOK_FORM)
+        elif not isinstance(value, str) or not _is_hook(value):
+            yield Problem(here, _HOOK_FORM)
+
+
+def _is_hook(entry: Any) -> bool:
+    if isinstance(entry, str):
+        return bool(_FUNCTION.fullmatch(entry))
+    words = entry if isinstance(entry, list) else []
+    return bool(words) and all(isinstance(word, str) and "\0" not in word for word in words) and bool(words[0].strip())
+
+
+def hooks_value(hooks: Mapping[str, Any]) -> Hooks:
+    return {point: _hook_list(hooks[point]) for point in HOOK_POINTS if point in hooks}
+
+
+def _hook_list(value: Any) -> tuple[Argv | str, ...]:
+    entries = [value] if isinstance(value, str) else value
+    return tuple(entry if isinstance(entry, str) else tuple(entry) for entry in entries)
+
+
+def unset_variables(value: Any, path: Path, lookup: Lookup) -> Iterator[Problem]:
+    """A problem for each variable that a text somewhere below names and nothing sets."""
+    if isinstance(value, str):
+        for name in missing(value, lookup):
+            yield Problem(path, unset(name), "unset")
+    elif isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from unset_variables(below, (*path, key), lookup)
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from unset_variables(below, (*path, index), lookup)
+
+
+def unset(name: str) -> str:
+    return f"the variable {name} is not set and has no default"
+
+
+def _items(value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, Mapping) else []

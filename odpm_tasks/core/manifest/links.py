@@ -1,0 +1,72 @@
+"""Reading the links of a description: variables expanded, every problem kept with its path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from odpm_tasks.core.config.interpolation import Lookup, expand, missing, references
+from odpm_tasks.core.manifest.checks import unset
+from odpm_tasks.core.manifest.fields import Problem
+from odpm_tasks.core.manifest.json_document import Path
+from odpm_tasks.core.sources.link import Link, masked, parse_link
+from odpm_tasks.errors import DescriptionError
+
+
+def texts_at(raw: Any, path: Path) -> Iterator[tuple[str, Path]]:
+    """The texts at a place of parsed JSON: a string, or each string of a list; nothing where it is anything else."""
+    value = raw
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if isinstance(value, str) and value:
+        yield value, path
+    for index, entry in enumerate(value if isinstance(value, list) else []):
+        if isinstance(entry, str) and entry:
+            yield entry, (*path, index)
+
+
+@dataclass
+class LinkReader:
+    """Turns texts into links; `problems` are faults, `unset` what only the environment lacks."""
+
+    lookup: Lookup
+    problems: list[Problem] = field(default_factory=list)
+    unset: list[Problem] = field(default_factory=list)
+
+    def link(self, text: str, path: Path) -> Link | None:
+        absent = missing(text, self.lookup)
+        if absent:
+            self.unset += [Problem(path, unset(name), "unset") for name in absent]
+            return None
+        try:
+            variables = frozenset(found.name for found in references(text) if self.lookup(found.name))
+            return replace(parse_link(expand(text, self.lookup, ""), text), variables=variables)
+        except DescriptionError as error:
+            self.problems.append(Problem(path, error.what))
+            return None
+
+    def links(self, texts: Sequence[str], path: Path) -> tuple[Link, ...]:
+        found = [self.link(text, (*path, index)) for index, text in enumerate(texts)]
+        return tuple(link for link in found if link)
+
+    def look(self, raw: Any, places: Iterable[Path]) -> None:
+        """Only find the problems: for a description that has others, too."""
+        for place in places:
+            for text, path in texts_at(raw, place):
+                self.link(text, path)
+
+    def pins(self, pins: Mapping[str, str], path: Path) -> dict[str, str]:
+        """Canonical URL -> commit; two spellings of one repository have to agree."""
+        result: dict[str, str] = {}
+        for url, commit in pins.items():
+            try:
+                link = parse_link(url)
+            except DescriptionError as error:
+                self.problems.append(Problem((*path, url), error.what))
+                continue
+            if link.is_file or link.branch:
+                self.problems.append(Problem((*path, url), f"`{masked(url)}` is not the address of a repository alone"))
+            elif result.setdefault(link.canonical, commit.lower()) != commit.lower():
+                self.problems.append(Problem((*path, url), "the same repository stands here with another commit"))
+        return result

@@ -1,0 +1,113 @@
+"""What `odpm.json` says, as one frozen value: the same whichever format it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from odpm_tasks.core.sources.link import Link
+
+SCENARIOS = ("developer", "server", "ci")
+BUILTIN_SERVICES = ("db", "odoo")
+HOOK_POINTS = ("post_clone", "post_prepare", "pre_up", "post_up")
+OVERLAY_KEYS = ("odoo_conf", "services", "service_patches", "hooks")
+PLATFORM = "https://github.com/odoo/odoo.git"
+DEBIAN = {9: "stretch", 10: "buster", 11: "bullseye", 12: "bookworm", 13: "trixie", 14: "forky"}
+
+Argv = tuple[str, ...]
+Hooks = Mapping[str, tuple[Argv | str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The description of one stack.
+
+    Links have their variables expanded; `odoo_conf`, `services`, `service_patches` and hook arguments still hold `${NAME}`.
+    `build_date` is `latest` or `YYYY-MM-DD`. A hook is an argv or `package.module:function`. `locks_git` maps canonical
+    URLs to commits. `developing` None: the checkout that holds the file. A service that is None is left out. `trust` names
+    the dependencies whose hooks, patches and further-reaching services count.
+    """
+
+    format: int
+    requires_odpm: str
+    odoo_version: str
+    platform: Link
+    build_date: str = "latest"
+    platform_name: str = "odoo"
+    arch: str | None = None
+    python: str
+    distro_name: str = "debian"
+    distro_version: str
+    postgres: str
+    dependencies: tuple[Link, ...] = ()
+    requirements: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
+    developing: Link | None = None
+    language: str | None = None
+    country: str | None = None
+    odoo_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    services: Mapping[str, Any] = field(default_factory=dict)
+    service_patches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    hooks: Hooks = field(default_factory=dict)
+    locks_git: Mapping[str, str] = field(default_factory=dict)
+    locks_venv: str | None = None
+    scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    trust: tuple[str, ...] = ()
+
+    @property
+    def codename(self) -> str:
+        """Name of the Debian release: `bookworm`."""
+        return debian_codename(self.distro_version)
+
+    def for_scenario(self, name: str) -> Manifest:
+        """The description as the scenario sees it: its overlay merged, `scenarios` itself left as it is.
+
+        Maps merge, everything else replaces (a list of hooks too). In ci `odoo_conf.options.db_name` is left out: an image
+        is not made for one database.
+        """
+        overlay = self.scenarios.get(name, {})
+        merged: dict[str, Any] = {key: merge(getattr(self, key), overlay.get(key, {})) for key in OVERLAY_KEYS}
+        if name == "ci" and "db_name" in merged["odoo_conf"].get("options", {}):
+            options = {key: value for key, value in merged["odoo_conf"]["options"].items() if key != "db_name"}
+            merged["odoo_conf"] = {**merged["odoo_conf"], "options": options}
+        return replace(self, **merged)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A manifest and what its author should know about it."""
+
+    manifest: Manifest
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """What a dependency's own `odpm.json` adds to the graph; None: not written there."""
+
+    dependencies: tuple[Link, ...] = ()
+    requirements: tuple[str, ...] = ()
+    odoo_version: str | None = None
+    python: str | None = None
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Maps merge at every depth, any other value of the overlay replaces; order: base first, then what is new."""
+    result = dict(base)
+    for key, value in overlay.items():
+        below = result.get(key)
+        result[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def debian_codename(version: str) -> str:
+    """`12`, `12.5` and `bookworm` are `bookworm`; ValueError for a release we do not know."""
+    word = version.strip().lower()
+    major = word.partition(".")[0]
+    if word in DEBIAN.values():
+        return word
+    if major.isdecimal() and int(major) in DEBIAN:
+        return DEBIAN[int(major)]
+    known = ", ".join(f"{number} {name}" for number, name in DEBIAN.items())
+    raise ValueError(f"is not a Debian release this odpm knows ({known})")

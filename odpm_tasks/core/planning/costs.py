@@ -1,0 +1,127 @@
+"""What a step costs, as far as it is known beforehand: why an image is built, what becomes of each container."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from odpm_tasks.core.config.interpolation import expand
+from odpm_tasks.core.stack import services as own_yaml
+from odpm_tasks.core.stack.services import active
+
+Becomes = Literal["create", "recreate", "start", "remove", "leave"]
+_ORDER: tuple[Becomes, ...] = ("create", "recreate", "start", "remove", "leave")
+_PARTS = {"image": ("image", "build", "pull_policy"), "ports": ("ports",), "environment": ("environment", "env_file")}
+_REST = "configuration"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of a service's container; `because`: which of image, ports, environment, configuration has changed."""
+
+    service: str
+    becomes: Becomes
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`because`: the inputs of an image that have changed since the last one. `seconds`: how long the same took last time.
+
+    `containers`: what becomes of each. `odoo_down`: whether Odoo runs and will be away meanwhile; then `seconds` is how long.
+    """
+
+    because: tuple[str, ...] = ()
+    seconds: float | None = None
+    containers: tuple[Change, ...] = ()
+    odoo_down: bool = False
+
+
+def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of what differs, in the order of `now`, what is gone last; nothing where nothing was recorded."""
+    if not before:
+        return ()
+    return tuple(name for name in (*now, *(b for b in before if b not in now)) if before.get(name) != now.get(name))
+
+
+def service_parts(
+    text: str, lookup: Callable[[str], str | None], baked: str = "", contexts: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str]]:
+    """Digests of what each service of a compose file is made from, by part, variables put in; those of no active profile are
+    left out.
+
+    `baked`: what the image of Odoo is made from, where its name does not tell. `contexts`: what the folders hold that
+    images of services are built from.
+    """
+    found: dict[str, dict[str, str]] = {}
+    services = own_yaml.load(text)["services"]
+    for name in active(services, lookup("COMPOSE_PROFILES")):
+        service = services[name]
+        parts = {part: {key: service.get(key) for key in keys} for part, keys in _PARTS.items()}
+        known = {key for keys in _PARTS.values() for key in keys}
+        parts[_REST] = {key: value for key, value in service.items() if key not in known}
+        parts["image"]["inputs"] = baked if name == "odoo" else (contexts or {}).get(name, "")
+        if isinstance(service.get("environment"), Mapping):  # a name alone is handed through
+            values = service["environment"].items()
+            parts["environment"]["environment"] = {key: lookup(key) if v is None else v for key, v in values}
+        found[name] = {part: _digest(value, lookup, f"services.{name}") for part, value in parts.items()}
+    return found
+
+
+def _digest(value: Any, lookup: Callable[[str], str | None], where: str) -> str:
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(expand(text, lambda name: lookup(name) or "", where).encode()).hexdigest()[:16]
+
+
+def container_changes(
+    before: Mapping[str, Mapping[str, str]],
+    now: Mapping[str, Mapping[str, str]],
+    running: Collection[str],
+    stopped: Collection[str],
+) -> tuple[Change, ...]:
+    """What `up` makes of each container: of the services that are described now, then of those that no longer are.
+
+    `before` and `now` are `service_parts`; `stopped` has what is to run and does not.
+    """
+    changes = []
+    for name, parts in now.items():
+        because = changed_inputs(before.get(name, {}), parts)
+        if name not in running and name not in stopped:
+            changes.append(Change(name, "create"))
+        elif because:
+            changes.append(Change(name, "recreate", because))
+        else:
+            changes.append(Change(name, "start" if name in stopped else "leave"))
+    return (*changes, *(Change(name, "remove") for name in sorted({*running, *stopped} - set(now))))
+
+
+def odoo_goes_down(changes: Collection[Change], running: Collection[str]) -> bool:
+    """Whether an Odoo that runs is away meanwhile: it, or its database, is made anew or started."""
+    acting = {change.service for change in changes if change.becomes != "leave"}
+    return "odoo" in running and bool(acting & {"odoo", "db"})
+
+
+def container_words(cost: Cost) -> str:
+    """`recreate odoo (image, ports); leave db, mail; Odoo is down meanwhile (12 s last time)`."""
+    ordered = sorted(cost.containers, key=lambda change: (_ORDER.index(change.becomes), change.because))
+    said = []
+    for (becomes, because), group in groupby(ordered, key=lambda change: (change.becomes, change.because)):
+        why = f" ({', '.join(because)})" if because else ""
+        said.append(f"{becomes} {', '.join(change.service for change in group)}{why}")
+    if cost.odoo_down:
+        said.append("Odoo is down meanwhile" + (f" ({_seconds(cost.seconds)} last time)" if cost.seconds else ""))
+    return "; ".join(said)
+
+
+def image_words(cost: Cost) -> str:
+    """`Python packages, base image changed; took 41 s last time`."""
+    said = [f"{', '.join(cost.because)} changed"] if cost.because else []
+    return "; ".join([*said, *([f"took {_seconds(cost.seconds)} last time"] if cost.seconds else [])])
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

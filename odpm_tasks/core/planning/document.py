@@ -1,0 +1,152 @@
+"""A plan as data, `inv plan --format json`: one typed document, its JSON Schema is `docs/schema/plan.v1.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from odpm_tasks.core.planning import commits as values
+from odpm_tasks.core.planning.costs import Becomes, Cost
+from odpm_tasks.core.planning.steps import Action, Phase, Plan, Step, phase
+from odpm_tasks.core.planning.text import file_diff
+
+VERSION = 1
+CommitId = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Commit(_Model):
+    """A commit; date (YYYY-MM-DD, UTC) and subject are null where this machine does not hold it."""
+
+    commit: CommitId
+    date: str | None
+    subject: str | None
+
+
+class Between(_Model):
+    """The commits that the new one has and the old one lacks, newest first, at most 100; `count` is of all.
+
+    `rewritten`: the old commit is no ancestor of the new one.
+    """
+
+    count: int = Field(ge=0)
+    rewritten: bool
+    commits: tuple[Commit, ...]
+
+
+class Move(_Model):
+    """A repository that comes to stand on another commit. `old` is null where nothing is checked out yet; `between` where
+    this machine does not hold the history."""
+
+    repository: str
+    old: Commit | None
+    new: Commit
+    between: Between | None
+
+
+class Container(_Model):
+    """What becomes of a service's container, and which parts of its description that is because of."""
+
+    service: str
+    becomes: Becomes
+    because: tuple[str, ...]
+
+
+class Costs(_Model):
+    """What a step costs, as far as that is known. `because`: the inputs of an image that have changed. `seconds`: how long the
+    same took last time. `odoo_down`: Odoo runs, and will be away meanwhile; `seconds` is for how long then."""
+
+    because: tuple[str, ...]
+    seconds: float | None
+    containers: tuple[Container, ...]
+    odoo_down: bool
+
+
+class StepData(_Model):
+    """One step. `pending`: what it will be is known only after the step that `detail` names.
+
+    `drift`: it changes what exists and differs from the description. `diff`: with `--diff`, the lines of a generated file's
+    unified difference.
+    """
+
+    id: str
+    phase: Phase
+    action: Action
+    target: str
+    detail: str
+    drift: bool
+    move: Move | None
+    diff: tuple[str, ...] | None
+    cost: Costs | None
+
+
+class PlanDocument(_Model):
+    """What `inv up` would do, in the order of the run. `complete`: no step is `pending`."""
+
+    schema_version: Literal[1]
+    odpm: str
+    scenario: Literal["developer", "server", "ci"]
+    drift: bool
+    complete: bool
+    steps: tuple[StepData, ...]
+
+
+def document(plan: Plan, moves: values.Moves, odpm: str, *, diff: bool = False) -> PlanDocument:
+    """A plan with what is known of its moving repositories as a document; `odpm` is the version that made it."""
+    drift = set(plan.drift)
+    return PlanDocument(
+        schema_version=VERSION,
+        odpm=odpm,
+        scenario=plan.observed.scenario.name,
+        drift=bool(drift),
+        complete=plan.complete,
+        steps=tuple(_step(plan, step, step in drift, moves, diff) for step in plan.steps),
+    )
+
+
+def _step(plan: Plan, step: Step, drift: bool, moves: Mapping[Step, values.Move], diff: bool) -> StepData:
+    lines = tuple(file_diff(plan, step)) if diff and step.acts else ()
+    move = moves.get(step)
+    return StepData(
+        id=step.id, phase=phase(step.id), action=step.action, target=step.target, detail=step.detail, drift=drift,
+        move=_move(move) if move else None, diff=lines or None, cost=_cost(step.cost) if step.cost else None,
+    )  # fmt: skip
+
+
+def _cost(cost: Cost) -> Costs:
+    found = tuple(Container(service=c.service, becomes=c.becomes, because=c.because) for c in cost.containers)
+    return Costs(because=cost.because, seconds=cost.seconds, containers=found, odoo_down=cost.odoo_down)
+
+
+def _move(move: values.Move) -> Move:
+    between = move.between and Between(
+        count=move.between.count,
+        rewritten=move.between.rewritten,
+        commits=tuple(_commit(commit) for commit in move.between.commits),
+    )
+    return Move(
+        repository=move.repository,
+        old=_commit(move.old) if move.old else None,
+        new=_commit(move.new),
+        between=between or None,
+    )
+
+
+def _commit(commit: values.Commit) -> Commit:
+    known = bool(commit.date)
+    return Commit(commit=commit.id, date=commit.date or None, subject=commit.subject if known else None)
+
+
+def as_json(made: PlanDocument) -> str:
+    return made.model_dump_json(indent=2)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    found = PlanDocument.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

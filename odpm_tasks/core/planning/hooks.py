@@ -1,0 +1,81 @@
+"""The steps of what the description adds to the stack: services, and hooks; the project's own and those of dependencies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from odpm_tasks.core.manifest.model import Argv
+from odpm_tasks.core.planning.observed import ObservedState
+from odpm_tasks.core.planning.steps import Step
+from odpm_tasks.core.stack.dependency_services import Fragment
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A hook that is due at one point: `source` who brings it (empty: the project), `refusal` why it does not run.
+
+    `early`: its checkout, where it runs, is still to be made.
+    """
+
+    hook: Argv | str
+    source: str = ""
+    refusal: str = ""
+    early: bool = False
+
+    @property
+    def line(self) -> str:
+        """How the plan calls it: `make css`, of a dependency `queue: make css`."""
+        words = self.hook if isinstance(self.hook, str) else " ".join(self.hook)
+        return f"{self.source}: {words}" if self.source else words
+
+
+def hooks_at(point: str, observed: ObservedState) -> Iterator[Hook]:
+    """The hooks of a point in the order in which they run: dependencies' in the order of the graph, then the project's."""
+    for fragment in observed.fragments.each:
+        seen = observed.checkouts.get(fragment.source)
+        absent = seen is None or seen.kind == "absent"
+        for hook in fragment.hooks.get(point, ()):
+            yield Hook(hook, fragment.source, _refusal(fragment, observed, absent), absent and observed.touch_git)
+    for hook in observed.manifest.hooks.get(point, ()):
+        yield Hook(hook)
+
+
+def _refusal(fragment: Fragment, observed: ObservedState, absent: bool) -> str:
+    if not fragment.trusted:
+        return f'not run: odpm.json does not trust {fragment.source} ("trust": ["{fragment.source}"])'
+    if not observed.scenario.mounts:
+        return f"not run: it runs in its checkout, and {observed.scenario.name} has none"
+    return "not run: it is not checked out" if absent and not observed.touch_git else ""
+
+
+def hook_steps(step_id: str, observed: ObservedState) -> list[Step]:
+    hooks = list(hooks_at(step_id.removeprefix("hooks."), observed))
+    steps = [_hook_step(step_id, hook) for hook in hooks if not _waits(step_id, hook)]
+    return steps or [Step(step_id, "skip", "", "none before git.checkout" if hooks else "no hooks")]
+
+
+def late_hook_steps(observed: ObservedState) -> list[Step]:
+    """The hooks for a fresh clone of a dependency, which are due where `git.checkout` has made its checkout."""
+    step_id = "hooks.post_clone"
+    return [_hook_step(step_id, hook) for hook in hooks_at("post_clone", observed) if _waits(step_id, hook)]
+
+
+def _waits(step_id: str, hook: Hook) -> bool:
+    return step_id == "hooks.post_clone" and hook.early and not hook.refusal
+
+
+def _hook_step(step_id: str, hook: Hook) -> Step:
+    return Step(step_id, "skip" if hook.refusal else "run", hook.line, hook.refusal)
+
+
+def fragment_steps(step_id: str, observed: ObservedState) -> list[Step]:
+    """A line for the project's services and for each dependency that brings some; what does not count, with the reason."""
+    own = ", ".join(name for name, service in observed.manifest.services.items() if service is not None)
+    steps = [Step(step_id, "keep", "", f"services of the project: {own}")] if own else []
+    for fragment in observed.fragments.each:
+        if fragment.services or fragment.patches:
+            patches = f"patches {', '.join(fragment.patches)}" if fragment.patches else ""
+            steps.append(Step(step_id, "keep", f"{fragment.source}: {', '.join(fragment.services) or '–'}", patches))
+        steps += [Step(step_id, "skip", f"{fragment.source}: {out.what}", out.why) for out in fragment.left_out]
+    return steps or [Step(step_id, "skip", "", "no services")]

@@ -1,0 +1,59 @@
+"""Options of `plan` and `up`: one table. A field added to `RunOptions` is an option of the tasks that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
+from typing import Any
+
+NO_GIT_UPDATE = "Use the checkouts as they are: no git, no lock (server: they must be what the lock names)."
+
+
+def _option(
+    default: Any, help: str, *, short: str = "", tasks: tuple[str, ...] = ("plan", "up"), saved: bool = True
+) -> Any:
+    return field(default=default, metadata={"help": help, "short": short, "tasks": tasks, "saved": saved})
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of one command line that shape a run, in addition to the description."""
+
+    database: str = _option(
+        "", "Database to create and show (default: odoo_conf.options.db_name, else the folder's name).", short="d"
+    )
+    install: tuple[str, ...] = _option(
+        (), "Add-ons to install (default for a new database: those of the developing project).", short="i"
+    )
+    update: tuple[str, ...] = _option((), "Add-ons to update in the database.", short="u")
+    demo: bool = _option(False, "With demo data, for a new database.")
+    dev: str = _option("", "Odoo's --dev features, for instance reload,qweb,xml or all (developer).")
+    debug: bool = _option(False, "Start Odoo under debugpy without waiting for a client (developer).")
+    skip_start: bool = _option(False, "Stop before the first step that needs Docker.")
+    no_git_update: bool = _option(False, NO_GIT_UPDATE)
+    free_ports: bool = _option(
+        False, "Choose free ports for those that are in use, and keep them from now on.", tasks=("up",), saved=False
+    )
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The options that act as settings, by variable."""
+        switches = {"ODPM_DEV": self.dev, "ODPM_DEBUG": "1" if self.debug else ""}
+        return {name: value for name, value in switches.items() if value}
+
+    def given(self) -> tuple[str, ...]:
+        """The options that differ from their default, as they are typed."""
+        return tuple(
+            f"--{option.name.replace('_', '-')}"
+            for option in fields(self)
+            if getattr(self, option.name) != option.default
+        )
+
+
+def options_of(task: str) -> Iterator[Field[Any]]:
+    """The fields of `RunOptions` that are options of a task."""
+    return (option for option in fields(RunOptions) if task in option.metadata["tasks"])
+
+
+DEFAULTS = RunOptions()
+UNSAVED = frozenset(option.name for option in fields(RunOptions) if not option.metadata["saved"])

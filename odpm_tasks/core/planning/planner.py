@@ -1,0 +1,302 @@
+"""What a run would do, as data: one ordered list of steps, decided from what was observed and from nothing else.
+
+`plan` prints it, `render` and `up` perform it. A step that depends on the outcome of an earlier one is not guessed: it
+says after which step it will be known, and whoever acts observes and plans anew from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS
+from odpm_tasks.core.locking.changes import ALIGN_PYTHON, OTHER_PYTHON, completed, lock_changes, name_of, other_python
+from odpm_tasks.core.locking.lockfile import disagreements, write_lock
+from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.planning.costs import image_words
+from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps, late_hook_steps
+from odpm_tasks.core.planning.observed import Checkout, ObservedState
+from odpm_tasks.core.planning.obsolete_files import obsolete_file_steps
+from odpm_tasks.core.planning.steps import ORDER, Action, Plan, Step
+from odpm_tasks.errors import LockError
+
+
+def plan(observed: ObservedState, until: Iterable[str] = ORDER) -> Plan:
+    """Decide every step of `until` from the world. Errors: LockError where a strict scenario finds the lock wanting."""
+    asked = set(until)
+    steps: list[Step] = []
+    for step_id in ORDER:
+        if step_id not in asked:
+            continue
+        waiting = next((step.id for step in steps if step.action == "pending"), None)
+        blocker = _blocker(step_id, observed, steps)
+        if waiting or blocker:
+            cause = blocker or next(step.detail for step in steps if step.action == "pending")
+            steps.append(Step(step_id, "pending", "", cause if cause.startswith("known") else f"known after {cause}"))
+        elif not observed.touch_git and step_id in _AS_FOUND:
+            steps += _AS_FOUND[step_id](step_id, observed)
+        else:
+            steps += _DECIDE[step_id](step_id, observed)
+    return Plan(observed, tuple(steps))
+
+
+def _blocker(step_id: str, observed: ObservedState, steps: list[Step]) -> str | None:
+    """The earlier step without whose outcome this one cannot be decided."""
+    before = ORDER.index(step_id)
+    if before > ORDER.index("git.materialize") and observed.resolution is None:
+        return "git.materialize" if any(s.id == "git.materialize" and s.acts for s in steps) else "git.resolve"
+    if before > ORDER.index("python.lock") and observed.rendered is None:
+        return "python.lock"
+    if before >= ORDER.index("image.build") and observed.running is None:
+        acting = [step.id for step in steps if step.action in {"create", "update"}]
+        return acting[-1] if acting else "compose.validate"
+    if step_id == "db.create" and any(s.id == "compose.up" and s.action in {"create", "update"} for s in steps):
+        return "compose.up"
+    return None
+
+
+def _lock_load(step_id: str, observed: ObservedState) -> list[Step]:
+    if observed.lock is None:
+        _demand(observed, "there is no lock")
+        return [Step(step_id, "skip", LOCK_FILE, "there is none yet")]
+    count = 1 + len(observed.lock.dependencies)
+    return [Step(step_id, "keep", LOCK_FILE, f"{count} repositories" if count > 1 else "the platform only")]
+
+
+def _demand(observed: ObservedState, problem: str, *details: str, todo: str = "") -> None:
+    """In a strict scenario a wanting lock ends the run, and so it does a check; in developer it is written."""
+    if observed.checking:
+        raise LockError(problem, where=LOCK_FILE, details=details, todo=todo or "inv lock")
+    if observed.scenario.strict:
+        raise LockError(
+            f"{problem}; {observed.scenario.name} follows the lock strictly and never writes it",
+            where=LOCK_FILE,
+            details=details,
+            todo=todo or "write it in the developer scenario and commit it: ODPM_SCENARIO=developer inv lock",
+        )
+
+
+def _resolve(step_id: str, observed: ObservedState) -> list[Step]:
+    moved = _moved_by_hand(observed)
+    if moved:
+        _demand(observed, "the lock is stale", *moved[:3])
+        return [Step(step_id, "update", LOCK_FILE, "; ".join(moved))]
+    known = observed.lock is not None
+    free = [ask for ask in observed.unanswered if not (ask.link.is_file or (ask.commit and known))]
+    if free:
+        _demand(
+            observed, "the lock is incomplete", *[f"not pinned: {ask.link.canonical} {ask.branch}" for ask in free[:3]]
+        )
+        action: Action = "update" if known else "create"
+        return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]
+    if observed.resolution is None:
+        return [Step(step_id, "keep", LOCK_FILE)]
+    new = observed.resolution.lock(observed.lock)
+    strict = observed.scenario.strict
+    own = None if strict else observed.own
+    new = completed(new, observed.lock, observed.manifest.locks_git, own, follow_files=strict)
+    if observed.lock is None or write_lock(new) != write_lock(observed.lock):
+        changes = lock_changes(observed.lock, new)
+        _demand(observed, "the lock is stale", *changes[:3])
+        return [Step(step_id, "update" if observed.lock else "create", LOCK_FILE, "; ".join(changes) or "rewrite")]
+    return [Step(step_id, "keep", LOCK_FILE)]
+
+
+def _moved_by_hand(observed: ObservedState) -> list[str]:
+    """Links that name another commit than the lock: known without asking anybody."""
+    pins = observed.lock.pins if observed.lock else {}
+    pinned = ((ask.link.canonical, ask.link.commit) for ask in observed.unanswered if ask.link.commit and observed.lock)
+    return [
+        f"{name_of(key)} {pins[key].commit[:8] if key in pins else 'not locked'} -> {commit[:8]}"
+        for key, commit in pinned
+        if commit and (key not in pins or pins[key].commit != commit)
+    ]
+
+
+def _materialize(step_id: str, observed: ObservedState) -> list[Step]:
+    if observed.resolution is None:
+        asked = {ask.link.canonical: str(ask.commit) for ask in observed.unanswered if ask.commit is not None}
+        pinned = (
+            {key: pin.commit for key, pin in observed.lock.pins.items() if key in observed.uncached}
+            if observed.lock
+            else {}
+        )
+        steps = [
+            Step(step_id, "create", name_of(key), f"fetch {commit[:8]}") for key, commit in (asked | pinned).items()
+        ]
+        return steps or [Step(step_id, "pending", "", "known after git.resolve")]
+    steps = [
+        Step(step_id, "create", source.name, f"fetch {source.commit[:8]}")
+        for source in observed.resolution.sources
+        if source.key in observed.uncached
+    ]
+    return steps or [Step(step_id, "keep", "", f"{len(observed.resolution.sources)} repositories in the cache")]
+
+
+def _checkout(step_id: str, observed: ObservedState) -> list[Step]:
+    assert observed.resolution is not None
+    if not observed.scenario.mounts:
+        return [Step(step_id, "skip", "", "ci bakes the locked commits from the cache")]
+    strict, sources = observed.scenario.strict, observed.resolution.sources
+    steps = [_checkout_one(step_id, source, observed.checkouts[source.name], strict) for source in sources]
+    return [*steps, *late_hook_steps(observed)]
+
+
+def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> Step:
+    target = f".odpm/src/{source.name}"
+    if source.link.is_file:
+        return Step(step_id, "keep" if now.kind == "link" else "create", target, f"link to {source.link.path}")
+    if now.kind == "absent":
+        return Step(step_id, "create", target, f"{source.link.branch or ''} {source.commit[:8]}".strip())
+    if now.gone:
+        return Step(step_id, "update", target, f"give back what it rests on: {', '.join(c[:8] for c in now.gone)}")
+    if now.commit == source.commit and now.kind != "moving":
+        if now.changes:
+            return Step(step_id, "update", target, f"local changes: {', '.join(now.changes[:3])}")
+        return Step(step_id, "keep", target, source.commit[:8])
+    if now.kind in {"branch", "commit"} and now.base == source.commit and not strict:
+        whose = f"your branch {now.branch}" if now.branch else f"your commit {str(now.commit)[:8]}"
+        return Step(step_id, "keep", target, f"{source.commit[:8]} with {whose} on top")
+    return Step(step_id, "update", target, f"{(now.commit or now.kind)[:8]} -> {source.commit[:8]}")
+
+
+def _verify(step_id: str, observed: ObservedState) -> list[Step]:
+    if observed.own is not None:
+        recorded = observed.lock.developing if observed.lock else None
+        if recorded is None or recorded.tree is None:
+            _demand(observed, "the lock does not record the developing project")
+        elif recorded.tree != observed.own.pin.tree:
+            _demand(observed, "the developing project is not what the lock records")
+        elif observed.own.changes:
+            _demand(
+                observed,
+                "the developing project has local changes",
+                *observed.own.changes[:3],
+                todo="commit them, or set them aside: git stash",
+            )
+    if other_python(observed.lock, observed.manifest.locks_venv):
+        _demand(observed, OTHER_PYTHON, todo=ALIGN_PYTHON)
+    differing = disagreements(observed.lock, observed.manifest.locks_git)
+    if differing:
+        said = "; ".join(f"{name_of(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)
+        return [Step(step_id, "keep", LOCK_FILE, f"odpm.json pins otherwise and is followed: {said}")]
+    return [Step(step_id, "keep", LOCK_FILE)]
+
+
+def _python(step_id: str, observed: ObservedState) -> list[Step]:
+    locks = observed.python
+    assert locks is not None
+    recorded = observed.lock.venv if observed.lock else None
+    if locks.made_from == locks.wanted and (locks.digest == recorded or not observed.reads_lock):
+        return [Step(step_id, "keep", PYTHON_LOCKS[0])]
+    recorded_only = locks.made_from == locks.wanted and recorded is None
+    reason = (
+        "there is no Python lock"
+        if locks.made_from is None
+        else "the Python lock is stale: what asks for packages has changed"
+        if locks.made_from != locks.wanted
+        else "the Python lock is not the one that the lock names"
+    )
+    _demand(observed, reason)
+    new = locks.made_from is None or recorded_only
+    return [Step(step_id, "create" if new else "update", PYTHON_LOCKS[0], reason)]
+
+
+def _files(step_id: str, observed: ObservedState) -> list[Step]:
+    assert observed.rendered is not None
+    steps = obsolete_file_steps(step_id, observed)
+    for path, data in observed.rendered.files.items():
+        if observed.rendered.steps[path] != step_id:
+            continue
+        now = observed.current.get(path)
+        note = f"from your {observed.overrides[path]}" if path in observed.overrides else ""
+        kept = f"your edits are kept as {path}.orig" if path in observed.edited and now != data else ""
+        action: Action = "keep" if now == data else "create" if now is None else "update"
+        steps.append(Step(step_id, action, path, "; ".join(filter(None, (kept, note)))))
+    return steps
+
+
+def _validate(step_id: str, observed: ObservedState) -> list[Step]:
+    return [Step(step_id, "keep" if observed.validated else "run", "docker-compose.yml")]
+
+
+def _ide(step_id: str, observed: ObservedState) -> list[Step]:
+    return [*obsolete_file_steps(step_id, observed), Step(step_id, "skip", "", "ODPM_IDE names no editor")]
+
+
+def _image(step_id: str, observed: ObservedState) -> list[Step]:
+    assert observed.rendered is not None
+    assert observed.running is not None
+    if observed.running.image is None:
+        return [Step(step_id, "pending", "", f"known when Docker answers: {observed.running.problem}")]
+    if observed.running.image:
+        return [Step(step_id, "keep", observed.image)]
+    return [
+        Step(step_id, "create", observed.image, image_words(observed.running.build_cost), observed.running.build_cost)
+    ]
+
+
+def _compose_up(step_id: str, observed: ObservedState) -> list[Step]:
+    assert observed.running is not None
+    action: Action = {"absent": "create", "changed": "update", "running": "keep"}[observed.running.services]  # type: ignore[assignment]
+    return [
+        Step(step_id, action, "", observed.running.detail, None if action == "keep" else observed.running.start_cost)
+    ]
+
+
+def _database(step_id: str, observed: ObservedState) -> list[Step]:
+    assert observed.running is not None
+    if observed.running.database == "absent":
+        return [
+            Step(
+                step_id,
+                "create",
+                observed.database,
+                f"install {', '.join(observed.install or observed.modules) or 'base'}",
+            )
+        ]
+    if observed.running.database == "unfinished":
+        return [Step(step_id, "update", observed.database, "finish what an interrupted run began")]
+    wishes = [("install", observed.install), ("update", observed.update)]
+    said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in wishes if names)
+    return [Step(step_id, "update" if said else "keep", observed.database, said)]
+
+
+def _untouched(step_id: str, observed: ObservedState) -> list[Step]:
+    return [Step(step_id, "skip", "", "--no-git-update")]
+
+
+def _checkout_as_found(step_id: str, observed: ObservedState) -> list[Step]:
+    """Checkouts stay as they are; a link to a `file://` source is nothing of git's."""
+    assert observed.resolution is not None
+    links = [source for source in observed.resolution.sources if source.link.is_file]
+    steps = [
+        _checkout_one(step_id, source, observed.checkouts[source.name], observed.scenario.strict) for source in links
+    ]
+    return [*_untouched(step_id, observed), *steps]
+
+
+def _verify_as_found(step_id: str, observed: ObservedState) -> list[Step]:
+    """In a strict scenario what lies there has to be what the lock names."""
+    assert observed.resolution is not None
+    if not observed.scenario.strict:
+        return _untouched(step_id, observed)
+    _resolve(step_id, observed)
+    edited = [name for name, seen in observed.checkouts.items() if seen.changes]
+    if edited:
+        _demand(observed, "checkouts have local changes", *edited[:3])
+    return _verify(step_id, observed)
+
+
+_AS_FOUND = {
+    **dict.fromkeys(("git.resolve", "git.materialize"), _untouched),
+    "git.lock_load": lambda step_id, observed: (_lock_load if observed.reads_lock else _untouched)(step_id, observed),
+    "git.checkout": _checkout_as_found, "git.lock_verify": _verify_as_found,
+}  # fmt: skip
+
+_DECIDE = {
+    "git.lock_load": _lock_load, "git.resolve": _resolve, "git.materialize": _materialize, "git.checkout": _checkout,
+    "git.lock_verify": _verify, "python.lock": _python, "template.dockerfile": _files, "template.odoo_conf": _files,
+    "compose.fragments": fragment_steps, "compose.generate": _files, "compose.validate": _validate, "ide.files": _ide,
+    "image.build": _image, "compose.up": _compose_up, "db.create": _database,
+    **dict.fromkeys((name for name in ORDER if name.startswith("hooks.")), hook_steps),
+}  # fmt: skip

@@ -1,0 +1,235 @@
+"""A plan in a file, to be carried out later exactly so or not at all: its steps, what was wished, what it rests on.
+
+The file holds short hashes of files, and of settings that are ours and no secret; of every other variable only whether
+it is set. What a step that was `pending` turns out to be is not in it: such a step may become anything when its time comes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from odpm_tasks.core.config.paths import LOCK_FILE
+from odpm_tasks.core.locking.lockfile import names
+from odpm_tasks.core.planning.observed import Checkout, ObservedState
+from odpm_tasks.core.planning.options import UNSAVED, RunOptions
+from odpm_tasks.core.planning.steps import Action, Plan, Step
+from odpm_tasks.errors import DriftError, UsageError
+
+FORMAT = 1
+ABSENT, SET, UNSET, UNKNOWN = "absent", "set", "not set", "not known"
+_HASH = "sha256:"
+_NAMED = 3  # what moved is named up to here, then counted
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Project(_Model):
+    """Whose plan it is: the folder's name and the name that the description gives."""
+
+    folder: str
+    name: str
+
+
+class SavedStep(_Model):
+    id: str
+    action: Action
+    target: str
+    detail: str
+
+
+class SavedPlan(_Model):
+    """The file. `rests_on`: what a person calls a thing -> a short hash of it, or how it was."""
+
+    odpm_plan: Literal[1]
+    odpm: str
+    project: Project
+    scenario: str
+    options: RunOptions
+    rests_on: dict[str, str]
+    steps: tuple[SavedStep, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a plan rests on beside the world: bytes of files by path (None: not there), values of settings that are no
+    secrets, and names that the description refers to, with whether each is set."""
+
+    files: Mapping[str, bytes | None]
+    settings: Mapping[str, str | None] = field(default_factory=dict)
+    variables: Mapping[str, bool] = field(default_factory=dict)
+
+
+def rests_on(observed: ObservedState, seen: Seen) -> dict[str, str]:
+    """Everything that a plan of this world rests on, as far as it is known, what causes first and what follows last."""
+    found = {path: _short(data) for path, data in seen.files.items()}
+    found |= {name: UNSET if value is None else _hash(value.encode()) for name, value in seen.settings.items()}
+    found |= {name: SET if there else UNSET for name, there in seen.variables.items()}
+    pins = observed.lock.pins if observed.lock else {}
+    called = names(pins)
+    found |= {
+        f"{LOCK_FILE}: {called[key]}": f"{pin.commit[:12]} {pin.branch or ''}".strip() for key, pin in pins.items()
+    }
+    contents = {s.name: s.commit for s in observed.resolution.sources if s.link.is_file} if observed.resolution else {}
+    for name, now in observed.checkouts.items():
+        found[f".odpm/src/{name}"] = _standing(now, contents.get(name))
+    if observed.own:
+        edited = " with local changes" if observed.own.changes else ""
+        found["the project's committed files"] = f"{str(observed.own.pin.tree)[:12]}{edited}"
+    if observed.python:
+        found["what asks for Python packages"] = _HASH + observed.python.wanted[:12]
+    if observed.rendered:
+        found["the project's add-ons"] = _hash("\n".join(observed.modules).encode())
+        found |= {path: _short(observed.current.get(path)) for path in observed.rendered.files}
+        found |= {f"{path} as described": _short(data) for path, data in observed.rendered.files.items()}
+    running = observed.running
+    if running and running.image is not None:
+        found["the image"] = "there" if running.image else ABSENT
+        found["the services"] = f"{running.services} ({running.detail})" if running.detail else running.services
+        if running.database != "unknown":
+            found[f"the database {observed.database}"] = running.database
+    return found
+
+
+def _standing(now: Checkout, content: str | None) -> str:
+    words = [now.kind, (now.commit or content or "")[:12], f"on {now.branch}" if now.branch else ""]
+    words += ["with local changes" if now.changes else "", "without its objects" if now.gone else ""]
+    return " ".join(word for word in words if word)
+
+
+def _short(data: bytes | None) -> str:
+    return ABSENT if data is None else _hash(data)
+
+
+def _hash(data: bytes) -> str:
+    return _HASH + hashlib.sha256(data).hexdigest()[:12]
+
+
+# --- to a file and back -----------------------------------------------------------------------------------------------
+
+
+def saved(plan: Plan, whose: Project, options: RunOptions, basis: Mapping[str, str], odpm: str) -> SavedPlan:
+    """A plan as it goes into a file; `odpm` is the version that made it."""
+    steps = tuple(SavedStep(id=s.id, action=s.action, target=s.target, detail=s.detail) for s in plan.steps)
+    return SavedPlan(
+        odpm_plan=FORMAT,
+        odpm=odpm,
+        project=whose,
+        scenario=plan.observed.scenario.name,
+        options=options,
+        rests_on=dict(basis),
+        steps=steps,
+    )
+
+
+def dump(plan: SavedPlan) -> str:
+    return (
+        json.dumps(plan.model_dump(mode="json", exclude={"options": set(UNSAVED)}), indent=2, ensure_ascii=False) + "\n"
+    )
+
+
+def load(text: str, where: str, odpm: str) -> SavedPlan:
+    """Read a saved plan. Errors: UsageError where it is none, or one of an odpm newer than this."""
+    todo = "make one: inv plan --out FILE"
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UsageError("this file is not a saved plan", where=where, todo=todo) from None
+    if not isinstance(data, dict) or "odpm_plan" not in data:
+        raise UsageError("this file is not a saved plan", where=where, todo=todo)
+    if data["odpm_plan"] != FORMAT or _newer(str(data.get("odpm", "")), odpm):
+        raise UsageError(
+            f"this plan was made by odpm {data.get('odpm', '?')}, this is {odpm}",
+            where=where,
+            todo="use that odpm, or look again with this one: inv plan --out FILE",
+        )
+    try:
+        return SavedPlan.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise UsageError(f"this saved plan is broken: {place}: {first['msg']}", where=where, todo=todo) from None
+
+
+def _newer(theirs: str, ours: str) -> bool:
+    try:
+        return Version(theirs) > Version(ours)
+    except InvalidVersion:
+        return False
+
+
+def check_fits(plan: SavedPlan, whose: Project, scenario: str, where: str) -> None:
+    """See that a plan is of this project and scenario. Errors: UsageError."""
+    if plan.project != whose:
+        theirs = " in the folder ".join(dict.fromkeys((plan.project.name, plan.project.folder)))
+        raise UsageError(f"this plan is of another project: {theirs}", where=where, todo="inv plan --out FILE, here")
+    if plan.scenario != scenario:
+        raise UsageError(
+            f"this plan is of the scenario {plan.scenario}, and you are in {scenario}",
+            where=where,
+            todo=f"ODPM_SCENARIO={plan.scenario} inv up --plan {where}",
+        )
+
+
+# --- whether it still holds -------------------------------------------------------------------------------------------
+
+
+def moved(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """What a plan rests on and is no longer as it was: name -> what happened to it.
+
+    A file is left out where an entry of it says more. What was not known then does not count.
+    """
+    different = {name: (was, now.get(name, UNKNOWN)) for name, was in before.items() if now.get(name) != was}
+    entries = {name.partition(": ")[0] for name in different if ": " in name}
+    return {name: _happened(was, is_) for name, (was, is_) in different.items() if name not in entries}
+
+
+def _happened(was: str, is_: str) -> str:
+    if is_ == UNKNOWN:
+        return "is not known any more"
+    if is_ == ABSENT:
+        return "is gone"
+    if was == ABSENT:
+        return "is there now" if is_.startswith(_HASH) else f"is {is_} now"
+    return "has changed" if was.startswith(_HASH) and is_.startswith(_HASH) else f"was {was}, is {is_}"
+
+
+def check_unchanged(before: Mapping[str, str], now: Mapping[str, str], where: str) -> None:
+    """Errors: DriftError naming what moved."""
+    changes = moved(before, now)
+    if not changes:
+        return
+    first = list(changes)[:_NAMED]
+    more = f" and {len(changes) - len(first)} more" if len(changes) > len(first) else ""
+    raise DriftError(
+        f"the world has moved since this plan was made: {', '.join(first)}{more}",
+        where=where,
+        details=[f"{name} {what}" for name, what in changes.items()][:2],
+        todo=f"see what is to do now: inv plan --out {where}",
+    )
+
+
+def check_announced(plan: SavedPlan, todo: Sequence[Step], where: str, *, begun: bool) -> None:
+    """See that each step about to be done is one of the plan's, or of an id that was `pending`. Errors: DriftError.
+
+    `begun`: earlier steps of the plan are done already.
+    """
+    known = {(step.id, step.action, step.target, step.detail) for step in plan.steps}
+    open_ = {step.id for step in plan.steps if step.action == "pending"}
+    strange = [s for s in todo if s.id not in open_ and (s.id, s.action, s.target, s.detail) not in known]
+    if strange:
+        words = [" ".join(filter(None, (s.action, s.id, s.target, s.detail))) for s in strange]
+        raise DriftError(
+            "this plan does not hold what would be done now" + (": what came before is done" if begun else ""),
+            where=where,
+            details=words[:2],
+            todo=f"see what is to do now: inv plan --out {where}",
+        )

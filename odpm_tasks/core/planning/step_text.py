@@ -1,0 +1,80 @@
+"""A step as a line: the same words when it is announced and when it is done.
+
+Targets and details were partly written by others (names of add-ons, subjects, hooks): control characters go before people
+see them.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from odpm_tasks.core.planning.steps import Step
+from odpm_tasks.errors import printable
+
+MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "pending": "?"}
+HEAD = 12  # mark and action, with the blanks around them
+_HANGING = 14
+_ROOM = 30  # a detail that would get less than this beside its target stands below it
+_MOST = 3  # lines of one detail, where lines are cut
+
+Paint = Callable[[str, str], str]
+
+
+def plain(text: str, style: str) -> str:
+    """The paint that leaves no trace."""
+    del style
+    return text
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """How lines are to look. `width`: of the terminal; None: there is none, and a line is never broken nor cut.
+
+    `ids`, `targets`: what these columns are filled up to. `whole`: break long details, and cut nothing.
+    """
+
+    paint: Paint = plain
+    width: int | None = None
+    ids: int = 19
+    targets: int = 0
+    whole: bool = False
+
+
+def step_lines(step: Step, look: LineStyle = LineStyle(), note: str = "") -> list[str]:
+    """One line, or several where the terminal is too narrow for it. `note` comes last, dimmed."""
+    head = look.paint(f"  {MARK[step.action]} {step.action:<7} ", step.action)
+    target, detail = printable(step.target), printable(step.detail)
+    if not target:
+        target, detail = detail, ""
+    row = f"{step.id:<{look.ids}}  {target:<{look.targets if detail else 0}}  {detail}".rstrip()
+    tail = look.paint(f"  {note}", "dim") if note else ""
+    if look.width is None or HEAD + len(row) + (2 + len(note) if note else 0) <= look.width:
+        label = look.paint(step.id, "dim") + " " * (look.ids - len(step.id))
+        return [f"{head}{label}{row[max(look.ids, len(step.id)) :]}".rstrip() + tail]
+    lines = _broken(head, step.id, (target, detail), look, look.width)
+    return [*lines[:-1], lines[-1] + tail]
+
+
+def _broken(head: str, label: str, words: tuple[str, str], look: LineStyle, width: int) -> list[str]:
+    """A line that does not fit: target and detail go below where they must, indented."""
+    target, detail = words
+    lines = [head + look.paint(label, "dim")]
+    column = HEAD + max(look.ids, len(label)) + 2
+    if column + len(target) <= width:
+        lines[0] += " " * (column - HEAD - len(label)) + target
+    else:
+        lines += _wrapped(target, _HANGING, width, look)
+    beside = column + max(look.targets, len(target)) + 2
+    if detail and len(lines) == 1 and width - beside >= _ROOM:
+        first, *rest = _wrapped(detail, beside, width, look)
+        return [lines[0] + " " * (beside - column - len(target)) + first.lstrip(), *rest]
+    return lines + (_wrapped(detail, _HANGING, width, look) if detail else [])
+
+
+def _wrapped(text: str, indent: int, width: int, look: LineStyle) -> list[str]:
+    most = None if look.whole else _MOST
+    room = max(width - indent, 10)
+    lines = textwrap.wrap(text, room, break_on_hyphens=False, max_lines=most, placeholder=" …")
+    return [" " * indent + line for line in lines]

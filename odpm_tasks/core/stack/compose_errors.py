@@ -1,0 +1,101 @@
+"""What is wrong with services, by the path in the description where it is to be mended.
+
+Three who may find something: our own look at names that lead nowhere, Compose's words, and the schema of the Compose
+Specification where there is no Compose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from odpm_tasks.core.manifest.fields import Problem
+from odpm_tasks.core.manifest.json_document import Path, spell
+from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.stack.compose_file import DATABASE, ODOO
+from odpm_tasks.core.stack.dependency_services import Fragments
+from odpm_tasks.core.stack.services import names_in
+
+_FILE = 'mount a file instead, "volumes": ["./FILE:/path/in/it:ro"]'
+
+
+def loose_ends(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Names in the services of a compose file that nothing stands behind."""
+    services, secrets = data["services"], data["secrets"]
+    for name, service in services.items():
+        needs = service.get("depends_on")
+        for other in names_in(service, "depends_on"):
+            how = needs.get(other) if isinstance(needs, Mapping) else None
+            if other not in services and not (isinstance(how, Mapping) and how.get("required") is False):
+                near = get_close_matches(other, services, n=1, cutoff=0.5)
+                hint = f"the nearest is `{near[0]}`" if near else f"there are: {', '.join(services)}"
+                yield Problem(("services", name, "depends_on"), f"there is no service `{other}`; {hint}")
+        for other in names_in(service, "secrets"):
+            if other not in secrets:
+                yield Problem(("services", name, "secrets"), f"`{other}` is none of {', '.join(secrets)}; {_FILE}")
+        for key in ("configs", "models"):
+            for other in names_in(service, key):
+                yield Problem(("services", name, key), f"there is no place to declare `{other}`; {_FILE}")
+
+
+def schema_problems(data: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
+    """What the schema of the Compose Specification has against the services of a compose file."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    checker = Draft202012Validator({**schema, "required": []})
+    for name, service in data["services"].items():
+        errors = list(checker.iter_errors({"services": {name: service}}))
+        if errors:
+            # a key whose value is wrong counts as unevaluated, too: that hides what is wrong with it
+            error = best_match([e for e in errors if e.validator != "unevaluatedProperties"] or errors)
+            yield Problem(tuple(error.absolute_path), re.sub(r"\s+", " ", error.message)[:200])
+
+
+def what_compose_said(lines: tuple[str, ...]) -> Problem:
+    """The path that Compose's words name, as far as they do, and the words without what only hides them."""
+    said = " ".join(line.strip() for line in lines if line.strip())
+    said = re.sub(r"^validating \S+: ", "", said).removesuffix(": invalid compose project")
+    said = re.sub(r"^decoding failed due to the following error\(s\): ", "", said)
+    if found := re.search(r"services[.\[]'?([\w-]+)'?\]?((?:\.\w+|\[\d+\])*)", said):
+        below = [int(part) if part.isdigit() else part for part in re.findall(r"\w+", found[2])]
+        return Problem(("services", found[1], *below), re.sub(r"^services\.\S+ (?=\S)", "", said))
+    if found := re.search(r'service "([^"]+)"', said):
+        keys = ("depends_on", "network_mode", "networks", "volumes", "secrets", "configs")
+        words = {"depends on": "depends_on", "network": "networks", "volume": "volumes", "secret": "secrets"}
+        key = next((key for word, key in words.items() if word in said), "")
+        return Problem(("services", found[1], *([key] if key in keys else [])), said)
+    return Problem((), said)
+
+
+def spot(path: Path, manifest: Manifest, fragments: Fragments, scenario: str) -> str:
+    """Where a path of the compose file was written: `odpm.json: services.web.cpus`, `queue: odpm.json: services.redis`.
+
+    `manifest` has the scenario's overlay merged.
+    """
+    if len(path) < 2 or path[0] != "services":
+        return "odpm.json: services, service_patches"
+    name, below = str(path[1]), path[2:]
+    if _written(manifest.service_patches, name, below):
+        return f"odpm.json: {spell(_placed(manifest, scenario, 'service_patches', name, below))}"
+    for fragment in reversed(fragments.each):
+        if _written(fragment.patches, name, below):
+            return f"{fragment.source}: odpm.json: {spell(('service_patches', name, *below))}"
+    if source := fragments.source_of(name):
+        return f"{source}: odpm.json: {spell(path)}"
+    if name in {DATABASE, ODOO}:
+        return f"docker-compose.yml: {spell(path)}"
+    return f"odpm.json: {spell(_placed(manifest, scenario, 'services', name, below))}"
+
+
+def _written(block: Mapping[str, Any], name: str, below: Path) -> bool:
+    """Whether a block itself says something of a service's key, or of the service where no key is named."""
+    entry = block.get(name)
+    return isinstance(entry, Mapping) and (not below or below[0] in entry)
+
+
+def _placed(manifest: Manifest, scenario: str, block: str, name: str, below: Path) -> Path:
+    overlay = manifest.scenarios.get(scenario, {}).get(block, {})
+    return (*(("scenarios", scenario) if _written(overlay, name, below) else ()), block, name, *below)

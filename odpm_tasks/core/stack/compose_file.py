@@ -1,0 +1,239 @@
+"""`docker-compose.yml` as a value: the two built-in services, the manifest's own, and what the scenario makes of them.
+
+Only relative paths, and `${NAME:-default}` wherever machines may differ: the same bytes for every member of a team.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from odpm_tasks.core.config.interpolation import references
+from odpm_tasks.core.config.scenario import Scenario
+from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.stack.services import named_networks, named_volumes, one_shots, patched
+
+DATABASE, ODOO = "db", "odoo"
+IMAGE_SOURCES = "/opt/odoo/src"
+MIRROR = "${ODPM_IMAGE_MIRROR:-}"
+ROLE = "odoo"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder of the project that Odoo sees: `host` relative to the project's root, `inside` absolute."""
+
+    host: str
+    inside: str
+    writable: bool = False
+
+
+@dataclass(frozen=True)
+class ComposeSpec:
+    """Everything the compose file is made from. `manifest` has the scenario's overlay merged, and what dependencies bring."""
+
+    name: str
+    scenario: Scenario
+    manifest: Manifest
+    image: str
+    conf_digest: str
+    mounts: tuple[Mount, ...] = ()
+    masked: tuple[str, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=dict)
+    tool_version: str = "5.0.0"
+
+
+def compose(spec: ComposeSpec) -> dict[str, Any]:
+    """The compose file as plain data, in the order in which it is written."""
+    scenario = spec.scenario
+    services: dict[str, Any] = {DATABASE: _database(spec), ODOO: _odoo(spec)}
+    services |= {
+        name: copy.deepcopy(dict(extra)) for name, extra in spec.manifest.services.items() if extra is not None
+    }
+    for name, patch in spec.manifest.service_patches.items():
+        if spec.manifest.services.get(name, patch) is not None:
+            services[name] = patched(services.get(name, {}), patch)
+    if scenario.restart:
+        for name in services.keys() - one_shots(services):
+            if "restart_policy" not in (services[name].get("deploy") or {}):
+                services[name].setdefault("restart", scenario.restart)
+    for service in services.values():
+        if digest := spec.digests.get(_lockable(service) or ""):
+            service["image"] += f"@{digest}"
+    project = f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}"
+    data: dict[str, Any] = {"name": project, "services": services}
+    # the same two networks everywhere, so that a service may name either; only a published port needs a way out
+    data["networks"] = {
+        "default": {
+            "name": f"${{ODPM_COMPOSE_NETWORK:-{project}_default}}",
+            "external": "${ODPM_COMPOSE_NETWORK_EXTERNAL:-false}",
+        },
+        "database": {} if scenario.publish_database else {"internal": True},
+        **{network: {} for network in named_networks(services) if network not in {"default", "database"}},
+    }
+    data["volumes"] = {
+        volume: {} for volume in (f"db-{scenario.name}", f"odoo-{scenario.name}", *named_volumes(services))
+    }
+    folder = f"./.odpm/secrets/{scenario.name}"
+    data["secrets"] = {
+        name: {"file": f"{folder}/{name}"} for name in ("db_password", "odoo_master_password", "postgres_password")
+    }
+    return data
+
+
+def lockable_images(manifest: Manifest, scenario: Scenario) -> dict[str, bool]:
+    """The images of a compose file that can be locked to a digest, and whether the image mirror counts for them.
+
+    Not those that are built here, have a digest, or that a variable decides.
+    """
+    services = compose(ComposeSpec("", scenario, manifest, "", "")).get("services", {})
+    found = ((_lockable(service), service) for name, service in services.items() if name != ODOO)
+    return {image: service["image"].startswith(MIRROR) for image, service in found if image}
+
+
+def _lockable(service: Mapping[str, Any]) -> str | None:
+    """What a registry calls a service's image."""
+    image = str(service.get("image", "")).removeprefix(MIRROR)
+    return None if not image or "build" in service or "$" in image or "@" in image else image
+
+
+def _database(spec: ComposeSpec) -> dict[str, Any]:
+    scenario = spec.scenario
+    data = "/var/lib/postgresql" if _major(spec.manifest.postgres) >= 18 else "/var/lib/postgresql/data"
+    service: dict[str, Any] = {
+        "image": f"{MIRROR}postgres:{spec.manifest.postgres}",
+        "environment": {"POSTGRES_PASSWORD_FILE": "/run/secrets/postgres_password"},
+        "secrets": ["postgres_password"],
+        "volumes": [
+            f"db-{scenario.name}:{data}",
+            f"./.odpm/secrets/{scenario.name}/roles.sql:/docker-entrypoint-initdb.d/10-odpm.sql:ro",
+        ],
+        # over TCP: while the image initialises itself it listens on its socket only, and must not count as healthy
+        "healthcheck": {
+            "test": ["CMD", "pg_isready", "--quiet", "--host=127.0.0.1", "--username=postgres"],
+            "interval": "10s",
+            "timeout": "5s",
+            "retries": 5,
+            "start_period": "2m",
+            "start_interval": "300ms",
+        },
+        "shm_size": "256mb",
+    }
+    if scenario.developer:
+        service["command"] = ["-c", "synchronous_commit=off"]
+    if scenario.publish_database:
+        service["ports"] = ["127.0.0.1:${POSTGRES_PORT:-5432}:5432"]
+    service["networks"] = {"database": {"aliases": [database_host(spec.name)]}}
+    return service
+
+
+def database_host(name: str) -> str:
+    """The name by which Odoo finds its database: one that no other stack on a shared network has."""
+    return f"${{POSTGRES_SERVICE_NAME:-${{ODPM_COMPOSE_PREFIX:-{name}}}-{DATABASE}}}"
+
+
+def _odoo(spec: ComposeSpec) -> dict[str, Any]:
+    scenario = spec.scenario
+    environment: dict[str, Any] = {
+        "PGHOST": database_host(spec.name),
+        "PGUSER": ROLE,
+        "PGPASSWORD_FILE": "/run/secrets/db_password",
+    }
+    environment |= dict.fromkeys(conf_references(spec.manifest))
+    if scenario.developer:
+        environment |= {"ODPM_DEV": "${ODPM_DEV:-}", "ODPM_DEBUG": "${ODPM_DEBUG:-}"}
+    service: dict[str, Any] = {
+        "image": spec.image,
+        "pull_policy": "never" if scenario.mounts else "missing",
+        "user": "${ODPM_UID:-1000}:${ODPM_GID:-1000}",
+        "depends_on": {DATABASE: {"condition": "service_healthy"}},
+        "environment": environment,
+        "secrets": ["db_password", "odoo_master_password"],
+        "ports": [
+            "${ODOO_BIND:-127.0.0.1}:${ODOO_PORT:-8069}:8069",
+            "${ODOO_BIND:-127.0.0.1}:${GEVENT_PORT:-8072}:8072",
+        ],
+        "volumes": [f"odoo-{scenario.name}:/var/lib/odoo"],
+        "healthcheck": {
+            "test": ["CMD", "odoo-run", "health"],
+            "interval": "15s",
+            "timeout": "10s",
+            "retries": 4,
+            "start_period": "5m",
+            "start_interval": "500ms",
+        },
+    }
+    if scenario.developer:
+        service["ports"].append("127.0.0.1:${DEBUGGER_PORT:-5678}:5678")
+    if scenario.mounts:
+        service["volumes"].append("./.odpm/build/odoo.conf:/etc/odoo/odoo.conf:ro")
+        service["volumes"] += [_bind(mount) for mount in spec.mounts]
+        # a bind-mounted file is not looked at by Compose: its hash makes a changed one recreate the container
+        service["labels"] = {"odpm.odoo-conf": spec.conf_digest}
+    if spec.masked:
+        service["tmpfs"] = list(spec.masked)
+    service["networks"] = {
+        "default": {"aliases": [f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}-{ODOO}"]},
+        "database": {},
+    }
+    return service
+
+
+def _bind(mount: Mount) -> str | dict[str, Any]:
+    """A mount in Compose's short form; in the long one where a folder's name has a colon."""
+    host, inside = f"./{mount.host}".replace("$", "$$"), mount.inside.replace("$", "$$")
+    if ":" in host:
+        return {"type": "bind", "source": host, "target": inside, "read_only": not mount.writable}
+    return f"{host}:{inside}" + ("" if mount.writable else ":ro")
+
+
+def conf_references(manifest: Manifest) -> tuple[str, ...]:
+    """The variables that `odoo_conf` refers to: Odoo's container is handed them at start."""
+    names = {
+        reference.name
+        for section in manifest.odoo_conf.values()
+        for value in section.values()
+        for reference in references(str(value))
+    }
+    return tuple(sorted(names))
+
+
+def compose_text(spec: ComposeSpec) -> str:
+    """The file: a first line that says what made it, then YAML in the order of `compose`."""
+    header = (
+        f"# Generated by odpm {spec.tool_version} from odpm.json for the scenario {spec.scenario.name}. "
+        "Change odpm.json instead: an edited file is kept as docker-compose.yml.orig.\n"
+    )
+    body = yaml.dump(
+        compose(spec), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True, default_flow_style=False
+    )
+    return header + body
+
+
+class _Dumper(yaml.SafeDumper):
+    """Plain blocks: no anchors, lists indented below their key."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+
+_Dumper.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", ""))
+
+
+def _major(version: str) -> int:
+    match = re.match(r"\d+", version)
+    return int(match.group()) if match else 0
+
+
+def project_name(text: str) -> str:
+    """A name Compose takes: lower case letters, digits, `-` and `_`, starting with a letter or digit."""
+    name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
+    return name or "odoo"

@@ -1,0 +1,38 @@
+"""What an image is made from, one digest a thing: what differs from the last one is the reason to build."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from odpm_tasks.core import templating
+from odpm_tasks.core.image import dockerfile
+from odpm_tasks.core.stack.render import Stack, render
+
+
+def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
+    """Digests by name, what is lowest in the image first; `own` stands for the developing project's committed content.
+
+    Where sources are mounted none of them is an input.
+    """
+    spec, templates = stack.image, stack.templates
+    found: dict[str, str | bytes] = {
+        "Odoo version": spec.odoo_version,
+        "base image": spec.base_image,
+        "system packages": " ".join((*spec.runtime_packages, *spec.own_packages)),
+        "Dockerfile template": templating.source(dockerfile.TEMPLATE, templates.get(dockerfile.TEMPLATE)),
+        "Python packages": stack.locks[0],
+    }
+    if stack.scenario.developer:
+        found["developer packages"] = stack.locks[1]
+    found["runtime script"] = templates.get(dockerfile.RUNTIME, "").encode() or stack.runtime
+    if not stack.scenario.mounts:
+        found |= {source.name: source.commit for source in stack.resolution.sources}
+        found["own add-ons"] = own
+        found["configuration"] = render(stack).files[".odpm/build/odoo.conf"]
+    return _digests(found)
+
+
+def _digests(values: Mapping[str, str | bytes]) -> dict[str, str]:
+    plain = {name: value.encode() if isinstance(value, str) else value for name, value in values.items()}
+    return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in plain.items()}

@@ -1,0 +1,65 @@
+"""Which ports of this machine a compose file publishes, and who decides on each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from odpm_tasks.core.config.interpolation import expand, references
+from odpm_tasks.core.stack import services as own_yaml
+from odpm_tasks.core.stack.services import active
+
+
+@dataclass(frozen=True)
+class Published:
+    """A port of this machine that a service publishes, on one address or (empty) on all.
+
+    `variable` is the name that would move it, if any.
+    """
+
+    service: str
+    port: int
+    variable: str | None
+    address: str = ""
+
+
+def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Published, ...]:
+    """The TCP ports that a compose file publishes on this machine (short and long syntax).
+
+    Left out: ranges, ports that Docker picks, services of a profile that COMPOSE_PROFILES does not name.
+    """
+    found: list[Published] = []
+    services = own_yaml.load(text)["services"]
+    for name in active(services, lookup("COMPOSE_PROFILES")):
+        for entry in services[name].get("ports", []):
+            address, written = _written(entry)
+            where = f"services.{name}.ports"
+            port = expand(written, lookup, where)
+            if port.isdigit() and int(port) > 0:
+                names = [reference.name for reference in references(written)]
+                where_to = expand(address, lookup, where).strip("[]")
+                found.append(Published(name, int(port), names[0] if names else None, where_to))
+    return tuple(found)
+
+
+def _written(entry: object) -> tuple[str, str]:
+    """Address and host port of an entry, as they are written; no port for udp or where none is named."""
+    if isinstance(entry, Mapping):
+        tcp = entry.get("protocol", "tcp") == "tcp"
+        return str(entry.get("host_ip", "")), str(entry.get("published", "")) if tcp else ""
+    parts = _parts(str(entry))
+    if len(parts) < 2 or str(entry).endswith("/udp"):
+        return "", ""
+    return ":".join(parts[:-2]), parts[-2]
+
+
+def _parts(entry: str) -> list[str]:
+    """An entry at its colons, but those in `${NAME:-default}` and `[::1]`."""
+    parts, depth = [""], 0
+    for letter in entry:
+        depth += (letter in "{[") - (letter in "}]")
+        if letter == ":" and not depth:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts

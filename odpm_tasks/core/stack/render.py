@@ -1,0 +1,165 @@
+"""From description, lock and scenario to the bytes of every generated file. The same bytes on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from odpm_tasks.core.config.scenario import Scenario
+from odpm_tasks.core.config.settings import Profile
+from odpm_tasks.core.image import dockerfile as images
+from odpm_tasks.core.image.dockerfile import ImageSource, ImageSpec
+from odpm_tasks.core.image.system_packages import SystemNeeds, system_needs
+from odpm_tasks.core.locking.lockfile import pinned
+from odpm_tasks.core.locking.resolve import Resolution, Source
+from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
+from odpm_tasks.core.stack.compose_file import IMAGE_SOURCES, ComposeSpec, Mount, compose_text
+
+pass
+
+BUILD = ".odpm/build"
+TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", "odoo_run.py")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything that the generated files rest on. `manifest` has the scenario's overlay merged.
+
+    `name` is the project's, `own` what the developing checkout holds, `templates` the project's overrides by name,
+    `digests` the locked ones of images.
+    """
+
+    name: str
+    scenario: Scenario
+    manifest: Manifest
+    resolution: Resolution
+    own: Facts
+    locks: tuple[bytes, bytes]
+    runtime: bytes
+    templates: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    profile: Profile = "medium"
+    tool_version: str = "5.0.0"
+
+    @property
+    def own_name(self) -> str:
+        """The folder of the developing checkout in the container; never that of another source."""
+        taken = {source.name.lower() for source in self.resolution.sources}
+        return self.name if self.name not in taken else f"own-{self.name}"
+
+    @property
+    def ordered(self) -> tuple[Source, ...]:
+        """Sources as the addons path wants them: developing, dependencies in graph order, the platform last."""
+        rank = {"developing": 0, "dependency": 1, "platform": 2}
+        return tuple(sorted(self.resolution.sources, key=lambda source: rank[source.kind]))
+
+    @property
+    def addons_path(self) -> tuple[str, ...]:
+        paths = [_join(self.own_name, folder) for folder in self.own.addons]
+        paths += [_join(source.name, folder) for source in self.ordered for folder in source.facts.addons]
+        return tuple(paths)
+
+    @property
+    def mounts(self) -> tuple[Mount, ...]:
+        own = [
+            Mount(folder, _join(self.own_name, folder), writable=self.scenario.developer) for folder in self.own.addons
+        ]
+        rest = [Mount(f".odpm/src/{source.name}", _join(source.name, "")) for source in self.ordered]
+        return (*own, *rest)
+
+    @property
+    def needs(self) -> SystemNeeds:
+        return system_needs([self.own, *(source.facts for source in self.resolution.sources)])
+
+    @property
+    def image(self) -> ImageSpec:
+        sources = [ImageSource(source.name, source.kind) for source in self.resolution.sources]
+        if self.own.addons:
+            sources.append(ImageSource(self.own_name, "developing"))
+        manifest = self.manifest
+        return ImageSpec(
+            base_image=pinned(images.base_image(manifest.python, manifest.codename), self.digests),
+            codename=manifest.codename,
+            odoo_version=manifest.odoo_version,
+            python=manifest.python,
+            platform=self.resolution.platform.name,
+            system_packages=manifest.system_packages,
+            addon_packages=self.needs.packages,
+            profile=self.profile,
+            language=manifest.language,
+            arch=manifest.arch,
+            sources=tuple(sources),
+        )
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The installable add-ons of what is being developed."""
+        facts = [self.own, *(source.facts for source in self.resolution.sources if source.kind == "developing")]
+        return tuple(sorted({module.name for fact in facts for module in fact.modules if module.installable}))
+
+    @property
+    def all_modules(self) -> frozenset[str]:
+        """Every add-on that Odoo can see, of whatever source."""
+        facts = [self.own, *(source.facts for source in self.resolution.sources)]
+        return frozenset(module.name for fact in facts for module in fact.modules) | {"base"}
+
+
+def _join(name: str, folder: str) -> str:
+    return f"{IMAGE_SOURCES}/{name}/{folder}".rstrip("/")
+
+
+def render(stack: Stack) -> Rendered:
+    """Every generated file of a stack, with the step that writes it and the name of the image it runs in."""
+    spec = stack.image
+    runtime = stack.templates.get("odoo_run.py", "").encode() or stack.runtime
+    dockerfile = images.dockerfile(spec, stack.templates.get("Dockerfile.j2"))
+    conf = odoo_conf(
+        ConfSpec(stack.scenario.name, stack.manifest.odoo_version, stack.addons_path, stack.manifest.odoo_conf),
+        stack.templates.get("odoo.conf.j2"),
+    )
+    if stack.scenario.mounts:
+        digest = images.environment_digest(
+            spec, *stack.locks, runtime=runtime, template=stack.templates.get("Dockerfile.j2")
+        )
+        image = f"odpm/environment:{stack.manifest.odoo_version}-{stack.scenario.target}-{digest}"
+    else:
+        image = f"${{ODPM_IMAGE:-{stack.name}:ci}}"
+    sources = "".join(f"{source.name} {source.commit}\n" for source in stack.resolution.sources)
+    whole = "" in stack.own.addons
+    text = compose_text(
+        ComposeSpec(
+            name=stack.name,
+            scenario=stack.scenario,
+            manifest=stack.manifest,
+            image=image,
+            conf_digest=hashlib.sha256((conf + sources).encode()).hexdigest()[:16],
+            mounts=stack.mounts,
+            masked=(f"{_join(stack.own_name, '')}/.odpm",) if whole and stack.scenario.mounts else (),
+            digests=stack.digests,
+            tool_version=stack.tool_version,
+        )
+    )
+    files = {
+        f"{BUILD}/Dockerfile": (dockerfile.encode(), "template.dockerfile"),
+        f"{BUILD}/Dockerfile.dockerignore": (images.dockerignore().encode(), "template.dockerfile"),
+        f"{BUILD}/odoo-run": (runtime, "template.dockerfile"),
+        f"{BUILD}/odoo.conf": (conf.encode(), "template.odoo_conf"),
+        "docker-compose.yml": (text.encode(), "compose.generate"),
+    }
+    return Rendered(
+        files={path: data for path, (data, _) in files.items()},
+        steps={path: step for path, (_, step) in files.items()},
+        image=image,
+    )
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Everything generated from description and lock: bytes by path, each with the step that writes it."""
+
+    files: Mapping[str, bytes]
+    steps: Mapping[str, str]
+    image: str

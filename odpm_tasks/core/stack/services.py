@@ -1,0 +1,168 @@
+"""Looking into Compose services: what they name, which of them are started, and one laid over another."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from odpm_tasks.core.config.interpolation import expand
+
+# what Compose takes as a map and as a list; in a list `NAME=value`, or the name alone
+_PAIRS = frozenset({"environment", "labels", "annotations", "sysctls", "extra_hosts", "args"})
+_NAMES = {"networks": None, "depends_on": {"condition": "service_started"}}
+
+
+def patched(base: Any, patch: Any, key: str = "") -> Any:
+    """A service under a patch: maps merge, lists append, anything else replaces.
+
+    Where Compose takes a map and a list for the same thing (`environment`, `networks`, …), a map counts on either side.
+    """
+    if isinstance(base, Mapping) != isinstance(patch, Mapping):
+        base, patch = _as_map(key, base), _as_map(key, patch)
+    if isinstance(base, Mapping) and isinstance(patch, Mapping):
+        merged = dict(base)
+        for name, value in patch.items():
+            merged[name] = patched(merged[name], value, name) if name in merged else copy.deepcopy(value)
+        return merged
+    if isinstance(base, list) and isinstance(patch, list):
+        return [*base, *copy.deepcopy(patch)]
+    return copy.deepcopy(patch)
+
+
+def _as_map(key: str, value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    if key in _NAMES:
+        return {str(name): copy.deepcopy(_NAMES[key]) for name in value}
+    if key in _PAIRS:
+        pairs = [re.split(r"[=:]" if key == "extra_hosts" else "=", str(entry), maxsplit=1) for entry in value]
+        return {pair[0]: pair[1] if len(pair) > 1 else None for pair in pairs}
+    return value
+
+
+def names_in(service: Mapping[str, Any], key: str) -> list[str]:
+    """The names that `networks`, `depends_on`, `secrets`, `configs` list, in whichever form."""
+    value = service.get(key) or []
+    entries = value if isinstance(value, list | Mapping) else []
+    return [str(entry.get("source", "")) if isinstance(entry, Mapping) else str(entry) for entry in entries]
+
+
+def volume_sources(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Type and source of each volume; a short one is a `bind` where its source is no name, an anonymous one has none."""
+    volumes = service.get("volumes")
+    for entry in volumes if isinstance(volumes, list) else []:
+        if isinstance(entry, Mapping):
+            yield str(entry.get("type", "")), str(entry.get("source", ""))
+        else:
+            source = short_source(str(entry))
+            yield ("bind" if source and not is_volume_name(source) else "volume"), source
+
+
+def short_source(entry: str) -> str:
+    """`./a` of `./a:/b:ro`, nothing of `/b` alone. A colon inside of `${NAME:-default}` parts nothing."""
+    source, colon, _ = re.sub(r"\$\{[^{}]*(\{[^{}]*\}[^{}]*)*\}", lambda m: "\0" * len(m[0]), entry).partition(":")
+    return entry[: len(source)] if colon else ""
+
+
+def is_volume_name(text: str) -> bool:
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", text))
+
+
+def named_volumes(services: Mapping[str, Any]) -> list[str]:
+    """Named volumes that services use, in their order; Compose wants each declared."""
+    found = [
+        source
+        for service in services.values()
+        for kind, source in volume_sources(service)
+        if kind == "volume" and is_volume_name(source)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def named_networks(services: Mapping[str, Any]) -> list[str]:
+    """Networks that services name, in their order; Compose wants each declared."""
+    found = (name for service in services.values() for name in names_in(service, "networks"))
+    return list(dict.fromkeys(name for name in found if name))
+
+
+def active(services: Mapping[str, Any], profiles: str | None) -> list[str]:
+    """The services that an `up` starts: those of no profile, and of the profiles in COMPOSE_PROFILES (`*`: all)."""
+    chosen = {name.strip() for name in (profiles or "").split(",")} - {""}
+    return [
+        name
+        for name, service in services.items()
+        if not (wanted := service.get("profiles")) or "*" in chosen or chosen & {str(profile) for profile in wanted}
+    ]
+
+
+def one_shots(services: Mapping[str, Any]) -> set[str]:
+    """Services that end by themselves, as far as it is written: others wait for their end, or they are not restarted."""
+    awaited = {
+        str(name)
+        for service in services.values()
+        if isinstance(needs := service.get("depends_on"), Mapping)
+        for name, how in needs.items()
+        if isinstance(how, Mapping) and how.get("condition") == "service_completed_successfully"
+    }
+    ending = {
+        name for name, service in services.items() if str(service.get("restart", "")).partition(":")[0] in _ENDING
+    }
+    return (awaited & services.keys()) | ending
+
+
+_ENDING = frozenset({"no", "False", "on-failure"})
+
+
+def build_folders(services: Mapping[str, Any]) -> dict[str, str]:
+    """The folder that a service's image is built from, as written, by service; none for addresses."""
+    found = {}
+    for name, service in services.items():
+        build = service.get("build")
+        context = build.get("context", ".") if isinstance(build, Mapping) else build
+        if isinstance(context, str) and is_local(context):
+            found[name] = context
+    return found
+
+
+def is_local(context: str) -> bool:
+    """Whether a build context is a folder rather than an address."""
+    return not re.match(r"[a-z-]+://|[a-z]+@|github\.com/|(service|target):", context)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """What a compose file comes to: services that are started, those that end by themselves, folders images are built from."""
+
+    active: tuple[str, ...]
+    ending: frozenset[str]
+    folders: Mapping[str, str]
+    builds: bool
+
+
+def composition(text: str, lookup: Callable[[str], str | None]) -> Composed:
+    """Look into a compose file; a folder whose path a variable decides is expanded."""
+    services: dict[str, Any] = load(text)["services"]
+    starting = active(services, lookup("COMPOSE_PROFILES"))
+    folders = {name: expand(path, lookup, f"services.{name}.build") for name, path in build_folders(services).items()}
+    return Composed(
+        tuple(starting),
+        frozenset(one_shots(services)),
+        {name: path for name, path in folders.items() if name in starting and is_local(path)},
+        any("build" in services[name] for name in starting),
+    )
+
+
+_LOADER = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # by libyaml, where PyYAML was built with it: five times as fast
+
+
+def load(text: str) -> dict[str, Any]:
+    """The content of a compose file of ours."""
+    found: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
+    return found

@@ -1,0 +1,101 @@
+"""The graph of repositories, with servers asked for what pins and cache do not tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from odpm_tasks import project_files
+from odpm_tasks.adapters import files, terminal
+from odpm_tasks.adapters.git import fetch as fetching
+from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.adapters.git.cat_file import Reader
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.locking.changes import completed
+from odpm_tasks.core.locking.lockfile import counting_pins, named, write_lock
+from odpm_tasks.core.locking.resolve import Ask, Found, Resolution, drive, prefetch, resolve
+from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.errors import OdpmError
+from odpm_tasks.locking import image_digests
+from odpm_tasks.parallel import Prefetcher
+from odpm_tasks.sources import cache, graph
+from odpm_tasks.sources.folders import file_source, own_url, remotes
+from odpm_tasks.sources.remote import remote, watch
+
+
+def fetch(paths: ProjectPaths, reader: Reader, ask: Ask, show: terminal.Activity) -> Found:
+    """Answer one question of the resolver, from the cache where it holds the commit, else from the server."""
+    if ask.link.is_file:
+        return file_source(paths, ask.link)
+    source = remote(paths, ask.link.url)
+    store = paths.store(ask.link.canonical)
+    wanted = ask.commit or ask.branch
+    look, told = watch(show, ask.link.name), ""
+    show.note(ask.link.name, f"fetch {wanted[:12] if ask.commit else wanted}")
+    try:
+        if ask.day:
+            wanted = fetching.commit_at(store, source, ask.branch, ask.day, look)
+        if not (ask.commit and git.holds(store, ask.commit)):
+            held = git.holds(store, wanted)
+            reader.soon(store)
+            wanted = fetching.fetch(store, source, wanted, look, branch=ask.branch)
+            told = "" if held else f"fetched {ask.link.name} {ask.branch} {wanted[:8]}"
+        facts = graph.facts(paths, reader, ask.link, wanted, ask.kind)
+    except OdpmError as error:
+        error.where = error.where or f"asked for by {' -> '.join(ask.asked_by)}"
+        raise
+    finally:
+        show.done(ask.link.name, told)
+    assert facts is not None
+    return Found(wanted, facts)
+
+
+def resolve_images(
+    paths: ProjectPaths, observation: Observation, *, fresh: bool = False, only: Sequence[str] = ()
+) -> Resolution:
+    """The whole graph as `resolve_online` has it, with the digests of images: ours are asked for meanwhile."""
+    manifest, known, all_fresh = (
+        project_files.whole_description(paths).manifest,
+        observation.observed.lock,
+        fresh and not only,
+    )
+    ours = image_digests.images(manifest)
+    digests = image_digests.begin(paths, ours, known, fresh=all_fresh)
+    resolved = resolve_online(paths, observation, fresh=fresh, only=only)
+    brought = {name: how for name, how in image_digests.images(manifest, resolved).items() if name not in ours}
+    their_digests = image_digests.begin(paths, brought, known, fresh=all_fresh)
+    return replace(resolved, images=digests() | their_digests())
+
+
+def resolve_online(
+    paths: ProjectPaths, observation: Observation, *, fresh: bool = False, only: Sequence[str] = ()
+) -> Resolution:
+    """The whole graph, asking servers for what pins and cache do not tell.
+
+    `fresh`: pins do not count (of the repositories named in `only`, where given).
+    """
+    cache.register(paths)
+    manifest, known = observation.observed.manifest, observation.observed.lock
+    pins = counting_pins(known, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
+    if fresh:
+        moving = named(pins, only) if only else pins.keys()
+        pins = {key: pin for key, pin in pins.items() if key not in moving}
+    own = own_url(remotes(paths), manifest.developing)
+    walk = resolve(
+        manifest, pins, paths.settings.get, strict=paths.settings.scenario.strict, own=own, given=paths.settings.written
+    )
+    foresee = prefetch(manifest, pins, paths.settings.get, own, paths.settings.written)
+    with (
+        terminal.activity() as show,
+        Reader() as reader,
+        Prefetcher(
+            paths, lambda ask: fetch(paths, reader, ask, show), lambda ask: ask.what, lambda a, f: foresee(a, f.facts)
+        ) as ahead,
+    ):
+        return drive(walk, ahead.answers)
+
+
+def save_lock(paths: ProjectPaths, observation: Observation, resolved: Resolution) -> None:
+    known = observation.observed.lock
+    new = completed(resolved.lock(known), known, observation.observed.manifest.locks_git, observation.observed.own)
+    files.write(paths.lock, write_lock(new).encode())

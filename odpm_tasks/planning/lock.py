@@ -1,0 +1,86 @@
+"""Writing the lock of a graph, and seeing that it holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from odpm_tasks import project_files
+from odpm_tasks.adapters import files
+from odpm_tasks.core.config.paths import LOCK_FILE, ProjectPaths
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.locking.changes import lock_changes, name_of
+from odpm_tasks.core.locking.lockfile import Lock, disagreements, write_lock
+from odpm_tasks.core.locking.resolve import Resolution
+from odpm_tasks.core.manifest.json_document import with_value
+from odpm_tasks.core.planning import planner
+from odpm_tasks.core.planning.options import RunOptions
+from odpm_tasks.core.planning.steps import LOCKING, PREPARING
+from odpm_tasks.errors import DescriptionError, LockError
+from odpm_tasks.locking import python
+from odpm_tasks.planning import observe
+from odpm_tasks.sources import folders
+from odpm_tasks.sources.folders import remotes
+
+
+def write(
+    paths: ProjectPaths, options: RunOptions, resolved: Resolution, *, fresh_python: bool = False
+) -> tuple[str, ...]:
+    """What `Project.write_lock` does; the caller holds the project."""
+    before = project_files.lock(paths)
+    new = _with_own(paths, resolved.lock(before))
+    if before is None or write_lock(new) != write_lock(before):
+        files.write(paths.lock, write_lock(new).encode())
+    observation = observe.observation(paths, LOCKING, options)
+    stale = any(step.id == "python.lock" and step.acts for step in planner.plan(observation.observed, LOCKING).steps)
+    if stale or fresh_python:
+        python.lock_python(paths, observation, fresh=fresh_python)
+    return lock_changes(before, new)
+
+
+def _with_own(paths: ProjectPaths, new: Lock) -> Lock:
+    """The lock with the developing checkout recorded, where `developing.git` names it and its content has changed.
+
+    What odpm 4.x recorded for a description that names no developing project nobody needs: it is dropped.
+    """
+    manifest, _ = project_files.description(paths)
+    if manifest.developing is None:
+        return replace(new, developing=None)
+    own, recorded = folders.own(paths, manifest, remotes(paths)), new.developing
+    if own is None or (recorded is not None and recorded.tree == own.pin.tree and recorded.fits_branch(own.pin)):
+        return new
+    return replace(new, developing=replace(own.pin, extra=recorded.extra if recorded else {}))
+
+
+def check(paths: ProjectPaths, options: RunOptions) -> None:
+    """What `Project.check_lock` does. Errors: LockError, as server and ci have it."""
+    seen = observe.observation(paths, PREPARING, options)
+    if seen.observed.resolution is None and seen.observed.lock is not None:
+        from odpm_tasks.locking import resolve
+
+        resolve.resolve_online(paths, seen)
+        seen = observe.observation(paths, PREPARING, options)
+    observed = seen.observed
+    if observed.own and not paths.settings.scenario.strict:  # a commit hook asks before anything is committed
+        observed = replace(observed, own=replace(observed.own, changes=()))
+    strict = replace(observed, scenario=SCENARIOS["ci"], checking=not paths.settings.scenario.strict)
+    planner.plan(strict, PREPARING)
+    if differing := disagreements(observed.lock, observed.manifest.locks_git):
+        raise LockError(
+            "odpm.json (locks.git) and the lock pin different commits",
+            where=LOCK_FILE,
+            details=[f"{name_of(key)}: odpm.json {ours[:8]}, lock {theirs[:8]}" for key, ours, theirs in differing[:3]],
+            todo="inv lock follows odpm.json; inv lock --update --sync-manifest-locks moves both",
+        )
+
+
+def sync_manifest(paths: ProjectPaths) -> bool:
+    """What `Project.sync_manifest_locks` does. Errors: DescriptionError for the flat format, which has no such block."""
+    lock, text = project_files.lock(paths), files.read_text(paths.manifest) or ""
+    if project_files.description(paths)[0].format != 2:
+        raise DescriptionError("the flat format has no locks", where="odpm.json", todo="inv migrate --write")
+    assert lock is not None
+    pins = {key: pin.commit for key, pin in sorted(lock.pins.items()) if not pin.file and pin.tree is None}
+    new = with_value(text, "odpm.json", "locks", {"git": pins, **({"venv": lock.venv} if lock.venv else {})})
+    if new != text:
+        files.write(paths.manifest, new.encode())
+    return new != text

@@ -1,0 +1,118 @@
+"""Where the world becomes values: everything a plan rests on is read here, and nothing is changed.
+
+Nothing in this module uses the network or writes into the project. What is only needed when it is known that files will be
+rendered is imported then: a lock is written without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.image.system_packages import system_needs
+from odpm_tasks.core.locking.changes import contradictions
+from odpm_tasks.core.locking.resolve import Ask, Resolution
+from odpm_tasks.core.planning.observed import Observation, ObservedState
+from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
+from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
+from odpm_tasks.core.stack.dependency_services import fragments
+from odpm_tasks.errors import UsageError
+from odpm_tasks.locking import python as python_env
+from odpm_tasks.project_files import description, lock, read_state
+from odpm_tasks.sources import graph
+from odpm_tasks.sources.folders import as_found, folder_facts, own, own_url, remotes
+
+if TYPE_CHECKING:
+    from odpm_tasks.stack.prefetch import DockerQueries
+
+
+def observation(
+    paths: ProjectPaths,
+    until: Iterable[str] = ORDER,
+    options: RunOptions = DEFAULTS,
+    *,
+    ahead: bool = False,
+    resolved: Resolution | tuple[Ask, ...] | None = None,
+    questions: DockerQueries | None = None,
+) -> Observation:
+    """Observe everything the steps of `until` rest on, as far as it can be known now.
+
+    `ahead`: look at Docker also while files are still to be written, because their bytes are known already.
+    `resolved`: the graph as servers have just told it, in place of what pins and cache tell. `questions`: those to Docker
+    that were begun since nothing was changed.
+    """
+    manifest, warnings = description(paths)
+    touch_git = not options.no_git_update
+    scenario = paths.settings.scenario
+    if not (touch_git or scenario.mounts):
+        raise UsageError(
+            f"--no-git-update takes checkouts as they are, and {scenario.name} bakes the locked commits",
+            where=paths.settings.where("ODPM_SCENARIO"),
+            todo="leave --no-git-update out",
+        )
+    reads_lock = touch_git or scenario.strict
+    known = lock(paths) if reads_lock else None
+    warnings = (*warnings, *contradictions(known, manifest.locks_git, manifest.locks_venv))
+    recorded = read_state(paths)
+    named = remotes(paths)
+    url = own_url(named, manifest.developing)
+    observed = ObservedState(
+        scenario=scenario,
+        manifest=manifest,
+        lock=known,
+        touch_git=touch_git,
+        reads_lock=reads_lock,
+        last_scenario=recorded.get("scenario"),
+        warnings=warnings,
+        own=own(paths, manifest, named) if manifest.developing else None,
+        install=options.install,
+        update=options.update,
+    )
+    if resolved is None:
+        resolved = graph.resolution(paths, manifest, known, url) if touch_git else as_found(paths, manifest, url)
+    if isinstance(resolved, tuple):
+        source = manifest.developing is not None and manifest.developing.canonical != url
+        pins = replace(known, developing=known.developing if source else None).pins.values() if known else ()
+        missing = tuple(pin.key for pin in pins if not pin.file and not git.holds(paths.store(pin.key), pin.commit))
+        return Observation(replace(observed, unanswered=resolved, uncached=missing), None, recorded)
+    mine = folder_facts(paths.root)
+    merged = python_env.asked_packages(manifest, resolved, mine)
+    locks = python_env.seen_locks(paths, manifest, merged)
+    brought = fragments(manifest, resolved, scenario)
+    observed = replace(
+        observed,
+        resolution=resolved,
+        fragments=brought,
+        uncached=graph.uncached(paths, resolved) if touch_git else (),
+        checkouts=graph.checkouts(paths, resolved),
+        python=locks,
+        warnings=(
+            *warnings,
+            *(f"{broken} is not a readable manifest; Odoo will not see this module" for broken in mine.broken),
+            *resolved.warnings,
+            *brought.warnings,
+            *system_needs([mine, *(source.facts for source in resolved.sources)]).warnings,
+            *(f"{a.by}: cannot read the requirement {a.line!r}" for a in merged.unreadable),
+        ),
+    )
+    current = known.venv if known else None
+    if locks.made_from != locks.wanted or (observed.reads_lock and locks.digest != current):
+        return Observation(observed, None, recorded)
+    if not set(until) - set(LOCKING):
+        return Observation(observed, None, recorded)
+    from odpm_tasks.stack import files
+
+    whole = files.stack(paths, brought.onto(manifest), known, resolved, mine, named)
+    observed = files.with_files(paths, observed, whole, recorded, options.database)
+    if not set(until) - set(PREPARING):
+        return Observation(observed, whole, recorded)
+    from odpm_tasks.core.planning.planner import plan
+    from odpm_tasks.stack import observe
+
+    preparing = plan(observed, PREPARING)
+    if ahead or all(step.action not in {"create", "update"} for step in preparing.steps):
+        observed = replace(observed, running=observe.look(paths, observed, whole, recorded, questions))
+    return Observation(observed, whole, recorded)

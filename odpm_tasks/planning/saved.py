@@ -1,0 +1,96 @@
+"""Saved plans on disk: what one rests on is gathered here, `core.saved_plan` is the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from odpm_tasks import project_files
+from odpm_tasks.adapters import files
+from odpm_tasks.core.config.interpolation import references
+from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.config.settings import PORTS
+from odpm_tasks.core.manifest.reader import TOOL_VERSION
+from odpm_tasks.core.planning import saved as saved_plan
+from odpm_tasks.core.planning.observed import Observation, ObservedState
+from odpm_tasks.core.planning.options import RunOptions
+from odpm_tasks.core.planning.saved import SavedPlan, Seen
+from odpm_tasks.core.planning.steps import Plan, Step
+from odpm_tasks.core.stack.render import TEMPLATES
+from odpm_tasks.errors import UsageError
+from odpm_tasks.planning import observe
+from odpm_tasks.sources.folders import remotes
+from odpm_tasks.stack import files as rendering
+
+# settings of ours that shape a stack and are no secret
+_SETTINGS = (
+    *PORTS, "ODOO_BIND", "ODPM_BASE_IMAGE_PROFILE", "ODPM_COMPOSE_NETWORK", "ODPM_COMPOSE_NETWORK_EXTERNAL",
+    "ODPM_COMPOSE_PREFIX", "ODPM_DEBUG", "ODPM_DEV", "ODPM_IDE", "ODPM_IMAGE", "ODPM_IMAGE_MIRROR",
+)  # fmt: skip
+
+
+def whose(paths: ProjectPaths) -> saved_plan.Project:
+    name = rendering.name(paths, project_files.description(paths)[0], remotes(paths))
+    return saved_plan.Project(folder=paths.root.name, name=name)
+
+
+def save(paths: ProjectPaths, made: Plan, options: RunOptions, path: Path) -> None:
+    """Write a plan to a file. Errors: UsageError where something else than a saved plan is in its place."""
+    there = files.read(path)
+    if there is not None:
+        try:
+            saved_plan.load(there.decode(errors="replace"), str(path), TOOL_VERSION)
+        except UsageError:
+            raise UsageError(
+                "a file that is no saved plan of this odpm is in its place",
+                where=str(path),
+                todo="choose another name, or remove it",
+            ) from None
+    basis = _basis(paths, made.observed)
+    files.write(path, saved_plan.dump(saved_plan.saved(made, whose(paths), options, basis, TOOL_VERSION)).encode())
+
+
+def load(path: Path) -> SavedPlan:
+    """Errors: UsageError where there is no such file, or it is no plan that this odpm understands."""
+    text = files.read(path)
+    if text is None:
+        raise UsageError("there is no such file", where=str(path), todo="save a plan first: inv plan --out FILE")
+    return saved_plan.load(text.decode(errors="replace"), str(path), TOOL_VERSION)
+
+
+def guard(
+    paths: ProjectPaths, until: Sequence[str], options: RunOptions, saved: SavedPlan, path: Path
+) -> Callable[[Observation, Sequence[Step]], None]:
+    """What looks at each round of a run before it begins. Errors: DriftError where the plan no longer holds."""
+    begun = False
+
+    def see(_: Observation, todo: Sequence[Step]) -> None:
+        nonlocal begun
+        if not begun:  # as far as the plan looked, which is further than a run that has files to write
+            observed = observe.observation(paths, until, options, ahead=True).observed
+            saved_plan.check_unchanged(saved.rests_on, _basis(paths, observed), str(path))
+        saved_plan.check_announced(saved, todo, str(path), begun=begun)
+        begun = True
+
+    return see
+
+
+def _basis(paths: ProjectPaths, observed: ObservedState) -> dict[str, str]:
+    watched = (
+        "odpm.json",
+        LOCK_FILE,
+        *PYTHON_LOCKS,
+        *(f".odpm/templates/{name}" for name in TEMPLATES),
+        ".odpm/state.toml",
+    )
+    found = {path: files.read(paths.root / path) for path in watched}
+    get = paths.settings.get
+    named = {reference.name for reference in references((found["odpm.json"] or b"").decode(errors="replace"))}
+    return saved_plan.rests_on(
+        observed,
+        Seen(
+            found,
+            {name: get(name) for name in _SETTINGS},
+            {name: get(name) is not None for name in sorted(named - set(_SETTINGS))},
+        ),
+    )

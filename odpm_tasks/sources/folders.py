@@ -1,0 +1,127 @@
+"""What folders on disk hold: the developing checkout, `file://` sources, and checkouts that are taken as they are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from odpm_tasks.adapters import files
+from odpm_tasks.adapters.fingerprint import fingerprint
+from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.locking.lockfile import DevelopingState, Pin
+from odpm_tasks.core.locking.resolve import Ask, Found, Kind, Resolution, drive, resolve
+from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.odoo import addons
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.sources.link import Link, parse_link
+from odpm_tasks.errors import DescriptionError, LockError
+
+
+def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
+    """What a folder holds now, committed or not. Of the platform, modules are counted and not read, as in a commit.
+
+    A link counts where it leads to a file of the same folder: what lies outside is not the repository's to show.
+    """
+    inside = root.resolve()
+    patterns = [f"{depth}/{manifest}" for depth in ("*", "*/*") for manifest in addons.MANIFESTS]
+    found = [root / file for file in addons.ASKED_FILES] + [path for pattern in patterns for path in root.glob(pattern)]
+    sizes: dict[str, int] = {}
+    for path in found:
+        relative = path.relative_to(root)
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        if path.is_file() and path.resolve().is_relative_to(inside):  # nor a pipe, which would never end
+            sizes[relative.as_posix()] = path.stat().st_size
+    asked, large = addons.readable(sizes, counting=kind == "platform")
+    contents = {file: files.read(root / file) or b"" for file in asked}
+    return addons.facts(sorted(sizes), contents, large)
+
+
+def file_source(paths: ProjectPaths, link: Link) -> Found:
+    """A `file://` source: used in place, known by the fingerprint of its content. Errors: DescriptionError."""
+    root = Path(link.path)
+    if not root.is_dir():
+        raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
+    memory = paths.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
+    return Found(fingerprint(root, memory, writes_cache=paths.writes_cache), folder_facts(root))
+
+
+def origin_url(checkout: Path) -> str | None:
+    """The canonical URL of a checkout, by its `origin`; None where it has none that we could clone."""
+    if not (checkout / ".git").exists():
+        return None
+    url = git.origin(checkout)
+    try:
+        return parse_link(url).canonical if url else None
+    except DescriptionError:
+        return None
+
+
+Remotes = Sequence[tuple[str, str]]  # names and addresses, `origin` first
+
+
+def remotes(paths: ProjectPaths) -> Remotes:
+    """The remotes of the developing checkout; none where it is no repository."""
+    return git.remotes(paths.root) if (paths.root / ".git").exists() else ()
+
+
+def own_url(remotes: Remotes, developing: Link | None) -> str | None:
+    """The canonical URL of the developing checkout itself: of that remote which `developing.git` names, else of `origin`.
+
+    A clone of somebody's fork, with the team's repository as `upstream`, is the developing project all the same.
+    """
+    urls = []
+    for _, url in remotes:
+        with contextlib.suppress(DescriptionError):
+            urls.append(parse_link(url).canonical)
+    return developing.canonical if developing and developing.canonical in urls else (urls[0] if urls else None)
+
+
+def as_found(paths: ProjectPaths, manifest: Manifest, own: str | None) -> Resolution:
+    """The graph as the checkouts have it now, whatever a lock says: their commits, and what their files ask for.
+
+    Errors: LockError where a repository that is asked for is not checked out.
+    """
+    present = {
+        url: path
+        for path in sorted((paths.odpm / "src").glob("[!.]*"))
+        if not path.is_symlink() and (url := origin_url(path))
+    }
+
+    def answer(asks: Sequence[Ask]) -> list[Found]:
+        missing = [ask for ask in asks if not ask.link.is_file and ask.link.canonical not in present]
+        if missing:
+            raise LockError(
+                f"--no-git-update takes checkouts as they are, and {missing[0].link.name} is not there",
+                where=" -> ".join(missing[0].asked_by),
+                details=[f"also missing: {ask.link.name}" for ask in missing[1:3]],
+                todo="the same command without --no-git-update fetches it",
+            )
+        return [file_source(paths, ask.link) if ask.link.is_file else found(ask) for ask in asks]
+
+    def found(ask: Ask) -> Found:
+        path = present[ask.link.canonical]
+        head = git.head(path)
+        return Found((head and head.commit) or "0" * 40, folder_facts(path, ask.kind))
+
+    strict = paths.settings.scenario.strict
+    return drive(
+        resolve(manifest, {}, paths.settings.get, strict=strict, own=own, given=paths.settings.written), answer
+    )
+
+
+UNTRACKED_BY_LOCK = (LOCK_FILE, *PYTHON_LOCKS, ".odpm/.gitignore", "odpm.json")
+
+
+def own(paths: ProjectPaths, manifest: Manifest, named: Remotes) -> DevelopingState | None:
+    """The developing checkout as the lock would record it, where `developing.git` names one of its remotes (`named`)."""
+    link = manifest.developing
+    if link is None or link.canonical != own_url(named, link):
+        return None
+    tree = git.tracked(paths.root, UNTRACKED_BY_LOCK)
+    if tree is None:
+        return None
+    commit = git.ask(paths.root, "rev-parse", "HEAD")
+    return DevelopingState(Pin(link.canonical, commit, link.branch, tree=tree), git.changes(paths.root))

@@ -1,0 +1,170 @@
+"""What the tasks `sources.*` do: look at a project's sources and the cache, give one its history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from shlex import quote
+
+from odpm_tasks import project_files
+from odpm_tasks.adapters import terminal
+from odpm_tasks.adapters.git import alternates
+from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.adapters.git import status as standing
+from odpm_tasks.adapters.git import store as stores
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.locking.lockfile import Lock, Pin
+from odpm_tasks.core.locking.resolve import Kind, Source
+from odpm_tasks.core.odoo.addons import facts
+from odpm_tasks.core.planning.observed import Checkout
+from odpm_tasks.core.sources.link import Link, source_names, without_credentials
+from odpm_tasks.core.sources.status import CacheState, SourceState, StoreState
+from odpm_tasks.core.text import count as counted
+from odpm_tasks.errors import UsageError
+from odpm_tasks.parallel import together
+from odpm_tasks.sources import cache, checkout, graph
+from odpm_tasks.sources import remote as sources_remote
+from odpm_tasks.sources.folders import own_url, remotes
+
+
+def status(paths: ProjectPaths) -> tuple[tuple[SourceState, ...], CacheState]:
+    """Every source with what lies in its place, and the cache. Asks no server, changes nothing."""
+    manifest, lock = project_files.description(paths)[0], project_files.lock(paths)
+    resolved = graph.resolution(paths, manifest, lock, own_url(remotes(paths), manifest.developing))
+    known = _of_lock(lock) if isinstance(resolved, tuple) else resolved.sources
+    states = together(paths, lambda source: _state(paths, source, manifest.odoo_version), known)
+    return tuple(states), _cache(paths, known)
+
+
+def _of_lock(lock: Lock | None) -> tuple[Source, ...]:
+    """The sources as the lock alone tells of them, where the cache lacks what the graph needs."""
+    if lock is None:
+        return ()
+    developing = (lock.developing,) if lock.developing and lock.developing.tree is None else ()
+    kinds: dict[Kind, tuple[Pin, ...]] = {
+        "platform": (lock.platform,),
+        "dependency": lock.dependencies,
+        "developing": developing,
+    }
+    links = {pin.key: Link(pin.url, pin.branch) for pins in kinds.values() for pin in pins}
+    names = source_names(links.values())
+    return tuple(
+        Source(names[links[pin.key].canonical], kind, links[pin.key], pin.commit, facts((), {}))
+        for kind, pins in kinds.items()
+        for pin in pins
+    )
+
+
+def _state(paths: ProjectPaths, source: Source, version: str) -> SourceState:
+    path = paths.source(source.name)
+    seen = graph.checkout(paths, source)
+    branch = "" if source.link.is_file else source.link.branch or version
+    kind = _kind(seen, source.commit)
+    state = SourceState(
+        source.name,
+        source.kind,
+        without_credentials(source.link.url),
+        branch,
+        source.commit,
+        kind,
+        seen.commit,
+        seen.branch,
+    )
+    if kind in {"absent", "foreign", "link", "gone"}:
+        return state
+    work, upstream = standing.local(path), f"origin/{branch}"
+    behind, ahead = standing.beside(path, f"refs/remotes/{upstream}") or (None, None)
+    return replace(
+        state,
+        on_top=standing.on_top(path, seen.base) if seen.base else None,
+        changes=work.changes,
+        untracked=work.untracked,
+        stashes=work.stashes,
+        history="whole" if alternates.whole(path) else "shallow",
+        upstream=upstream if behind is not None else None,
+        behind=behind,
+        ahead=ahead,
+    )
+
+
+def _kind(seen: Checkout, locked: str) -> str:
+    if seen.gone:
+        return "gone"
+    if seen.kind == "ours":
+        return "locked" if seen.commit == locked else "elsewhere"
+    return seen.kind
+
+
+def _cache(paths: ProjectPaths, known: Sequence[Source]) -> CacheState:
+    used = []
+    for source in known:
+        store = paths.store(source.link.canonical)
+        if not source.link.is_file and store.is_dir():
+            held = len(stores.commits(store))
+            used.append(StoreState(source.link.canonical, str(store), stores.size(store), held))
+    return CacheState(str(paths.cache), tuple(used), stores.size(paths.cache), cache.count(paths))
+
+
+def unshallow(paths: ProjectPaths, name: str) -> str:
+    """Give the checkout NAME its whole history and every branch; what came of it, in a line.
+
+    Errors: UsageError for what is no checkout of ours; whatever the fetch meets.
+    """
+    source = _named(paths, name)
+    path = paths.source(source.name)
+    seen = graph.checkout(paths, source)
+    if seen.kind == "foreign" or (seen.base is None and seen.kind in {"branch", "commit", "ours"}):
+        raise UsageError(
+            f"what lies in the place of {name} is your own, not a checkout of odpm's",
+            where=str(path),
+            todo=f"if it is a shallow clone: git -C {quote(str(path))} fetch --unshallow",
+        )
+    if seen.kind == "absent":
+        raise UsageError(f"{name} is not checked out yet", todo=f"inv render && inv sources.unshallow {name}")
+    if alternates.whole(path) and not seen.gone:
+        return f"{name} has its history already"
+    remote = sources_remote.remote(paths, source.link.url)
+    with terminal.activity() as show:
+        show.note(name, "fetch the history")
+        try:
+            watch = sources_remote.watch(show, name)
+            if seen.gone:
+                checkout.mend(path, paths.store(source.key), seen.gone, remote, watch, source.link.branch)
+            origin = checkout.unshallow(path, without_credentials(source.link.url), remote, watch)
+        finally:
+            show.done(name)
+    if not alternates.whole(path):
+        return f"{name} has what the server has: its repository is shallow itself"
+    commits = git.ask(path, "rev-list", "--count", "HEAD")
+    return f"{name} has its history: {counted(int(commits), 'commit')}, branches as {origin}/…"
+
+
+def _named(paths: ProjectPaths, name: str) -> Source:
+    """The source NAME of a resolved project. Errors: UsageError."""
+    manifest = project_files.description(paths)[0]
+    if not paths.settings.scenario.mounts:
+        raise UsageError(
+            f"in {paths.settings.scenario.name} there are no checkouts: the sources are baked into the image",
+            where=paths.settings.where("ODPM_SCENARIO"),
+            todo=f"ODPM_SCENARIO=developer inv sources.unshallow {name}",
+        )
+    resolved = graph.resolution(
+        paths, manifest, project_files.lock(paths), own_url(remotes(paths), manifest.developing)
+    )
+    if isinstance(resolved, tuple):
+        raise UsageError(
+            "the sources of this project are not known yet", todo=f"inv render && inv sources.unshallow {name}"
+        )
+    found = {source.name: source for source in resolved.sources}
+    if name not in found:
+        raise UsageError(f"no source is named {name!r}", todo=f"one of: {', '.join(sorted(found))}")
+    source = found[name]
+    if source.link.is_file:
+        folder = Path(source.link.path)
+        raise UsageError(
+            f"{name} is a link to your own folder, which has the history that it has",
+            where=str(folder),
+            todo=f"if it is a shallow clone: git -C {quote(str(folder))} fetch --unshallow",
+        )
+    return source

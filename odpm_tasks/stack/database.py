@@ -1,0 +1,231 @@
+"""The database: brought into being, filled with add-ons, tested in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from odpm_tasks.adapters import command, terminal
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.odoo.series import series
+from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.options import RunOptions
+from odpm_tasks.errors import DescriptionError, ProgramError
+from odpm_tasks.stack import compose, prefetch
+from odpm_tasks.stack.secrets import admin_password
+from odpm_tasks.stack.up import container, wait_until_healthy
+
+MAINTENANCE = "/run/odoo/maintenance"  # as templates/odoo_run.py has it
+
+
+def sql(database_container: str, statement: str, database: str = "postgres") -> str:
+    """Run SQL as PostgreSQL's superuser, by the socket inside the container. Errors: ProgramError."""
+    words = ("psql", "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1", "-Atq")
+    return docker.execute(database_container, *words, feed=statement.encode(), check=True).text.strip()
+
+
+def identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def prepare_database(paths: ProjectPaths, observation: Observation, options: RunOptions, create: bool) -> None:
+    """Create the database and install add-ons, or install and update in one that is there.
+
+    An interrupted creation is marked in the database itself, so that the next run finishes it; a finished one is never
+    created again.
+    """
+    observed, whole = observation.observed, observation.stack
+    assert whole is not None
+    name = observed.database
+    unknown = [m for m in (*options.install, *options.update) if m not in whole.all_modules and m != "all"]
+    if unknown:
+        raise DescriptionError(
+            f"there is no add-on {unknown[0]!r} in the sources",
+            where="-i / -u",
+            todo="inv status lists the repositories",
+        )
+    database = container(paths, observation, "db")
+    unfinished = prefetch.database_state(database.id, name) != "ready"
+    if create:
+        role = "OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
+        sql(database.id, f"CREATE DATABASE {identifier(name)} {role}")
+        sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{prefetch.UNFINISHED}'")
+    switches = _options(observed.manifest.odoo_version, options.demo) if unfinished else []
+    if unfinished and observed.manifest.language:
+        switches += [f"--load-language={observed.manifest.language}"]
+    install = options.install or (observed.modules or ("base",) if unfinished else ())
+    words = [f"-i{','.join(install)}"] if install else []
+    words += [f"-u{','.join(options.update)}"] if options.update else []
+    with _announced(container(paths, observation, "odoo").id):
+        run_odoo(paths, observation, name, [*words, *switches])
+    if unfinished:
+        _finish(paths, observation, database.id, name)
+    else:
+        docker.compose(paths.root, compose.compose_env(paths), "restart", "odoo")
+        with terminal.activity() as show:
+            wait_until_healthy(paths, compose.compose_project(paths, whole), show)
+
+
+@contextmanager
+def _announced(odoo: str) -> Iterator[None]:
+    """The serving Odoo counts as healthy meanwhile, although it answers 500 for a database in the making.
+
+    The announcement of a killed run stays until the next one has finished its work, or until the container is started anew.
+    """
+    docker.execute(odoo, "touch", MAINTENANCE)
+    try:
+        yield
+    finally:
+        docker.execute(odoo, "rm", "-f", MAINTENANCE)
+
+
+def _options(odoo_version: str, demo: bool) -> list[str]:
+    facts = series(odoo_version)
+    return list(facts.with_demo if demo else facts.no_demo)
+
+
+def run_odoo(
+    paths: ProjectPaths,
+    observation: Observation,
+    database: str,
+    words: Sequence[str],
+    on_line: Callable[[str], None] | None = None,
+) -> None:
+    """Run Odoo beside the serving one until it stops by itself. Errors: ProgramError with its own last errors."""
+    lines: list[str] = []
+    with terminal.activity() as show:
+
+        def note(line: str) -> None:
+            lines.append(line)
+            if "oading module" in line or "oading " in line:
+                show.note(database, line.rsplit(": ", 1)[-1])
+            if on_line:
+                on_line(line)
+
+        outcome = task_container(
+            paths, observation, note, "odoo", "-d", database, *words, "--stop-after-init", "--no-http"
+        )
+    errors = [line for line in lines if " ERROR " in line or " CRITICAL " in line]
+    if not outcome.ok:
+        telling = errors[-2:] + [line for line in lines if line.strip()][-2:]
+        raise ProgramError(
+            f"odoo ended with code {outcome.code} on {database}",
+            details=telling[-4:],
+            todo="mend what it names, then run again",
+        )
+    missing = [line for line in lines if "invalid module names, ignored" in line]
+    if missing:
+        raise ProgramError(
+            "Odoo does not find an add-on", details=missing[-1:], todo="inv status lists the repositories"
+        )
+
+
+def task_container(
+    paths: ProjectPaths, observation: Observation, on_line: Callable[[str], None], *words: str
+) -> command.Outcome:
+    """Run a program in a container of its own, like Odoo's service but without its ports; it ends with us."""
+    assert observation.stack is not None
+    name = f"{compose.compose_project(paths, observation.stack)}-task"
+    command.run(["docker", "rm", "--force", name], check=False)  # a run that was killed may have left it
+    try:
+        return docker.compose_live(
+            paths.root,
+            compose.compose_env(paths),
+            on_line,
+            "run",
+            "--rm",
+            "--no-deps",
+            "-T",
+            f"--name={name}",
+            "--env=ODPM_TASK=1",
+            "--env=ODPM_DEV=",
+            "--env=ODPM_DEBUG=",
+            "odoo",
+            *words,
+        )
+    except BaseException:
+        with suppress(Exception):
+            command.run(["docker", "rm", "--force", name], check=False)
+        raise
+
+
+_SETTLE = """\
+import os
+user = env.ref("base.user_admin")
+password = {password!r}
+if password:
+    user.password = password
+company = env.ref("base.main_company")
+country = {country!r}
+if country:
+    found = env["res.country"].search([("code", "ilike", country)], limit=1)
+    company.country_id = found
+    if found.currency_id:
+        company.currency_id = found.currency_id
+language = {language!r}
+if language:
+    user.lang = language
+    company.partner_id.lang = language
+env.cr.commit()
+"""
+
+
+def _finish(paths: ProjectPaths, observation: Observation, database_container: str, name: str) -> None:
+    """Administrator's password, country and language of a new database; then it counts as made."""
+    manifest = observation.observed.manifest
+    password = "" if paths.settings.scenario.developer else admin_password(paths)
+    if password or manifest.country or manifest.language:
+        script = _SETTLE.format(password=password, country=manifest.country or "", language=manifest.language or "")
+        odoo = container(paths, observation, "odoo")
+        outcome = docker.execute(odoo.id, "odoo", "shell", "-d", name, "--no-http", feed=script.encode())
+        if not outcome.ok or b"Traceback" in outcome.stderr:
+            raise command.failure(outcome, [password] if password else [])
+    sql(database_container, f"COMMENT ON DATABASE {identifier(name)} IS NULL")
+
+
+def failures(log: Sequence[str]) -> list[str]:
+    """What an Odoo log says of failures: errors with what follows them, up to the next ordinary line."""
+    kept: list[str] = []
+    telling = False
+    for line in log:
+        if re.match(r"\d{4}-\d\d-\d\d ", line):
+            telling = " ERROR " in line or " CRITICAL " in line or " tests when loading database" in line
+        if telling:
+            kept.append(line)
+    return kept
+
+
+def run_tests(paths: ProjectPaths, observation: Observation, modules: Sequence[str], tags: str, keep: bool) -> None:
+    """Install add-ons in a new database with their tests on. Errors: ProgramError where one fails."""
+    whole = observation.stack
+    if whole is None:
+        raise ProgramError("the project is not prepared", todo="inv up")
+    chosen = tuple(modules) or whole.modules
+    if not chosen:
+        raise DescriptionError("the developing project has no add-on to test", todo="inv test --modules NAME")
+    database = container(paths, observation, "db")
+    name = f"{observation.observed.database}-test-{os.getpid()}"
+    sql(database.id, f"CREATE DATABASE {identifier(name)} OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'")
+    lines: list[str] = []
+    try:
+        wanted = tags or ",".join(f"/{module}" for module in chosen)
+        words = [f"-i{','.join(chosen)}", "--test-enable", f"--test-tags={wanted}"]
+        run_odoo(
+            paths,
+            observation,
+            name,
+            [*words, *_options(observation.observed.manifest.odoo_version, False)],
+            lines.append,
+        )
+        result = next((line for line in reversed(lines) if " tests when loading database" in line), "")
+        terminal.output(result.rsplit(": ", 1)[-1] or "no test ran")
+    except ProgramError:
+        for line in failures(lines):
+            terminal.message(line)
+        raise
+    finally:
+        if not keep:
+            sql(database.id, f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")

@@ -1,0 +1,94 @@
+"""The generated files: what they are rendered from, and what lies in their places."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from odpm_tasks.adapters import files
+from odpm_tasks.adapters.template_cache import Compiled
+from odpm_tasks.core import templating
+from odpm_tasks.core.config.interpolation import expand
+from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.locking.lockfile import Lock
+from odpm_tasks.core.locking.resolve import Resolution
+from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.planning.observed import ObservedState
+from odpm_tasks.core.planning.obsolete_files import obsolete_files
+from odpm_tasks.core.stack.compose_file import project_name
+from odpm_tasks.core.stack.render import TEMPLATES, Stack, render
+from odpm_tasks.sources.folders import Remotes
+
+_FOLDER = Path(__file__).parents[1] / "templates"
+RUNTIME = _FOLDER / "odoo_run.py"
+_TEMPLATE_FILES = (
+    ("Dockerfile.j2", ".odpm/build/Dockerfile"),
+    ("odoo.conf.j2", ".odpm/build/odoo.conf"),
+    ("odoo_run.py", ".odpm/build/odoo-run"),
+)
+
+
+def name(paths: ProjectPaths, manifest: Manifest, remotes: Remotes) -> str:
+    """The project's name: of `developing.git`, else of the checkout's `origin`, else of its folder."""
+    if manifest.developing:
+        return project_name(manifest.developing.name)
+    url = dict(remotes).get("origin")
+    last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1] if url else paths.root.name
+    return project_name(last)
+
+
+def stack(
+    paths: ProjectPaths,
+    manifest: Manifest,
+    known: Lock | None,
+    resolved: Resolution,
+    own: Facts,
+    remotes: Remotes,
+) -> Stack:
+    """What the files are rendered from."""
+    locks = [files.read(paths.root / path) or b"" for path in PYTHON_LOCKS]
+    overrides = {
+        template: text for template in TEMPLATES if (text := files.read_text(paths.template(template))) is not None
+    }
+    return Stack(
+        name=name(paths, manifest, remotes),
+        scenario=paths.settings.scenario,
+        manifest=manifest,
+        resolution=resolved,
+        own=own,
+        locks=(locks[0], locks[1]),
+        runtime=RUNTIME.read_bytes(),
+        templates=overrides,
+        digests=known.images if known else {},
+        profile=paths.settings.profile,
+    )
+
+
+def with_files(
+    paths: ProjectPaths, observed: ObservedState, whole: Stack, recorded: dict[str, Any], database: str
+) -> ObservedState:
+    """The world with its generated files: as they are to be, and as they lie there. `database` is the one wished for."""
+    templating.keep_compiled(Compiled(_FOLDER))
+    rendered = render(whole)
+    current = {path: files.read(paths.root / path) for path in rendered.files}
+    hashes = recorded.get("files", {})
+    edited = {path for path, data in current.items() if data is not None and files.sha256(data) != hashes.get(path)}
+    edited |= {path for path in current if (paths.root / path).is_symlink()}
+    database = database or observed.manifest.odoo_conf.get("options", {}).get("db_name", "") or paths.root.name
+    text = rendered.files["docker-compose.yml"]
+    return replace(
+        observed,
+        rendered=rendered,
+        current=current,
+        edited=frozenset(edited),
+        obsolete_files=obsolete_files(hashes, rendered.files, lambda path: files.digest_below(paths.root, path)),
+        overrides={
+            path: f".odpm/templates/{template}" for template, path in _TEMPLATE_FILES if template in whole.templates
+        },
+        validated=recorded.get("validated") == files.sha256(text),
+        image=expand(rendered.image, paths.settings.get, "docker-compose.yml"),
+        database=database,
+        modules=whole.modules,
+    )

@@ -1,0 +1,92 @@
+"""Comparing what images really contain: those that a project's scenarios would run, or any two."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from odpm_tasks.adapters import files, terminal
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker import run_image
+from odpm_tasks.core.audit.census import Census
+from odpm_tasks.core.audit.parity import differences, reasons
+from odpm_tasks.core.audit.parity_text import Comparison
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.scenario import Scenario
+from odpm_tasks.core.image.dockerfile import CONFIGURATION
+from odpm_tasks.core.stack.render import Stack, render
+from odpm_tasks.errors import MachineError
+from odpm_tasks.image import inputs
+from odpm_tasks.image.census import census
+from odpm_tasks.parallel import together
+from odpm_tasks.stack import compose
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a scenario of a project would run."""
+
+    paths: ProjectPaths
+    stack: Stack
+    image: str
+
+    @property
+    def scenario(self) -> Scenario:
+        return self.stack.scenario
+
+
+def of_scenarios(sides: Sequence[Side]) -> tuple[Comparison, tuple[str, ...]]:
+    """Compare what the scenarios of a project run, as far as it is on this machine; and what to know about it.
+
+    Sources and configuration are mounted as the compose file mounts them; nothing is written into the project.
+    Errors: MachineError where there are fewer than two.
+    """
+    docker.require()
+    lacking = {side.scenario.name: lack for side in sides if (lack := _lacking(side))}
+    there = [side for side in sides if side.scenario.name not in lacking]
+    if len(there) < 2:
+        raise MachineError("two images are needed for a comparison", details=[f"{k}: {v}" for k, v in lacking.items()])
+    notes = [f"{name} is left out, it is not built here: {lack}" for name, lack in lacking.items()]
+    notes += [
+        f"{side.scenario.name}: {side.image} was made of something else than what is here now: {_command(side.scenario)}"
+        for side in there
+        if not inputs.image_is_current(side.paths, side.stack, inputs.image_made_from(side.image))
+    ]
+    with terminal.activity() as show:
+        for side in there:
+            show.note(side.scenario.name, f"looking into {side.image}")
+        contents = together(there[0].paths, _contents, there)
+    labelled = {side.scenario.name: held for side, held in zip(there, contents, strict=True)}
+    known = reasons({side.scenario.name: side.stack for side in there})
+    names = {side.scenario.name: side.image for side in there}
+    return Comparison(names, labelled, differences(labelled, known)), tuple(notes)
+
+
+def of_images(names: Sequence[str]) -> Comparison:
+    """Compare images as they are; no scenario explains anything."""
+    docker.require()
+    contents = {name: census(name) for name in names}
+    return Comparison({name: name for name in names}, contents, differences(contents))
+
+
+def _command(scenario: Scenario) -> str:
+    return f"ODPM_SCENARIO={scenario.name} inv {'build' if scenario.mounts else 'build-image'}"
+
+
+def _lacking(side: Side) -> str:
+    """The command that makes what a scenario lacks for being looked at; empty where it lacks nothing."""
+    absent = side.scenario.mounts and [m for m in side.stack.mounts if not (side.paths.root / m.host).exists()]
+    return "" if run_image.environment(side.image) is not None and not absent else _command(side.scenario)
+
+
+def _contents(side: Side) -> Census:
+    if not side.scenario.mounts:
+        return census(side.image)
+    root, env = side.paths.root, compose.compose_env(side.paths)
+    with contextlib.ExitStack() as cleanup:
+        conf = files.scratch(cleanup, "odpm-conf-") / "odoo.conf"
+        files.write(conf, render(side.stack).files[f".odpm/{CONFIGURATION}"])
+        mounts = [(conf, "/etc/odoo/odoo.conf")]
+        mounts += [((root / mount.host).resolve(), mount.inside) for mount in side.stack.mounts]
+        return census(side.image, mounts=mounts, user=f"{env['ODPM_UID']}:{env['ODPM_GID']}")

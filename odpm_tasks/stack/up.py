@@ -1,0 +1,153 @@
+"""Bringing the services to what the description says, and the database into being."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from odpm_tasks.adapters import command, terminal
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
+from odpm_tasks.image import inputs
+from odpm_tasks.project_files import made_from, took, write_state
+from odpm_tasks.stack import compose, ports
+from odpm_tasks.stack.secrets import passwords
+
+PATIENCE = 600.0
+_LOOK_EVERY = 0.25
+
+
+def up(paths: ProjectPaths, observation: Observation) -> None:
+    """Start or change the services, wait until each is healthy, and record what is running."""
+    docker.require()
+    assert observation.stack is not None
+    assert observation.observed.rendered is not None
+    project = compose.compose_project(paths, observation.stack)
+    before = docker.containers(project)
+    _same_checkout(paths, project, before)
+    ports.require_free_ports(paths, observation)
+    env = compose.compose_env(paths)
+    text = observation.observed.rendered.files["docker-compose.yml"]
+    away = Downtime("-odoo-")
+    with terminal.activity() as show:
+
+        def told(line: str) -> None:
+            away.told(line)
+            show.note("compose", line)
+
+        # an image of a service's own is built where something is brought up, not on every start
+        build = "--build" if compose.composed(paths, text).builds else "--no-build"
+        words = ("up", "--detach", "--remove-orphans", build)
+        outcome = docker.compose_live(paths.root, env, told, *words)
+        if not outcome.ok:
+            _explain(paths, project, outcome)
+        started = wait_until_healthy(paths, project, show)
+    if observation.observed.running and observation.observed.running.start_cost.odoo_down:
+        took(paths, "odoo down", away.seconds)
+    made_from(paths, inputs.inputs(paths, observation.stack))
+    write_state(
+        paths,
+        up={
+            "project": project,
+            "image": observation.observed.image,
+            "database": observation.observed.database,
+            "digest": compose.services_digest(paths, observation.stack, text),
+            "containers": {c.service: c.id for c in started},
+            "finished": sorted(c.service for c in started if c.state != "running"),
+            "parts": compose.parts(paths, observation.stack, text),
+        },
+    )
+
+
+class Downtime:
+    """For how long a container is away, by what Compose tells: from when it is stopped or made anew until now."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._since, self._named = name, time.monotonic(), False
+
+    def told(self, line: str) -> None:
+        if self._name in line and not self._named:
+            self._since, self._named = time.monotonic(), True
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._since
+
+
+def _same_checkout(paths: ProjectPaths, project: str, found: Sequence[docker.Container]) -> None:
+    """Two checkouts with one project name would fight over the same containers. Errors: DescriptionError."""
+    for container in found:
+        other = container.folder
+        if other and other != str(paths.root) and container.state == "running" and Path(other).is_dir():
+            raise DescriptionError(
+                f"the containers of {project} belong to another checkout",
+                where=other,
+                todo="inv down there, or give this one a name of its own in .env: ODPM_COMPOSE_PREFIX="
+                + project
+                + "-2",
+            )
+
+
+def wait_until_healthy(paths: ProjectPaths, project: str, show: terminal.Activity) -> tuple[docker.Container, ...]:
+    """Wait for every service to be up, healthy where it says so, or finished without error. Errors: ProgramError.
+
+    Containers of a profile that is not active, which somebody started by hand, are nobody's to wait for.
+    """
+    deadline = time.monotonic() + PATIENCE
+    expected = compose.composed(paths, (paths.root / "docker-compose.yml").read_bytes()).active
+    while True:
+        found = [c for c in docker.containers(project) if not c.oneoff and c.service in expected]
+        waiting = []
+        for container in found:
+            if container.state in {"exited", "dead"}:
+                if code := docker.exit_code(container.id):
+                    raise _broken(paths, container, f"ended with code {code}")
+            elif container.health == "unhealthy" or container.state == "restarting":
+                raise _broken(paths, container, "is restarting" if container.state == "restarting" else "is unhealthy")
+            elif container.state != "running" or container.health == "starting":
+                waiting.append(container)
+                show.note(container.service, container.health or container.state)
+            else:
+                show.done(container.service)
+        if found and not waiting:
+            return tuple(found)
+        if time.monotonic() > deadline:
+            raise _broken(paths, waiting[0] if waiting else None, f"is not healthy after {PATIENCE:.0f} s")
+        time.sleep(_LOOK_EVERY)
+
+
+def _broken(paths: ProjectPaths, container: docker.Container | None, how: str) -> ProgramError:
+    service = container.service if container else "no service"
+    details = docker.last_lines(container.id, passwords(paths)) if container else ()
+    return ProgramError(f"{service} {how}", details=details[-3:], todo=f"inv logs --service {service}")
+
+
+def _explain(paths: ProjectPaths, project: str, outcome: command.Outcome) -> None:
+    """Turn a failed `docker compose up` into the error that says what to do."""
+    said = outcome.stderr.decode(errors="replace")
+    if docker.is_unreachable(outcome):
+        raise docker.unreachable(outcome)
+    if "port is already allocated" in said or "address already in use" in said:
+        raise MachineError(
+            "a port that the services publish is in use",
+            details=outcome.tail()[-1:],
+            todo="inv up --free-ports picks others; or choose one in .env, or inv down the other project",
+        )
+    for container in docker.containers(project):
+        if container.health == "unhealthy" or (
+            container.state == "exited" and not container.oneoff and docker.exit_code(container.id)
+        ):
+            raise _broken(paths, container, "does not start")
+    raise command.failure(outcome)
+
+
+def container(paths: ProjectPaths, observation: Observation, service: str) -> docker.Container:
+    assert observation.stack is not None
+    project = compose.compose_project(paths, observation.stack)
+    for found in docker.containers(project):
+        if found.service == service and found.state == "running" and not found.oneoff:
+            return found
+    raise ProgramError(f"{service} is not running", todo="start it: inv up")

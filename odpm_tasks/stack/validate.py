@@ -1,0 +1,94 @@
+"""The step `compose.validate`: what Compose, or without it the schema of its specification, has against the services."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from odpm_tasks.adapters import command, files
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.core.config.interpolation import expand
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.manifest.fields import Problem
+from odpm_tasks.core.manifest.json_document import spell
+from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.stack import services
+from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems, spot, what_compose_said
+from odpm_tasks.core.stack.services import build_folders
+from odpm_tasks.errors import DescriptionError
+from odpm_tasks.project_files import write_state
+from odpm_tasks.stack import compose
+
+SCHEMA = Path(__file__).parents[1] / "templates" / "compose-spec.json"
+
+
+def validate(paths: ProjectPaths, observation: Observation) -> None:
+    """See that every variable is set and that the services can be started. Errors: DescriptionError with the field.
+
+    The compose file lies on disk by now. No engine, and no password, is needed.
+    """
+    assert observation.observed.rendered is not None
+    require_variables(paths, observation)
+    text = observation.observed.rendered.files["docker-compose.yml"]
+    data = services.load(text.decode())
+    found = [*loose_ends(data), *_missing_folders(paths, data)]
+    if not found:
+        by_compose = _asked_of_compose(paths)
+        found = list(schema_problems(data, json.loads(SCHEMA.read_bytes()))) if by_compose is None else by_compose
+    if found:
+        raise _refused(observation, found)
+    write_state(paths, validated=files.sha256(text))
+
+
+def _asked_of_compose(paths: ProjectPaths) -> list[Problem] | None:
+    """What Compose has to say of the file on disk; None where there is no Compose."""
+    if not command.have("docker"):
+        return None
+    outcome = docker.compose(paths.root, compose.compose_env(paths), "config", "--quiet", check=False)
+    if outcome.ok:
+        return []
+    there = command.run(["docker", "compose", "version"], check=False).ok
+    return [what_compose_said(outcome.tail()[-3:])] if there else None
+
+
+def _refused(observation: Observation, found: list[Problem]) -> DescriptionError:
+    observed = observation.observed
+    where = [spot(problem.path, observed.manifest, observed.fragments, observed.scenario.name) for problem in found]
+    first, *rest = (f"{paths}: {problem.text}" for paths, problem in zip(where, found, strict=True))
+    return DescriptionError(
+        f"Compose does not take the services: {found[0].text}",
+        where=where[0],
+        details=[line for line in rest if line != first],
+        todo="mend the field that is named, then run again",
+    )
+
+
+def _missing_folders(paths: ProjectPaths, data: dict[str, Any]) -> list[Problem]:
+    return [
+        Problem(("services", name, "build"), f"there is no folder {folder}")
+        for name, folder in build_folders(data["services"]).items()
+        if "$" not in folder and not (paths.root / folder).is_dir()
+    ]
+
+
+def require_variables(paths: ProjectPaths, observation: Observation) -> None:
+    """See that every variable that services and configuration name is set. Errors: DescriptionError with its field."""
+    observed, lookup = observation.observed, paths.settings.get
+    for block in ("odoo_conf", "services", "service_patches"):
+        _expand_all(getattr(observed.manifest, block), (block,), lookup, "odpm.json")
+    for fragment in observed.fragments.each:
+        _expand_all(fragment.services, ("services",), lookup, f"{fragment.source}: odpm.json")
+        _expand_all(fragment.patches, ("service_patches",), lookup, f"{fragment.source}: odpm.json")
+
+
+def _expand_all(value: Any, path: tuple[str | int, ...], lookup: Callable[[str], str | None], where: str) -> None:
+    if isinstance(value, str):
+        expand(value, lookup, f"{where}: {spell(path)}")
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value):
+            _expand_all(item, (*path, number), lookup, where)
+    elif hasattr(value, "items"):
+        for key, item in value.items():
+            _expand_all(item, (*path, key), lookup, where)

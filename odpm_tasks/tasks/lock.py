@@ -1,0 +1,77 @@
+"""New."""
+
+from __future__ import annotations
+
+from odpm_tasks.tasks.base import Context, task, words
+
+
+@task(
+    help={
+        "update": "Ask every branch for its newest commit, and the package index for newest versions.",
+        "only": "With --update: only these repositories (names, comma separated).",
+        "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, stale or contradicted.",
+        "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
+        "diff": "Write nothing; show what lies between the lock at a commit of the project (default: HEAD) and the lock now.",
+        "format": "With --diff: text, json or markdown.",
+    },
+    optional=["diff"],
+)
+def lock(
+    c: Context,
+    update: bool = False,
+    only: str = "",
+    check: bool = False,
+    sync_manifest_locks: bool = False,
+    diff: str | bool | None = None,
+    format: str = "",
+) -> None:
+    """Pin what the description asks for: every repository to a commit, every Python package to a version."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.locking.lockfile import named, names
+    from odpm_tasks.errors import LockError, UsageError
+    from odpm_tasks.project import Project
+
+    project = Project.find()
+    if only and not update:
+        raise UsageError("--only goes with --update", todo="inv lock --update --only " + only)
+    if diff is not None and diff is not False:  # "" is a name that is not there, not "lock"
+        from odpm_tasks.tasks import output
+
+        if update or check or sync_manifest_locks:
+            raise UsageError("--diff only shows, and goes with nothing but --format", todo="inv lock --diff")
+        terminal.output(output.lock_diff(project, "HEAD" if diff is True else diff, format or "text"))
+        return
+    if format:
+        raise UsageError("--format goes with --diff", todo=f"inv lock --diff --format {format}")
+    if check:
+        project.check_lock()
+        terminal.output("the lock is complete and fits the description")
+        return
+    if project.scenario.strict:
+        raise LockError(
+            f"inv lock writes the lock, and {project.scenario.name} only follows it",
+            todo="ODPM_SCENARIO=developer inv lock, then commit the lock",
+        )
+    with project.exclusive():
+        chosen = words(only)
+        known = project.lock.pins if project.lock else {}
+        if unknown := [name for name in chosen if not named(known, [name])]:
+            raise UsageError(
+                f"no repository of the lock is named {unknown[0]!r}",
+                todo=f"one of: {', '.join(sorted(names(known).values(), key=str.lower))}",
+            )
+        resolved = project.resolve(update=update, only=chosen)
+        changes = project.write_lock(resolved, fresh_python=update and not chosen)
+        synced = sync_manifest_locks and project.sync_manifest_locks()
+    for warning in (*project.warnings, *resolved.warnings):
+        terminal.warn(warning)
+    for change in changes:
+        terminal.output(change)
+    if synced:
+        terminal.output("odpm.json: locks written")
+    if not changes and not synced:
+        terminal.message(f"{len(resolved.sources)} repositories, nothing changed")
+    if update and not sync_manifest_locks and project.manifest.locks_git:
+        terminal.warn(
+            "odpm.json pins commits itself (locks.git) and is followed; --sync-manifest-locks moves those too"
+        )

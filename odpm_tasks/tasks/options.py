@@ -1,0 +1,57 @@
+"""What `plan` and `up` do with their options, and with a plan that was saved earlier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from odpm_tasks.core.planning.options import RunOptions
+    from odpm_tasks.planning.converge import BeforeRound
+    from odpm_tasks.project import Project
+
+
+def project_for(options: RunOptions) -> Project:
+    """The project of the current folder with these options. Errors: UsageError for options of `developer` elsewhere."""
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import Project
+
+    project = Project.find().with_options(options)
+    if (options.dev or options.debug) and not project.scenario.developer:
+        raise UsageError(
+            f"--dev and --debug belong to developer, this is {project.scenario.name}",
+            todo="ODPM_SCENARIO=developer inv up …",
+        )
+    return project
+
+
+def from_saved(file: str, options: RunOptions) -> tuple[Project, Sequence[str], BeforeRound]:
+    """The project with the options of a saved plan, the steps to do, and the check of each round against the plan.
+
+    Errors: UsageError where the plan is of another project or scenario, or where `options` sets anything.
+    """
+    from odpm_tasks.core.planning.saved import check_fits
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.planning import saved as saved_plans
+    from odpm_tasks.project import Project
+
+    if given := options.given():
+        raise UsageError(
+            f"--plan cannot be combined with {given[0]}",
+            todo=f"leave it out, or save a plan with it: inv plan {given[0]} … --out {file}",
+        )
+    path = Path(file)
+    saved = saved_plans.load(path)
+    found = Project.find()
+    check_fits(saved, saved_plans.whose(found.paths), found.scenario.name, file)
+    project = project_for(saved.options)
+    until = steps_of(saved.options)
+    return project, until, saved_plans.guard(project.paths, until, project.options, saved, path)
+
+
+def steps_of(options: RunOptions) -> Sequence[str]:
+    """The ids of the steps of a run with these options."""
+    from odpm_tasks.project import ORDER, PREPARING
+
+    return PREPARING if options.skip_start else ORDER

@@ -1,0 +1,108 @@
+"""What tasks show: plans, differences of locks, where to log in, what runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from urllib.parse import quote
+
+from odpm_tasks.adapters import command
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.terminal import paint
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.planning.commits import Move
+from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.steps import Plan, Step
+from odpm_tasks.errors import MachineError, UsageError
+from odpm_tasks.project import Project
+from odpm_tasks.stack import compose
+
+
+def plan_text(
+    plan: Plan, *, diff: bool = False, verbose: bool = False, moves: Mapping[Step, Move] | None = None
+) -> str:
+    """The plan as a picture for the terminal that standard output is, or as plain lines. `verbose`: every step."""
+    from odpm_tasks.core.planning.text import picture
+    from odpm_tasks.planning.progress import look
+
+    return "\n".join(picture(plan, look(sys.stdout, whole=verbose), every=verbose, diff=diff, moves=moves))
+
+
+def plan(paths: ProjectPaths, made: Plan, *, as_json: bool = False, diff: bool = False, verbose: bool = False) -> str:
+    """A plan with what this machine knows of the repositories that it moves, as text or as data."""
+    from odpm_tasks.sources import commits
+
+    known = commits.look(paths, made) if diff or as_json else {}
+    if not as_json:
+        return plan_text(made, diff=diff, verbose=verbose, moves=known)
+    from odpm_tasks.core.manifest.reader import TOOL_VERSION
+    from odpm_tasks.core.planning import document
+
+    return document.as_json(document.document(made, known, TOOL_VERSION, diff=diff))
+
+
+def lock_diff(project: Project, ref: str, format: str) -> str:
+    """What lies between the lock at a commit of the project and the lock now, in one of three formats. Errors: UsageError."""
+    from odpm_tasks.core.locking import diff_markdown, diff_text
+    from odpm_tasks.locking import diff as lockdiff
+
+    formats = {
+        "text": lambda found: diff_text.as_text(found, lambda text, style: paint(text, style, sys.stdout)),
+        "json": diff_text.as_json,
+        "markdown": diff_markdown.as_markdown,
+    }
+    if format not in formats:
+        raise UsageError(f"unknown format {format!r}", todo="--format text, json or markdown")
+    return formats[format](lockdiff.between(project.paths, ref))
+
+
+def greeting(paths: ProjectPaths, observation: Observation) -> list[str]:
+    """Where to log in, told at the end of `up`. A generated password is shown only where its file is."""
+    name = observation.observed.database
+    port = paths.settings.port("ODOO_PORT")
+    scenario = paths.settings.scenario
+    path = paths.secrets(scenario.name) / "admin_password"
+    password = "admin" if scenario.developer else f"in {path.relative_to(paths.root)}"
+    return [f"http://localhost:{port}/web/login?db={quote(name)}", f"user admin, password {password}, database {name}"]
+
+
+def status(paths: ProjectPaths, observation: Observation, *, as_json: bool = False) -> str:
+    """What runs and what it is made of."""
+    observed, whole = observation.observed, observation.stack
+    found: list[docker.Container] = []
+    if whole is not None and command.have("docker"):
+        with suppress(MachineError):
+            found = [c for c in docker.containers(compose.compose_project(paths, whole)) if not c.oneoff]
+    rows = [{"service": c.service, "state": c.state, "health": c.health, "ports": list(c.ports)} for c in found]
+    url = f"http://localhost:{_web_port(found) or paths.settings.port('ODOO_PORT')}"
+    sources = observed.resolution.sources if observed.resolution else ()
+    repositories = [
+        {"name": s.name, "kind": s.kind, "branch": s.link.branch or observed.manifest.odoo_version, "commit": s.commit}
+        for s in sources
+    ]
+    if as_json:
+        data = {
+            "scenario": observed.scenario.name,
+            "database": observed.database,
+            "url": url,
+            "services": rows,
+            "repositories": repositories,
+        }
+        return json.dumps(data, indent=2)
+    lines = [f"scenario    {observed.scenario.name}, Odoo {observed.manifest.odoo_version}"]
+    lines.append(f"web         {url}   database {observed.database or '-'}")
+    lines += [f"service     {c.service:<12} {c.state} {c.health:<9} {' '.join(c.ports)}".rstrip() for c in found]
+    if not rows:
+        lines.append("service     none is running: inv up")
+    lines += [f"repository  {r['name']:<20} {r['branch']:<8} {r['commit'][:8]}  {r['kind']}" for r in repositories]
+    if not sources:
+        lines.append("repository  not resolved yet: inv lock")
+    return "\n".join(lines)
+
+
+def _web_port(found: Sequence[docker.Container]) -> str:
+    """The port that Odoo's container publishes its pages on; empty where it does not run."""
+    pages = [port for c in found if c.service == "odoo" for port in c.ports if port.endswith("->8069/tcp")]
+    return pages[0].partition("->")[0].rpartition(":")[2] if pages else ""

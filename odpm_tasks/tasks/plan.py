@@ -1,0 +1,134 @@
+"""Tasks that prepare: lock, plan, render, build, build-image, validate, migrate. None of them starts a service."""
+
+from __future__ import annotations
+
+from odpm_tasks.core.planning.options import NO_GIT_UPDATE, RunOptions
+from odpm_tasks.tasks.base import Context, task
+from odpm_tasks.tasks.options import project_for, steps_of
+
+
+@task(
+    run_options="plan",
+    help={
+        "diff": "Show how: the unified diff of every generated file, the commits of every moving repository.",
+        "format": "text or json.",
+        "strict": "Exit 2 when something that exists differs from the description.",
+        "verbose": "Show every step, also what is kept.",
+        "out": "Save the plan to this file; `inv up --plan FILE` does exactly that later, or refuses.",
+        "refresh": "Ask servers for what lock and cache cannot tell; fills the cache, writes nothing in the project.",
+    },
+)
+def plan(
+    c: Context,
+    diff: bool = False,
+    format: str = "text",
+    strict: bool = False,
+    verbose: bool = False,
+    out: str = "",
+    refresh: bool = False,
+    *,
+    options: RunOptions,
+) -> None:
+    """Show what `inv up` would do. Changes nothing and, without --refresh, asks no server."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.errors import DriftError, UsageError
+    from odpm_tasks.tasks import output
+
+    if format not in {"text", "json"}:
+        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    if refresh and out:  # a saved plan is held against what is to be seen offline
+        raise UsageError(
+            "--out saves what this machine knows by itself, --refresh asks servers first",
+            todo=f"inv plan --refresh && inv plan --out {out}",
+        )
+    if refresh and options.no_git_update:
+        raise UsageError(
+            "--no-git-update takes checkouts as they are, so there is nothing to ask", todo="leave one out"
+        )
+    project = project_for(options)
+    made = project.plan(steps_of(options), refresh=refresh)
+    for warning in made.observed.warnings:
+        terminal.warn(warning)
+    terminal.output(output.plan(project.paths, made, as_json=format == "json", diff=diff, verbose=verbose))
+    if out:
+        from pathlib import Path
+
+        from odpm_tasks.planning import saved
+
+        saved.save(project.paths, made, options, Path(out))
+        terminal.message(f"saved; carry it out: inv up --plan {out}")
+    if strict and made.drift:
+        raise DriftError(
+            f"drift: {len(made.drift)} step{'s' if len(made.drift) > 1 else ''} would change what exists",
+            details=[f"{step.id}  {step.target}" for step in made.drift[:3]],
+            todo="inv up brings it to the description; inv plan --diff shows how",
+        )
+
+
+@task(help={"no_git_update": NO_GIT_UPDATE})
+def render(c: Context, no_git_update: bool = False) -> None:
+    """Resolve, check out and write every generated file; touch no Docker engine."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.project import PREPARING, Project
+
+    if not Project.find().with_options(RunOptions(no_git_update=no_git_update)).bring(PREPARING).changed:
+        terminal.message("nothing to do")
+
+
+@task()
+def validate(c: Context) -> None:
+    """Check odpm.json and the lock; list every problem at once."""
+    from odpm_tasks.adapters import files, terminal
+    from odpm_tasks.core.manifest.reader import invalid, problems
+    from odpm_tasks.project import Project
+
+    project = Project.find()
+    _ = project.scenario
+    errors, warnings = problems(files.read_text(project.paths.manifest) or "", project.paths.settings.get)
+    for warning in warnings:
+        terminal.warn(warning)
+    if errors:
+        raise invalid("odpm.json", errors)
+    _ = project.lock
+    terminal.output("odpm.json is valid")
+
+
+@task(
+    help={
+        "write": "Write the result instead of showing the difference.",
+        "drop_unknown": "With --write: give up keys that have no place.",
+    }
+)
+def migrate(c: Context, write: bool = False, drop_unknown: bool = False) -> None:
+    """Show, or write, odpm.json in the nested format (v2)."""
+    from odpm_tasks.adapters import files, terminal
+    from odpm_tasks.core.manifest import migrate as migration
+    from odpm_tasks.errors import DescriptionError
+    from odpm_tasks.project import Project
+
+    project = Project.find()
+    text = files.read_text(project.paths.manifest) or ""
+    result = migration.migrate(
+        text,
+        user_settings=files.read_text(project.root / "user_settings.json"),
+        lock_text=files.read_text(project.paths.lock),
+    )
+    if result.already_v2:
+        terminal.message("odpm.json is in the nested format already; nothing to do")
+        return
+    for key in result.unplaced:
+        terminal.warn(f"{key} has no place in the nested format")
+    for note in result.notes:
+        terminal.message(note)
+    if not write:
+        terminal.output(migration.unified(text, result.new_text, "odpm.json").rstrip("\n"))
+        return
+    if result.unplaced and not drop_unknown:
+        raise DescriptionError(
+            "keys would be lost: " + ", ".join(result.unplaced),
+            where="odpm.json",
+            todo="inv migrate --write --drop-unknown",
+        )
+    with project.exclusive():
+        files.write(project.paths.manifest, result.new_text.encode())
+    terminal.message("odpm.json is written in the nested format")

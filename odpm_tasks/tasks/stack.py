@@ -1,0 +1,250 @@
+"""Tasks that run the stack: up, down, restart, logs, status, shell, psql, exec, test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from odpm_tasks.core.planning.options import RunOptions
+from odpm_tasks.tasks.base import Context, remainder, task, words
+from odpm_tasks.tasks.options import from_saved, project_for, steps_of
+
+if TYPE_CHECKING:
+    from odpm_tasks.adapters.docker.engine import Container
+    from odpm_tasks.project import Project
+
+
+@task(
+    run_options="up",
+    help={
+        "plan": "Do exactly what this file of `inv plan --out` says, or refuse (exit 2): the observed state changed."
+    },
+)
+def up(
+    c: Context,
+    plan: str = "",
+    *,
+    options: RunOptions,
+) -> None:
+    """Bring everything to the description: sources, Python environment, files, services, database."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.project import ORDER
+    from odpm_tasks.tasks import output
+
+    if plan:
+        project, until, before = from_saved(plan, options)
+        done = project.bring(until, before)
+    else:
+        until = steps_of(options)
+        done = project_for(options).bring(until)
+    if not done.changed:
+        terminal.message("nothing to do")
+    if until == ORDER:
+        for text in output.greeting(done.paths, done.observation):
+            terminal.output(text)
+
+
+@task(
+    help={
+        "volumes": "Also remove the volumes of this scenario: database and files are gone (asks first).",
+        "yes": "Do not ask.",
+    }
+)
+def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
+    """Stop and remove the containers; the database stays."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.stack.compose import compose_env
+
+    project = _rendered(same_scenario=volumes)
+    words = ["down", "--remove-orphans"]
+    if volumes:
+        scenario = project.scenario.name
+        if not yes and not (
+            docker.interactive() and input(f"Remove the database and files of {scenario}? [y/N] ").lower() == "y"
+        ):
+            raise UsageError("nothing is removed", todo="inv down --volumes --yes")
+        words.append("--volumes")
+    with project.exclusive():
+        docker.require()
+        # containers of every profile: one may have been active when they were started
+        docker.compose(project.root, {**compose_env(project.paths), "COMPOSE_PROFILES": "*"}, *words)
+    terminal.message("containers are removed" + (", and their volumes" if volumes else "; the database stays"))
+
+
+@task(help={"services": "Services to restart (comma separated; default odoo)."})
+def restart(c: Context, services: str = "odoo") -> None:
+    """Restart Odoo (or other services) and wait until it is healthy."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.stack import up as stack_services
+    from odpm_tasks.stack.compose import compose_env, compose_project
+
+    project = _rendered()
+    with project.exclusive(), terminal.activity() as show:
+        names = words(services)
+        for name in names:
+            _container(project, name)
+        show.note(", ".join(names), "restart")
+        docker.compose(project.root, compose_env(project.paths), "restart", *names)
+        stack = project.observation().stack
+        assert stack is not None
+        stack_services.wait_until_healthy(project.paths, compose_project(project.paths, stack), show)
+    terminal.message(f"{', '.join(names)} restarted and healthy")
+
+
+@task(
+    short={"follow": "f", "service": "s"},
+    help={
+        "service": "One service (default: all).",
+        "tail": "How many lines (default 100).",
+        "follow": "Go on showing new lines.",
+    },
+)
+def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -> None:
+    """Show what the services wrote."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.stack.compose import compose_env
+
+    project = _rendered()
+    flags = [f"--tail={tail}", *(["--follow"] if follow else []), *([service] if service else [])]
+    if docker.interactive() or follow:
+        _leave(_foreground(project, "logs", *flags))
+    else:
+        # Compose moves the cursor also where there is none
+        written = docker.compose(project.root, compose_env(project.paths), "logs", "--no-color", *flags).text
+        terminal.output(written.replace("\x1b[2K", "").rstrip("\n"))
+
+
+@task(help={"format": "text or json."})
+def status(c: Context, format: str = "text") -> None:
+    """Show what is running, where, and which repositories it is made of."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import Project
+
+    if format not in {"text", "json"}:
+        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    from odpm_tasks.tasks import output
+
+    project = Project.find()
+    terminal.output(output.status(project.paths, project.observation(), as_json=format == "json"))
+
+
+@task(short={"database": "d"}, help={"database": "Database (default: the project's)."})
+def shell(c: Context, database: str = "") -> None:
+    """Open Odoo's Python shell on the database."""
+    project = _rendered()
+    _container(project, "odoo")
+    _leave(
+        _foreground(
+            project,
+            "exec",
+            *_tty(),
+            "odoo",
+            "odoo",
+            "shell",
+            "-d",
+            _database(project, database),
+            "--no-http",
+            *remainder(),
+        )
+    )
+
+
+@task(
+    short={"database": "d", "command": "c"},
+    help={"database": "Database (default: the project's).", "command": "Run this SQL and leave."},
+)
+def psql(c: Context, database: str = "", command: str = "") -> None:
+    """Open psql on the database; what follows a lone -- goes to psql."""
+    project = _rendered()
+    _container(project, "db")
+    words = ["psql", "-U", "postgres", "-d", _database(project, database), *(["-c", command] if command else [])]
+    _leave(_foreground(project, "exec", *_tty(), "db", *words, *remainder()))
+
+
+@task(name="exec", short={"service": "s"}, help={"service": "Where to run it (default odoo)."})
+def exec_(c: Context, service: str = "odoo") -> None:
+    """Run a program in a service: inv exec -- odoo --version."""
+    from odpm_tasks.errors import UsageError
+
+    words = remainder()
+    if not words:
+        raise UsageError("nothing to run", todo="inv exec -- odoo --version")
+    project = _rendered()
+    _container(project, service)
+    _leave(_foreground(project, "exec", *_tty(), service, *words))
+
+
+@task(
+    short={"modules": "m"},
+    help={
+        "modules": "Add-ons to test (default: those of the developing project).",
+        "tags": "Odoo's --test-tags.",
+        "keep": "Keep the test database.",
+    },
+)
+def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> None:
+    """Run the add-ons' Odoo tests in a database of their own, dropped afterwards."""
+    from odpm_tasks.project import Project
+    from odpm_tasks.stack import database
+
+    project = _rendered()
+    _container(project, "db")
+    database.run_tests(project.paths, Project.find().observation(), words(modules), tags, keep)
+
+
+def _rendered(same_scenario: bool = True) -> Project:
+    """The project, with a compose file of this scenario to speak to. Errors: ProgramError, UsageError."""
+    from odpm_tasks.errors import ProgramError, UsageError
+    from odpm_tasks.project import Project
+    from odpm_tasks.project_files import read_state
+
+    project = Project.find()
+    scenario = project.scenario.name
+    if not project.paths.compose.exists():
+        raise ProgramError("this project has not been brought up yet", where=str(project.root), todo="inv up")
+    last = read_state(project.paths).get("scenario", scenario)
+    if same_scenario and last != scenario:
+        raise UsageError(
+            f"what runs here is of the scenario {last}, and you are in {scenario}",
+            where=project.paths.settings.where("ODPM_SCENARIO"),
+            todo=f"ODPM_SCENARIO={last} inv …, or bring this one up: inv up",
+        )
+    return project
+
+
+def _container(project: Project, service: str) -> Container:
+    from odpm_tasks.stack import up as services
+
+    return services.container(project.paths, project.observation(), service)
+
+
+def _database(project: Project, database: str) -> str:
+    return project.with_options(RunOptions(database=database)).observation().observed.database
+
+
+def _tty() -> list[str]:
+    from odpm_tasks.adapters.docker import engine as docker
+
+    return [] if docker.interactive() else ["-T"]
+
+
+def _foreground(project: Project, *words: str) -> int:
+    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.stack.compose import compose_env
+
+    code = docker.compose_foreground(project.root, compose_env(project.paths), *words)
+    if code:
+        docker.require()  # where Docker itself is the reason, it is told in our words
+    return code
+
+
+def _leave(code: int) -> None:
+    """End with a program's own exit code."""
+    from invoke.exceptions import Exit
+
+    if code:
+        raise Exit(code=code)
