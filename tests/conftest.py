@@ -15,7 +15,7 @@ settings.load_profile("odpm")
 # What takes longest comes first, so that no worker is left alone with it: the types, then whole stacks.
 LONGEST = (
     "test_style.py",
-    "test_apply_suffices.py",
+    "test_converge.py",
     "test_project.py",
     "test_git.py",
     "test_ci.py",

@@ -1,0 +1,105 @@
+"""Locks and what is said about them, a folder per case: a description and a git host in, the lock and the messages out.
+
+A case is a folder of `tests/golden/lock`:
+
+    odpm.json            the description
+    env                  the project's `.env`
+    before.lock.json     the lock that lies in the project already
+    host/OWNER/NAME/BRANCH[@DATE]/…   exactly these files are a commit on that branch of https://github.com/OWNER/NAME;
+                         several of one branch follow each other by date
+    host/OWNER/NAME/git.txt           commands of git that come after the commits: a tag, a branch that goes
+    commands             what is typed in the project, a line each, `$CASE` being the case's folder; else `inv lock`
+    said.txt             each command, its exit code, what it wrote, standard error behind `2> `
+    lock.json            the lock in the end; not there where there is none
+
+Only `odpm.json` and `said.txt` must be there; other names are for the commands. Where the host has no `odoo/odoo` it is
+the platform of `failures`. Commits rest on content and date alone, so a lock is compared byte for byte, but for `venv`:
+that is a hash over packages of today's index. Left out of `said.txt` are durations, and what was fetched: it is told as
+the fetches end. After a change that is meant: `ODPM_GOLDEN=write pytest tests/e2e/locking/test_lock_cases.py`, then read the
+difference.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.failures import FILES, LOCKS, PERSON, PLATFORM, Ground, ground_of, publish
+from tests.e2e.harness import git
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "lock"
+CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())
+PREFIXES = ("https://github.com/", "https://GitHub.com/", "ssh://git@github.com/", "git@github.com:")
+DATE = "2025-09-18"
+NO_REGISTRY = {
+    "ODPM_IMAGE_MIRROR": "127.0.0.1:1/"
+}  # where nobody answers: digests of today's images are no result of a case
+DATES = {"GIT_AUTHOR_DATE": f"{DATE}T00:00:00Z", "GIT_COMMITTER_DATE": f"{DATE}T00:00:00Z"}
+
+
+def serve(host: Path, served: Path) -> None:
+    """Make the repositories of a case, which are folders of plain files."""
+    if not (host / "odoo/odoo").exists():
+        publish(served / PLATFORM, FILES[PLATFORM])
+    for repository in sorted(host.glob("*/*")):
+        bare = served / repository.relative_to(host).with_suffix(".git")
+        commits = [(*folder.name.partition("@")[::2], folder) for folder in repository.iterdir() if folder.is_dir()]
+        for branch, date, folder in sorted(commits, key=lambda commit: (commit[0], commit[1] or DATE)):
+            paths = sorted(path for path in folder.rglob("*") if path.is_file())
+            files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+            publish(bare, files, branch, date or DATE)
+        if (repository / "git.txt").exists():
+            for line in (repository / "git.txt").read_text(encoding="utf-8").splitlines():
+                git(*shlex.split(line), cwd=bare)
+
+
+def lay_case(case: Path, folder: Path) -> Ground:
+    ground = ground_of(folder, *PREFIXES)
+    ground.root.mkdir()
+    serve(case / "host", ground.host)
+    git("init", "-q", "-b", "main", "--template=", cwd=ground.root)
+    (ground.root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
+    for name, paths in (("odpm.json", "odpm.json"), ("env", ".env"), ("before.lock.json", LOCKS[0])):
+        if (case / name).exists():
+            (ground.root / paths).parent.mkdir(exist_ok=True)
+            shutil.copyfile(case / name, ground.root / paths)
+    return ground
+
+
+def typed(ground: Ground, command: str, case: Path) -> str:
+    """Type a line into a shell that stands in the project; the line, its exit code, its output, its messages."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = ground.bench.environment({"PATH": path, "CASE": str(case), **PERSON, **DATES, **NO_REGISTRY})
+    done = subprocess.run(["sh", "-c", command], cwd=ground.root, env=env, capture_output=True, text=True, check=False)
+    messages = [f"2> {line}".rstrip() for line in done.stderr.splitlines() if not line.startswith("fetched ")]
+    lines = [f"$ {command}", f"exit {done.returncode}", *done.stdout.splitlines(), *messages]
+    return "".join(re.sub(r"  \d+\.\d s$", "", line) + "\n" for line in lines)
+
+
+def outputs(ground: Ground, case: Path) -> dict[str, str | None]:
+    """The files that a case ends in, None for one that is not there; no path of this machine, no hash of packages."""
+    commands = (case / "commands").read_text(encoding="utf-8") if (case / "commands").exists() else "inv lock\n"
+    said = "\n".join(typed(ground, command, case) for command in commands.splitlines())
+    assert "Traceback" not in said, said
+    lock = ground.root / LOCKS[0]
+    text = lock.read_text(encoding="utf-8") if lock.exists() else None
+    texts = {"said.txt": said, "lock.json": text and re.sub(r'("venv": )"\w+"', r'\1"…"', text)}
+    return {name: text and text.replace(str(ground.folder), "<tmp>") for name, text in texts.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name: str, tmp_path: Path) -> None:
+    case = GOLDEN / name
+    got = outputs(lay_case(case, tmp_path), case)
+    for file, text in got.items():
+        golden = case / file
+        if os.environ.get("ODPM_GOLDEN") == "write":
+            golden.write_text(text, encoding="utf-8") if text is not None else golden.unlink(missing_ok=True)
+        assert text == (golden.read_text(encoding="utf-8") if golden.exists() else None), file

@@ -1,0 +1,261 @@
+"""`inv plan` touches nothing: not the project, not its repositories, not the cache, not Docker, not the network.
+
+`--refresh` asks git servers and fills the cache; of the project it touches as little.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.failures import FILES, GENERATED, PLATFORM, SALE, WEB, Env, Ground, failure
+from tests.e2e.harness import Bench, docker, git, snapshot
+from tests.e2e.sources.test_offline import offline, pytestmark  # noqa: F401 - without a network namespace there is nothing to see
+from tests.standins.githttp import GitServer
+
+pytest_plugins = ["tests.e2e.grounds"]
+NO_BYTE_CODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+NOBODY = {"ODPM_GIT_MIRROR": "https://git.test/=http://127.0.0.1:9/"}
+ENGINE = "/var/run/docker.sock"
+
+
+WAYS: tuple[tuple[str, ...], ...] = (
+    (), ("--verbose",), ("--diff",), ("--format", "json"), ("--skip-start",), ("--diff", "--format", "json"),
+)  # fmt: skip
+
+
+def looks(bench: Bench, out: Path, env: Env, ways: Sequence[tuple[str, ...]] = WAYS) -> None:
+    """Ways of looking, in a network namespace that has no network at all."""
+    for words in (*ways, ("--out", str(out))):
+        ran = offline(bench, "plan", *words, **NO_BYTE_CODE, **env)
+        assert ran.code == 0, f"{words}\n{ran.said}"
+        assert "Traceback" not in ran.said
+        if "json" in words:
+            assert json.loads(ran.out)["steps"]
+    assert json.loads(out.read_text(encoding="utf-8"))["rests_on"]
+
+
+def see_untouched(ground: Ground, env: Env, ways: Sequence[tuple[str, ...]] = WAYS) -> None:
+    time.sleep(0.05)  # a file written now has another time
+    before = snapshot(ground.root), snapshot(ground.folder)
+    looks(ground.bench, ground.folder.parent / f"{ground.folder.name}.plan.json", env, ways)
+    assert (snapshot(ground.root), snapshot(ground.folder)) == before
+
+
+def fresh(ground: Ground) -> None:
+    pass
+
+
+def locked(ground: Ground) -> None:
+    ground.bench.ok("lock")
+
+
+def unread(ground: Ground) -> None:
+    """The cache holds the commits, and nobody has read them yet."""
+    ground.bench.ok("lock")
+    shutil.rmtree(ground.cache / "facts")
+
+
+def prepared(ground: Ground) -> None:
+    ground.bench.ok("render")
+
+
+def beside_a_folder(ground: Ground) -> None:
+    """A source that is used in place; its files are too young for what is remembered of them to be the last word."""
+    addons = ground.folder / "addons"
+    (addons / "mine").mkdir(parents=True)
+    (addons / "mine/__manifest__.py").write_text("{'name': 'Mine'}", encoding="utf-8")
+    ground.describe(dependencies=[f"https://git.test/{WEB} 19.0", f"file://{addons}"])
+    ground.bench.ok("render")
+    time.sleep(2.1)
+
+
+def drifted(ground: Ground) -> None:
+    """A moved lock, an edited file, a file that is gone, a checkout of the user's, one whose index git would refresh."""
+    ground.bench.ok("render")
+    ground.publish(WEB, {**FILES[WEB], "README": "new\n"})
+    ground.bench.ok("lock", "--update")
+    conf = ground.root / GENERATED[5]
+    conf.write_text(conf.read_text(encoding="utf-8") + "; mine\n", encoding="utf-8")
+    (ground.root / GENERATED[4]).unlink()
+    os.utime(ground.source("odoo") / "odoo-bin", (1, 1))
+    (ground.source("odoo") / "requirements.txt").write_text("# mine\n", encoding="utf-8")
+
+
+def without_its_cache(ground: Ground) -> None:
+    ground.bench.ok("render")
+    shutil.rmtree(ground.cache)
+
+
+@pytest.mark.parametrize("state", [locked, unread, prepared, beside_a_folder, drifted, without_its_cache])
+def test_what_lies_there_stays(ground: Ground, state: Callable[[Ground], None], no_docker: Env) -> None:
+    state(ground)
+    see_untouched(ground, NOBODY)
+    for scenario in ("server", "ci"):
+        see_untouched(ground, {"ODPM_SCENARIO": scenario, **NOBODY}, WAYS[-1:])
+
+
+def test_a_fresh_project_stays_fresh(ground: Ground) -> None:
+    see_untouched(ground, NOBODY)
+    assert not (ground.root / ".odpm").exists()
+    assert not ground.cache.exists()
+
+
+def test_the_project_may_be_read_only_for_git(ground_ready: Ground) -> None:
+    """`git status` would refresh an index whose times are off."""
+    checkout = ground_ready.source("web")
+    os.utime(checkout / "web_thing/models.py", (1, 1))
+    before = (checkout / ".git/index").stat().st_mtime_ns
+    ground_ready.bench.ok("plan", ODPM_SCENARIO="server")
+    assert (checkout / ".git/index").stat().st_mtime_ns == before
+    git("status", cwd=checkout)
+    assert (checkout / ".git/index").stat().st_mtime_ns != before  # it was there to be refreshed
+
+
+def steps_of(ground: Ground, *words: str, **env: str) -> dict[str, list[str]]:
+    """What `inv plan` says of each step; and of the project nothing is another afterwards."""
+    time.sleep(0.05)
+    before = snapshot(ground.root)
+    said = ground.bench.ok("plan", *words, "--skip-start", "--format", "json", **NO_BYTE_CODE, **env).out
+    assert snapshot(ground.root) == before
+    found: dict[str, list[str]] = {}
+    for step in json.loads(said)["steps"]:
+        found.setdefault(step["id"], []).append(f"{step['action']} {step['target']} {step['detail']}".strip())
+    return found
+
+
+def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(ground_locked: Ground) -> None:
+    commit = ground_locked.lock()["dependencies"][0]["commit"][:8]
+    with GitServer(ground_locked.host) as server:
+        before = steps_of(ground_locked, **ground_locked.at(server))
+        assert before["compose.generate"] == ["later  known after git.materialize"]
+        assert not server.requests
+        assert not ground_locked.cache.exists()
+        found = steps_of(ground_locked, "--refresh", **ground_locked.at(server))
+        asked = len(server.requests)
+        assert asked
+        assert steps_of(ground_locked, "--refresh", **ground_locked.at(server)) == found
+        assert len(server.requests) == asked  # lock and cache tell all of it now
+    assert found["git.materialize"] == ["keep  2 repositories in the cache"]
+    assert f"create .odpm/src/web 19.0 {commit}" in found["git.checkout"]
+    assert found["python.lock"] == ["keep .odpm/requirements.lock"]
+    assert found["compose.generate"] == ["create docker-compose.yml"]
+    assert not [line for lines in found.values() for line in lines if line.startswith("pending")]
+    for scenario in ("server", "ci"):
+        assert (
+            steps_of(ground_locked, ODPM_SCENARIO=scenario, **NOBODY)["compose.generate"] == found["compose.generate"]
+        )
+
+
+def test_refreshed_the_pins_of_a_lock_to_be_are_told(ground: Ground) -> None:
+    tips = {name: git("rev-parse", "--short=8", "19.0", cwd=ground.host / name) for name in (PLATFORM, WEB, SALE)}
+    found = steps_of(ground, "--refresh")
+    (told,) = found["git.resolve"]
+    assert told.startswith("create .odpm/deps.lock.json add odoo")
+    assert {f"odoo {tips[PLATFORM]}", f"web {tips[WEB]}"} <= set(re.findall(r"\w+ [0-9a-f]{8}", told))
+    assert found["python.lock"][0].startswith("create .odpm/requirements.lock")
+    ground.bench.ok("lock")
+    ground.describe(dependencies=[f"https://git.test/{name} 19.0" for name in (WEB, SALE)])
+    assert steps_of(ground)["git.resolve"] == ["update .odpm/deps.lock.json pin sale 19.0"]
+    found = steps_of(ground, "--refresh")
+    assert found["git.resolve"] == [f"update .odpm/deps.lock.json add sale {tips[SALE]}"]
+    assert f"create .odpm/src/sale 19.0 {tips[SALE]}" in found["git.checkout"]
+
+
+def test_where_the_lock_is_only_followed_nobody_is_asked_beyond_it(ground: Ground) -> None:
+    with GitServer(ground.host) as server:
+        for scenario in ("server", "ci"):
+            env = {"ODPM_SCENARIO": scenario, **ground.at(server)}
+            failure(ground.bench.inv("plan", "--refresh", **env), 3, "there is no lock", scenario)
+        ground.bench.ok("lock")
+        ground.describe(dependencies=[f"https://git.test/{name} 19.0" for name in (WEB, SALE)])
+        failure(ground.bench.inv("plan", "--refresh", **env), 3, "the lock is incomplete")
+        assert not server.requests
+
+
+def test_what_servers_told_is_not_saved(ground: Ground) -> None:
+    """Whoever carries a plan out holds it against what this machine knows by itself."""
+    ran = ground.bench.inv("plan", "--refresh", "--out", "p.json")
+    assert "inv plan --refresh && inv plan --out p.json" in failure(ran, 1, "--refresh")
+    failure(ground.bench.inv("plan", "--refresh", "--no-git-update"), 1, "--no-git-update")
+    assert not (ground.root / "p.json").exists()
+
+
+class Overhear:
+    """A socket in front of the engine's that writes down what is asked of it: method and path of every request."""
+
+    def __init__(self, path: Path) -> None:
+        self.asked: set[tuple[str, str]] = set()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        self.env = {"DOCKER_HOST": f"unix://{path}"}
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                engine = socket.socket(socket.AF_UNIX)
+                engine.connect(ENGINE)
+                threading.Thread(target=self._relay, args=(client, engine, True), daemon=True).start()
+                threading.Thread(target=self._relay, args=(engine, client, False), daemon=True).start()
+
+    def _relay(self, source: socket.socket, sink: socket.socket, listen: bool) -> None:
+        with suppress(OSError):
+            while block := source.recv(65536):
+                if listen:
+                    found = re.findall(rb"^([A-Z]+) (?:/v[\d.]+)?(/\S+) HTTP/1\.1\r$", block, re.MULTILINE)
+                    self.asked |= {(method.decode(), path.decode()) for method, path in found}
+                sink.sendall(block)
+            sink.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+@pytest.fixture
+def overheard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Overhear]:
+    made = Overhear(tmp_path_factory.mktemp("d") / "s")
+    yield made
+    made.close()
+
+
+def of_project(bench: Bench) -> list[str]:
+    """Containers with their start, volumes and networks of a project."""
+    label = ("--filter", f"label=com.docker.compose.project={bench.prefix}")
+    running = [
+        f"{name} {entry['Id']} {entry['State']['StartedAt']}" for name, entry in sorted(bench.containers().items())
+    ]
+    return [*running, docker("volume", "ls", "--quiet", *label), docker("network", "ls", "--quiet", *label)]
+
+
+@pytest.mark.docker
+def test_a_running_stack_stays_as_it_is(developer: Bench, tmp_path: Path, overheard: Overhear) -> None:
+    """The engine is asked and told nothing, but to run `psql` in the database's container."""
+    developer.ok("up")
+    conf = developer.root / ".odpm/build/odoo.conf"
+    text = conf.read_bytes()
+    for edit in (b"", b"; mine\n"):
+        conf.write_bytes(text + edit)
+        before = snapshot(developer.root), of_project(developer)
+        looks(developer, tmp_path / "plan.json", overheard.env)
+        assert (snapshot(developer.root), of_project(developer)) == before
+    conf.write_bytes(text)
+    told = {(method, path) for method, path in overheard.asked if method not in {"GET", "HEAD"}}
+    database = str(developer.containers()["db"]["Id"])
+    assert ("POST", f"/containers/{database}/exec") in told  # so it was overheard
+    assert {path for _, path in told if not re.fullmatch(r"/exec/\w+/(start|resize\?.*)", path)} == {
+        f"/containers/{database}/exec"
+    }
+    developer.ok("plan", "--strict")

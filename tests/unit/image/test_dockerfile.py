@@ -1,0 +1,149 @@
+"""The Dockerfile: whole texts for four series, and the rules behind them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from odpm_tasks.core.image.dockerfile import (
+    ImageSource,
+    ImageSpec,
+    base_image,
+    context_name,
+    dockerfile,
+    dockerignore,
+    environment_digest,
+)
+from odpm_tasks.errors import DescriptionError
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "image"
+
+SOURCES = (
+    ImageSource("shop", "developing"),
+    ImageSource("web", "dependency"),
+    ImageSource("OCA-Partner_Contact", "dependency"),
+    ImageSource("odoo", "platform"),
+)
+
+CASES = {
+    "16.0": ImageSpec(base_image("3.10", "bullseye"), "bullseye", "16.0", "3.10"),
+    "17.0": ImageSpec(base_image("3.10", "bookworm"), "bookworm", "17.0", "3.10", sources=SOURCES),
+    "18.0": ImageSpec(
+        base_image("3.12", "bookworm") + "@sha256:" + "0" * 64,
+        "bookworm",
+        "18.0",
+        "3.12",
+        platform="OCB",
+        system_packages=("git", "fonts-noto-cjk"),
+        language="ja_JP",
+        arch="arm64",
+        sources=(ImageSource("OCB", "platform"),),
+        labels=(("org.opencontainers.image.title", 'a "shop" for $5'), ("org.opencontainers.image.version", "1.0")),
+    ),
+    "19.0": ImageSpec(base_image("3.13", "trixie"), "trixie", "19.0", "3.13", sources=SOURCES),
+}
+
+
+@pytest.mark.parametrize("version", CASES)
+def test_dockerfile(version: str) -> None:
+    path = GOLDEN / f"{version}.Dockerfile"
+    assert dockerfile(CASES[version]) == path.read_text(encoding="utf-8")
+
+
+def test_dockerignore() -> None:
+    assert dockerignore() == (GOLDEN / "Dockerfile.dockerignore").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("version", CASES)
+def test_no_continuation_is_broken(version: str) -> None:
+    lines = dockerfile(CASES[version]).splitlines()
+    assert not [line for line in lines if line != line.rstrip()]
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if line.endswith("\\"):
+            assert following.startswith(" "), line
+
+
+def test_what_moves_least_is_copied_first() -> None:
+    text = dockerfile(CASES["17.0"])
+    copies = re.findall(r'^COPY --from=(src-\S+) \["files", "(\S+)"\]$', text, re.MULTILINE)
+    assert [path for _, path in copies] == [
+        "/opt/odoo/src/odoo",
+        "/opt/odoo/src/web",
+        "/opt/odoo/src/OCA-Partner_Contact",
+        "/opt/odoo/src/shop",
+    ]
+    assert [context for context, _ in copies] == [
+        context_name(name) for name in ("odoo", "web", "OCA-Partner_Contact", "shop")
+    ]
+
+
+def test_what_runs_has_no_compiler() -> None:
+    for spec in CASES.values():
+        assert not {"gcc", "g++", "make", "sudo"} & set(spec.runtime_packages)
+        text = dockerfile(spec)
+        assert text.index("        gcc") > text.index("AS build")
+
+
+@pytest.mark.parametrize(
+    ("name", "context"),
+    [("web", "src-web"), ("server-tools", "src-server-tools"), ("0", "src-0")],
+)
+def test_plain_names_are_their_own_context(name: str, context: str) -> None:
+    assert context_name(name) == context
+
+
+def test_contexts_are_legal_and_never_shared() -> None:
+    names = ["OCB", "ocb", "Ocb", "a.b", "a-b", "a_b", "a--b", "-a", "a b", "äö", "ä"]
+    contexts = [context_name(name) for name in names]
+    assert len(set(contexts)) == len(names)
+    for context in contexts:
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", context), context
+
+
+def test_digest_names_the_environment_not_the_sources() -> None:
+    spec = CASES["17.0"]
+
+    def digest(spec: ImageSpec, lock: bytes = b"lock", runtime: bytes = b"run", template: str | None = None) -> str:
+        return environment_digest(spec, lock, runtime=runtime, template=template)
+
+    first = digest(spec)
+    assert re.fullmatch(r"[0-9a-f]{16}", first)
+    assert digest(replace(spec, sources=(), labels=(("a", "b"),))) == first
+    others = [
+        digest(spec, lock=b"other"),
+        digest(spec, runtime=b"other"),
+        digest(spec, template="FROM scratch"),
+        digest(replace(spec, system_packages=("git",))),
+        digest(replace(spec, base_image="python:3.10.1-slim-bookworm")),
+        digest(replace(spec, odoo_version="14.0")),
+        digest(replace(spec, platform="OCB")),
+    ]
+    assert len({first, *others}) == len(others) + 1
+
+
+def test_digest_tells_two_locks_apart_from_their_sum() -> None:
+    spec = CASES["16.0"]
+    assert environment_digest(spec, b"ab", b"c", runtime=b"") != environment_digest(spec, b"a", b"bc", runtime=b"")
+
+
+@pytest.mark.parametrize("package", ["", "-y", "git; true", "Git", "$(x)", "a b", "--allow-downgrades"])
+def test_a_package_is_a_name(package: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        dockerfile(replace(CASES["16.0"], system_packages=(package,)))
+    assert "system_packages" in caught.value.where
+
+
+def test_python_3_7_gets_uv_from_debians_python() -> None:
+    spec = ImageSpec(base_image("3.7", "bullseye"), "bullseye", "14.0", "3.7")
+    text = dockerfile(spec)
+    assert "/usr/bin/python3 -m pip install" in text
+    assert "python3-pip" in text
+    assert "setuptools<58" in text
+    assert "ODOO_HEALTH_PATH= " in text
+
+
+def test_no_syntax_line() -> None:
+    assert not re.search(r"^#\s*syntax", dockerfile(CASES["19.0"]), re.MULTILINE)

@@ -1,0 +1,188 @@
+"""Whole projects of different kinds: what is generated for each, byte for byte, and what its plan says.
+
+A case is a folder of `tests/golden/projects`:
+
+    odpm.json            the description; the project is called like the folder, unless `developing` names it
+    env                  the project's `.env`; its ODPM_SCENARIO is the case's
+    own/…                what the developing checkout holds
+    src/NAME/…           what the source NAME holds, at whatever commit; without a folder nothing
+    templates/…          the project's overrides
+    docker-compose.yml   what has to come out, and odoo.conf; Dockerfile where the case is about the image
+    plan.txt             `inv plan --verbose` in a fresh clone that has its locks, and `inv plan` after `inv up`
+
+Everything is values, so commits stand for the names of sources and an image's name for fixed bytes. After a change that
+is meant: `ODPM_GOLDEN=write pytest tests/unit/planning/test_golden_projects.py`, then read the difference.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from odpm_tasks.adapters.dotenv import read_env
+from odpm_tasks.core.config.interpolation import expand
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.locking.changes import completed
+from odpm_tasks.core.locking.lockfile import DevelopingState, Pin, PythonLocks, counting_pins
+from odpm_tasks.core.locking.resolve import Ask, Found, drive, resolve
+from odpm_tasks.core.manifest.reader import problems, read_manifest
+from odpm_tasks.core.odoo import addons
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.planning.costs import Change, Cost, container_words
+from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
+from odpm_tasks.core.planning.planner import plan
+from odpm_tasks.core.planning.step_text import LineStyle
+from odpm_tasks.core.planning.text import picture
+from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems
+from odpm_tasks.core.stack.compose_file import project_name
+from odpm_tasks.core.stack.dependency_services import fragments
+from odpm_tasks.core.stack.render import Stack, render
+from odpm_tasks.core.stack.services import composition
+from odpm_tasks.stack.validate import SCHEMA
+from tests.unit.making import commit
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "projects"
+CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())
+TEMPLATES = {"Dockerfile.j2": ".odpm/build/Dockerfile", "odoo.conf.j2": ".odpm/build/odoo.conf"}
+COMPOSE = "docker-compose.yml"
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def held(folder: Path, *, counting: bool = False) -> Facts:
+    """What a folder of the case holds, read as a commit of a repository is."""
+    contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    asked, large = addons.readable({name: len(data) for name, data in contents.items()}, counting=counting)
+    return addons.facts(sorted(contents), {name: contents[name] for name in asked}, large)
+
+
+@cache
+def fresh(case: str) -> ObservedState:
+    """The case as a fresh clone that has its locks: nothing is fetched, generated or started."""
+    folder = GOLDEN / case
+    env = read_env(text_of(folder / "env"), "env", {})
+    scenario = SCENARIOS[env.get("ODPM_SCENARIO", "developer")]
+    manifest = read_manifest(text_of(folder / "odpm.json"), env.get).manifest.for_scenario(scenario.name)
+    developing = manifest.developing
+
+    def found(ask: Ask) -> Found:
+        key = ask.link.url if ask.link.is_file else ask.link.canonical
+        return Found(ask.commit or commit(key), held(folder / "src" / ask.link.name, counting=ask.kind == "platform"))
+
+    pins = counting_pins(None, manifest.locks_git, manifest.odoo_version)
+    own = (
+        DevelopingState(Pin(developing.canonical, commit("own"), developing.branch, tree=commit("tree")))
+        if developing
+        else None
+    )
+    walk = resolve(manifest, pins, env.get, strict=scenario.strict, own=developing.canonical if developing else None)
+    resolution = drive(walk, lambda asks: [found(ask) for ask in asks])
+    brought = fragments(manifest, resolution, scenario)
+    overrides = {name: text for name in TEMPLATES if (text := text_of(folder / "templates" / name))}
+    stack = Stack(
+        name=project_name(developing.name if developing else case),
+        scenario=scenario,
+        manifest=brought.onto(manifest),
+        resolution=resolution,
+        own=held(folder / "own"),
+        locks=(b"lock", b"developer"),
+        runtime=b"run",
+        templates=overrides,
+    )
+    rendered = render(stack)
+    started = composition(rendered.files[COMPOSE].decode(), env.get).active
+    return ObservedState(
+        scenario=scenario,
+        manifest=manifest,
+        lock=replace(completed(resolution.lock(None), None, manifest.locks_git, own), venv="python"),
+        own=own,
+        resolution=resolution,
+        uncached=tuple(source.key for source in resolution.sources if not source.link.is_file),
+        checkouts={source.name: Checkout("absent") for source in resolution.sources},
+        python=PythonLocks("asked", "asked", "python"),
+        rendered=rendered,
+        fragments=brought,
+        overrides={path: f".odpm/templates/{name}" for name, path in TEMPLATES.items() if name in overrides},
+        image=expand(rendered.image, env.get, COMPOSE),
+        running=Running(
+            image=False, detail=container_words(Cost(containers=tuple(Change(name, "create") for name in started)))
+        ),
+        database=manifest.odoo_conf.get("options", {}).get("db_name", "") or case,
+        modules=stack.modules,
+    )
+
+
+def brought_up(found: ObservedState) -> ObservedState:
+    """The same after an `up`: everything is there."""
+    assert found.rendered is not None
+    assert found.resolution is not None
+    return replace(
+        found,
+        uncached=(),
+        checkouts={
+            source.name: Checkout("link" if source.link.is_file else "ours", source.commit)
+            for source in found.resolution.sources
+        },
+        current=found.rendered.files,
+        last_scenario=found.scenario.name,
+        validated=True,
+        running=Running(True, "running", "", "ready"),
+    )
+
+
+def printed(found: ObservedState) -> str:
+    """Both plans as somebody without a terminal reads them."""
+    plans = {"inv plan --verbose": picture(plan(found), LineStyle(), every=True)}
+    plans |= {"inv up && inv plan": picture(plan(brought_up(found)), LineStyle())}
+    warnings = "".join(f"warning: {warning}\n" for warning in found.fragments.warnings)
+    return warnings + "\n".join(f"$ {typed}\n" + "\n".join(lines) + "\n" for typed, lines in plans.items())
+
+
+def outputs(case: str) -> dict[str, str]:
+    found = fresh(case)
+    assert found.rendered is not None
+    files = {Path(path).name: data.decode() for path, data in found.rendered.files.items()}
+    about_image = (GOLDEN / case / "Dockerfile").exists()
+    names = (COMPOSE, "odoo.conf", *(["Dockerfile"] if about_image else []))
+    return {**{name: files[name] for name in names}, "plan.txt": printed(found)}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_comes_out(case: str) -> None:
+    for name, text in outputs(case).items():
+        golden = GOLDEN / case / name
+        if os.environ.get("ODPM_GOLDEN") == "write":
+            golden.write_text(text, encoding="utf-8")
+        assert text == text_of(golden), f"{case}/{name}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_description_is_valid_and_so_are_its_services(case: str) -> None:
+    """A golden file is worth something only where Compose takes it."""
+    env = read_env(text_of(GOLDEN / case / "env"), "env", {})
+    assert problems(text_of(GOLDEN / case / "odpm.json"), env.get)[0] == ()
+    data = yaml.safe_load(text_of(GOLDEN / case / COMPOSE))
+    assert [*loose_ends(data), *schema_problems(data, json.loads(SCHEMA.read_bytes()))] == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_after_up_nothing_is_left_to_do(case: str) -> None:
+    after = plan(brought_up(fresh(case)))
+    assert {step.action for step in after.steps} <= {"keep", "run", "skip"}
+    assert after.drift == ()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_env_sets_stands_in_no_generated_file(case: str) -> None:
+    env = read_env(text_of(GOLDEN / case / "env"), "env", {})
+    values = {value for name, value in env.items() if name != "ODPM_SCENARIO" and value not in {"true", "printing"}}
+    for name in (COMPOSE, "odoo.conf"):
+        assert [value for value in values if value in text_of(GOLDEN / case / name)] == []

@@ -1,0 +1,165 @@
+"""Saved plans as values: what they hold, what they refuse, how they say what moved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
+from odpm_tasks.core.planning.options import RunOptions
+from odpm_tasks.core.planning.planner import plan
+from odpm_tasks.core.planning.saved import (
+    Project,
+    SavedPlan,
+    Seen,
+    check_announced,
+    check_fits,
+    check_unchanged,
+    dump,
+    load,
+    moved,
+    rests_on,
+    saved,
+)
+from odpm_tasks.core.planning.steps import Step
+from odpm_tasks.errors import DriftError, UsageError
+from tests.unit.making import commit
+from tests.unit.planning.test_planner import COMPOSE, CONF, FILES, KNOWN, LOCK, MOVED, OURS, UNRESOLVED, observed
+
+MINE = Project(folder="shop", name="shop")
+SEEN = Seen({"odpm.json": b"{}", LOCK: b"lock", ".odpm/state.toml": None}, {"ODOO_PORT": "8070"}, {"TOKEN": True})
+
+
+def saved_of(found: ObservedState, seen: Seen = SEEN, **options: Any) -> SavedPlan:
+    return saved(plan(found), MINE, RunOptions(**options), rests_on(found, seen), "5.0.0")
+
+
+def test_a_file_gives_back_what_was_saved() -> None:
+    made = saved_of(observed(current={**FILES, CONF: None}), install=("sale",), dev="all")
+    assert load(dump(made), "p.json", "5.0.0") == made
+    assert made.options.install == ("sale",)
+    assert {(s.action, s.target) for s in made.steps if s.action == "create"} == {("create", CONF)}
+
+
+def test_nothing_that_moved_is_nothing_to_tell() -> None:
+    before = rests_on(observed(), SEEN)
+    assert moved(before, rests_on(observed(), SEEN)) == {}
+    check_unchanged(before, before, "p.json")
+
+
+@pytest.mark.parametrize(
+    ("found", "seen", "name", "what"),
+    [
+        (observed(), replace(SEEN, files={**SEEN.files, "odpm.json": b"{ }"}), "odpm.json", "has changed"),
+        (observed(), replace(SEEN, files={**SEEN.files, "odpm.json": None}), "odpm.json", "is gone"),
+        (observed(), replace(SEEN, files={**SEEN.files, ".odpm/state.toml": b"x"}), ".odpm/state.toml", "is there now"),
+        (observed(), replace(SEEN, settings={"ODOO_PORT": "8071"}), "ODOO_PORT", "has changed"),
+        (observed(), replace(SEEN, settings={"ODOO_PORT": None}), "ODOO_PORT", "is not set"),
+        (observed(), replace(SEEN, variables={"TOKEN": False}), "TOKEN", "was set, is not set"),
+        (observed(lock=MOVED), replace(SEEN, files={**SEEN.files, LOCK: b"other"}), f"{LOCK}: web", "is aaaaaaaaaaaa"),
+        (
+            observed(checkouts={**OURS, "web": Checkout("branch", commit("web"), "mine", commit("web"))}),
+            SEEN,
+            ".odpm/src/web",
+            f"is branch {commit('web')[:12]} on mine",
+        ),
+        (observed(current={**FILES, COMPOSE: b"edited"}), SEEN, COMPOSE, "has changed"),
+        (observed(current={**FILES, COMPOSE: None}), SEEN, COMPOSE, "is gone"),
+        (observed(running=Running(False, "running", "db, odoo", "ready")), SEEN, "the image", "is gone"),
+        (
+            observed(running=Running(True, "changed", "odoo is exited", "ready")),
+            SEEN,
+            "the services",
+            "was running (db, odoo), is changed (odoo is exited)",
+        ),
+        (observed(running=Running(True, "running", "db, odoo", "absent")), SEEN, "the database project", "is gone"),
+        (observed(modules=("mine", "other")), SEEN, "the project's add-ons", "has changed"),
+        (observed(**UNRESOLVED), SEEN, ".odpm/src/odoo", "is not known any more"),
+    ],
+)
+def test_what_moved_is_named(found: ObservedState, seen: Seen, name: str, what: str) -> None:
+    changes = moved(rests_on(observed(), SEEN), rests_on(found, seen))
+    assert what in changes[name]
+    assert changes.keys().isdisjoint({LOCK})  # an entry of it says more
+    with pytest.raises(DriftError) as caught:
+        check_unchanged(rests_on(observed(), SEEN), rests_on(found, seen), "p.json")
+    assert name in caught.value.what or len(changes) > 3
+    assert caught.value.exit_code == 2
+    assert len(str(caught.value).splitlines()) <= 5
+
+
+def test_what_was_not_known_when_it_was_saved_may_be_anything() -> None:
+    assert moved(rests_on(observed(**UNRESOLVED), SEEN), rests_on(observed(), SEEN)) == {}
+
+
+def test_no_value_of_a_variable_is_in_the_file() -> None:
+    seen = replace(SEEN, settings={"ODPM_DEV": "a value of mine"}, variables={"DB_PASSWORD": True})
+    text = dump(saved_of(observed(), seen))
+    assert '"DB_PASSWORD": "set"' in text
+    assert "a value of mine" not in text
+
+
+STEP = Step("git.checkout", "update", ".odpm/src/web", "aaaaaaaa -> bbbbbbbb")
+
+
+def test_only_what_was_announced_may_be_done() -> None:
+    found = observed(checkouts={**OURS, "web": Checkout("absent")})
+    made = saved_of(found)
+    announced = plan(found).ready
+    assert announced
+    check_announced(made, announced, "p.json", begun=False)
+    for strange in (STEP, replace(announced[0], detail="other"), replace(announced[0], action="update")):
+        with pytest.raises(DriftError) as caught:
+            check_announced(made, [*announced, strange], "p.json", begun=True)
+        assert strange.detail in str(caught.value)
+        assert "what came before is done" in str(caught.value)
+
+
+def test_what_was_to_be_known_later_may_become_anything() -> None:
+    made = saved_of(observed(**UNRESOLVED, lock=None))
+    check_announced(made, [STEP], "p.json", begun=True)
+    with pytest.raises(DriftError):
+        check_announced(made, [Step("git.lock_load", "update", LOCK)], "p.json", begun=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("", "not a saved plan"),
+        ("hello", "not a saved plan"),
+        ("[]", "not a saved plan"),
+        ('{"manifest_schema": 2}', "not a saved plan"),
+        ("[" * 100_000, "not a saved plan"),
+        ('{"odpm_plan": 2, "odpm": "7.1"}', "made by odpm 7.1, this is 5.0.0"),
+        ('{"odpm_plan": 1, "odpm": "5.0.1"}', "made by odpm 5.0.1, this is 5.0.0"),
+        ('{"odpm_plan": 1, "odpm": "5.0.0"}', "broken: project"),
+    ],
+)
+def test_what_is_no_plan_is_refused(text: str, what: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(text, "p.json", "5.0.0")
+    assert what in str(caught.value)
+    assert "p.json" in str(caught.value)
+    assert "inv plan --out" in str(caught.value)
+
+
+def test_a_plan_of_something_else_is_refused() -> None:
+    made = saved_of(observed())
+    check_fits(made, MINE, "developer", "p.json")
+    with pytest.raises(UsageError, match="of another project: shop"):
+        check_fits(made, Project(folder="shop", name="web"), "developer", "p.json")
+    with pytest.raises(UsageError) as caught:
+        check_fits(made, MINE, "server", "p.json")
+    assert caught.value.todo == "ODPM_SCENARIO=developer inv up --plan p.json"
+
+
+def test_every_pin_of_the_lock_is_an_entry_of_its_own() -> None:
+    names = [name for name in rests_on(observed(), SEEN) if name.startswith(LOCK)]
+    assert names == [LOCK, *(f"{LOCK}: {name}" for name in ("odoo", "web"))]
+    assert (
+        json.loads(dump(saved_of(observed())))["rests_on"][f"{LOCK}: web"]
+        == f"{KNOWN.dependencies[0].commit[:12]} 19.0"
+    )

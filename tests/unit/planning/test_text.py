@@ -1,0 +1,171 @@
+"""How a plan looks: whole pictures over literal worlds, at several widths; and the same words when a step is done."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import jsonschema
+import pytest
+
+from odpm_tasks.core.planning.commits import Between, Commit, Move, moving
+from odpm_tasks.core.planning.document import as_json, document, schema
+from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
+from odpm_tasks.core.planning.planner import plan
+from odpm_tasks.core.planning.step_text import LineStyle, step_lines
+from odpm_tasks.core.planning.steps import ORDER, Step, phase
+from odpm_tasks.core.planning.text import picture
+from tests.unit.making import commit
+from tests.unit.planning.test_planner import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, observed
+
+FRESH = observed(**UNRESOLVED, lock=None, unanswered=(PLATFORM,), current={})
+DRIFTED = observed(
+    manifest=EXTENDED,
+    checkouts={**OURS, "web": Checkout("ours", A)},
+    current={**FILES, CONF: b"[options]\nmine"},
+    edited=frozenset({CONF}),
+    running=Running(True, "changed", "bring the services to the new description", "unknown"),
+)
+
+
+def seen(found: ObservedState, width: int | None = None, **how: Any) -> str:
+    return "\n".join(picture(plan(found), LineStyle(width=width), **how))
+
+
+def test_nothing_to_do() -> None:
+    assert seen(observed()) == (
+        "plan  developer  nothing to do, everything is as described\n"
+        "\n"
+        "sources  6 kept, 1 skipped\n"
+        "python   1 kept\n"
+        "files    4 kept, 3 skipped\n"
+        "run      3 kept, 2 skipped"
+    )
+
+
+def test_what_is_not_known_yet_is_one_line() -> None:
+    assert seen(FRESH) == (
+        "plan  developer  1 to create, 17 pending\n"
+        "\n"
+        "sources  1 skipped\n"
+        "  + create  git.resolve  .odpm/deps.lock.json  pin odoo 19.0\n"
+        "  ? pending git.materialize … git.lock_verify  known after git.resolve\n"
+        "python   ? known after git.resolve\n"
+        "files    ? known after git.resolve\n"
+        "run      ? known after git.resolve"
+    )
+
+
+def test_columns_stand_below_each_other() -> None:
+    shown = seen(DRIFTED)
+    assert f"  ~ update  git.checkout        .odpm/src/web          aaaaaaaa -> {commit('web')[:8]}\n" in shown
+    assert f"  ~ update  template.odoo_conf  {CONF}  your edits are kept as {CONF}.orig\n" in shown
+    assert "  > run     hooks.post_clone    make css\n" in shown
+    assert shown.splitlines()[0] == "plan  developer  3 to update, 3 to run, 2 pending"
+
+
+@pytest.mark.parametrize("found", [FRESH, DRIFTED, observed()])
+@pytest.mark.parametrize("width", [160, 80, 50, 30])
+def test_a_terminal_is_never_too_narrow(found: ObservedState, width: int) -> None:
+    """Lines are broken, not lost: the same words in the same order."""
+    text = seen(found, width)
+    assert max(len(line) for line in text.splitlines()) <= max(width, 46)  # a step's name is not broken
+    if width >= 50:
+        assert text.split() == seen(found).split()
+        assert max(len(line) for line in text.splitlines()) <= width
+
+
+def test_a_long_detail_is_cut_on_a_terminal_only() -> None:
+    step = Step("git.resolve", "update", "lock", ", ".join(f"repository-{n}" for n in range(60)))
+    cut = step_lines(step, LineStyle(width=80))
+    assert len(cut) == 3
+    assert cut[-1].endswith("…")
+    whole = step_lines(step, LineStyle(width=80, whole=True))
+    assert "repository-59" in whole[-1]
+    assert step_lines(step, LineStyle()) == [f"  ~ update  git.resolve          lock  {step.detail}"]
+
+
+def test_the_same_words_before_and_after() -> None:
+    announced = seen(DRIFTED).splitlines()
+    for step in plan(DRIFTED).ready:
+        (done,) = step_lines(step, LineStyle(), "1.2 s")
+        assert any(line.split() == done.split()[:-2] for line in announced)
+        assert done.endswith("  1.2 s")
+
+
+def test_colour_is_all_that_paint_adds() -> None:
+    painted = "\n".join(picture(plan(DRIFTED), LineStyle(paint=lambda text, style: f"⟦{style}:{text}⟧")))
+    assert "⟦update:  ~ update  ⟧" in painted
+    assert "⟦pending:2 pending⟧" in painted
+    assert re.sub(r"⟦\w+:|⟧", "", painted) == seen(DRIFTED)
+
+
+def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:
+    (line,) = step_lines(Step("hooks.pre_up", "run", "echo \x1b[2J\r"))
+    assert line.isprintable()
+
+
+def test_every_step_when_asked() -> None:
+    lines = seen(observed(), every=True).splitlines()
+    assert [line for line in lines if not line.startswith("  ")][2:] == ["sources", "python", "files", "run"]
+    assert len([line for line in lines if line.startswith("  ")]) == len(plan(observed()).steps)
+
+
+def test_every_step_belongs_to_a_phase() -> None:
+    phases = [phase(step) for step in ORDER]
+    assert list(dict.fromkeys(phases)) == ["sources", "python", "files", "run"]
+    assert [phases.count(name) for name in ("sources", "python", "files", "run")] == [6, 1, 7, 5]
+
+
+# --- how -------------------------------------------------------------------------------------------------------------
+
+OLD, NEW = Commit(A, "2025-01-02", "Old"), Commit(commit("web"), "2025-03-04", "New \x1b[31m")
+
+
+def test_a_move_tells_its_commits() -> None:
+    (one,) = moving(plan(DRIFTED))
+    assert (one.folder, one.old, one.new) == ("web", A, commit("web"))
+    between = Between((NEW, Commit("c" * 40, "2025-02-03", "Middle")), 40, False)
+    shown = seen(DRIFTED, diff=True, moves={one.step: Move("web", OLD, NEW, between)})
+    assert (
+        "      - aaaaaaaa  2025-01-02  Old\n"
+        f"      + {commit('web')[:8]}  2025-03-04  New ?[31m\n"
+        "        cccccccc  2025-02-03  Middle\n"
+        "        … and 38 more\n"
+    ) in shown
+    rewritten = seen(DRIFTED, diff=True, moves={one.step: Move("web", OLD, NEW, replace(between, rewritten=True))})
+    assert "the branch was rewritten" in rewritten
+    unknown = seen(DRIFTED, diff=True, moves={one.step: Move("web", OLD, Commit(NEW.id))})
+    assert f"+ {NEW.id[:8]}  not on this machine yet" in unknown
+    assert "what lies between is not on this machine" in unknown
+
+
+def test_a_file_tells_its_difference_once() -> None:
+    shown = seen(DRIFTED, diff=True)
+    assert shown.count(f"      --- a/{CONF}\n      +++ b/{CONF}\n") == 1
+    assert "      -mine\n" in shown
+    new = seen(observed(current={**FILES, CONF: None}), diff=True)
+    assert "      --- /dev/null\n" in new
+
+
+def test_pinned_and_not_fetched_is_a_move_as_well() -> None:
+    found = observed(**UNRESOLVED, unanswered=(replace(PLATFORM, commit=A),))
+    assert [(one.folder, one.old, one.new) for one in moving(plan(found))] == [("odoo", None, A)]
+
+
+@pytest.mark.parametrize("found", [FRESH, DRIFTED, observed("ci"), observed("server")])
+@pytest.mark.parametrize("diff", [False, True])
+def test_the_document_is_what_its_schema_says(found: ObservedState, diff: bool) -> None:
+    made = plan(found)
+    moves = {one.step: Move(one.folder, OLD, NEW, Between((NEW,), 1, False)) for one in moving(made)}
+    text = as_json(document(made, moves, "5.0.0", diff=diff))
+    data = json.loads(text)
+    jsonschema.validate(data, schema())
+    assert [(s["id"], s["action"], s["target"], s["detail"]) for s in data["steps"]] == [
+        (s.id, s.action, s.target, s.detail) for s in made.steps
+    ]
+    assert data["drift"] == bool(made.drift) == any(step["drift"] for step in data["steps"])
+    assert sum(step["move"] is not None for step in data["steps"]) == len(moves)
+    assert any(step["diff"] for step in data["steps"]) == (diff and found is DRIFTED)

@@ -1,0 +1,161 @@
+"""What is wrong with services, by the place in the description where it is to be mended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.manifest.checks import SERVICE_KEYS
+from odpm_tasks.core.manifest.json_document import spell
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems, spot, what_compose_said
+from odpm_tasks.core.stack.compose_file import compose
+from odpm_tasks.core.stack.dependency_services import Fragments, fragments
+from odpm_tasks.stack.validate import SCHEMA
+from tests.unit.making import OCA, manifest, resolution, source
+from tests.unit.stack.test_compose_file import EACH, case_spec, spec
+
+SPECIFICATION: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+
+def told(found: Any) -> list[str]:
+    return [f"{spell(problem.path)}: {problem.text}" for problem in found]
+
+
+def composed(**services: Any) -> dict[str, Any]:
+    return compose(spec(manifest(services=services), "server"))
+
+
+@pytest.mark.parametrize(("case", "scenario"), EACH)
+def test_whatever_we_write_is_what_the_specification_takes(case: str, scenario: str) -> None:
+    data = compose(case_spec(case, scenario))
+    assert list(schema_problems(data, SPECIFICATION)) == []
+    assert list(loose_ends(data)) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ({"cpus": [1]}, "services.web.cpus: [1] is not of type"),
+        (
+            {"depends_on": {"db": {"condition": "service_finished"}}},
+            "services.web.depends_on.db.condition: 'service_finished' is not one",
+        ),
+        ({"environment": {"A": [1]}}, "services.web.environment.A: [1] is not of type"),
+        ({"restart": {}}, "services.web.restart: {} is not of type 'string'"),
+        (
+            {"build": {"contxt": "."}},
+            "services.web.build: 'contxt' does not match any",
+        ),
+        ({"healthcheck": {"retries": "many", "tries": 1}}, "services.web.healthcheck"),
+    ],
+)
+def test_the_schema_names_the_field(service: dict[str, Any], words: str) -> None:
+    found = told(schema_problems(composed(web={"image": "x", **service}), SPECIFICATION))
+    assert len(found) == 1
+    assert found[0].startswith(words)
+
+
+def test_every_key_of_the_specification_is_known() -> None:
+    definitions = SPECIFICATION["$defs"]
+
+    def keys(part: dict[str, Any]) -> set[str]:
+        found = set(part.get("properties", ()))
+        for below in part.get("allOf", ()):
+            found |= keys(definitions[below["$ref"].rsplit("/", 1)[-1]] if "$ref" in below else below)
+        if "$ref" in part:
+            found |= keys(definitions[part["$ref"].rsplit("/", 1)[-1]])
+        return found
+
+    assert keys(definitions["service"]) - SERVICE_KEYS == set()
+    assert SERVICE_KEYS - keys(definitions["service"]) == set()
+
+
+def test_names_that_lead_nowhere() -> None:
+    found = loose_ends(
+        composed(
+            web={
+                "image": "x",
+                "depends_on": {"dv": {}, "gone": {"required": False}},
+                "secrets": ["db_password", "mine"],
+            },
+            job={"image": "x", "depends_on": ["web"], "configs": [{"source": "conf", "target": "/c"}]},
+        )
+    )
+    mount = 'mount a file instead, "volumes": ["./FILE:/path/in/it:ro"]'
+    assert told(found) == [
+        "services.web.depends_on: there is no service `dv`; the nearest is `db`",
+        f"services.web.secrets: `mine` is none of db_password, odoo_master_password, postgres_password; {mount}",
+        f"services.job.configs: there is no place to declare `conf`; {mount}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "path", "words"),
+    [
+        (
+            "validating /p/x.yml: services.web.cpus must be a number or string",
+            "services.web.cpus",
+            "must be a number or string",
+        ),
+        (
+            "validating /p/x.yml: services.web Additional property foo is not allowed",
+            "services.web",
+            "Additional property foo is not allowed",
+        ),
+        (
+            'service "web" refers to undefined network front: invalid compose project',
+            "services.web.networks",
+            "undefined network front",
+        ),
+        (
+            'service "web" depends on undefined service "x": invalid compose project',
+            "services.web.depends_on",
+            "undefined service",
+        ),
+        (
+            "error decoding 'services[web].deploy.resources.limits.cpus': strconv.ParseFloat",
+            "services.web.deploy.resources.limits.cpus",
+            "ParseFloat",
+        ),
+        ("Invalid containerPort: b", "", "Invalid containerPort: b"),
+    ],
+)
+def test_what_compose_says_of_which_field(said: str, path: str, words: str) -> None:
+    problem = what_compose_said((said,))
+    assert spell(problem.path) == path
+    assert words in problem.text
+    assert "/p/" not in problem.text
+
+
+def test_where_a_field_was_written() -> None:
+    described = manifest(
+        services={"web": {"image": "x", "cpus": 1}},
+        service_patches={"odoo": {"cpus": 1}, "web": {"mem_limit": "1g"}},
+        scenarios={"server": {"services": {"web": {"scale": 2}}}},
+        trust=["queue"],
+    ).for_scenario("server")
+    theirs = {"manifest_schema": 2, "services": {"redis": {"image": "x"}}, "service_patches": {"odoo": {"tty": True}}}
+    held = source(f"{OCA}/queue 19.0", facts=Facts(odpm_json=json.dumps(theirs)))
+    found = fragments(described, resolution(held), SCENARIOS["server"])
+
+    def where(*path: str) -> str:
+        return spot(("services", *path), described, found, "server")
+
+    assert where("web", "cpus") == "odpm.json: services.web.cpus"
+    assert where("web", "scale") == "odpm.json: scenarios.server.services.web.scale"
+    assert where("web", "mem_limit") == "odpm.json: service_patches.web.mem_limit"
+    assert where("odoo", "cpus") == "odpm.json: service_patches.odoo.cpus"
+    assert where("odoo", "tty") == "queue: odpm.json: service_patches.odoo.tty"
+    assert where("redis", "image") == "queue: odpm.json: services.redis.image"
+    assert where("db", "image") == "docker-compose.yml: services.db.image"
+    assert spot((), described, Fragments(), "server") == "odpm.json: services, service_patches"
+
+
+def test_the_schema_names_its_source() -> None:
+    assert "compose-spec" in SPECIFICATION["$comment"]
+    assert Path(SCHEMA).parent.name == "templates"
