@@ -13,7 +13,7 @@ from odpm_tasks.core.stack.render import Stack, render
 def inputs(paths: ProjectPaths, whole: Stack) -> dict[str, str]:
     """What the image is made from, as digests: recorded, it tells why the next one is built."""
     mounted = whole.scenario.mounts
-    own = "" if mounted else " ".join(git.folder_id(paths.root, folder) for folder in whole.own.addons)
+    own = "" if mounted else " ".join(git.tree_id(paths.root, folder) for folder in whole.own.addons)
     return image_inputs(whole, own)
 
 
@@ -22,7 +22,7 @@ def baked_digest(paths: ProjectPaths, whole: Stack) -> str:
     rendered = render(whole)
     parts = [data for path, data in sorted(rendered.files.items()) if path != "docker-compose.yml"]
     parts += [*whole.locks, *(f"{s.name} {s.commit}".encode() for s in whole.resolution.sources)]
-    parts += [git.folder_id(paths.root, folder).encode() for folder in whole.own.addons]
+    parts += [git.tree_id(paths.root, folder).encode() for folder in whole.own.addons]
     return files.sha256(b"\0".join(parts))[:32]
 
 

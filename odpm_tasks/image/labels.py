@@ -27,7 +27,7 @@ class Origin:
 def own(paths: ProjectPaths) -> Origin:
     """Where the developing project's add-ons come from; the URL holds no user and no password."""
     url = canonical(git.origin(paths.root) or "")
-    return Origin(url if url.startswith("https://") else "", git.ask(paths.root, "rev-parse", "HEAD"))
+    return Origin(url if url.startswith("https://") else "", git.query(paths.root, "rev-parse", "HEAD"))
 
 
 def epoch(paths: ProjectPaths, whole: Stack) -> int:
@@ -38,7 +38,7 @@ def epoch(paths: ProjectPaths, whole: Stack) -> int:
     platform = whole.resolution.platform
     if whole.scenario.mounts or platform.link.is_file:
         return EPOCH
-    return int(git.ask(paths.store(platform.key), "show", "--no-patch", "--format=%ct", platform.commit))
+    return int(git.query(paths.store(platform.key), "show", "--no-patch", "--format=%ct", platform.commit))
 
 
 def labels(paths: ProjectPaths, whole: Stack) -> dict[str, str]:

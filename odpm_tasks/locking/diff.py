@@ -162,9 +162,9 @@ def _see_commits(look: _Look, pair: Pair) -> Seen:
 def _obtain(look: _Look, pair: Pair, pin: Pin) -> Path | None:
     """A repository that holds the pin's commit; None where only the user's own clone could, and does not."""
     if _is_own(look, pair):
-        return look.paths.root if git.has(look.paths.root, pin.commit) else None
+        return look.paths.root if git.has_commit(look.paths.root, pin.commit) else None
     store = look.paths.store(pin.key)
-    if not git.holds(store, pin.commit):
+    if not git.store_has(store, pin.commit):
         look.show.note(pair.name, f"fetch {pin.commit[:12]}")
         watch = sources_remote.watch(look.show, pair.name)
         fetch.fetch(store, _remote(look, pin), pin.commit, watch, branch=pin.branch or look.branch)
@@ -208,7 +208,7 @@ def _history(look: _Look, pair: Pair, notes: list[str]) -> History | None:
     try:
         if _is_own(look, pair):
             found = log.local_log(look.paths.root, pair.old.commit, pair.new.commit, COMMITS)
-        elif pair.old.key != pair.new.key or not git.holds(look.paths.store(pair.new.key), pair.old.commit):
+        elif pair.old.key != pair.new.key or not git.store_has(look.paths.store(pair.new.key), pair.old.commit):
             found = None
         else:
             store, watch = look.paths.store(pair.new.key), sources_remote.watch(look.show, pair.name)

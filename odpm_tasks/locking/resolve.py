@@ -35,9 +35,9 @@ def fetch(paths: ProjectPaths, reader: Reader, ask: Ask, show: terminal.Activity
     try:
         if ask.day:
             wanted = fetching.commit_at(store, source, ask.branch, ask.day, look)
-        if not (ask.commit and git.holds(store, ask.commit)):
-            held = git.holds(store, wanted)
-            reader.soon(store)
+        if not (ask.commit and git.store_has(store, ask.commit)):
+            held = git.store_has(store, wanted)
+            reader.include(store)
             wanted = fetching.fetch(store, source, wanted, look, branch=ask.branch)
             told = "" if held else f"fetched {ask.link.name} {ask.branch} {wanted[:8]}"
         facts = graph.facts(paths, reader, ask.link, wanted, ask.kind)

@@ -76,7 +76,7 @@ def observation(
     if isinstance(resolved, tuple):
         source = manifest.developing is not None and manifest.developing.canonical != url
         pins = replace(known, developing=known.developing if source else None).pins.values() if known else ()
-        missing = tuple(pin.key for pin in pins if not pin.file and not git.holds(paths.store(pin.key), pin.commit))
+        missing = tuple(pin.key for pin in pins if not pin.file and not git.store_has(paths.store(pin.key), pin.commit))
         return Observation(replace(observed, unanswered=resolved, uncached=missing), None, recorded)
     mine = folder_facts(paths.root)
     merged = python_env.asked_packages(manifest, resolved, mine)

@@ -52,8 +52,8 @@ def _checkout(paths: ProjectPaths, observation: Observation, steps: Sequence[Ste
     targets = {step.target for step in steps}
     wanted = [source for source in resolved.sources if f".odpm/src/{source.name}" in targets]
     links = dict(read_state(paths).get("links", {}))
-    checkout.sweep(paths.odpm / "src")
-    with terminal.activity() as show, checkout.blank(paths.odpm / "src") as empty:
+    checkout.remove_leftovers(paths.odpm / "src")
+    with terminal.activity() as show, checkout.empty_repository(paths.odpm / "src") as empty:
 
         def put(source: Any) -> None:
             path = paths.source(source.name)
@@ -100,7 +100,7 @@ def _files(paths: ProjectPaths, observation: Observation, steps: Sequence[Step],
         files.write(path, data, 0o755 if step.target.endswith("odoo-run") else 0o644, before=keep if edited else None)
         recorded[step.target] = files.sha256(data)
         if step.target == "docker-compose.yml":
-            checkout.hide(paths.root, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
+            checkout.exclude_from_status(paths.root, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
     write_state(paths, files=recorded)
 
 

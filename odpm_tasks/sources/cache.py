@@ -147,17 +147,17 @@ def _store(store: Path, names: frozenset[str], borrowers: Sequence[Path]) -> Unu
     used = held & names
     if not borrowers and not used:
         return Unused("store", store, stores.size(store), frozenset(held))
-    if held == used and stores.boundary(store) <= held:
+    if held == used and stores.shallow_commits(store) <= held:
         return None
     needed: set[str] = set()
     for path in borrowers:
-        needs = alternates.needs(path)
+        needs = alternates.needed_objects(path)
         if needs is None:
             return Unused("unsure", store, 0)
         needed |= needs
     dropped = held - used - needed
     keep = frozenset(stores.kept_objects(store, held - dropped, needed))
-    size = stores.reclaimable(store, keep)  # without any commit: what a prune that was killed has left
+    size = stores.reclaimable_size(store, keep)  # without any commit: what a prune that was killed has left
     return Unused("commits", store, size, frozenset(dropped), keep) if dropped or size else None
 
 
@@ -224,9 +224,9 @@ def _remove(item: Unused, borrowers: Sequence[Path]) -> None:
         if (lock := _lock(item.path)) is not None:
             held.enter_context(files.exclusive(lock, f"the cache of {item.path.name}", wait=_WAIT))
         if item.kind == "commits":
-            stores.drop_commits(item.path, item.commits, item.keep)
+            stores.remove_commits(item.path, item.commits, item.keep)
             for path in borrowers:
-                alternates.forget(path, item.commits)
+                alternates.remove_shallow_commits(path, item.commits)
         elif item.path.is_dir():
             aside = item.path.with_name(f".{item.path.name.lstrip('.')}.{os.getpid()}")
             item.path.rename(aside)  # at once: nobody meets half of it

@@ -10,7 +10,7 @@ from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import alternates, checkout, fetch
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.remote import Remote
-from odpm_tasks.adapters.git.transport import Watch
+from odpm_tasks.adapters.git.transport import ProgressCallback
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.planning.observed import Checkout
@@ -18,7 +18,9 @@ from odpm_tasks.core.sources.link import canonical, without_credentials
 from odpm_tasks.errors import CommitMissingError
 
 
-def put(paths: ProjectPaths, source: Source, seen: Checkout, remote: Remote, watch: Watch, empty: Path) -> None:
+def put(
+    paths: ProjectPaths, source: Source, seen: Checkout, remote: Remote, watch: ProgressCallback, empty: Path
+) -> None:
     """Bring a checkout to its locked commit, or mend it first: then what is left to do is to be seen anew.
 
     One that has its history gets that of the commit, too. A new one begins as a copy of `empty`. Errors: WouldLoseError
@@ -28,13 +30,15 @@ def put(paths: ProjectPaths, source: Source, seen: Checkout, remote: Remote, wat
     if seen.gone:
         mend(path, store, seen.gone, remote, watch, source.link.branch)
         return
-    if seen.base and alternates.whole(path):
+    if seen.base and alternates.has_full_history(path):
         alternates.dissociate(path)
         alternates.fetch_commit(path, remote, source.commit, watch)
     checkout.check_out(path, store, source.commit, without_credentials(source.link.url), empty)
 
 
-def mend(path: Path, store: Path, commits: tuple[str, ...], remote: Remote, watch: Watch, branch: str | None) -> None:
+def mend(
+    path: Path, store: Path, commits: tuple[str, ...], remote: Remote, watch: ProgressCallback, branch: str | None
+) -> None:
     """Give a checkout back what it rests on, commits of earlier locks with work of the user's on top among them.
 
     Errors: CommitGoneError where the server has one of them no more.
@@ -50,10 +54,10 @@ def mend(path: Path, store: Path, commits: tuple[str, ...], remote: Remote, watc
                 details=[error.what],
                 todo=f"set it aside and take a fresh one: mv {quote(str(path))} {mine}",
             ) from None
-    alternates.replace_alternate(path, store)
+    alternates.set_alternate(path, store)
 
 
-def unshallow(path: Path, url: str, remote: Remote, watch: Watch) -> str:
+def unshallow(path: Path, url: str, remote: Remote, watch: ProgressCallback) -> str:
     """Give a checkout all history and all branches, and make it independent of the cache. Returns the remote's name.
 
     That is `origin`; where the user has turned `origin` to another repository, that stays, and ours is `upstream`.
@@ -70,7 +74,7 @@ def unshallow(path: Path, url: str, remote: Remote, watch: Watch) -> str:
 def link_in(path: Path, target: Path) -> None:
     """A `file://` source in its place: a link. A folder that is there already is the user's. Errors: WouldLoseError."""
     if path.exists() and not path.is_symlink():
-        raise checkout.in_the_way(path)
+        raise checkout.foreign_folder_error(path)
     with files.disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".{path.name}.{os.getpid()}")

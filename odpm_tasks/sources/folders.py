@@ -120,8 +120,8 @@ def own(paths: ProjectPaths, manifest: Manifest, named: Remotes) -> DevelopingSt
     link = manifest.developing
     if link is None or link.canonical != own_url(named, link):
         return None
-    tree = git.tracked(paths.root, UNTRACKED_BY_LOCK)
+    tree = git.tree_digest(paths.root, UNTRACKED_BY_LOCK)
     if tree is None:
         return None
-    commit = git.ask(paths.root, "rev-parse", "HEAD")
+    commit = git.query(paths.root, "rev-parse", "HEAD")
     return DevelopingState(Pin(link.canonical, commit, link.branch, tree=tree), git.changes(paths.root))

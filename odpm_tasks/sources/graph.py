@@ -45,7 +45,7 @@ def facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: st
         except ValueError:
             pass  # read it anew
     store = paths.store(link.canonical)
-    if not git.holds(store, commit):
+    if not git.store_has(store, commit):
         return None
     with reader.reading(store) as objects:
         listed = objects.files(commit, addons.DEPTH)
@@ -112,7 +112,7 @@ def checkout(paths: ProjectPaths, source: Source) -> Checkout:
     head = git.head(path)
     if head is None or source.link.is_file:
         return Checkout("foreign")
-    gone = alternates.gone(path) if head.base else ()
+    gone = alternates.missing_commits(path) if head.base else ()
     if head.branch is not None:
         return Checkout("branch", head.commit, head.branch, head.base, gone=gone)
     moving = (path / ".git" / worktree.MOVING).exists()
@@ -149,6 +149,6 @@ def uncached(paths: ProjectPaths, resolved: Resolution) -> tuple[str, ...]:
         source.key
         for source in resolved.sources
         if not source.link.is_file
-        and not git.holds(paths.store(source.key), source.commit)
+        and not git.store_has(paths.store(source.key), source.commit)
         and not (paths.settings.scenario.mounts and checked_out(source))
     )

@@ -73,15 +73,15 @@ def _state(paths: ProjectPaths, source: Source, version: str) -> SourceState:
     )
     if kind in {"absent", "foreign", "link", "gone"}:
         return state
-    work, upstream = standing.local(path), f"origin/{branch}"
-    behind, ahead = standing.beside(path, f"refs/remotes/{upstream}") or (None, None)
+    work, upstream = standing.local_work(path), f"origin/{branch}"
+    behind, ahead = standing.behind_ahead(path, f"refs/remotes/{upstream}") or (None, None)
     return replace(
         state,
-        on_top=standing.on_top(path, seen.base) if seen.base else None,
+        on_top=standing.commits_since(path, seen.base) if seen.base else None,
         changes=work.changes,
         untracked=work.untracked,
         stashes=work.stashes,
-        history="whole" if alternates.whole(path) else "shallow",
+        history="whole" if alternates.has_full_history(path) else "shallow",
         upstream=upstream if behind is not None else None,
         behind=behind,
         ahead=ahead,
@@ -122,7 +122,7 @@ def unshallow(paths: ProjectPaths, name: str) -> str:
         )
     if seen.kind == "absent":
         raise UsageError(f"{name} is not checked out yet", todo=f"inv render && inv sources.unshallow {name}")
-    if alternates.whole(path) and not seen.gone:
+    if alternates.has_full_history(path) and not seen.gone:
         return f"{name} has its history already"
     remote = sources_remote.remote(paths, source.link.url)
     with terminal.activity() as show:
@@ -134,9 +134,9 @@ def unshallow(paths: ProjectPaths, name: str) -> str:
             origin = checkout.unshallow(path, without_credentials(source.link.url), remote, watch)
         finally:
             show.done(name)
-    if not alternates.whole(path):
+    if not alternates.has_full_history(path):
         return f"{name} has what the server has: its repository is shallow itself"
-    commits = git.ask(path, "rev-list", "--count", "HEAD")
+    commits = git.query(path, "rev-list", "--count", "HEAD")
     return f"{name} has its history: {counted(int(commits), 'commit')}, branches as {origin}/…"
 
 

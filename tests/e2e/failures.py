@@ -42,7 +42,7 @@ FILES: dict[str, dict[str, str | bytes]] = {
     WEB: {"web_thing/__manifest__.py": "{'name': 'Web thing'}\n", "web_thing/models.py": "A = 1\n", ".gitignore": "*.log\n"},
     SALE: {"sale_thing/__manifest__.py": "{'name': 'Sale thing'}\n"},
 }  # fmt: skip
-SMALL: dict[str, Any] = {
+MINIMAL: dict[str, Any] = {
     "manifest_schema": 2,
     "requires_odpm": "5.0.0",
     "platform": {"git": f"{HOST}{PLATFORM} 19.0"},
@@ -91,7 +91,7 @@ class Ground:
 
     def describe(self, **keys: object) -> None:
         """Write odpm.json: the small description, with these keys set or (None) taken away."""
-        data = {key: value for key, value in {**SMALL, **keys}.items() if value is not None}
+        data = {key: value for key, value in {**MINIMAL, **keys}.items() if value is not None}
         (self.root / "odpm.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
     def publish(self, repository: str, files: Mapping[str, str | bytes], branch: str = "19.0") -> str:
@@ -145,7 +145,7 @@ def lay(folder: Path, like: Ground | None = None) -> Ground:
             publish(blank / "host" / repository, files)
         root = blank / "project"
         root.mkdir()
-        (root / "odpm.json").write_text(json.dumps(SMALL, indent=2) + "\n", encoding="utf-8")
+        (root / "odpm.json").write_text(json.dumps(MINIMAL, indent=2) + "\n", encoding="utf-8")
         (root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
         git("init", "-q", "-b", "main", "--template=", cwd=root)
         git("add", "-A", cwd=root)

@@ -10,7 +10,7 @@ from pathlib import Path
 from odpm_tasks.adapters.git import checkout as worktree
 
 Files = Mapping[str, str | None]
-SOMEBODY = {
+AUTHOR = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_AUTHOR_NAME": "somebody",
@@ -27,7 +27,7 @@ def git(where: Path, *words: str, env: Mapping[str, str] | None = None) -> str:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, **SOMEBODY, **(env or {})},
+        env={**os.environ, **AUTHOR, **(env or {})},
     )
     return done.stdout.strip()
 
@@ -69,9 +69,9 @@ def packed(where: Path) -> Path:
     return where
 
 
-def paths(checkout: Path, store: Path, commit: str, url: str) -> None:
+def check_out(checkout: Path, store: Path, commit: str, url: str) -> None:
     """Put a commit into a checkout, a new one from an empty repository of its own."""
-    with worktree.blank(checkout.parent) as empty:
+    with worktree.empty_repository(checkout.parent) as empty:
         worktree.check_out(checkout, store, commit, url, empty)
 
 

@@ -25,7 +25,7 @@ from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, LockEr
 from odpm_tasks.project import Project
 from odpm_tasks.sources.folders import own_url, remotes
 from odpm_tasks.stack import files as rendering
-from tests.unit.making import SMALL
+from tests.unit.builders import MINIMAL
 from tests.unit.repositories import content, git, packed, put, repository, save, tip, without_times
 
 GITHUB = "https://github.com/"
@@ -50,7 +50,7 @@ class Desk:
 
     def describe(self, *dependencies: str, **keys: object) -> None:
         platform = {"git": f"{GITHUB}odoo/odoo 19.0"}
-        text = json.dumps({**SMALL, "platform": platform, "dependencies": list(dependencies), **keys}, indent=2)
+        text = json.dumps({**MINIMAL, "platform": platform, "dependencies": list(dependencies), **keys}, indent=2)
         (self.root / "odpm.json").write_text(text, encoding="utf-8")
 
     def server(self, name: str) -> Path:

@@ -17,8 +17,13 @@ from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.git import messages
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.remote import Remote
-from odpm_tasks.adapters.git.transport import Watch, refusal, said, talk
-from odpm_tasks.adapters.git.transport import gone as nowhere
+from odpm_tasks.adapters.git.transport import (
+    ProgressCallback,
+    commit_missing_error,
+    fetch_error,
+    run_fetch,
+    stderr_text,
+)
 
 WAIT = 600.0
 _IDS = re.compile(rb"\b[0-9a-f]{40}\b")
@@ -46,15 +51,15 @@ def init_alternates(fresh: Path, store: Path, commit: str, url: str) -> None:
         config.write(f'[remote "origin"]\n\turl = "{quoted}"\n\tfetch = {_branches("origin")}\n')
 
 
-def borrow(checkout: Path, store: Path, commit: str) -> None:
+def add_shallow_commit(checkout: Path, store: Path, commit: str) -> None:
     """Let a checkout use a store's objects for a commit, whose history ends there."""
-    replace_alternate(checkout, store)
+    set_alternate(checkout, store)
     boundary = _boundary(checkout)
     if commit not in boundary:
         _end_history_at(checkout, boundary | {commit})
 
 
-def replace_alternate(checkout: Path, store: Path) -> None:
+def set_alternate(checkout: Path, store: Path) -> None:
     """Let a checkout use a store's objects, in the place of stores that are gone.
 
     What the store happens to hold is not known to this checkout: told of it, a server would leave out of a `git fetch` of
@@ -68,7 +73,7 @@ def replace_alternate(checkout: Path, store: Path) -> None:
     if lines != known:
         files.write(alternates, "".join(f"{line}\n" for line in lines).encode())
     if _NO_REFS not in (files.read_text(checkout / ".git/config") or ""):
-        command.run(["git", *git.QUIET, "-C", str(checkout), "config", "core.alternateRefsPrefixes", _NO_REFS])
+        command.run(["git", *git.CONFIG, "-C", str(checkout), "config", "core.alternateRefsPrefixes", _NO_REFS])
 
 
 def _boundary(checkout: Path) -> set[str]:
@@ -79,14 +84,14 @@ def _end_history_at(checkout: Path, commits: Collection[str]) -> None:
     files.write(checkout / ".git/shallow", "".join(f"{name}\n" for name in sorted(commits)).encode())
 
 
-def forget(checkout: Path, commits: Collection[str]) -> None:
+def remove_shallow_commits(checkout: Path, commits: Collection[str]) -> None:
     """Commits that nothing in the checkout leads to end no history any more."""
     boundary = _boundary(checkout)
     if not boundary.isdisjoint(commits):
         _end_history_at(checkout, boundary.difference(commits))
 
 
-def whole(checkout: Path) -> bool:
+def has_full_history(checkout: Path) -> bool:
     """Whether a checkout of ours has its history; a borrowing one never has."""
     return not (checkout / ".git/shallow").exists()
 
@@ -94,7 +99,7 @@ def whole(checkout: Path) -> bool:
 # --- what is gone ------------------------------------------------------------------------------------------------------
 
 
-def gone(checkout: Path) -> tuple[str, ...]:
+def missing_commits(checkout: Path) -> tuple[str, ...]:
     """Commits that the checkout rests on and that nobody holds any more: its store was deleted, or pruned from afar.
 
     Read from a few files where all is well.
@@ -103,19 +108,19 @@ def gone(checkout: Path) -> tuple[str, ...]:
     wanted = _boundary(checkout)
     if stores and not wanted and (head := git.head(checkout)) and head.base:
         wanted = {head.base}  # the user has fetched the history
-    unsure = sorted(commit for commit in wanted if not any(git.holds(store, commit) for store in stores))
-    return tuple(sorted(_rests_on(checkout, _missing(checkout, unsure)))) if unsure else ()
+    unsure = sorted(commit for commit in wanted if not any(git.store_has(store, commit) for store in stores))
+    return tuple(sorted(_referenced(checkout, _missing(checkout, unsure)))) if unsure else ()
 
 
 def _missing(repository: Path, objects: Iterable[str]) -> set[str]:
     feed = "".join(f"{name}\n" for name in objects).encode()
     lines = command.run(
-        ["git", *git.QUIET, "-C", str(repository), "cat-file", "--batch-check"], feed=feed
+        ["git", *git.CONFIG, "-C", str(repository), "cat-file", "--batch-check"], feed=feed
     ).text.splitlines()
     return {line.split()[0] for line in lines if line.endswith(" missing")}
 
 
-def _rests_on(checkout: Path, missing: set[str]) -> set[str]:
+def _referenced(checkout: Path, missing: set[str]) -> set[str]:
     """Which of these commits HEAD, a ref, a reflog or a commit of the checkout's own names. Works without them."""
     if not missing:
         return set()
@@ -128,34 +133,34 @@ def _rests_on(checkout: Path, missing: set[str]) -> set[str]:
 
 def _parents(checkout: Path) -> set[str]:
     """Parents of the commits that lie in the checkout itself."""
-    feed = "".join(f"{name}\n" for name in own_objects(checkout)).encode()
-    ask = ["git", *git.QUIET, "-C", str(checkout), "cat-file"]
+    feed = "".join(f"{name}\n" for name in local_objects(checkout)).encode()
+    ask = ["git", *git.CONFIG, "-C", str(checkout), "cat-file"]
     listed = command.run([*ask, "--batch-check=%(objecttype) %(objectname)"], feed=feed).text.splitlines()
     commits = "".join(f"{line.split()[1]}\n" for line in listed if line.startswith("commit "))
     texts = command.run([*ask, "--batch"], feed=commits.encode()).stdout
     return {word.decode() for word in re.findall(rb"^parent ([0-9a-f]{40})$", texts, re.MULTILINE)}
 
 
-def own_objects(checkout: Path) -> list[str]:
+def local_objects(checkout: Path) -> list[str]:
     """Every object that lies in the checkout itself, reachable or not."""
     objects = checkout / ".git/objects"
     found = [path.parent.name + path.name for path in objects.glob("[0-9a-f][0-9a-f]/*") if len(path.name) == 38]
     for index in sorted((objects / "pack").glob("*.idx")):
         rows = command.run(
-            ["git", *git.QUIET, "-C", str(checkout), "show-index"], feed=index.read_bytes()
+            ["git", *git.CONFIG, "-C", str(checkout), "show-index"], feed=index.read_bytes()
         ).text.splitlines()
         found += [row.split()[1] for row in rows]
     return found
 
 
-def needs(checkout: Path) -> set[str] | None:
+def needed_objects(checkout: Path) -> set[str] | None:
     """Every object that HEAD, a ref, a reflog, the index or an object of the checkout's own leads to.
 
     None where git cannot tell (something is missing, or the repository is broken): then everything may be needed.
     """
     words = ["rev-list", "--objects", "--no-object-names", "--all", "--reflog", "--indexed-objects", "--stdin"]
-    feed = "".join(f"{name}\n" for name in own_objects(checkout)).encode()
-    outcome = command.run(["git", *git.QUIET, "-C", str(checkout), *words], feed=feed, check=False)
+    feed = "".join(f"{name}\n" for name in local_objects(checkout)).encode()
+    outcome = command.run(["git", *git.CONFIG, "-C", str(checkout), *words], feed=feed, check=False)
     return set(outcome.text.split()) if outcome.ok else None
 
 
@@ -167,7 +172,7 @@ def dissociate(checkout: Path) -> None:
     stores = alternates_of(checkout)
     for store in stores:
         with files.exclusive(store.with_name(store.name + ".lock"), f"the cache of {store.name}", wait=WAIT):
-            _take_over(store / "objects", checkout / ".git/objects")
+            _copy_objects(store / "objects", checkout / ".git/objects")
     alternates = checkout / ".git/objects/info/alternates"
     kept = [line for line in (files.read_text(alternates) or "").splitlines() if Path(line).parent not in stores]
     if kept:
@@ -176,7 +181,7 @@ def dissociate(checkout: Path) -> None:
         alternates.unlink(missing_ok=True)
 
 
-def _take_over(store: Path, objects: Path) -> None:
+def _copy_objects(store: Path, objects: Path) -> None:
     """Objects never change, so a second name will do; the index of a pack comes last, for git looks for that."""
     found = [*store.glob("[0-9a-f][0-9a-f]/*"), *store.glob("pack/pack-*")]
     with files.disk_errors(objects):
@@ -197,22 +202,22 @@ def _take_over(store: Path, objects: Path) -> None:
 def set_remote(checkout: Path, name: str, url: str) -> None:
     """Name a remote whose branches `git fetch` brings."""
     for key, value in (("url", url), ("fetch", _branches(name))):
-        command.run(["git", *git.QUIET, "-C", str(checkout), "config", f"remote.{name}.{key}", value])
+        command.run(["git", *git.CONFIG, "-C", str(checkout), "config", f"remote.{name}.{key}", value])
 
 
 def _branches(remote: str) -> str:
     return f"+refs/heads/*:refs/remotes/{remote}/*"
 
 
-def fetch_history(checkout: Path, source: Remote, remote: str, watch: Watch | None = None) -> None:
+def fetch_history(checkout: Path, source: Remote, remote: str, on_progress: ProgressCallback | None = None) -> None:
     """Bring all branches with all history into a checkout that stands alone. Errors: ProgramError and its like."""
-    deeper = [] if whole(checkout) else ["--unshallow"]
-    outcome = talk(checkout / ".git", source, deeper, [_branches(remote)], watch)
+    deeper = [] if has_full_history(checkout) else ["--unshallow"]
+    outcome = run_fetch(checkout / ".git", source, deeper, [_branches(remote)], on_progress)
     if not outcome.ok:
-        raise refusal(outcome, source, "the history")
+        raise fetch_error(outcome, source, "the history")
 
 
-def fetch_commit(checkout: Path, source: Remote, commit: str, watch: Watch | None = None) -> None:
+def fetch_commit(checkout: Path, source: Remote, commit: str, on_progress: ProgressCallback | None = None) -> None:
     """Bring a commit with its history into a checkout that stands alone; of a server that gives branches only, all of them.
 
     Errors: ProgramError and its like.
@@ -220,14 +225,14 @@ def fetch_commit(checkout: Path, source: Remote, commit: str, watch: Watch | Non
     for names in ([commit], [_branches("origin")]):
         if connected(checkout, commit):
             return
-        outcome = talk(checkout / ".git", source, [], names, watch)
-        if not outcome.ok and messages.refusal(said(outcome)) not in {"commit", "commit ids"}:
-            raise refusal(outcome, source, commit)
+        outcome = run_fetch(checkout / ".git", source, [], names, on_progress)
+        if not outcome.ok and messages.failure_kind(stderr_text(outcome)) not in {"commit", "commit ids"}:
+            raise fetch_error(outcome, source, commit)
     if not connected(checkout, commit):
-        raise nowhere(source, commit)
+        raise commit_missing_error(source, commit)
 
 
 def connected(checkout: Path, commit: str) -> bool:
     """Whether a checkout holds a commit with its history, as far as that is not held already."""
-    words = ["git", *git.QUIET, "-C", str(checkout), "rev-list", "--quiet", commit, "--not", "--all"]
+    words = ["git", *git.CONFIG, "-C", str(checkout), "rev-list", "--quiet", commit, "--not", "--all"]
     return command.run(words, check=False).ok

@@ -94,7 +94,7 @@ class Reader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._soon: dict[Path, None] = {}
+        self._included: dict[Path, None] = {}
         self._known: frozenset[Path] = frozenset()
         self._running = ExitStack()
         self._objects: Objects | None = None
@@ -105,9 +105,9 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def soon(self, repository: Path) -> None:
+    def include(self, repository: Path) -> None:
         """Tell of a repository that will be read: the next git is started with it."""
-        self._soon[repository] = None
+        self._included[repository] = None
 
     @contextmanager
     def reading(self, repository: Path) -> Iterator[Objects]:
@@ -122,12 +122,12 @@ class Reader:
                 self._end()  # there may be answers that nobody has read
                 raise
             finally:
-                self._soon.pop(repository, None)
+                self._included.pop(repository, None)
 
     def _start(self, repository: Path) -> None:
         self._end()
-        others = [path for path in list(self._soon) if path != repository and (path / "objects").is_dir()]
-        words = ["git", *git.QUIET, "-C", str(repository), "cat-file", "--batch"]
+        others = [path for path in list(self._included) if path != repository and (path / "objects").is_dir()]
+        words = ["git", *git.CONFIG, "-C", str(repository), "cat-file", "--batch"]
         env = {
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(_quoted(path / "objects") for path in others),

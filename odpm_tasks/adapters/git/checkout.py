@@ -24,14 +24,14 @@ MOVING = "odpm-moving"  # in .git: the commit that a run of ours is bringing jus
 
 
 @contextlib.contextmanager
-def blank(folder: Path) -> Iterator[Path]:
+def empty_repository(folder: Path) -> Iterator[Path]:
     """A new repository in a folder, to be copied for each checkout there: git has found out what the disk can do."""
     made = folder / f".@empty.{os.getpid()}"  # no source is called so
     with files.disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(made, ignore_errors=True)
     try:
-        command.run(["git", *git.QUIET, "init", "--quiet", "--template=", str(made)])
+        command.run(["git", *git.CONFIG, "init", "--quiet", "--template=", str(made)])
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -44,7 +44,7 @@ def check_out(checkout: Path, store: Path, commit: str, url: str, empty: Path) -
     Errors: WouldLoseError when something of the user's is in the way.
     """
     if checkout.is_symlink():
-        raise in_the_way(checkout)
+        raise foreign_folder_error(checkout)
     if checkout.exists():
         _move(checkout, store, commit)
         return
@@ -60,11 +60,13 @@ def check_out(checkout: Path, store: Path, commit: str, url: str, empty: Path) -
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def in_the_way(path: Path) -> DataLossError:
-    return DataLossError("a foreign folder is in the place of a checkout", where=str(path), todo=elsewhere(path))
+def foreign_folder_error(path: Path) -> DataLossError:
+    return DataLossError(
+        "a foreign folder is in the place of a checkout", where=str(path), todo=move_aside_command(path)
+    )
 
 
-def elsewhere(path: Path) -> str:
+def move_aside_command(path: Path) -> str:
     """The command that moves something of the user's out of the way."""
     return f"mv {quote(str(path))} {quote(f'{path}.mine')}"
 
@@ -72,20 +74,20 @@ def elsewhere(path: Path) -> str:
 def _move(checkout: Path, store: Path, commit: str) -> None:
     now = git.head(checkout)
     if now is None:
-        raise in_the_way(checkout)
+        raise foreign_folder_error(checkout)
     marker = checkout / ".git" / MOVING
     target = files.read_text(marker)
     if target and now.base and now.branch is None and now.commit in {now.base, target.strip()}:
         _finish_move(checkout, now.base, target.strip())
         now = git.head(checkout) or now
-    _see_nothing_is_lost(checkout, now)
-    if not alternates.whole(checkout):
-        alternates.borrow(checkout, store, commit)
+    _refuse_data_loss(checkout, now)
+    if not alternates.has_full_history(checkout):
+        alternates.add_shallow_commit(checkout, store, commit)
     files.write(marker, f"{commit}\n".encode())
     _switch(checkout, commit)
 
 
-def _see_nothing_is_lost(checkout: Path, now: git.Head) -> None:
+def _refuse_data_loss(checkout: Path, now: git.Head) -> None:
     """What `git checkout` would take along or leave behind is the user's. Errors: WouldLoseError with the way out."""
     where, here = str(checkout), f"git -C {quote(str(checkout))}"
     if now.branch is not None:
@@ -102,7 +104,7 @@ def _see_nothing_is_lost(checkout: Path, now: git.Head) -> None:
             where=where,
             todo=f"keep it: {here} branch keep-{own[:8]} && {here} checkout {now.base[:12]}"
             if now.base
-            else elsewhere(checkout),
+            else move_aside_command(checkout),
         )
     if changed := git.changes(checkout):
         raise DataLossError(
@@ -121,16 +123,16 @@ def _finish_move(checkout: Path, base: str, target: str) -> None:
     (checkout / ".git/index.lock").unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
         env = {"GIT_INDEX_FILE": str(Path(scratch) / "index"), "LC_ALL": "C"}
-        outcome = command.run(["git", *git.QUIET, "-C", str(checkout), "read-tree", target], env=env, check=False)
+        outcome = command.run(["git", *git.CONFIG, "-C", str(checkout), "read-tree", target], env=env, check=False)
         if not outcome.ok:
-            raise _refused(outcome, checkout, target) or command.failure(outcome)
+            raise _refused_names(outcome, checkout, target) or command.failure(outcome)
         listed = command.run(
-            ["git", *git.QUIET, "-C", str(checkout), "diff-files", "--name-only", "-z"], env=env
+            ["git", *git.CONFIG, "-C", str(checkout), "diff-files", "--name-only", "-z"], env=env
         ).stdout
     gone = command.run(
         [
             "git",
-            *git.QUIET,
+            *git.CONFIG,
             "-C",
             str(checkout),
             "diff",
@@ -174,7 +176,7 @@ def _content(checkout: Path, name: str) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _refused(outcome: command.Outcome, checkout: Path, commit: str) -> ProgramError | None:
+def _refused_names(outcome: command.Outcome, checkout: Path, commit: str) -> ProgramError | None:
     """The error where git found names in a commit that no checkout may hold: it refuses them before it begins."""
     said = outcome.stderr.decode(errors="replace")
     names = re.findall(r"^(?:error: invalid path '|\t(?=\.git/))(.*?)'?$", said, re.MULTILINE)
@@ -194,18 +196,18 @@ def _switch(checkout: Path, commit: str, *, force: bool = False, fresh: Path | N
     # not in the reflog, where it is not the user's: each name there keeps a commit in the cache
     quiet = ["-c", "checkout.workers=0", "-c", "core.logAllRefUpdates=false"]
     words = ["checkout", "--quiet", "--force" if force else "--no-overwrite-ignore", "--detach", commit]
-    options = [*git.AS_COMMITTED, *git.POINTERS, *quiet, "-C", str(fresh or checkout)]
+    options = [*git.NO_CONVERSION, *git.LFS_POINTERS, *quiet, "-C", str(fresh or checkout)]
     for pause in (0.2, 1.0, 3.0, 0.0):
         outcome = command.run(["git", *options, *words], env={"LC_ALL": "C"}, check=False)
         said = outcome.stderr.decode(errors="replace")
         if outcome.ok or not pause or not re.search(_ANOTHER_GIT, said):
             break
         time.sleep(pause)
-    if not outcome.ok and (refused := _refused(outcome, checkout, commit)):
+    if not outcome.ok and (refused := _refused_names(outcome, checkout, commit)):
         raise refused
     if "would be overwritten" in said or "would lose untracked files" in said:
         names = [line.strip() for line in said.splitlines() if line.startswith("\t")]
-        if fresh is None and names and git.as_committed(checkout).issuperset(names):
+        if fresh is None and names and git.unchanged_files(checkout).issuperset(names):
             for name in names:  # what git takes for changes are line ends that its own attributes do not want
                 (checkout / name).unlink()
             _switch(checkout, commit, force=force)
@@ -237,17 +239,17 @@ def _switch(checkout: Path, commit: str, *, force: bool = False, fresh: Path | N
     (checkout / ".git" / MOVING).unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Take away the beginnings of checkouts that killed runs have left (`.NAME.PID`). The caller holds the project."""
     for path in folder.glob(".*.*"):
         if re.fullmatch(r"\..+\.\d+", path.name) and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
 
 
-def hide(checkout: Path, names_to_hide: Sequence[str]) -> None:
+def exclude_from_status(checkout: Path, names_to_hide: Sequence[str]) -> None:
     """Keep generated files out of `git status` through `.git/info/exclude`, never by editing a committed file."""
     outcome = command.run(
-        ["git", *git.QUIET, "-C", str(checkout), "rev-parse", "--git-path", "info/exclude"], check=False
+        ["git", *git.CONFIG, "-C", str(checkout), "rev-parse", "--git-path", "info/exclude"], check=False
     )
     if not outcome.ok:
         return

@@ -28,37 +28,37 @@ Entry = tuple[str, bool, str]
 
 def export(store: Path, commit: str, target: Path) -> None:
     """Write a commit's files, and nothing of git, to `files` in a new folder."""
-    with _whole(target) as fresh, tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
+    with _new_folder(target) as fresh, tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
         env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        command.run(["git", *git.QUIET, "-C", str(store), "read-tree", commit], env=env)
+        command.run(["git", *git.CONFIG, "-C", str(store), "read-tree", commit], env=env)
         command.run(
-            ["git", *git.AS_COMMITTED, *git.POINTERS, "-c", "checkout.workers=0", "-c", "core.bare=false",
+            ["git", *git.NO_CONVERSION, *git.LFS_POINTERS, "-c", "checkout.workers=0", "-c", "core.bare=false",
              f"--git-dir={_git_dir(store)}", f"--work-tree={fresh}", "checkout-index", "--all", "--force"],
             env=env, cwd=fresh,
         )  # fmt: skip
-        _settle(fresh, _entries(store, env))
+        _set_modes_and_times(fresh, _entries(store, env))
 
 
 def export_folders(checkout: Path, folders: Sequence[str], target: Path) -> None:
     """Write the committed content (HEAD) of some folders of a checkout to `files` in a new folder, at the same names."""
-    with _whole(target) as fresh, tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
+    with _new_folder(target) as fresh, tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
         env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        command.run(["git", *git.QUIET, "-C", str(checkout), "read-tree", "HEAD^{tree}"], env=env)
+        command.run(["git", *git.CONFIG, "-C", str(checkout), "read-tree", "HEAD^{tree}"], env=env)
         entries = [
             entry for entry in _entries(checkout, env, [f or "." for f in folders]) if not entry[0].startswith(".odpm/")
         ]
         command.run(
-            ["git", *git.AS_COMMITTED, "-C", str(checkout), "checkout-index", "-z", "--stdin", "--force",
+            ["git", *git.NO_CONVERSION, "-C", str(checkout), "checkout-index", "-z", "--stdin", "--force",
              f"--prefix={fresh}/"],
             env=env, feed=b"".join(os.fsencode(name) + b"\0" for name, _, _ in entries),
         )  # fmt: skip
-        _settle(fresh, entries)
+        _set_modes_and_times(fresh, entries)
 
 
 def export_files(folder: Path, target: Path) -> None:
     """Write what counts of a `file://` source to `files` in a new folder: all but `.git` and byte code, as its fingerprint has it."""
     entries: list[Entry] = []
-    with _whole(target) as fresh:
+    with _new_folder(target) as fresh:
         for name, entry in walk(folder):
             copy = fresh / name
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def export_files(folder: Path, target: Path) -> None:
                 continue  # a socket or a pipe has no content
             executable = bool(entry.stat(follow_symlinks=False).st_mode & 0o100)
             entries.append((name, executable, _blob_id(content)))
-        _settle(fresh, entries)
+        _set_modes_and_times(fresh, entries)
 
 
 def _blob_id(content: bytes) -> str:
@@ -81,7 +81,7 @@ def _blob_id(content: bytes) -> str:
 
 
 @contextmanager
-def _whole(target: Path) -> Iterator[Path]:
+def _new_folder(target: Path) -> Iterator[Path]:
     """The folder `files` of a new folder, which appears as `target` when all is in it.
 
     BuildKit gives the top of a context a time of its own, and heeds a `.dockerignore` there: what is built from is below.
@@ -97,7 +97,7 @@ def _whole(target: Path) -> Iterator[Path]:
 
 def _entries(repository: Path, env: dict[str, str], folders: Sequence[str] = ()) -> list[Entry]:
     listing = command.run(
-        ["git", *git.QUIET, "-C", str(repository), "ls-files", "--stage", "-z", "--full-name", "--", *folders], env=env
+        ["git", *git.CONFIG, "-C", str(repository), "ls-files", "--stage", "-z", "--full-name", "--", *folders], env=env
     )
     entries = []
     for line in listing.stdout.split(b"\0"):
@@ -109,7 +109,7 @@ def _entries(repository: Path, env: dict[str, str], folders: Sequence[str] = ())
     return entries
 
 
-def _settle(tree: Path, entries: Iterable[Entry]) -> None:
+def _set_modes_and_times(tree: Path, entries: Iterable[Entry]) -> None:
     """Give every file the mode and time that its content asks for, and every folder the oldest time."""
     root = os.fspath(tree)
     folders = [folder for folder, _, _ in os.walk(root, topdown=False)]

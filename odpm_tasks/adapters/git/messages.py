@@ -14,7 +14,7 @@ _PROGRESS = re.compile(
     r"(?:, (?P<size>[\d.]+ (?:bytes|[KMGT]iB))(?: \| (?P<rate>[\d.]+ (?:bytes|[KMGT]iB)/s))?)?"
     r"(?P<done>, done\.)?\s*"
 )
-_NO = (
+_FAILURES = (
     ("host key", r"Host key verification failed|host key is known|REMOTE HOST IDENTIFICATION"),
     ("login", r"Authentication failed|could not read (?:Username|Password)|returned error: 40[13]\b"),
     ("ssh key", r": Permission denied \(|Too many authentication failures"),
@@ -27,7 +27,7 @@ _NO = (
     ("host", r"Could not resolve host|unable to look up"),
     ("disk", r"No space left on device|Disk quota exceeded"),
 )
-_PASSING = re.compile(
+_TRANSIENT = re.compile(
     r"Connection (?:refused|reset|closed|aborted)|Connection to \S+ closed|Couldn't connect to server|Broken pipe"
     r"|returned error: (?:5\d\d|429|408)|RPC failed|early EOF|unexpected disconnect|hung up unexpectedly"
     r"|Empty reply from server|Recv failure|Send failure|bytes of body are still expected|transfer closed"
@@ -35,7 +35,7 @@ _PASSING = re.compile(
     r"|HTTP/2 stream|invalid index-pack output|bad line length|expected flush"
 )
 HUNG_UP = "fatal: the remote end hung up unexpectedly"
-_SLOW = re.compile(r"Operation too slow|[Tt]imed out|Timeout, server .* not responding")
+_TIMEOUT = re.compile(r"Operation too slow|[Tt]imed out|Timeout, server .* not responding")
 _NOISE = re.compile(r"Please make sure you have the correct|and the repository exists\.|warning: filtering not recog")
 
 
@@ -50,8 +50,8 @@ class Progress:
     percent: int | None = None
     size: str = ""
     rate: str = ""
-    here: bool = False
-    trouble: str = ""
+    local: bool = False
+    failure: str = ""
 
 
 def progress(line: str) -> Progress | None:
@@ -60,36 +60,36 @@ def progress(line: str) -> Progress | None:
     if not found:
         return None
     percent, phase = found["percent"], found["phase"]
-    here = not found["remote"] and (phase != "Receiving objects" or bool(found["done"]))
-    return Progress(phase, int(percent) if percent else None, found["size"] or "", found["rate"] or "", here)
+    local = not found["remote"] and (phase != "Receiving objects" or bool(found["done"]))
+    return Progress(phase, int(percent) if percent else None, found["size"] or "", found["rate"] or "", local)
 
 
-def refusal(said: str) -> str | None:
+def failure_kind(said: str) -> str | None:
     """What a server that says no means, None where it is something else.
 
     `login`, `ssh key`, `host key`; `repository`, `host`, `branch`, `commit` (not there); `commit ids` (not given by id,
     may be there all the same), `filter` (not supported), `quiet` (no history since the day asked); `disk` (full, ours).
     """
-    return next((kind for kind, words in _NO if re.search(words, said)), None)
+    return next((kind for kind, words in _FAILURES if re.search(words, said)), None)
 
 
-def passing(said: str) -> bool:
+def is_transient(said: str) -> bool:
     """Whether a failure may be over in a moment: the connection broke off or was refused, the server is not well."""
-    return refusal(said) is None and not too_slow(said) and _PASSING.search(said) is not None
+    return failure_kind(said) is None and not is_timeout(said) and _TRANSIENT.search(said) is not None
 
 
-def too_slow(said: str) -> bool:
+def is_timeout(said: str) -> bool:
     """Whether git, curl or ssh gave up waiting."""
-    return _SLOW.search(said) is not None
+    return _TIMEOUT.search(said) is not None
 
 
-def reasons(said: str) -> tuple[str, ...]:
+def error_lines(said: str) -> tuple[str, ...]:
     """The lines that say why, the telling ones first; without progress and advice."""
     lines = [line.strip() for line in re.split(r"[\r\n]+", said)]
     kept = [line for line in lines if line and progress(line) is None and not _NOISE.search(line)]
     kept = [line for line in kept if not re.match(r"remote: Total \d", line)]
-    return tuple(sorted(kept, key=lambda line: (not _tells(line), "Could not read from remote" in line)))
+    return tuple(sorted(kept, key=lambda line: (not _is_telling(line), "Could not read from remote" in line)))
 
 
-def _tells(line: str) -> bool:
-    return refusal(line) is not None or too_slow(line) or _PASSING.search(line) is not None
+def _is_telling(line: str) -> bool:
+    return failure_kind(line) is not None or is_timeout(line) or _TRANSIENT.search(line) is not None

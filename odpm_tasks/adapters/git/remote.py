@@ -13,8 +13,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from odpm_tasks.adapters import command
 
-SILENCE = 30.0  # seconds
-_TYPING = 120.0  # seconds that a person has for a password
+TIMEOUT = 30.0  # seconds
+_PASSWORD_TIMEOUT = 120.0  # seconds that a person has for a password
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Remote:
     url: str
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    silence: float = SILENCE
-    asks: bool = False
+    timeout: float = TIMEOUT
+    interactive: bool = False
 
     @property
-    def first_silence(self) -> float:
+    def first_timeout(self) -> float:
         """The same until git says its first word: it has asked three times by then, and a password may have to be typed."""
-        return max(3 * self.silence, _TYPING if self.asks else 0)
+        return max(3 * self.timeout, _PASSWORD_TIMEOUT if self.interactive else 0)
 
 
 def remote(
@@ -41,7 +41,7 @@ def remote(
     *,
     mirrors: Sequence[tuple[str, str]] = (),
     ssh_key: str | None = None,
-    silence: float = SILENCE,
+    timeout: float = TIMEOUT,
 ) -> Remote:
     """The remote for a link's address: the first fitting mirror prefix applied, user and password moved to a header."""
     plain = _without_login(url)
@@ -49,18 +49,18 @@ def remote(
         if plain.startswith(prefix):
             url = target + plain[len(prefix) :]
             break
-    asks = sys.stdin.isatty()
+    interactive = sys.stdin.isatty()
     env = {
         "LC_ALL": "C",
         "GIT_LFS_SKIP_SMUDGE": "1",
         "GIT_HTTP_LOW_SPEED_LIMIT": "1",
-        "GIT_HTTP_LOW_SPEED_TIME": f"{silence:.0f}",
+        "GIT_HTTP_LOW_SPEED_TIME": f"{timeout:.0f}",
     }
-    if not asks:
+    if not interactive:
         env["GIT_TERMINAL_PROMPT"] = "0"
     secrets: tuple[str, ...] = ()
     parts = urlsplit(url)
-    if parts.scheme in {"", "ssh"} and (ssh := _ssh(ssh_key, silence, asks)):
+    if parts.scheme in {"", "ssh"} and (ssh := _ssh(ssh_key, timeout, interactive)):
         env["GIT_SSH_COMMAND"] = ssh
     if parts.scheme in {"http", "https"} and "@" in parts.netloc:
         user, _, password = unquote(parts.netloc.rpartition("@")[0]).partition(":")
@@ -74,10 +74,10 @@ def remote(
         number = int(os.environ.get("GIT_CONFIG_COUNT") or "0")
         env["GIT_CONFIG_COUNT"] = str(number + 1)
         env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = setting
-    return Remote(url, env, secrets, silence, asks)
+    return Remote(url, env, secrets, timeout, interactive)
 
 
-def _ssh(key: str | None, silence: float, asks: bool) -> str | None:
+def _ssh(key: str | None, timeout: float, interactive: bool) -> str | None:
     """How git is to start ssh: as the user set it up for git, and what we want of it; what the user says counts first.
 
     None: a program that we do not know is left as it is.
@@ -89,8 +89,8 @@ def _ssh(key: str | None, silence: float, asks: bool) -> str | None:
     options = ["-i", str(Path(key).expanduser())] if key else []
     if Path(words[0]).name == "ssh":
         options += ["-o", "IdentitiesOnly=yes"] if key else []
-        options += ["-o", f"ConnectTimeout={silence:.0f}", "-o", f"ServerAliveInterval={max(1, silence // 3):.0f}"]
-        options += [] if asks else ["-o", "BatchMode=yes"]
+        options += ["-o", f"ConnectTimeout={timeout:.0f}", "-o", f"ServerAliveInterval={max(1, timeout // 3):.0f}"]
+        options += [] if interactive else ["-o", "BatchMode=yes"]
     elif not key:
         return None
     return f"{own or shlex.join(words)} {shlex.join(options)}"

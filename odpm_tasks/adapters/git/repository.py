@@ -28,7 +28,7 @@ def _with(*settings: str) -> tuple[str, ...]:
 
 # What no setting of the user's may change, for every git of ours: it runs no hook, looks after nothing, leaves submodules
 # alone, and takes the cache for what it is.
-QUIET = _with(
+CONFIG = _with(
     "advice.detachedHead=false",
     "gc.auto=0",
     "maintenance.auto=false",
@@ -43,9 +43,9 @@ QUIET = _with(
     "init.defaultRefFormat=files",
 )
 # Files as they are committed: line ends by the repository's own attributes only, the same bytes on every machine.
-AS_COMMITTED = (*QUIET, *_with("core.autocrlf=false", "core.eol=lf", "core.attributesFile=/dev/null"))
+NO_CONVERSION = (*CONFIG, *_with("core.autocrlf=false", "core.eol=lf", "core.attributesFile=/dev/null"))
 # Of git LFS the pointers: what they stand for lies on a server that nobody has asked yet.
-POINTERS = _with("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false")
+LFS_POINTERS = _with("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Head:
     base: str | None
 
 
-def holds(store: Path, commit: str) -> bool:
+def store_has(store: Path, commit: str) -> bool:
     """Whether the store holds this commit whole."""
     return _ref(store, f"refs/odpm/commits/{commit}") is not None
 
@@ -75,9 +75,9 @@ def _ref(git_dir: Path, name: str) -> str | None:
     return None
 
 
-def has(repository: Path, commit: str) -> bool:
+def has_commit(repository: Path, commit: str) -> bool:
     """Whether a repository holds the commit object."""
-    words = ["git", *QUIET, "-C", str(repository), "cat-file", "-e", f"{commit}^{{commit}}"]
+    words = ["git", *CONFIG, "-C", str(repository), "cat-file", "-e", f"{commit}^{{commit}}"]
     return command.run(words, env={"GIT_NO_LAZY_FETCH": "1"}, check=False).ok
 
 
@@ -97,18 +97,18 @@ def create_store(store: Path) -> None:
         fresh.rename(store)
 
 
-def ask(repository: Path, *words: str) -> str:
+def query(repository: Path, *words: str) -> str:
     """One question to git about a repository, answered as stripped text."""
-    return command.run(["git", *QUIET, "-C", str(repository), *words]).text.strip()
+    return command.run(["git", *CONFIG, "-C", str(repository), *words]).text.strip()
 
 
-def tracked(checkout: Path, without: Sequence[str]) -> str | None:
+def tree_digest(checkout: Path, without: Sequence[str]) -> str | None:
     """40 hex digits over names, modes and content of HEAD's files, some left out; None where nothing is committed.
 
     The same for the same content, whatever commit holds it and however much history was cloned.
     """
     outcome = command.run(
-        ["git", *QUIET, "-C", str(checkout), "ls-tree", "-r", "-z", "--full-tree", "HEAD"], check=False
+        ["git", *CONFIG, "-C", str(checkout), "ls-tree", "-r", "-z", "--full-tree", "HEAD"], check=False
     )
     if not outcome.ok:
         return None
@@ -117,10 +117,10 @@ def tracked(checkout: Path, without: Sequence[str]) -> str | None:
     return hashlib.sha1(b"\0".join(kept), usedforsecurity=False).hexdigest()
 
 
-def folder_id(checkout: Path, folder: str) -> str:
+def tree_id(checkout: Path, folder: str) -> str:
     """The id of a folder's committed content at HEAD ("" is the root). Errors: DescriptionError where nothing is committed."""
     outcome = command.run(
-        ["git", *QUIET, "-C", str(checkout), "rev-parse", "--verify", "-q", f"HEAD:{folder}"], check=False
+        ["git", *CONFIG, "-C", str(checkout), "rev-parse", "--verify", "-q", f"HEAD:{folder}"], check=False
     )
     if not outcome.ok:
         raise DescriptionError(
@@ -135,7 +135,7 @@ def blobs(store: Path, commit: str, wanted: Iterable[str]) -> dict[str, bytes]:
     """The bytes of files at a commit, by name; what is not there is left out."""
     paths = [path for path in wanted if "\n" not in path]
     feed = "".join(f"{commit}:{path}\n" for path in paths).encode(errors="surrogateescape")
-    output = command.run(["git", *QUIET, "-C", str(store), "cat-file", "--batch"], feed=feed).stdout
+    output = command.run(["git", *CONFIG, "-C", str(store), "cat-file", "--batch"], feed=feed).stdout
     found: dict[str, bytes] = {}
     position = 0
     for path in paths:
@@ -160,20 +160,20 @@ def head(checkout: Path) -> Head | None:
     word = text.decode(errors="replace").strip()
     if COMMIT.fullmatch(word):
         return Head(word, None, based)
-    outcome = command.run(["git", *QUIET, "-C", str(checkout), "rev-parse", "--verify", "-q", "HEAD"], check=False)
+    outcome = command.run(["git", *CONFIG, "-C", str(checkout), "rev-parse", "--verify", "-q", "HEAD"], check=False)
     return Head(outcome.text.strip() or None, word.removeprefix("ref: refs/heads/"), based)
 
 
 def origin(checkout: Path) -> str | None:
     """The address of `origin` as configured (before any insteadOf), None where there is none."""
-    outcome = command.run(["git", *QUIET, "-C", str(checkout), "config", "--get", "remote.origin.url"], check=False)
+    outcome = command.run(["git", *CONFIG, "-C", str(checkout), "config", "--get", "remote.origin.url"], check=False)
     return outcome.text.strip() or None
 
 
 def remotes(checkout: Path) -> tuple[tuple[str, str], ...]:
     """Name and address of all remotes, as configured, `origin` first; one may have several addresses."""
     outcome = command.run(
-        ["git", *QUIET, "-C", str(checkout), "config", "--get-regexp", r"^remote\..*\.url$"], check=False
+        ["git", *CONFIG, "-C", str(checkout), "config", "--get-regexp", r"^remote\..*\.url$"], check=False
     )
     pairs = (line.partition(" ")[::2] for line in outcome.text.splitlines())
     found = [(key.removeprefix("remote.").removesuffix(".url"), url) for key, url in pairs]
@@ -188,21 +188,23 @@ def changes(checkout: Path) -> tuple[str, ...]:
     instance because a filter of the user's (git LFS) does not run.
     """
     words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules"]
-    outcome = command.run(["git", *QUIET, "-C", str(checkout), *words], env={"GIT_OPTIONAL_LOCKS": "0"}, check=False)
+    outcome = command.run(["git", *CONFIG, "-C", str(checkout), *words], env={"GIT_OPTIONAL_LOCKS": "0"}, check=False)
     if not outcome.ok:
         error = command.failure(outcome)
         error.where = str(checkout)
         error.todo = error.todo or f"mend what git complains of, until this works: git -C {quote(str(checkout))} status"
         raise error
     found = [row for row in outcome.stdout.decode(errors="surrogateescape").split("\0") if row]
-    same = as_committed(checkout) if any(row.startswith(" M ") for row in found) else set()
+    same = unchanged_files(checkout) if any(row.startswith(" M ") for row in found) else set()
     return tuple(row for row in found if not (row.startswith(" M ") and row[3:] in same))
 
 
-def as_committed(checkout: Path) -> set[str]:
+def unchanged_files(checkout: Path) -> set[str]:
     """Of the files that git would have to look at: those with the very bytes, and the mode, of the index."""
     words = ["diff-files", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules"]
-    rows = command.run(["git", *QUIET, "-C", str(checkout), *words]).stdout.decode(errors="surrogateescape").split("\0")
+    rows = (
+        command.run(["git", *CONFIG, "-C", str(checkout), *words]).stdout.decode(errors="surrogateescape").split("\0")
+    )
     found = set()
     for about, name in zip(rows[::2], rows[1::2], strict=False):
         before, now, blob, *_ = about.lstrip(":").split()

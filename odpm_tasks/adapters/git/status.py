@@ -8,11 +8,11 @@ from pathlib import Path
 from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.git import repository as git
 
-_LOOKING = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
+_READ_ONLY = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1"}
 
 
 @dataclass(frozen=True)
-class Local:
+class LocalWork:
     """Work that is in no commit: changed tracked files, untracked files or folders, stashes."""
 
     changes: int = 0
@@ -20,29 +20,29 @@ class Local:
     stashes: int = 0
 
 
-def local(checkout: Path) -> Local:
+def local_work(checkout: Path) -> LocalWork:
     words = ["status", "--porcelain", "-z", "--no-renames", "--ignore-submodules", "--untracked-files=normal"]
-    rows = command.run(["git", *git.QUIET, "-C", str(checkout), *words], env=_LOOKING).text.split("\0")
+    rows = command.run(["git", *git.CONFIG, "-C", str(checkout), *words], env=_READ_ONLY).text.split("\0")
     untracked = sum(row.startswith("??") for row in rows)
     stashes = (files.read(checkout / ".git/logs/refs/stash") or b"").count(b"\n")
-    return Local(sum(bool(row) for row in rows) - untracked, untracked, stashes)
+    return LocalWork(sum(bool(row) for row in rows) - untracked, untracked, stashes)
 
 
-def on_top(checkout: Path, base: str) -> int | None:
+def commits_since(checkout: Path, base: str) -> int | None:
     """How many commits HEAD has that lead to `base` and not further; None where that cannot be told."""
     return _number(checkout, "rev-list", "--count", f"{base}..HEAD")
 
 
-def beside(checkout: Path, name: str) -> tuple[int, int] | None:
+def behind_ahead(checkout: Path, name: str) -> tuple[int, int] | None:
     """How many commits HEAD is behind and ahead of a ref, as far as this was ever fetched; None without common history."""
-    ask = ["git", *git.QUIET, "-C", str(checkout)]
-    if not command.run([*ask, "merge-base", "HEAD", name], env=_LOOKING, check=False).ok:
+    ask = ["git", *git.CONFIG, "-C", str(checkout)]
+    if not command.run([*ask, "merge-base", "HEAD", name], env=_READ_ONLY, check=False).ok:
         return None
-    outcome = command.run([*ask, "rev-list", "--left-right", "--count", f"HEAD...{name}"], env=_LOOKING, check=False)
+    outcome = command.run([*ask, "rev-list", "--left-right", "--count", f"HEAD...{name}"], env=_READ_ONLY, check=False)
     ahead, behind = outcome.text.split() if outcome.ok else ("0", "0")
     return (int(behind), int(ahead)) if outcome.ok else None
 
 
 def _number(checkout: Path, *words: str) -> int | None:
-    outcome = command.run(["git", *git.QUIET, "-C", str(checkout), *words], env=_LOOKING, check=False)
+    outcome = command.run(["git", *git.CONFIG, "-C", str(checkout), *words], env=_READ_ONLY, check=False)
     return int(outcome.text) if outcome.ok else None

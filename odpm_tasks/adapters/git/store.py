@@ -31,7 +31,7 @@ def commits(store: Path) -> set[str]:
     return found | {line.rsplit("/", 1)[-1] for line in packed if f" {_KEPT}/" in line}
 
 
-def boundary(store: Path) -> set[str]:
+def shallow_commits(store: Path) -> set[str]:
     """The commits at which the history that a store holds ends; of more than those that it keeps, something is left over."""
     return set((files.read_text(store / "shallow") or "").split())
 
@@ -54,37 +54,39 @@ def kept_objects(store: Path, kept: Collection[str], needed: Collection[str]) ->
     """What a store holds of some commits, and of objects that others need."""
     feed = "".join(f"{name}\n" for name in sorted(kept)).encode()
     words = ["rev-list", "--objects", "--no-object-names", "--stdin"]
-    whole = set(command.run(["git", *git.QUIET, "-C", str(store), *words], feed=feed).text.split()) if kept else set()
+    whole = set(command.run(["git", *git.CONFIG, "-C", str(store), *words], feed=feed).text.split()) if kept else set()
     return whole | (set(_sizes(store)).intersection(needed))
 
 
-def reclaimable(store: Path, keep: Collection[str]) -> int:
+def reclaimable_size(store: Path, keep: Collection[str]) -> int:
     """About how many bytes a store gives up when it keeps only these objects."""
     return sum(bytes_ for name, bytes_ in _sizes(store).items() if name not in keep)
 
 
 def _sizes(store: Path) -> dict[str, int]:
     words = ["cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname) %(objectsize:disk)"]
-    rows = command.run(["git", *git.QUIET, "-C", str(store), *words]).text.splitlines()
+    rows = command.run(["git", *git.CONFIG, "-C", str(store), *words]).text.splitlines()
     return {name: int(bytes_) for name, bytes_ in (row.split() for row in rows)}
 
 
-def drop_commits(store: Path, dropped: Collection[str], keep: Collection[str]) -> None:
+def remove_commits(store: Path, dropped: Collection[str], keep: Collection[str]) -> None:
     """Drop commits and every object but these. The caller holds the store.
 
     First nobody may think that the store holds them; then the new pack is written, whole, before the old ones go; the list
     of commits without history comes last. Ended in between, it holds more than it needs and never less.
     """
     for commit in dropped:
-        command.run(["git", *git.QUIET, "-C", str(store), "update-ref", "-d", f"{_KEPT}/{commit}"])
+        command.run(["git", *git.CONFIG, "-C", str(store), "update-ref", "-d", f"{_KEPT}/{commit}"])
     packs = store / "objects/pack"
     before = [path for path in packs.glob("*") if path.suffix != ".keep"]
     feed = "".join(f"{name}\n" for name in sorted(keep)).encode()
     words = ["pack-objects", "--quiet", str(packs / "pack")]
-    new = f"pack-{command.run(['git', *git.QUIET, '-C', str(store), *words], feed=feed).text.strip()}"
+    new = f"pack-{command.run(['git', *git.CONFIG, '-C', str(store), *words], feed=feed).text.strip()}"
     for path in sorted(before, key=lambda path: path.suffix != ".idx"):
         if path.stem != new:
             path.unlink(missing_ok=True)
     for folder in (store / "objects").glob("[0-9a-f][0-9a-f]"):
         shutil.rmtree(folder, ignore_errors=True)
-    files.write(store / "shallow", "".join(f"{commit}\n" for commit in sorted(boundary(store) & set(keep))).encode())
+    files.write(
+        store / "shallow", "".join(f"{commit}\n" for commit in sorted(shallow_commits(store) & set(keep))).encode()
+    )

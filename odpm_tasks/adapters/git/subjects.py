@@ -64,5 +64,5 @@ def _shallow(repository: Path) -> bool:
 
 
 def _git(repository: Path, *words: str) -> command.Outcome:
-    argv = ["git", *git.QUIET, "-c", "log.showSignature=false", "-C", str(repository), *words]
+    argv = ["git", *git.CONFIG, "-c", "log.showSignature=false", "-C", str(repository), *words]
     return command.run(argv, env=_LOOKING, check=False)

@@ -16,10 +16,10 @@ from odpm_tasks.adapters.git.messages import Progress
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.errors import CommitMissingError, OdpmError, ProgramError
 
-Watch = Callable[[Progress], None]
+ProgressCallback = Callable[[Progress], None]
 INCOMING = "refs/odpm/incoming"
-_PAUSES = (0.5, 2.0)  # seconds before the second and the third try, a quarter more or less
-_WAYS_OUT = {
+_RETRY_DELAYS = (0.5, 2.0)  # seconds before the second and the third try, a quarter more or less
+_HINTS = {
     "login": "log in where git can ask, a credential helper keeps it: git ls-remote {url}",
     "ssh key": "PATH_TO_SSH_KEY=KEY in .env or ssh-add KEY, then see: git ls-remote {url}",
     "host key": "look at the key that it shows and accept it: git ls-remote {url}",
@@ -27,69 +27,76 @@ _WAYS_OUT = {
 }
 
 
-def talk(
-    repository: Path, source: Remote, options: Sequence[str], refspecs: Sequence[str], watch: Watch | None = None
+def run_fetch(
+    repository: Path,
+    source: Remote,
+    options: Sequence[str],
+    refspecs: Sequence[str],
+    on_progress: ProgressCallback | None = None,
 ) -> command.Outcome:
     """Fetch from a server; what came of it, also where it refused. The caller holds the repository."""
     known = process.stops()
-    for number, about in enumerate((*_PAUSES, 0.0), 1):
+    for number, about in enumerate((*_RETRY_DELAYS, 0.0), 1):
         for stale in ("shallow.lock", f"{INCOMING}.lock"):  # of a machine that went down
             (repository / stale).unlink(missing_ok=True)
         outcome = command.run(
-            ["git", *git.QUIET, "-c", "fetch.unpackLimit=1", "-C", str(repository), "fetch", "--progress", "--no-tags",
+            ["git", *git.CONFIG, "-c", "fetch.unpackLimit=1", "-C", str(repository), "fetch", "--progress", "--no-tags",
              "--no-write-fetch-head", *options, source.url, *refspecs],
-            env=source.env, check=False, on_line=lambda line: _tell(line, watch),
-            silence=lambda line: _patience(line, source),
+            env=source.env, check=False, on_line=lambda line: _report(line, on_progress),
+            silence=lambda line: _output_timeout(line, source),
         )  # fmt: skip
-        if not about or not _passing(outcome):
+        if not about or not _is_transient(outcome):
             break
         rest = about * random.uniform(0.75, 1.25)  # noqa: S311 - so that not all come back at once
-        if watch:
-            watch(
-                Progress(f"again in {rest:.1f} s, {number + 1} of {len(_PAUSES) + 1}", trouble=_why(outcome, source)[0])
+        if on_progress:
+            on_progress(
+                Progress(
+                    f"again in {rest:.1f} s, {number + 1} of {len(_RETRY_DELAYS) + 1}",
+                    failure=_reasons(outcome, source)[0],
+                )
             )
         if not process.pause(rest, known):
             break
     return outcome
 
 
-def said(outcome: command.Outcome) -> str:
+def stderr_text(outcome: command.Outcome) -> str:
     return outcome.stderr.decode(errors="replace")
 
 
-def _tell(line: str, watch: Watch | None) -> None:
-    if watch and (progress := messages.progress(line)):
-        watch(progress)
+def _report(line: str, on_progress: ProgressCallback | None) -> None:
+    if on_progress and (progress := messages.progress(line)):
+        on_progress(progress)
 
 
-def _patience(line: str, source: Remote) -> float | None:
+def _output_timeout(line: str, source: Remote) -> float | None:
     """How long nothing may come after a line: when all is received, git's work here takes as long as it takes."""
     if not line:
-        return source.first_silence
+        return source.first_timeout
     progress = messages.progress(line)
-    return None if progress and progress.here else source.silence
+    return None if progress and progress.local else source.timeout
 
 
-def _passing(outcome: command.Outcome) -> bool:
-    return outcome.code > 0 and not outcome.silent and messages.passing(said(outcome))
+def _is_transient(outcome: command.Outcome) -> bool:
+    return outcome.code > 0 and not outcome.silent and messages.is_transient(stderr_text(outcome))
 
 
-def _why(outcome: command.Outcome, source: Remote) -> tuple[str, ...]:
-    lines = [command.redact(line) for line in messages.reasons(said(outcome))] or ["git said nothing"]
+def _reasons(outcome: command.Outcome, source: Remote) -> tuple[str, ...]:
+    lines = [command.redact(line) for line in messages.error_lines(stderr_text(outcome))] or ["git said nothing"]
     for secret in source.secrets:
         lines = [line.replace(secret, "***") for line in lines]
     return tuple(lines)
 
 
-def refusal(outcome: command.Outcome, source: Remote, wanted: str) -> OdpmError:
+def fetch_error(outcome: command.Outcome, source: Remote, wanted: str) -> OdpmError:
     """The error for a fetch that failed: what the server said, and what to do about that."""
     error = command.failure(outcome, source.secrets)
     if not isinstance(error, ProgramError):
         return error
-    url, kind = command.redact(source.url), messages.refusal(said(outcome))
-    if outcome.silent or messages.too_slow(said(outcome)):
+    url, kind = command.redact(source.url), messages.failure_kind(stderr_text(outcome))
+    if outcome.silent or messages.is_timeout(stderr_text(outcome)):
         return ProgramError(
-            f"{url} gave no answer for {source.silence:.0f} s",
+            f"{url} gave no answer for {source.timeout:.0f} s",
             todo=f"see whether git reaches it: git ls-remote {url}; if it is slow: ODPM_GIT_TIMEOUT=120 in .env",
         )
     if kind == "branch":
@@ -98,16 +105,16 @@ def refusal(outcome: command.Outcome, source: Remote, wanted: str) -> OdpmError:
         )
     by_id = git.COMMIT.fullmatch(wanted) is not None
     if by_id and kind in {"commit", "commit ids"}:
-        return gone(source, wanted)
-    tried = ", tried 3 times" if _passing(outcome) else ""
+        return commit_missing_error(source, wanted)
+    tried = ", tried 3 times" if _is_transient(outcome) else ""
     return ProgramError(
         f"cannot fetch {wanted[:12] if by_id else wanted} of {url}{tried}",
-        details=_why(outcome, source),
-        todo=_WAYS_OUT.get(kind or "", "see whether git reaches it: git ls-remote {url}").format(url=url),
+        details=_reasons(outcome, source),
+        todo=_HINTS.get(kind or "", "see whether git reaches it: git ls-remote {url}").format(url=url),
     )
 
 
-def gone(source: Remote, commit: str) -> CommitMissingError:
+def commit_missing_error(source: Remote, commit: str) -> CommitMissingError:
     url = command.redact(source.url)
     name = url.rstrip("/").removesuffix(".git").rpartition("/")[2]
     return CommitMissingError(

@@ -13,8 +13,8 @@ import pytest
 from tests.e2e.failures import (
     HOST,
     LOCKS,
+    MINIMAL,
     SALE,
-    SMALL,
     WEB,
     Env,
     Ground,
@@ -88,7 +88,7 @@ def test_a_folder_in_the_place_of_odpm_json(ground: Ground) -> None:
 
 UNKNOWN: dict[str, tuple[dict[str, Any], str, str]] = {
     "at the top": ({"dependancies": []}, "dependancies", "dependencies"),
-    "nested": ({"platform": {**SMALL["platform"], "build_dtae": "latest"}}, "platform.build_dtae", "build_date"),
+    "nested": ({"platform": {**MINIMAL["platform"], "build_dtae": "latest"}}, "platform.build_dtae", "build_date"),
     "service": ({"services": {"mail": {"image": "x", "prots": []}}}, "services.mail.prots", "ports"),
     "hook": ({"hooks": {"post_cloned": []}}, "hooks.post_cloned", "post_clone"),
     "scenario": ({"scenarios": {"sever": {}}}, "scenarios.sever", "server"),

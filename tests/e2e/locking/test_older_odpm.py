@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.adapters.sockets import free_port
-from tests.e2e.failures import FILES, HOST, LOCKS, PLATFORM, SALE, SMALL, WEB, Ground
+from tests.e2e.failures import FILES, HOST, LOCKS, MINIMAL, PLATFORM, SALE, WEB, Ground
 from tests.e2e.harness import LAYERS, Ran, git
 from tests.standins.engine import ensure_engine
 from tests.standins.older import NotOnIndex, ensure_older
@@ -35,7 +35,7 @@ FORMATS: dict[str, dict[str, Any]] = {
         "odoo_git_link": f"{HOST}{PLATFORM}",
         "developing_project": f"{HOST}{OWN}",
     },
-    "nested": {**SMALL, "requires_odpm": "4.7.0", "developing": {"git": f"{HOST}{OWN}"}},
+    "nested": {**MINIMAL, "requires_odpm": "4.7.0", "developing": {"git": f"{HOST}{OWN}"}},
 }
 SPELLINGS = (HOST, "http://git.test/", "git@git.test:", "ssh://git@git.test/", "https://me:hunter2@git.test/")
 DEPENDENCIES = [f"{HOST}{WEB} 19.0", f"{HOST}{SALE}"]  # one with a branch, one without

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.failures import HOST, LOCKS, SMALL, Ground, failure, lay, type_in
+from tests.e2e.failures import HOST, LOCKS, MINIMAL, Ground, failure, lay, type_in
 from tests.e2e.harness import Bench, Ran, git
 
 pytest_plugins = ["tests.e2e.grounds"]
 OWN = "team/own.git"
 MODULE = "own_thing/__manifest__.py"
-DESCRIPTION = {**SMALL, "developing": {"git": f"{HOST}{OWN}"}}
+DESCRIPTION = {**MINIMAL, "developing": {"git": f"{HOST}{OWN}"}}
 Clone = Callable[..., Bench]
 
 

@@ -231,7 +231,7 @@ def test_history_of_a_server_that_sends_everything(tmp_path: Path, settings: dic
             fetch.fetch(store, source, commit)
         found = log.log(store, source, commits[1], commits[4], 10)
     assert [name for name, _ in found.commits] == commits[:1:-1]
-    assert git.holds(store, commits[1])
+    assert git.store_has(store, commits[1])
 
 
 # --- what is said where nobody watches -------------------------------------------------------------------------------

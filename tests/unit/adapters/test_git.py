@@ -60,7 +60,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory, served: Path) -> Path:
     """A store with both commits of 19.0, and beside it a checkout of the first one. Nobody writes there."""
     store = tmp_path_factory.mktemp("cache") / "web.git"
     fetch.fetch(store, near(served), "19.0")
-    repositories.paths(store.with_name("first"), store, fetch.fetch(store, near(served), "v1"), URL)
+    repositories.check_out(store.with_name("first"), store, fetch.fetch(store, near(served), "v1"), URL)
     return store
 
 
@@ -77,7 +77,7 @@ def placed(tmp_path: Path, stocked: Path) -> Path:
 def test_a_branch_or_tag_of_either_kind_gives_its_commit(origin: Path, store: Path, name: str) -> None:
     commit = fetch.fetch(store, near(origin), name)
     assert commit == tip(origin, name)
-    assert git.holds(store, commit)
+    assert git.store_has(store, commit)
     assert repositories.git(store, "rev-list", "--count", commit) == "1"
     assert repositories.git(store, "for-each-ref", "--format=%(refname)") == f"refs/odpm/commits/{commit}"
 
@@ -91,8 +91,8 @@ def test_a_full_commit_that_no_branch_ends_in(origin: Path, store: Path) -> None
     save(origin, "third")
     middle = tip(origin, "HEAD~1")
     assert fetch.fetch(store, near(origin), middle) == middle
-    assert git.holds(store, middle)
-    assert not git.holds(store, tip(origin))
+    assert git.store_has(store, middle)
+    assert not git.store_has(store, tip(origin))
 
 
 def test_what_the_store_holds_is_not_asked_again(origin: Path, store: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_branch_that_moved_gives_the_new_commit_and_keeps_the_old(origin: Path
     repositories.git(origin, "reset", "--quiet", "--hard", "v1^{commit}")
     other = save(origin, "rewritten", {"b": "b"})
     assert fetch.fetch(store, near(origin), "19.0") == other
-    assert git.holds(store, first)
+    assert git.store_has(store, first)
 
 
 def test_a_name_that_the_server_does_not_have(origin: Path, store: Path) -> None:
@@ -211,7 +211,7 @@ def test_repositories_that_are_fetched_at_the_same_time_are_read_by_one_git(
     monkeypatch.setattr(command, "conversation", counted)
     with Reader() as reader:
         for store in stores:
-            reader.soon(store)
+            reader.include(store)
         for number, store in enumerate(stores):  # what comes into a store after the start is read, too
             put(origin, {"mine": names[number]})
             save(origin, names[number])
@@ -306,7 +306,7 @@ def test_modes_and_times_come_of_the_content_alone(origin: Path, store: Path, tm
 def test_a_new_checkout_is_whole_and_stands_where_it_should(origin: Path, store: Path, tmp_path: Path) -> None:
     commit = fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
-    repositories.paths(checkout, store, commit, URL)
+    repositories.check_out(checkout, store, commit, URL)
     assert git.head(checkout) == git.Head(commit, None, commit)
     assert (checkout / "a" / "two.py").read_bytes() == b"2\n"
     assert repositories.git(checkout, "status", "--porcelain") == ""
@@ -319,7 +319,7 @@ def test_a_new_checkout_is_whole_and_stands_where_it_should(origin: Path, store:
 @pytest.mark.parametrize("url", [URL, 'ssh://git@host/a"b', r"git@host:a\b", "https://host/a#b;c", "https://host/ä b"])
 def test_a_new_checkout_knows_where_it_comes_from(stocked: Path, served: Path, tmp_path: Path, url: str) -> None:
     checkout = tmp_path / "web"
-    repositories.paths(checkout, stocked, tip(served), url)
+    repositories.check_out(checkout, stocked, tip(served), url)
     repositories.git(tmp_path, "init", "-q", "--template=", "plain")
     for words in (["core.alternateRefsPrefixes", "refs/odpm/none"], ["remote.origin.url", url]):
         repositories.git(tmp_path / "plain", "config", *words)
@@ -340,7 +340,7 @@ def test_what_a_killed_run_left_behind_is_in_nobodys_way(origin: Path, store: Pa
     half = checkout.with_name(f".web.{os.getpid()}")
     half.mkdir(parents=True)
     (half / "junk").write_bytes(b"x")
-    repositories.paths(checkout, store, commit, URL)
+    repositories.check_out(checkout, store, commit, URL)
     assert not (checkout / "junk").exists()
     assert [path.name for path in checkout.parent.iterdir()] == ["web"]
 
@@ -349,18 +349,18 @@ def test_a_commit_that_the_store_lacks_leaves_no_checkout(store: Path, origin: P
     fetch.fetch(store, near(origin), "19.0")
     checkout = tmp_path / "project" / "web"
     with pytest.raises(ProgramError):
-        repositories.paths(checkout, store, "a" * 40, URL)
+        repositories.check_out(checkout, store, "a" * 40, URL)
     assert not checkout.exists()
 
 
 def test_an_untouched_checkout_moves(placed: Path, stocked: Path, served: Path) -> None:
     put(placed, {"mine/notes.txt": "kept"})
-    repositories.paths(placed, stocked, tip(served), URL)
+    repositories.check_out(placed, stocked, tip(served), URL)
     assert git.head(placed) == git.Head(tip(served), None, tip(served))
     assert (placed / "mine" / "notes.txt").read_text(encoding="utf-8") == "kept"
     assert not (placed / "README").exists()
     assert repositories.git(placed, "status", "--porcelain") == "?? mine/"
-    repositories.paths(placed, stocked, tip(served, "v1"), URL)
+    repositories.check_out(placed, stocked, tip(served, "v1"), URL)
     assert (placed / "README").exists()
 
 
@@ -419,7 +419,7 @@ def test_nothing_of_the_users_is_lost(
     repositories.git(placed, "status")
     before = without_times(placed)
     with pytest.raises(DataLossError, match=said) as caught:
-        repositories.paths(placed, stocked, tip(served), URL)
+        repositories.check_out(placed, stocked, tip(served), URL)
     assert caught.value.exit_code == 7
     assert caught.value.where == str(placed)
     assert caught.value.todo
@@ -438,16 +438,16 @@ def test_the_next_command_that_is_named_helps(
     touch(placed)
     mine = tip(placed)
     with pytest.raises(DataLossError) as caught:
-        repositories.paths(placed, stocked, tip(served), URL)
+        repositories.check_out(placed, stocked, tip(served), URL)
     subprocess.run(["sh", "-c", caught.value.todo.partition(": ")[2] or caught.value.todo], check=True)
-    repositories.paths(placed, stocked, tip(served), URL)
+    repositories.check_out(placed, stocked, tip(served), URL)
     assert repositories.git(placed, "branch", "--contains", mine, "--format=%(refname:short)")
 
 
 def test_a_stash_survives(placed: Path, stocked: Path, served: Path) -> None:
     changed(placed)
     repositories.git(placed, "stash")
-    repositories.paths(placed, stocked, tip(served), URL)
+    repositories.check_out(placed, stocked, tip(served), URL)
     assert repositories.git(placed, "stash", "list")
 
 
@@ -460,7 +460,7 @@ def test_a_foreign_folder_stays(store: Path, origin: Path, tmp_path: Path, make:
     make(checkout)
     before = without_times(checkout)
     with pytest.raises(DataLossError, match="foreign folder") as caught:
-        repositories.paths(checkout, store, commit, URL)
+        repositories.check_out(checkout, store, commit, URL)
     assert caught.value.exit_code == 7
     assert without_times(checkout) == before
 
@@ -471,7 +471,7 @@ def test_a_foreign_repository_stays(store: Path, origin: Path, tmp_path: Path) -
     repositories.git(checkout, "checkout", "--quiet", "--detach")
     before = without_times(checkout)
     with pytest.raises(DataLossError, match="commit of your own"):
-        repositories.paths(checkout, store, commit, URL)
+        repositories.check_out(checkout, store, commit, URL)
     assert without_times(checkout) == before
 
 
@@ -523,15 +523,15 @@ def test_hiding_edits_only_what_git_keeps_for_itself(tmp_path: Path) -> None:
     where = repository(tmp_path / "project", {".gitignore": "*.pyc\n"})
     put(where, {"docker-compose.yml": "x", "docker-compose.yml.orig": "x", ".git/info/exclude": "mine"})
     before = without_times(where)
-    worktree.hide(where, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
-    worktree.hide(where, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
+    worktree.exclude_from_status(where, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
+    worktree.exclude_from_status(where, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
     assert (where / ".git" / "info" / "exclude").read_text(encoding="utf-8") == (
         "mine\n/docker-compose.yml\n/docker-compose.yml.orig*\n"
     )
     assert repositories.git(where, "status", "--porcelain") == ""
     after = without_times(where)
     assert {name for name in after if after[name] != before.get(name)} == {".git/info/exclude"}
-    worktree.hide(tmp_path, ["/x"])
+    worktree.exclude_from_status(tmp_path, ["/x"])
 
 
 def test_hiding_works_in_a_linked_working_tree(tmp_path: Path) -> None:
@@ -539,17 +539,17 @@ def test_hiding_works_in_a_linked_working_tree(tmp_path: Path) -> None:
     linked = tmp_path / "linked"
     repositories.git(where, "worktree", "add", "--quiet", "--detach", str(linked))
     put(linked, {"docker-compose.yml": "x"})
-    worktree.hide(linked, ["/docker-compose.yml"])
+    worktree.exclude_from_status(linked, ["/docker-compose.yml"])
     assert repositories.git(linked, "status", "--porcelain") == ""
 
 
 def test_what_is_committed_in_a_folder(tmp_path: Path) -> None:
     where = repository(tmp_path / "project", {"addons/a": "1"})
-    committed = git.folder_id(where, "addons")
+    committed = git.tree_id(where, "addons")
     put(where, {"addons/a": "2"})
-    assert git.folder_id(where, "addons") == committed == repositories.git(where, "rev-parse", "HEAD:addons")
+    assert git.tree_id(where, "addons") == committed == repositories.git(where, "rev-parse", "HEAD:addons")
     with pytest.raises(DescriptionError, match="not committed"):
-        git.folder_id(where, "other")
+        git.tree_id(where, "other")
 
 
 def test_committed_content_of_folders(tmp_path: Path) -> None:
@@ -614,7 +614,7 @@ def test_git_never_asks_where_nobody_can_answer() -> None:
 
 
 def test_a_users_own_way_of_starting_ssh_stays(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "ConnectTimeout=7" in access.remote("git@h:x", silence=7).env["GIT_SSH_COMMAND"]
+    assert "ConnectTimeout=7" in access.remote("git@h:x", timeout=7).env["GIT_SSH_COMMAND"]
     (clean / ".gitconfig").write_text("[core]\n\tsshCommand = ssh -F 'my config'\n", encoding="utf-8")
     assert access.remote("git@h:x").env["GIT_SSH_COMMAND"].startswith("ssh -F 'my config' -o ")
     monkeypatch.setenv("GIT_SSH", "plink")

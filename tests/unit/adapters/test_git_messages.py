@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odpm_tasks.adapters.git.messages import Progress, passing, progress, reasons, refusal, too_slow
+from odpm_tasks.adapters.git.messages import Progress, error_lines, failure_kind, is_timeout, is_transient, progress
 
 
 @pytest.mark.parametrize(
@@ -17,14 +17,14 @@ from odpm_tasks.adapters.git.messages import Progress, passing, progress, reason
         ("Receiving objects:   0% (0/12)", Progress("Receiving objects", 0)),
         (
             "Receiving objects: 100% (3/3), 287 bytes | 287.00 KiB/s, done.",
-            Progress("Receiving objects", 100, "287 bytes", "287.00 KiB/s", here=True),
+            Progress("Receiving objects", 100, "287 bytes", "287.00 KiB/s", local=True),
         ),
         ("Receiving objects: 100% (3/3), 1.02 GiB", Progress("Receiving objects", 100, "1.02 GiB")),
         ("remote: Enumerating objects: 5, done.        ", Progress("Enumerating objects")),
         ("remote: Counting objects:  20% (1/5)        ", Progress("Counting objects", 20)),
         ("remote: Compressing objects: 100% (4/4), done.", Progress("Compressing objects", 100)),
-        ("Resolving deltas:   7% (1/14)", Progress("Resolving deltas", 7, here=True)),
-        ("Updating files: 100% (9/9), done.", Progress("Updating files", 100, here=True)),
+        ("Resolving deltas:   7% (1/14)", Progress("Resolving deltas", 7, local=True)),
+        ("Updating files: 100% (9/9), done.", Progress("Updating files", 100, local=True)),
         ("remote: Total 3 (delta 0), reused 0 (delta 0), pack-reused 0", None),
         ("fatal: couldn't find remote ref refs/heads/none", None),
         ("remote: Receiving hours: 9 to 5", None),
@@ -57,9 +57,9 @@ REACH = "fatal: Could not read from remote repository.\n\nPlease make sure you h
     ],
 )
 def test_what_may_be_over_in_a_moment(said: str) -> None:
-    assert passing(said)
-    assert refusal(said) is None
-    assert not too_slow(said)
+    assert is_transient(said)
+    assert failure_kind(said) is None
+    assert not is_timeout(said)
 
 
 @pytest.mark.parametrize(
@@ -92,8 +92,8 @@ def test_what_may_be_over_in_a_moment(said: str) -> None:
     ],
 )
 def test_what_is_a_no(said: str, kind: str) -> None:
-    assert refusal(said) == kind
-    assert not passing(said)
+    assert failure_kind(said) == kind
+    assert not is_transient(said)
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ def test_what_is_a_no(said: str, kind: str) -> None:
     ],
 )
 def test_what_was_waited_for_long_enough(said: str) -> None:
-    assert too_slow(said)
-    assert not passing(said)
+    assert is_timeout(said)
+    assert not is_transient(said)
 
 
 def test_the_telling_lines_come_first() -> None:
     said = f"remote: Counting objects: 100% (3/3)\rwarning: odd\n{REACH}me@h: Permission denied (publickey).\n"
-    assert reasons(said) == (
+    assert error_lines(said) == (
         "me@h: Permission denied (publickey).",
         "warning: odd",
         "fatal: Could not read from remote repository.",
@@ -121,5 +121,5 @@ def test_the_telling_lines_come_first() -> None:
 
 
 def test_other_words_mean_nothing() -> None:
-    assert not passing("fatal: bad object HEAD")
-    assert refusal("fatal: bad object HEAD") is None
+    assert not is_transient("fatal: bad object HEAD")
+    assert failure_kind("fatal: bad object HEAD") is None

@@ -12,7 +12,7 @@ from odpm_tasks.core.audit.parity import BYTE_CODE, Difference, differences, rea
 from odpm_tasks.core.audit.parity_text import Comparison, as_json, as_text
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.stack.render import Stack
-from tests.unit.making import manifest
+from tests.unit.builders import manifest
 from tests.unit.stack.test_render import stack
 
 WEB = Addon(name="web_x", path="/src/web/web_x", source="web", version="19.0.1.0.0")

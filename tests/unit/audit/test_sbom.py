@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from odpm_tasks.core.audit.census import Addon, Census, Package
 from odpm_tasks.core.audit.sbom import Repository, sbom
-from tests.unit.making import commit
+from tests.unit.builders import commit
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "sbom"
 CONTENTS = Census.model_validate_json((GOLDEN / "contents.json").read_text(encoding="utf-8"))

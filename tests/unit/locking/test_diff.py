@@ -13,7 +13,7 @@ from odpm_tasks.core.locking.diff_python import Locked, PythonSide, packages
 from odpm_tasks.core.locking.diff_text import SHOWN, as_json, as_text
 from odpm_tasks.core.locking.lockfile import Lock, Pin
 from odpm_tasks.core.odoo.addon_versions import runs, version_key
-from tests.unit.making import OCA, ODOO, commit
+from tests.unit.builders import OCA, ODOO, commit
 
 LABELS = ("HEAD (12345678)", "now")
 NONE = (PythonSide(), PythonSide())

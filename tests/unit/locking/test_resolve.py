@@ -13,7 +13,7 @@ from odpm_tasks.core.locking.resolve import Ask, Found, Resolution, drive, resol
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import DescriptionError, ProgramError
-from tests.unit.making import OCA, ODOO, SMALL, Servers, commit, manifest, module
+from tests.unit.builders import MINIMAL, OCA, ODOO, Servers, commit, manifest, module
 
 A, B = "a" * 40, "b" * 40
 
@@ -27,7 +27,7 @@ def flat(*dependencies: str, **keys: object) -> Facts:
 
 
 def nested(*dependencies: str, **keys: object) -> Facts:
-    return Facts(odpm_json=json.dumps({**SMALL, "dependencies": list(dependencies), **keys}))
+    return Facts(odpm_json=json.dumps({**MINIMAL, "dependencies": list(dependencies), **keys}))
 
 
 def names(resolved: Resolution) -> list[str]:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.planning.steps import PREPARING, Plan
 from odpm_tasks.project import Project
-from tests.unit.making import SMALL
+from tests.unit.builders import MINIMAL
 from tests.unit.repositories import packed, put, repository
 from tests.unit.test_project import lock_python, pin
 
@@ -31,7 +31,7 @@ NOBODY = "127.0.0.1:1"  # a registry that does not answer, at once
 
 # What the repositories of this small world hold; queue brings services, a patch and hooks of its own.
 QUEUE = {
-    **SMALL,
+    **MINIMAL,
     "services": {
         "redis": {"image": f"{NOBODY}/redis:7", "volumes": ["redis:/data"]},
         "files": {"image": f"{NOBODY}/files:1", "volumes": ["./conf:/conf:ro"]},
@@ -184,7 +184,7 @@ def test_after_apply_nothing_is_left_to_do(
             {
                 "odpm.json": json.dumps(
                     {
-                        **SMALL,
+                        **MINIMAL,
                         "platform": {"git": f"{GITHUB}odoo/odoo 19.0"},
                         "dependencies": dependencies,
                         **description,

@@ -23,7 +23,7 @@ from odpm_tasks.core.planning.observed import Running
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.stack.image_inputs import image_inputs
 from odpm_tasks.core.stack.render import Stack
-from tests.unit.making import OCA, manifest, resolution, source
+from tests.unit.builders import OCA, manifest, resolution, source
 from tests.unit.planning.test_planner import observed
 from tests.unit.stack.test_render import ODOO, stack
 

@@ -45,7 +45,7 @@ from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.core.stack.services import composition
 from odpm_tasks.stack.validate import SCHEMA
-from tests.unit.making import commit
+from tests.unit.builders import commit
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "projects"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())

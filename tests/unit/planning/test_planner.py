@@ -17,7 +17,7 @@ from odpm_tasks.core.planning.steps import ORDER, PREPARING, Step
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.core.stack.render import Rendered
 from odpm_tasks.errors import LockError
-from tests.unit.making import OCA, ODOO, commit, manifest, resolution, source
+from tests.unit.builders import OCA, ODOO, commit, manifest, resolution, source
 
 WEB = f"{OCA}/web"
 A, B = "a" * 40, "b" * 40

@@ -26,7 +26,7 @@ from odpm_tasks.core.planning.saved import (
 )
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.errors import DriftError, UsageError
-from tests.unit.making import commit
+from tests.unit.builders import commit
 from tests.unit.planning.test_planner import COMPOSE, CONF, FILES, KNOWN, LOCK, MOVED, OURS, UNRESOLVED, observed
 
 MINE = Project(folder="shop", name="shop")

@@ -17,7 +17,7 @@ from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.step_text import LineStyle, step_lines
 from odpm_tasks.core.planning.steps import ORDER, Step, phase
 from odpm_tasks.core.planning.text import picture
-from tests.unit.making import commit
+from tests.unit.builders import commit
 from tests.unit.planning.test_planner import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, observed
 
 FRESH = observed(**UNRESOLVED, lock=None, unanswered=(PLATFORM,), current={})

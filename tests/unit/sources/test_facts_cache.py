@@ -16,7 +16,7 @@ from odpm_tasks.core.odoo.addons import Facts, facts
 from odpm_tasks.core.stack.render import render
 from odpm_tasks.errors import DataLossError, DescriptionError, ProgramError
 from tests.unit import repositories
-from tests.unit.making import OCA, Servers, commit, manifest, resolution, source
+from tests.unit.builders import OCA, Servers, commit, manifest, resolution, source
 from tests.unit.repositories import put, repository, save, tip
 from tests.unit.stack.test_compose_file import small
 from tests.unit.stack.test_render import ODOO, stack
@@ -37,13 +37,13 @@ class Scene:
     def move(self, changes: dict[str, str | None]) -> None:
         """The server gets a commit, and the checkout is to follow."""
         save(self.origin, "next", changes)
-        repositories.paths(self.placed, self.store, fetch.fetch(self.store, near(self.origin), "19.0"), URL)
+        repositories.check_out(self.placed, self.store, fetch.fetch(self.store, near(self.origin), "19.0"), URL)
 
 
 @pytest.fixture
 def scene(tmp_path: Path, clean: None) -> Scene:
     made = Scene(repository(tmp_path / "origin", {"a": "1"}), tmp_path / "cache" / "s.git", tmp_path / "checkout")
-    repositories.paths(made.placed, made.store, fetch.fetch(made.store, near(made.origin), "19.0"), URL)
+    repositories.check_out(made.placed, made.store, fetch.fetch(made.store, near(made.origin), "19.0"), URL)
     return made
 
 
@@ -75,7 +75,7 @@ def test_a_link_in_the_place_of_a_checkout_is_not_followed(scene: Scene) -> None
     for target in (scene.placed, scene.placed.with_name("gone")):
         link.symlink_to(target)
         with pytest.raises(DataLossError):
-            repositories.paths(link, scene.store, before, URL)
+            repositories.check_out(link, scene.store, before, URL)
         assert link.is_symlink()
         link.unlink()
     assert tip(scene.placed) == before

@@ -16,7 +16,7 @@ from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems, sp
 from odpm_tasks.core.stack.compose_file import compose
 from odpm_tasks.core.stack.dependency_services import Fragments, fragments
 from odpm_tasks.stack.validate import SCHEMA
-from tests.unit.making import OCA, manifest, resolution, source
+from tests.unit.builders import OCA, manifest, resolution, source
 from tests.unit.stack.test_compose_file import EACH, case_spec, spec
 
 SPECIFICATION: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))

@@ -23,7 +23,7 @@ from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose, compose_text, conf_references, project_name
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.services import patched
-from tests.unit.making import manifest, resolution, source
+from tests.unit.builders import manifest, resolution, source
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "compose"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())

@@ -17,7 +17,7 @@ from odpm_tasks.core.stack.dependency_services import Fragments, fragments
 from odpm_tasks.core.stack.relative_paths import rebased
 from odpm_tasks.core.stack.service_policy import reaches
 from odpm_tasks.errors import DescriptionError
-from tests.unit.making import OCA, manifest, resolution, source
+from tests.unit.builders import OCA, manifest, resolution, source
 
 IMAGE = {"image": "x"}
 

@@ -12,7 +12,7 @@ from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.errors import DescriptionError
-from tests.unit.making import OCA, commit, manifest, module, resolution, source
+from tests.unit.builders import OCA, commit, manifest, module, resolution, source
 
 ODOO = source(
     "https://github.com/odoo/odoo 19.0",

@@ -13,7 +13,7 @@ from odpm_tasks.core.manifest.reader import Manifest, read_manifest
 from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.core.sources.link import parse_link
 
-SMALL: dict[str, Any] = {
+MINIMAL: dict[str, Any] = {
     "manifest_schema": 2,
     "requires_odpm": "5.0.0",
     "platform": {"git": "https://github.com/odoo/odoo.git 19.0"},
@@ -32,7 +32,7 @@ def commit(word: str) -> str:
 
 def manifest(*dependencies: str, scenario: str = "developer", **keys: Any) -> Manifest:
     """A nested description of Odoo 19.0 with these dependencies, as a scenario sees it."""
-    text = json.dumps({**SMALL, "dependencies": list(dependencies), **keys})
+    text = json.dumps({**MINIMAL, "dependencies": list(dependencies), **keys})
     return read_manifest(text, lambda name: None).manifest.for_scenario(scenario)
 
 
