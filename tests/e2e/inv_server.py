@@ -33,8 +33,8 @@ AHEAD = (
     "yaml",
 )
 CORE = (
-    "stack.compose_file", "image.dockerfile", "lock.lockfile", "manifest.reader", "plan.planner", "stack.render", "lock.resolve",
-    "plan.saved", "plan.document",
+    "stack.compose_file", "image.dockerfile", "locking.lockfile", "manifest.reader", "planning.planner", "stack.render",
+    "locking.resolve", "planning.saved", "planning.document",
 )  # fmt: skip
 _INTERPRETERS = ("PYTHON", "LC_", "LANG", "TZ")
 

@@ -250,7 +250,7 @@ def moving(ground: Ground) -> tuple[Under, str]:
     ground.bench.ok("lock", "--update", "--only", "web")
     run = ground.start("render")
     first = ground.source("web") / next(iter(MANY))
-    run.reaches(lambda: not first.exists() or "pending" in first.read_text(encoding="utf-8"))
+    run.reaches(lambda: not first.exists() or "later" in first.read_text(encoding="utf-8"))
     return run, later
 
 

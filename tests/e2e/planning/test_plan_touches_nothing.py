@@ -138,7 +138,7 @@ def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(ground_locked: 
     commit = ground_locked.lock()["dependencies"][0]["commit"][:8]
     with GitServer(ground_locked.host) as server:
         before = steps_of(ground_locked, **ground_locked.at(server))
-        assert before["compose.generate"] == ["later  known after git.materialize"]
+        assert before["compose.generate"] == ["pending  known after git.materialize"]
         assert not server.requests
         assert not ground_locked.cache.exists()
         found = steps_of(ground_locked, "--refresh", **ground_locked.at(server))
