@@ -15,7 +15,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def together(paths: ProjectPaths, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def parallel_map(paths: ProjectPaths, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
     """Do independent things at the same time, as many as ODPM_JOBS or the cores allow; results in order.
 
     All are let finish; then the first error, in the order of `items`, is raised with how many others there were.

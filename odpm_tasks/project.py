@@ -136,7 +136,7 @@ class Project:
         """
         from odpm_tasks.locking import resolve as resolving
 
-        return resolving.resolve_images(self.paths, self.observation(LOCKING), fresh=update, only=only)
+        return resolving.resolve_with_images(self.paths, self.observation(LOCKING), fresh=update, only=only)
 
     def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> tuple[str, ...]:
         """Write both kinds of locks for a graph; return what changed in the repositories' one."""

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from odpm_tasks.core.locking.lockfile import Pin as Pin
     from odpm_tasks.core.locking.lockfile import read_lock as read_lock
     from odpm_tasks.core.locking.lockfile import write_lock as write_lock
-    from odpm_tasks.core.locking.resolve import Ask as Ask
-    from odpm_tasks.core.locking.resolve import Found as Found
     from odpm_tasks.core.locking.resolve import Resolution as Resolution
     from odpm_tasks.core.locking.resolve import Source as Source
+    from odpm_tasks.core.locking.resolve import SourceAnswer as SourceAnswer
+    from odpm_tasks.core.locking.resolve import SourceQuery as SourceQuery
     from odpm_tasks.core.locking.resolve import drive as drive
     from odpm_tasks.core.locking.resolve import resolve as resolve
     from odpm_tasks.core.manifest.model import Manifest as Manifest
@@ -58,7 +58,7 @@ _MODULES = {
     "odoo.series": ("Series", "series"),
     "locking.lockfile": ("Lock", "Pin", "read_lock", "write_lock"),
     "locking.changes": ("lock_changes",),
-    "locking.resolve": ("Ask", "Found", "Resolution", "Source", "drive", "resolve"),
+    "locking.resolve": ("Resolution", "Source", "SourceAnswer", "SourceQuery", "drive", "resolve"),
     "stack.render": ("Rendered", "Stack", "render"),
     "planning.observed": ("ObservedState",),
     "planning.options": ("RunOptions",),

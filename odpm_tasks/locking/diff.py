@@ -15,17 +15,17 @@ from odpm_tasks.adapters.git import fetch, log, remote
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.locking import diff
-from odpm_tasks.core.locking.diff import Addon, Commit, History, LockDiff, Pair, Seen
+from odpm_tasks.core.locking.diff import Commit, CommitAddon, History, LockDiff, PairDetails, PinPair
 from odpm_tasks.core.locking.diff_python import PythonSide
 from odpm_tasks.core.locking.lockfile import Lock, Pin, read_lock
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.reader import Manifest, read_manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.errors import CommitMissingError, LockError, OdpmError, UsageError
-from odpm_tasks.parallel import together
+from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import graph
 from odpm_tasks.sources import remote as sources_remote
-from odpm_tasks.sources.folders import folder_facts, own_url, remotes
+from odpm_tasks.sources.folders import developing_url, folder_facts, remotes
 
 COMMITS = 250  # so many are read of one repository; counted are all
 
@@ -62,11 +62,11 @@ def between(paths: ProjectPaths, ref: str = "HEAD") -> LockDiff:
     old = read_lock(before[LOCK_FILE], f"{ref}:{LOCK_FILE}") if LOCK_FILE in before else None
     manifest, _ = project_files.description(paths)
     pairs = diff.pairs(old, new)
-    own = own_url(remotes(paths), manifest.developing)
+    own = developing_url(remotes(paths), manifest.developing)
     spelled = _spelled(paths, manifest, new, own, before.get("odpm.json", ""))
     with terminal.activity() as show:
         look = _Look(paths, spelled, own, manifest.odoo_version, show)
-        seen = together(paths, lambda pair: _see(look, pair), pairs)
+        seen = parallel_map(paths, lambda pair: _see(look, pair), pairs)
     return diff.compare(
         (f"{ref} ({commit[:8]})" if ref != commit else commit[:8], "now"),
         manifest.odoo_version,
@@ -110,7 +110,7 @@ def _spelled(
     return {link.canonical: link.url for link in reversed(links)}
 
 
-def _see(look: _Look, pair: Pair) -> Seen:
+def _see(look: _Look, pair: PinPair) -> PairDetails:
     """Everything that is to be known about one repository."""
     try:
         seen = _see_files(look, pair) if pair.pin.file else _see_commits(look, pair)
@@ -119,23 +119,23 @@ def _see(look: _Look, pair: Pair) -> Seen:
     return seen
 
 
-def _see_files(look: _Look, pair: Pair) -> Seen:
+def _see_files(look: _Look, pair: PinPair) -> PairDetails:
     """A `file://` source is used in place: what it held before is nowhere to be found."""
     del look
     if pair.new is None or not (root := Path(pair.new.url.removeprefix("file://"))).is_dir():
-        return Seen()
+        return PairDetails()
     held = _as_held(folder_facts(root))
     note = "a file:// source keeps no history: which of its add-ons changed is not known"
-    return Seen(new=held, notes=(note,) if pair.moved else ())
+    return PairDetails(new=held, notes=(note,) if pair.moved else ())
 
 
-def _as_held(facts: Facts) -> dict[str, Addon]:
-    return {module.name: Addon(module.path, "", module.version) for module in facts.modules if module.installable}
+def _as_held(facts: Facts) -> dict[str, CommitAddon]:
+    return {module.name: CommitAddon(module.path, "", module.version) for module in facts.modules if module.installable}
 
 
-def _see_commits(look: _Look, pair: Pair) -> Seen:
+def _see_commits(look: _Look, pair: PinPair) -> PairDetails:
     notes: list[str] = []
-    sides: list[tuple[Path, dict[str, Addon]] | None] = []
+    sides: list[tuple[Path, dict[str, CommitAddon]] | None] = []
     gone = False
     for pin in (pair.old, pair.new):
         if pin is None or pin.file:
@@ -156,39 +156,39 @@ def _see_commits(look: _Look, pair: Pair) -> Seen:
         sides.append((repository, _surveyed(repository, pin, pair)) if repository else None)
     held = _read(sides, (pair.old, pair.new))
     history = History((), None, rewritten=True) if gone else _history(look, pair, notes) if pair.moved else None
-    return Seen(*held, history, tuple(notes))
+    return PairDetails(*held, history, tuple(notes))
 
 
-def _obtain(look: _Look, pair: Pair, pin: Pin) -> Path | None:
+def _obtain(look: _Look, pair: PinPair, pin: Pin) -> Path | None:
     """A repository that holds the pin's commit; None where only the user's own clone could, and does not."""
     if _is_own(look, pair):
         return look.paths.root if git.has_commit(look.paths.root, pin.commit) else None
     store = look.paths.store(pin.key)
     if not git.store_has(store, pin.commit):
         look.show.note(pair.name, f"fetch {pin.commit[:12]}")
-        watch = sources_remote.watch(look.show, pair.name)
+        watch = sources_remote.progress_watch(look.show, pair.name)
         fetch.fetch(store, _remote(look, pin), pin.commit, watch, branch=pin.branch or look.branch)
     return store
 
 
-def _is_own(look: _Look, pair: Pair) -> bool:
+def _is_own(look: _Look, pair: PinPair) -> bool:
     return pair.role == "developing" and pair.pin.key == look.own
 
 
 def _remote(look: _Look, pin: Pin) -> remote.Remote:
-    return sources_remote.remote(look.paths, look.spelled.get(pin.key, pin.url))
+    return sources_remote.project_remote(look.paths, look.spelled.get(pin.key, pin.url))
 
 
-def _surveyed(repository: Path, pin: Pin, pair: Pair) -> dict[str, Addon]:
-    return diff.survey(log.entries(repository, pin.commit), pair.role)
+def _surveyed(repository: Path, pin: Pin, pair: PinPair) -> dict[str, CommitAddon]:
+    return diff.addons_at(log.entries(repository, pin.commit), pair.role)
 
 
 def _read(
-    sides: list[tuple[Path, dict[str, Addon]] | None], pins: tuple[Pin | None, Pin | None]
-) -> tuple[dict[str, Addon] | None, dict[str, Addon] | None]:
+    sides: list[tuple[Path, dict[str, CommitAddon]] | None], pins: tuple[Pin | None, Pin | None]
+) -> tuple[dict[str, CommitAddon] | None, dict[str, CommitAddon] | None]:
     """The add-ons of both sides; the manifests of those that differ are read."""
     surveys = [side[1] if side else None for side in sides]
-    result: list[dict[str, Addon] | None] = []
+    result: list[dict[str, CommitAddon] | None] = []
     for number, side in enumerate(sides):
         pin = pins[number]
         if side is None or pin is None:
@@ -200,7 +200,7 @@ def _read(
     return result[0], result[1]
 
 
-def _history(look: _Look, pair: Pair, notes: list[str]) -> History | None:
+def _history(look: _Look, pair: PinPair, notes: list[str]) -> History | None:
     """The commits between; what is in the way of knowing them is noted."""
     assert pair.old is not None
     assert pair.new is not None
@@ -211,7 +211,7 @@ def _history(look: _Look, pair: Pair, notes: list[str]) -> History | None:
         elif pair.old.key != pair.new.key or not git.store_has(look.paths.store(pair.new.key), pair.old.commit):
             found = None
         else:
-            store, watch = look.paths.store(pair.new.key), sources_remote.watch(look.show, pair.name)
+            store, watch = look.paths.store(pair.new.key), sources_remote.progress_watch(look.show, pair.name)
             found = log.log(store, _remote(look, pair.new), pair.old.commit, pair.new.commit, COMMITS, watch)
     except OdpmError as error:
         notes.append(f"the commits between are not known: {command.redact(error.what)}")

@@ -18,7 +18,7 @@ from odpm_tasks.errors import DescriptionError
 PATIENCE = 2.0  # seconds that all registries together may cost
 
 
-def begin(
+def start(
     paths: ProjectPaths, wanted: Mapping[str, bool], known: Lock | None, *, fresh: bool
 ) -> Callable[[], dict[str, str]]:
     """Ask for the digests of images as `images` has them; call the result to have all that is known.
@@ -36,7 +36,7 @@ def begin(
     return lambda: locked | told()
 
 
-def images(manifest: Manifest, resolved: Resolution | None = None) -> dict[str, bool]:
+def base_images(manifest: Manifest, resolved: Resolution | None = None) -> dict[str, bool]:
     """Every image that any scenario starts from, by its own name, and whether it is had from the image mirror.
 
     `manifest` is the whole one. With the graph those count as well that dependencies bring.

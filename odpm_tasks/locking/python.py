@@ -20,9 +20,9 @@ from odpm_tasks.errors import DescriptionError
 from odpm_tasks.sources.folders import folder_facts
 
 
-def asked_packages(manifest: Manifest, resolved: Resolution, own: Facts) -> python_requirements.Merged:
+def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) -> python_requirements.MergedRequirements:
     """Which Python packages the stack asks for, and who asked."""
-    mine = [python_requirements.Asked(line, "odpm.json: requirements") for line in manifest.requirements]
+    mine = [python_requirements.RequirementLine(line, "odpm.json: requirements") for line in manifest.requirements]
     mine_others = [
         python_requirements.external_dependency(package, module.path)
         for module in own.modules
@@ -45,14 +45,16 @@ def asked_packages(manifest: Manifest, resolved: Resolution, own: Facts) -> pyth
     return merged
 
 
-def seen_locks(paths: ProjectPaths, manifest: Manifest, merged: python_requirements.Merged) -> PythonLocks:
+def read_python_locks(
+    paths: ProjectPaths, manifest: Manifest, merged: python_requirements.MergedRequirements
+) -> PythonLocks:
     texts = [files.read(paths.root / path) for path in PYTHON_LOCKS]
     wanted = python_requirements.inputs_digest(
         manifest.python, merged.text, "\n".join(python_requirements.DEVELOPER_TOOLS)
     )
     if texts[0] is None or texts[1] is None:
         return PythonLocks(wanted, None, None)
-    made_from = [python_requirements.locked_digest(text.decode(errors="replace")) for text in texts if text]
+    made_from = [python_requirements.recorded_inputs(text.decode(errors="replace")) for text in texts if text]
     same = made_from[0] if len(made_from) == 2 and made_from[0] == made_from[1] else ""
     return PythonLocks(wanted, same, files.sha256(b"\0".join(text for text in texts if text)))
 
@@ -60,7 +62,7 @@ def seen_locks(paths: ProjectPaths, manifest: Manifest, merged: python_requireme
 def write_locks(
     paths: ProjectPaths,
     manifest: Manifest,
-    merged: python_requirements.Merged,
+    merged: python_requirements.MergedRequirements,
     known: Lock | None,
     *,
     fresh: bool = False,
@@ -69,20 +71,20 @@ def write_locks(
 
     Python locks that answer what is asked are taken as they are where the lock does not say which ones it means.
     """
-    if merged.contradictions:
+    if merged.conflicts:
         raise DescriptionError(
             "Python requirements contradict each other",
-            where="; ".join(dict.fromkeys(one.line for pair in merged.contradictions for one in pair)),
-            details=[f"{one.line}: asked by {one.by}" for pair in merged.contradictions for one in pair],
+            where="; ".join(dict.fromkeys(one.line for pair in merged.conflicts for one in pair)),
+            details=[f"{one.line}: asked by {one.by}" for pair in merged.conflicts for one in pair],
             todo="name the version you want in the requirements of odpm.json: it wins over both",
         )
-    for asked, chosen in merged.set_aside:
+    for asked, chosen in merged.overridden:
         terminal.warn(f"{asked.by} asks for {asked.line}; {chosen.line} of {chosen.by} is taken")
-    seen = seen_locks(paths, manifest, merged)
+    seen = read_python_locks(paths, manifest, merged)
     if known is not None and known.venv is None and seen.made_from == seen.wanted and not fresh:
         _record(paths, known, seen.digest)
         return
-    header = python_requirements.locked_header(seen.wanted)
+    header = python_requirements.python_lock_header(seen.wanted)
     targets = [paths.root / path for path in PYTHON_LOCKS]
     before = ["" if fresh else files.read_text(path) or "" for path in targets]
     try:
@@ -103,10 +105,10 @@ def _record(paths: ProjectPaths, known: Lock, digest: str | None) -> None:
     files.write(paths.lock, write_lock(replace(known, venv=digest)).encode())
 
 
-def _who_asked(merged: python_requirements.Merged, said: str) -> list[str]:
+def _who_asked(merged: python_requirements.MergedRequirements, said: str) -> list[str]:
     """Who asks for the packages that a message of the resolver names."""
     names = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*", said)}
-    return [f"{one.line}: asked by {one.by}" for name in sorted(names) for one in merged.askers.get(name, ())]
+    return [f"{one.line}: asked by {one.by}" for name in sorted(names) for one in merged.origins.get(name, ())]
 
 
 def lock_python(paths: ProjectPaths, observation: Observation, *, fresh: bool = False) -> None:
@@ -116,5 +118,5 @@ def lock_python(paths: ProjectPaths, observation: Observation, *, fresh: bool = 
         project_files.lock(paths) if observation.observed.reads_lock else None,
     )
     assert resolved is not None
-    merged = asked_packages(observation.observed.manifest, resolved, folder_facts(paths.root))
+    merged = merged_requirements(observation.observed.manifest, resolved, folder_facts(paths.root))
     write_locks(paths, observation.observed.manifest, merged, known, fresh=fresh)

@@ -11,26 +11,26 @@ from odpm_tasks.adapters.git import fetch as fetching
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.locking.changes import completed
-from odpm_tasks.core.locking.lockfile import counting_pins, named, write_lock
-from odpm_tasks.core.locking.resolve import Ask, Found, Resolution, drive, prefetch, resolve
+from odpm_tasks.core.locking.changes import complete_lock
+from odpm_tasks.core.locking.lockfile import effective_pins, matching_keys, write_lock
+from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, prefetch, resolve
 from odpm_tasks.core.planning.observed import Observation
 from odpm_tasks.errors import OdpmError
 from odpm_tasks.locking import image_digests
 from odpm_tasks.parallel import Prefetcher
 from odpm_tasks.sources import cache, graph
-from odpm_tasks.sources.folders import file_source, own_url, remotes
-from odpm_tasks.sources.remote import remote, watch
+from odpm_tasks.sources.folders import developing_url, file_answer, remotes
+from odpm_tasks.sources.remote import progress_watch, project_remote
 
 
-def fetch(paths: ProjectPaths, reader: Reader, ask: Ask, show: terminal.Activity) -> Found:
+def fetch(paths: ProjectPaths, reader: Reader, ask: SourceQuery, show: terminal.Activity) -> SourceAnswer:
     """Answer one question of the resolver, from the cache where it holds the commit, else from the server."""
     if ask.link.is_file:
-        return file_source(paths, ask.link)
-    source = remote(paths, ask.link.url)
+        return file_answer(paths, ask.link)
+    source = project_remote(paths, ask.link.url)
     store = paths.store(ask.link.canonical)
     wanted = ask.commit or ask.branch
-    look, told = watch(show, ask.link.name), ""
+    look, told = progress_watch(show, ask.link.name), ""
     show.note(ask.link.name, f"fetch {wanted[:12] if ask.commit else wanted}")
     try:
         if ask.day:
@@ -42,15 +42,15 @@ def fetch(paths: ProjectPaths, reader: Reader, ask: Ask, show: terminal.Activity
             told = "" if held else f"fetched {ask.link.name} {ask.branch} {wanted[:8]}"
         facts = graph.facts(paths, reader, ask.link, wanted, ask.kind)
     except OdpmError as error:
-        error.where = error.where or f"asked for by {' -> '.join(ask.asked_by)}"
+        error.where = error.where or f"asked for by {' -> '.join(ask.required_by)}"
         raise
     finally:
         show.done(ask.link.name, told)
     assert facts is not None
-    return Found(wanted, facts)
+    return SourceAnswer(wanted, facts)
 
 
-def resolve_images(
+def resolve_with_images(
     paths: ProjectPaths, observation: Observation, *, fresh: bool = False, only: Sequence[str] = ()
 ) -> Resolution:
     """The whole graph as `resolve_online` has it, with the digests of images: ours are asked for meanwhile."""
@@ -59,11 +59,11 @@ def resolve_images(
         observation.observed.lock,
         fresh and not only,
     )
-    ours = image_digests.images(manifest)
-    digests = image_digests.begin(paths, ours, known, fresh=all_fresh)
+    ours = image_digests.base_images(manifest)
+    digests = image_digests.start(paths, ours, known, fresh=all_fresh)
     resolved = resolve_online(paths, observation, fresh=fresh, only=only)
-    brought = {name: how for name, how in image_digests.images(manifest, resolved).items() if name not in ours}
-    their_digests = image_digests.begin(paths, brought, known, fresh=all_fresh)
+    brought = {name: how for name, how in image_digests.base_images(manifest, resolved).items() if name not in ours}
+    their_digests = image_digests.start(paths, brought, known, fresh=all_fresh)
     return replace(resolved, images=digests() | their_digests())
 
 
@@ -76,11 +76,11 @@ def resolve_online(
     """
     cache.register(paths)
     manifest, known = observation.observed.manifest, observation.observed.lock
-    pins = counting_pins(known, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
+    pins = effective_pins(known, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
     if fresh:
-        moving = named(pins, only) if only else pins.keys()
+        moving = matching_keys(pins, only) if only else pins.keys()
         pins = {key: pin for key, pin in pins.items() if key not in moving}
-    own = own_url(remotes(paths), manifest.developing)
+    own = developing_url(remotes(paths), manifest.developing)
     walk = resolve(
         manifest, pins, paths.settings.get, strict=paths.settings.scenario.strict, own=own, given=paths.settings.written
     )
@@ -97,5 +97,5 @@ def resolve_online(
 
 def save_lock(paths: ProjectPaths, observation: Observation, resolved: Resolution) -> None:
     known = observation.observed.lock
-    new = completed(resolved.lock(known), known, observation.observed.manifest.locks_git, observation.observed.own)
+    new = complete_lock(resolved.lock(known), known, observation.observed.manifest.locks_git, observation.observed.own)
     files.write(paths.lock, write_lock(new).encode())

@@ -8,8 +8,8 @@ from odpm_tasks import project_files
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import LOCK_FILE, ProjectPaths
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.locking.changes import lock_changes, name_of
-from odpm_tasks.core.locking.lockfile import Lock, disagreements, write_lock
+from odpm_tasks.core.locking.changes import lock_changes, short_name
+from odpm_tasks.core.locking.lockfile import Lock, conflicting_pins, write_lock
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.json_document import with_value
 from odpm_tasks.core.planning import planner
@@ -45,7 +45,7 @@ def _with_own(paths: ProjectPaths, new: Lock) -> Lock:
     manifest, _ = project_files.description(paths)
     if manifest.developing is None:
         return replace(new, developing=None)
-    own, recorded = folders.own(paths, manifest, remotes(paths)), new.developing
+    own, recorded = folders.developing_state(paths, manifest, remotes(paths)), new.developing
     if own is None or (recorded is not None and recorded.tree == own.pin.tree and recorded.fits_branch(own.pin)):
         return new
     return replace(new, developing=replace(own.pin, extra=recorded.extra if recorded else {}))
@@ -64,11 +64,13 @@ def check(paths: ProjectPaths, options: RunOptions) -> None:
         observed = replace(observed, own=replace(observed.own, changes=()))
     strict = replace(observed, scenario=SCENARIOS["ci"], checking=not paths.settings.scenario.strict)
     planner.plan(strict, PREPARING)
-    if differing := disagreements(observed.lock, observed.manifest.locks_git):
+    if differing := conflicting_pins(observed.lock, observed.manifest.locks_git):
         raise LockError(
             "odpm.json (locks.git) and the lock pin different commits",
             where=LOCK_FILE,
-            details=[f"{name_of(key)}: odpm.json {ours[:8]}, lock {theirs[:8]}" for key, ours, theirs in differing[:3]],
+            details=[
+                f"{short_name(key)}: odpm.json {ours[:8]}, lock {theirs[:8]}" for key, ours, theirs in differing[:3]
+            ],
             todo="inv lock follows odpm.json; inv lock --update --sync-manifest-locks moves both",
         )
 

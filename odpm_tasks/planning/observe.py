@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.system_packages import system_needs
-from odpm_tasks.core.locking.changes import contradictions
-from odpm_tasks.core.locking.resolve import Ask, Resolution
+from odpm_tasks.core.locking.changes import lock_warnings
+from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.planning.observed import Observation, ObservedState
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
@@ -23,7 +23,7 @@ from odpm_tasks.errors import UsageError
 from odpm_tasks.locking import python as python_env
 from odpm_tasks.project_files import description, lock, read_state
 from odpm_tasks.sources import graph
-from odpm_tasks.sources.folders import as_found, folder_facts, own, own_url, remotes
+from odpm_tasks.sources.folders import developing_state, developing_url, folder_facts, remotes, resolve_from_checkouts
 
 if TYPE_CHECKING:
     from odpm_tasks.stack.prefetch import DockerQueries
@@ -35,7 +35,7 @@ def observation(
     options: RunOptions = DEFAULTS,
     *,
     ahead: bool = False,
-    resolved: Resolution | tuple[Ask, ...] | None = None,
+    resolved: Resolution | tuple[SourceQuery, ...] | None = None,
     questions: DockerQueries | None = None,
 ) -> Observation:
     """Observe everything the steps of `until` rest on, as far as it can be known now.
@@ -55,10 +55,10 @@ def observation(
         )
     reads_lock = touch_git or scenario.strict
     known = lock(paths) if reads_lock else None
-    warnings = (*warnings, *contradictions(known, manifest.locks_git, manifest.locks_venv))
+    warnings = (*warnings, *lock_warnings(known, manifest.locks_git, manifest.locks_venv))
     recorded = read_state(paths)
     named = remotes(paths)
-    url = own_url(named, manifest.developing)
+    url = developing_url(named, manifest.developing)
     observed = ObservedState(
         scenario=scenario,
         manifest=manifest,
@@ -67,20 +67,22 @@ def observation(
         reads_lock=reads_lock,
         last_scenario=recorded.get("scenario"),
         warnings=warnings,
-        own=own(paths, manifest, named) if manifest.developing else None,
+        own=developing_state(paths, manifest, named) if manifest.developing else None,
         install=options.install,
         update=options.update,
     )
     if resolved is None:
-        resolved = graph.resolution(paths, manifest, known, url) if touch_git else as_found(paths, manifest, url)
+        resolved = (
+            graph.resolution(paths, manifest, known, url) if touch_git else resolve_from_checkouts(paths, manifest, url)
+        )
     if isinstance(resolved, tuple):
         source = manifest.developing is not None and manifest.developing.canonical != url
         pins = replace(known, developing=known.developing if source else None).pins.values() if known else ()
         missing = tuple(pin.key for pin in pins if not pin.file and not git.store_has(paths.store(pin.key), pin.commit))
-        return Observation(replace(observed, unanswered=resolved, uncached=missing), None, recorded)
+        return Observation(replace(observed, unresolved=resolved, uncached=missing), None, recorded)
     mine = folder_facts(paths.root)
-    merged = python_env.asked_packages(manifest, resolved, mine)
-    locks = python_env.seen_locks(paths, manifest, merged)
+    merged = python_env.merged_requirements(manifest, resolved, mine)
+    locks = python_env.read_python_locks(paths, manifest, merged)
     brought = fragments(manifest, resolved, scenario)
     observed = replace(
         observed,

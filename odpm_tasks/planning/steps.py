@@ -18,11 +18,11 @@ from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.locking import resolve
 from odpm_tasks.locking.python import lock_python
-from odpm_tasks.parallel import together
+from odpm_tasks.parallel import parallel_map
 from odpm_tasks.project_files import read_state, write_state
 from odpm_tasks.sources import checkout as checkouts
 from odpm_tasks.sources import remote
-from odpm_tasks.sources.checkout import link_in
+from odpm_tasks.sources.checkout import link_folder
 
 
 def perform(
@@ -39,7 +39,7 @@ def perform(
 
 
 def _resolve(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    resolve.save_lock(paths, observation, resolve.resolve_images(paths, observation))
+    resolve.save_lock(paths, observation, resolve.resolve_with_images(paths, observation))
 
 
 def _materialize(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
@@ -60,17 +60,20 @@ def _checkout(paths: ProjectPaths, observation: Observation, steps: Sequence[Ste
             show.note(source.name, f"check out {source.commit[:8]}")
             try:
                 if source.link.is_file:
-                    link_in(path, Path(source.link.path))
+                    link_folder(path, Path(source.link.path))
                     links[source.name] = source.link.path
                 else:
                     if path.is_symlink() and links.get(source.name) == str(path.readlink()):
                         path.unlink()  # a link of ours, from when this source was a folder
-                    seen, server = observation.observed.checkouts[source.name], remote.remote(paths, source.link.url)
-                    checkouts.put(paths, source, seen, server, remote.watch(show, source.name), empty)
+                    seen, server = (
+                        observation.observed.checkouts[source.name],
+                        remote.project_remote(paths, source.link.url),
+                    )
+                    checkouts.check_out(paths, source, seen, server, remote.progress_watch(show, source.name), empty)
             finally:
                 show.done(source.name)
 
-        together(paths, put, wanted)
+        parallel_map(paths, put, wanted)
     if links:
         write_state(paths, links=links)
 

@@ -54,7 +54,7 @@ class Unused:
 
 
 @dataclass(frozen=True)
-class Survey:
+class CacheUsage:
     """What there is: projects that use the cache, what nobody uses, and stores of which git could not tell."""
 
     users: tuple[User, ...]
@@ -90,7 +90,7 @@ def count(paths: ProjectPaths) -> int:
     return sum(_user(root) is not None for _, root in _entries(paths))
 
 
-def survey(paths: ProjectPaths) -> Survey:
+def usage(paths: ProjectPaths) -> CacheUsage:
     """Look at everything. Errors: MachineError for a project that we may not look into."""
     users, unused = [], []
     for entry, root in _entries(paths):
@@ -109,7 +109,7 @@ def survey(paths: ProjectPaths) -> Survey:
     unused += _derived(paths, names, folders)
     unused += [Unused("leftover", path, stores.size(path)) for path in _leftovers(paths)]
     unsure = tuple(item.path for item in unused if item.kind == "unsure")
-    return Survey(tuple(users), tuple(item for item in unused if item.kind != "unsure"), unsure)
+    return CacheUsage(tuple(users), tuple(item for item in unused if item.kind != "unsure"), unsure)
 
 
 def _borrowers(users: Sequence[User]) -> dict[Path, list[Path]]:
@@ -208,7 +208,7 @@ def prune(paths: ProjectPaths, shown: Sequence[Unused]) -> int:
         for _, root in _entries(paths):
             if (root / ".odpm").is_dir():
                 held.enter_context(files.exclusive(root / ".odpm/run.lock", f"the project {root}"))
-        now = survey(paths)
+        now = usage(paths)
         borrowers = _borrowers(now.users)
         total = 0
         for item in now.unused:

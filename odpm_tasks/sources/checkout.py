@@ -18,7 +18,7 @@ from odpm_tasks.core.sources.link import canonical, without_credentials
 from odpm_tasks.errors import CommitMissingError
 
 
-def put(
+def check_out(
     paths: ProjectPaths, source: Source, seen: Checkout, remote: Remote, watch: ProgressCallback, empty: Path
 ) -> None:
     """Bring a checkout to its locked commit, or mend it first: then what is left to do is to be seen anew.
@@ -28,7 +28,7 @@ def put(
     """
     path, store = paths.source(source.name), paths.store(source.key)
     if seen.gone:
-        mend(path, store, seen.gone, remote, watch, source.link.branch)
+        restore_commits(path, store, seen.gone, remote, watch, source.link.branch)
         return
     if seen.base and alternates.has_full_history(path):
         alternates.dissociate(path)
@@ -36,7 +36,7 @@ def put(
     checkout.check_out(path, store, source.commit, without_credentials(source.link.url), empty)
 
 
-def mend(
+def restore_commits(
     path: Path, store: Path, commits: tuple[str, ...], remote: Remote, watch: ProgressCallback, branch: str | None
 ) -> None:
     """Give a checkout back what it rests on, commits of earlier locks with work of the user's on top among them.
@@ -71,7 +71,7 @@ def unshallow(path: Path, url: str, remote: Remote, watch: ProgressCallback) -> 
     return name
 
 
-def link_in(path: Path, target: Path) -> None:
+def link_folder(path: Path, target: Path) -> None:
     """A `file://` source in its place: a link. A folder that is there already is the user's. Errors: WouldLoseError."""
     if path.exists() and not path.is_symlink():
         raise checkout.foreign_folder_error(path)

@@ -11,7 +11,7 @@ from odpm_tasks.adapters.fingerprint import fingerprint
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.locking.lockfile import DevelopingState, Pin
-from odpm_tasks.core.locking.resolve import Ask, Found, Kind, Resolution, drive, resolve
+from odpm_tasks.core.locking.resolve import Kind, Resolution, SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.manifest.reader import Manifest
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts
@@ -39,16 +39,16 @@ def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
     return addons.facts(sorted(sizes), contents, large)
 
 
-def file_source(paths: ProjectPaths, link: Link) -> Found:
+def file_answer(paths: ProjectPaths, link: Link) -> SourceAnswer:
     """A `file://` source: used in place, known by the fingerprint of its content. Errors: DescriptionError."""
     root = Path(link.path)
     if not root.is_dir():
         raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
     memory = paths.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
-    return Found(fingerprint(root, memory, writes_cache=paths.writes_cache), folder_facts(root))
+    return SourceAnswer(fingerprint(root, memory, writes_cache=paths.writes_cache), folder_facts(root))
 
 
-def origin_url(checkout: Path) -> str | None:
+def canonical_origin(checkout: Path) -> str | None:
     """The canonical URL of a checkout, by its `origin`; None where it has none that we could clone."""
     if not (checkout / ".git").exists():
         return None
@@ -67,7 +67,7 @@ def remotes(paths: ProjectPaths) -> Remotes:
     return git.remotes(paths.root) if (paths.root / ".git").exists() else ()
 
 
-def own_url(remotes: Remotes, developing: Link | None) -> str | None:
+def developing_url(remotes: Remotes, developing: Link | None) -> str | None:
     """The canonical URL of the developing checkout itself: of that remote which `developing.git` names, else of `origin`.
 
     A clone of somebody's fork, with the team's repository as `upstream`, is the developing project all the same.
@@ -79,7 +79,7 @@ def own_url(remotes: Remotes, developing: Link | None) -> str | None:
     return developing.canonical if developing and developing.canonical in urls else (urls[0] if urls else None)
 
 
-def as_found(paths: ProjectPaths, manifest: Manifest, own: str | None) -> Resolution:
+def resolve_from_checkouts(paths: ProjectPaths, manifest: Manifest, own: str | None) -> Resolution:
     """The graph as the checkouts have it now, whatever a lock says: their commits, and what their files ask for.
 
     Errors: LockError where a repository that is asked for is not checked out.
@@ -87,24 +87,24 @@ def as_found(paths: ProjectPaths, manifest: Manifest, own: str | None) -> Resolu
     present = {
         url: path
         for path in sorted((paths.odpm / "src").glob("[!.]*"))
-        if not path.is_symlink() and (url := origin_url(path))
+        if not path.is_symlink() and (url := canonical_origin(path))
     }
 
-    def answer(asks: Sequence[Ask]) -> list[Found]:
+    def answer(asks: Sequence[SourceQuery]) -> list[SourceAnswer]:
         missing = [ask for ask in asks if not ask.link.is_file and ask.link.canonical not in present]
         if missing:
             raise LockError(
                 f"--no-git-update takes checkouts as they are, and {missing[0].link.name} is not there",
-                where=" -> ".join(missing[0].asked_by),
+                where=" -> ".join(missing[0].required_by),
                 details=[f"also missing: {ask.link.name}" for ask in missing[1:3]],
                 todo="the same command without --no-git-update fetches it",
             )
-        return [file_source(paths, ask.link) if ask.link.is_file else found(ask) for ask in asks]
+        return [file_answer(paths, ask.link) if ask.link.is_file else found(ask) for ask in asks]
 
-    def found(ask: Ask) -> Found:
+    def found(ask: SourceQuery) -> SourceAnswer:
         path = present[ask.link.canonical]
         head = git.head(path)
-        return Found((head and head.commit) or "0" * 40, folder_facts(path, ask.kind))
+        return SourceAnswer((head and head.commit) or "0" * 40, folder_facts(path, ask.kind))
 
     strict = paths.settings.scenario.strict
     return drive(
@@ -115,10 +115,10 @@ def as_found(paths: ProjectPaths, manifest: Manifest, own: str | None) -> Resolu
 UNTRACKED_BY_LOCK = (LOCK_FILE, *PYTHON_LOCKS, ".odpm/.gitignore", "odpm.json")
 
 
-def own(paths: ProjectPaths, manifest: Manifest, named: Remotes) -> DevelopingState | None:
+def developing_state(paths: ProjectPaths, manifest: Manifest, named: Remotes) -> DevelopingState | None:
     """The developing checkout as the lock would record it, where `developing.git` names one of its remotes (`named`)."""
     link = manifest.developing
-    if link is None or link.canonical != own_url(named, link):
+    if link is None or link.canonical != developing_url(named, link):
         return None
     tree = git.tree_digest(paths.root, UNTRACKED_BY_LOCK)
     if tree is None:

@@ -18,19 +18,19 @@ from odpm_tasks.adapters.git import checkout as worktree
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.locking.lockfile import Lock, counting_pins
-from odpm_tasks.core.locking.resolve import Ask, Found, Resolution, Source, drive, resolve
+from odpm_tasks.core.locking.lockfile import Lock, effective_pins
+from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.manifest.reader import Manifest
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import Checkout
 from odpm_tasks.core.sources.link import Link
 from odpm_tasks.errors import OdpmError
-from odpm_tasks.sources.folders import file_source
+from odpm_tasks.sources.folders import file_answer
 
 
 class _Unanswered(OdpmError):
-    def __init__(self, asks: Sequence[Ask]) -> None:
+    def __init__(self, asks: Sequence[SourceQuery]) -> None:
         self.asks = tuple(asks)
         super().__init__("not known offline")
 
@@ -59,18 +59,18 @@ def facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: st
 
 
 def _offline(paths: ProjectPaths, reader: Reader) -> Any:
-    def answer(asks: tuple[Ask, ...]) -> list[Found]:
-        found: list[Found] = []
-        missing: list[Ask] = []
+    def answer(asks: tuple[SourceQuery, ...]) -> list[SourceAnswer]:
+        found: list[SourceAnswer] = []
+        missing: list[SourceQuery] = []
         for ask in asks:
             if ask.link.is_file:
-                found.append(file_source(paths, ask.link))
+                found.append(file_answer(paths, ask.link))
                 continue
             known = facts(paths, reader, ask.link, ask.commit, ask.kind) if ask.commit else None
             if known is None or ask.commit is None:
                 missing.append(ask)
             else:
-                found.append(Found(ask.commit, known))
+                found.append(SourceAnswer(ask.commit, known))
         if missing:
             raise _Unanswered(missing)
         return found
@@ -80,12 +80,12 @@ def _offline(paths: ProjectPaths, reader: Reader) -> Any:
 
 def resolution(
     paths: ProjectPaths, manifest: Manifest, known: Lock | None, own: str | None
-) -> Resolution | tuple[Ask, ...]:
+) -> Resolution | tuple[SourceQuery, ...]:
     """The graph as far as pins and cache tell it; else the questions that only a server can answer.
 
     `own` is the canonical URL of the developing checkout.
     """
-    pins = counting_pins(known, manifest.locks_git, manifest.odoo_version)
+    pins = effective_pins(known, manifest.locks_git, manifest.odoo_version)
     walk = resolve(
         manifest,
         pins,
@@ -97,8 +97,8 @@ def resolution(
     try:
         with Reader() as reader:
             return drive(walk, _offline(paths, reader))
-    except _Unanswered as unanswered:
-        return unanswered.asks
+    except _Unanswered as unresolved:
+        return unresolved.asks
 
 
 def checkout(paths: ProjectPaths, source: Source) -> Checkout:

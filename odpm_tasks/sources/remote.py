@@ -9,13 +9,13 @@ from odpm_tasks.adapters.git.transport import ProgressCallback
 from odpm_tasks.core.config.paths import ProjectPaths
 
 
-def remote(paths: ProjectPaths, url: str) -> access.Remote:
+def project_remote(paths: ProjectPaths, url: str) -> access.Remote:
     settings = paths.settings
     key = settings.get("PATH_TO_SSH_KEY")
     return access.remote(url, mirrors=settings.git_mirrors, ssh_key=key, timeout=settings.git_timeout)
 
 
-def watch(show: terminal.Activity, name: str) -> ProgressCallback:
+def progress_watch(show: terminal.Activity, name: str) -> ProgressCallback:
     """Shows how far the fetch of a repository is."""
 
     def look(progress: Progress) -> None:

@@ -22,18 +22,18 @@ from odpm_tasks.core.sources.link import Link, source_names, without_credentials
 from odpm_tasks.core.sources.status import CacheState, SourceState, StoreState
 from odpm_tasks.core.text import count as counted
 from odpm_tasks.errors import UsageError
-from odpm_tasks.parallel import together
+from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import cache, checkout, graph
 from odpm_tasks.sources import remote as sources_remote
-from odpm_tasks.sources.folders import own_url, remotes
+from odpm_tasks.sources.folders import developing_url, remotes
 
 
 def status(paths: ProjectPaths) -> tuple[tuple[SourceState, ...], CacheState]:
     """Every source with what lies in its place, and the cache. Asks no server, changes nothing."""
     manifest, lock = project_files.description(paths)[0], project_files.lock(paths)
-    resolved = graph.resolution(paths, manifest, lock, own_url(remotes(paths), manifest.developing))
+    resolved = graph.resolution(paths, manifest, lock, developing_url(remotes(paths), manifest.developing))
     known = _of_lock(lock) if isinstance(resolved, tuple) else resolved.sources
-    states = together(paths, lambda source: _state(paths, source, manifest.odoo_version), known)
+    states = parallel_map(paths, lambda source: _state(paths, source, manifest.odoo_version), known)
     return tuple(states), _cache(paths, known)
 
 
@@ -124,13 +124,13 @@ def unshallow(paths: ProjectPaths, name: str) -> str:
         raise UsageError(f"{name} is not checked out yet", todo=f"inv render && inv sources.unshallow {name}")
     if alternates.has_full_history(path) and not seen.gone:
         return f"{name} has its history already"
-    remote = sources_remote.remote(paths, source.link.url)
+    remote = sources_remote.project_remote(paths, source.link.url)
     with terminal.activity() as show:
         show.note(name, "fetch the history")
         try:
-            watch = sources_remote.watch(show, name)
+            watch = sources_remote.progress_watch(show, name)
             if seen.gone:
-                checkout.mend(path, paths.store(source.key), seen.gone, remote, watch, source.link.branch)
+                checkout.restore_commits(path, paths.store(source.key), seen.gone, remote, watch, source.link.branch)
             origin = checkout.unshallow(path, without_credentials(source.link.url), remote, watch)
         finally:
             show.done(name)
@@ -150,7 +150,7 @@ def _named(paths: ProjectPaths, name: str) -> Source:
             todo=f"ODPM_SCENARIO=developer inv sources.unshallow {name}",
         )
     resolved = graph.resolution(
-        paths, manifest, project_files.lock(paths), own_url(remotes(paths), manifest.developing)
+        paths, manifest, project_files.lock(paths), developing_url(remotes(paths), manifest.developing)
     )
     if isinstance(resolved, tuple):
         raise UsageError(

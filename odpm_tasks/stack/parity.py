@@ -19,7 +19,7 @@ from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.errors import MachineError
 from odpm_tasks.image import inputs
 from odpm_tasks.image.census import census
-from odpm_tasks.parallel import together
+from odpm_tasks.parallel import parallel_map
 from odpm_tasks.stack import compose
 
 
@@ -56,7 +56,7 @@ def of_scenarios(sides: Sequence[Side]) -> tuple[Comparison, tuple[str, ...]]:
     with terminal.activity() as show:
         for side in there:
             show.note(side.scenario.name, f"looking into {side.image}")
-        contents = together(there[0].paths, _contents, there)
+        contents = parallel_map(there[0].paths, _contents, there)
     labelled = {side.scenario.name: held for side, held in zip(there, contents, strict=True)}
     known = reasons({side.scenario.name: side.stack for side in there})
     names = {side.scenario.name: side.image for side in there}

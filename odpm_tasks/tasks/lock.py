@@ -27,7 +27,7 @@ def lock(
 ) -> None:
     """Pin what the description asks for: every repository to a commit, every Python package to a version."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.core.locking.lockfile import named, names
+    from odpm_tasks.core.locking.lockfile import display_names, matching_keys
     from odpm_tasks.errors import LockError, UsageError
     from odpm_tasks.project import Project
 
@@ -55,10 +55,10 @@ def lock(
     with project.exclusive():
         chosen = words(only)
         known = project.lock.pins if project.lock else {}
-        if unknown := [name for name in chosen if not named(known, [name])]:
+        if unknown := [name for name in chosen if not matching_keys(known, [name])]:
             raise UsageError(
                 f"no repository of the lock is named {unknown[0]!r}",
-                todo=f"one of: {', '.join(sorted(names(known).values(), key=str.lower))}",
+                todo=f"one of: {', '.join(sorted(display_names(known).values(), key=str.lower))}",
             )
         resolved = project.resolve(update=update, only=chosen)
         changes = project.write_lock(resolved, fresh_python=update and not chosen)

@@ -8,7 +8,7 @@ from odpm_tasks.tasks.base import Context, task
 
 if TYPE_CHECKING:
     from odpm_tasks.core.config.paths import ProjectPaths
-    from odpm_tasks.sources.cache import Survey
+    from odpm_tasks.sources.cache import CacheUsage
 
 
 @task(help={"format": "text or json."})
@@ -47,7 +47,7 @@ def prune(c: Context, yes: bool = False) -> None:
 
     paths = Project.find().paths
     cache.register(paths)
-    found = cache.survey(paths)
+    found = cache.usage(paths)
     for store in found.unsure:
         terminal.warn(f"{store} is kept: git cannot tell what a checkout needs of it (inv render may mend that)")
     for line in _unused(paths, found):
@@ -72,7 +72,7 @@ def unshallow(c: Context, name: str) -> None:
         terminal.message(sources.unshallow(project.paths, name))
 
 
-def _unused(paths: ProjectPaths, found: Survey) -> list[str]:
+def _unused(paths: ProjectPaths, found: CacheUsage) -> list[str]:
     """A line for each store that goes or shrinks, one for each other kind of thing, then the sum."""
     from odpm_tasks.adapters.git import store as stores
     from odpm_tasks.core.text import count, size

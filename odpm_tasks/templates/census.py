@@ -210,11 +210,11 @@ def unimportable(found: dict[str, tuple[Path, object]]) -> dict[str, str]:
     tried again by itself, so that nobody fails because of another.
     """
     wanted = {str(headers["Name"]): (modules(folder), extensions(folder)) for folder, headers in found.values()}
-    together = tried(sorted({name for listed in wanted.values() for names in listed for name in names}))
+    parallel_map = tried(sorted({name for listed in wanted.values() for names in listed for name in names}))
     errors = {}
     for distribution_name, (asked, compiled) in sorted(wanted.items()):
         for name in asked + compiled:
-            error = together.get(name)
+            error = parallel_map.get(name)
             if error != "":
                 error = tried([name]).get(name, "Python ends")
             if error and not (name in compiled and error.startswith("ModuleNotFoundError")):

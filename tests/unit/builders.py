@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from odpm_tasks.core.locking.lockfile import Pin
-from odpm_tasks.core.locking.resolve import Ask, Found, Resolution, Source, drive, resolve
+from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.manifest.reader import Manifest, read_manifest
 from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.core.sources.link import parse_link
@@ -59,22 +59,22 @@ class Servers:
     def __init__(self, **facts: Facts) -> None:
         self.facts = {f"{OCA}/{name}": held for name, held in facts.items()}
         self.levels: list[list[str]] = []
-        self.asked: list[Ask] = []
+        self.asked: list[SourceQuery] = []
 
     def put(self, url: str, facts: Facts) -> Servers:
         self.facts[url] = facts
         return self
 
-    def answer(self, asks: tuple[Ask, ...]) -> Sequence[Found]:
+    def answer(self, asks: tuple[SourceQuery, ...]) -> Sequence[SourceAnswer]:
         self.levels.append([ask.link.name for ask in asks])
         self.asked += asks
-        return [Found(ask.commit or self.tip(ask), self.facts.get(self.key(ask), Facts())) for ask in asks]
+        return [SourceAnswer(ask.commit or self.tip(ask), self.facts.get(self.key(ask), Facts())) for ask in asks]
 
     @staticmethod
-    def key(ask: Ask) -> str:
+    def key(ask: SourceQuery) -> str:
         return ask.link.url if ask.link.is_file else ask.link.canonical
 
-    def tip(self, ask: Ask) -> str:
+    def tip(self, ask: SourceQuery) -> str:
         return commit(" ".join(filter(None, (self.key(ask), ask.branch, ask.day))))
 
     def resolve(

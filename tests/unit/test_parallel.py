@@ -10,7 +10,7 @@ import pytest
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import Layer, Settings
 from odpm_tasks.errors import ProgramError
-from odpm_tasks.parallel import Prefetcher, together
+from odpm_tasks.parallel import Prefetcher, parallel_map
 
 
 def paths(jobs: str = "4") -> ProjectPaths:
@@ -27,7 +27,7 @@ def test_results_come_in_the_order_of_the_questions() -> None:
             late.set()
         return number * 10
 
-    assert together(paths(), work, [1, 2, 3]) == [10, 20, 30]
+    assert parallel_map(paths(), work, [1, 2, 3]) == [10, 20, 30]
 
 
 def test_no_more_at_a_time_than_odpm_jobs_allows() -> None:
@@ -43,7 +43,7 @@ def test_no_more_at_a_time_than_odpm_jobs_allows() -> None:
         with guard:
             now -= 1
 
-    together(paths("2"), work, list(range(6)))
+    parallel_map(paths("2"), work, list(range(6)))
     assert most == 2
 
 
@@ -56,7 +56,7 @@ def test_all_are_let_finish_and_the_first_error_tells_of_the_others() -> None:
         finished.append(number)
 
     with pytest.raises(ProgramError) as error:
-        together(paths(), work, [1, 2, 3, 4])
+        parallel_map(paths(), work, [1, 2, 3, 4])
     assert (error.value.what, error.value.details) == ("2 failed", ("also: 3 failed",))
     assert sorted(finished) == [1, 4]
 

@@ -18,12 +18,12 @@ import pytest
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import PYTHON_LOCKS
 from odpm_tasks.core.locking.lockfile import write_lock
-from odpm_tasks.core.locking.python_requirements import locked_header
+from odpm_tasks.core.locking.python_requirements import python_lock_header
 from odpm_tasks.core.planning.steps import PREPARING, Plan
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, LockError, OdpmError
 from odpm_tasks.project import Project
-from odpm_tasks.sources.folders import own_url, remotes
+from odpm_tasks.sources.folders import developing_url, remotes
 from odpm_tasks.stack import files as rendering
 from tests.unit.builders import MINIMAL
 from tests.unit.repositories import content, git, packed, put, repository, save, tip, without_times
@@ -123,7 +123,9 @@ def lock_python(project: Project) -> None:
     """Write the Python locks as uv would, as far as odpm can tell: their header says what they were made from."""
     observation = project.observation(PREPARING)
     assert observation.observed.python is not None
-    texts = [f"{locked_header(observation.observed.python.wanted)}{name}==1\n".encode() for name in ("lxml", "debugpy")]
+    texts = [
+        f"{python_lock_header(observation.observed.python.wanted)}{name}==1\n".encode() for name in ("lxml", "debugpy")
+    ]
     for path, data in zip(PYTHON_LOCKS, texts, strict=True):
         files.write(project.root / path, data)
     lock = project.lock
@@ -496,8 +498,8 @@ def test_every_address_of_a_remote_tells_who_a_checkout_is(desk: Desk) -> None:
     found = remotes(desk.project().paths)
     assert [name for name, _ in found] == ["origin", "origin", "another"]
     for url in (found[0][1], "https://backup.test/acme", "https://github.com/team/another.git"):
-        assert own_url(found, parse_link(url)) == parse_link(url).canonical
-    assert own_url(found, None) == parse_link(found[0][1]).canonical
+        assert developing_url(found, parse_link(url)) == parse_link(url).canonical
+    assert developing_url(found, None) == parse_link(found[0][1]).canonical
 
 
 def test_the_name_of_a_project(desk: Desk) -> None:

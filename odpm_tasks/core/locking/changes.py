@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from odpm_tasks.core.config.paths import LOCK_FILE
-from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, Pin, disagreements, names
+from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, Pin, conflicting_pins, display_names
 
-OTHER_PYTHON = "odpm.json (locks.venv) names other Python locks than the lock"
-ALIGN_PYTHON = "inv lock --sync-manifest-locks puts those of the lock into odpm.json"
+PYTHON_LOCKS_DIFFER = "odpm.json (locks.venv) names other Python locks than the lock"
+PYTHON_LOCKS_TODO = "inv lock --sync-manifest-locks puts those of the lock into odpm.json"
 
 
-def completed(
+def complete_lock(
     new: Lock,
     old: Lock | None,
     locks_git: Mapping[str, str],
@@ -26,7 +26,7 @@ def completed(
     every edit in a `file://` source, unless `follow_files`: its fingerprint is written by `inv lock`, enforced elsewhere.
     Nor every commit of the developing checkout, `own`: only what the file lacks is recorded.
     """
-    kept = {key: theirs for key, _, theirs in disagreements(old, locks_git)}
+    kept = {key: theirs for key, _, theirs in conflicting_pins(old, locks_git)}
     if old is not None and not follow_files:
         kept |= {pin.url: pin.commit for pin in old.pins.values() if pin.file}
 
@@ -44,7 +44,7 @@ def completed(
 def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
     """What moved between two locks, a phrase each."""
     before, after = (old.pins if old else {}), new.pins
-    called = names({**before, **after})
+    called = display_names({**before, **after})
     said = [f"add {called[key]} {after[key].commit[:8]}" for key in after if key not in before]
     said += [f"drop {called[key]}" for key in before if key not in after]
     said += [
@@ -65,22 +65,22 @@ def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
     return tuple(said)
 
 
-def name_of(key: str) -> str:
+def short_name(key: str) -> str:
     """A repository's short name, of its canonical URL."""
     return key.rstrip("/").rsplit("/", 1)[-1]
 
 
-def contradictions(lock: Lock | None, locks_git: Mapping[str, str], locks_venv: str | None) -> tuple[str, ...]:
+def lock_warnings(lock: Lock | None, locks_git: Mapping[str, str], locks_venv: str | None) -> tuple[str, ...]:
     """A warning for each repository that the manifest pins at another commit than the file, and for other Python locks."""
     said = [
-        f"odpm.json (locks.git) pins {name_of(key)} at {ours[:8]} and is followed; {LOCK_FILE} says {theirs[:8]}: inv lock aligns it"
-        for key, ours, theirs in disagreements(lock, locks_git)
+        f"odpm.json (locks.git) pins {short_name(key)} at {ours[:8]} and is followed; {LOCK_FILE} says {theirs[:8]}: inv lock aligns it"
+        for key, ours, theirs in conflicting_pins(lock, locks_git)
     ]
-    if other_python(lock, locks_venv):
-        said.append(f"{OTHER_PYTHON}; in server and ci this is an error: {ALIGN_PYTHON}")
+    if python_locks_differ(lock, locks_venv):
+        said.append(f"{PYTHON_LOCKS_DIFFER}; in server and ci this is an error: {PYTHON_LOCKS_TODO}")
     return tuple(said)
 
 
-def other_python(lock: Lock | None, locks_venv: str | None) -> bool:
+def python_locks_differ(lock: Lock | None, locks_venv: str | None) -> bool:
     """Whether the manifest names other Python locks than the file."""
     return bool(lock and lock.venv and locks_venv and lock.venv != locks_venv)

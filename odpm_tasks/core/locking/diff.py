@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from odpm_tasks.core.locking.diff_python import PackageChange, PythonSide, packages
-from odpm_tasks.core.locking.lockfile import Lock, Pin, same_files
+from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addon_versions import SCRIPT, runs, version_key
 from odpm_tasks.core.sources.link import Link, source_names
@@ -27,7 +27,7 @@ _BESIDE_PLATFORM = re.compile(r"odoo/addons/[^/]+/__manifest__\.py")
 
 
 @dataclass(frozen=True)
-class Addon:
+class CommitAddon:
     """An add-on at one commit. `tree` is git's id of its folder; `scripts` are paths in the repository.
 
     `version` and `installable` are read only of add-ons that are not the same on both sides.
@@ -44,7 +44,7 @@ class Addon:
         return self.path.rsplit("/", 1)[-1]
 
 
-Held = Mapping[str, Addon]  # the add-ons of a repository at one commit, by name
+AddonsByName = Mapping[str, CommitAddon]  # the add-ons of a repository at one commit, by name
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class History:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PinPair:
     """One repository on both sides; None on the side that does not have it."""
 
     name: str
@@ -87,11 +87,11 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Seen:
+class PairDetails:
     """What was found out about a pair: the add-ons of each side (None: cannot be known), its commits, what was in the way."""
 
-    old: Held | None = None
-    new: Held | None = None
+    old: AddonsByName | None = None
+    new: AddonsByName | None = None
     history: History | None = None
     notes: tuple[str, ...] = ()
 
@@ -180,23 +180,23 @@ class LockDiff:
 # --- repositories ---------------------------------------------------------------------------------------------------
 
 
-def pairs(old: Lock | None, new: Lock) -> tuple[Pair, ...]:
+def pairs(old: Lock | None, new: Lock) -> tuple[PinPair, ...]:
     """The repositories whose pin is not the same on both sides: the platform, dependencies by name, the developing one.
 
     Platform meets platform, whatever its URL; `file://` sources meet as `same_files` has it, for paths may differ per
     machine.
     """
     before, after = _by_role(old), _by_role(new)
-    partners = same_files([pin for _, pin in after.values()], [pin for _, pin in before.values()])
+    partners = match_file_pins([pin for _, pin in after.values()], [pin for _, pin in before.values()])
     gone = [pin for _, pin in before.values() if pin not in partners.values()]
     names = source_names(Link(pin.url) for pin in (*(pin for _, pin in after.values()), *gone))
-    found: list[Pair] = []
+    found: list[PinPair] = []
     for key, (role, pin) in after.items():
         other = next((k for k, (_, was) in before.items() if was is partners.get(pin.url)), key)
         was = before.pop(other)[1] if other in before else None
         if was is None or _differ(was, pin):
-            found.append(Pair(names[Link(pin.url).canonical], role, was, pin))
-    found += [Pair(names[Link(pin.url).canonical], role, pin, None) for role, pin in before.values()]
+            found.append(PinPair(names[Link(pin.url).canonical], role, was, pin))
+    found += [PinPair(names[Link(pin.url).canonical], role, pin, None) for role, pin in before.values()]
     order = ("platform", "dependency", "developing")
     return tuple(sorted(found, key=lambda pair: (order.index(pair.role), pair.name.casefold(), pair.pin.key)))
 
@@ -216,7 +216,7 @@ def _differ(was: Pin, pin: Pin) -> bool:
     return (was.key, was.commit, was.branch) != (pin.key, pin.commit, pin.branch)
 
 
-def survey(entries: Mapping[str, str], role: Role) -> dict[str, Addon]:
+def addons_at(entries: Mapping[str, str], role: Role) -> dict[str, CommitAddon]:
     """The add-ons of a commit out of all its names (files and folders) with their ids; their manifests are not read yet.
 
     Only what is on the add-ons path counts; the platform has `odoo/addons` beside it.
@@ -229,14 +229,14 @@ def survey(entries: Mapping[str, str], role: Role) -> dict[str, Addon]:
     for name in entries:
         if ("/migrations/" in name or "/upgrades/" in name) and (match := SCRIPT.fullmatch(name)):
             scripts.setdefault(match["addon"], []).append(name)
-    found: dict[str, Addon] = {}
+    found: dict[str, CommitAddon] = {}
     for path in paths:
-        addon = Addon(path, entries.get(path, ""), scripts=tuple(sorted(scripts.get(path, ()))))
+        addon = CommitAddon(path, entries.get(path, ""), scripts=tuple(sorted(scripts.get(path, ()))))
         found.setdefault(addon.name, addon)
     return found
 
 
-def unread(mine: Held | None, theirs: Held | None) -> dict[str, tuple[str, ...]]:
+def unread(mine: AddonsByName | None, theirs: AddonsByName | None) -> dict[str, tuple[str, ...]]:
     """Of one side's add-ons the ones that the other has not, or not with the same content: name -> possible manifests."""
     known = theirs or {}
     return {
@@ -246,9 +246,11 @@ def unread(mine: Held | None, theirs: Held | None) -> dict[str, tuple[str, ...]]
     }
 
 
-def with_manifests(held: Held, asked: Mapping[str, tuple[str, ...]], contents: Mapping[str, bytes]) -> dict[str, Addon]:
+def with_manifests(
+    held: AddonsByName, asked: Mapping[str, tuple[str, ...]], contents: Mapping[str, bytes]
+) -> dict[str, CommitAddon]:
     """The same add-ons, the asked ones with what their manifests say; one that Odoo could not read or install is no add-on."""
-    found: dict[str, Addon] = {}
+    found: dict[str, CommitAddon] = {}
     for name, addon in held.items():
         if name not in asked:
             found[name] = addon
@@ -263,7 +265,7 @@ def with_manifests(held: Held, asked: Mapping[str, tuple[str, ...]], contents: M
 def compare(
     labels: tuple[str, str],
     series: str,
-    seen: Iterable[tuple[Pair, Seen]],
+    seen: Iterable[tuple[PinPair, PairDetails]],
     python: tuple[PythonSide, PythonSide],
     images: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
 ) -> LockDiff:
@@ -288,7 +290,7 @@ def compare(
     )
 
 
-def _addons(pair: Pair, seen: Seen, series: str) -> list[AddonChange]:
+def _addons(pair: PinPair, seen: PairDetails, series: str) -> list[AddonChange]:
     if seen.new is None and pair.new is not None:
         return []
     after = seen.new or {}
@@ -309,7 +311,7 @@ def _addons(pair: Pair, seen: Seen, series: str) -> list[AddonChange]:
     return changes
 
 
-def _changed(was: Addon, now: Addon, repository: str, series: str, moved_from: str = "") -> AddonChange:
+def _changed(was: CommitAddon, now: CommitAddon, repository: str, series: str, moved_from: str = "") -> AddonChange:
     kind: AddonKind = "content" if was.tree != now.tree else "moved"
     if version_key(was.version, series) != version_key(now.version, series):
         kind = "version"
@@ -318,7 +320,7 @@ def _changed(was: Addon, now: Addon, repository: str, series: str, moved_from: s
 
 
 def _with_moves(
-    repositories: Iterable[RepositoryChange], held: Mapping[tuple[str, str], Held], series: str
+    repositories: Iterable[RepositoryChange], held: Mapping[tuple[str, str], AddonsByName], series: str
 ) -> tuple[RepositoryChange, ...]:
     """An add-on that one repository lost and another got is one change, told where it is now."""
     every = list(repositories)

@@ -158,12 +158,12 @@ def _entry(pin: Pin) -> dict[str, Any]:
     return data
 
 
-def pinned(image: str, digests: Mapping[str, str]) -> str:
+def with_digest(image: str, digests: Mapping[str, str]) -> str:
     """The name of an image with its locked digest, where it has one."""
     return f"{image}@{digests[image]}" if image in digests else image
 
 
-def counting_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version: str) -> dict[str, Pin]:
+def effective_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version: str) -> dict[str, Pin]:
     """The pins that count: those of the manifest's `locks.git` where not empty, completed by the file for what it lacks.
 
     A pin without a branch was made for the Odoo version of its time: for another one it does not count.
@@ -177,20 +177,20 @@ def counting_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version:
     return pins
 
 
-def names(keys: Collection[str]) -> dict[str, str]:
+def display_names(keys: Collection[str]) -> dict[str, str]:
     """What people call the repositories of these keys of pins: the names of their folders under `.odpm/src`."""
     folders = source_names(Link(key) for key in keys)
     return {key: folders[canonical(key)] for key in keys}
 
 
-def named(keys: Collection[str], words: Iterable[str]) -> frozenset[str]:
+def matching_keys(keys: Collection[str], words: Iterable[str]) -> frozenset[str]:
     """Those keys of pins that a word names, by folder or by the last part of the address; upper or lower case."""
     wanted = {word.lower() for word in words}
     short = {key: key.rstrip("/").rsplit("/", 1)[-1] for key in keys}
-    return frozenset(key for key, name in names(keys).items() if {name.lower(), short[key].lower()} & wanted)
+    return frozenset(key for key, name in display_names(keys).items() if {name.lower(), short[key].lower()} & wanted)
 
 
-def same_files(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
+def match_file_pins(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
     """Which old `file://` pin is which new one: by fingerprint, else by folder name, else by place. By the new URL.
 
     The path of such a source may differ from machine to machine, so it does not tell them apart.
@@ -213,7 +213,7 @@ def same_files(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
     return pairs
 
 
-def disagreements(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+def conflicting_pins(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
     """Where manifest and file name different commits: (canonical URL, manifest's commit, file's commit).
 
     Of the developing checkout itself the content counts and no commit: odpm 4.x pins it in `locks.git` all the same, by

@@ -40,7 +40,7 @@ DEVELOPER_TOOLS = ("debugpy", "watchdog<6")
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequirementLine:
     """One requirement line and who asks for it."""
 
     line: str
@@ -48,44 +48,46 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedRequirements:
     """What the resolver gets, and what was set aside for the platform's or the manifest's sake (to tell about).
 
     `contradictions` are pairs of equal rank that no version satisfies. `askers`: who asks for a package, by its name.
     """
 
     lines: tuple[str, ...]
-    set_aside: tuple[tuple[Asked, Asked], ...]
-    unreadable: tuple[Asked, ...]
-    contradictions: tuple[tuple[Asked, Asked], ...] = ()
-    askers: Mapping[str, tuple[Asked, ...]] = field(default_factory=dict, compare=False)
+    overridden: tuple[tuple[RequirementLine, RequirementLine], ...]
+    unreadable: tuple[RequirementLine, ...]
+    conflicts: tuple[tuple[RequirementLine, RequirementLine], ...] = ()
+    origins: Mapping[str, tuple[RequirementLine, ...]] = field(default_factory=dict, compare=False)
 
     @property
     def text(self) -> str:
         return "".join(f"{line}\n" for line in self.lines)
 
 
-def requirement_lines(text: str, by: str) -> tuple[Asked, ...]:
+def requirement_lines(text: str, by: str) -> tuple[RequirementLine, ...]:
     """The requirements of a `requirements.txt`: comments, blank lines, pip's options and hashes left out."""
     lines = (
         re.split(r"(?:^|\s)#|\s--", line, maxsplit=1)[0].strip() for line in text.replace("\\\n", " ").splitlines()
     )
-    return tuple(Asked(line, by) for line in lines if line and not line.startswith(("#", "-")))
+    return tuple(RequirementLine(line, by) for line in lines if line and not line.startswith(("#", "-")))
 
 
-def external_dependency(name: str, by: str) -> Asked:
+def external_dependency(name: str, by: str) -> RequirementLine:
     """An add-on's `external_dependencies` entry as a requirement: the distribution behind an import name."""
-    return Asked(DISTRIBUTION_OF.get(name, name), by)
+    return RequirementLine(DISTRIBUTION_OF.get(name, name), by)
 
 
-def merge(manifest: Sequence[Asked], platform: Sequence[Asked], others: Sequence[Asked]) -> Merged:
+def merge(
+    manifest: Sequence[RequirementLine], platform: Sequence[RequirementLine], others: Sequence[RequirementLine]
+) -> MergedRequirements:
     """One list without repetitions, sorted by name.
 
     The manifest's lines for a package stand, else the platform's (one per environment marker), else those of the others.
     What a weaker one asks is added where some version satisfies both, and set aside where none does. Exact pins need no
     addition.
     """
-    unreadable: list[Asked] = []
+    unreadable: list[RequirementLine] = []
     by_name: dict[str, list[_Line]] = {}
     for rank, group in enumerate((manifest, platform, others)):
         for asked in group:
@@ -96,8 +98,8 @@ def merge(manifest: Sequence[Asked], platform: Sequence[Asked], others: Sequence
                 continue
             by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, asked))
     lines: list[str] = []
-    aside: list[tuple[Asked, Asked]] = []
-    contradictions: list[tuple[Asked, Asked]] = []
+    aside: list[tuple[RequirementLine, RequirementLine]] = []
+    conflicts: list[tuple[RequirementLine, RequirementLine]] = []
     for _, asked_for in sorted(by_name.items()):
         strong = [line for line in asked_for if line.rank == asked_for[0].rank]
         weak = [line for line in asked_for if line.rank > asked_for[0].rank]
@@ -107,9 +109,9 @@ def merge(manifest: Sequence[Asked], platform: Sequence[Asked], others: Sequence
         pinned = any(line.pins for line in strong)
         counting = strong if pinned else [*strong, *fitting]
         lines += sorted({str(line.requirement) for line in counting} | (extras if pinned else set()))
-        contradictions += [(a.asked, b.asked) for a, b in combinations(counting, 2) if a.contradicts(b)]
-    askers = {name: tuple(dict.fromkeys(line.asked for line in asked)) for name, asked in by_name.items()}
-    return Merged(tuple(lines), tuple(aside), tuple(unreadable), tuple(contradictions), askers)
+        conflicts += [(a.asked, b.asked) for a, b in combinations(counting, 2) if a.contradicts(b)]
+    origins = {name: tuple(dict.fromkeys(line.asked for line in asked)) for name, asked in by_name.items()}
+    return MergedRequirements(tuple(lines), tuple(aside), tuple(unreadable), tuple(conflicts), origins)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class _Line:
 
     rank: int
     requirement: Requirement
-    asked: Asked
+    asked: RequirementLine
 
     @property
     def pins(self) -> bool:
@@ -164,7 +166,7 @@ def inputs_digest(python: str, *texts: str) -> str:
     return digest.hexdigest()[:32]
 
 
-def locked_header(digest: str) -> str:
+def python_lock_header(digest: str) -> str:
     """The fixed first lines of a Python lock."""
     return (
         "# Generated by odpm: exact versions and hashes of every Python package. Do not edit; change what asks, then: inv lock\n"
@@ -172,7 +174,7 @@ def locked_header(digest: str) -> str:
     )
 
 
-def locked_digest(text: str) -> str | None:
+def recorded_inputs(text: str) -> str | None:
     """The inputs' hash that a Python lock says it was made from."""
     for line in text.splitlines()[:4]:
         if line.startswith("# inputs: "):

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from odpm_tasks.core.locking.lockfile import Lock, Pin, same_files
-from odpm_tasks.core.locking.python_requirements import Asked, external_dependency, requirement_lines
+from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
+from odpm_tasks.core.locking.python_requirements import RequirementLine, external_dependency, requirement_lines
 from odpm_tasks.core.manifest.reader import Manifest, read_nested
 from odpm_tasks.core.odoo.addons import MOST as MOST_BYTES
 from odpm_tasks.core.odoo.addons import Facts
@@ -26,7 +26,7 @@ TOP = "odpm.json"
 
 
 @dataclass(frozen=True)
-class Ask:
+class SourceQuery:
     """A question: what is in this repository at `commit`, or, where that is None, at the tip of `branch`?
 
     `day` (YYYY-MM-DD) asks for the branch's last commit of that day instead of its tip.
@@ -35,7 +35,7 @@ class Ask:
     link: Link
     branch: str
     commit: str | None
-    asked_by: tuple[str, ...]
+    required_by: tuple[str, ...]
     kind: Kind = "dependency"
     day: str | None = None
 
@@ -46,7 +46,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Found:
+class SourceAnswer:
     """An answer: the commit (of `file://`: the fingerprint) and what the repository holds there."""
 
     commit: str
@@ -62,7 +62,7 @@ class Source:
     link: Link
     commit: str
     facts: Facts = field(repr=False)
-    asked_by: tuple[str, ...] = ()
+    required_by: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -81,7 +81,7 @@ class Resolution:
     """
 
     sources: tuple[Source, ...]
-    requirements: tuple[Asked, ...]
+    requirements: tuple[RequirementLine, ...]
     warnings: tuple[str, ...]
     odoo_version: str
     images: Mapping[str, str] | None = None
@@ -94,7 +94,7 @@ class Resolution:
         """These pins as a lock; what the old one knew beyond pins stays, also the paths it gives `file://` sources."""
         old = before.pins if before else {}
         fresh = [source.pin for source in self.sources]
-        files = same_files(fresh, tuple(old.values()))
+        files = match_file_pins(fresh, tuple(old.values()))
 
         def pin(source: Source) -> Pin:
             known = files.get(source.key) if source.link.is_file else old.get(source.key)
@@ -126,55 +126,55 @@ class _Graph:
     pins: Mapping[str, Pin]
     own: str | None = None
     given: Callable[[str], bool] = lambda name: False
-    wanted: dict[str, Ask] = field(default_factory=dict)
-    found: dict[str, Found] = field(default_factory=dict)
-    requirements: list[Asked] = field(default_factory=list)
+    wanted: dict[str, SourceQuery] = field(default_factory=dict)
+    found: dict[str, SourceAnswer] = field(default_factory=dict)
+    requirements: list[RequirementLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def want(self, link: Link, asked_by: tuple[str, ...], kind: Kind = "dependency") -> Ask | None:
+    def want(self, link: Link, required_by: tuple[str, ...], kind: Kind = "dependency") -> SourceQuery | None:
         """Take note of a wish; None where it is known already, or the developing checkout itself is what is wanted.
 
         A contradiction below the top level is an error, and so are too many wishes.
         """
         key = link.canonical
-        if key == self.own and len(asked_by) > 1:
+        if key == self.own and len(required_by) > 1:
             return None
         branch = link.branch or self.manifest.odoo_version
         known = self.wanted.get(key)
         if known is None:
             if len(self.wanted) >= MOST:
                 raise DescriptionError(
-                    f"{asked_by[-1]} asks for more repositories than a stack has: it would be more than {MOST}",
-                    where=" -> ".join(asked_by[-4:]),
+                    f"{required_by[-1]} asks for more repositories than a stack has: it would be more than {MOST}",
+                    where=" -> ".join(required_by[-4:]),
                     todo="leave that repository out, or name a commit of it that asks for less",
                 )
-            ask = self.wanted[key] = self._ask(key, link, branch, asked_by, kind)
+            ask = self.wanted[key] = self._ask(key, link, branch, required_by, kind)
             return ask
         same = (branch, link.commit) == (known.branch, known.link.commit)
-        top_level_wins = len(known.asked_by) == 1 and len(asked_by) > 1
+        top_level_wins = len(known.required_by) == 1 and len(required_by) > 1
         if not same and not top_level_wins:
             raise DescriptionError(
                 f"{key} is asked for at two revisions",
                 where=TOP,
                 details=[
-                    f"{_spot(known.branch, known.link.commit)}: {' -> '.join(known.asked_by)}",
-                    f"{_spot(branch, link.commit)}: {' -> '.join(asked_by)}",
+                    f"{_spot(known.branch, known.link.commit)}: {' -> '.join(known.required_by)}",
+                    f"{_spot(branch, link.commit)}: {' -> '.join(required_by)}",
                 ],
                 todo="name the repository and the revision you want in the dependencies of odpm.json",
             )
         return None
 
-    def _ask(self, key: str, link: Link, branch: str, asked_by: tuple[str, ...], kind: Kind) -> Ask:
+    def _ask(self, key: str, link: Link, branch: str, required_by: tuple[str, ...], kind: Kind) -> SourceQuery:
         pin = self.pins.get(key)
         commit = link.commit or (
             pin.commit if pin and pin.fits(link, self.manifest.odoo_version) and not link.is_file else None
         )
         dated = kind == "platform" and commit is None and self.manifest.build_date != "latest"
-        return Ask(link, branch, commit, asked_by, kind, self.manifest.build_date if dated else None)
+        return SourceQuery(link, branch, commit, required_by, kind, self.manifest.build_date if dated else None)
 
-    def read(self, ask: Ask, facts: Facts) -> list[Ask]:
+    def read(self, ask: SourceQuery, facts: Facts) -> list[SourceQuery]:
         """What one repository asks for in turn."""
-        by = (*ask.asked_by, ask.link.name)
+        by = (*ask.required_by, ask.link.name)
         label = " -> ".join(by[1:])
         for name in facts.too_large:
             raise DescriptionError(
@@ -216,7 +216,7 @@ class _Graph:
                         message, where=TOP, todo="pin a revision of it that fits, or change this project's version"
                     )
                 self.warnings.append(f"{message}; in server and ci this is an error")
-        self.requirements += [Asked(line, f"{label}: odpm.json") for line in nested.requirements]
+        self.requirements += [RequirementLine(line, f"{label}: odpm.json") for line in nested.requirements]
         return nested.dependencies
 
 
@@ -228,7 +228,7 @@ def resolve(
     strict: bool = False,
     own: str | None = None,
     given: Callable[[str], bool] = lambda name: False,
-) -> Generator[tuple[Ask, ...], Sequence[Found], Resolution]:
+) -> Generator[tuple[SourceQuery, ...], Sequence[SourceAnswer], Resolution]:
     """Walk the graph: manifest dependencies, then breadth first what each repository asks for at its commit.
 
     `pins` (by canonical URL) say which commits count; what has no fitting pin is asked at its branch. `own` is the
@@ -243,7 +243,7 @@ def resolve(
     level += [ask for link in manifest.dependencies if (ask := graph.want(link, (TOP,)))]
     while level:
         answers = yield tuple(level)
-        following: list[Ask] = []
+        following: list[SourceQuery] = []
         for ask, answer in zip(level, answers, strict=True):
             graph.found[ask.link.canonical] = answer
             following += graph.read(ask, answer.facts)
@@ -251,7 +251,12 @@ def resolve(
     names = source_names([ask.link for ask in graph.wanted.values()])
     sources = tuple(
         Source(
-            names[ask.link.canonical], ask.kind, ask.link, graph.found[key].commit, graph.found[key].facts, ask.asked_by
+            names[ask.link.canonical],
+            ask.kind,
+            ask.link,
+            graph.found[key].commit,
+            graph.found[key].facts,
+            ask.required_by,
         )
         for key, ask in graph.wanted.items()
     )
@@ -264,13 +269,13 @@ def prefetch(
     lookup: Callable[[str], str | None],
     own: str | None = None,
     given: Callable[[str], bool] = lambda name: False,
-) -> Callable[[Ask, Facts], list[Ask]]:
+) -> Callable[[SourceQuery, Facts], list[SourceQuery]]:
     """What an answer will probably lead to, told as soon as it is there; contradictions are for `resolve` to find."""
     graph = _Graph(manifest, lookup, False, pins, own, given)
     for link in (manifest.platform, *manifest.dependencies):
         graph.want(link, (TOP,))
 
-    def look(ask: Ask, facts: Facts) -> list[Ask]:
+    def look(ask: SourceQuery, facts: Facts) -> list[SourceQuery]:
         try:
             return graph.read(ask, facts)
         except OdpmError:
@@ -280,8 +285,8 @@ def prefetch(
 
 
 def drive(
-    walk: Generator[tuple[Ask, ...], Sequence[Found], Resolution],
-    answer: Callable[[tuple[Ask, ...]], Sequence[Found]],
+    walk: Generator[tuple[SourceQuery, ...], Sequence[SourceAnswer], Resolution],
+    answer: Callable[[tuple[SourceQuery, ...]], Sequence[SourceAnswer]],
 ) -> Resolution:
     """Run `resolve` to its end with somebody who answers one level of questions at a time."""
     try:

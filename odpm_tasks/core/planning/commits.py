@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from odpm_tasks.core.locking.changes import name_of
-from odpm_tasks.core.locking.lockfile import counting_pins, names
+from odpm_tasks.core.locking.changes import short_name
+from odpm_tasks.core.locking.lockfile import display_names, effective_pins
 from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.core.planning.steps import Plan, Step
 
@@ -67,7 +67,7 @@ def moving(plan: Plan) -> tuple[Moving, ...]:
         return tuple(
             Moving(step, folder, key, None, commit)
             for key, folder, commit in _asked(observed)
-            if (step := acting.get(("git.materialize", name_of(key))))
+            if (step := acting.get(("git.materialize", short_name(key))))
         )
     found = []
     for source in observed.resolution.sources:
@@ -80,8 +80,8 @@ def moving(plan: Plan) -> tuple[Moving, ...]:
 
 def _asked(observed: ObservedState) -> list[tuple[str, str, str]]:
     """What is pinned and not in the cache: canonical URL, folder, commit."""
-    pins = counting_pins(observed.lock, observed.manifest.locks_git, observed.manifest.odoo_version)
+    pins = effective_pins(observed.lock, observed.manifest.locks_git, observed.manifest.odoo_version)
     commits = {key: pin.commit for key, pin in pins.items() if not pin.file}
-    commits |= {ask.link.canonical: ask.commit for ask in observed.unanswered if ask.commit}
-    folders = names(commits)
+    commits |= {ask.link.canonical: ask.commit for ask in observed.unresolved if ask.commit}
+    folders = display_names(commits)
     return [(key, folders[key], commit) for key, commit in commits.items()]

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
-from odpm_tasks.core.locking.resolve import Ask, Resolution
+from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.manifest.reader import Manifest
 from odpm_tasks.core.planning.costs import Cost
 from odpm_tasks.core.stack.dependency_services import Fragments
@@ -63,7 +63,7 @@ class ObservedState:
     reads_lock: bool = True
     own: DevelopingState | None = None
     resolution: Resolution | None = None
-    unanswered: tuple[Ask, ...] = ()
+    unresolved: tuple[SourceQuery, ...] = ()
     uncached: tuple[str, ...] = ()
     checkouts: Mapping[str, Checkout] = field(default_factory=dict)
     python: PythonLocks | None = None

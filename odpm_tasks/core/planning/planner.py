@@ -9,8 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS
-from odpm_tasks.core.locking.changes import ALIGN_PYTHON, OTHER_PYTHON, completed, lock_changes, name_of, other_python
-from odpm_tasks.core.locking.lockfile import disagreements, write_lock
+from odpm_tasks.core.locking.changes import (
+    PYTHON_LOCKS_DIFFER,
+    PYTHON_LOCKS_TODO,
+    complete_lock,
+    lock_changes,
+    python_locks_differ,
+    short_name,
+)
+from odpm_tasks.core.locking.lockfile import conflicting_pins, write_lock
 from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.planning.costs import image_words
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps, late_hook_steps
@@ -81,7 +88,7 @@ def _resolve(step_id: str, observed: ObservedState) -> list[Step]:
         _demand(observed, "the lock is stale", *moved[:3])
         return [Step(step_id, "update", LOCK_FILE, "; ".join(moved))]
     known = observed.lock is not None
-    free = [ask for ask in observed.unanswered if not (ask.link.is_file or (ask.commit and known))]
+    free = [ask for ask in observed.unresolved if not (ask.link.is_file or (ask.commit and known))]
     if free:
         _demand(
             observed, "the lock is incomplete", *[f"not pinned: {ask.link.canonical} {ask.branch}" for ask in free[:3]]
@@ -93,7 +100,7 @@ def _resolve(step_id: str, observed: ObservedState) -> list[Step]:
     new = observed.resolution.lock(observed.lock)
     strict = observed.scenario.strict
     own = None if strict else observed.own
-    new = completed(new, observed.lock, observed.manifest.locks_git, own, follow_files=strict)
+    new = complete_lock(new, observed.lock, observed.manifest.locks_git, own, follow_files=strict)
     if observed.lock is None or write_lock(new) != write_lock(observed.lock):
         changes = lock_changes(observed.lock, new)
         _demand(observed, "the lock is stale", *changes[:3])
@@ -104,9 +111,9 @@ def _resolve(step_id: str, observed: ObservedState) -> list[Step]:
 def _moved_by_hand(observed: ObservedState) -> list[str]:
     """Links that name another commit than the lock: known without asking anybody."""
     pins = observed.lock.pins if observed.lock else {}
-    pinned = ((ask.link.canonical, ask.link.commit) for ask in observed.unanswered if ask.link.commit and observed.lock)
+    pinned = ((ask.link.canonical, ask.link.commit) for ask in observed.unresolved if ask.link.commit and observed.lock)
     return [
-        f"{name_of(key)} {pins[key].commit[:8] if key in pins else 'not locked'} -> {commit[:8]}"
+        f"{short_name(key)} {pins[key].commit[:8] if key in pins else 'not locked'} -> {commit[:8]}"
         for key, commit in pinned
         if commit and (key not in pins or pins[key].commit != commit)
     ]
@@ -114,14 +121,14 @@ def _moved_by_hand(observed: ObservedState) -> list[str]:
 
 def _materialize(step_id: str, observed: ObservedState) -> list[Step]:
     if observed.resolution is None:
-        asked = {ask.link.canonical: str(ask.commit) for ask in observed.unanswered if ask.commit is not None}
+        asked = {ask.link.canonical: str(ask.commit) for ask in observed.unresolved if ask.commit is not None}
         pinned = (
             {key: pin.commit for key, pin in observed.lock.pins.items() if key in observed.uncached}
             if observed.lock
             else {}
         )
         steps = [
-            Step(step_id, "create", name_of(key), f"fetch {commit[:8]}") for key, commit in (asked | pinned).items()
+            Step(step_id, "create", short_name(key), f"fetch {commit[:8]}") for key, commit in (asked | pinned).items()
         ]
         return steps or [Step(step_id, "pending", "", "known after git.resolve")]
     steps = [
@@ -173,11 +180,11 @@ def _verify(step_id: str, observed: ObservedState) -> list[Step]:
                 *observed.own.changes[:3],
                 todo="commit them, or set them aside: git stash",
             )
-    if other_python(observed.lock, observed.manifest.locks_venv):
-        _demand(observed, OTHER_PYTHON, todo=ALIGN_PYTHON)
-    differing = disagreements(observed.lock, observed.manifest.locks_git)
+    if python_locks_differ(observed.lock, observed.manifest.locks_venv):
+        _demand(observed, PYTHON_LOCKS_DIFFER, todo=PYTHON_LOCKS_TODO)
+    differing = conflicting_pins(observed.lock, observed.manifest.locks_git)
     if differing:
-        said = "; ".join(f"{name_of(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)
+        said = "; ".join(f"{short_name(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)
         return [Step(step_id, "keep", LOCK_FILE, f"odpm.json pins otherwise and is followed: {said}")]
     return [Step(step_id, "keep", LOCK_FILE)]
 

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from odpm_tasks.core.config.paths import LOCK_FILE
-from odpm_tasks.core.locking.lockfile import names
+from odpm_tasks.core.locking.lockfile import display_names
 from odpm_tasks.core.planning.observed import Checkout, ObservedState
 from odpm_tasks.core.planning.options import UNSAVED, RunOptions
 from odpm_tasks.core.planning.steps import Action, Plan, Step
@@ -74,7 +74,7 @@ def rests_on(observed: ObservedState, seen: Seen) -> dict[str, str]:
     found |= {name: UNSET if value is None else _hash(value.encode()) for name, value in seen.settings.items()}
     found |= {name: SET if there else UNSET for name, there in seen.variables.items()}
     pins = observed.lock.pins if observed.lock else {}
-    called = names(pins)
+    called = display_names(pins)
     found |= {
         f"{LOCK_FILE}: {called[key]}": f"{pin.commit[:12]} {pin.branch or ''}".strip() for key, pin in pins.items()
     }

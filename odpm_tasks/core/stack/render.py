@@ -11,7 +11,7 @@ from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.image import dockerfile as images
 from odpm_tasks.core.image.dockerfile import ImageSource, ImageSpec
 from odpm_tasks.core.image.system_packages import SystemNeeds, system_needs
-from odpm_tasks.core.locking.lockfile import pinned
+from odpm_tasks.core.locking.lockfile import with_digest
 from odpm_tasks.core.locking.resolve import Resolution, Source
 from odpm_tasks.core.manifest.reader import Manifest
 from odpm_tasks.core.odoo.addons import Facts
@@ -81,7 +81,7 @@ class Stack:
             sources.append(ImageSource(self.own_name, "developing"))
         manifest = self.manifest
         return ImageSpec(
-            base_image=pinned(images.base_image(manifest.python, manifest.codename), self.digests),
+            base_image=with_digest(images.base_image(manifest.python, manifest.codename), self.digests),
             codename=manifest.codename,
             odoo_version=manifest.odoo_version,
             python=manifest.python,

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from odpm_tasks.core.locking import diff
-from odpm_tasks.core.locking.diff import Addon, Commit, History, LockDiff, Pair, Seen, compare, pairs
+from odpm_tasks.core.locking.diff import Commit, CommitAddon, History, LockDiff, PairDetails, PinPair, compare, pairs
 from odpm_tasks.core.locking.diff_markdown import as_markdown
 from odpm_tasks.core.locking.diff_python import Locked, PythonSide, packages
 from odpm_tasks.core.locking.diff_text import SHOWN, as_json, as_text
@@ -32,15 +32,15 @@ def lock(*dependencies: Pin, platform: Pin | None = None, developing: Pin | None
     return Lock(platform or pin("odoo"), dependencies, developing)
 
 
-def held(*addons: Addon) -> dict[str, Addon]:
+def held(*addons: CommitAddon) -> dict[str, CommitAddon]:
     return {addon.name: addon for addon in addons}
 
 
-def moved(name: str = "web", old: str = A, new: str = B) -> Pair:
-    return Pair(name, "dependency", pin(name, old), pin(name, new))
+def moved(name: str = "web", old: str = A, new: str = B) -> PinPair:
+    return PinPair(name, "dependency", pin(name, old), pin(name, new))
 
 
-def told(*seen: tuple[Pair, Seen]) -> list[tuple[str, ...]]:
+def told(*seen: tuple[PinPair, PairDetails]) -> list[tuple[str, ...]]:
     """The add-ons of a difference: name, kind, repository, versions, scripts, where it came from."""
     found = compare(LABELS, "19.0", seen, NONE)
     return [(c.name, c.kind, c.repository, c.old, c.new, *c.scripts, c.moved_from) for c in found.addons]
@@ -81,22 +81,27 @@ def test_the_add_ons_of_a_commit_are_those_on_the_add_ons_path() -> None:
              "web_a/models.py", "deep/web_b/__manifest__.py", "README.md"]  # fmt: skip
     entries = {name: f"id of {name}" for name in [*names, "web_a", "deep/web_b"]}
     scripts = ("web_a/migrations/1.1/pre-x.py", "web_a/upgrades/1.2/end-y.py")
-    assert diff.survey(entries, "dependency") == {"web_a": Addon("web_a", "id of web_a", scripts=scripts)}
+    assert diff.addons_at(entries, "dependency") == {"web_a": CommitAddon("web_a", "id of web_a", scripts=scripts)}
 
 
 def test_the_platform_has_base_beside_its_add_ons() -> None:
     names = ["addons/mail/__manifest__.py", "odoo/addons/base/__manifest__.py", "odoo/addons/base/x/__manifest__.py"]
     entries = dict.fromkeys(names, "") | {"addons/mail": "1", "odoo/addons/base": "2"}
-    assert diff.survey(entries, "platform") == {
-        "mail": Addon("addons/mail", "1"),
-        "base": Addon("odoo/addons/base", "2"),
+    assert diff.addons_at(entries, "platform") == {
+        "mail": CommitAddon("addons/mail", "1"),
+        "base": CommitAddon("odoo/addons/base", "2"),
     }
-    assert set(diff.survey(entries, "dependency")) == {"mail"}
+    assert set(diff.addons_at(entries, "dependency")) == {"mail"}
 
 
 def test_only_what_differs_is_read_and_what_odoo_would_skip_is_no_add_on() -> None:
-    old = held(Addon("same", "1"), Addon("edited", "1"), Addon("gone", "1"))
-    new = held(Addon("same", "1"), Addon("edited", "2"), Addon("broken", "2"), Addon("off", "2"))
+    old = held(CommitAddon("same", "1"), CommitAddon("edited", "1"), CommitAddon("gone", "1"))
+    new = held(
+        CommitAddon("same", "1"),
+        CommitAddon("edited", "2"),
+        CommitAddon("broken", "2"),
+        CommitAddon("off", "2"),
+    )
     asked = diff.unread(new, old)
     assert asked == {
         name: (f"{name}/__manifest__.py", f"{name}/__openerp__.py") for name in ("edited", "broken", "off")
@@ -106,7 +111,9 @@ def test_only_what_differs_is_read_and_what_odoo_would_skip_is_no_add_on() -> No
         "broken/__manifest__.py": b"{",
         "off/__manifest__.py": b"{'installable': False}",
     }
-    assert diff.with_manifests(new, asked, contents) == held(Addon("same", "1"), Addon("edited", "2", "1.1"))
+    assert diff.with_manifests(new, asked, contents) == held(
+        CommitAddon("same", "1"), CommitAddon("edited", "2", "1.1")
+    )
     assert set(diff.unread(old, None)) == {"same", "edited", "gone"}
 
 
@@ -116,27 +123,28 @@ SCRIPTS = ("a/migrations/19.0.1.1.0/pre-x.py", "a/migrations/19.0.2.0.0/pre-x.py
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ([Addon("a", "1")], [Addon("a", "1")], []),
-        ([], [Addon("a", "1", "1.0")], [("a", "added", "web", "", "1.0", "")]),
-        ([Addon("a", "1", "1.0")], [], [("a", "removed", "web", "1.0", "", "")]),
-        ([Addon("a", "1", "1.0")], [Addon("a", "2", "1.1", scripts=SCRIPTS)], [("a", "version", "web", "1.0", "1.1", SCRIPTS[0], "")]),
-        ([Addon("a", "1", "1.0")], [Addon("a", "2", "1.0", scripts=SCRIPTS)], [("a", "content", "web", "1.0", "1.0", "")]),
-        ([Addon("a", "1", "1.0")], [Addon("a", "2", "19.0.1.0")], [("a", "content", "web", "1.0", "19.0.1.0", "")]),
-        ([Addon("a", "1", "1.1")], [Addon("a", "2", "1.0", scripts=SCRIPTS)], [("a", "version", "web", "1.1", "1.0", "")]),
-        ([Addon("a", "1")], [Addon("deep/a", "1")], []),
+        ([CommitAddon("a", "1")], [CommitAddon("a", "1")], []),
+        ([], [CommitAddon("a", "1", "1.0")], [("a", "added", "web", "", "1.0", "")]),
+        ([CommitAddon("a", "1", "1.0")], [], [("a", "removed", "web", "1.0", "", "")]),
+        ([CommitAddon("a", "1", "1.0")], [CommitAddon("a", "2", "1.1", scripts=SCRIPTS)],
+         [("a", "version", "web", "1.0", "1.1", SCRIPTS[0], "")]),
+        ([CommitAddon("a", "1", "1.0")], [CommitAddon("a", "2", "1.0", scripts=SCRIPTS)], [("a", "content", "web", "1.0", "1.0", "")]),
+        ([CommitAddon("a", "1", "1.0")], [CommitAddon("a", "2", "19.0.1.0")], [("a", "content", "web", "1.0", "19.0.1.0", "")]),
+        ([CommitAddon("a", "1", "1.1")], [CommitAddon("a", "2", "1.0", scripts=SCRIPTS)], [("a", "version", "web", "1.1", "1.0", "")]),
+        ([CommitAddon("a", "1")], [CommitAddon("deep/a", "1")], []),
     ],
 )  # fmt: skip
 def test_add_ons_are_compared_by_name_version_and_content(
-    old: list[Addon], new: list[Addon], expected: list[tuple[str, ...]]
+    old: list[CommitAddon], new: list[CommitAddon], expected: list[tuple[str, ...]]
 ) -> None:
-    assert told((moved(), Seen(held(*old), held(*new)))) == expected
+    assert told((moved(), PairDetails(held(*old), held(*new)))) == expected
 
 
 def test_an_add_on_that_changed_its_repository_is_one_change() -> None:
-    first = (moved("web"), Seen(held(Addon("a", "1", "1.0"), Addon("b", "1", "1.0")), held()))
+    first = (moved("web"), PairDetails(held(CommitAddon("a", "1", "1.0"), CommitAddon("b", "1", "1.0")), held()))
     second = (
-        Pair("ux", "dependency", None, pin("ux")),
-        Seen(None, held(Addon("a", "1", "1.0"), Addon("b", "2", "1.1"))),
+        PinPair("ux", "dependency", None, pin("ux")),
+        PairDetails(None, held(CommitAddon("a", "1", "1.0"), CommitAddon("b", "2", "1.1"))),
     )
     assert told(first, second) == [
         ("a", "moved", "ux", "1.0", "1.0", "web"),
@@ -148,13 +156,15 @@ def test_an_add_on_that_changed_its_repository_is_one_change() -> None:
 @pytest.mark.parametrize(
     ("pair", "seen", "expected"),
     [
-        (moved(), Seen(None, held(Addon("a", "", "1.0"))), [("a", "unknown", "web", "", "1.0", "")]),
-        (moved(), Seen(held(Addon("a")), None), []),
-        (moved(old=B), Seen(None, held(Addon("a"))), []),
-        (Pair("web", "dependency", pin("web"), None), Seen(), []),
+        (moved(), PairDetails(None, held(CommitAddon("a", "", "1.0"))), [("a", "unknown", "web", "", "1.0", "")]),
+        (moved(), PairDetails(held(CommitAddon("a")), None), []),
+        (moved(old=B), PairDetails(None, held(CommitAddon("a"))), []),
+        (PinPair("web", "dependency", pin("web"), None), PairDetails(), []),
     ],
 )
-def test_what_cannot_be_compared_may_have_changed(pair: Pair, seen: Seen, expected: list[tuple[str, ...]]) -> None:
+def test_what_cannot_be_compared_may_have_changed(
+    pair: PinPair, seen: PairDetails, expected: list[tuple[str, ...]]
+) -> None:
     assert told((pair, seen)) == expected
 
 
@@ -225,12 +235,12 @@ def test_a_package_of_both_locks_is_told_once() -> None:
 def test_base_alone_says_everything_and_a_name_stands_once() -> None:
     first = (
         moved("odoo"),
-        Seen(
-            held(Addon("addons/mail", "1"), Addon("odoo/addons/base", "1")),
-            held(Addon("addons/mail", "2"), Addon("odoo/addons/base", "2")),
+        PairDetails(
+            held(CommitAddon("addons/mail", "1"), CommitAddon("odoo/addons/base", "1")),
+            held(CommitAddon("addons/mail", "2"), CommitAddon("odoo/addons/base", "2")),
         ),
     )
-    found = compare(LABELS, "19.0", [first, (moved("web"), Seen(None, held(Addon("mail"))))], NONE)
+    found = compare(LABELS, "19.0", [first, (moved("web"), PairDetails(None, held(CommitAddon("mail"))))], NONE)
     assert found.update == (("base", "content"), ("mail", "content"))
     assert found.update_argument == "base"
 
@@ -242,23 +252,25 @@ def many() -> LockDiff:
     """One of everything, with what others may have written on purpose."""
     commits = tuple(Commit(commit(str(number)), f"[FIX] number {number}") for number in range(40))
     old = held(
-        Addon("web_a", "1", "19.0.1.0.0"), Addon("web_b", "1", "19.0.1.0.0"), Addon("web_old", "1", "19.0.1.0.0")
+        CommitAddon("web_a", "1", "19.0.1.0.0"),
+        CommitAddon("web_b", "1", "19.0.1.0.0"),
+        CommitAddon("web_old", "1", "19.0.1.0.0"),
     )
     scripts = ("web_a/migrations/19.0.1.1.0/pre-x.py",)
     new = held(
-        Addon("web_a", "2", "19.0.1.1.0", scripts=scripts),
-        Addon("web_b", "2", "19.0.1.0.0"),
-        Addon("web;rm", "2", "19.0.1.0.0"),
+        CommitAddon("web_a", "2", "19.0.1.1.0", scripts=scripts),
+        CommitAddon("web_b", "2", "19.0.1.0.0"),
+        CommitAddon("web;rm", "2", "19.0.1.0.0"),
     )
     evil = Commit(C, "`` | @team #1 <img>\x1b[31m\n**x**")
     seen = [
-        (moved("odoo"), Seen({}, {}, History(commits, 1234))),
-        (moved("web"), Seen(old, new, History((evil,), 1, rewritten=True))),
-        (Pair("ux", "dependency", None, pin("ux")), Seen(None, {})),
-        (Pair("gone", "dependency", pin("gone"), None), Seen()),
+        (moved("odoo"), PairDetails({}, {}, History(commits, 1234))),
+        (moved("web"), PairDetails(old, new, History((evil,), 1, rewritten=True))),
+        (PinPair("ux", "dependency", None, pin("ux")), PairDetails(None, {})),
+        (PinPair("gone", "dependency", pin("gone"), None), PairDetails()),
         (
-            Pair("x", "dependency", folder("/a/x", A), folder("/b/x", B)),
-            Seen(None, held(Addon("mine;x", "", "1.0")), None, ("not known",)),
+            PinPair("x", "dependency", folder("/a/x", A), folder("/b/x", B)),
+            PairDetails(None, held(CommitAddon("mine;x", "", "1.0")), None, ("not known",)),
         ),
     ]
     python = (PythonSide("lxml==5.0\n"), PythonSide("lxml==5.1\n", "debugpy==1.8\n"))
@@ -380,8 +392,10 @@ inv up -u 'mine;x,web_a,web_b'
 
 
 def test_as_json() -> None:
-    new = held(Addon("web_a", "2", "19.0.1.1.0", scripts=SCRIPTS[:1]), Addon("web_b", "2"))
-    seen = Seen(held(Addon("web_a", "1", "19.0.1.0.0")), new, History((Commit(C, "x | y"),), None), ("a note",))
+    new = held(CommitAddon("web_a", "2", "19.0.1.1.0", scripts=SCRIPTS[:1]), CommitAddon("web_b", "2"))
+    seen = PairDetails(
+        held(CommitAddon("web_a", "1", "19.0.1.0.0")), new, History((Commit(C, "x | y"),), None), ("a note",)
+    )
     images: tuple[dict[str, str], dict[str, str]] = ({}, {"python:3.12": "sha256:1"})
     python = (PythonSide(), PythonSide("lxml==5.1 ; sys_platform == 'linux'\n"))
     assert json.loads(as_json(compare(LABELS, "19.0", [(moved(), seen)], python, images))) == {
@@ -443,8 +457,8 @@ def test_no_difference() -> None:
 
 
 def test_long_lists_are_bounded_for_people_and_whole_for_programs() -> None:
-    new = held(*(Addon(f"a{number:03}", "2", "1.0") for number in range(200)))
-    found = compare(LABELS, "19.0", [(moved(), Seen({}, new))], NONE)
+    new = held(*(CommitAddon(f"a{number:03}", "2", "1.0") for number in range(200)))
+    found = compare(LABELS, "19.0", [(moved(), PairDetails({}, new))], NONE)
     assert as_text(found).splitlines()[-1] == "    … and 170 more"
     assert "| … and 80 more | | |" in as_markdown(found)
     assert len(json.loads(as_json(found))["repositories"][0]["addons"]) == 200
@@ -452,8 +466,8 @@ def test_long_lists_are_bounded_for_people_and_whole_for_programs() -> None:
 
 def test_history_that_was_not_followed_to_its_end() -> None:
     commits = (Commit(C, "x"),)
-    open_end = compare(LABELS, "19.0", [(moved(), Seen({}, {}, History(commits, None)))], NONE)
-    lost = compare(LABELS, "19.0", [(moved(), Seen({}, {}, History((), None, rewritten=True)))], NONE)
+    open_end = compare(LABELS, "19.0", [(moved(), PairDetails({}, {}, History(commits, None)))], NONE)
+    lost = compare(LABELS, "19.0", [(moved(), PairDetails({}, {}, History((), None, rewritten=True)))], NONE)
     assert as_text(open_end).splitlines()[2:] == [
         f"  web  19.0  {A[:8]} -> {B[:8]}  more than 1 commits",
         f"    {C[:8]}  x",

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from odpm_tasks.core.locking.lockfile import (
     Lock,
     Pin,
-    counting_pins,
-    disagreements,
-    named,
-    names,
+    conflicting_pins,
+    display_names,
+    effective_pins,
+    match_file_pins,
+    matching_keys,
     read_lock,
-    same_files,
     write_lock,
 )
 from odpm_tasks.core.sources.link import parse_link
@@ -282,7 +282,7 @@ def test_a_pin_fits_what_the_description_asks(branch: str | None, link: str, fit
 
 def test_pins_of_the_manifest_win_and_the_file_completes_them() -> None:
     lock = Lock(ODOO, (WEB, FILES))
-    pins = counting_pins(
+    pins = effective_pins(
         lock,
         {"git@github.com:OCA/web.git": C, "https://github.com/OCA/mail": A, "https://github.com/OCA/pos": B},
         "19.0",
@@ -299,21 +299,21 @@ def test_pins_of_the_manifest_win_and_the_file_completes_them() -> None:
 @pytest.mark.parametrize("branch", ["", " 18.0", " 19.0"])
 def test_a_pin_of_the_manifest_fits_whatever_branch_is_asked(branch: str) -> None:
     lock = Lock(ODOO, (Pin(WEB.url, B, "18.0"),))
-    pin = counting_pins(lock, {WEB.url: C}, "19.0")[WEB.key]
+    pin = effective_pins(lock, {WEB.url: C}, "19.0")[WEB.key]
     assert pin.commit == C
     assert pin.fits(parse_link(WEB.url + branch), "19.0")
 
 
 @pytest.mark.parametrize("lock", [None, Lock(ODOO, (WEB,))])
 def test_without_manifest_pins_the_file_counts(lock: Lock | None) -> None:
-    assert counting_pins(lock, {}, "19.0") == (lock.pins if lock else {})
+    assert effective_pins(lock, {}, "19.0") == (lock.pins if lock else {})
 
 
 def test_a_pin_without_a_branch_counts_for_the_version_it_was_made_for() -> None:
     lock = Lock(ODOO, (Pin(WEB.url, B),), odoo_version="18.0")
-    assert WEB.key in counting_pins(lock, {}, "18.0")
-    assert WEB.key not in counting_pins(lock, {}, "19.0")
-    assert ODOO.key in counting_pins(lock, {}, "19.0")
+    assert WEB.key in effective_pins(lock, {}, "18.0")
+    assert WEB.key not in effective_pins(lock, {}, "19.0")
+    assert ODOO.key in effective_pins(lock, {}, "19.0")
 
 
 def test_a_folder_is_known_by_content_then_name_then_place() -> None:
@@ -321,30 +321,30 @@ def test_a_folder_is_known_by_content_then_name_then_place() -> None:
         return Pin(f"file://{path}", commit, file=True)
 
     old = [folder("/srv/a", A), folder("/srv/b", B)]
-    assert same_files([folder("/home/x", B), folder("/home/a", C)], old) == {
+    assert match_file_pins([folder("/home/x", B), folder("/home/a", C)], old) == {
         "file:///home/x": old[1],
         "file:///home/a": old[0],
     }
-    assert same_files([folder("/home/q", C)], old) == {"file:///home/q": old[0]}
-    assert same_files([ODOO], old) == {}
+    assert match_file_pins([folder("/home/q", C)], old) == {"file:///home/q": old[0]}
+    assert match_file_pins([ODOO], old) == {}
 
 
 def test_repositories_are_named_by_folder_or_by_the_last_part_of_the_address() -> None:
     ours, theirs, mail = "https://github.com/acme/web", "https://github.com/OCA/web", "https://github.com/OCA/mail"
     keys = [ours, theirs, mail]
-    assert names(keys) == {ours: "acme-web", theirs: "OCA-web", mail: "mail"}
-    assert named(keys, ["acme-web"]) == {ours}
-    assert named(keys, ["Web"]) == {ours, theirs}
-    assert named(keys, ["oca-web", "MAIL"]) == {theirs, mail}
-    assert named(keys, ["we", ""]) == frozenset()
+    assert display_names(keys) == {ours: "acme-web", theirs: "OCA-web", mail: "mail"}
+    assert matching_keys(keys, ["acme-web"]) == {ours}
+    assert matching_keys(keys, ["Web"]) == {ours, theirs}
+    assert matching_keys(keys, ["oca-web", "MAIL"]) == {theirs, mail}
+    assert matching_keys(keys, ["we", ""]) == frozenset()
 
 
 def test_disagreements() -> None:
     lock = Lock(ODOO, (WEB,))
     manifest = {"git@github.com:OCA/web.git": C, ODOO.url: A, "https://github.com/OCA/new": C}
-    assert disagreements(lock, manifest) == ((WEB.key, C, B),)
+    assert conflicting_pins(lock, manifest) == ((WEB.key, C, B),)
     own = Pin("https://github.com/me/project", C, tree=A)
-    assert disagreements(Lock(WEB, developing=own), {own.key: B}) == ()
-    assert disagreements(Lock(WEB, developing=replace(own, tree=None)), {own.key: B}) == ((own.key, B, C),)
-    assert disagreements(None, manifest) == ()
-    assert disagreements(lock, {}) == ()
+    assert conflicting_pins(Lock(WEB, developing=own), {own.key: B}) == ()
+    assert conflicting_pins(Lock(WEB, developing=replace(own, tree=None)), {own.key: B}) == ((own.key, B, C),)
+    assert conflicting_pins(None, manifest) == ()
+    assert conflicting_pins(lock, {}) == ()

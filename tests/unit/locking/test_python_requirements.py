@@ -7,19 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odpm_tasks.core.locking.python_requirements import (
-    Asked,
-    Merged,
+    MergedRequirements,
+    RequirementLine,
     external_dependency,
     inputs_digest,
-    locked_digest,
-    locked_header,
     merge,
+    python_lock_header,
+    recorded_inputs,
     requirement_lines,
 )
 
 
-def asked(*lines: str, by: str = "web") -> tuple[Asked, ...]:
-    return tuple(Asked(line, by) for line in lines)
+def asked(*lines: str, by: str = "web") -> tuple[RequirementLine, ...]:
+    return tuple(RequirementLine(line, by) for line in lines)
 
 
 def test_lines_of_a_file() -> None:
@@ -48,7 +48,7 @@ def test_lines_of_a_file() -> None:
     [("OpenSSL", "pyOpenSSL"), ("yaml", "PyYAML"), ("ldap", "python-ldap"), ("zeep", "zeep"), ("zeep>=4", "zeep>=4")],
 )
 def test_the_distribution_behind_an_import(name: str, line: str) -> None:
-    assert external_dependency(name, "web: x") == Asked(line, "web: x")
+    assert external_dependency(name, "web: x") == RequirementLine(line, "web: x")
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_whose_line_counts(
 
 
 def test_what_was_set_aside_names_both() -> None:
-    platform = Asked("lxml==5.2.1", "odoo: requirements.txt")
-    too_new, fits = Asked("lxml>=6", "web: web_x"), Asked("lxml>=5", "web: web_y")
-    assert merge((), (platform,), (too_new, fits)) == Merged(("lxml==5.2.1",), ((too_new, platform),), ())
+    platform = RequirementLine("lxml==5.2.1", "odoo: requirements.txt")
+    too_new, fits = RequirementLine("lxml>=6", "web: web_x"), RequirementLine("lxml>=5", "web: web_y")
+    assert merge((), (platform,), (too_new, fits)) == MergedRequirements(("lxml==5.2.1",), ((too_new, platform),), ())
 
 
 def test_what_cannot_be_read_is_kept_apart() -> None:
-    bad = Asked("not a requirement at all", "web: web_x")
-    merged = merge((), (), (bad, Asked("lxml", "web")))
-    assert merged == Merged(("lxml",), (), (bad,))
+    bad = RequirementLine("not a requirement at all", "web: web_x")
+    merged = merge((), (), (bad, RequirementLine("lxml", "web")))
+    assert merged == MergedRequirements(("lxml",), (), (bad,))
     assert merged.text == "lxml\n"
 
 
@@ -98,7 +98,10 @@ groups = st.lists(lines, max_size=6).map(lambda found: asked(*found))
 
 @given(groups, groups, groups, st.randoms())
 def test_the_order_in_which_they_are_asked_does_not_matter(
-    manifest: tuple[Asked, ...], platform: tuple[Asked, ...], others: tuple[Asked, ...], random: object
+    manifest: tuple[RequirementLine, ...],
+    platform: tuple[RequirementLine, ...],
+    others: tuple[RequirementLine, ...],
+    random: object,
 ) -> None:
     merged = merge(manifest, platform, others)
     assert merge(manifest[::-1], platform[::-1], others[::-1]).lines == merged.lines
@@ -111,10 +114,10 @@ def test_the_order_in_which_they_are_asked_does_not_matter(
 
 def test_a_lock_remembers_what_it_was_made_from() -> None:
     digest = inputs_digest("3.12", "lxml\n", "debugpy")
-    assert locked_digest(locked_header(digest) + "lxml==5 \\\n    --hash=sha256:00\n") == digest
-    assert locked_digest("lxml==5\n") is None
-    assert locked_digest("") is None
-    assert all(line.startswith("# ") for line in locked_header(digest).splitlines())
+    assert recorded_inputs(python_lock_header(digest) + "lxml==5 \\\n    --hash=sha256:00\n") == digest
+    assert recorded_inputs("lxml==5\n") is None
+    assert recorded_inputs("") is None
+    assert all(line.startswith("# ") for line in python_lock_header(digest).splitlines())
 
 
 def test_python_and_each_text_change_the_digest() -> None:
@@ -156,33 +159,33 @@ def test_python_and_each_text_change_the_digest() -> None:
 )
 def test_contradictions_of_equal_rank_name_both(one: str, two: str, possible: bool) -> None:
     for pair in ((one, two), (two, one)):
-        merged = merge((), (), (Asked(pair[0], "web: a"), Asked(pair[1], "web: b")))
-        expected = () if possible else ((Asked(pair[0], "web: a"), Asked(pair[1], "web: b")),)
-        assert merged.contradictions == expected
+        merged = merge((), (), (RequirementLine(pair[0], "web: a"), RequirementLine(pair[1], "web: b")))
+        expected = () if possible else ((RequirementLine(pair[0], "web: a"), RequirementLine(pair[1], "web: b")),)
+        assert merged.conflicts == expected
 
 
 def test_environment_markers_may_exclude_each_other() -> None:
     lines = ('x==1 ; python_version < "3.12"', 'x==2 ; python_version >= "3.12"')
-    assert merge((), (), asked(*lines)).contradictions == ()
+    assert merge((), (), asked(*lines)).conflicts == ()
     same = ('x==1 ; python_version < "3.12"', 'x==2 ; python_version < "3.12"')
-    assert len(merge((), (), asked(*same)).contradictions) == 1
+    assert len(merge((), (), asked(*same)).conflicts) == 1
 
 
 def test_a_weaker_request_is_added_where_both_can_be_kept() -> None:
     merged = merge((), asked("lxml>=5", by="odoo"), asked("lxml<6", "lxml<4"))
     assert merged.lines == ("lxml<6", "lxml>=5")
-    assert merged.set_aside == ((Asked("lxml<4", "web"), Asked("lxml>=5", "odoo")),)
+    assert merged.overridden == ((RequirementLine("lxml<4", "web"), RequirementLine("lxml>=5", "odoo")),)
 
 
 def test_naming_a_version_in_the_manifest_ends_a_contradiction() -> None:
     others = asked("x==1", "x==2")
-    assert merge((), (), others).contradictions
+    assert merge((), (), others).conflicts
     merged = merge(asked("x==3"), (), others)
-    assert (merged.lines, merged.contradictions) == (("x==3",), ())
+    assert (merged.lines, merged.conflicts) == (("x==3",), ())
 
 
 def test_who_asks_is_kept_by_name() -> None:
     merged = merge(asked("Zope.Interface", by="odpm.json"), (), asked("zope-interface>=5"))
-    assert merged.askers == {
-        "zope-interface": (Asked("Zope.Interface", "odpm.json"), Asked("zope-interface>=5", "web"))
+    assert merged.origins == {
+        "zope-interface": (RequirementLine("Zope.Interface", "odpm.json"), RequirementLine("zope-interface>=5", "web"))
     }

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from odpm_tasks.core.locking.lockfile import Lock, Pin
-from odpm_tasks.core.locking.python_requirements import Asked
-from odpm_tasks.core.locking.resolve import Ask, Found, Resolution, drive, resolve
+from odpm_tasks.core.locking.python_requirements import RequirementLine
+from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import DescriptionError, ProgramError
@@ -43,7 +43,7 @@ def test_manifest_order_then_breadth_first() -> None:
     resolved = servers.resolve(manifest(f"{OCA}/enterprise 19.0", f"{OCA}/web 19.0"))
     assert names(resolved) == ["odoo", "enterprise", "web", "deep-a", "deep-b", "deeper"]
     assert servers.levels == [["odoo", "enterprise", "web"], ["deep-a", "deep-b"], ["deeper"]]
-    assert resolved.sources[-1].asked_by == ("odpm.json", "enterprise", "deep-a")
+    assert resolved.sources[-1].required_by == ("odpm.json", "enterprise", "deep-a")
     assert resolved.platform.name == "odoo"
 
 
@@ -67,10 +67,10 @@ def test_both_formats_below_and_their_requirements() -> None:
     resolved = servers.resolve(manifest(f"{OCA}/a", f"{OCA}/b"))
     assert names(resolved) == ["odoo", "a", "b", "c", "d"]
     assert resolved.requirements == (
-        Asked("requests==2.31.0", "a: odpm.json"),
-        Asked("lxml>=5", "b: odpm.json"),
-        Asked("phonenumbers", "a -> c: requirements.txt"),
-        Asked("pyOpenSSL", "b -> d: d_one"),
+        RequirementLine("requests==2.31.0", "a: odpm.json"),
+        RequirementLine("lxml>=5", "b: odpm.json"),
+        RequirementLine("phonenumbers", "a -> c: requirements.txt"),
+        RequirementLine("pyOpenSSL", "b -> d: d_one"),
     )
 
 
@@ -78,7 +78,7 @@ def test_the_platforms_modules_and_files_are_not_followed() -> None:
     held = Facts(oca_dependencies="web", requirements="lxml==5\n", modules=(module("addons/x", python=("y",)),))
     resolved = Servers().put(ODOO, held).resolve(manifest())
     assert names(resolved) == ["odoo"]
-    assert resolved.requirements == (Asked("lxml==5", "odoo: requirements.txt"),)
+    assert resolved.requirements == (RequirementLine("lxml==5", "odoo: requirements.txt"),)
 
 
 def test_a_cycle_ends() -> None:
@@ -347,7 +347,7 @@ def test_pins_of_a_graph_resolve_to_the_same_graph() -> None:
 
 
 def test_whoever_answers_may_fail() -> None:
-    def unreachable(asks: tuple[Ask, ...]) -> list[Found]:
+    def unreachable(asks: tuple[SourceQuery, ...]) -> list[SourceAnswer]:
         raise ProgramError(f"no answer to {len(asks)} questions")
 
     with pytest.raises(ProgramError, match="no answer to 2 questions"):

@@ -28,9 +28,9 @@ import yaml
 from odpm_tasks.adapters.dotenv import read_env
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.locking.changes import completed
-from odpm_tasks.core.locking.lockfile import DevelopingState, Pin, PythonLocks, counting_pins
-from odpm_tasks.core.locking.resolve import Ask, Found, drive, resolve
+from odpm_tasks.core.locking.changes import complete_lock
+from odpm_tasks.core.locking.lockfile import DevelopingState, Pin, PythonLocks, effective_pins
+from odpm_tasks.core.locking.resolve import SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts
@@ -73,11 +73,13 @@ def fresh(case: str) -> ObservedState:
     manifest = read_manifest(text_of(folder / "odpm.json"), env.get).manifest.for_scenario(scenario.name)
     developing = manifest.developing
 
-    def found(ask: Ask) -> Found:
+    def found(ask: SourceQuery) -> SourceAnswer:
         key = ask.link.url if ask.link.is_file else ask.link.canonical
-        return Found(ask.commit or commit(key), held(folder / "src" / ask.link.name, counting=ask.kind == "platform"))
+        return SourceAnswer(
+            ask.commit or commit(key), held(folder / "src" / ask.link.name, counting=ask.kind == "platform")
+        )
 
-    pins = counting_pins(None, manifest.locks_git, manifest.odoo_version)
+    pins = effective_pins(None, manifest.locks_git, manifest.odoo_version)
     own = (
         DevelopingState(Pin(developing.canonical, commit("own"), developing.branch, tree=commit("tree")))
         if developing
@@ -102,7 +104,7 @@ def fresh(case: str) -> ObservedState:
     return ObservedState(
         scenario=scenario,
         manifest=manifest,
-        lock=replace(completed(resolution.lock(None), None, manifest.locks_git, own), venv="python"),
+        lock=replace(complete_lock(resolution.lock(None), None, manifest.locks_git, own), venv="python"),
         own=own,
         resolution=resolution,
         uncached=tuple(source.key for source in resolution.sources if not source.link.is_file),

@@ -10,7 +10,7 @@ import pytest
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.locking.changes import lock_changes
 from odpm_tasks.core.locking.lockfile import Lock, Pin, PythonLocks
-from odpm_tasks.core.locking.resolve import Ask
+from odpm_tasks.core.locking.resolve import SourceQuery
 from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.steps import ORDER, PREPARING, Step
@@ -316,13 +316,13 @@ def test_a_folder_of_this_machine_is_linked() -> None:
     assert plan(linked).ready == ()
 
 
-PLATFORM = Ask(parse_link(f"{ODOO} 19.0"), "19.0", None, ("odpm.json",), "platform")
-PINNED = Ask(parse_link(f"{WEB} 19.0"), "19.0", A, ("odpm.json",))
+PLATFORM = SourceQuery(parse_link(f"{ODOO} 19.0"), "19.0", None, ("odpm.json",), "platform")
+PINNED = SourceQuery(parse_link(f"{WEB} 19.0"), "19.0", A, ("odpm.json",))
 UNRESOLVED: dict[str, Any] = {"resolution": None, "checkouts": {}, "python": None, "rendered": None, "running": None}
 
 
 def test_before_anything_is_known() -> None:
-    found = observed(**UNRESOLVED, lock=None, unanswered=(PLATFORM, replace(PINNED, commit=None)), current={})
+    found = observed(**UNRESOLVED, lock=None, unresolved=(PLATFORM, replace(PINNED, commit=None)), current={})
     decided = plan(found)
     assert [step for step in decided.steps if step.action != "pending"] == [
         Step("git.lock_load", "skip", LOCK, "there is none yet"),
@@ -336,7 +336,7 @@ def test_before_anything_is_known() -> None:
 
 
 def test_a_pinned_commit_that_is_not_in_the_cache_is_fetched_first() -> None:
-    decided = plan(observed(**UNRESOLVED, unanswered=(replace(PLATFORM, commit=B), PINNED)))
+    decided = plan(observed(**UNRESOLVED, unresolved=(replace(PLATFORM, commit=B), PINNED)))
     assert decided.ready == (
         Step("git.materialize", "create", "odoo", "fetch bbbbbbbb"),
         Step("git.materialize", "create", "web", "fetch aaaaaaaa"),
@@ -345,7 +345,7 @@ def test_a_pinned_commit_that_is_not_in_the_cache_is_fetched_first() -> None:
 
 
 def test_a_lock_that_lacks_a_repository_is_completed() -> None:
-    found = observed(**UNRESOLVED, unanswered=(replace(PINNED, commit=None),))
+    found = observed(**UNRESOLVED, unresolved=(replace(PINNED, commit=None),))
     assert said(found, "git.resolve") == [("update", LOCK, "pin web 19.0")]
 
 
@@ -392,7 +392,7 @@ def test_nothing_behind_the_first_unknown_step_is_pending() -> None:
     ]
 
 
-INCOMPLETE: dict[str, Any] = {**UNRESOLVED, "unanswered": (replace(PINNED, commit=None),)}
+INCOMPLETE: dict[str, Any] = {**UNRESOLVED, "unresolved": (replace(PINNED, commit=None),)}
 
 
 @pytest.mark.parametrize("scenario", ["server", "ci"])
@@ -440,7 +440,7 @@ def test_strictly_python_locks_that_the_manifest_does_not_name_are_an_error(scen
 
 @pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
 def test_pinned_by_the_manifest_alone_is_drift_but_known_commits_are_enough(scenario: str) -> None:
-    found = observed(scenario, **{**UNRESOLVED, "unanswered": (replace(PLATFORM, commit=A), PINNED)})
+    found = observed(scenario, **{**UNRESOLVED, "unresolved": (replace(PLATFORM, commit=A), PINNED)})
     assert [step.id for step in plan(found).ready] == ["git.materialize", "git.materialize"]
 
 

@@ -20,7 +20,7 @@ from odpm_tasks.core.planning.text import picture
 from tests.unit.builders import commit
 from tests.unit.planning.test_planner import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, observed
 
-FRESH = observed(**UNRESOLVED, lock=None, unanswered=(PLATFORM,), current={})
+FRESH = observed(**UNRESOLVED, lock=None, unresolved=(PLATFORM,), current={})
 DRIFTED = observed(
     manifest=EXTENDED,
     checkouts={**OURS, "web": Checkout("ours", A)},
@@ -151,7 +151,7 @@ def test_a_file_tells_its_difference_once() -> None:
 
 
 def test_pinned_and_not_fetched_is_a_move_as_well() -> None:
-    found = observed(**UNRESOLVED, unanswered=(replace(PLATFORM, commit=A),))
+    found = observed(**UNRESOLVED, unresolved=(replace(PLATFORM, commit=A),))
     assert [(one.folder, one.old, one.new) for one in moving(plan(found))] == [("odoo", None, A)]
 
 

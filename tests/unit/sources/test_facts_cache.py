@@ -11,7 +11,7 @@ from odpm_tasks.adapters import command, process
 from odpm_tasks.adapters.git import fetch, remote
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.locking import python_requirements
-from odpm_tasks.core.locking.lockfile import counting_pins
+from odpm_tasks.core.locking.lockfile import effective_pins
 from odpm_tasks.core.odoo.addons import Facts, facts
 from odpm_tasks.core.stack.render import render
 from odpm_tasks.errors import DataLossError, DescriptionError, ProgramError
@@ -126,14 +126,14 @@ def test_pins_of_the_manifest_hold_below_the_top() -> None:
     servers = Servers(web=Facts(oca_dependencies="queue\n"))
     pinned = {URL: "a" * 40, f"{OCA}/queue": "b" * 40, "https://github.com/odoo/odoo": "c" * 40}
     described = manifest(f"{URL} 19.0", locks={"git": pinned})
-    resolved = servers.resolve(described, *counting_pins(None, described.locks_git, "19.0").values())
+    resolved = servers.resolve(described, *effective_pins(None, described.locks_git, "19.0").values())
     assert [found.commit for found in resolved.sources] == ["c" * 40, "a" * 40, "b" * 40]
 
 
 def test_pins_without_a_branch_do_not_survive_a_change_of_the_odoo_version() -> None:
     lock = Servers().resolve(manifest(URL)).lock(None)
     moved = manifest(URL, odoo_version="18.0", platform={"git": "https://github.com/odoo/odoo 18.0"})
-    resolved = Servers().resolve(moved, *counting_pins(lock, {}, "18.0").values())
+    resolved = Servers().resolve(moved, *effective_pins(lock, {}, "18.0").values())
     assert resolved.sources[1].commit == commit(f"{URL} 18.0")
 
 
