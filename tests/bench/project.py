@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.harness import LAYERS, Bench, demo_project
+from tests.ports import claim_port
 from tests.standins import common
 from tests.standins.engine import ensure_engine
 from tests.standins.githost import ensure_git_host
@@ -115,5 +115,5 @@ def demo(folder: Path) -> Bench:
     urls = [description["platform"]["git"], *description["dependencies"]]
     rule = ensure_git_host([url.split()[0] for url in urls], print)
     ports = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
-    env = {**{name: str(free_port()) for name in ports}, "ODPM_COMPOSE_PREFIX": f"odpm-bench-{os.getpid()}"}
+    env = {**{name: str(claim_port()) for name in ports}, "ODPM_COMPOSE_PREFIX": f"odpm-bench-{os.getpid()}"}
     return Bench(root, env | ({"ODPM_GIT_MIRROR": rule} if rule else {}))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.harness import Bench, demo_project, git
+from tests.ports import claim_port
 from tests.standins.engine import ensure_engine
 from tests.standins.githost import ensure_git_host
 from tests.standins.images import DEFAULT, ensure_images
@@ -67,10 +67,10 @@ def make_bench(sources: dict[str, str], cache: Path) -> Iterator[Callable[[Path]
 
     def make(root: Path) -> Bench:
         ports = {
-            name: str(free_port())
+            name: str(claim_port())
             for name in ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
         }
-        name = f"odpm-test-{free_port()}-{next(_numbers)}"
+        name = f"odpm-test-{os.getpid()}-{next(_numbers)}"
         home = root.parent / f"home-of-{root.name}"
         home.mkdir(exist_ok=True)
         bench = Bench(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.failures import Ground, lay
 from tests.e2e.harness import docker
+from tests.ports import claim_port
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def second_stage(tmp_path_factory: pytest.TempPathFactory, pristine: Ground, eng
 def _stage(folder: Path, pristine: Ground) -> Iterator[Ground]:
     ground = lay(folder, pristine)
     ports = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT")
-    ground.bench.env |= {name: str(free_port()) for name in ports}
+    ground.bench.env |= {name: str(claim_port()) for name in ports}
     yield ground
     ground.bench.remove()
     for image in docker("image", "ls", "--quiet", f"{ground.bench.prefix}-*").split():
@@ -37,7 +37,7 @@ def _stage(folder: Path, pristine: Ground) -> Iterator[Ground]:
 @pytest.fixture
 def shared() -> Iterator[str]:
     """The name of a network that is not there. Ask for it before a stage, so that it outlives its containers."""
-    name = f"odpm-test-shared-{free_port()}"
+    name = f"odpm-test-shared-{claim_port()}"
     yield name
     if name in docker("network", "ls", "--format", "{{.Name}}").split():
         docker("network", "rm", name)

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.adapters.sockets import free_port
 from tests.e2e.failures import FILES, HOST, LOCKS, MINIMAL, PLATFORM, SALE, WEB, Ground
 from tests.e2e.harness import LAYERS, Ran, git
+from tests.ports import claim_port
 from tests.standins.engine import ensure_engine
 from tests.standins.older import NotOnIndex, ensure_older
 
@@ -86,7 +86,7 @@ class Team:
         ports = ("ODOO_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "GEVENT_PORT")
         places = {"BACKUP_DIR": self.elder / "backups", "ODOO_PROJECTS_DIR": self.elder / "projects"}
         env = {**places, "PATH_TO_SSH_KEY": "", "ODPM_SCENARIO": scenario, "ODPM_LOCALE": "en_US", "ODPM_IDE": "vscode"}
-        env |= {name: free_port() for name in ports}
+        env |= {name: claim_port() for name in ports}
         (self.elder / ".odpm").mkdir(parents=True, exist_ok=True)
         for paths in places.values():
             paths.mkdir(exist_ok=True)

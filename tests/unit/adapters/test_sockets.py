@@ -15,6 +15,7 @@ import pytest
 from odpm_tasks.adapters import sockets
 from odpm_tasks.core.config.settings import CHOSEN, Layer, Settings
 from odpm_tasks.core.stack.published_ports import Published, published_ports
+from tests.ports import claim_port
 
 
 def published(*entries: object, **env: str) -> list[tuple[int, str | None, str]]:
@@ -65,7 +66,7 @@ def listening(family: socket.AddressFamily, address: str, *, only_six: bool = Fa
     with socket.socket(family) as server:
         if family == socket.AF_INET6:
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(only_six))
-        server.bind((address, 0))
+        server.bind((address, claim_port()))
         server.listen()
         yield int(server.getsockname()[1])
 
