@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.tasks.namespace import TASKS, attribute, collection
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from odpm_tasks.errors import OdpmError
     from odpm_tasks.project import Project
 
-__version__ = "5.0.0"
+__version__ = VERSION
 __all__ = ["OdpmError", "Project", "collection", "core", *map(attribute, TASKS)]  # noqa: PLE0604
 _TASKS = {attribute(name): task for name, task in TASKS.items()}
 _LAZY = {"Project": "odpm_tasks.project", "OdpmError": "odpm_tasks.errors"}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from odpm_tasks.core.config.scenario import Scenario
     from odpm_tasks.core.locking.lockfile import Lock
     from odpm_tasks.core.locking.resolve import Resolution
-    from odpm_tasks.core.manifest.reader import Manifest
+    from odpm_tasks.core.manifest.model import Manifest
     from odpm_tasks.core.planning.observed import Observation
     from odpm_tasks.core.planning.steps import Plan, Step
     from odpm_tasks.planning.converge import BeforeRound, RunResult
@@ -77,7 +77,7 @@ class Project:
         chosen = layers.with_values(**settings) if settings else layers
         cache = chosen.get("ODPM_CACHE_DIR")
         paths = ProjectPaths(root, Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm"), chosen)
-        return cls(replace(paths, settings=chosen.with_chosen(chosen_ports(paths))))
+        return cls(replace(paths, settings=chosen.with_chosen_ports(chosen_ports(paths))))
 
     @property
     def root(self) -> Path:

@@ -10,7 +10,8 @@ from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import PORTS
 from odpm_tasks.core.locking.lockfile import Lock, read_lock
-from odpm_tasks.core.manifest.reader import Manifest, Reading, read_manifest
+from odpm_tasks.core.manifest.model import Manifest, ManifestResult
+from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.errors import DescriptionError
 
 # What is believed of the file, by its place in it; "*" stands for any name.
@@ -80,7 +81,7 @@ def description(paths: ProjectPaths) -> tuple[Manifest, tuple[str, ...]]:
     return reading.manifest.for_scenario(paths.settings.scenario.name), reading.warnings
 
 
-def whole_description(paths: ProjectPaths) -> Reading:
+def whole_description(paths: ProjectPaths) -> ManifestResult:
     """The manifest before any scenario's overlay. Errors: DescriptionError."""
     text = files.read_text(paths.manifest)
     if text is None:

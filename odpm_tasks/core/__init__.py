@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from odpm_tasks.core.locking.resolve import drive as drive
     from odpm_tasks.core.locking.resolve import resolve as resolve
     from odpm_tasks.core.manifest.model import Manifest as Manifest
-    from odpm_tasks.core.manifest.model import Reading as Reading
+    from odpm_tasks.core.manifest.model import ManifestResult as ManifestResult
     from odpm_tasks.core.manifest.reader import problems as problems
     from odpm_tasks.core.manifest.reader import read_manifest as read_manifest
     from odpm_tasks.core.odoo.addons import Facts as Facts
@@ -51,7 +51,7 @@ _MODULES = {
     "config.paths": ("ProjectPaths",),
     "config.scenario": ("Scenario", "scenario"),
     "config.settings": ("Layer", "Settings"),
-    "manifest.model": ("Manifest", "Reading"),
+    "manifest.model": ("Manifest", "ManifestResult"),
     "manifest.reader": ("problems", "read_manifest"),
     "sources.link": ("Link", "canonical", "parse_link"),
     "odoo.addons": ("Facts", "Module"),

@@ -28,7 +28,7 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def keep_compiled(where: jinja2.BytecodeCache) -> None:
+def use_bytecode_cache(where: jinja2.BytecodeCache) -> None:
     """Let templates be compiled once and for all, by whoever may write files."""
     _environment().bytecode_cache = where
 
@@ -52,7 +52,7 @@ def render(name: str, override: str | None = None, **values: Any) -> str:
         ) from error
 
 
-def source(name: str, override: str | None = None) -> str:
+def template_text(name: str, override: str | None = None) -> str:
     """The text of the template itself."""
     environment = _environment()
     assert environment.loader is not None

@@ -1,42 +1,39 @@
-"""New."""
+"""Text for people: numbers with their noun, sizes, shortened lines, styles."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-_LONGEST = 100
-
+MAX_LENGTH = 100
 
 Paint = Callable[[str, str], str]
+"""Adds a style to a text: `paint(text, style)`. The terminal adapter has one with colors, `unstyled` has none."""
 
 
-def plain(text: str, style: str) -> str:
-    """The paint that leaves no trace."""
+def unstyled(text: str, style: str) -> str:
+    """The text without a style, for output that is not a terminal."""
     del style
     return text
 
 
-def several(count: int, one: str, many: str = "") -> str:
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 commit`, `2 commits`; `many` is the plural where it is not `one` with an `s`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-def cut(text: str) -> str:
-    text = clean(text)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
-
-
 def clean(text: str) -> str:
-    """One line without control characters: nothing here may speak to a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text).strip()
+    """The text as one line: each control character becomes a blank, so that no text controls the terminal."""
+    return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
-def count(number: int, one: str, several: str = "") -> str:
-    """`1 commit`, `2 commits`."""
-    return f"{number} {one if number == 1 else several or one + 's'}"
+def cut(text: str, longest: int = MAX_LENGTH) -> str:
+    """The text as one line of at most `longest` characters; `…` at its end marks a cut."""
+    text = clean(text)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def size(number: int) -> str:
-    """Bytes for people: `0 kB`, `12 kB`, `3.4 MB`, `1.2 GB`."""
+    """A number of bytes: `0 kB`, `12 kB`, `3.4 MB`, `1.2 GB`."""
     if number < 1_000_000:
         return f"{-(-number // 1000)} kB"
     return f"{number / 1e6:.1f} MB" if number < 1_000_000_000 else f"{number / 1e9:.1f} GB"

@@ -19,7 +19,8 @@ from odpm_tasks.core.locking.diff import Commit, CommitAddon, History, LockDiff,
 from odpm_tasks.core.locking.diff_python import PythonSide
 from odpm_tasks.core.locking.lockfile import Lock, Pin, read_lock
 from odpm_tasks.core.locking.resolve import Resolution
-from odpm_tasks.core.manifest.reader import Manifest, read_manifest
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.errors import CommitMissingError, LockError, OdpmError, UsageError
 from odpm_tasks.parallel import parallel_map

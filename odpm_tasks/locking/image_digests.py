@@ -10,7 +10,7 @@ from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.image.dockerfile import base_image
 from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.locking.resolve import Resolution
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.stack.compose_file import lockable_images
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.errors import DescriptionError

@@ -13,7 +13,7 @@ from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.locking import python_requirements
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
 from odpm_tasks.core.locking.resolve import Resolution
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import Observation
 from odpm_tasks.errors import DescriptionError

@@ -10,7 +10,7 @@ from odpm_tasks.adapters import files
 from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.config.settings import PORTS
-from odpm_tasks.core.manifest.reader import TOOL_VERSION
+from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.planning import saved as saved_plan
 from odpm_tasks.core.planning.observed import Observation, ObservedState
 from odpm_tasks.core.planning.options import RunOptions
@@ -39,7 +39,7 @@ def save(paths: ProjectPaths, made: Plan, options: RunOptions, path: Path) -> No
     there = files.read(path)
     if there is not None:
         try:
-            saved_plan.load(there.decode(errors="replace"), str(path), TOOL_VERSION)
+            saved_plan.load(there.decode(errors="replace"), str(path), VERSION)
         except UsageError:
             raise UsageError(
                 "a file that is no saved plan of this odpm is in its place",
@@ -47,7 +47,7 @@ def save(paths: ProjectPaths, made: Plan, options: RunOptions, path: Path) -> No
                 todo="choose another name, or remove it",
             ) from None
     basis = _basis(paths, made.observed)
-    files.write(path, saved_plan.dump(saved_plan.saved(made, whose(paths), options, basis, TOOL_VERSION)).encode())
+    files.write(path, saved_plan.dump(saved_plan.saved(made, whose(paths), options, basis, VERSION)).encode())
 
 
 def load(path: Path) -> SavedPlan:
@@ -55,7 +55,7 @@ def load(path: Path) -> SavedPlan:
     text = files.read(path)
     if text is None:
         raise UsageError("there is no such file", where=str(path), todo="save a plan first: inv plan --out FILE")
-    return saved_plan.load(text.decode(errors="replace"), str(path), TOOL_VERSION)
+    return saved_plan.load(text.decode(errors="replace"), str(path), VERSION)
 
 
 def guard(

@@ -12,7 +12,7 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.locking.lockfile import DevelopingState, Pin
 from odpm_tasks.core.locking.resolve import Kind, Resolution, SourceAnswer, SourceQuery, drive, resolve
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import Link, parse_link
@@ -26,7 +26,9 @@ def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
     """
     inside = root.resolve()
     patterns = [f"{depth}/{manifest}" for depth in ("*", "*/*") for manifest in addons.MANIFESTS]
-    found = [root / file for file in addons.ASKED_FILES] + [path for pattern in patterns for path in root.glob(pattern)]
+    found = [root / file for file in addons.REQUEST_FILES] + [
+        path for pattern in patterns for path in root.glob(pattern)
+    ]
     sizes: dict[str, int] = {}
     for path in found:
         relative = path.relative_to(root)
@@ -34,7 +36,7 @@ def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
             continue
         if path.is_file() and path.resolve().is_relative_to(inside):  # nor a pipe, which would never end
             sizes[relative.as_posix()] = path.stat().st_size
-    asked, large = addons.readable(sizes, counting=kind == "platform")
+    asked, large = addons.split_by_size(sizes, skip_manifests=kind == "platform")
     contents = {file: files.read(root / file) or b"" for file in asked}
     return addons.facts(sorted(sizes), contents, large)
 

@@ -20,7 +20,7 @@ from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.locking.lockfile import Lock, effective_pins
 from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, SourceQuery, drive, resolve
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import Checkout
@@ -50,8 +50,8 @@ def facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: st
     with reader.reading(store) as objects:
         listed = objects.files(commit, addons.DEPTH)
         # the platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
-        asked = addons.asked(listed, counting=kind == "platform")
-        contents, large = objects.contents({name: listed[name] for name in asked}, addons.MOST)
+        asked = addons.files_to_read(listed, skip_manifests=kind == "platform")
+        contents, large = objects.contents({name: listed[name] for name in asked}, addons.MAX_FILE_SIZE)
     found = addons.facts(listed, contents, large)
     if paths.writes_cache:
         files.write(kept, found.model_dump_json().encode(), derived=True)

@@ -20,7 +20,7 @@ from odpm_tasks.core.odoo.addons import facts
 from odpm_tasks.core.planning.observed import Checkout
 from odpm_tasks.core.sources.link import Link, source_names, without_credentials
 from odpm_tasks.core.sources.status import CacheState, SourceState, StoreState
-from odpm_tasks.core.text import count as counted
+from odpm_tasks.core.text import plural
 from odpm_tasks.errors import UsageError
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import cache, checkout, graph
@@ -137,7 +137,7 @@ def unshallow(paths: ProjectPaths, name: str) -> str:
     if not alternates.has_full_history(path):
         return f"{name} has what the server has: its repository is shallow itself"
     commits = git.query(path, "rev-list", "--count", "HEAD")
-    return f"{name} has its history: {counted(int(commits), 'commit')}, branches as {origin}/…"
+    return f"{name} has its history: {plural(int(commits), 'commit')}, branches as {origin}/…"
 
 
 def _named(paths: ProjectPaths, name: str) -> Source:

@@ -13,7 +13,7 @@ from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.locking.resolve import Resolution
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.core.planning.obsolete_files import obsolete_files
@@ -70,7 +70,7 @@ def with_files(
     paths: ProjectPaths, observed: ObservedState, whole: Stack, recorded: dict[str, Any], database: str
 ) -> ObservedState:
     """The world with its generated files: as they are to be, and as they lie there. `database` is the one wished for."""
-    templating.keep_compiled(Compiled(_FOLDER))
+    templating.use_bytecode_cache(Compiled(_FOLDER))
     rendered = render(whole)
     current = {path: files.read(paths.root / path) for path in rendered.files}
     hashes = recorded.get("files", {})

@@ -35,7 +35,7 @@ def settle(paths: ProjectPaths, observation: Observation) -> ProjectPaths:
         avoided = {wanted.port for wanted in published_ports(text, paths.settings.get)} | _of_others(paths)
         told: list[tuple[str, str]] = []
         for wanted, who in taken:
-            if wanted.variable is None or paths.settings.named(wanted.variable):
+            if wanted.variable is None or paths.settings.is_set(wanted.variable):
                 raise _in_use(paths, wanted, who)
             if wanted.variable in dict(told):
                 continue
@@ -47,7 +47,7 @@ def settle(paths: ProjectPaths, observation: Observation) -> ProjectPaths:
             write_state(paths, ports=chosen)
     for _, words in told:
         terminal.message(f"  {words}")
-    return ProjectPaths(paths.root, paths.cache, paths.settings.with_chosen(chosen)) if told else paths
+    return ProjectPaths(paths.root, paths.cache, paths.settings.with_chosen_ports(chosen)) if told else paths
 
 
 def _taken(paths: ProjectPaths, observation: Observation) -> Iterator[tuple[Published, str]]:
@@ -69,7 +69,7 @@ def _in_use(paths: ProjectPaths, wanted: Published, who: str) -> MachineError:
         where, todo = f"odpm.json: services.{wanted.service}.ports", f"choose another one, {free} is free"
     else:
         where, todo = paths.settings.where(wanted.variable), f"choose another one in .env: {wanted.variable}={free}"
-        if not paths.settings.named(wanted.variable):
+        if not paths.settings.is_set(wanted.variable):
             todo = f"inv up --free-ports picks others; or {todo}"
     return MachineError(f"port {wanted.port} is in use by {who}", where=where, todo=todo)
 

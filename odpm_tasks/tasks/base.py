@@ -14,7 +14,7 @@ from invoke.tasks import Task
 
 from odpm_tasks.core.planning.options import RunOptions, options_of
 
-__all__ = ["Context", "remainder", "task", "words"]
+__all__ = ["Context", "remainder", "split_list", "task"]
 
 
 class _Task(Task[Any]):
@@ -81,14 +81,14 @@ def _with_options(task_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a body: the options of the table as one value, the others as they are."""
     table = {option.name: option for option in options_of(task_name)}
     values: dict[str, Any] = {
-        name: words(value) if isinstance(table[name].default, tuple) else value
+        name: split_list(value) if isinstance(table[name].default, tuple) else value
         for name, value in given.items()
         if name in table
     }
     return {**{name: value for name, value in given.items() if name not in table}, "options": RunOptions(**values)}
 
 
-def words(value: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
+def split_list(value: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
     """A list option: `a,b` or repeated, or a list from Python."""
     given = [value] if isinstance(value, str) else list(value or ())
     return tuple(word.strip() for text in given for word in text.split(",") if word.strip())

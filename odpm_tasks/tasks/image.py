@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, task, words
+from odpm_tasks.tasks.base import Context, split_list, task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ def parity(c: Context, image: list[str] | None = None, format: str = "text", ver
 
     if format not in {"text", "json"}:
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
-    named = tuple(dict.fromkeys(words(image)))
+    named = tuple(dict.fromkeys(split_list(image)))
     if len(named) == 1:
         raise UsageError("one image is compared with nothing", todo=f"inv parity --image {named[0]} --image ANOTHER")
     notes: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ def build_image(
 
     project = Project.find()
     scenario = project.scenario
-    tags = words(tag)
+    tags = split_list(tag)
     if format not in {"text", "json"}:
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
     if scenario.mounts:
@@ -130,7 +130,7 @@ def build_image(
             "--push needs to know where to", todo="inv build-image --tag registry.example/team/odoo:1.0 --push"
         )
     order = building.BuildRequest(
-        tags, push, words(platform), cache_from or (), cache_to or (), sbom, check_licenses,
+        tags, push, split_list(platform), cache_from or (), cache_to or (), sbom, check_licenses,
         Path(output) if output else None, not no_smoke_test, no_cache, show_log,
     )  # fmt: skip
     with project.exclusive():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from odpm_tasks.core.init.conversion import Conversion
-    from odpm_tasks.core.init.new_project import Stack
+    from odpm_tasks.core.init.new_project import ProjectDraft
 
 
 @task(
@@ -61,7 +61,7 @@ def init(
     )
     links = tuple(_option("--dependency", text, new_project.dependency) for text in dependency or ())
     folder = _option("--addons", addons, new_project.folder)
-    taken = taken_over(from_, odoo)
+    taken = convert_source(from_, odoo)
     stack = replace(
         taken.stack,
         odoo=odoo or taken.stack.odoo,
@@ -149,7 +149,7 @@ def _ask(question: str, default: str, check: Callable[[str], str]) -> str:
             terminal.message(f"  {error.what}")
 
 
-def _asked(stack: Stack, folder: str, *, ask_folder: bool, ask_links: bool) -> tuple[Stack, str]:
+def _asked(stack: ProjectDraft, folder: str, *, ask_folder: bool, ask_links: bool) -> tuple[ProjectDraft, str]:
     """The stack with the answers about what no option said, and the folder for add-ons."""
     from dataclasses import replace
 
@@ -221,18 +221,18 @@ def _repository(root: Path) -> Path | None:
     return next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), None)
 
 
-def taken_over(source: str, odoo: str) -> Conversion:
+def convert_source(source: str, odoo: str) -> Conversion:
     """What the files of another tool tell. Errors: DescriptionError where there are none, or none that can be read."""
     from pathlib import Path
 
     from odpm_tasks.adapters import files
     from odpm_tasks.core.init import conversion, git_aggregator, odoo_devops_tools
     from odpm_tasks.core.init import doodba as convert_doodba
-    from odpm_tasks.core.init.new_project import Stack
+    from odpm_tasks.core.init.new_project import ProjectDraft
     from odpm_tasks.errors import DescriptionError
 
     if not source:
-        return conversion.Conversion(Stack())
+        return conversion.Conversion(ProjectDraft())
     path = Path(source).expanduser()
     if (path / convert_doodba.REPOS).is_file() or (path / convert_doodba.ADDONS).is_file():
         return convert_doodba.convert(*_doodba(path), _env(path), odoo)

@@ -32,7 +32,7 @@ _ALONE = {
 _COMMANDS = {"migrate": "inv migrate", "validate": "inv validate"}
 
 
-def answer(argv: Sequence[str], tasks: Words[str]) -> None:
+def reject_legacy_arguments(argv: Sequence[str], tasks: Words[str]) -> None:
     """Look at a command line of invoke. Errors: UsageError with today's task, where it is one of odpm 4.x.
 
     `tasks` are the names of our own: what stands behind a project's own task is that task's business.

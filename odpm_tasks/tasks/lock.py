@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odpm_tasks.tasks.base import Context, task, words
+from odpm_tasks.tasks.base import Context, split_list, task
 
 
 @task(
@@ -53,7 +53,7 @@ def lock(
             todo="ODPM_SCENARIO=developer inv lock, then commit the lock",
         )
     with project.exclusive():
-        chosen = words(only)
+        chosen = split_list(only)
         known = project.lock.pins if project.lock else {}
         if unknown := [name for name in chosen if not matching_keys(known, [name])]:
             raise UsageError(

@@ -35,7 +35,7 @@ def collection(*without: str) -> Collection:
     `without` names tasks (`test`, `sources.prune`) and groups (`sources`) to leave out, to put one's own in their place.
     Errors: UsageError where invoke was started with words of odpm 4.x.
     """
-    legacy_cli.answer(sys.argv, TASKS)
+    legacy_cli.reject_legacy_arguments(sys.argv, TASKS)
     made = Collection()
     for name, task in TASKS.items():
         group, _, short = name.rpartition(".")

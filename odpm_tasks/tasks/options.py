@@ -26,7 +26,7 @@ def project_for(options: RunOptions) -> Project:
     return project
 
 
-def from_saved(file: str, options: RunOptions) -> tuple[Project, Sequence[str], BeforeRound]:
+def from_saved_plan(file: str, options: RunOptions) -> tuple[Project, Sequence[str], BeforeRound]:
     """The project with the options of a saved plan, the steps to do, and the check of each round against the plan.
 
     Errors: UsageError where the plan is of another project or scenario, or where `options` sets anything.
@@ -46,11 +46,11 @@ def from_saved(file: str, options: RunOptions) -> tuple[Project, Sequence[str], 
     found = Project.find()
     check_fits(saved, saved_plans.whose(found.paths), found.scenario.name, file)
     project = project_for(saved.options)
-    until = steps_of(saved.options)
+    until = step_ids(saved.options)
     return project, until, saved_plans.guard(project.paths, until, project.options, saved, path)
 
 
-def steps_of(options: RunOptions) -> Sequence[str]:
+def step_ids(options: RunOptions) -> Sequence[str]:
     """The ids of the steps of a run with these options."""
     from odpm_tasks.project import ORDER, PREPARING
 

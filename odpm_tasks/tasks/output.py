@@ -37,10 +37,10 @@ def plan(paths: ProjectPaths, made: Plan, *, as_json: bool = False, diff: bool =
     known = commits.look(paths, made) if diff or as_json else {}
     if not as_json:
         return plan_text(made, diff=diff, verbose=verbose, moves=known)
-    from odpm_tasks.core.manifest.reader import TOOL_VERSION
+    from odpm_tasks.core.config.version import VERSION
     from odpm_tasks.core.planning import document
 
-    return document.as_json(document.document(made, known, TOOL_VERSION, diff=diff))
+    return document.as_json(document.document(made, known, VERSION, diff=diff))
 
 
 def lock_diff(project: Project, ref: str, format: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from odpm_tasks.core.planning.options import NO_GIT_UPDATE, RunOptions
 from odpm_tasks.tasks.base import Context, task
-from odpm_tasks.tasks.options import project_for, steps_of
+from odpm_tasks.tasks.options import project_for, step_ids
 
 
 @task(
@@ -46,7 +46,7 @@ def plan(
             "--no-git-update takes checkouts as they are, so there is nothing to ask", todo="leave one out"
         )
     project = project_for(options)
-    made = project.plan(steps_of(options), refresh=refresh)
+    made = project.plan(step_ids(options), refresh=refresh)
     for warning in made.observed.warnings:
         terminal.warn(warning)
     terminal.output(output.plan(project.paths, made, as_json=format == "json", diff=diff, verbose=verbose))

@@ -75,22 +75,22 @@ def unshallow(c: Context, name: str) -> None:
 def _unused(paths: ProjectPaths, found: CacheUsage) -> list[str]:
     """A line for each store that goes or shrinks, one for each other kind of thing, then the sum."""
     from odpm_tasks.adapters.git import store as stores
-    from odpm_tasks.core.text import count, size
+    from odpm_tasks.core.text import plural, size
 
     rows: list[tuple[int, str]] = []
     for item in found.unused:
         if item.kind in {"store", "commits"}:
             name = str(item.path.relative_to(paths.cache / "git")).removesuffix(".git")
-            whole = count(len(stores.commits(item.path)), "commit")
+            whole = plural(len(stores.commits(item.path)), "commit")
             part = f"{len(item.commits)} of {whole}" if item.commits else "left of an interrupted prune"
             rows.append((item.size, f"{name}  {'nobody uses it' if item.kind == 'store' else part}"))
     for kind, words in _KINDS.items():
         items = [item for item in found.unused if item.kind == kind]
         if items:
-            rows.append((sum(item.size for item in items), count(len(items), *words)))
+            rows.append((sum(item.size for item in items), plural(len(items), *words)))
     lines = [f"{size(reclaimable):>8}  {text}" for reclaimable, text in rows]
     total = sum(reclaimable for reclaimable, _ in rows)
-    users = count(len(found.users), "project uses", "projects use")
+    users = plural(len(found.users), "project uses", "projects use")
     return [*lines, f"{size(total):>8}  in all; {users} the cache {paths.cache}"]
 
 

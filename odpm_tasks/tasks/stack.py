@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from odpm_tasks.core.planning.options import RunOptions
-from odpm_tasks.tasks.base import Context, remainder, task, words
-from odpm_tasks.tasks.options import from_saved, project_for, steps_of
+from odpm_tasks.tasks.base import Context, remainder, split_list, task
+from odpm_tasks.tasks.options import from_saved_plan, project_for, step_ids
 
 if TYPE_CHECKING:
     from odpm_tasks.adapters.docker.engine import Container
@@ -31,10 +31,10 @@ def up(
     from odpm_tasks.tasks import output
 
     if plan:
-        project, until, before = from_saved(plan, options)
+        project, until, before = from_saved_plan(plan, options)
         done = project.bring(until, before)
     else:
-        until = steps_of(options)
+        until = step_ids(options)
         done = project_for(options).bring(until)
     if not done.changed:
         terminal.message("nothing to do")
@@ -82,7 +82,7 @@ def restart(c: Context, services: str = "odoo") -> None:
 
     project = _rendered()
     with project.exclusive(), terminal.activity() as show:
-        names = words(services)
+        names = split_list(services)
         for name in names:
             _container(project, name)
         show.note(", ".join(names), "restart")
@@ -193,7 +193,7 @@ def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> N
 
     project = _rendered()
     _container(project, "db")
-    database.run_tests(project.paths, Project.find().observation(), words(modules), tags, keep)
+    database.run_tests(project.paths, Project.find().observation(), split_list(modules), tags, keep)
 
 
 def _rendered(same_scenario: bool = True) -> Project:

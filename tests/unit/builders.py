@@ -9,7 +9,8 @@ from typing import Any
 
 from odpm_tasks.core.locking.lockfile import Pin
 from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, SourceQuery, drive, resolve
-from odpm_tasks.core.manifest.reader import Manifest, read_manifest
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.core.sources.link import parse_link
 

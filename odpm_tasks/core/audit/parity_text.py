@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from odpm_tasks.core.audit.census import Census
 from odpm_tasks.core.audit.parity import Difference, facts
-from odpm_tasks.core.text import Paint, clean, plain, several
+from odpm_tasks.core.text import Paint, clean, cut, plural, unstyled
 
 SHOWN = 30  # differences of one kind that people are shown; programs get all
 _LONGEST = 48
@@ -31,7 +31,7 @@ class Comparison:
         return tuple(each for each in self.differences if each.reason)
 
 
-def as_text(compared: Comparison, paint: Paint = plain, *, verbose: bool = False) -> str:
+def as_text(compared: Comparison, paint: Paint = unstyled, *, verbose: bool = False) -> str:
     """A line where the images are equal, else a table: what differs, and what each image has.
 
     What the scenarios explain is one line, `verbose`: a table with the reasons.
@@ -55,19 +55,19 @@ def summary(compared: Comparison) -> str:
     """What was compared, and that it is equal."""
     kinds = [what for what, _ in {fact for contents in compared.contents.values() for fact in facts(contents)}]
     number = {word: sum(1 for kind in kinds if kind.endswith(word)) for word in ("package", "font", "add-on")}
-    parts = [several(len(compared.contents), "image"), *(several(count, word) for word, count in number.items())]
+    parts = [plural(len(compared.contents), "image"), *(plural(count, word) for word, count in number.items())]
     some = f"; {_explained(compared.explained)}" if compared.explained else ""
     return f"parity: {', '.join(parts)}{some}"
 
 
 def _explained(rows: Sequence[Difference]) -> str:
-    return f"{several(len(rows), 'difference')} explained by the scenario"
+    return f"{plural(len(rows), 'difference')} explained by the scenario"
 
 
 def _table(compared: Comparison, rows: Sequence[Difference], paint: Paint) -> list[str]:
     """Columns: kind, name, an image each, the reasons."""
     kinds = dict.fromkeys(row.what for row in rows)
-    lines: list[tuple[str, ...]] = [("", "", *map(_cut, compared.names), "")]
+    lines: list[tuple[str, ...]] = [("", "", *(cut(name, _LONGEST) for name in compared.names), "")]
     rest = []
     for kind in kinds:
         alike = [row for row in rows if row.what == kind]
@@ -86,12 +86,7 @@ def _aligned(lines: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def _value(value: str | None) -> str:
-    return "–" if value is None else _cut(value) or '""'
-
-
-def _cut(text: str) -> str:
-    text = clean(text)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return "–" if value is None else cut(value, _LONGEST) or '""'
 
 
 def as_json(compared: Comparison) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from odpm_tasks.core.audit import licenses
 from odpm_tasks.core.audit.census import Addon, Census, Package
-from odpm_tasks.core.image.dockerfile import SOURCE_ROOT
+from odpm_tasks.core.config.paths import SOURCE_ROOT
 from odpm_tasks.core.sources.link import canonical
 
 if TYPE_CHECKING:  # heavy: imported where it is used

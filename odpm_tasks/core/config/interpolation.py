@@ -18,7 +18,7 @@ _TOKEN = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<end>\}|:-)|\}
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class VariableReference:
     """A variable that a text names; `default` is the text after `:-` as written, None without one."""
 
     name: str
@@ -54,7 +54,7 @@ def missing(text: str, lookup: Lookup) -> tuple[str, ...]:
     return _walk(text, lookup)[1]
 
 
-def references(text: str) -> tuple[Reference, ...]:
+def references(text: str) -> tuple[VariableReference, ...]:
     """Every variable the text names, in order, those inside of defaults too."""
     return _walk(text, lambda name: "", collect=True)[2]
 
@@ -64,10 +64,12 @@ def escape(text: str) -> str:
     return text.replace("$", "$$")
 
 
-def _walk(text: str, lookup: Lookup, *, collect: bool = False) -> tuple[str, tuple[str, ...], tuple[Reference, ...]]:
+def _walk(
+    text: str, lookup: Lookup, *, collect: bool = False
+) -> tuple[str, tuple[str, ...], tuple[VariableReference, ...]]:
     """One pass with a stack of open defaults, so that depth costs nothing."""
     frames = [_Frame("", 0)]
-    found: list[Reference] = []
+    found: list[VariableReference] = []
     position = 0
     for token in _TOKEN.finditer(text):
         top = frames[-1]
@@ -79,12 +81,12 @@ def _walk(text: str, lookup: Lookup, *, collect: bool = False) -> tuple[str, tup
             frames.append(_Frame(token["name"], position, len(found)))
         elif token["name"]:
             if collect:
-                found.append(Reference(token["name"]))
+                found.append(VariableReference(token["name"]))
             _put(top, token["name"], lookup)
         elif len(frames) > 1:
             frames.pop()
             if collect:
-                found.insert(top.mark, Reference(top.name, text[top.begin : token.start()]))
+                found.insert(top.mark, VariableReference(top.name, text[top.begin : token.start()]))
             _put(frames[-1], top.name, lookup, default=top)
         else:
             top.out.append("}")

@@ -10,7 +10,7 @@ from odpm_tasks.core.config.scenario import Scenario, scenario
 from odpm_tasks.errors import DescriptionError
 
 ENVIRONMENT = "the process environment"
-CHOSEN = ".odpm/state.toml (chosen by --free-ports)"
+CHOSEN_PORTS = ".odpm/state.toml (chosen by --free-ports)"
 Profile = Literal["full", "medium", "ci"]
 PROFILES: tuple[Profile, ...] = ("full", "medium", "ci")
 PORTS = {"ODOO_PORT": 8069, "GEVENT_PORT": 8072, "POSTGRES_PORT": 5432, "DEBUGGER_PORT": 5678}
@@ -53,14 +53,14 @@ class Settings:
         """These settings under a stronger layer (a command line option)."""
         return Settings((Layer("the command line", values), *self.layers))
 
-    def with_chosen(self, values: Mapping[str, str]) -> Settings:
+    def with_chosen_ports(self, values: Mapping[str, str]) -> Settings:
         """These settings over what was chosen for whoever says nothing; what was chosen before no longer counts."""
-        layers = tuple(layer for layer in self.layers if layer.where != CHOSEN)
-        return Settings((*layers, Layer(CHOSEN, values)) if values else layers)
+        layers = tuple(layer for layer in self.layers if layer.where != CHOSEN_PORTS)
+        return Settings((*layers, Layer(CHOSEN_PORTS, values)) if values else layers)
 
-    def named(self, name: str) -> bool:
+    def is_set(self, name: str) -> bool:
         """Whether the user sets `name` anywhere, be it to nothing."""
-        return any(name in layer.values for layer in self.layers if layer.where != CHOSEN)
+        return any(name in layer.values for layer in self.layers if layer.where != CHOSEN_PORTS)
 
     @property
     def scenario(self) -> Scenario:

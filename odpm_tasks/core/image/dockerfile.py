@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from odpm_tasks.core import templating
+from odpm_tasks.core.config.paths import SOURCE_ROOT
 from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.odoo.series import Series, series
 from odpm_tasks.errors import EPOCH, DescriptionError
@@ -20,7 +21,6 @@ from odpm_tasks.errors import EPOCH, DescriptionError
 UV_VERSION = "0.13.8"
 TEMPLATE = "Dockerfile.j2"
 RUNTIME = "odoo_run.py"
-SOURCE_ROOT = "/opt/odoo/src"
 
 # What the context `.odpm/` gives to the build, by path in it.
 REQUIREMENTS = "requirements.lock"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from odpm_tasks.core.config.interpolation import escape, expand, references
-from odpm_tasks.core.init.new_project import Stack, dependency
+from odpm_tasks.core.init.new_project import ProjectDraft, dependency
 from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.checks import conf_problems
 from odpm_tasks.core.sources.link import masked
@@ -34,17 +34,17 @@ _OF_THE_MACHINE = {
 class Conversion:
     """A stack as far as another tool's files tell it, and one line, with the reason, for each thing that is left over."""
 
-    stack: Stack
+    stack: ProjectDraft
     left_over: tuple[str, ...] = ()
 
 
-def conversion(stack: Stack, lines: Iterable[str]) -> Conversion:
+def conversion(stack: ProjectDraft, lines: Iterable[str]) -> Conversion:
     """The result; whatever stood in the files, a line is one line, shows no password and is there once."""
     return Conversion(stack, tuple(dict.fromkeys(shown(line, most=400) for line in lines)))
 
 
 @dataclass(frozen=True)
-class Source:
+class RepositoryEntry:
     """One repository of another tool's file, reduced to what a link can say.
 
     `branch` empty: the one named like the Odoo version. `commit` empty: none.
@@ -198,7 +198,7 @@ def _is_plain_secret(value: str) -> bool:
     return bool(value.strip()) and value.strip().lower() not in ("false", "none") and not references(value)
 
 
-def settings_needed(stack: Stack, env: Mapping[str, str]) -> list[str]:
+def settings_needed(stack: ProjectDraft, env: Mapping[str, str]) -> list[str]:
     """A line for each variable of the stack that `env`, what the new project's `.env` sets, does not hold."""
     values = (value for options in stack.odoo_conf.values() for value in options.values())
     names = [

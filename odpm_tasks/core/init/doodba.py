@@ -20,7 +20,7 @@ from odpm_tasks.core.init import git_aggregator
 from odpm_tasks.core.init.conversion import (
     VERSION,
     Conversion,
-    Source,
+    RepositoryEntry,
     conf,
     conversion,
     packages,
@@ -30,7 +30,7 @@ from odpm_tasks.core.init.conversion import (
     shown,
     variables,
 )
-from odpm_tasks.core.init.new_project import Stack
+from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.manifest.fields import SERIES
 from odpm_tasks.errors import DescriptionError
 
@@ -82,16 +82,20 @@ def convert(texts: Mapping[str, str], names: tuple[str, ...], env: Mapping[str, 
     answers = _mapping(project, ANSWERS)
     odoo = odoo or _version(project, answers)
     reading = (
-        git_aggregator.read(texts[REPOS], REPOS) if texts.get(REPOS, "").strip() else git_aggregator.Reading(REPOS)
+        git_aggregator.read(texts[REPOS], REPOS)
+        if texts.get(REPOS, "").strip()
+        else git_aggregator.RepositoriesFile(REPOS)
     )
     used = _addons(project, reading)
     if not any(_is_odoo(source) for source in reading.sources):
-        reading.sources.insert(0, Source("odoo", variables(project.arguments.get(_PATTERN_ODOO, _OCA[_PATTERN_ODOO]))))
+        reading.sources.insert(
+            0, RepositoryEntry("odoo", variables(project.arguments.get(_PATTERN_ODOO, _OCA[_PATTERN_ODOO])))
+        )
     asked, odd = requirements(texts.get(f"{DEPENDENCIES}pip.txt", "").splitlines(), f"{DEPENDENCIES}pip.txt")
     debian, none = packages(texts.get(f"{DEPENDENCIES}apt.txt", ""), f"{DEPENDENCIES}apt.txt")
     project.left += [*odd, *none]
     language = str(answers.get("odoo_initial_lang") or "")
-    stack = Stack(
+    stack = ProjectDraft(
         odoo=odoo,
         postgres=project.postgres or _postgres(str(answers.get("postgres_version") or env.get("DB_VERSION", ""))),
         requirements=tuple(asked),
@@ -108,7 +112,7 @@ def convert(texts: Mapping[str, str], names: tuple[str, ...], env: Mapping[str, 
     return conversion(taken.stack, [*taken.left_over, *lines])
 
 
-def _is_odoo(source: Source) -> bool:
+def _is_odoo(source: RepositoryEntry) -> bool:
     return source.name == "odoo"
 
 
@@ -161,7 +165,7 @@ def _known(value: str, env: Mapping[str, str]) -> str:
         return value
 
 
-def _addons(project: _Project, reading: git_aggregator.Reading) -> set[str] | None:
+def _addons(project: _Project, reading: git_aggregator.RepositoriesFile) -> set[str] | None:
     """Repositories that only addons.yaml names, and what its choice of add-ons meant.
 
     The repositories it names in all; None where there is no such file.
@@ -184,7 +188,7 @@ def _addons(project: _Project, reading: git_aggregator.Reading) -> set[str] | No
                 f"{ADDONS}: document {number}, ONLY {limits}: the add-ons of a repository are there in every scenario"
             )
         if address := env.pop(_PATTERN_ODOO, ""):
-            source = Source("odoo", *_remote(project, address, env.get(VERSION, "")))
+            source = RepositoryEntry("odoo", *_remote(project, address, env.get(VERSION, "")))
             if named.setdefault("odoo", source) is source:
                 reading.sources.insert(0, source)
         for key, globs in document.items():
@@ -209,10 +213,10 @@ def _addons(project: _Project, reading: git_aggregator.Reading) -> set[str] | No
     return used
 
 
-def _by_pattern(project: _Project, name: str, env: Mapping[str, str]) -> Source:
+def _by_pattern(project: _Project, name: str, env: Mapping[str, str]) -> RepositoryEntry:
     """A repository that repos.yaml does not name, as doodba would make it."""
     pattern = env.get(_PATTERN) or project.arguments.get(_PATTERN) or _OCA[_PATTERN]
-    return Source(name, *_remote(project, variables(pattern).replace("{}", name), env.get(VERSION, "")))
+    return RepositoryEntry(name, *_remote(project, variables(pattern).replace("{}", name), env.get(VERSION, "")))
 
 
 def _remote(project: _Project, address: str, ref: str) -> tuple[str, str, str]:

@@ -19,7 +19,7 @@ import yaml
 from odpm_tasks.core.init.conversion import (
     VERSION,
     Conversion,
-    Source,
+    RepositoryEntry,
     conversion,
     read_ref,
     read_url,
@@ -29,7 +29,7 @@ from odpm_tasks.core.init.conversion import (
     variables,
     with_known,
 )
-from odpm_tasks.core.init.new_project import Stack
+from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.manifest.fields import SERIES
 from odpm_tasks.errors import DescriptionError
 
@@ -40,15 +40,15 @@ _CHANGED = "odpm changes no checkout; push a branch that has the change and writ
 
 
 @dataclass
-class Reading:
+class RepositoriesFile:
     """What a file gives: sources in its order, lines for what is left over, and repositories whose depth was set.
 
     `taken` are the sources that became links.
     """
 
     where: str
-    sources: list[Source] = field(default_factory=list)
-    taken: list[Source] = field(default_factory=list)
+    sources: list[RepositoryEntry] = field(default_factory=list)
+    taken: list[RepositoryEntry] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     shallow: list[str] = field(default_factory=list)
 
@@ -60,10 +60,10 @@ def convert(text: str, where: str, odoo: str = "", env: Mapping[str, str] | None
     """
     reading = read(text, where)
     odoo = odoo or (env or {}).get(VERSION, "") or version(reading.sources)
-    return finished(reading, Stack(odoo=odoo))
+    return finished(reading, ProjectDraft(odoo=odoo))
 
 
-def finished(reading: Reading, stack: Stack, more: Sequence[str] = ()) -> Conversion:
+def finished(reading: RepositoriesFile, stack: ProjectDraft, more: Sequence[str] = ()) -> Conversion:
     """The stack with the reading's links in it; the reading's lines, then `more`."""
     platform, dependencies = links(reading, stack.odoo)
     if reading.shallow:
@@ -76,9 +76,9 @@ def finished(reading: Reading, stack: Stack, more: Sequence[str] = ()) -> Conver
     return conversion(made, [*reading.left, *more])
 
 
-def read(text: str, where: str) -> Reading:
+def read(text: str, where: str) -> RepositoriesFile:
     """Every repository as a source. Errors: DescriptionError where the text is not such a file at all."""
-    reading = Reading(where)
+    reading = RepositoriesFile(where)
     data = load(text, where)[0]
     if not isinstance(data, Mapping):
         raise DescriptionError(f"{where} is no list of repositories", where=where, todo="give another file to --from")
@@ -105,7 +105,7 @@ def load(text: str, where: str) -> list[Any]:
         raise DescriptionError(f"{where} is not YAML: {shown(str(error))}", where=where, todo="correct it") from None
 
 
-def links(reading: Reading, odoo: str) -> tuple[str, tuple[str, ...]]:
+def links(reading: RepositoriesFile, odoo: str) -> tuple[str, tuple[str, ...]]:
     """The platform's link (empty: Odoo's own) and those of the dependencies; what no link can be is left over.
 
     A repository that stands there twice is taken once.
@@ -114,7 +114,7 @@ def links(reading: Reading, odoo: str) -> tuple[str, tuple[str, ...]]:
     for source in reading.sources:
         known = {VERSION: odoo} if odoo else {}
         branch = "" if source.branch == f"${{{VERSION}}}" else with_known(source.branch, known)
-        named = Source(source.name, with_known(source.url, known), branch, source.commit)
+        named = RepositoryEntry(source.name, with_known(source.url, known), branch, source.commit)
         try:
             link = named.link(odoo)
         except DescriptionError as error:
@@ -128,7 +128,7 @@ def links(reading: Reading, odoo: str) -> tuple[str, tuple[str, ...]]:
     return platform, tuple(dependencies)
 
 
-def _source(reading: Reading, name: str, entry: Mapping[str, Any]) -> Source | None:
+def _source(reading: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> RepositoryEntry | None:
     where = f"{reading.where}: {name}"
     remotes = {str(key): variables(str(url)) for key, url in _map(entry.get("remotes")).items() if url}
     merges = [_merge(merge) for merge in _list(entry.get("merges"))]
@@ -157,10 +157,10 @@ def _source(reading: Reading, name: str, entry: Mapping[str, Any]) -> Source | N
     if idle:
         word = "remote" if len(idle) == 1 else "remotes"
         reading.left.append(f"{where}: {word} {', '.join(idle)}: no merge names {'it' if len(idle) == 1 else 'them'}")
-    return Source(name, url, branch, commit)
+    return RepositoryEntry(name, url, branch, commit)
 
 
-def _target(reading: Reading, where: str, entry: Mapping[str, Any], remotes: Mapping[str, str]) -> None:
+def _target(reading: RepositoriesFile, where: str, entry: Mapping[str, Any], remotes: Mapping[str, str]) -> None:
     """Several merges may have been pushed as one branch: then that is the link to take."""
     words = variables(str(entry.get("target") or "")).split()
     first = variables(" ".join(_merge(_list(entry.get("merges"))[0]))).split()
@@ -171,7 +171,7 @@ def _target(reading: Reading, where: str, entry: Mapping[str, Any], remotes: Map
         )
 
 
-def _others(reading: Reading, where: str, entry: Mapping[str, Any]) -> None:
+def _others(reading: RepositoriesFile, where: str, entry: Mapping[str, Any]) -> None:
     for command in _list(entry.get("shell_command_after")):
         reading.left.append(f"{where}: shell_command_after {shown(str(command))}: {_CHANGED}")
     for patch in _list(entry.get("patches")):
@@ -196,7 +196,7 @@ def _is_shallow(entry: Mapping[str, Any]) -> bool:
     return any(key in found for found in maps for key in _DEPTHS)
 
 
-def version(sources: list[Source]) -> str:
+def version(sources: list[RepositoryEntry]) -> str:
     named = [source.branch for source in sources if re.fullmatch(SERIES, source.branch) and source.branch != "master"]
     for source in sources:
         if source.is_platform and source.branch in named:

@@ -28,7 +28,7 @@ _KINDS: dict[str, Any] = {"odoo": f.Series, "python": f.PythonVersion, "postgres
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stack:
+class ProjectDraft:
     """What is known of a project; empty: nobody said it.
 
     `platform` and `dependencies` are links as `odpm.json` has them, variables unexpanded.
@@ -87,7 +87,7 @@ def folder(text: str) -> str:
     return name
 
 
-def filled(stack: Stack) -> Stack:
+def filled(stack: ProjectDraft) -> ProjectDraft:
     """The stack with the defaults of its series for what nobody said. Errors: DescriptionError for an unknown series."""
     row = defaults(stack.odoo)
     return replace(
@@ -98,12 +98,12 @@ def filled(stack: Stack) -> Stack:
     )
 
 
-def manifest_text(stack: Stack, schema: int) -> str:
+def manifest_text(stack: ProjectDraft, schema: int) -> str:
     """`odpm.json` of a filled stack, flat (1) or nested (2)."""
     return dump(_flat(stack) if schema == 1 else _nested(stack), indent=2)
 
 
-def lost_in_flat(stack: Stack) -> tuple[str, ...]:
+def lost_in_flat(stack: ProjectDraft) -> tuple[str, ...]:
     """What the flat format has no key for, as lines with the way out."""
     if not stack.system_packages:
         return ()
@@ -111,7 +111,7 @@ def lost_in_flat(stack: Stack) -> tuple[str, ...]:
     return (f"Debian packages {packages}: the flat format has no place for them; --schema 2 has",)
 
 
-def _flat(stack: Stack) -> dict[str, Any]:
+def _flat(stack: ProjectDraft) -> dict[str, Any]:
     data: dict[str, Any] = {"odpm_version": "4.0", "odoo_version": stack.odoo}
     if stack.platform:
         data["odoo_git_link"] = stack.platform
@@ -122,7 +122,7 @@ def _flat(stack: Stack) -> dict[str, Any]:
     return data | _both(stack)
 
 
-def _nested(stack: Stack) -> dict[str, Any]:
+def _nested(stack: ProjectDraft) -> dict[str, Any]:
     data: dict[str, Any] = {
         "manifest_schema": 2,
         "requires_odpm": "",
@@ -142,7 +142,7 @@ def _nested(stack: Stack) -> dict[str, Any]:
     return data
 
 
-def _both(stack: Stack) -> dict[str, Any]:
+def _both(stack: ProjectDraft) -> dict[str, Any]:
     data: dict[str, Any] = {}
     if stack.language:
         data["database"] = {"language": stack.language}
@@ -179,7 +179,7 @@ def series_of(manifests: Iterable[str]) -> str:
     return known[0] if known else ""
 
 
-def summary(stack: Stack) -> str:
+def summary(stack: ProjectDraft) -> str:
     """A filled stack in one line."""
     words = [f"Odoo {stack.odoo}", f"Python {stack.python}", f"Debian {stack.debian}", f"PostgreSQL {stack.postgres}"]
     count = len(stack.dependencies)

@@ -12,7 +12,7 @@ import re
 
 from odpm_tasks.core.init.conversion import (
     Conversion,
-    Source,
+    RepositoryEntry,
     conf,
     conversion,
     literal,
@@ -23,7 +23,7 @@ from odpm_tasks.core.init.conversion import (
     shown,
     shown_url,
 )
-from odpm_tasks.core.init.new_project import Stack
+from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.manifest.model import PLATFORM
 from odpm_tasks.errors import DescriptionError
 
@@ -65,7 +65,7 @@ def convert(text: str, where: str, odoo: str = "", *, here: bool = True) -> Conv
         for name in parser.sections()
         if name not in known and not name.startswith("addons.")
     ]
-    stack = Stack(
+    stack = ProjectDraft(
         odoo=version,
         platform=platform,
         python=_get(parser, "virtualenv", "python_version"),
@@ -147,7 +147,7 @@ def _link(parser: configparser.ConfigParser, section: str, where: str, version: 
         left.append(f"{here}: {odd or f'commit {shown(word)} is none'}")
     if _get(parser, section, "shallow").lower() in ("false", "no", "off", "0"):
         left.append(f"{here}: shallow: odpm fetches no more than the commits it needs")
-    source = Source(section, url, "" if branch == version else branch, commit)
+    source = RepositoryEntry(section, url, "" if branch == version else branch, commit)
     try:
         return source.link(version)
     except DescriptionError as error:
@@ -159,7 +159,7 @@ def _local(path: str, place: str, left: list[str], here: bool) -> str:
     """A folder on this machine as a link that is used in place; one inside of the project needs none."""
     if path.startswith("/"):
         try:
-            return Source("", f"file://{posixpath.normpath(path)}").link("")
+            return RepositoryEntry("", f"file://{posixpath.normpath(path)}").link("")
         except DescriptionError as error:
             left.append(f"{place}: path {path}: {refused(error)}")
             return ""

@@ -13,7 +13,7 @@ from typing import Any
 from odpm_tasks.core.locking.diff import AddonChange, History, LockDiff, RepositoryChange
 from odpm_tasks.core.locking.diff_python import Locked, PackageChange
 from odpm_tasks.core.locking.lockfile import Pin
-from odpm_tasks.core.text import Paint, clean, cut, plain, several
+from odpm_tasks.core.text import Paint, clean, cut, plural, unstyled
 
 SHOWN = 30  # lines of one list that people are shown; programs get all
 _STYLES = {"+": "create", "-": "bad", "~": "update"}
@@ -22,7 +22,7 @@ _STYLES = {"+": "create", "-": "bad", "~": "update"}
 # --- text -----------------------------------------------------------------------------------------------------------
 
 
-def as_text(diff: LockDiff, paint: Paint = plain) -> str:
+def as_text(diff: LockDiff, paint: Paint = unstyled) -> str:
     """For a terminal: a block a repository, then Python packages, images, and what to update."""
     head = f"{paint('lock', 'bold')}  {diff.old} -> {diff.new}: {summary(diff)}"
     blocks = [_repository(repository, paint) for repository in diff.repositories]
@@ -173,11 +173,11 @@ def summary(diff: LockDiff) -> str:
     kinds = [repository.kind for repository in diff.repositories]
     for kind in ("moved", "added", "removed"):
         if count := kinds.count(kind):
-            said.append(f"{several(count, 'repository', 'repositories') if not said else count} {kind}")
+            said.append(f"{plural(count, 'repository', 'repositories') if not said else count} {kind}")
     if diff.packages:
-        said.append(several(len(diff.packages), "Python package"))
+        said.append(plural(len(diff.packages), "Python package"))
     if diff.images:
-        said.append(several(len(diff.images), "image"))
+        said.append(plural(len(diff.images), "image"))
     return ", ".join(said) or "nothing changed"
 
 
@@ -203,7 +203,7 @@ def history_word(repository: RepositoryChange, before: str = "") -> str:
     if history.count is None:
         said = "unknown commits" if history.rewritten else f"more than {len(history.commits)} commits"
     else:
-        said = several(history.count, "commit")
+        said = plural(history.count, "commit")
     return f"{before}{said}{', rewritten' if history.rewritten else ''}"
 
 

@@ -13,9 +13,9 @@ from typing import Literal
 
 from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
 from odpm_tasks.core.locking.python_requirements import RequirementLine, external_dependency, requirement_lines
-from odpm_tasks.core.manifest.reader import Manifest, read_nested
-from odpm_tasks.core.odoo.addons import MOST as MOST_BYTES
-from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.reader import read_dependency_manifest
+from odpm_tasks.core.odoo.addons import MAX_FILE_SIZE, Facts
 from odpm_tasks.core.sources.link import Link, source_names
 from odpm_tasks.core.sources.link_policy import MOST, check_links
 from odpm_tasks.core.sources.oca_dependencies import parse_oca_dependencies
@@ -178,7 +178,7 @@ class _Graph:
         label = " -> ".join(by[1:])
         for name in facts.too_large:
             raise DescriptionError(
-                f"{label}: {name} is larger than any such file, {MOST_BYTES // 1000} kB, and is not read",
+                f"{label}: {name} is larger than any such file, {MAX_FILE_SIZE // 1000} kB, and is not read",
                 where=TOP,
                 todo="pin a commit of that repository where it is right, or leave the repository out",
             )
@@ -203,7 +203,7 @@ class _Graph:
         return [new for link in links if (new := self.want(link, by))]
 
     def _nested(self, text: str, label: str) -> Iterable[Link]:
-        nested = read_nested(text, self.lookup, f"{label}: odpm.json")
+        nested = read_dependency_manifest(text, self.lookup, f"{label}: odpm.json")
         mine = self.manifest
         for what, theirs, ours in (
             ("Odoo", nested.odoo_version, mine.odoo_version),

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from odpm_tasks.core.config.interpolation import Lookup, missing
+from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest.fields import Problem, unknown
 from odpm_tasks.core.manifest.json_document import Path
-from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, HOOK_POINTS, SCENARIOS, Argv, Hooks, merge
+from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, HOOK_POINTS, Argv, Hooks, merge
 
 # Keys of a service in the Compose specification; `x-…` is free there and here.
 _SERVICE_KEYS = """

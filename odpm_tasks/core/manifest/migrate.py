@@ -13,10 +13,11 @@ from difflib import unified_diff
 from typing import Any
 
 from odpm_tasks.core.config.interpolation import references
+from odpm_tasks.core.config.paths import LOCK_FILE
+from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest import v1
 from odpm_tasks.core.manifest.fields import read_model
 from odpm_tasks.core.manifest.json_document import Path, dump, indent_of, parse, spell
-from odpm_tasks.core.manifest.model import SCENARIOS
 from odpm_tasks.core.manifest.reader import Examination, examine, invalid
 from odpm_tasks.core.manifest.v2 import Database
 from odpm_tasks.core.sources.link import canonical, parse_link, without_credentials
@@ -24,7 +25,6 @@ from odpm_tasks.errors import DescriptionError, LockError
 
 KEPT = ("system_packages", "services", "service_patches", "hooks", "trust", "scenarios", "locks")
 USER_SETTINGS = "user_settings.json"
-LOCK = ".odpm/deps.lock.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def migrate(
     _lists(draft, model)
     _database(draft, found.raw.get("database") or {}, settings)
     _blocks(draft, found.raw)
-    _locks(draft, _object(lock_text, LOCK))
+    _locks(draft, _object(lock_text, LOCK_FILE))
     draft.unplaced += [key for key in found.raw if key not in (*v1.KEYS, *KEPT)]
     _prune(draft, where)
     draft.new["requires_odpm"] = smallest_odpm(draft.new)
@@ -171,15 +171,15 @@ def _locks(draft: _Draft, lock: Mapping[str, Any]) -> None:
     if not lock:
         return
     if lock.get("schema_version") != 1:
-        raise LockError(f"{LOCK} is not of schema version 1", where=LOCK, todo="inv lock")
+        raise LockError(f"{LOCK_FILE} is not of schema version 1", where=LOCK_FILE, todo="inv lock")
     pins: dict[str, str] = {}
     dependencies = lock.get("dependencies") or []
     for entry in [lock.get("platform"), *(dependencies if isinstance(dependencies, list) else [None])]:
         url, commit = (entry.get("url"), entry.get("commit")) if isinstance(entry, Mapping) else (None, None)
         if not isinstance(url, str) or not re.fullmatch(r"[0-9a-fA-F]{40}", str(commit)):
-            raise LockError(f"{LOCK} has an entry without url or commit", where=LOCK, todo="inv lock")
+            raise LockError(f"{LOCK_FILE} has an entry without url or commit", where=LOCK_FILE, todo="inv lock")
         if entry.get("kind") == "file" or url.startswith("file://"):
-            draft.notes.append(f"{url} has no commit to pin: it stays in {LOCK} alone")
+            draft.notes.append(f"{url} has no commit to pin: it stays in {LOCK_FILE} alone")
         else:
             pins[canonical(url)] = str(commit).lower()
     locks: dict[str, Any] = {"git": dict(sorted(pins.items()))}

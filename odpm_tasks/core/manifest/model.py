@@ -8,7 +8,6 @@ from typing import Any
 
 from odpm_tasks.core.sources.link import Link
 
-SCENARIOS = ("developer", "server", "ci")
 BUILTIN_SERVICES = ("db", "odoo")
 HOOK_POINTS = ("post_clone", "post_prepare", "pre_up", "post_up")
 OVERLAY_KEYS = ("odoo_conf", "services", "service_patches", "hooks")
@@ -75,7 +74,7 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ManifestResult:
     """A manifest and what its author should know about it."""
 
     manifest: Manifest
@@ -83,7 +82,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Nested:
+class DependencyManifest:
     """What a dependency's own `odpm.json` adds to the graph; None: not written there."""
 
     dependencies: tuple[Link, ...] = ()

@@ -10,44 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from odpm_tasks.core.config.interpolation import Lookup
+from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.manifest import checks, v2
 from odpm_tasks.core.manifest.fields import Problem, requirement_lines
 from odpm_tasks.core.manifest.json_document import Document, parse, spell
 from odpm_tasks.core.manifest.links import LinkReader
-from odpm_tasks.core.manifest.model import (
-    BUILTIN_SERVICES,
-    HOOK_POINTS,
-    SCENARIOS,
-    Argv,
-    Hooks,
-    Manifest,
-    Nested,
-    Reading,
-    debian_codename,
-    merge,
-)
+from odpm_tasks.core.manifest.model import DependencyManifest, Manifest, ManifestResult
 from odpm_tasks.errors import DescriptionError
 
-__all__ = [
-    "BUILTIN_SERVICES",
-    "HOOK_POINTS",
-    "SCENARIOS",
-    "TOOL_VERSION",
-    "Argv",
-    "Hooks",
-    "Manifest",
-    "Nested",
-    "Reading",
-    "debian_codename",
-    "merge",
-    "problems",
-    "read_manifest",
-    "read_nested",
-    "schema_v1",
-    "schema_v2",
-]
-
-TOOL_VERSION = "5.0.0"
 SCHEMA = 2
 
 
@@ -73,7 +43,7 @@ class Examination:
         return f"line {self.document.line(problem.path)}: {spell(problem.path)}: {problem.text}"
 
 
-def read_manifest(text: str, lookup: Lookup, where: str = "odpm.json", tool_version: str = TOOL_VERSION) -> Reading:
+def read_manifest(text: str, lookup: Lookup, where: str = "odpm.json", tool_version: str = VERSION) -> ManifestResult:
     """The manifest and its warnings; DescriptionError naming every problem.
 
     Variables in links are expanded with `lookup`, all others stay for who needs them.
@@ -84,7 +54,7 @@ def read_manifest(text: str, lookup: Lookup, where: str = "odpm.json", tool_vers
         raise invalid(where, wrong, "set it in .env or in the environment, or write a default: ${NAME:-default}")
     if wrong or found.manifest is None:
         raise invalid(where, wrong)
-    return Reading(found.manifest, found.lines(found.warnings))
+    return ManifestResult(found.manifest, found.lines(found.warnings))
 
 
 def invalid(where: str, wrong: Sequence[str], todo: str = "") -> DescriptionError:
@@ -94,7 +64,7 @@ def invalid(where: str, wrong: Sequence[str], todo: str = "") -> DescriptionErro
 
 
 def problems(
-    text: str, lookup: Lookup, where: str = "odpm.json", tool_version: str = TOOL_VERSION
+    text: str, lookup: Lookup, where: str = "odpm.json", tool_version: str = VERSION
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Errors and warnings for `inv validate`; a variable that nothing sets, wherever it is named, is a warning here."""
     try:
@@ -105,7 +75,7 @@ def problems(
     return found.lines(found.errors), found.lines([*found.warnings, *unset])
 
 
-def examine(text: str, lookup: Lookup, where: str, tool_version: str = TOOL_VERSION) -> Examination:
+def examine(text: str, lookup: Lookup, where: str, tool_version: str = VERSION) -> Examination:
     """Everything that can be said about a text; DescriptionError only where it is no JSON object."""
     document = parse(text, where)
     if not isinstance(document.value, dict):
@@ -163,7 +133,7 @@ def _unset_in_blocks(raw: Mapping[str, Any], lookup: Lookup) -> list[Problem]:
     return [problem for key in keys for problem in checks.unset_variables(raw.get(key), (key,), lookup)]
 
 
-def read_nested(text: str, lookup: Lookup, where: str) -> Nested:
+def read_dependency_manifest(text: str, lookup: Lookup, where: str) -> DependencyManifest:
     """`odpm.json` of a dependency, either format: what adds to the graph, and nothing else is judged.
 
     A key this odpm does not know, or a block it would refuse at the top, is the business of that repository.
@@ -188,7 +158,7 @@ def read_nested(text: str, lookup: Lookup, where: str) -> Nested:
             details=wrong,
             todo="mend it in that repository, or pin a commit where it is right",
         )
-    return Nested(
+    return DependencyManifest(
         dependencies=links,
         requirements=requirement_lines(lines),
         odoo_version=_written(raw, "odoo_version"),

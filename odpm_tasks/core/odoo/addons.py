@@ -17,9 +17,9 @@ from odpm_tasks.errors import printable
 
 MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
-ASKED_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
+REQUEST_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
 DEPTH = 2  # folders between the root and a module's manifest
-MOST = 1_000_000  # bytes of a file that is read; what people write has a hundredth of that
+MAX_FILE_SIZE = 1_000_000  # bytes of a file that is read; what people write has a hundredth of that
 
 
 # Python 3.11 counts the depth of the trees it builds once for all threads, and gives up when two parse at a time
@@ -64,36 +64,36 @@ class Facts(BaseModel):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SelectedFiles:
     """The files whose bytes `facts` needs, out of all names of a tree."""
 
     manifests: tuple[str, ...]
     others: tuple[str, ...]
 
 
-def wanted(names: Iterable[str]) -> Wanted:
+def select_files(names: Iterable[str]) -> SelectedFiles:
     """Module manifests at depth one and two, and the files in which a repository asks for others."""
     manifests, others = [], []
     for name in names:
         parts = name.split("/")
         if parts[-1] in MANIFESTS and 2 <= len(parts) <= DEPTH + 1:
             manifests.append(name)
-        elif name in ASKED_FILES:
+        elif name in REQUEST_FILES:
             others.append(name)
-    return Wanted(tuple(sorted(manifests)), tuple(others))
+    return SelectedFiles(tuple(sorted(manifests)), tuple(others))
 
 
-def asked(names: Iterable[str], *, counting: bool = False) -> tuple[str, ...]:
+def files_to_read(names: Iterable[str], *, skip_manifests: bool = False) -> tuple[str, ...]:
     """Of a tree's files those to read. `counting`: modules are counted and not read."""
-    found = wanted(names)
-    return found.others if counting else (*found.manifests, *found.others)
+    found = select_files(names)
+    return found.others if skip_manifests else (*found.manifests, *found.others)
 
 
-def readable(sizes: Mapping[str, int], *, counting: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def split_by_size(sizes: Mapping[str, int], *, skip_manifests: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of a tree's files with their bytes: those `asked` for, and of them those too large to be what their names say."""
-    names = asked(sizes, counting=counting)
-    large = tuple(name for name in names if sizes[name] > MOST)
-    return tuple(name for name in names if sizes[name] <= MOST), large
+    names = files_to_read(sizes, skip_manifests=skip_manifests)
+    large = tuple(name for name in names if sizes[name] > MAX_FILE_SIZE)
+    return tuple(name for name in names if sizes[name] <= MAX_FILE_SIZE), large
 
 
 def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collection[str] = ()) -> Facts:
@@ -102,7 +102,7 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collec
     One that is too large is broken, and so is one in a folder that cannot stand on an addons path: Odoo splits that at
     commas, and a control character or a byte that is no UTF-8 would break the file in which it stands.
     """
-    found = wanted(names)
+    found = select_files(names)
     modules: dict[str, Module] = {}
     broken: list[str] = []
     for name in found.manifests:

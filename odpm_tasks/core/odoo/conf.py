@@ -14,7 +14,6 @@ from odpm_tasks.core.odoo.series import series
 from odpm_tasks.errors import DescriptionError
 
 DATA_DIR = "/var/lib/odoo"
-SOURCE_ROOT = "/opt/odoo/src"
 HTTP_PORT = 8069
 GEVENT_PORT = 8072
 TEMPLATE = "odoo.conf.j2"

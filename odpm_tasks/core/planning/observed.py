@@ -9,7 +9,7 @@ from typing import Any, Literal
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.planning.costs import Cost
 from odpm_tasks.core.stack.dependency_services import Fragments
 from odpm_tasks.core.stack.render import Rendered, Stack

@@ -7,10 +7,10 @@ see them.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from odpm_tasks.core.planning.steps import Step
+from odpm_tasks.core.text import Paint, unstyled
 from odpm_tasks.errors import printable
 
 MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "pending": "?"}
@@ -18,14 +18,6 @@ HEAD = 12  # mark and action, with the blanks around them
 _HANGING = 14
 _ROOM = 30  # a detail that would get less than this beside its target stands below it
 _MOST = 3  # lines of one detail, where lines are cut
-
-Paint = Callable[[str, str], str]
-
-
-def plain(text: str, style: str) -> str:
-    """The paint that leaves no trace."""
-    del style
-    return text
 
 
 @dataclass(frozen=True)
@@ -35,7 +27,7 @@ class LineStyle:
     `ids`, `targets`: what these columns are filled up to. `whole`: break long details, and cut nothing.
     """
 
-    paint: Paint = plain
+    paint: Paint = unstyled
     width: int | None = None
     ids: int = 19
     targets: int = 0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from odpm_tasks.core.text import count, size
+from odpm_tasks.core.text import Paint, plural, size
 
-Paint = Callable[[str, str], str]
 _NARROW = 60
 
 
@@ -98,7 +97,7 @@ def _styled(text: str, source: SourceState | None, paint: Paint) -> str:
 def _state(source: SourceState) -> str:
     """Everything that is to be said of a checkout, most important first."""
     at = (source.commit or "")[:8]
-    top = count(source.on_top or 0, "commit") + " on top" if source.on_top else ""
+    top = plural(source.on_top or 0, "commit") + " on top" if source.on_top else ""
     said = [
         {
             "absent": "not checked out",
@@ -112,9 +111,9 @@ def _state(source: SourceState) -> str:
             "gone": "what it borrows is gone from the cache: inv render",
         }[source.checkout]
     ]
-    said += [count(source.changes, "local change")] if source.changes else []
+    said += [plural(source.changes, "local change")] if source.changes else []
     said += [f"{source.untracked} untracked"] if source.untracked else []
-    said += [count(source.stashes, "stash", "stashes")] if source.stashes else []
+    said += [plural(source.stashes, "stash", "stashes")] if source.stashes else []
     said += [{"shallow": "shallow", "whole": "with history"}[source.history]] if source.history else []
     if source.upstream and (source.behind or source.ahead):
         ways = [
@@ -128,5 +127,5 @@ def _cache_lines(cache: CacheState, paint: Paint) -> list[str]:
     lines = [paint("cache", "bold") + f"  {cache.path}"]
     lines += [f"  {size(store.bytes):>8}  {store.url}" for store in cache.stores]
     used = sum(store.bytes for store in cache.stores)
-    whose = count(cache.projects, "project")
+    whose = plural(cache.projects, "project")
     return [*lines, f"  {size(used)} for this project, {size(cache.bytes)} in all for {whose}"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import Path, spell
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.stack.compose_file import DATABASE, ODOO
 from odpm_tasks.core.stack.dependency_services import Fragments
 from odpm_tasks.core.stack.services import names_in

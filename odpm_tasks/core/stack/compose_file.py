@@ -15,11 +15,11 @@ import yaml
 
 from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.scenario import Scenario
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.config.version import VERSION
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.stack.services import named_networks, named_volumes, one_shots, patched
 
 DATABASE, ODOO = "db", "odoo"
-IMAGE_SOURCES = "/opt/odoo/src"
 MIRROR = "${ODPM_IMAGE_MIRROR:-}"
 ROLE = "odoo"
 
@@ -45,7 +45,7 @@ class ComposeSpec:
     mounts: tuple[Mount, ...] = ()
     masked: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
-    tool_version: str = "5.0.0"
+    tool_version: str = VERSION
 
 
 def compose(spec: ComposeSpec) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.locking.resolve import Resolution, Source
 from odpm_tasks.core.manifest import checks
 from odpm_tasks.core.manifest.json_document import parse, spell
-from odpm_tasks.core.manifest.reader import BUILTIN_SERVICES, Hooks, Manifest, merge
+from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, Hooks, Manifest, merge
 from odpm_tasks.core.sources.link import Link, parse_link
 from odpm_tasks.core.stack.relative_paths import rebased
 from odpm_tasks.core.stack.service_policy import reaches

@@ -20,7 +20,7 @@ def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
         "Odoo version": spec.odoo_version,
         "base image": spec.base_image,
         "system packages": " ".join((*spec.runtime_packages, *spec.own_packages)),
-        "Dockerfile template": templating.source(dockerfile.TEMPLATE, templates.get(dockerfile.TEMPLATE)),
+        "Dockerfile template": templating.template_text(dockerfile.TEMPLATE, templates.get(dockerfile.TEMPLATE)),
         "Python packages": stack.locks[0],
     }
     if stack.scenario.developer:

@@ -6,17 +6,19 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from odpm_tasks.core.config.paths import SOURCE_ROOT
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.settings import Profile
+from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image import dockerfile as images
 from odpm_tasks.core.image.dockerfile import ImageSource, ImageSpec
 from odpm_tasks.core.image.system_packages import SystemNeeds, system_needs
 from odpm_tasks.core.locking.lockfile import with_digest
 from odpm_tasks.core.locking.resolve import Resolution, Source
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
-from odpm_tasks.core.stack.compose_file import IMAGE_SOURCES, ComposeSpec, Mount, compose_text
+from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose_text
 
 pass
 
@@ -42,7 +44,7 @@ class Stack:
     templates: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     profile: Profile = "medium"
-    tool_version: str = "5.0.0"
+    tool_version: str = VERSION
 
     @property
     def own_name(self) -> str:
@@ -108,7 +110,7 @@ class Stack:
 
 
 def _join(name: str, folder: str) -> str:
-    return f"{IMAGE_SOURCES}/{name}/{folder}".rstrip("/")
+    return f"{SOURCE_ROOT}/{name}/{folder}".rstrip("/")
 
 
 def render(stack: Stack) -> Rendered:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters import sockets
-from odpm_tasks.core.config.settings import CHOSEN, Layer, Settings
+from odpm_tasks.core.config.settings import CHOSEN_PORTS, Layer, Settings
 from odpm_tasks.core.stack.published_ports import Published, published_ports
 from tests.ports import claim_port
 
@@ -149,10 +149,10 @@ LAYERS = Settings((Layer(".env", {"ODOO_PORT": "9000", "EMPTY": ""}),))
 
 
 def test_what_was_chosen_counts_where_nobody_says_anything() -> None:
-    chosen = LAYERS.with_chosen({"ODOO_PORT": "9001", "GEVENT_PORT": "9002", "EMPTY": "9003"})
+    chosen = LAYERS.with_chosen_ports({"ODOO_PORT": "9001", "GEVENT_PORT": "9002", "EMPTY": "9003"})
     assert [chosen.get(name) for name in ("ODOO_PORT", "GEVENT_PORT", "EMPTY")] == ["9000", "9002", ""]
     assert chosen.port("GEVENT_PORT") == 9002
     assert chosen.merged() == {"ODOO_PORT": "9000", "GEVENT_PORT": "9002", "EMPTY": ""}
-    assert chosen.where("GEVENT_PORT") == f"GEVENT_PORT in {CHOSEN}"
-    assert [chosen.named(name) for name in ("ODOO_PORT", "GEVENT_PORT", "EMPTY")] == [True, False, True]
-    assert chosen.with_chosen({}) == LAYERS
+    assert chosen.where("GEVENT_PORT") == f"GEVENT_PORT in {CHOSEN_PORTS}"
+    assert [chosen.is_set(name) for name in ("ODOO_PORT", "GEVENT_PORT", "EMPTY")] == [True, False, True]
+    assert chosen.with_chosen_ports({}) == LAYERS

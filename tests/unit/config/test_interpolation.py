@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.config.interpolation import Reference, escape, expand, missing, references
+from odpm_tasks.core.config.interpolation import VariableReference, escape, expand, missing, references
 from odpm_tasks.errors import DescriptionError
 
 VALUES = {"A": "alpha", "EMPTY": "", "DOLLAR": "${A} $$"}
@@ -74,10 +74,10 @@ def test_missing(text: str, names: tuple[str, ...]) -> None:
 
 def test_references() -> None:
     assert references("${A}$${B} ${C:-x${D}} ${E:-}") == (
-        Reference("A"),
-        Reference("C", "x${D}"),
-        Reference("D"),
-        Reference("E", ""),
+        VariableReference("A"),
+        VariableReference("C", "x${D}"),
+        VariableReference("D"),
+        VariableReference("E", ""),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS, Scenario, scenario
-from odpm_tasks.core.manifest.reader import SCENARIOS as NAMES
+from odpm_tasks.core.manifest.v2 import Scenarios
 from odpm_tasks.errors import DescriptionError
 
 
@@ -23,7 +23,7 @@ def test_what_differs(name: str, strict: bool, mounts: bool, target: str, publis
 
 
 def test_there_are_three_and_the_manifest_knows_them() -> None:
-    assert tuple(SCENARIOS) == NAMES
+    assert tuple(SCENARIOS) == tuple(Scenarios.model_fields)
 
 
 @pytest.mark.parametrize("name", ["prod", "", "Developer", " ci"])

@@ -28,10 +28,10 @@ from odpm_tasks.core.init.conversion import (
     variables,
     with_known,
 )
-from odpm_tasks.core.init.new_project import Stack, filled, manifest_text
+from odpm_tasks.core.init.new_project import ProjectDraft, filled, manifest_text
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.tasks.init import taken_over
+from odpm_tasks.tasks.init import convert_source
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "convert"
 COMMIT = "6054de2c4e669f85cec380da90d746061967dc83"
@@ -53,7 +53,7 @@ def laid(case: Path, folder: Path) -> Path:
 @pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
 def test_whole_project(case: str, tmp_path: Path, clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(laid(GOLDEN / case, tmp_path / "project"))
-    taken = taken_over(".", "")
+    taken = convert_source(".", "")
     text = manifest_text(filled(taken.stack), 2)
     assert text == (GOLDEN / case / "odpm.json").read_text(encoding="utf-8")
     lines = "".join(f"{line}\n" for line in taken.left_over)
@@ -65,14 +65,14 @@ def test_whole_project(case: str, tmp_path: Path, clean: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
 def test_no_secret_is_carried_over_or_shown(case: str, tmp_path: Path, clean: Path) -> None:
-    taken = taken_over(str(laid(GOLDEN / case, tmp_path / "project")), "")
+    taken = convert_source(str(laid(GOLDEN / case, tmp_path / "project")), "")
     said = manifest_text(filled(taken.stack), 2) + "\n".join(taken.left_over)
     for secret in ("hunter2", "s3cret", "tiger", "ghp_0123456789abcdef", "topsecret"):
         assert secret not in said
 
 
 def test_both_formats_of_a_project_are_the_same_stack(tmp_path: Path, clean: Path) -> None:
-    stack = filled(taken_over(str(laid(GOLDEN / "doodba", tmp_path / "project")), "").stack)
+    stack = filled(convert_source(str(laid(GOLDEN / "doodba", tmp_path / "project")), "").stack)
     flat, nested = (
         read_manifest(manifest_text(stack, schema), {"GITHUB_TOKEN": "x"}.get).manifest for schema in (1, 2)
     )
@@ -193,7 +193,7 @@ def test_options_that_are_not_the_stacks_are_left_over_without_their_value() -> 
 
 
 def test_variables_that_nothing_sets_are_told_once() -> None:
-    stack = Stack(
+    stack = ProjectDraft(
         platform="https://${A}@x.y/o.git", dependencies=("https://${A}@x.y/z.git ${B:-1} ", "https://${C}@x.y/w")
     )
     lines = settings_needed(stack, {"C": "set"})
@@ -219,7 +219,7 @@ def aggregated(text: str, odoo: str = "", **env: str) -> Conversion:
 def test_the_odoo_version_as_a_branch_is_no_branch() -> None:
     for spelled in ("$ODOO_VERSION", "${ODOO_VERSION}"):
         taken = aggregated(repos(f"oca {spelled}"), odoo="17.0")
-        assert taken == Conversion(Stack(odoo="17.0", dependencies=("https://github.com/OCA/web.git",)))
+        assert taken == Conversion(ProjectDraft(odoo="17.0", dependencies=("https://github.com/OCA/web.git",)))
 
 
 def test_the_version_is_the_platforms_branch_else_that_of_all_else_unknown() -> None:

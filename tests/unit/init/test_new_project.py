@@ -8,12 +8,12 @@ import pytest
 
 import odpm_tasks
 from odpm_tasks.core.init import new_project
-from odpm_tasks.core.init.new_project import Stack, filled, gitignore_text, manifest_text, series_of, uses_odpm
+from odpm_tasks.core.init.new_project import ProjectDraft, filled, gitignore_text, manifest_text, series_of, uses_odpm
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.core.odoo import series, series_defaults
 from odpm_tasks.errors import DescriptionError
 
-EVERYTHING = Stack(
+EVERYTHING = ProjectDraft(
     odoo="18.0",
     platform="https://github.com/OCA/OCB.git 18.0-fix",
     python="3.12",
@@ -96,7 +96,7 @@ def test_the_nested_file_of_everything() -> None:
 @pytest.mark.parametrize("schema", [1, 2])
 @pytest.mark.parametrize("name", series_defaults.TABLE)
 def test_every_series_gives_a_description_without_problem_or_warning(name: str, schema: int) -> None:
-    text = manifest_text(filled(Stack(odoo=name)), schema)
+    text = manifest_text(filled(ProjectDraft(odoo=name)), schema)
     assert problems(text, lambda name: None) == ((), ())
     manifest = read_manifest(text, lambda name: None).manifest
     row = series_defaults.defaults(name)
@@ -116,13 +116,13 @@ def test_the_table_has_every_series_and_they_never_go_back() -> None:
 
 
 def test_what_is_said_wins_over_the_default() -> None:
-    assert filled(Stack(odoo="19.0", python="3.13")).python == "3.13"
-    assert filled(Stack(odoo="saas-18.2")).postgres == series_defaults.TABLE["18.0"].postgres
+    assert filled(ProjectDraft(odoo="19.0", python="3.13")).python == "3.13"
+    assert filled(ProjectDraft(odoo="saas-18.2")).postgres == series_defaults.TABLE["18.0"].postgres
 
 
 def test_only_the_flat_format_loses_debian_packages() -> None:
     assert "ghostscript" in new_project.lost_in_flat(EVERYTHING)[0]
-    assert new_project.lost_in_flat(Stack()) == ()
+    assert new_project.lost_in_flat(ProjectDraft()) == ()
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odpm_tasks.core.manifest.migrate import Migration, migrate, smallest_odpm, unified
-from odpm_tasks.core.manifest.reader import Manifest, read_manifest
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.errors import DescriptionError, LockError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

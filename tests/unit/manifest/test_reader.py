@@ -12,17 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odpm_tasks.core.manifest import json_document
-from odpm_tasks.core.manifest.reader import (
-    Manifest,
-    Nested,
-    Reading,
-    debian_codename,
-    problems,
-    read_manifest,
-    read_nested,
-    schema_v1,
-    schema_v2,
-)
+from odpm_tasks.core.manifest.model import DependencyManifest, Manifest, ManifestResult, debian_codename
+from odpm_tasks.core.manifest.reader import problems, read_dependency_manifest, read_manifest, schema_v1, schema_v2
 from odpm_tasks.core.sources.link import Link
 from odpm_tasks.errors import DescriptionError, OdpmError
 
@@ -43,7 +34,7 @@ def nothing(name: str) -> str | None:
     return None
 
 
-def read(raw: object, **values: str) -> Reading:
+def read(raw: object, **values: str) -> ManifestResult:
     return read_manifest(json.dumps(raw), values.get)
 
 
@@ -62,7 +53,7 @@ def v2(**keys: object) -> dict[str, Any]:
 
 
 def test_v1_defaults_are_those_of_odpm_4() -> None:
-    assert read(SMALL_V1) == Reading(
+    assert read(SMALL_V1) == ManifestResult(
         Manifest(
             format=1,
             requires_odpm="4.0",
@@ -96,7 +87,7 @@ def test_v1_in_full() -> None:
         ),
         HERE="/srv",
     )
-    assert reading == Reading(
+    assert reading == ManifestResult(
         Manifest(
             format=1,
             requires_odpm="3.0",
@@ -195,7 +186,7 @@ def test_v1_faults(keys: dict[str, Any], fault: str) -> None:
 
 
 def test_v2_small() -> None:
-    assert read(SMALL_V2) == Reading(
+    assert read(SMALL_V2) == ManifestResult(
         Manifest(
             format=2,
             requires_odpm="4.6.0",
@@ -464,9 +455,11 @@ def test_broken_json(text: str, reason: str) -> None:
 
 def test_nested_reads_only_what_adds_to_the_graph() -> None:
     flat = {"dependencies": ["https://h/x"], "requirements_txt": ["a", "# b"], "foo": {}, "odoo_version": "18.0"}
-    assert read_nested(json.dumps(flat), nothing, "x") == Nested((Link("https://h/x"),), ("a",), "18.0", None)
+    assert read_dependency_manifest(json.dumps(flat), nothing, "x") == DependencyManifest(
+        (Link("https://h/x"),), ("a",), "18.0", None
+    )
     nested = {"manifest_schema": 7, "dependencies": [], "requirements": ["b"], "python": "3.11", "sevices": 1}
-    assert read_nested(json.dumps(nested), nothing, "x") == Nested((), ("b",), None, "3.11")
+    assert read_dependency_manifest(json.dumps(nested), nothing, "x") == DependencyManifest((), ("b",), None, "3.11")
 
 
 @pytest.mark.parametrize(
@@ -481,7 +474,7 @@ def test_nested_reads_only_what_adds_to_the_graph() -> None:
 )
 def test_nested_refuses(raw: object) -> None:
     with pytest.raises(DescriptionError, match=r"web/odpm\.json"):
-        read_nested(json.dumps(raw), nothing, "web/odpm.json")
+        read_dependency_manifest(json.dumps(raw), nothing, "web/odpm.json")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.odoo.addons import Facts, Module, Wanted, facts, read_module, wanted
+from odpm_tasks.core.odoo.addons import Facts, Module, SelectedFiles, facts, read_module, select_files
 
 GOOD = b'{"name": "X"}'
 
@@ -75,7 +75,7 @@ def test_modules_are_looked_for_at_depth_one_and_two() -> None:
         "requirements.txt",
         "test-requirements.txt",
     ]
-    assert wanted(names) == Wanted(
+    assert select_files(names) == SelectedFiles(
         ("addons/sale/__manifest__.py", "old/__openerp__.py", "web_x/__manifest__.py"),
         ("oca_dependencies.txt", "odpm.json", "requirements.txt"),
     )

@@ -60,7 +60,7 @@ def text_of(path: Path) -> str:
 def held(folder: Path, *, counting: bool = False) -> Facts:
     """What a folder of the case holds, read as a commit of a repository is."""
     contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    asked, large = addons.readable({name: len(data) for name, data in contents.items()}, counting=counting)
+    asked, large = addons.split_by_size({name: len(data) for name, data in contents.items()}, skip_manifests=counting)
     return addons.facts(sorted(contents), {name: contents[name] for name in asked}, large)
 
 

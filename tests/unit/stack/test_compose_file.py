@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.manifest.reader import Manifest, read_manifest
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose, compose_text, conf_references, project_name
 from odpm_tasks.core.stack.dependency_services import fragments

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.manifest.reader import Manifest
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps, late_hook_steps
 from odpm_tasks.core.planning.observed import Checkout, ObservedState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odpm_tasks.errors import UsageError
-from odpm_tasks.tasks.legacy_cli import answer
+from odpm_tasks.tasks.legacy_cli import reject_legacy_arguments
 
 TASKS = ("lock", "up", "plan", "build-image")
 
@@ -30,7 +30,7 @@ TASKS = ("lock", "up", "plan", "build-image")
 )
 def test_an_old_word_is_answered_with_the_task(line: str, today: str) -> None:
     with pytest.raises(UsageError) as error:
-        answer(line.split(), TASKS)
+        reject_legacy_arguments(line.split(), TASKS)
     assert error.value.todo == today
     assert "odpm 4" in str(error.value)
 
@@ -51,4 +51,4 @@ def test_an_old_word_is_answered_with_the_task(line: str, today: str) -> None:
     ],
 )
 def test_what_is_no_old_word_is_left_alone(line: str) -> None:
-    answer(line.split(), TASKS)
+    reject_legacy_arguments(line.split(), TASKS)

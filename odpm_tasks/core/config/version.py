@@ -1,0 +1,3 @@
+"""The version of this odpm."""
+
+VERSION = "5.0.0"
