@@ -187,9 +187,9 @@ class Project:
     def exclusive(self) -> Iterator[None]:
         """Hold the project: one run at a time. Errors: BusyError saying who holds it."""
         with files.exclusive(self.paths.odpm / "run.lock", "this project"):
-            files.sweep(self.root, ("docker-compose.yml", "odpm.json"))
+            files.remove_temporary_files(self.root, ("docker-compose.yml", "odpm.json"))
             for folder in (self.paths.odpm, self.paths.odpm / "build", *self.paths.odpm.glob("secrets/*")):
-                files.sweep(folder)
+                files.remove_temporary_files(folder)
             if not (self.paths.odpm / ".gitignore").exists():
                 files.write(self.paths.odpm / ".gitignore", GITIGNORE.encode())
             yield

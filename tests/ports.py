@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from odpm_tasks.adapters.sockets import busy
+from odpm_tasks.adapters.sockets import in_use
 
 PORTS = range(12000, 30000)  # Linux chooses from 32768 on, macOS and Windows from 49152 on
 _claims: dict[int, BinaryIO] = {}
@@ -32,7 +32,7 @@ def claim_port() -> int:
         except BlockingIOError:
             file.close()
             continue
-        if busy(port, ""):
+        if in_use(port, ""):
             file.close()
             continue
         _claims[port] = file

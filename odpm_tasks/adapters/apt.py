@@ -41,7 +41,7 @@ def _named(setting: str, where: str) -> tuple[str, str]:
 def _own() -> tuple[str, str]:
     """The mirror and the security mirror that apt of this machine uses; empty where it is no Debian or lacks one of them."""
     system = files.read_text(Path("/etc/os-release")) or ""
-    if not re.search(r"^ID=\"?debian\"?$", system, re.MULTILINE) or not command.have("apt-get"):
+    if not re.search(r"^ID=\"?debian\"?$", system, re.MULTILINE) or not command.is_installed("apt-get"):
         return "", ""
     # what `update` would fetch; nothing is fetched
     told = command.run(["apt-get", "--print-uris", "update"], check=False, timeout=20).text

@@ -36,7 +36,7 @@ class Outcome:
     code: int
     stdout: bytes
     stderr: bytes
-    silent: bool = False
+    stalled: bool = False
 
     @property
     def ok(self) -> bool:
@@ -60,7 +60,7 @@ def redact(text: str) -> str:
     return _CREDENTIALS.sub(lambda found: found[1] or f"{found[2]}@", text)
 
 
-def have(program: str) -> bool:
+def is_installed(program: str) -> bool:
     """Whether `program` is on PATH."""
     return shutil.which(program) is not None
 
@@ -70,11 +70,11 @@ def run(
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    feed: bytes = b"",
+    stdin: bytes = b"",
     check: bool = True,
     timeout: float | None = None,
     on_line: Callable[[str], None] | None = None,
-    silence: Callable[[str], float | None] | None = None,
+    idle_timeout: Callable[[str], float | None] | None = None,
     secrets: Sequence[str] = (),
 ) -> Outcome:
     """Run a program to its end and return what it said.
@@ -88,15 +88,15 @@ def run(
     set, or when `timeout` (seconds) passes.
     """
     words = [str(word) for word in argv]
-    special: dict[str, Any] = {"_in": feed or processes.NOTHING}
+    special: dict[str, Any] = {"_in": stdin or processes.NOTHING}
     if cwd is not None:
         special["_cwd"] = str(cwd)
-    if on_line is None and silence is None:
+    if on_line is None and idle_timeout is None:
         process = processes.start(words, env, **special)
         code = processes.wait(process, words, timeout)
         outcome = Outcome(tuple(words), code, process.process.stdout, process.process.stderr)
     else:
-        listener = _Listener(on_line, silence)
+        listener = _Listener(on_line, idle_timeout)
         process = listener.start(words, env, **special)
         code = processes.wait(process, words, timeout)
         outcome = Outcome(tuple(words), code, process.process.stdout, listener.said(), listener.ended)
@@ -105,7 +105,7 @@ def run(
     return outcome
 
 
-class Conversation:
+class PipedProcess:
     """A program that answers while it is asked; `conversation` starts one."""
 
     def __init__(self, words: Sequence[str], questions: IO[bytes], answers: IO[bytes], process: Any) -> None:
@@ -119,7 +119,7 @@ class Conversation:
         except OSError:
             raise self._broken() from None
 
-    def line(self) -> bytes:
+    def read_line(self) -> bytes:
         """The next line of the answer, with its end. Errors: ProgramError where none comes."""
         line = self._answers.readline()
         if not line.endswith(b"\n"):
@@ -133,7 +133,7 @@ class Conversation:
             raise self._broken()
         return data
 
-    def end(self) -> int:
+    def wait(self) -> int:
         """Ask nothing more; the exit code."""
         with contextlib.suppress(OSError):  # what nobody read
             self._questions.close()
@@ -141,11 +141,11 @@ class Conversation:
         return processes.wait(self._process, self._words)
 
     def _broken(self) -> ProgramError | MachineError:
-        return failure(Outcome(tuple(self._words), self.end(), b"", self._process.process.stderr))
+        return failure(Outcome(tuple(self._words), self.wait(), b"", self._process.process.stderr))
 
 
 @contextlib.contextmanager
-def conversation(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[Conversation]:
+def piped(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[PipedProcess]:
     """A program to talk with, which is let end when the block does.
 
     Errors: MachineError when the program is not there; those of `Conversation`.
@@ -158,19 +158,21 @@ def conversation(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -
     with questions, answers:
         with theirs_in, theirs_out:
             process = processes.start(words, env, _in=theirs_in, _out=theirs_out)
-        talk = Conversation(words, questions, answers, process)
+        talk = PipedProcess(words, questions, answers, process)
         try:
             yield talk
         finally:
-            talk.end()
+            talk.wait()
 
 
 class _Listener:
     """Hears standard error: keeps it, hands it on line by line, and ends a program that is silent for too long."""
 
-    def __init__(self, on_line: Callable[[str], None] | None, silence: Callable[[str], float | None] | None) -> None:
+    def __init__(
+        self, on_line: Callable[[str], None] | None, idle_timeout: Callable[[str], float | None] | None
+    ) -> None:
         self.ended = False
-        self._on_line, self._silence = on_line, silence
+        self._on_line, self._silence = on_line, idle_timeout
         self._seen = bytearray()
         self._rest = b""
 

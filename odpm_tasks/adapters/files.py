@@ -71,7 +71,12 @@ def read_text(path: Path) -> str | None:
 
 
 def write(
-    path: Path, data: bytes, mode: int = 0o644, *, derived: bool = False, before: Callable[[], object] | None = None
+    path: Path,
+    data: bytes,
+    mode: int = 0o644,
+    *,
+    derived: bool = False,
+    before_replace: Callable[[], object] | None = None,
 ) -> None:
     """Replace a file at once: a reader, a crash or a full disk sees the old bytes or the new, never a part.
 
@@ -89,15 +94,15 @@ def write(
                     file.flush()
                     os.fsync(file.fileno())
             temporary.chmod(mode)
-            if before:
-                before()
+            if before_replace:
+                before_replace()
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
 
 
-def sweep(folder: Path, names: Collection[str] = ()) -> None:
+def remove_temporary_files(folder: Path, names: Collection[str] = ()) -> None:
     """Take away the beginnings of files that killed runs have left (of `names`, where given). Nobody else writes here now."""
     for path in folder.glob(".*.????????"):
         name, _, end = path.name[1:].rpartition(".")
@@ -170,7 +175,7 @@ def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
         lock.release()
 
 
-def scratch(cleanup: contextlib.ExitStack, prefix: str) -> Path:
+def temporary_folder(cleanup: contextlib.ExitStack, prefix: str) -> Path:
     """A folder that lasts as long as `cleanup`, readable by us only."""
     return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 LOOPBACK, ALL, ALL_6 = "127.0.0.1", "0.0.0.0", "::"  # noqa: S104 - to try, not to serve
 
 
-def busy(port: int, address: str = LOOPBACK) -> bool:
+def in_use(port: int, address: str = LOOPBACK) -> bool:
     """Whether nobody could listen on that port of an address now; on any address of this machine where it is empty.
 
     An address that this machine does not have is nobody's.
@@ -46,11 +46,11 @@ def _answers(family: socket.AddressFamily, address: str, port: int) -> bool:
     return False
 
 
-def free_port(start: int = 0, address: str = LOOPBACK, but: Collection[int] = ()) -> int:
+def free_port(start: int = 0, address: str = LOOPBACK, exclude: Collection[int] = ()) -> int:
     """The first free port of an address from `start` on, `but` left out; any free one where `start` is 0."""
     if start:
         for port in range(start, min(start + 500, 65536)):
-            if port not in but and not busy(port, address):
+            if port not in exclude and not in_use(port, address):
                 return port
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
@@ -58,7 +58,7 @@ def free_port(start: int = 0, address: str = LOOPBACK, but: Collection[int] = ()
     return int(port)
 
 
-def holder(port: int) -> str | None:
+def owner(port: int) -> str | None:
     """`name (process 123)` of who listens on a port, as far as this user may know (Linux); else None.
 
     Of another user's process the user alone may be known.

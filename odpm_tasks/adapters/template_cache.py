@@ -15,7 +15,7 @@ from odpm_tasks.adapters import files
 from odpm_tasks.errors import OdpmError
 
 
-class Compiled(jinja2.BytecodeCache):
+class TemplateCache(jinja2.BytecodeCache):
     """Keeps what the templates of a folder were compiled to, as long as their text is the same; where it may not, nothing."""
 
     def __init__(self, folder: Path) -> None:

@@ -19,7 +19,7 @@ _STYLES = {
 }  # fmt: skip
 
 
-def colourful(stream: TextIO) -> bool:
+def use_colour(stream: TextIO) -> bool:
     """Whether to use colour: a terminal, and neither NO_COLOR nor TERM=dumb."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -30,7 +30,7 @@ def width(stream: TextIO) -> int | None:
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text and colourful(stream or sys.stderr) else text
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text and use_colour(stream or sys.stderr) else text
 
 
 def message(text: str = "") -> None:
@@ -51,6 +51,16 @@ def output(text: str) -> None:
     except BrokenPipeError:
         # the reader has seen enough (`inv plan | head`); nothing more to say, also not when Python ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def is_interactive() -> bool:
+    """Whether standard input and standard output are a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def confirm(question: str) -> bool:
+    """Ask a yes-or-no question; the answer is no without a terminal."""
+    return is_interactive() and input(f"{question} [y/N] ").lower() == "y"
 
 
 class Activity:
@@ -74,7 +84,7 @@ class Activity:
             far = "" if percent is None else f"{percent}%"
             self._progress.update(self._rows[name], text=text[:100], percent=far, size=size, rate=rate)
 
-    def stumble(self, name: str, trouble: str, text: str) -> None:
+    def retrying(self, name: str, trouble: str, text: str) -> None:
         """Something went wrong that is not the end of it: `text` says what comes now."""
         if self._progress is None:
             message(f"{name}: {trouble}; {text}")

@@ -186,7 +186,7 @@ def _try(
         with terminal.activity() as show:
             show.note("image", " ".join(("smoke test" if smoke else "look inside", platform)))
             found = census.census(image, platform=platform, imports=imports, smoke=brief)
-        wrong += [f"{platform} {finding}".strip() for finding in contents.findings(found, platform)]
+        wrong += [f"{platform} {finding}".strip() for finding in contents.problems(found, platform)]
     if smoke and wrong:
         raise ProgramError(
             "the image was built and does not work; no name points to it",
@@ -242,7 +242,7 @@ def _contexts(
     for layer in whole.image.layers:
         source = by_name.get(layer.name)
         if source is None:
-            folder = files.scratch(cleanup, "odpm-own-") / "tree"
+            folder = files.temporary_folder(cleanup, "odpm-own-") / "tree"
             export.export_folders(paths.root, whole.own.addons, folder)
             yield layer.context, folder
         else:

@@ -31,7 +31,7 @@ def given(paths: ProjectPaths, spec: ImageSpec, cleanup: contextlib.ExitStack) -
     settings = paths.settings
     debian = apt.sources(spec.codename, settings.get("ODPM_APT_MIRROR"), settings.where("ODPM_APT_MIRROR"))
     texts = {"index": uv.shell(variables), "apt": debian}
-    folder = files.scratch(cleanup, "odpm-machine-")
+    folder = files.temporary_folder(cleanup, "odpm-machine-")
     secrets = {"ca": index.certificates} if index.certificates else {}
     for name, text in texts.items():
         if text:

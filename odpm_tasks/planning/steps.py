@@ -100,7 +100,9 @@ def _files(paths: ProjectPaths, observation: Observation, steps: Sequence[Step],
             continue
         data, keep = rendered.files[step.target], (lambda path=path: _keep(paths, path))
         edited = step.target in observation.observed.edited
-        files.write(path, data, 0o755 if step.target.endswith("odoo-run") else 0o644, before=keep if edited else None)
+        files.write(
+            path, data, 0o755 if step.target.endswith("odoo-run") else 0o644, before_replace=keep if edited else None
+        )
         recorded[step.target] = files.sha256(data)
         if step.target == "docker-compose.yml":
             checkout.exclude_from_status(paths.root, ["/docker-compose.yml", "/docker-compose.yml.orig*"])

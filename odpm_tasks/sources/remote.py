@@ -20,7 +20,7 @@ def progress_watch(show: terminal.Activity, name: str) -> ProgressCallback:
 
     def look(progress: Progress) -> None:
         if progress.failure:
-            show.stumble(name, progress.failure, progress.phase)
+            show.retrying(name, progress.failure, progress.phase)
         else:
             show.note(name, progress.phase.split()[0].lower(), progress.percent, progress.size, progress.rate)
 

@@ -24,7 +24,7 @@ MAINTENANCE = "/run/odoo/maintenance"  # as templates/odoo_run.py has it
 def sql(database_container: str, statement: str, database: str = "postgres") -> str:
     """Run SQL as PostgreSQL's superuser, by the socket inside the container. Errors: ProgramError."""
     words = ("psql", "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1", "-Atq")
-    return docker.execute(database_container, *words, feed=statement.encode(), check=True).text.strip()
+    return docker.execute(database_container, *words, stdin=statement.encode(), check=True).text.strip()
 
 
 def identifier(name: str) -> str:
@@ -131,7 +131,7 @@ def task_container(
     name = f"{compose.compose_project(paths, observation.stack)}-task"
     command.run(["docker", "rm", "--force", name], check=False)  # a run that was killed may have left it
     try:
-        return docker.compose_live(
+        return docker.compose_stream(
             paths.root,
             compose.compose_env(paths),
             on_line,
@@ -180,7 +180,7 @@ def _finish(paths: ProjectPaths, observation: Observation, database_container: s
     if password or manifest.country or manifest.language:
         script = _SETTLE.format(password=password, country=manifest.country or "", language=manifest.language or "")
         odoo = container(paths, observation, "odoo")
-        outcome = docker.execute(odoo.id, "odoo", "shell", "-d", name, "--no-http", feed=script.encode())
+        outcome = docker.execute(odoo.id, "odoo", "shell", "-d", name, "--no-http", stdin=script.encode())
         if not outcome.ok or b"Traceback" in outcome.stderr:
             raise command.failure(outcome, [password] if password else [])
     sql(database_container, f"COMMENT ON DATABASE {identifier(name)} IS NULL")

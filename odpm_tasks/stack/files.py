@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import files
-from odpm_tasks.adapters.template_cache import Compiled
+from odpm_tasks.adapters.template_cache import TemplateCache
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
@@ -70,7 +70,7 @@ def with_files(
     paths: ProjectPaths, observed: ObservedState, whole: Stack, recorded: dict[str, Any], database: str
 ) -> ObservedState:
     """The world with its generated files: as they are to be, and as they lie there. `database` is the one wished for."""
-    templating.use_bytecode_cache(Compiled(_FOLDER))
+    templating.use_bytecode_cache(TemplateCache(_FOLDER))
     rendered = render(whole)
     current = {path: files.read(paths.root / path) for path in rendered.files}
     hashes = recorded.get("files", {})

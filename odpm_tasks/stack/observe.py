@@ -33,7 +33,7 @@ def look(
 ) -> Running:
     """What Docker says of image, services and database; `asked` are questions that were begun already."""
     assert observed.rendered is not None
-    if not command.have("docker"):
+    if not command.is_installed("docker"):
         return Running(problem="docker is not installed")
     project, questions = compose_project(paths, whole), asked or prefetch.DockerQueries()
     made_from, found = prefetch.ask(questions, recorded, project, observed.image, observed.database)

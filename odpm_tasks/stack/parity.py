@@ -10,7 +10,7 @@ from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.docker import run_image
 from odpm_tasks.core.audit.census import Census
-from odpm_tasks.core.audit.parity import differences, reasons
+from odpm_tasks.core.audit.parity import differences, explanations
 from odpm_tasks.core.audit.parity_text import Comparison
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.scenario import Scenario
@@ -58,7 +58,7 @@ def of_scenarios(sides: Sequence[Side]) -> tuple[Comparison, tuple[str, ...]]:
             show.note(side.scenario.name, f"looking into {side.image}")
         contents = parallel_map(there[0].paths, _contents, there)
     labelled = {side.scenario.name: held for side, held in zip(there, contents, strict=True)}
-    known = reasons({side.scenario.name: side.stack for side in there})
+    known = explanations({side.scenario.name: side.stack for side in there})
     names = {side.scenario.name: side.image for side in there}
     return Comparison(names, labelled, differences(labelled, known)), tuple(notes)
 
@@ -85,7 +85,7 @@ def _contents(side: Side) -> Census:
         return census(side.image)
     root, env = side.paths.root, compose.compose_env(side.paths)
     with contextlib.ExitStack() as cleanup:
-        conf = files.scratch(cleanup, "odpm-conf-") / "odoo.conf"
+        conf = files.temporary_folder(cleanup, "odpm-conf-") / "odoo.conf"
         files.write(conf, render(side.stack).files[f".odpm/{CONFIGURATION}"])
         mounts = [(conf, "/etc/odoo/odoo.conf")]
         mounts += [((root / mount.host).resolve(), mount.inside) for mount in side.stack.mounts]

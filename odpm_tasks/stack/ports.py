@@ -58,9 +58,9 @@ def _taken(paths: ProjectPaths, observation: Observation) -> Iterator[tuple[Publ
     ours = {c.id for c in found if c.state == "running"}
     text = observation.observed.rendered.files["docker-compose.yml"].decode()
     for wanted in published_ports(text, paths.settings.get):
-        if not sockets.busy(wanted.port, wanted.address) or (ours and docker.publishes(ours, wanted.port)):
+        if not sockets.in_use(wanted.port, wanted.address) or (ours and docker.publishes(ours, wanted.port)):
             continue
-        yield wanted, docker.publisher(wanted.port) or sockets.holder(wanted.port) or "another program"
+        yield wanted, docker.publisher(wanted.port) or sockets.owner(wanted.port) or "another program"
 
 
 def _in_use(paths: ProjectPaths, wanted: Published, who: str) -> MachineError:

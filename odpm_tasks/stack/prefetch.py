@@ -39,7 +39,7 @@ def prefetch(recorded: dict[str, Any], database: str = "") -> DockerQueries:
     """The questions of the last run, begun; none where nothing was brought up. `database` is the one that is wished for."""
     questions = DockerQueries()
     up = recorded.get("up", {})
-    if not (up.get("project") and up.get("image") and command.have("docker")):
+    if not (up.get("project") and up.get("image") and command.is_installed("docker")):
         return questions
     ask(questions, recorded, up["project"], up["image"], database or up.get("database", ""))
     return questions

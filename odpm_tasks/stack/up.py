@@ -41,7 +41,7 @@ def up(paths: ProjectPaths, observation: Observation) -> None:
         # an image of a service's own is built where something is brought up, not on every start
         build = "--build" if compose.composed(paths, text).builds else "--no-build"
         words = ("up", "--detach", "--remove-orphans", build)
-        outcome = docker.compose_live(paths.root, env, told, *words)
+        outcome = docker.compose_stream(paths.root, env, told, *words)
         if not outcome.ok:
             _explain(paths, project, outcome)
         started = wait_until_healthy(paths, project, show)

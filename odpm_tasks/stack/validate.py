@@ -44,7 +44,7 @@ def validate(paths: ProjectPaths, observation: Observation) -> None:
 
 def _asked_of_compose(paths: ProjectPaths) -> list[Problem] | None:
     """What Compose has to say of the file on disk; None where there is no Compose."""
-    if not command.have("docker"):
+    if not command.is_installed("docker"):
         return None
     outcome = docker.compose(paths.root, compose.compose_env(paths), "config", "--quiet", check=False)
     if outcome.ok:

@@ -44,7 +44,6 @@ def init(
     from pathlib import Path
 
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.core.init import new_project
     from odpm_tasks.core.init.conversion import settings_needed
     from odpm_tasks.core.odoo.series_defaults import NEWEST
@@ -72,7 +71,7 @@ def init(
     manifests = _manifests(root)
     folder = folder or ("" if from_ or manifests else new_project.ADDONS)
     newest = new_project.series_of(manifests) or NEWEST
-    if docker.interactive() and not yes:
+    if terminal.is_interactive() and not yes:
         if not stack.odoo:
             stack = replace(stack, odoo=_ask("Odoo", newest, lambda text: new_project.version("odoo", text)))
         if not from_:

@@ -72,7 +72,7 @@ def status(paths: ProjectPaths, observation: Observation, *, as_json: bool = Fal
     """What runs and what it is made of."""
     observed, whole = observation.observed, observation.stack
     found: list[docker.Container] = []
-    if whole is not None and command.have("docker"):
+    if whole is not None and command.is_installed("docker"):
         with suppress(MachineError):
             found = [c for c in docker.containers(compose.compose_project(paths, whole)) if not c.oneoff]
     rows = [{"service": c.service, "state": c.state, "health": c.health, "ports": list(c.ports)} for c in found]

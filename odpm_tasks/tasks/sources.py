@@ -39,7 +39,6 @@ def status(c: Context, format: str = "text") -> None:
 def prune(c: Context, yes: bool = False) -> None:
     """Show what no project uses of the shared cache and how much that frees, then remove it. Asks first."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.core.text import size
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project
@@ -55,7 +54,7 @@ def prune(c: Context, yes: bool = False) -> None:
     if not found.unused:
         terminal.message("nothing is unused")
         return
-    if not yes and not (docker.interactive() and input("Remove this? [y/N] ").lower() == "y"):
+    if not yes and not terminal.confirm("Remove this?"):
         raise UsageError("nothing is removed", todo="inv sources.prune --yes")
     terminal.message(f"{size(cache.prune(paths, found.unused))} freed")
 

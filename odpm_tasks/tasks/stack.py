@@ -60,9 +60,7 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     words = ["down", "--remove-orphans"]
     if volumes:
         scenario = project.scenario.name
-        if not yes and not (
-            docker.interactive() and input(f"Remove the database and files of {scenario}? [y/N] ").lower() == "y"
-        ):
+        if not yes and not terminal.confirm(f"Remove the database and files of {scenario}?"):
             raise UsageError("nothing is removed", todo="inv down --volumes --yes")
         words.append("--volumes")
     with project.exclusive():
@@ -109,7 +107,7 @@ def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -
 
     project = _rendered()
     flags = [f"--tail={tail}", *(["--follow"] if follow else []), *([service] if service else [])]
-    if docker.interactive() or follow:
+    if terminal.is_interactive() or follow:
         _leave(_foreground(project, "logs", *flags))
     else:
         # Compose moves the cursor also where there is none
@@ -227,9 +225,9 @@ def _database(project: Project, database: str) -> str:
 
 
 def _tty() -> list[str]:
-    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.adapters import terminal
 
-    return [] if docker.interactive() else ["-T"]
+    return [] if terminal.is_interactive() else ["-T"]
 
 
 def _foreground(project: Project, *words: str) -> int:

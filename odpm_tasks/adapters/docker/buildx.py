@@ -63,7 +63,7 @@ def build(wanted: Build, progress: Callable[[str], None]) -> None:
     Errors: MachineError where engine or store cannot do what is asked, ProgramError with the telling lines of the log.
     """
     require_store(wanted)
-    outcome = docker.building([*_words(wanted), str(wanted.folder)], progress)
+    outcome = docker.build_with_retry([*_words(wanted), str(wanted.folder)], progress)
     if not outcome.ok:
         raise docker.unreachable(outcome) if docker.is_unreachable(outcome) else _failure(outcome, wanted)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ class Container:
     service: str
     state: str
     health: str
-    config_hash: str
     folder: str
     oneoff: bool
     ports: tuple[str, ...] = ()  # as `ADDRESS:PORT->INSIDE/tcp`
@@ -42,7 +40,7 @@ class Container:
 
 def require() -> None:
     """See that an engine, Compose and Buildx are there and new enough. Errors: MachineError naming what is not."""
-    if not command.have("docker"):
+    if not command.is_installed("docker"):
         raise MachineError("docker is not installed", todo=INSTALL)
     outcome = command.run(["docker", "version", "--format", "{{.Server.Version}}"], check=False, timeout=20)
     if not outcome.ok:
@@ -116,7 +114,6 @@ def _container(row: Mapping[str, Any]) -> Container:
         service=labels.get("com.docker.compose.service", ""),
         state=row["State"],
         health=(health[1].removeprefix("health: ") if health else ""),
-        config_hash=labels.get("com.docker.compose.config-hash", ""),
         folder=labels.get("com.docker.compose.project.working_dir", ""),
         oneoff=labels.get("com.docker.compose.oneoff", "") == "True",
         ports=tuple(port.strip() for port in str(row.get("Ports", "")).split(",") if "->" in port),
@@ -141,9 +138,9 @@ def compose_words(root: Path) -> list[str]:
     return ["docker", "compose", "--project-directory", str(root), "--file", str(root / "docker-compose.yml")]
 
 
-def compose(root: Path, env: Mapping[str, str], *words: str, check: bool = True, feed: bytes = b"") -> command.Outcome:
+def compose(root: Path, env: Mapping[str, str], *words: str, check: bool = True, stdin: bytes = b"") -> command.Outcome:
     """A Compose command over the project's file, its words caught."""
-    outcome = command.run([*compose_words(root), *words], cwd=root, env=env, check=False, feed=feed)
+    outcome = command.run([*compose_words(root), *words], cwd=root, env=env, check=False, stdin=stdin)
     if check and not outcome.ok:
         raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
     return outcome
@@ -154,12 +151,12 @@ def compose_foreground(root: Path, env: Mapping[str, str], *words: str) -> int:
     return process.foreground([*compose_words(root), *words], cwd=root, env=env)
 
 
-def compose_live(root: Path, env: Mapping[str, str], progress: Callable[[str], None], *words: str) -> command.Outcome:
+def compose_stream(root: Path, env: Mapping[str, str], progress: Callable[[str], None], *words: str) -> command.Outcome:
     """A Compose command whose talk is handed on line by line as it comes."""
-    return building([*compose_words(root), *words], progress, cwd=root, env=env)
+    return build_with_retry([*compose_words(root), *words], progress, cwd=root, env=env)
 
 
-def building(
+def build_with_retry(
     words: Sequence[str], progress: Callable[[str], None], cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> command.Outcome:
     """Run a program that builds images; again, a few times, where the end of another build took it along."""
@@ -172,11 +169,11 @@ def building(
     return outcome
 
 
-def execute(container: str, *words: str, feed: bytes = b"", user: str = "", check: bool = False) -> command.Outcome:
+def execute(container: str, *words: str, stdin: bytes = b"", user: str = "", check: bool = False) -> command.Outcome:
     """Run a program inside a running container, without a terminal."""
-    options = ["--interactive"] if feed else []
+    options = ["--interactive"] if stdin else []
     options += ["--user", user] if user else []
-    return command.run(["docker", "exec", *options, container, *words], feed=feed, check=check)
+    return command.run(["docker", "exec", *options, container, *words], stdin=stdin, check=check)
 
 
 def publishes(containers_: Iterable[str], port: int) -> bool:
@@ -212,8 +209,3 @@ def publisher(port: int) -> str | None:
         return None
     name, project, folder = first[0].split("\t")
     return f"container {name}" + (f" of the project {project}" if project else "") + (f" in {folder}" if folder else "")
-
-
-def interactive() -> bool:
-    """Whether a person sits at a terminal for this run."""
-    return sys.stdin.isatty() and sys.stdout.isatty()

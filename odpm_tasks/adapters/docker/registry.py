@@ -63,17 +63,17 @@ def reference(text: str) -> Reference:
     return Reference(first, name, tag)
 
 
-def digests(images: Mapping[str, str], patience: float) -> Callable[[], dict[str, str]]:
+def digests(images: Mapping[str, str], timeout: float) -> Callable[[], dict[str, str]]:
     """Ask for the digests of images (what each is called -> where to ask), all at once; call the result to have them.
 
     That waits until `patience` seconds after the beginning at most. An image whose registry does not answer in time, or
     does not know it, is left out.
     """
     told: dict[str, str] = {}
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
 
     def ask(name: str, where: str) -> None:
-        if found := _digest(reference(where), patience):
+        if found := _digest(reference(where), timeout):
             told[name] = found
 
     # daemons: a name server that hangs must not keep us from ending
@@ -90,12 +90,12 @@ def digests(images: Mapping[str, str], patience: float) -> Callable[[], dict[str
     return wait
 
 
-def _digest(image: Reference, patience: float) -> str | None:
+def _digest(image: Reference, timeout: float) -> str | None:
     url = f"{image.base}/manifests/{image.tag}"
     try:
-        answer = _head(url, patience)
+        answer = _head(url, timeout)
         if answer.status == 401:
-            answer = _head(url, patience, _authorization(image, answer.challenge, patience))
+            answer = _head(url, timeout, _authorization(image, answer.challenge, timeout))
     except (OSError, HTTPException, ValueError, OdpmError):
         return None
     return answer.digest if DIGEST.fullmatch(answer.digest) else None
@@ -108,11 +108,11 @@ class _Answer:
     challenge: str
 
 
-def _head(url: str, patience: float, authorization: str = "") -> _Answer:
+def _head(url: str, timeout: float, authorization: str = "") -> _Answer:
     headers = {"Accept": ", ".join(_KINDS), **({"Authorization": authorization} if authorization else {})}
     request = urllib.request.Request(url, method="HEAD", headers=headers)  # noqa: S310 - https, or loopback
     try:
-        with _open(request, patience) as answer:
+        with _open(request, timeout) as answer:
             return _Answer(answer.status, answer.headers.get("Docker-Content-Digest", ""), "")
     except urllib.error.HTTPError as error:
         return _Answer(error.code, "", error.headers.get("WWW-Authenticate", ""))
@@ -121,10 +121,10 @@ def _head(url: str, patience: float, authorization: str = "") -> _Answer:
 _opener_lock = threading.Lock()
 
 
-def _open(request: urllib.request.Request, patience: float) -> Any:
+def _open(request: urllib.request.Request, timeout: float) -> Any:
     with _opener_lock:
         opener = _opener()
-    return opener.open(request, timeout=patience)
+    return opener.open(request, timeout=timeout)
 
 
 @cache
@@ -134,7 +134,7 @@ def _opener() -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
 
-def _authorization(image: Reference, challenge: str, patience: float) -> str:
+def _authorization(image: Reference, challenge: str, timeout: float) -> str:
     """The header that answers a registry's challenge: our login itself, or a token got with it or as nobody."""
     login = _login(image.host)
     basic = f"Basic {base64.b64encode(login.encode()).decode()}" if login else ""
@@ -149,7 +149,7 @@ def _authorization(image: Reference, challenge: str, patience: float) -> str:
         return ""
     query = urlencode({"scope": f"repository:{image.repository}:pull", **asked})
     request = urllib.request.Request(f"{realm}?{query}", headers={"Authorization": basic} if basic else {})  # noqa: S310
-    with _open(request, patience) as answer:
+    with _open(request, timeout) as answer:
         data = json.load(answer)
     return f"Bearer {data.get('token') or data['access_token']}"
 
@@ -162,7 +162,7 @@ def _login(host: str) -> str:
     for name in ("https://index.docker.io/v1/", "docker.io") if host == HUB else (host, f"https://{host}"):
         helper = config.get("credHelpers", {}).get(name) or config.get("credsStore")
         if helper and re.fullmatch(r"[\w.-]+", helper):
-            outcome = command.run([f"docker-credential-{helper}", "get"], feed=name.encode(), check=False, timeout=5)
+            outcome = command.run([f"docker-credential-{helper}", "get"], stdin=name.encode(), check=False, timeout=5)
             if outcome.ok:
                 found = json.loads(outcome.stdout)
                 return f"{found['Username']}:{found['Secret']}"

@@ -43,7 +43,7 @@ def run_python(
     options += [f"--platform={platform}"] if platform else []
     options += [f"--mount={_mount(host, inside)}" for host, inside in mounts]
     outcome = command.run(
-        ["docker", "run", *options, "--", image, "-B", "-", *words], feed=program, check=False, timeout=_PATIENCE
+        ["docker", "run", *options, "--", image, "-B", "-", *words], stdin=program, check=False, timeout=_PATIENCE
     )
     if outcome.ok:
         return outcome.stdout

@@ -113,9 +113,9 @@ def missing_commits(checkout: Path) -> tuple[str, ...]:
 
 
 def _missing(repository: Path, objects: Iterable[str]) -> set[str]:
-    feed = "".join(f"{name}\n" for name in objects).encode()
+    stdin = "".join(f"{name}\n" for name in objects).encode()
     lines = command.run(
-        ["git", *git.CONFIG, "-C", str(repository), "cat-file", "--batch-check"], feed=feed
+        ["git", *git.CONFIG, "-C", str(repository), "cat-file", "--batch-check"], stdin=stdin
     ).text.splitlines()
     return {line.split()[0] for line in lines if line.endswith(" missing")}
 
@@ -133,11 +133,11 @@ def _referenced(checkout: Path, missing: set[str]) -> set[str]:
 
 def _parents(checkout: Path) -> set[str]:
     """Parents of the commits that lie in the checkout itself."""
-    feed = "".join(f"{name}\n" for name in local_objects(checkout)).encode()
+    stdin = "".join(f"{name}\n" for name in local_objects(checkout)).encode()
     ask = ["git", *git.CONFIG, "-C", str(checkout), "cat-file"]
-    listed = command.run([*ask, "--batch-check=%(objecttype) %(objectname)"], feed=feed).text.splitlines()
+    listed = command.run([*ask, "--batch-check=%(objecttype) %(objectname)"], stdin=stdin).text.splitlines()
     commits = "".join(f"{line.split()[1]}\n" for line in listed if line.startswith("commit "))
-    texts = command.run([*ask, "--batch"], feed=commits.encode()).stdout
+    texts = command.run([*ask, "--batch"], stdin=commits.encode()).stdout
     return {word.decode() for word in re.findall(rb"^parent ([0-9a-f]{40})$", texts, re.MULTILINE)}
 
 
@@ -147,7 +147,7 @@ def local_objects(checkout: Path) -> list[str]:
     found = [path.parent.name + path.name for path in objects.glob("[0-9a-f][0-9a-f]/*") if len(path.name) == 38]
     for index in sorted((objects / "pack").glob("*.idx")):
         rows = command.run(
-            ["git", *git.CONFIG, "-C", str(checkout), "show-index"], feed=index.read_bytes()
+            ["git", *git.CONFIG, "-C", str(checkout), "show-index"], stdin=index.read_bytes()
         ).text.splitlines()
         found += [row.split()[1] for row in rows]
     return found
@@ -159,8 +159,8 @@ def needed_objects(checkout: Path) -> set[str] | None:
     None where git cannot tell (something is missing, or the repository is broken): then everything may be needed.
     """
     words = ["rev-list", "--objects", "--no-object-names", "--all", "--reflog", "--indexed-objects", "--stdin"]
-    feed = "".join(f"{name}\n" for name in local_objects(checkout)).encode()
-    outcome = command.run(["git", *git.CONFIG, "-C", str(checkout), *words], feed=feed, check=False)
+    stdin = "".join(f"{name}\n" for name in local_objects(checkout)).encode()
+    outcome = command.run(["git", *git.CONFIG, "-C", str(checkout), *words], stdin=stdin, check=False)
     return set(outcome.text.split()) if outcome.ok else None
 
 

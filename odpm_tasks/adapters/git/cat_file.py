@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 class Objects:
     """The objects that a git was started to read."""
 
-    def __init__(self, talk: command.Conversation) -> None:
+    def __init__(self, talk: command.PipedProcess) -> None:
         self._talk = talk
 
     def files(self, commit: str, folders: int) -> dict[str, str]:
@@ -67,7 +67,7 @@ class Objects:
                 yield name, data if fits else None
 
     def _size(self, name: str) -> int:
-        words = self._talk.line().split()
+        words = self._talk.read_line().split()
         if len(words) != 3:  # `NAME missing`
             raise ProgramError(f"git does not find the object {name[:12]}")
         return int(words[2])
@@ -132,7 +132,7 @@ class Reader:
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(_quoted(path / "objects") for path in others),
         }
-        self._objects = Objects(self._running.enter_context(command.conversation(words, env=env)))
+        self._objects = Objects(self._running.enter_context(command.piped(words, env=env)))
         self._known = frozenset((repository, *others))
 
     def _end(self) -> None:

@@ -50,7 +50,7 @@ def export_folders(checkout: Path, folders: Sequence[str], target: Path) -> None
         command.run(
             ["git", *git.NO_CONVERSION, "-C", str(checkout), "checkout-index", "-z", "--stdin", "--force",
              f"--prefix={fresh}/"],
-            env=env, feed=b"".join(os.fsencode(name) + b"\0" for name, _, _ in entries),
+            env=env, stdin=b"".join(os.fsencode(name) + b"\0" for name, _, _ in entries),
         )  # fmt: skip
         _set_modes_and_times(fresh, entries)
 

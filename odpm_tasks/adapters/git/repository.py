@@ -134,8 +134,8 @@ def tree_id(checkout: Path, folder: str) -> str:
 def blobs(store: Path, commit: str, wanted: Iterable[str]) -> dict[str, bytes]:
     """The bytes of files at a commit, by name; what is not there is left out."""
     paths = [path for path in wanted if "\n" not in path]
-    feed = "".join(f"{commit}:{path}\n" for path in paths).encode(errors="surrogateescape")
-    output = command.run(["git", *CONFIG, "-C", str(store), "cat-file", "--batch"], feed=feed).stdout
+    stdin = "".join(f"{commit}:{path}\n" for path in paths).encode(errors="surrogateescape")
+    output = command.run(["git", *CONFIG, "-C", str(store), "cat-file", "--batch"], stdin=stdin).stdout
     found: dict[str, bytes] = {}
     position = 0
     for path in paths:

@@ -52,9 +52,11 @@ def size(path: Path) -> int:
 
 def kept_objects(store: Path, kept: Collection[str], needed: Collection[str]) -> set[str]:
     """What a store holds of some commits, and of objects that others need."""
-    feed = "".join(f"{name}\n" for name in sorted(kept)).encode()
+    stdin = "".join(f"{name}\n" for name in sorted(kept)).encode()
     words = ["rev-list", "--objects", "--no-object-names", "--stdin"]
-    whole = set(command.run(["git", *git.CONFIG, "-C", str(store), *words], feed=feed).text.split()) if kept else set()
+    whole = (
+        set(command.run(["git", *git.CONFIG, "-C", str(store), *words], stdin=stdin).text.split()) if kept else set()
+    )
     return whole | (set(_sizes(store)).intersection(needed))
 
 
@@ -79,9 +81,9 @@ def remove_commits(store: Path, dropped: Collection[str], keep: Collection[str])
         command.run(["git", *git.CONFIG, "-C", str(store), "update-ref", "-d", f"{_KEPT}/{commit}"])
     packs = store / "objects/pack"
     before = [path for path in packs.glob("*") if path.suffix != ".keep"]
-    feed = "".join(f"{name}\n" for name in sorted(keep)).encode()
+    stdin = "".join(f"{name}\n" for name in sorted(keep)).encode()
     words = ["pack-objects", "--quiet", str(packs / "pack")]
-    new = f"pack-{command.run(['git', *git.CONFIG, '-C', str(store), *words], feed=feed).text.strip()}"
+    new = f"pack-{command.run(['git', *git.CONFIG, '-C', str(store), *words], stdin=stdin).text.strip()}"
     for path in sorted(before, key=lambda path: path.suffix != ".idx"):
         if path.stem != new:
             path.unlink(missing_ok=True)

@@ -43,7 +43,7 @@ def run_fetch(
             ["git", *git.CONFIG, "-c", "fetch.unpackLimit=1", "-C", str(repository), "fetch", "--progress", "--no-tags",
              "--no-write-fetch-head", *options, source.url, *refspecs],
             env=source.env, check=False, on_line=lambda line: _report(line, on_progress),
-            silence=lambda line: _output_timeout(line, source),
+            idle_timeout=lambda line: _output_timeout(line, source),
         )  # fmt: skip
         if not about or not _is_transient(outcome):
             break
@@ -78,7 +78,7 @@ def _output_timeout(line: str, source: Remote) -> float | None:
 
 
 def _is_transient(outcome: command.Outcome) -> bool:
-    return outcome.code > 0 and not outcome.silent and messages.is_transient(stderr_text(outcome))
+    return outcome.code > 0 and not outcome.stalled and messages.is_transient(stderr_text(outcome))
 
 
 def _reasons(outcome: command.Outcome, source: Remote) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def fetch_error(outcome: command.Outcome, source: Remote, wanted: str) -> OdpmEr
     if not isinstance(error, ProgramError):
         return error
     url, kind = command.redact(source.url), messages.failure_kind(stderr_text(outcome))
-    if outcome.silent or messages.is_timeout(stderr_text(outcome)):
+    if outcome.stalled or messages.is_timeout(stderr_text(outcome)):
         return ProgramError(
             f"{url} gave no answer for {source.timeout:.0f} s",
             todo=f"see whether git reaches it: git ls-remote {url}; if it is slow: ODPM_GIT_TIMEOUT=120 in .env",

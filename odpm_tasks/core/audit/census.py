@@ -68,7 +68,7 @@ class Census(_Told):
 _ARCHITECTURES = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el"}
 
 
-def findings(contents: Census, platform: str = "") -> tuple[str, ...]:
+def problems(contents: Census, platform: str = "") -> tuple[str, ...]:
     """What is wrong with an image whatever it is meant for, a line each: Odoo that does not start, packages that cannot be
     imported, an addons path that leads nowhere, another processor than that of `platform` (`linux/arm64`).
 

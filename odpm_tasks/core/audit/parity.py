@@ -41,7 +41,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Reason:
+class Explanation:
     """What each image may have of one thing, and why."""
 
     values: Mapping[str, Collection[str | None]]
@@ -75,9 +75,11 @@ def facts(contents: Census) -> dict[Fact, str]:
     return found | {("runs as another user", path): "yes" for path in contents.setuid}
 
 
-def differences(images: Mapping[str, Census], reasons: Mapping[Fact, Reason] | None = None) -> tuple[Difference, ...]:
+def differences(
+    images: Mapping[str, Census], explanations: Mapping[Fact, Explanation] | None = None
+) -> tuple[Difference, ...]:
     """What is not the same in all images, in the order of `facts`, by name; each with its reason where it has one."""
-    known = reasons or {}
+    known = explanations or {}
     found = {label: facts(contents) for label, contents in images.items()}
     every = dict.fromkeys(fact for each in found.values() for fact in each)
     kinds = list(dict.fromkeys(what for what, _ in every))
@@ -109,12 +111,12 @@ def _public(name: str, value: str | None) -> str | None:
     return "***" if _SECRET.search(name) else _IN_URL.sub("://***@", value)
 
 
-def reasons(stacks: Mapping[str, Stack]) -> dict[Fact, Reason]:
+def explanations(stacks: Mapping[str, Stack]) -> dict[Fact, Explanation]:
     """What may differ between the images of a project's scenarios, by the name under which each is compared."""
     return {**_developer_packages(stacks), **_byte_code(stacks), **_configuration(stacks)}
 
 
-def _developer_packages(stacks: Mapping[str, Stack]) -> dict[Fact, Reason]:
+def _developer_packages(stacks: Mapping[str, Stack]) -> dict[Fact, Explanation]:
     main, developer = (
         read_python_lock("\n".join(stack.locks[number].decode(errors="replace") for stack in stacks.values()))
         for number in (0, 1)
@@ -123,16 +125,16 @@ def _developer_packages(stacks: Mapping[str, Stack]) -> dict[Fact, Reason]:
     for name in sorted(developer.keys() - main.keys()):
         versions = {row.version for row in developer[name]}
         allowed = {label: versions if stack.scenario.developer else {None} for label, stack in stacks.items()}
-        found["Python package", name] = Reason(allowed, "in .odpm/requirements.developer.lock")
+        found["Python package", name] = Explanation(allowed, "in .odpm/requirements.developer.lock")
     return found
 
 
-def _byte_code(stacks: Mapping[str, Stack]) -> dict[Fact, Reason]:
+def _byte_code(stacks: Mapping[str, Stack]) -> dict[Fact, Explanation]:
     allowed = {label: {BYTE_CODE if stack.scenario.mounts else None} for label, stack in stacks.items()}
-    return {("environment", "PYTHONPYCACHEPREFIX"): Reason(allowed, "byte code of mounted sources")}
+    return {("environment", "PYTHONPYCACHEPREFIX"): Explanation(allowed, "byte code of mounted sources")}
 
 
-def _configuration(stacks: Mapping[str, Stack]) -> dict[Fact, Reason]:
+def _configuration(stacks: Mapping[str, Stack]) -> dict[Fact, Explanation]:
     """Options that the scenario or its overlay decides, each with the value that this scenario's odoo.conf has."""
     wanted = {label: _parsed(stack) for label, stack in stacks.items()}
     why = {("options", key): "set by the scenario" for key in _by_scenario()}
@@ -144,7 +146,7 @@ def _configuration(stacks: Mapping[str, Stack]) -> dict[Fact, Reason]:
                     for word in GEVENT_NAMES if key.lower() in GEVENT_NAMES else (key.lower(),):
                         why[section, word] = f"odpm.json: scenarios.{name}"
     return {
-        ("configuration", f"{section}.{key}"): Reason(
+        ("configuration", f"{section}.{key}"): Explanation(
             {label: {conf.get(section, {}).get(key)} for label, conf in wanted.items()}, text
         )
         for (section, key), text in why.items()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core.audit.census import findings
+from odpm_tasks.core.audit.census import problems
 from odpm_tasks.image.census import census
 from tests.e2e.harness import Bench, Ran, docker, snapshot
 
@@ -190,7 +190,7 @@ def test_bad_input_is_answered_in_few_lines(bench: Bench, words: tuple[str, ...]
 
 def test_everything_in_our_image_can_be_imported_and_odoo_starts(bench: Bench) -> None:
     contents = census(bench.env["ODPM_IMAGE"], imports=True)
-    assert findings(contents) == ()
+    assert problems(contents) == ()
     assert contents.odoo.startswith("Odoo Server 19.0")
     assert contents == census(bench.env["ODPM_IMAGE"])
     names = {package.name.lower() for package in contents.packages}
@@ -199,7 +199,7 @@ def test_everything_in_our_image_can_be_imported_and_odoo_starts(bench: Bench) -
 
 def test_what_cannot_run_is_found(derive: Callable[[str, str], str]) -> None:
     """A library that several packages are linked with is not there, and a folder of the addons path."""
-    said = "\n".join(findings(census(derive("broken", BROKEN), imports=True)))
+    said = "\n".join(problems(census(derive("broken", BROKEN), imports=True)))
     lost = r"ImportError: libldap-2\.5\.so\.0: cannot open shared object file"
     assert re.search(rf"^odoo --version fails: {lost}", said, re.MULTILINE), said
     assert re.search(rf"^python-ldap: import \w+: {lost}", said, re.MULTILINE), said

@@ -156,7 +156,7 @@ def test_a_build_outlives_the_end_of_another_one_that_shared_its_steps(tmp_path:
         time.sleep(0.3)
         end = threading.Timer(moment, other.terminate)
         end.start()
-        outcome = docker.building(words, lambda _: None)
+        outcome = docker.build_with_retry(words, lambda _: None)
         end.join()
         assert other.wait(20) != 0
         assert outcome.ok, (moment, outcome.tail())

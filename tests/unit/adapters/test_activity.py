@@ -20,7 +20,7 @@ from odpm_tasks.adapters import terminal
 with terminal.activity() as show:
     for number in range({many}):
         show.note(f"repository-with-a-long-name-{{number}}", "receiving", 45, "12.34 MiB", "3.21 MiB/s")
-    show.stumble("web", "connection reset", "again in 0.5 s, 2 of 3")
+    show.retrying("web", "connection reset", "again in 0.5 s, 2 of 3")
     show.note("there already", "counting", 100)
     show.done("there already", "fetched there already")
     time.sleep(0.3)

@@ -164,8 +164,8 @@ def test_a_program_that_is_not_there() -> None:
         with pytest.raises(MachineError, match="no-such-program is not installed") as caught:
             run(["no-such-program", "x"])
         assert caught.value.exit_code == 8
-    assert not command.have("no-such-program")
-    assert command.have("sh")
+    assert not command.is_installed("no-such-program")
+    assert command.is_installed("sh")
 
 
 def test_a_full_disk_is_the_machines_fault() -> None:
@@ -184,7 +184,7 @@ def test_big_outputs_arrive_whole() -> None:
 
 def test_what_is_fed_arrives_as_it_is() -> None:
     data = bytes(range(256)) * 4096
-    outcome = command.run(python("import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"), feed=data)
+    outcome = command.run(python("import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"), stdin=data)
     assert outcome.stdout == data
 
 
@@ -238,9 +238,9 @@ def test_progress_is_told_as_it_comes_and_in_whole_lines() -> None:
 def test_a_silent_program_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
     begun = time.monotonic()
     script = f"sh -c 'echo $$ > {tmp_path}/pid; sleep 60' & echo go >&2; wait"
-    outcome = command.run(shell(script), check=False, silence=lambda line: 0.5)
+    outcome = command.run(shell(script), check=False, idle_timeout=lambda line: 0.5)
     assert 0.5 <= time.monotonic() - begun < 5
-    assert outcome.silent
+    assert outcome.stalled
     assert outcome.code == -signal.SIGTERM
     assert outcome.stderr == b"go\n"
     state = command.run(
@@ -250,10 +250,10 @@ def test_a_silent_program_is_ended_with_all_that_it_started(tmp_path: Path) -> N
 
 
 def test_a_program_that_talks_is_let_go_on_and_one_line_may_allow_more() -> None:
-    talking = command.run(shell("for i in 1 2 3 4 5 6; do echo $i >&2; sleep 0.2; done"), silence=lambda line: 0.6)
+    talking = command.run(shell("for i in 1 2 3 4 5 6; do echo $i >&2; sleep 0.2; done"), idle_timeout=lambda line: 0.6)
     assert talking.ok
-    assert not talking.silent
-    allowed = command.run(shell("echo mine >&2; sleep 1"), silence=lambda line: None if line else 0.5)
+    assert not talking.stalled
+    allowed = command.run(shell("echo mine >&2; sleep 1"), idle_timeout=lambda line: None if line else 0.5)
     assert allowed.ok
 
 
@@ -276,17 +276,17 @@ ECHO = "import sys\nfor line in sys.stdin: print(line.upper(), end='', flush=Tru
 
 
 def test_questions_are_answered_as_they_are_asked() -> None:
-    with command.conversation(python(ECHO)) as talk:
+    with command.piped(python(ECHO)) as talk:
         talk.write(b"one\n")
-        assert talk.line() == b"ONE\n"
+        assert talk.read_line() == b"ONE\n"
         talk.write(b"two\nthree\n")
         assert talk.read(6) == b"TWO\nTH"
 
 
 def test_who_answers_no_more_is_told_with_its_last_words() -> None:
     program = python("import sys; input(); sys.exit('no more')")
-    with command.conversation(program) as talk:
+    with command.piped(program) as talk:
         talk.write(b"one\n")
         with pytest.raises(ProgramError, match="ended with code 1") as caught:
-            talk.line()
+            talk.read_line()
     assert caught.value.details == ("no more",)

@@ -68,7 +68,7 @@ def test_what_is_asked_is_what_the_last_run_left(
     recorded: dict[str, Any], wished: str, expected: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(command, "have", lambda program: True)
+    monkeypatch.setattr(command, "is_installed", lambda program: True)
     monkeypatch.setattr(prefetch, "database_state", lambda *words: asked.append(("state", *words)))
     monkeypatch.setattr(docker, "containers", lambda *words: asked.append(("containers", *words)))
     monkeypatch.setattr(prefetch, "image_made_from", lambda *words: asked.append(("image", *words)))

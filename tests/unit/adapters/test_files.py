@@ -95,7 +95,7 @@ def edit_and_replace(path: Path, text: str) -> str:
     """Somebody edits a generated file, and it is generated again; the name under which the edit is kept."""
     files.write(path, text.encode())
     kept: list[Path] = []
-    files.write(path, b"generated", before=lambda: kept.append(files.keep_original(path)))
+    files.write(path, b"generated", before_replace=lambda: kept.append(files.keep_original(path)))
     assert path.read_bytes() == b"generated"
     return kept[0].name
 
@@ -134,7 +134,7 @@ def test_a_link_in_the_place_of_a_generated_file_is_kept_and_its_target_untouche
     path, other = tmp_path / "compose.yml", tmp_path / "elsewhere.yml"
     other.write_text("mine", encoding="utf-8")
     path.symlink_to(target)
-    files.write(path, b"generated", before=lambda: files.keep_original(path))
+    files.write(path, b"generated", before_replace=lambda: files.keep_original(path))
     assert not path.is_symlink()
     assert (tmp_path / "compose.yml.orig").readlink() == Path(target)
     assert other.read_text(encoding="utf-8") == "mine"
@@ -144,7 +144,7 @@ def test_an_edit_is_in_its_place_until_the_new_file_is_whole(tmp_path: Path) -> 
     path = tmp_path / "file"
     files.write(path, b"mine")
     with pytest.raises(OSError, match="too large"), small_disk(4096):
-        files.write(path, b"x" * 100_000, before=lambda: files.keep_original(path))
+        files.write(path, b"x" * 100_000, before_replace=lambda: files.keep_original(path))
     assert path.read_bytes() == b"mine"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 

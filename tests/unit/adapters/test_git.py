@@ -202,13 +202,13 @@ def test_repositories_that_are_fetched_at_the_same_time_are_read_by_one_git(
     for store in stores[:3]:
         git.create_store(store)
     started: list[str] = []
-    talk = command.conversation
+    talk = command.piped
 
     def counted(words: list[str], **options: Any) -> Any:
         started.append(words[-1])
         return talk(words, **options)
 
-    monkeypatch.setattr(command, "conversation", counted)
+    monkeypatch.setattr(command, "piped", counted)
     with Reader() as reader:
         for store in stores:
             reader.include(store)

@@ -94,19 +94,19 @@ def test_a_port_is_busy_where_it_would_be_published(
     family: socket.AddressFamily, listens: str, only_six: bool, asked: str, busy: bool
 ) -> None:
     with suppress(OSError), listening(family, listens, only_six=only_six) as port:
-        assert sockets.busy(port, asked) is busy
+        assert sockets.in_use(port, asked) is busy
         assert (sockets.free_port(port, asked) == port) is not busy
         return
     pytest.skip(f"this machine has no {listens}")
 
 
 def test_an_address_of_another_machine_is_nobodys() -> None:
-    assert sockets.busy(8069, "192.0.2.1") is False
+    assert sockets.in_use(8069, "192.0.2.1") is False
 
 
 def test_free_ports_leave_out_what_they_are_told() -> None:
     first = sockets.free_port(20000)
-    assert sockets.free_port(first, but={first, first + 1}) > first + 1
+    assert sockets.free_port(first, exclude={first, first + 1}) > first + 1
 
 
 LISTEN = """
@@ -122,9 +122,9 @@ def test_who_has_a_port() -> None:
     with subprocess.Popen([sys.executable, "-c", LISTEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         port = int(other.stdout.readline())
-        assert sockets.holder(port) == f"{_name(other.pid)} (process {other.pid})"
+        assert sockets.owner(port) == f"{_name(other.pid)} (process {other.pid})"
         other.communicate(b"")
-    assert sockets.holder(port) is None
+    assert sockets.owner(port) is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
@@ -136,7 +136,7 @@ def test_of_another_users_process_the_user_is_told() -> None:
         if child == 0:  # nobody asks, who may not look into root's process
             os.setgid(65534)
             os.setuid(65534)
-            os._exit(0 if sockets.holder(port) == "a program of the user root" else 1)
+            os._exit(0 if sockets.owner(port) == "a program of the user root" else 1)
         assert os.waitpid(child, 0)[1] == 0
         other.communicate(b"")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from odpm_tasks.adapters.template_cache import Compiled
+from odpm_tasks.adapters.template_cache import TemplateCache
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def rendered(folder: Path) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder), bytecode_cache=Compiled(folder), autoescape=False
+        loader=jinja2.FileSystemLoader(folder), bytecode_cache=TemplateCache(folder), autoescape=False
     )
     return environment.get_template("hello.j2").render(name="you")
 

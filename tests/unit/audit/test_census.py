@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from odpm_tasks.core.audit.census import Census, findings
+from odpm_tasks.core.audit.census import Census, problems
 
 PROGRAM = Path(__file__).parents[3] / "odpm_tasks" / "templates" / "census.py"
 
@@ -32,11 +32,11 @@ def census() -> ModuleType:
 
 
 def test_an_environment_without_sources_and_without_a_configuration_is_fine() -> None:
-    assert findings(Census(python="3.11.2")) == ()
+    assert problems(Census(python="3.11.2")) == ()
 
 
 def test_an_image_with_sources_that_starts_is_fine() -> None:
-    assert findings(Census(odoo="Odoo Server 19.0", addons_path=("/opt/odoo/src/web",))) == ()
+    assert problems(Census(odoo="Odoo Server 19.0", addons_path=("/opt/odoo/src/web",))) == ()
 
 
 def test_all_that_is_wrong_is_named() -> None:
@@ -46,7 +46,7 @@ def test_all_that_is_wrong_is_named() -> None:
         missing=("/src/gone",),
         unimportable={"python-ldap": "import ldap: ImportError: libldap.so", "lxml": "import lxml: ImportError: no"},
     )
-    assert findings(contents) == (
+    assert problems(contents) == (
         "odoo --version fails: ModuleNotFoundError: No module named 'lxml'",
         "lxml: import lxml: ImportError: no",
         "python-ldap: import ldap: ImportError: libldap.so",
@@ -55,7 +55,7 @@ def test_all_that_is_wrong_is_named() -> None:
 
 
 def test_an_addons_path_without_an_odoo_is_wrong() -> None:
-    (found,) = findings(Census(addons_path=("/src/web",)))
+    (found,) = problems(Census(addons_path=("/src/web",)))
     assert found.startswith("odoo --version fails: there is no such program")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.audit.census import Addon, Census, Package
-from odpm_tasks.core.audit.parity import BYTE_CODE, Difference, differences, reasons
+from odpm_tasks.core.audit.parity import BYTE_CODE, Difference, differences, explanations
 from odpm_tasks.core.audit.parity_text import Comparison, as_json, as_text
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.stack.render import Stack
@@ -113,7 +113,7 @@ def test_secrets_differ_and_are_not_told() -> None:
 
 
 def unexplained(images: dict[str, Census], **keys: Any) -> list[str]:
-    return [each.name for each in differences(images, reasons(stacks(*images, **keys))) if not each.reason]
+    return [each.name for each in differences(images, explanations(stacks(*images, **keys))) if not each.reason]
 
 
 def test_the_developers_tools_are_explained_where_they_are_locked() -> None:
@@ -151,7 +151,7 @@ def test_options_that_the_scenario_sets_are_explained_with_the_values_it_gives_t
 def test_options_of_an_overlay_are_explained_and_others_are_not() -> None:
     images = {"developer": configured(limit_time_cpu="60"), "ci": configured(limit_time_cpu="90", log_level="warn")}
     assert unexplained(images, scenarios=OVERLAYS) == ["options.limit_time_cpu"]
-    found = differences(images, reasons(stacks(*images, scenarios=OVERLAYS)))
+    found = differences(images, explanations(stacks(*images, scenarios=OVERLAYS)))
     assert [each.reason for each in found if each.name == "options.log_level"] == ["odpm.json: scenarios.ci"]
 
 
@@ -162,7 +162,7 @@ def test_the_database_of_a_project_is_not_that_of_its_image() -> None:
 
 
 def test_the_options_that_a_scenario_sets_are_those_of_the_configuration() -> None:
-    known = {name for what, name in reasons(stacks(*SCENARIOS)) if what == "configuration"}
+    known = {name for what, name in explanations(stacks(*SCENARIOS)) if what == "configuration"}
     expected = {"list_db", "workers", "proxy_mode", "max_cron_threads", "db_name"}
     assert known == {f"options.{name}" for name in expected}
 
@@ -172,7 +172,7 @@ def test_the_options_that_a_scenario_sets_are_those_of_the_configuration() -> No
 
 def compared(**images: Census) -> Comparison:
     names = {label: f"acme:{label}" for label in images}
-    return Comparison(names, images, differences(images, reasons(stacks(*images))))
+    return Comparison(names, images, differences(images, explanations(stacks(*images))))
 
 
 def test_equality_is_one_line() -> None:
