@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.dotenv import read_env
-from odpm_tasks.core.config.paths import GITIGNORE, ProjectPaths
+from odpm_tasks.core.config.paths import COMPOSE_FILE, GITIGNORE, ProjectPaths
 from odpm_tasks.core.config.settings import ENVIRONMENT, Layer, Settings
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from odpm_tasks.core.locking.lockfile import Lock
     from odpm_tasks.core.locking.resolve import Resolution
     from odpm_tasks.core.manifest.model import Manifest
-    from odpm_tasks.core.planning.observed import Observation
+    from odpm_tasks.core.planning.observed import ObservedState
     from odpm_tasks.core.planning.steps import Plan, Step
     from odpm_tasks.planning.converge import BeforeRound, RunResult
 
@@ -111,11 +111,11 @@ class Project:
         settings = self.paths.settings.with_values(**options.settings) if options.settings else self.paths.settings
         return replace(self, paths=replace(self.paths, settings=settings), options=options)
 
-    def observation(self, until: Iterable[str] = ORDER) -> Observation:
+    def observe(self, until: Iterable[str] = ORDER) -> ObservedState:
         """Everything observed now that the steps of `until` rest on."""
         from odpm_tasks.planning import observe
 
-        return observe.observation(self.paths, tuple(until), self.options)
+        return observe.observe(self.paths, tuple(until), self.options)
 
     def plan(self, until: Iterable[str] = ORDER, *, refresh: bool = False) -> Plan:
         """What bringing this checkout to its description would do. Changes nothing, in the cache neither; uses no network.
@@ -123,10 +123,10 @@ class Project:
         `refresh`: servers are asked for what lock and cache cannot tell, which fills the cache and changes nothing else.
         """
         asked = tuple(until)
-        questions = self._prefetch(asked)
+        queries = self._prefetch(asked)
         from odpm_tasks.planning import converge
 
-        return converge.plan(self.paths, asked, self.options, questions, refresh=refresh)
+        return converge.plan(self.paths, asked, self.options, queries, refresh=refresh)
 
     def resolve(self, *, update: bool = False, only: Sequence[str] = ()) -> Resolution:
         """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache, and registries
@@ -136,7 +136,7 @@ class Project:
         """
         from odpm_tasks.locking import resolve as resolving
 
-        return resolving.resolve_with_images(self.paths, self.observation(LOCKING), fresh=update, only=only)
+        return resolving.resolve_with_images(self.paths, self.observe(LOCKING), fresh=update, only=only)
 
     def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> tuple[str, ...]:
         """Write both kinds of locks for a graph; return what changed in the repositories' one."""
@@ -161,10 +161,10 @@ class Project:
         return locking.sync_manifest(self.paths)
 
     def apply(self, plan: Plan) -> tuple[Step, ...]:
-        """Do what a plan announces. Returns what was done; errors as in `bring`."""
-        return self.bring(dict.fromkeys(step.id for step in plan.steps)).steps
+        """Do what a plan announces. Returns what was done; errors as in `converge`."""
+        return self.converge(dict.fromkeys(step.id for step in plan.steps)).steps
 
-    def bring(self, until: Iterable[str] = ORDER, before: BeforeRound | None = None) -> RunResult:
+    def converge(self, until: Iterable[str] = ORDER, before: BeforeRound | None = None) -> RunResult:
         """Bring this checkout to its description, step by step, observing anew wherever a step rests on an earlier one.
 
         `before` is shown what was seen and the steps that come next, each time before any of them is done, and may refuse.
@@ -172,10 +172,10 @@ class Project:
         """
         asked = tuple(until)
         with self.exclusive():
-            questions = self._prefetch(asked)
+            queries = self._prefetch(asked)
             from odpm_tasks.planning import converge
 
-            return converge.bring(self.paths, asked, self.options, before, questions)
+            return converge.converge(self.paths, asked, self.options, before, queries)
 
     def _prefetch(self, until: Sequence[str]) -> prefetch.DockerQueries | None:
         """Questions to Docker, begun before what takes long to import is imported."""
@@ -187,7 +187,7 @@ class Project:
     def exclusive(self) -> Iterator[None]:
         """Hold the project: one run at a time. Errors: BusyError saying who holds it."""
         with files.exclusive(self.paths.odpm / "run.lock", "this project"):
-            files.remove_temporary_files(self.root, ("docker-compose.yml", "odpm.json"))
+            files.remove_temporary_files(self.root, (COMPOSE_FILE, "odpm.json"))
             for folder in (self.paths.odpm, self.paths.odpm / "build", *self.paths.odpm.glob("secrets/*")):
                 files.remove_temporary_files(folder)
             if not (self.paths.odpm / ".gitignore").exists():

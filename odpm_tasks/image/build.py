@@ -17,7 +17,7 @@ from odpm_tasks.adapters.git import export
 from odpm_tasks.core.audit import census as contents
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image import dockerfile
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
 from odpm_tasks.image import build_secrets, census, inputs
 from odpm_tasks.image import labels as image_labels
@@ -64,37 +64,35 @@ class Built:
         return json.dumps({"schema_version": 1, **asdict(self)}, indent=2, sort_keys=True)
 
 
-def build_missing(paths: ProjectPaths, observation: Observation) -> None:
+def build_missing(paths: ProjectPaths, observed: RenderedState) -> None:
     """Build the image that is missing; another project may be building the same one just now."""
     docker.require()
-    tag = observation.observed.image
+    tag = observed.image
     lock = paths.cache / "images" / f"{files.sha256(tag.encode())[:32]}.lock"
     with files.exclusive(lock, f"the image {tag}", wait=3600):
-        assert observation.stack is not None
-        if not inputs.image_is_current(paths, observation.stack, inputs.image_made_from(tag)):
-            build_image(paths, observation)
+        if not inputs.image_is_current(paths, observed.stack, inputs.image_made_from(tag)):
+            build_image(paths, observed)
 
 
-def build_image(paths: ProjectPaths, observation: Observation, order: BuildRequest | None = None) -> Built:
+def build_image(paths: ProjectPaths, observed: RenderedState, order: BuildRequest | None = None) -> Built:
     """Build the scenario's image: the environment alone, or in ci everything. It gets its names when it has been tried.
 
     Errors: MachineError for what this engine cannot do, ProgramError where build, smoke test or push fails,
     DescriptionError where licences contradict and the order asks to look.
     """
     docker.require()
-    whole, order = observation.stack, order or BuildRequest()
-    assert whole is not None
-    names = list(order.tags) or [observation.observed.image]
+    whole, order = observed.stack, order or BuildRequest()
+    names = list(order.tags) or [observed.image]
     if paths.settings.scenario.mounts:
-        digest, size = _build(paths, observation, names[0], order, {})
+        digest, size = _build(paths, observed, names[0], order, {})
         return Built(names, digest, size, whole.scenario.name, (), {})
     labels = image_labels.labels(paths, whole)
     candidate = f"odpm/candidate:{labels[inputs.INPUTS]}"
     with files.exclusive(paths.cache / "images" / f"{labels[inputs.INPUTS]}.lock", "this image", wait=3600):
         try:
             there = _there(paths, labels, order)
-            digest, size = buildx.facts(there) if there else _build(paths, observation, candidate, order, labels)
-            bill = _try(paths, observation, there or candidate, names[0], digest, order, tried=bool(there))
+            digest, size = buildx.facts(there) if there else _build(paths, observed, candidate, order, labels)
+            bill = _try(paths, observed, there or candidate, names[0], digest, order, tried=bool(there))
             buildx.tag(there or candidate, names)
         finally:
             buildx.untag(candidate)
@@ -124,11 +122,10 @@ def _there(paths: ProjectPaths, labels: Mapping[str, str], order: BuildRequest) 
 
 
 def _build(
-    paths: ProjectPaths, observation: Observation, tag: str, order: BuildRequest, labels: Mapping[str, str]
+    paths: ProjectPaths, observed: RenderedState, tag: str, order: BuildRequest, labels: Mapping[str, str]
 ) -> tuple[str, int]:
     """Run the build itself; the digest and the size of what came out."""
-    whole = observation.stack
-    assert whole is not None
+    whole = observed.stack
     scenario, started = paths.settings.scenario, time.monotonic()
     mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
     with contextlib.ExitStack() as cleanup:
@@ -139,7 +136,7 @@ def _build(
             scenario.target,
             tag,
             image_labels.epoch(paths, whole),
-            contexts={} if scenario.mounts else dict(_contexts(paths, observation, cleanup)),
+            contexts={} if scenario.mounts else dict(_contexts(paths, observed, cleanup)),
             secrets=given.secrets,
             arguments={"BASE_IMAGE": mirror + whole.image.base_image} if mirror else {},
             labels=labels,
@@ -159,7 +156,7 @@ def _build(
 
 def _try(
     paths: ProjectPaths,
-    observation: Observation,
+    observed: RenderedState,
     image: str,
     name: str,
     digest: str,
@@ -171,8 +168,7 @@ def _try(
 
     Packages are imported once for an environment: a change of code does not change them.
     """
-    whole = observation.stack
-    assert whole is not None
+    whole = observed.stack
     environment = dockerfile.environment_digest(
         replace(whole.image, sources=()), *whole.locks, runtime=b"", template=whole.templates.get(dockerfile.TEMPLATE)
     )
@@ -195,19 +191,17 @@ def _try(
         )
     if imports:
         write_state(paths, smoked=environment)
-    return _bill(paths, observation, found, name, digest, order)
+    return _bill(paths, observed, found, name, digest, order)
 
 
 def _bill(
-    paths: ProjectPaths, observation: Observation, found: Any, name: str, digest: str, order: BuildRequest
+    paths: ProjectPaths, observed: RenderedState, found: Any, name: str, digest: str, order: BuildRequest
 ) -> str | None:
     from odpm_tasks.core.audit import licenses, sbom
 
-    whole, resolved = observation.stack, observation.observed.resolution
+    whole, resolved = observed.stack, observed.resolution
     if not (order.sbom or order.check_licenses):
         return None
-    assert whole is not None
-    assert resolved is not None
     against = [str(conflict) for conflict in licenses.conflicts(found.addons)]
     if against and order.check_licenses:
         raise DescriptionError(
@@ -232,12 +226,10 @@ def _bill(
 
 
 def _contexts(
-    paths: ProjectPaths, observation: Observation, cleanup: contextlib.ExitStack
+    paths: ProjectPaths, observed: RenderedState, cleanup: contextlib.ExitStack
 ) -> Iterable[tuple[str, Path]]:
     """A folder per baked source: commits out of the cache without git, the developing project's add-ons as committed."""
-    whole, resolved = observation.stack, observation.observed.resolution
-    assert whole is not None
-    assert resolved is not None
+    whole, resolved = observed.stack, observed.resolution
     by_name = {source.name: source for source in resolved.sources}
     for layer in whole.image.layers:
         source = by_name.get(layer.name)

@@ -15,7 +15,7 @@ from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.sources.folders import folder_facts
 
@@ -111,12 +111,8 @@ def _who_asked(merged: python_requirements.MergedRequirements, said: str) -> lis
     return [f"{one.line}: asked by {one.by}" for name in sorted(names) for one in merged.origins.get(name, ())]
 
 
-def lock_python(paths: ProjectPaths, observation: Observation, *, fresh: bool = False) -> None:
+def lock_python(paths: ProjectPaths, observed: ResolvedState, *, fresh: bool = False) -> None:
     """Lock the Python packages that this stack asks for; the repositories' lock, where it is read, learns their hash."""
-    resolved, known = (
-        observation.observed.resolution,
-        project_files.lock(paths) if observation.observed.reads_lock else None,
-    )
-    assert resolved is not None
-    merged = merged_requirements(observation.observed.manifest, resolved, folder_facts(paths.root))
-    write_locks(paths, observation.observed.manifest, merged, known, fresh=fresh)
+    known = project_files.lock(paths) if observed.reads_lock else None
+    merged = merged_requirements(observed.manifest, observed.resolution, folder_facts(paths.root))
+    write_locks(paths, observed.manifest, merged, known, fresh=fresh)

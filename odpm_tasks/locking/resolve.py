@@ -14,7 +14,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.locking.changes import complete_lock
 from odpm_tasks.core.locking.lockfile import effective_pins, matching_keys, write_lock
 from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, prefetch, resolve
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.errors import OdpmError
 from odpm_tasks.locking import image_digests
 from odpm_tasks.parallel import Prefetcher
@@ -51,31 +51,31 @@ def fetch(paths: ProjectPaths, reader: Reader, ask: SourceQuery, show: terminal.
 
 
 def resolve_with_images(
-    paths: ProjectPaths, observation: Observation, *, fresh: bool = False, only: Sequence[str] = ()
+    paths: ProjectPaths, observed: ObservedState, *, fresh: bool = False, only: Sequence[str] = ()
 ) -> Resolution:
     """The whole graph as `resolve_online` has it, with the digests of images: ours are asked for meanwhile."""
     manifest, known, all_fresh = (
         project_files.whole_description(paths).manifest,
-        observation.observed.lock,
+        observed.lock,
         fresh and not only,
     )
     ours = image_digests.base_images(manifest)
     digests = image_digests.start(paths, ours, known, fresh=all_fresh)
-    resolved = resolve_online(paths, observation, fresh=fresh, only=only)
+    resolved = resolve_online(paths, observed, fresh=fresh, only=only)
     brought = {name: how for name, how in image_digests.base_images(manifest, resolved).items() if name not in ours}
     their_digests = image_digests.start(paths, brought, known, fresh=all_fresh)
     return replace(resolved, images=digests() | their_digests())
 
 
 def resolve_online(
-    paths: ProjectPaths, observation: Observation, *, fresh: bool = False, only: Sequence[str] = ()
+    paths: ProjectPaths, observed: ObservedState, *, fresh: bool = False, only: Sequence[str] = ()
 ) -> Resolution:
     """The whole graph, asking servers for what pins and cache do not tell.
 
     `fresh`: pins do not count (of the repositories named in `only`, where given).
     """
     cache.register(paths)
-    manifest, known = observation.observed.manifest, observation.observed.lock
+    manifest, known = observed.manifest, observed.lock
     pins = effective_pins(known, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
     if fresh:
         moving = matching_keys(pins, only) if only else pins.keys()
@@ -95,7 +95,7 @@ def resolve_online(
         return drive(walk, ahead.answers)
 
 
-def save_lock(paths: ProjectPaths, observation: Observation, resolved: Resolution) -> None:
-    known = observation.observed.lock
-    new = complete_lock(resolved.lock(known), known, observation.observed.manifest.locks_git, observation.observed.own)
+def save_lock(paths: ProjectPaths, observed: ObservedState, resolved: Resolution) -> None:
+    known = observed.lock
+    new = complete_lock(resolved.lock(known), known, observed.manifest.locks_git, observed.own)
     files.write(paths.lock, write_lock(new).encode())

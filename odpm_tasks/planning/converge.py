@@ -11,7 +11,7 @@ from odpm_tasks.adapters import terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning import planner
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.step_text import step_lines
 from odpm_tasks.core.planning.steps import ORDER, PREPARING, Plan, Step
@@ -21,7 +21,7 @@ from odpm_tasks.planning.progress import print_done
 from odpm_tasks.sources import cache
 from odpm_tasks.stack.prefetch import DockerQueries
 
-BeforeRound = Callable[[Observation, Sequence[Step]], None]
+BeforeRound = Callable[[ObservedState, Sequence[Step]], None]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RunResult:
     """What a run did, and what is to be seen after it."""
 
     steps: tuple[Step, ...]
-    observation: Observation
+    observed: ObservedState
     paths: ProjectPaths
 
     @property
@@ -39,52 +39,52 @@ class RunResult:
 
 
 def plan(
-    paths: ProjectPaths, asked: Sequence[str], options: RunOptions, questions: DockerQueries | None, *, refresh: bool
+    paths: ProjectPaths, asked: Sequence[str], options: RunOptions, queries: DockerQueries | None, *, refresh: bool
 ) -> Plan:
     """What `Project.plan` tells."""
     looking = replace(paths, writes_cache=False)
-    observation = observe.observation(looking, asked, options, ahead=True, questions=questions)
-    made = planner.plan(observation.observed, asked)  # where a strict scenario refuses the lock, nobody is asked
-    if not refresh or observation.observed.resolution is not None:
+    observed = observe.observe(looking, asked, options, ahead=True, queries=queries)
+    made = planner.plan(observed, asked)  # where a strict scenario refuses the lock, nobody is asked
+    if not refresh or isinstance(observed, ResolvedState):
         return made
     from odpm_tasks.locking import resolve
 
-    answered = resolve.resolve_online(paths, observation)
-    again = observe.observation(looking, asked, options, ahead=True, resolved=answered, questions=questions)
-    return planner.plan(again.observed, asked)
+    answered = resolve.resolve_online(paths, observed)
+    again = observe.observe(looking, asked, options, ahead=True, resolved=answered, queries=queries)
+    return planner.plan(again, asked)
 
 
-def bring(
+def converge(
     paths: ProjectPaths,
     asked: Sequence[str],
     options: RunOptions,
     before: BeforeRound | None,
-    questions: DockerQueries | None,
+    queries: DockerQueries | None,
 ) -> RunResult:
-    """What `Project.bring` does; the caller holds the project. `questions` count until something is done."""
+    """What `Project.converge` does; the caller holds the project. `queries` count until something is done."""
     done: list[Step] = []
     warned: set[str] = set()
     cache.register(paths)
     for _ in range(len(ORDER)):
-        observation = observe.observation(paths, asked, options, questions=questions)
-        if options.free_ports and observation.observed.running and observation.observed.running.image is not None:
+        observed = observe.observe(paths, asked, options, queries=queries)
+        if options.free_ports and isinstance(observed, RunningState) and observed.running.image is not None:
             from odpm_tasks.stack import ports
 
-            paths = ports.settle(paths, observation)
+            paths = ports.settle(paths, observed)
             options = replace(options, free_ports=False)
-            observation = observe.observation(paths, asked, options)
-        questions = None
-        now = planner.plan(observation.observed, asked)
-        for warning in observation.observed.warnings:
+            observed = observe.observe(paths, asked, options)
+        queries = None
+        now = planner.plan(observed, asked)
+        for warning in observed.warnings:
             if warning not in warned:
                 terminal.warn(warning)
-        warned |= set(observation.observed.warnings)
+        warned |= set(observed.warnings)
         todo = [step for step in now.ready if not (step.action == "run" and step in done)]
         if before:
-            before(observation, todo)
+            before(observed, todo)
         if not todo:
             _check_complete(now)
-            return RunResult(tuple(done), observation, paths)
+            return RunResult(tuple(done), observed, paths)
         if any(step in done for step in todo if step.action != "run"):
             raise _still_pending(todo)
         from odpm_tasks.planning import steps as apply  # it brings with it all that can be done
@@ -92,7 +92,7 @@ def bring(
         for step_id, group in groupby(todo, key=lambda step: step.id):
             steps = tuple(group)
             started = time.monotonic()
-            apply.perform(paths, observation, step_id, steps, options)
+            apply.perform(paths, observed, step_id, steps, options)
             for step in steps:
                 print_done(step, terminal.duration(started))
             done += steps

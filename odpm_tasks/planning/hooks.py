@@ -17,13 +17,13 @@ from odpm_tasks.adapters import process
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import LOCK_FILE, ProjectPaths
 from odpm_tasks.core.planning.hooks import Hook, hooks_at
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.errors import DescriptionError, HookError, MachineError, OdpmError
 
 
-def run_hook(paths: ProjectPaths, observation: Observation, point: str, line: str) -> None:
+def run_hook(paths: ProjectPaths, observed: ResolvedState, point: str, line: str) -> None:
     """Run one hook, its output shown as it comes. Errors: HookError with the hook's own exit code."""
-    hook = next((h for h in hooks_at(point, observation.observed) if h.line == line and not h.refusal), None)
+    hook = next((h for h in hooks_at(point, observed) if h.line == line and not h.refusal), None)
     if hook is None:
         return
     folder = paths.source(hook.source) if hook.source else paths.root

@@ -13,6 +13,7 @@ from odpm_tasks.core.locking.lockfile import Lock, conflicting_pins, write_lock
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.json_document import with_value
 from odpm_tasks.core.planning import planner
+from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, PREPARING
 from odpm_tasks.errors import DescriptionError, LockError
@@ -30,10 +31,10 @@ def write(
     new = _with_own(paths, resolved.lock(before))
     if before is None or write_lock(new) != write_lock(before):
         files.write(paths.lock, write_lock(new).encode())
-    observation = observe.observation(paths, LOCKING, options)
-    stale = any(step.id == "python.lock" and step.acts for step in planner.plan(observation.observed, LOCKING).steps)
-    if stale or fresh_python:
-        python.lock_python(paths, observation, fresh=fresh_python)
+    observed = observe.observe(paths, LOCKING, options)
+    stale = any(step.id == "python.lock" and step.acts for step in planner.plan(observed, LOCKING).steps)
+    if isinstance(observed, ResolvedState) and (stale or fresh_python):
+        python.lock_python(paths, observed, fresh=fresh_python)
     return lock_changes(before, new)
 
 
@@ -53,13 +54,12 @@ def _with_own(paths: ProjectPaths, new: Lock) -> Lock:
 
 def check(paths: ProjectPaths, options: RunOptions) -> None:
     """What `Project.check_lock` does. Errors: LockError, as server and ci have it."""
-    seen = observe.observation(paths, PREPARING, options)
-    if seen.observed.resolution is None and seen.observed.lock is not None:
+    observed = observe.observe(paths, PREPARING, options)
+    if not isinstance(observed, ResolvedState) and observed.lock is not None:
         from odpm_tasks.locking import resolve
 
-        resolve.resolve_online(paths, seen)
-        seen = observe.observation(paths, PREPARING, options)
-    observed = seen.observed
+        resolve.resolve_online(paths, observed)
+        observed = observe.observe(paths, PREPARING, options)
     if observed.own and not paths.settings.scenario.strict:  # a commit hook asks before anything is committed
         observed = replace(observed, own=replace(observed.own, changes=()))
     strict = replace(observed, scenario=SCENARIOS["ci"], checking=not paths.settings.scenario.strict)

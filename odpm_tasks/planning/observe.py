@@ -15,7 +15,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.system_packages import system_needs
 from odpm_tasks.core.locking.changes import lock_warnings
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
-from odpm_tasks.core.planning.observed import Observation, ObservedState
+from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState, extend
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
 from odpm_tasks.core.stack.dependency_services import fragments
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from odpm_tasks.stack.prefetch import DockerQueries
 
 
-def observation(
+def observe(
     paths: ProjectPaths,
     until: Iterable[str] = ORDER,
     options: RunOptions = DEFAULTS,
     *,
     ahead: bool = False,
     resolved: Resolution | tuple[SourceQuery, ...] | None = None,
-    questions: DockerQueries | None = None,
-) -> Observation:
+    queries: DockerQueries | None = None,
+) -> ObservedState:
     """Observe everything the steps of `until` rest on, as far as it can be known now.
 
     `ahead`: look at Docker also while files are still to be written, because their bytes are known already.
-    `resolved`: the graph as servers have just told it, in place of what pins and cache tell. `questions`: those to Docker
+    `resolved`: the graph as servers have just told it, in place of what pins and cache tell. `queries`: those to Docker
     that were begun since nothing was changed.
     """
     manifest, warnings = description(paths)
@@ -65,6 +65,7 @@ def observation(
         lock=known,
         touch_git=touch_git,
         reads_lock=reads_lock,
+        recorded=recorded,
         last_scenario=recorded.get("scenario"),
         warnings=warnings,
         own=developing_state(paths, manifest, named) if manifest.developing else None,
@@ -79,13 +80,14 @@ def observation(
         source = manifest.developing is not None and manifest.developing.canonical != url
         pins = replace(known, developing=known.developing if source else None).pins.values() if known else ()
         missing = tuple(pin.key for pin in pins if not pin.file and not git.store_has(paths.store(pin.key), pin.commit))
-        return Observation(replace(observed, unresolved=resolved, uncached=missing), None, recorded)
+        return replace(observed, unresolved=resolved, uncached=missing)
     mine = folder_facts(paths.root)
     merged = python_env.merged_requirements(manifest, resolved, mine)
     locks = python_env.read_python_locks(paths, manifest, merged)
     brought = fragments(manifest, resolved, scenario)
-    observed = replace(
+    found = extend(
         observed,
+        ResolvedState,
         resolution=resolved,
         fragments=brought,
         uncached=graph.uncached(paths, resolved) if touch_git else (),
@@ -102,19 +104,19 @@ def observation(
     )
     current = known.venv if known else None
     if locks.made_from != locks.wanted or (observed.reads_lock and locks.digest != current):
-        return Observation(observed, None, recorded)
+        return found
     if not set(until) - set(LOCKING):
-        return Observation(observed, None, recorded)
+        return found
     from odpm_tasks.stack import files
 
-    whole = files.stack(paths, brought.onto(manifest), known, resolved, mine, named)
-    observed = files.with_files(paths, observed, whole, recorded, options.database)
+    stack = files.stack(paths, brought.onto(manifest), known, resolved, mine, named)
+    rendered = files.with_files(paths, found, stack, options.database)
     if not set(until) - set(PREPARING):
-        return Observation(observed, whole, recorded)
+        return rendered
     from odpm_tasks.core.planning.planner import plan
-    from odpm_tasks.stack import observe
+    from odpm_tasks.stack.observe import observe_running
 
-    preparing = plan(observed, PREPARING)
+    preparing = plan(rendered, PREPARING)
     if ahead or all(step.action not in {"create", "update"} for step in preparing.steps):
-        observed = replace(observed, running=observe.look(paths, observed, whole, recorded, questions))
-    return Observation(observed, whole, recorded)
+        return extend(rendered, RunningState, running=observe_running(paths, rendered, queries))
+    return rendered

@@ -8,11 +8,11 @@ from pathlib import Path
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.interpolation import references
-from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, STATE_FILE, ProjectPaths, template_file
 from odpm_tasks.core.config.settings import PORTS
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.planning import saved as saved_plan
-from odpm_tasks.core.planning.observed import Observation, ObservedState
+from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.saved import SavedPlan, Seen
 from odpm_tasks.core.planning.steps import Plan, Step
@@ -60,14 +60,14 @@ def load(path: Path) -> SavedPlan:
 
 def guard(
     paths: ProjectPaths, until: Sequence[str], options: RunOptions, saved: SavedPlan, path: Path
-) -> Callable[[Observation, Sequence[Step]], None]:
+) -> Callable[[ObservedState, Sequence[Step]], None]:
     """What looks at each round of a run before it begins. Errors: DriftError where the plan no longer holds."""
     begun = False
 
-    def see(_: Observation, todo: Sequence[Step]) -> None:
+    def see(_: ObservedState, todo: Sequence[Step]) -> None:
         nonlocal begun
         if not begun:  # as far as the plan looked, which is further than a run that has files to write
-            observed = observe.observation(paths, until, options, ahead=True).observed
+            observed = observe.observe(paths, until, options, ahead=True)
             saved_plan.check_unchanged(saved.rests_on, _basis(paths, observed), str(path))
         saved_plan.check_announced(saved, todo, str(path), begun=begun)
         begun = True
@@ -80,8 +80,8 @@ def _basis(paths: ProjectPaths, observed: ObservedState) -> dict[str, str]:
         "odpm.json",
         LOCK_FILE,
         *PYTHON_LOCKS,
-        *(f".odpm/templates/{name}" for name in TEMPLATES),
-        ".odpm/state.toml",
+        *(template_file(name) for name in TEMPLATES),
+        STATE_FILE,
     )
     found = {path: files.read(paths.root / path) for path in watched}
     get = paths.settings.get

@@ -1,19 +1,19 @@
-"""Where steps are performed: one function per step id, each safe to repeat and to kill.
+"""Perform the steps of a plan: one function per step id. Each is safe to repeat and to interrupt.
 
-A function gets the sight that the plan was made from and the steps of its id; what it changes is observed anew before
-anything that depends on it is decided.
+A function gets what it needs of the state that the plan was made from. Its effects are observed again before any step that
+depends on them is decided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.git import checkout
-from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.config.paths import COMPOSE_FILE, RUNTIME_SCRIPT, ProjectPaths, source_folder
+from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.locking import resolve
@@ -26,36 +26,74 @@ from odpm_tasks.sources.checkout import link_folder
 
 
 def perform(
-    paths: ProjectPaths, observation: Observation, step_id: str, steps: Sequence[Step], options: RunOptions
+    paths: ProjectPaths, observed: ObservedState, step_id: str, steps: Sequence[Step], options: RunOptions
 ) -> None:
     """Perform the acting steps of one id. Errors: whatever the step meets, as an OdpmError."""
-    if step_id.startswith("hooks."):
+    if step_id == "git.resolve":
+        resolve.save_lock(paths, observed, resolve.resolve_with_images(paths, observed))
+    elif step_id == "git.materialize":
+        resolve.resolve_online(paths, observed)
+    elif isinstance(observed, RenderedState) and step_id in _RENDERED:
+        _perform_rendered(paths, observed, step_id, steps, options)
+    elif isinstance(observed, ResolvedState):
+        _perform_resolved(paths, observed, step_id, steps)
+    else:
+        raise ValueError(f"{step_id} cannot be performed yet")
+
+
+def _perform_resolved(paths: ProjectPaths, observed: ResolvedState, step_id: str, steps: Sequence[Step]) -> None:
+    if step_id == "git.checkout":
+        _checkout(paths, observed, {step.target for step in steps})
+    elif step_id == "python.lock":
+        lock_python(paths, observed)
+    elif step_id.startswith("hooks."):
         from odpm_tasks.planning import hooks
 
         for step in steps:
-            hooks.run_hook(paths, observation, step_id.removeprefix("hooks."), step.target)
-        return
-    _PERFORM[step_id](paths, observation, steps, options)
+            hooks.run_hook(paths, observed, step_id.removeprefix("hooks."), step.target)
+    else:
+        raise ValueError(f"{step_id} cannot be performed yet")
 
 
-def _resolve(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    resolve.save_lock(paths, observation, resolve.resolve_with_images(paths, observation))
+_FILES = frozenset({"template.dockerfile", "template.odoo_conf", "compose.generate", "ide.files"})
+_RENDERED = _FILES | {"compose.validate", "image.build", "compose.up", "db.create"}
 
 
-def _materialize(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    resolve.resolve_online(paths, observation)
+def _perform_rendered(
+    paths: ProjectPaths, observed: RenderedState, step_id: str, steps: Sequence[Step], options: RunOptions
+) -> None:
+    if step_id in _FILES:
+        _write_files(paths, observed, [step.target for step in steps])
+    elif step_id == "compose.validate":
+        from odpm_tasks.stack import validate
+
+        validate.validate(paths, observed)
+    elif step_id == "image.build":
+        from odpm_tasks.image import build
+        from odpm_tasks.stack import networks
+
+        networks.require(paths, observed.stack)
+        build.build_missing(paths, observed)
+    elif step_id == "compose.up":
+        from odpm_tasks.stack import networks, secrets, up
+
+        networks.require(paths, observed.stack)
+        secrets.make_secrets(paths)
+        up.up(paths, observed)
+    else:
+        from odpm_tasks.stack import database
+
+        database.prepare_database(paths, observed, options, steps[0].action == "create")
 
 
-def _checkout(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    resolved = observation.observed.resolution
-    assert resolved is not None
-    targets = {step.target for step in steps}
-    wanted = [source for source in resolved.sources if f".odpm/src/{source.name}" in targets]
+def _checkout(paths: ProjectPaths, observed: ResolvedState, targets: Collection[str]) -> None:
+    """Check out the sources whose folders are `targets`, several at a time."""
+    wanted = [source for source in observed.resolution.sources if source_folder(source.name) in targets]
     links = dict(read_state(paths).get("links", {}))
     checkout.remove_leftovers(paths.odpm / "src")
     with terminal.activity() as show, checkout.empty_repository(paths.odpm / "src") as empty:
 
-        def put(source: Any) -> None:
+        def put(source: Source) -> None:
             path = paths.source(source.name)
             show.note(source.name, f"check out {source.commit[:8]}")
             try:
@@ -64,12 +102,9 @@ def _checkout(paths: ProjectPaths, observation: Observation, steps: Sequence[Ste
                     links[source.name] = source.link.path
                 else:
                     if path.is_symlink() and links.get(source.name) == str(path.readlink()):
-                        path.unlink()  # a link of ours, from when this source was a folder
-                    seen, server = (
-                        observation.observed.checkouts[source.name],
-                        remote.project_remote(paths, source.link.url),
-                    )
-                    checkouts.check_out(paths, source, seen, server, remote.progress_watch(show, source.name), empty)
+                        path.unlink()  # our link, from when this source was a folder
+                    now, server = observed.checkouts[source.name], remote.project_remote(paths, source.link.url)
+                    checkouts.check_out(paths, source, now, server, remote.progress_watch(show, source.name), empty)
             finally:
                 show.done(source.name)
 
@@ -78,80 +113,26 @@ def _checkout(paths: ProjectPaths, observation: Observation, steps: Sequence[Ste
         write_state(paths, links=links)
 
 
-def _python(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    lock_python(paths, observation)
-
-
-def _files(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    rendered = observation.observed.rendered
-    assert rendered is not None
-    known = observation.state.get("files", {}) | read_state(paths).get("files", {})
-    recorded = {
-        path: digest
-        for path, digest in known.items()
-        if path in {*rendered.files, *observation.observed.obsolete_files}
-    }
-    for step in steps:
-        path = paths.root / step.target
-        if step.target not in rendered.files:
-            if observation.observed.obsolete_files[step.target]:
+def _write_files(paths: ProjectPaths, observed: RenderedState, targets: Sequence[str]) -> None:
+    """Write generated files and remove obsolete ones; an edited file is kept as `.orig`. Records the digests."""
+    rendered = observed.rendered
+    known = observed.recorded.get("files", {}) | read_state(paths).get("files", {})
+    recorded = {path: digest for path, digest in known.items() if path in {*rendered.files, *observed.obsolete_files}}
+    for target in targets:
+        path = paths.root / target
+        if target not in rendered.files:
+            if observed.obsolete_files[target]:
                 files.remove(path)
-            recorded.pop(step.target, None)
+            recorded.pop(target, None)
             continue
-        data, keep = rendered.files[step.target], (lambda path=path: _keep(paths, path))
-        edited = step.target in observation.observed.edited
-        files.write(
-            path, data, 0o755 if step.target.endswith("odoo-run") else 0o644, before_replace=keep if edited else None
-        )
-        recorded[step.target] = files.sha256(data)
-        if step.target == "docker-compose.yml":
-            checkout.exclude_from_status(paths.root, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
+        data, keep = rendered.files[target], (lambda path=path: _keep(paths, path))
+        mode = 0o755 if target == RUNTIME_SCRIPT else 0o644
+        files.write(path, data, mode, before_replace=keep if target in observed.edited else None)
+        recorded[target] = files.sha256(data)
+        if target == COMPOSE_FILE:
+            checkout.exclude_from_status(paths.root, [f"/{COMPOSE_FILE}", f"/{COMPOSE_FILE}.orig*"])
     write_state(paths, files=recorded)
 
 
 def _keep(paths: ProjectPaths, path: Path) -> None:
     terminal.message(f"  your edits are kept: {files.keep_original(path).relative_to(paths.root)}")
-
-
-def _validate(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    from odpm_tasks.stack import validate
-
-    validate.validate(paths, observation)
-
-
-def _image(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    from odpm_tasks.image import build
-    from odpm_tasks.stack import networks
-
-    networks.require(paths, observation)
-    build.build_missing(paths, observation)
-
-
-def _compose_up(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    from odpm_tasks.stack import networks, secrets, up
-
-    networks.require(paths, observation)
-    secrets.make_secrets(paths)
-    up.up(paths, observation)
-
-
-def _database(paths: ProjectPaths, observation: Observation, steps: Sequence[Step], options: RunOptions) -> None:
-    from odpm_tasks.stack import database
-
-    database.prepare_database(paths, observation, options, steps[0].action == "create")
-
-
-_PERFORM: dict[str, Callable[[ProjectPaths, Observation, Sequence[Step], RunOptions], None]] = {
-    "git.resolve": _resolve,
-    "git.materialize": _materialize,
-    "git.checkout": _checkout,
-    "python.lock": _python,
-    "template.dockerfile": _files,
-    "template.odoo_conf": _files,
-    "compose.generate": _files,
-    "compose.validate": _validate,
-    "ide.files": _files,
-    "image.build": _image,
-    "compose.up": _compose_up,
-    "db.create": _database,
-}

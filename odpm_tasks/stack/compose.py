@@ -12,9 +12,9 @@ from odpm_tasks.core.stack.services import Composed, composition
 from odpm_tasks.image.inputs import baked
 
 
-def compose_project(paths: ProjectPaths, whole: Stack) -> str:
+def compose_project(paths: ProjectPaths, stack: Stack) -> str:
     """The name that Compose gives the project's containers."""
-    return paths.settings.get("ODPM_COMPOSE_PREFIX") or whole.name
+    return paths.settings.get("ODPM_COMPOSE_PREFIX") or stack.name
 
 
 def compose_env(paths: ProjectPaths) -> dict[str, str]:
@@ -40,15 +40,15 @@ def contexts(paths: ProjectPaths, text: bytes) -> dict[str, str]:
     return {service: fingerprint(path, skip=(".odpm",)) for service, path in folders.items() if path.is_dir()}
 
 
-def services_digest(paths: ProjectPaths, whole: Stack, text: bytes) -> str:
+def services_digest(paths: ProjectPaths, stack: Stack, text: bytes) -> str:
     """What the running services depend on: the compose file, the value of each variable it names, what is in the image."""
     env = compose_env(paths)
     named = sorted({reference.name for reference in references(text.decode())} | {"COMPOSE_PROFILES"})
     values = "".join(f"{variable}={env.get(variable, '')}\n" for variable in named)
     built = "".join(f"{service} {mark}\n" for service, mark in sorted(contexts(paths, text).items()))
-    return files.sha256(text + b"\0" + values.encode() + built.encode() + baked(paths, whole).encode())
+    return files.sha256(text + b"\0" + values.encode() + built.encode() + baked(paths, stack).encode())
 
 
-def parts(paths: ProjectPaths, whole: Stack, text: bytes) -> dict[str, dict[str, str]]:
+def parts(paths: ProjectPaths, stack: Stack, text: bytes) -> dict[str, dict[str, str]]:
     """What each service is made from, as digests: recorded, it tells which containers the next `up` makes anew."""
-    return service_parts(text.decode(), compose_env(paths).get, baked(paths, whole), contexts(paths, text))
+    return service_parts(text.decode(), compose_env(paths).get, baked(paths, stack), contexts(paths, text))

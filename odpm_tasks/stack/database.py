@@ -11,7 +11,7 @@ from odpm_tasks.adapters import command, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.odoo.series import series
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.errors import DescriptionError, ProgramError
 from odpm_tasks.stack import compose, prefetch
@@ -31,23 +31,22 @@ def identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def prepare_database(paths: ProjectPaths, observation: Observation, options: RunOptions, create: bool) -> None:
+def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunOptions, create: bool) -> None:
     """Create the database and install add-ons, or install and update in one that is there.
 
     An interrupted creation is marked in the database itself, so that the next run finishes it; a finished one is never
     created again.
     """
-    observed, whole = observation.observed, observation.stack
-    assert whole is not None
+    stack = observed.stack
     name = observed.database
-    unknown = [m for m in (*options.install, *options.update) if m not in whole.all_modules and m != "all"]
+    unknown = [m for m in (*options.install, *options.update) if m not in stack.all_modules and m != "all"]
     if unknown:
         raise DescriptionError(
             f"there is no add-on {unknown[0]!r} in the sources",
             where="-i / -u",
             todo="inv status lists the repositories",
         )
-    database = container(paths, observation, "db")
+    database = container(paths, observed, "db")
     unfinished = prefetch.database_state(database.id, name) != "ready"
     if create:
         role = "OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
@@ -59,14 +58,14 @@ def prepare_database(paths: ProjectPaths, observation: Observation, options: Run
     install = options.install or (observed.modules or ("base",) if unfinished else ())
     words = [f"-i{','.join(install)}"] if install else []
     words += [f"-u{','.join(options.update)}"] if options.update else []
-    with _announced(container(paths, observation, "odoo").id):
-        run_odoo(paths, observation, name, [*words, *switches])
+    with _announced(container(paths, observed, "odoo").id):
+        run_odoo(paths, observed, name, [*words, *switches])
     if unfinished:
-        _finish(paths, observation, database.id, name)
+        _finish(paths, observed, database.id, name)
     else:
         docker.compose(paths.root, compose.compose_env(paths), "restart", "odoo")
         with terminal.activity() as show:
-            wait_until_healthy(paths, compose.compose_project(paths, whole), show)
+            wait_until_healthy(paths, compose.compose_project(paths, stack), show)
 
 
 @contextmanager
@@ -89,7 +88,7 @@ def _options(odoo_version: str, demo: bool) -> list[str]:
 
 def run_odoo(
     paths: ProjectPaths,
-    observation: Observation,
+    observed: RenderedState,
     database: str,
     words: Sequence[str],
     on_line: Callable[[str], None] | None = None,
@@ -106,7 +105,7 @@ def run_odoo(
                 on_line(line)
 
         outcome = task_container(
-            paths, observation, note, "odoo", "-d", database, *words, "--stop-after-init", "--no-http"
+            paths, observed, note, "odoo", "-d", database, *words, "--stop-after-init", "--no-http"
         )
     errors = [line for line in lines if " ERROR " in line or " CRITICAL " in line]
     if not outcome.ok:
@@ -124,11 +123,10 @@ def run_odoo(
 
 
 def task_container(
-    paths: ProjectPaths, observation: Observation, on_line: Callable[[str], None], *words: str
+    paths: ProjectPaths, observed: RenderedState, on_line: Callable[[str], None], *words: str
 ) -> command.Outcome:
     """Run a program in a container of its own, like Odoo's service but without its ports; it ends with us."""
-    assert observation.stack is not None
-    name = f"{compose.compose_project(paths, observation.stack)}-task"
+    name = f"{compose.compose_project(paths, observed.stack)}-task"
     command.run(["docker", "rm", "--force", name], check=False)  # a run that was killed may have left it
     try:
         return docker.compose_stream(
@@ -173,13 +171,13 @@ env.cr.commit()
 """
 
 
-def _finish(paths: ProjectPaths, observation: Observation, database_container: str, name: str) -> None:
+def _finish(paths: ProjectPaths, observed: RenderedState, database_container: str, name: str) -> None:
     """Administrator's password, country and language of a new database; then it counts as made."""
-    manifest = observation.observed.manifest
+    manifest = observed.manifest
     password = "" if paths.settings.scenario.developer else admin_password(paths)
     if password or manifest.country or manifest.language:
         script = _SETTLE.format(password=password, country=manifest.country or "", language=manifest.language or "")
-        odoo = container(paths, observation, "odoo")
+        odoo = container(paths, observed, "odoo")
         outcome = docker.execute(odoo.id, "odoo", "shell", "-d", name, "--no-http", stdin=script.encode())
         if not outcome.ok or b"Traceback" in outcome.stderr:
             raise command.failure(outcome, [password] if password else [])
@@ -198,16 +196,13 @@ def failures(log: Sequence[str]) -> list[str]:
     return kept
 
 
-def run_tests(paths: ProjectPaths, observation: Observation, modules: Sequence[str], tags: str, keep: bool) -> None:
+def run_tests(paths: ProjectPaths, observed: RenderedState, modules: Sequence[str], tags: str, keep: bool) -> None:
     """Install add-ons in a new database with their tests on. Errors: ProgramError where one fails."""
-    whole = observation.stack
-    if whole is None:
-        raise ProgramError("the project is not prepared", todo="inv up")
-    chosen = tuple(modules) or whole.modules
+    chosen = tuple(modules) or observed.stack.modules
     if not chosen:
         raise DescriptionError("the developing project has no add-on to test", todo="inv test --modules NAME")
-    database = container(paths, observation, "db")
-    name = f"{observation.observed.database}-test-{os.getpid()}"
+    database = container(paths, observed, "db")
+    name = f"{observed.database}-test-{os.getpid()}"
     sql(database.id, f"CREATE DATABASE {identifier(name)} OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'")
     lines: list[str] = []
     try:
@@ -215,9 +210,9 @@ def run_tests(paths: ProjectPaths, observation: Observation, modules: Sequence[s
         words = [f"-i{','.join(chosen)}", "--test-enable", f"--test-tags={wanted}"]
         run_odoo(
             paths,
-            observation,
+            observed,
             name,
-            [*words, *_options(observation.observed.manifest.odoo_version, False)],
+            [*words, *_options(observed.manifest.odoo_version, False)],
             lines.append,
         )
         result = next((line for line in reversed(lines) if " tests when loading database" in line), "")

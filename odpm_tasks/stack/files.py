@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.template_cache import TemplateCache
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.interpolation import expand
-from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.config.paths import (
+    COMPOSE_FILE,
+    DOCKERFILE,
+    ODOO_CONF,
+    PYTHON_LOCKS,
+    RUNTIME_SCRIPT,
+    ProjectPaths,
+    template_file,
+)
 from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
-from odpm_tasks.core.planning.observed import ObservedState
+from odpm_tasks.core.planning.observed import RenderedState, ResolvedState, extend
 from odpm_tasks.core.planning.obsolete_files import obsolete_files
 from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.render import TEMPLATES, Stack, render
@@ -24,9 +30,9 @@ from odpm_tasks.sources.folders import Remotes
 _FOLDER = Path(__file__).parents[1] / "templates"
 RUNTIME = _FOLDER / "odoo_run.py"
 _TEMPLATE_FILES = (
-    ("Dockerfile.j2", ".odpm/build/Dockerfile"),
-    ("odoo.conf.j2", ".odpm/build/odoo.conf"),
-    ("odoo_run.py", ".odpm/build/odoo-run"),
+    ("Dockerfile.j2", DOCKERFILE),
+    ("odoo.conf.j2", ODOO_CONF),
+    ("odoo_run.py", RUNTIME_SCRIPT),
 )
 
 
@@ -66,29 +72,27 @@ def stack(
     )
 
 
-def with_files(
-    paths: ProjectPaths, observed: ObservedState, whole: Stack, recorded: dict[str, Any], database: str
-) -> ObservedState:
+def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, database: str) -> RenderedState:
     """The world with its generated files: as they are to be, and as they lie there. `database` is the one wished for."""
     templating.use_bytecode_cache(TemplateCache(_FOLDER))
-    rendered = render(whole)
+    rendered = render(stack)
     current = {path: files.read(paths.root / path) for path in rendered.files}
-    hashes = recorded.get("files", {})
+    hashes = observed.recorded.get("files", {})
     edited = {path for path, data in current.items() if data is not None and files.sha256(data) != hashes.get(path)}
     edited |= {path for path in current if (paths.root / path).is_symlink()}
     database = database or observed.manifest.odoo_conf.get("options", {}).get("db_name", "") or paths.root.name
-    text = rendered.files["docker-compose.yml"]
-    return replace(
+    text = rendered.compose
+    return extend(
         observed,
+        RenderedState,
+        stack=stack,
         rendered=rendered,
         current=current,
         edited=frozenset(edited),
         obsolete_files=obsolete_files(hashes, rendered.files, lambda path: files.digest_below(paths.root, path)),
-        overrides={
-            path: f".odpm/templates/{template}" for template, path in _TEMPLATE_FILES if template in whole.templates
-        },
-        validated=recorded.get("validated") == files.sha256(text),
-        image=expand(rendered.image, paths.settings.get, "docker-compose.yml"),
+        overrides={path: template_file(template) for template, path in _TEMPLATE_FILES if template in stack.templates},
+        validated=observed.recorded.get("validated") == files.sha256(text),
+        image=expand(rendered.image, paths.settings.get, COMPOSE_FILE),
         database=database,
-        modules=whole.modules,
+        modules=stack.modules,
     )

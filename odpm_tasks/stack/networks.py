@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import DescriptionError, MachineError
 from odpm_tasks.stack import compose
 
 NAME, EXTERNAL = "ODPM_COMPOSE_NETWORK", "ODPM_COMPOSE_NETWORK_EXTERNAL"
 
 
-def require(paths: ProjectPaths, observation: Observation) -> None:
+def require(paths: ProjectPaths, stack: Stack) -> None:
     """See that a shared network is there, and that one of our own is not somebody else's, before anything is made.
 
     Errors: DescriptionError where the settings contradict each other or the engine, MachineError where it is missing.
@@ -28,8 +28,7 @@ def require(paths: ProjectPaths, observation: Observation) -> None:
         raise MachineError(
             f"there is no network {name}", where=settings.where(NAME), todo=f"docker network create {name}"
         )
-    assert observation.stack is not None
-    if not settings.external_network and owner not in {None, compose.compose_project(paths, observation.stack)}:
+    if not settings.external_network and owner not in {None, compose.compose_project(paths, stack)}:
         raise DescriptionError(
             f"the network {name} is " + (f"that of the project {owner}" if owner else "not this project's own"),
             where=settings.where(NAME),

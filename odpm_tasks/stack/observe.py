@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from odpm_tasks.core.planning.costs import (
     container_words,
     odoo_goes_down,
 )
-from odpm_tasks.core.planning.observed import ObservedState, Running
+from odpm_tasks.core.planning.observed import DatabaseState, RenderedState, Running, ServicesState
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import MachineError
 from odpm_tasks.image.inputs import image_is_current, inputs
@@ -24,50 +24,46 @@ from odpm_tasks.stack import prefetch
 from odpm_tasks.stack.compose import compose_project, composed, parts, services_digest
 
 
-def look(
-    paths: ProjectPaths,
-    observed: ObservedState,
-    whole: Stack,
-    recorded: dict[str, Any],
-    asked: prefetch.DockerQueries | None = None,
+def observe_running(
+    paths: ProjectPaths, observed: RenderedState, queries: prefetch.DockerQueries | None = None
 ) -> Running:
-    """What Docker says of image, services and database; `asked` are questions that were begun already."""
-    assert observed.rendered is not None
+    """Query Docker for the state of image, services and database. `queries`: those that are already running."""
     if not command.is_installed("docker"):
         return Running(problem="docker is not installed")
-    project, questions = compose_project(paths, whole), asked or prefetch.DockerQueries()
-    made_from, found = prefetch.ask(questions, recorded, project, observed.image, observed.database)
+    stack, recorded, queries = observed.stack, observed.recorded, queries or prefetch.DockerQueries()
+    project = compose_project(paths, stack)
+    made_from, found = prefetch.start_queries(queries, recorded, project, observed.image, observed.database)
     try:
-        there, containers = image_is_current(paths, whole, made_from.result()), found.result()
+        there, containers = image_is_current(paths, stack, made_from.result()), found.result()
     except MachineError as error:
         return Running(problem=error.what)
     elsewhere = [c for c in containers if c.folder not in {"", str(paths.root)} and Path(c.folder).is_dir()]
     if elsewhere:
         return Running(there, "absent", f"{project} runs from another checkout: {elsewhere[0].folder}")
-    services, detail = _services(paths, observed, whole, containers, recorded)
+    services, detail = _services(paths, observed, containers)
     cost = Cost()
     if services != "running":
-        cost = _bringing(paths, whole, observed.rendered.files["docker-compose.yml"], containers, recorded)
-    building = Cost() if there else _building(paths, whole, recorded)
+        cost = _start_cost(paths, stack, observed.rendered.compose, containers, recorded)
+    build_cost = Cost() if there else _build_cost(paths, stack, recorded)
     database = next((c for c in containers if c.service == "db" and not c.oneoff and c.state == "running"), None)
-    condition = "unknown"
+    condition: DatabaseState = "unknown"
     if database and services == "running":
-        condition = questions.begin(prefetch.database_state, database.id, observed.database).result()
+        condition = queries.start(prefetch.database_state, database.id, observed.database).result()
     acting = any(change.becomes != "leave" for change in cost.containers)
     words = container_words(cost) if acting else detail
-    return Running(there, services, words, condition, "", building, cost)  # type: ignore[arg-type]
+    return Running(there, services, words, condition, "", build_cost, cost)
 
 
-def _building(paths: ProjectPaths, whole: Stack, recorded: dict[str, Any]) -> Cost:
+def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) -> Cost:
     """Why the image has to be built, as far as an earlier one is remembered, and how long that took."""
-    scenario = whole.scenario.name
+    scenario = stack.scenario.name
     before = recorded.get("images", {}).get(scenario, {})
-    because = changed_inputs(before, inputs(paths, whole)) if before else ()
+    because = changed_inputs(before, inputs(paths, stack)) if before else ()
     return Cost(because, recorded.get("took", {}).get(f"image {scenario}"))
 
 
-def _bringing(
-    paths: ProjectPaths, whole: Stack, text: bytes, containers: Sequence[docker.Container], recorded: dict[str, Any]
+def _start_cost(
+    paths: ProjectPaths, stack: Stack, text: bytes, containers: Sequence[docker.Container], recorded: Mapping[str, Any]
 ) -> Cost:
     """What becomes of each container. Nothing is said where containers are there and nothing is remembered of them."""
     lasting = [c for c in containers if not c.oneoff]
@@ -77,7 +73,7 @@ def _bringing(
     finished = recorded.get("up", {}).get("finished", [])
     running = {c.service for c in lasting if c.state == "running" or c.service in finished}
     changes = container_changes(
-        before or {}, parts(paths, whole, text), running, {c.service for c in lasting} - running
+        before or {}, parts(paths, stack, text), running, {c.service for c in lasting} - running
     )
     down = odoo_goes_down(changes, running)
     seconds = recorded.get("took", {}).get("odoo down") if down else None
@@ -85,19 +81,14 @@ def _bringing(
 
 
 def _services(
-    paths: ProjectPaths,
-    observed: ObservedState,
-    whole: Stack,
-    containers: Sequence[docker.Container],
-    recorded: dict[str, Any],
-) -> tuple[str, str]:
-    assert observed.rendered is not None
+    paths: ProjectPaths, observed: RenderedState, containers: Sequence[docker.Container]
+) -> tuple[ServicesState, str]:
     lasting = [c for c in containers if not c.oneoff]
-    now = composed(paths, observed.rendered.files["docker-compose.yml"])
+    now = composed(paths, observed.rendered.compose)
     if not any(c.state == "running" for c in lasting):
         return "absent", f"start {', '.join(now.active)}"
-    up = recorded.get("up", {})
-    if up.get("digest") != services_digest(paths, whole, observed.rendered.files["docker-compose.yml"]):
+    up = observed.recorded.get("up", {})
+    if up.get("digest") != services_digest(paths, observed.stack, observed.rendered.compose):
         return "changed", "bring the services to the new description"
     by_id = {c.id: c for c in lasting}
     for service, identity in sorted(up.get("containers", {}).items()):

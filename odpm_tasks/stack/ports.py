@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from odpm_tasks.adapters import files, sockets, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.published_ports import Published, published_ports
 from odpm_tasks.errors import MachineError
 from odpm_tasks.project_files import chosen_ports, write_state
@@ -15,23 +15,22 @@ from odpm_tasks.sources import cache
 from odpm_tasks.stack import compose
 
 
-def require_free_ports(paths: ProjectPaths, observation: Observation) -> None:
+def require_free_ports(paths: ProjectPaths, observed: RenderedState) -> None:
     """See that nobody else has a port that we publish. Errors: MachineError naming the port and who has it."""
-    for wanted, who in _taken(paths, observation):
+    for wanted, who in _taken(paths, observed):
         raise _in_use(paths, wanted, who)
 
 
-def settle(paths: ProjectPaths, observation: Observation) -> ProjectPaths:
+def settle(paths: ProjectPaths, observed: RenderedState) -> ProjectPaths:
     """Choose a free port for each that is taken, remember it, and return the place whose settings have it.
 
     What is free stays, and so does what was chosen before. No port that another project has chosen is taken.
     Errors: MachineError where the user named a port that is taken, or no variable would move it.
     """
     with files.exclusive(paths.cache / "ports.lock", "the ports of this machine", wait=60):
-        taken = list(_taken(paths, observation))
+        taken = list(_taken(paths, observed))
         chosen = chosen_ports(paths)
-        assert observation.observed.rendered is not None
-        text = observation.observed.rendered.files["docker-compose.yml"].decode()
+        text = observed.rendered.compose.decode()
         avoided = {wanted.port for wanted in published_ports(text, paths.settings.get)} | _of_others(paths)
         told: list[tuple[str, str]] = []
         for wanted, who in taken:
@@ -50,13 +49,11 @@ def settle(paths: ProjectPaths, observation: Observation) -> ProjectPaths:
     return ProjectPaths(paths.root, paths.cache, paths.settings.with_chosen_ports(chosen)) if told else paths
 
 
-def _taken(paths: ProjectPaths, observation: Observation) -> Iterator[tuple[Published, str]]:
+def _taken(paths: ProjectPaths, observed: RenderedState) -> Iterator[tuple[Published, str]]:
     """The ports that somebody else has, with who; those of our own running containers are ours."""
-    assert observation.observed.rendered is not None
-    assert observation.stack is not None
-    found = docker.containers(compose.compose_project(paths, observation.stack))
+    found = docker.containers(compose.compose_project(paths, observed.stack))
     ours = {c.id for c in found if c.state == "running"}
-    text = observation.observed.rendered.files["docker-compose.yml"].decode()
+    text = observed.rendered.compose.decode()
     for wanted in published_ports(text, paths.settings.get):
         if not sockets.in_use(wanted.port, wanted.address) or (ours and docker.publishes(ours, wanted.port)):
             continue

@@ -7,12 +7,13 @@ asked while files are read, and believed only where it turns out to be the quest
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.core.planning.observed import DatabaseState
 from odpm_tasks.image.inputs import image_made_from
 
 T = TypeVar("T")
@@ -27,36 +28,36 @@ class DockerQueries:
         self._pool = ThreadPoolExecutor(4)
         self._answers: dict[tuple[Any, ...], Future[Any]] = {}
 
-    def begin(self, question: Callable[..., T], *words: str) -> Future[T]:
+    def start(self, query: Callable[..., T], *words: str) -> Future[T]:
         """Ask, where nobody has asked yet."""
-        key = (question, *words)
+        key = (query, *words)
         if key not in self._answers:
-            self._answers[key] = self._pool.submit(question, *words)
+            self._answers[key] = self._pool.submit(query, *words)
         return self._answers[key]
 
 
-def prefetch(recorded: dict[str, Any], database: str = "") -> DockerQueries:
-    """The questions of the last run, begun; none where nothing was brought up. `database` is the one that is wished for."""
-    questions = DockerQueries()
+def prefetch(recorded: Mapping[str, Any], database: str = "") -> DockerQueries:
+    """The queries of the last run, begun; none where nothing was brought up. `database` is the one that is wished for."""
+    queries = DockerQueries()
     up = recorded.get("up", {})
     if not (up.get("project") and up.get("image") and command.is_installed("docker")):
-        return questions
-    ask(questions, recorded, up["project"], up["image"], database or up.get("database", ""))
-    return questions
+        return queries
+    start_queries(queries, recorded, up["project"], up["image"], database or up.get("database", ""))
+    return queries
 
 
-def ask(
-    questions: DockerQueries, recorded: dict[str, Any], project: str, image: str, database: str
+def start_queries(
+    queries: DockerQueries, recorded: Mapping[str, Any], project: str, image: str, database: str
 ) -> tuple[Future[str | None], Future[tuple[docker.Container, ...]]]:
     """Begin what a run wants to know: what the image was made from, the containers, and of the database's container of last
     time, which is probably still that, the database's state."""
     container = recorded.get("up", {}).get("containers", {}).get("db", "")
     if re.fullmatch(r"[0-9a-f]{64}", container):
-        questions.begin(database_state, container, database)
-    return questions.begin(image_made_from, image), questions.begin(docker.containers, project)
+        queries.start(database_state, container, database)
+    return queries.start(image_made_from, image), queries.start(docker.containers, project)
 
 
-def database_state(container: str, database: str) -> str:
+def database_state(container: str, database: str) -> DatabaseState:
     """Whether a database is there and finished: `absent`, `unfinished` (interrupted, or empty) or `ready`."""
     query = (
         "SELECT to_regclass('ir_module_module') IS NOT NULL, coalesce(shobj_description(oid, 'pg_database'), '') "

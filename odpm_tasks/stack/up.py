@@ -9,7 +9,7 @@ from pathlib import Path
 from odpm_tasks.adapters import command, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import RenderedState, RunningState
 from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
 from odpm_tasks.image import inputs
 from odpm_tasks.project_files import made_from, took, write_state
@@ -20,17 +20,15 @@ PATIENCE = 600.0
 _LOOK_EVERY = 0.25
 
 
-def up(paths: ProjectPaths, observation: Observation) -> None:
+def up(paths: ProjectPaths, observed: RenderedState) -> None:
     """Start or change the services, wait until each is healthy, and record what is running."""
     docker.require()
-    assert observation.stack is not None
-    assert observation.observed.rendered is not None
-    project = compose.compose_project(paths, observation.stack)
+    project = compose.compose_project(paths, observed.stack)
     before = docker.containers(project)
     _same_checkout(paths, project, before)
-    ports.require_free_ports(paths, observation)
+    ports.require_free_ports(paths, observed)
     env = compose.compose_env(paths)
-    text = observation.observed.rendered.files["docker-compose.yml"]
+    text = observed.rendered.compose
     away = Downtime("-odoo-")
     with terminal.activity() as show:
 
@@ -45,19 +43,19 @@ def up(paths: ProjectPaths, observation: Observation) -> None:
         if not outcome.ok:
             _explain(paths, project, outcome)
         started = wait_until_healthy(paths, project, show)
-    if observation.observed.running and observation.observed.running.start_cost.odoo_down:
+    if isinstance(observed, RunningState) and observed.running.start_cost.odoo_down:
         took(paths, "odoo down", away.seconds)
-    made_from(paths, inputs.inputs(paths, observation.stack))
+    made_from(paths, inputs.inputs(paths, observed.stack))
     write_state(
         paths,
         up={
             "project": project,
-            "image": observation.observed.image,
-            "database": observation.observed.database,
-            "digest": compose.services_digest(paths, observation.stack, text),
+            "image": observed.image,
+            "database": observed.database,
+            "digest": compose.services_digest(paths, observed.stack, text),
             "containers": {c.service: c.id for c in started},
             "finished": sorted(c.service for c in started if c.state != "running"),
-            "parts": compose.parts(paths, observation.stack, text),
+            "parts": compose.parts(paths, observed.stack, text),
         },
     )
 
@@ -97,7 +95,7 @@ def wait_until_healthy(paths: ProjectPaths, project: str, show: terminal.Activit
     Containers of a profile that is not active, which somebody started by hand, are nobody's to wait for.
     """
     deadline = time.monotonic() + PATIENCE
-    expected = compose.composed(paths, (paths.root / "docker-compose.yml").read_bytes()).active
+    expected = compose.composed(paths, paths.compose.read_bytes()).active
     while True:
         found = [c for c in docker.containers(project) if not c.oneoff and c.service in expected]
         waiting = []
@@ -144,9 +142,8 @@ def _explain(paths: ProjectPaths, project: str, outcome: command.Outcome) -> Non
     raise command.failure(outcome)
 
 
-def container(paths: ProjectPaths, observation: Observation, service: str) -> docker.Container:
-    assert observation.stack is not None
-    project = compose.compose_project(paths, observation.stack)
+def container(paths: ProjectPaths, observed: RenderedState, service: str) -> docker.Container:
+    project = compose.compose_project(paths, observed.stack)
     for found in docker.containers(project):
         if found.service == service and found.state == "running" and not found.oneoff:
             return found

@@ -13,7 +13,7 @@ from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import spell
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack import services
 from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems, spot, what_compose_said
 from odpm_tasks.core.stack.services import build_folders
@@ -24,21 +24,20 @@ from odpm_tasks.stack import compose
 SCHEMA = Path(__file__).parents[1] / "templates" / "compose-spec.json"
 
 
-def validate(paths: ProjectPaths, observation: Observation) -> None:
+def validate(paths: ProjectPaths, observed: RenderedState) -> None:
     """See that every variable is set and that the services can be started. Errors: DescriptionError with the field.
 
     The compose file lies on disk by now. No engine, and no password, is needed.
     """
-    assert observation.observed.rendered is not None
-    require_variables(paths, observation)
-    text = observation.observed.rendered.files["docker-compose.yml"]
+    require_variables(paths, observed)
+    text = observed.rendered.compose
     data = services.load(text.decode())
     found = [*loose_ends(data), *_missing_folders(paths, data)]
     if not found:
         by_compose = _asked_of_compose(paths)
         found = list(schema_problems(data, json.loads(SCHEMA.read_bytes()))) if by_compose is None else by_compose
     if found:
-        raise _refused(observation, found)
+        raise _refused(observed, found)
     write_state(paths, validated=files.sha256(text))
 
 
@@ -53,8 +52,7 @@ def _asked_of_compose(paths: ProjectPaths) -> list[Problem] | None:
     return [what_compose_said(outcome.tail()[-3:])] if there else None
 
 
-def _refused(observation: Observation, found: list[Problem]) -> DescriptionError:
-    observed = observation.observed
+def _refused(observed: RenderedState, found: list[Problem]) -> DescriptionError:
     where = [spot(problem.path, observed.manifest, observed.fragments, observed.scenario.name) for problem in found]
     first, *rest = (f"{paths}: {problem.text}" for paths, problem in zip(where, found, strict=True))
     return DescriptionError(
@@ -73,9 +71,9 @@ def _missing_folders(paths: ProjectPaths, data: dict[str, Any]) -> list[Problem]
     ]
 
 
-def require_variables(paths: ProjectPaths, observation: Observation) -> None:
+def require_variables(paths: ProjectPaths, observed: RenderedState) -> None:
     """See that every variable that services and configuration name is set. Errors: DescriptionError with its field."""
-    observed, lookup = observation.observed, paths.settings.get
+    lookup = paths.settings.get
     for block in ("odoo_conf", "services", "service_patches"):
         _expand_all(getattr(observed.manifest, block), (block,), lookup, "odpm.json")
     for fragment in observed.fragments.each:

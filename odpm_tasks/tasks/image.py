@@ -60,6 +60,7 @@ def parity(c: Context, image: list[str] | None = None, format: str = "text", ver
 def build(c: Context, force: bool = False) -> None:
     """Build the environment image (Python packages and system libraries), where its inputs changed."""
     from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.image import build as building
     from odpm_tasks.project import ORDER, PREPARING, Project
 
@@ -67,9 +68,11 @@ def build(c: Context, force: bool = False) -> None:
     with project.exclusive():
         if force:
             order = building.BuildRequest(show_log=True)
-            tag = building.build_image(project.paths, project.bring(PREPARING).observation, order).names[0]
+            tag = building.build_image(
+                project.paths, require_rendered(project.converge(PREPARING).observed), order
+            ).names[0]
         else:
-            tag = project.bring(ORDER[: ORDER.index("image.build") + 1]).observation.observed.image
+            tag = require_rendered(project.converge(ORDER[: ORDER.index("image.build") + 1]).observed).image
     terminal.output(tag)
 
 
@@ -110,6 +113,7 @@ def build_image(
     from pathlib import Path
 
     from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.errors import UsageError
     from odpm_tasks.image import build as building
     from odpm_tasks.project import PREPARING, Project
@@ -134,7 +138,7 @@ def build_image(
         Path(output) if output else None, not no_smoke_test, no_cache, show_log,
     )  # fmt: skip
     with project.exclusive():
-        built = building.build_image(project.paths, project.bring(PREPARING).observation, order)
+        built = building.build_image(project.paths, require_rendered(project.converge(PREPARING).observed), order)
     if format == "json":
         terminal.output(built.json)
         return
@@ -147,6 +151,7 @@ def _side(root: Path, scenario: str) -> Side:
     from dataclasses import replace
 
     from odpm_tasks.core.config.paths import LOCK_FILE
+    from odpm_tasks.core.planning.observed import RenderedState
     from odpm_tasks.core.planning.steps import PREPARING
     from odpm_tasks.errors import LockError
     from odpm_tasks.project import Project
@@ -154,9 +159,9 @@ def _side(root: Path, scenario: str) -> Side:
 
     project = Project.at(root, ODPM_SCENARIO=scenario)
     project = replace(project, paths=replace(project.paths, writes_cache=False))
-    observation = project.observation(PREPARING)
-    if observation.stack is None:
+    observed = project.observe(PREPARING)
+    if not isinstance(observed, RenderedState):
         raise LockError(
             "the lock does not say what the images are to hold", where=LOCK_FILE, todo="inv lock, then build them"
         )
-    return Side(project.paths, observation.stack, observation.observed.image)
+    return Side(project.paths, observed.stack, observed.image)

@@ -13,7 +13,7 @@ from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.terminal import paint
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.commits import Move
-from odpm_tasks.core.planning.observed import Observation
+from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState
 from odpm_tasks.core.planning.steps import Plan, Step
 from odpm_tasks.errors import MachineError, UsageError
 from odpm_tasks.project import Project
@@ -58,9 +58,9 @@ def lock_diff(project: Project, ref: str, format: str) -> str:
     return formats[format](lockdiff.between(project.paths, ref))
 
 
-def greeting(paths: ProjectPaths, observation: Observation) -> list[str]:
+def greeting(paths: ProjectPaths, observed: RenderedState) -> list[str]:
     """Where to log in, told at the end of `up`. A generated password is shown only where its file is."""
-    name = observation.observed.database
+    name = observed.database
     port = paths.settings.port("ODOO_PORT")
     scenario = paths.settings.scenario
     path = paths.secrets(scenario.name) / "admin_password"
@@ -68,16 +68,16 @@ def greeting(paths: ProjectPaths, observation: Observation) -> list[str]:
     return [f"http://localhost:{port}/web/login?db={quote(name)}", f"user admin, password {password}, database {name}"]
 
 
-def status(paths: ProjectPaths, observation: Observation, *, as_json: bool = False) -> str:
+def status(paths: ProjectPaths, observed: ObservedState, *, as_json: bool = False) -> str:
     """What runs and what it is made of."""
-    observed, whole = observation.observed, observation.stack
+    database = observed.database if isinstance(observed, RenderedState) else ""
     found: list[docker.Container] = []
-    if whole is not None and command.is_installed("docker"):
+    if isinstance(observed, RenderedState) and command.is_installed("docker"):
         with suppress(MachineError):
-            found = [c for c in docker.containers(compose.compose_project(paths, whole)) if not c.oneoff]
+            found = [c for c in docker.containers(compose.compose_project(paths, observed.stack)) if not c.oneoff]
     rows = [{"service": c.service, "state": c.state, "health": c.health, "ports": list(c.ports)} for c in found]
     url = f"http://localhost:{_web_port(found) or paths.settings.port('ODOO_PORT')}"
-    sources = observed.resolution.sources if observed.resolution else ()
+    sources = observed.resolution.sources if isinstance(observed, ResolvedState) else ()
     repositories = [
         {"name": s.name, "kind": s.kind, "branch": s.link.branch or observed.manifest.odoo_version, "commit": s.commit}
         for s in sources
@@ -85,14 +85,14 @@ def status(paths: ProjectPaths, observation: Observation, *, as_json: bool = Fal
     if as_json:
         data = {
             "scenario": observed.scenario.name,
-            "database": observed.database,
+            "database": database,
             "url": url,
             "services": rows,
             "repositories": repositories,
         }
         return json.dumps(data, indent=2)
     lines = [f"scenario    {observed.scenario.name}, Odoo {observed.manifest.odoo_version}"]
-    lines.append(f"web         {url}   database {observed.database or '-'}")
+    lines.append(f"web         {url}   database {database or '-'}")
     lines += [f"service     {c.service:<12} {c.state} {c.health:<9} {' '.join(c.ports)}".rstrip() for c in found]
     if not rows:
         lines.append("service     none is running: inv up")

@@ -71,7 +71,7 @@ def render(c: Context, no_git_update: bool = False) -> None:
     from odpm_tasks.adapters import terminal
     from odpm_tasks.project import PREPARING, Project
 
-    if not Project.find().with_options(RunOptions(no_git_update=no_git_update)).bring(PREPARING).changed:
+    if not Project.find().with_options(RunOptions(no_git_update=no_git_update)).converge(PREPARING).changed:
         terminal.message("nothing to do")
 
 

@@ -27,19 +27,20 @@ def up(
 ) -> None:
     """Bring everything to the description: sources, Python environment, files, services, database."""
     from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.project import ORDER
     from odpm_tasks.tasks import output
 
     if plan:
         project, until, before = from_saved_plan(plan, options)
-        done = project.bring(until, before)
+        done = project.converge(until, before)
     else:
         until = step_ids(options)
-        done = project_for(options).bring(until)
+        done = project_for(options).converge(until)
     if not done.changed:
         terminal.message("nothing to do")
     if until == ORDER:
-        for text in output.greeting(done.paths, done.observation):
+        for text in output.greeting(done.paths, require_rendered(done.observed)):
             terminal.output(text)
 
 
@@ -75,6 +76,7 @@ def restart(c: Context, services: str = "odoo") -> None:
     """Restart Odoo (or other services) and wait until it is healthy."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import up as stack_services
     from odpm_tasks.stack.compose import compose_env, compose_project
 
@@ -85,8 +87,7 @@ def restart(c: Context, services: str = "odoo") -> None:
             _container(project, name)
         show.note(", ".join(names), "restart")
         docker.compose(project.root, compose_env(project.paths), "restart", *names)
-        stack = project.observation().stack
-        assert stack is not None
+        stack = require_rendered(project.observe()).stack
         stack_services.wait_until_healthy(project.paths, compose_project(project.paths, stack), show)
     terminal.message(f"{', '.join(names)} restarted and healthy")
 
@@ -127,7 +128,7 @@ def status(c: Context, format: str = "text") -> None:
     from odpm_tasks.tasks import output
 
     project = Project.find()
-    terminal.output(output.status(project.paths, project.observation(), as_json=format == "json"))
+    terminal.output(output.status(project.paths, project.observe(), as_json=format == "json"))
 
 
 @task(short={"database": "d"}, help={"database": "Database (default: the project's)."})
@@ -186,12 +187,13 @@ def exec_(c: Context, service: str = "odoo") -> None:
 )
 def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> None:
     """Run the add-ons' Odoo tests in a database of their own, dropped afterwards."""
+    from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.project import Project
     from odpm_tasks.stack import database
 
     project = _rendered()
     _container(project, "db")
-    database.run_tests(project.paths, Project.find().observation(), split_list(modules), tags, keep)
+    database.run_tests(project.paths, require_rendered(Project.find().observe()), split_list(modules), tags, keep)
 
 
 def _rendered(same_scenario: bool = True) -> Project:
@@ -215,13 +217,16 @@ def _rendered(same_scenario: bool = True) -> Project:
 
 
 def _container(project: Project, service: str) -> Container:
+    from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import up as services
 
-    return services.container(project.paths, project.observation(), service)
+    return services.container(project.paths, require_rendered(project.observe()), service)
 
 
 def _database(project: Project, database: str) -> str:
-    return project.with_options(RunOptions(database=database)).observation().observed.database
+    from odpm_tasks.core.planning.observed import require_rendered
+
+    return require_rendered(project.with_options(RunOptions(database=database)).observe()).database
 
 
 def _tty() -> list[str]:

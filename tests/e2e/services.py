@@ -29,7 +29,7 @@ ns = collection()
 
 @task
 def services(c):
-    done = Project.find().bring((*PREPARING, "compose.up"))
+    done = Project.find().converge((*PREPARING, "compose.up"))
     print("changed" if done.changed else "nothing to do")
 
 

@@ -19,6 +19,7 @@ from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import PYTHON_LOCKS
 from odpm_tasks.core.locking.lockfile import write_lock
 from odpm_tasks.core.locking.python_requirements import python_lock_header
+from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.core.planning.steps import PREPARING, Plan
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, LockError, OdpmError
@@ -121,11 +122,9 @@ def pin(project: Project) -> None:
 
 def lock_python(project: Project) -> None:
     """Write the Python locks as uv would, as far as odpm can tell: their header says what they were made from."""
-    observation = project.observation(PREPARING)
-    assert observation.observed.python is not None
-    texts = [
-        f"{python_lock_header(observation.observed.python.wanted)}{name}==1\n".encode() for name in ("lxml", "debugpy")
-    ]
+    observed = project.observe(PREPARING)
+    assert isinstance(observed, ResolvedState)
+    texts = [f"{python_lock_header(observed.python.wanted)}{name}==1\n".encode() for name in ("lxml", "debugpy")]
     for path, data in zip(PYTHON_LOCKS, texts, strict=True):
         files.write(project.root / path, data)
     lock = project.lock

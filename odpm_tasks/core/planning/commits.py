@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from odpm_tasks.core.locking.changes import short_name
 from odpm_tasks.core.locking.lockfile import display_names, effective_pins
-from odpm_tasks.core.planning.observed import ObservedState
+from odpm_tasks.core.planning.observed import ObservedState, ResolvedState
 from odpm_tasks.core.planning.steps import Plan, Step
 
 
@@ -63,7 +63,7 @@ def moving(plan: Plan) -> tuple[Moving, ...]:
     """The steps that put a repository on a commit on which it does not stand, as far as the plan knows them."""
     observed = plan.observed
     acting = {(step.id, step.target): step for step in plan.steps if step.acts}
-    if observed.resolution is None:
+    if not isinstance(observed, ResolvedState):
         return tuple(
             Moving(step, folder, key, None, commit)
             for key, folder, commit in _asked(observed)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from odpm_tasks.core.manifest.model import Argv
-from odpm_tasks.core.planning.observed import ObservedState
+from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.core.stack.dependency_services import Fragment
 
@@ -30,7 +30,7 @@ class Hook:
         return f"{self.source}: {words}" if self.source else words
 
 
-def hooks_at(point: str, observed: ObservedState) -> Iterator[Hook]:
+def hooks_at(point: str, observed: ResolvedState) -> Iterator[Hook]:
     """The hooks of a point in the order in which they run: dependencies' in the order of the graph, then the project's."""
     for fragment in observed.fragments.each:
         seen = observed.checkouts.get(fragment.source)
@@ -41,7 +41,7 @@ def hooks_at(point: str, observed: ObservedState) -> Iterator[Hook]:
         yield Hook(hook)
 
 
-def _refusal(fragment: Fragment, observed: ObservedState, absent: bool) -> str:
+def _refusal(fragment: Fragment, observed: ResolvedState, absent: bool) -> str:
     if not fragment.trusted:
         return f'not run: odpm.json does not trust {fragment.source} ("trust": ["{fragment.source}"])'
     if not observed.scenario.mounts:
@@ -49,13 +49,13 @@ def _refusal(fragment: Fragment, observed: ObservedState, absent: bool) -> str:
     return "not run: it is not checked out" if absent and not observed.touch_git else ""
 
 
-def hook_steps(step_id: str, observed: ObservedState) -> list[Step]:
+def hook_steps(step_id: str, observed: ResolvedState) -> list[Step]:
     hooks = list(hooks_at(step_id.removeprefix("hooks."), observed))
     steps = [_hook_step(step_id, hook) for hook in hooks if not _waits(step_id, hook)]
     return steps or [Step(step_id, "skip", "", "none before git.checkout" if hooks else "no hooks")]
 
 
-def late_hook_steps(observed: ObservedState) -> list[Step]:
+def late_hook_steps(observed: ResolvedState) -> list[Step]:
     """The hooks for a fresh clone of a dependency, which are due where `git.checkout` has made its checkout."""
     step_id = "hooks.post_clone"
     return [_hook_step(step_id, hook) for hook in hooks_at("post_clone", observed) if _waits(step_id, hook)]
@@ -69,7 +69,7 @@ def _hook_step(step_id: str, hook: Hook) -> Step:
     return Step(step_id, "skip" if hook.refusal else "run", hook.line, hook.refusal)
 
 
-def fragment_steps(step_id: str, observed: ObservedState) -> list[Step]:
+def fragment_steps(step_id: str, observed: ResolvedState) -> list[Step]:
     """A line for the project's services and for each dependency that brings some; what does not count, with the reason."""
     own = ", ".join(name for name, service in observed.manifest.services.items() if service is not None)
     steps = [Step(step_id, "keep", "", f"services of the project: {own}")] if own else []

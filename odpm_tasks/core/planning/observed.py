@@ -1,10 +1,14 @@
-"""What a plan rests on and what it is made of, as values: the observed world, steps, the plan itself."""
+"""The observed state: everything that a plan depends on, as values. One type per phase of the observation.
+
+Each type extends the one before: `ObservedState` (description, lock), `ResolvedState` (the graph of repositories is known),
+`RenderedState` (the generated files are known), `RunningState` (Docker was queried).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
 
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
@@ -13,14 +17,15 @@ from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.planning.costs import Cost
 from odpm_tasks.core.stack.dependency_services import Fragments
 from odpm_tasks.core.stack.render import Rendered, Stack
+from odpm_tasks.errors import ProgramError
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """What lies in the place of a source: nothing, ours at `commit`, or something of the user's on top of `base`.
+    """The state of a source's checkout: absent, ours at `commit`, or the user's work on top of `base`.
 
-    `moving`: a run of ours was ended while it moved the checkout. `changes` of tracked files are looked for in strict
-    scenarios only, which run nothing that the lock does not name. `gone`: commits that it rests on and nobody holds any more.
+    `moving`: an earlier run was interrupted while it moved the checkout. `changes`: changed tracked files, determined in
+    strict scenarios only. `gone`: commits that the checkout depends on and that are neither in it nor in the store.
     """
 
     kind: Literal["absent", "ours", "moving", "branch", "commit", "foreign", "link"]
@@ -31,17 +36,22 @@ class Checkout:
     gone: tuple[str, ...] = ()
 
 
+ServicesState = Literal["absent", "changed", "running"]
+DatabaseState = Literal["unknown", "absent", "unfinished", "ready"]
+
+
 @dataclass(frozen=True)
 class Running:
-    """What Docker says: is the image there, do the services run as the last `up` left them, is the database ready?
+    """The answers of Docker: whether the image exists, the services run as the last `up` left them, the database is ready.
 
-    `image` None: Docker does not answer; `problem` says how. `building` and `bringing`: what it would cost.
+    `image` None: Docker does not answer; `problem` is the reason. `build_cost`, `start_cost`: what building the image and
+    starting the services would cost.
     """
 
     image: bool | None = None
-    services: Literal["absent", "changed", "running"] = "absent"
+    services: ServicesState = "absent"
     detail: str = ""
-    database: Literal["unknown", "absent", "unfinished", "ready"] = "unknown"
+    database: DatabaseState = "unknown"
     problem: str = ""
     build_cost: Cost = field(default_factory=Cost)
     start_cost: Cost = field(default_factory=Cost)
@@ -49,11 +59,11 @@ class Running:
 
 @dataclass(frozen=True)
 class ObservedState:
-    """All that a plan rests on. What could not be observed yet is None.
+    """What is known before the graph of repositories is resolved: description, lock, options, recorded state.
 
-    `touch_git` false (`--no-git-update`): `resolution` is what the checkouts hold; a strict scenario reads the lock all
-    the same (`reads_lock`) and compares. `leftovers`: files that an earlier run generated and this one does not, and whether
-    their bytes are still ours. `fragments`: what dependencies bring beside code; `manifest` is without it.
+    `touch_git` false (`--no-git-update`): checkouts are used as they are; a strict scenario still reads the lock
+    (`reads_lock`) and compares. `unanswered`: repositories that neither lock nor cache answer. `uncached`: canonical URLs
+    whose commits the cache lacks. `recorded`: the content of `.odpm/state.toml`. `checking`: the lock is only checked.
     """
 
     scenario: Scenario
@@ -62,33 +72,66 @@ class ObservedState:
     touch_git: bool = True
     reads_lock: bool = True
     own: DevelopingState | None = None
-    resolution: Resolution | None = None
     unresolved: tuple[SourceQuery, ...] = ()
     uncached: tuple[str, ...] = ()
-    checkouts: Mapping[str, Checkout] = field(default_factory=dict)
-    python: PythonLocks | None = None
-    rendered: Rendered | None = None
-    current: Mapping[str, bytes | None] = field(default_factory=dict)
-    edited: frozenset[str] = frozenset()
-    obsolete_files: Mapping[str, bool] = field(default_factory=dict)
-    fragments: Fragments = field(default_factory=Fragments)
-    overrides: Mapping[str, str] = field(default_factory=dict)
     last_scenario: str | None = None
-    validated: bool = False
-    image: str = ""
-    running: Running | None = None
-    database: str = ""
-    modules: tuple[str, ...] = ()
     install: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    checking: bool = False  # nobody wants to follow the lock, only to know whether it could be followed
+    recorded: Mapping[str, Any] = field(default_factory=dict)
+    checking: bool = False
 
 
-@dataclass(frozen=True)
-class Observation:
-    """A world, and the stack its files were rendered from (None while something is still unresolved)."""
+@dataclass(frozen=True, kw_only=True)
+class ResolvedState(ObservedState):
+    """The graph of repositories is known. With `--no-git-update`, `resolution` is the content of the checkouts.
 
-    observed: ObservedState
-    stack: Stack | None = None
-    state: dict[str, Any] = field(default_factory=dict)
+    `fragments`: services, patches and hooks of dependencies; `manifest` does not contain them.
+    """
+
+    resolution: Resolution
+    python: PythonLocks
+    checkouts: Mapping[str, Checkout] = field(default_factory=dict)
+    fragments: Fragments = field(default_factory=Fragments)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderedState(ResolvedState):
+    """The generated files are known: `rendered` as described, `current` as they are on disk (None: absent).
+
+    `obsolete_files`: files that an earlier run generated and this one does not, and whether they are unedited.
+    `overrides`: the project's own template by generated file.
+    """
+
+    stack: Stack
+    rendered: Rendered
+    current: Mapping[str, bytes | None]
+    image: str
+    database: str
+    modules: tuple[str, ...] = ()
+    edited: frozenset[str] = frozenset()
+    obsolete_files: Mapping[str, bool] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    validated: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningState(RenderedState):
+    """Docker was queried; `running` holds its answers."""
+
+    running: Running
+
+
+State = TypeVar("State", bound=ObservedState)
+
+
+def extend(observed: ObservedState, state: type[State], **values: Any) -> State:
+    """The state of the next phase: everything observed so far, with the fields that this phase adds."""
+    return state(**{item.name: getattr(observed, item.name) for item in fields(observed)} | values)
+
+
+def require_rendered(observed: ObservedState) -> RenderedState:
+    """The state with its generated files. Errors: ProgramError where lock or description do not allow to render them."""
+    if isinstance(observed, RenderedState):
+        return observed
+    raise ProgramError("the project is not prepared", todo="inv up")

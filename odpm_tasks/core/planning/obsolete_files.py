@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePosixPath
 
-from odpm_tasks.core.planning.observed import ObservedState
+from odpm_tasks.core.config.paths import BUILD_FOLDER, COMPOSE_FILE
+from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.steps import Step
 
 REMOVE = "remove: no longer generated"
@@ -31,7 +32,7 @@ def obsolete_files(
     return found
 
 
-def obsolete_file_steps(step_id: str, observed: ObservedState) -> list[Step]:
+def obsolete_file_steps(step_id: str, observed: RenderedState) -> list[Step]:
     """What a step does about the leftovers that are its own: each is dealt with once."""
     return [
         Step(step_id, "update", path, REMOVE if ours else LEAVE)
@@ -42,6 +43,6 @@ def obsolete_file_steps(step_id: str, observed: ObservedState) -> list[Step]:
 
 def _step(path: str) -> str:
     """The step that writes such files."""
-    if path == "docker-compose.yml":
+    if path == COMPOSE_FILE:
         return "compose.generate"
-    return "template.dockerfile" if path.startswith(".odpm/build/") else "ide.files"
+    return "template.dockerfile" if path.startswith(f"{BUILD_FOLDER}/") else "ide.files"

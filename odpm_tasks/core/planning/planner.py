@@ -6,9 +6,9 @@ says after which step it will be known, and whoever acts observes and plans anew
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS
+from odpm_tasks.core.config.paths import COMPOSE_FILE, LOCK_FILE, PYTHON_LOCKS, source_folder
 from odpm_tasks.core.locking.changes import (
     PYTHON_LOCKS_DIFFER,
     PYTHON_LOCKS_TODO,
@@ -21,39 +21,43 @@ from odpm_tasks.core.locking.lockfile import conflicting_pins, write_lock
 from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.planning.costs import image_words
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps, late_hook_steps
-from odpm_tasks.core.planning.observed import Checkout, ObservedState
+from odpm_tasks.core.planning.observed import (
+    Checkout,
+    ObservedState,
+    RenderedState,
+    ResolvedState,
+    RunningState,
+    ServicesState,
+)
 from odpm_tasks.core.planning.obsolete_files import obsolete_file_steps
 from odpm_tasks.core.planning.steps import ORDER, Action, Plan, Step
 from odpm_tasks.errors import LockError
 
 
 def plan(observed: ObservedState, until: Iterable[str] = ORDER) -> Plan:
-    """Decide every step of `until` from the world. Errors: LockError where a strict scenario finds the lock wanting."""
+    """Decide every step of `until`. Errors: LockError where a strict scenario needs a complete and current lock."""
     asked = set(until)
     steps: list[Step] = []
     for step_id in ORDER:
         if step_id not in asked:
             continue
-        waiting = next((step.id for step in steps if step.action == "pending"), None)
-        blocker = _blocker(step_id, observed, steps)
-        if waiting or blocker:
-            cause = blocker or next(step.detail for step in steps if step.action == "pending")
-            steps.append(Step(step_id, "pending", "", cause if cause.startswith("known") else f"known after {cause}"))
-        elif not observed.touch_git and step_id in _AS_FOUND:
-            steps += _AS_FOUND[step_id](step_id, observed)
+        pending = next((step for step in steps if step.action == "pending"), None)
+        if blocker := _blocker(step_id, observed, steps):
+            steps.append(Step(step_id, "pending", "", f"known after {blocker}"))
+        elif pending:
+            steps.append(Step(step_id, "pending", "", pending.detail))
         else:
-            steps += _DECIDE[step_id](step_id, observed)
+            steps += _decide(step_id, observed)
     return Plan(observed, tuple(steps))
 
 
 def _blocker(step_id: str, observed: ObservedState, steps: list[Step]) -> str | None:
-    """The earlier step without whose outcome this one cannot be decided."""
-    before = ORDER.index(step_id)
-    if before > ORDER.index("git.materialize") and observed.resolution is None:
+    """The earlier step whose outcome this step depends on; None where it can be decided now."""
+    if step_id not in _OBSERVED and not isinstance(observed, ResolvedState):
         return "git.materialize" if any(s.id == "git.materialize" and s.acts for s in steps) else "git.resolve"
-    if before > ORDER.index("python.lock") and observed.rendered is None:
+    if step_id in _RENDERED.keys() | _RUNNING.keys() and not isinstance(observed, RenderedState):
         return "python.lock"
-    if before >= ORDER.index("image.build") and observed.running is None:
+    if step_id in _RUNNING and not isinstance(observed, RunningState):
         acting = [step.id for step in steps if step.action in {"create", "update"}]
         return acting[-1] if acting else "compose.validate"
     if step_id == "db.create" and any(s.id == "compose.up" and s.action in {"create", "update"} for s in steps):
@@ -61,7 +65,22 @@ def _blocker(step_id: str, observed: ObservedState, steps: list[Step]) -> str | 
     return None
 
 
+def _decide(step_id: str, observed: ObservedState) -> list[Step]:
+    """Decide a step that nothing blocks, by the table of its phase."""
+    if step_id in _OBSERVED:
+        return _OBSERVED[step_id](step_id, observed)
+    if step_id in _RESOLVED and isinstance(observed, ResolvedState):
+        return _RESOLVED[step_id](step_id, observed)
+    if step_id in _RENDERED and isinstance(observed, RenderedState):
+        return _RENDERED[step_id](step_id, observed)
+    if step_id in _RUNNING and isinstance(observed, RunningState):
+        return _RUNNING[step_id](step_id, observed)
+    raise KeyError(step_id)
+
+
 def _lock_load(step_id: str, observed: ObservedState) -> list[Step]:
+    if not observed.reads_lock:
+        return _untouched(step_id, observed)
     if observed.lock is None:
         _demand(observed, "there is no lock")
         return [Step(step_id, "skip", LOCK_FILE, "there is none yet")]
@@ -83,6 +102,10 @@ def _demand(observed: ObservedState, problem: str, *details: str, todo: str = ""
 
 
 def _resolve(step_id: str, observed: ObservedState) -> list[Step]:
+    return _resolution(step_id, observed) if observed.touch_git else _untouched(step_id, observed)
+
+
+def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
     moved = _moved_by_hand(observed)
     if moved:
         _demand(observed, "the lock is stale", *moved[:3])
@@ -95,7 +118,7 @@ def _resolve(step_id: str, observed: ObservedState) -> list[Step]:
         )
         action: Action = "update" if known else "create"
         return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]
-    if observed.resolution is None:
+    if not isinstance(observed, ResolvedState):
         return [Step(step_id, "keep", LOCK_FILE)]
     new = observed.resolution.lock(observed.lock)
     strict = observed.scenario.strict
@@ -120,7 +143,9 @@ def _moved_by_hand(observed: ObservedState) -> list[str]:
 
 
 def _materialize(step_id: str, observed: ObservedState) -> list[Step]:
-    if observed.resolution is None:
+    if not observed.touch_git:
+        return _untouched(step_id, observed)
+    if not isinstance(observed, ResolvedState):
         asked = {ask.link.canonical: str(ask.commit) for ask in observed.unresolved if ask.commit is not None}
         pinned = (
             {key: pin.commit for key, pin in observed.lock.pins.items() if key in observed.uncached}
@@ -139,8 +164,9 @@ def _materialize(step_id: str, observed: ObservedState) -> list[Step]:
     return steps or [Step(step_id, "keep", "", f"{len(observed.resolution.sources)} repositories in the cache")]
 
 
-def _checkout(step_id: str, observed: ObservedState) -> list[Step]:
-    assert observed.resolution is not None
+def _checkout(step_id: str, observed: ResolvedState) -> list[Step]:
+    if not observed.touch_git:
+        return _checkout_as_found(step_id, observed)
     if not observed.scenario.mounts:
         return [Step(step_id, "skip", "", "ci bakes the locked commits from the cache")]
     strict, sources = observed.scenario.strict, observed.resolution.sources
@@ -149,7 +175,7 @@ def _checkout(step_id: str, observed: ObservedState) -> list[Step]:
 
 
 def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> Step:
-    target = f".odpm/src/{source.name}"
+    target = source_folder(source.name)
     if source.link.is_file:
         return Step(step_id, "keep" if now.kind == "link" else "create", target, f"link to {source.link.path}")
     if now.kind == "absent":
@@ -166,7 +192,11 @@ def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> 
     return Step(step_id, "update", target, f"{(now.commit or now.kind)[:8]} -> {source.commit[:8]}")
 
 
-def _verify(step_id: str, observed: ObservedState) -> list[Step]:
+def _verify(step_id: str, observed: ResolvedState) -> list[Step]:
+    return _verify_lock(step_id, observed) if observed.touch_git else _verify_as_found(step_id, observed)
+
+
+def _verify_lock(step_id: str, observed: ResolvedState) -> list[Step]:
     if observed.own is not None:
         recorded = observed.lock.developing if observed.lock else None
         if recorded is None or recorded.tree is None:
@@ -189,9 +219,8 @@ def _verify(step_id: str, observed: ObservedState) -> list[Step]:
     return [Step(step_id, "keep", LOCK_FILE)]
 
 
-def _python(step_id: str, observed: ObservedState) -> list[Step]:
+def _python(step_id: str, observed: ResolvedState) -> list[Step]:
     locks = observed.python
-    assert locks is not None
     recorded = observed.lock.venv if observed.lock else None
     if locks.made_from == locks.wanted and (locks.digest == recorded or not observed.reads_lock):
         return [Step(step_id, "keep", PYTHON_LOCKS[0])]
@@ -208,8 +237,7 @@ def _python(step_id: str, observed: ObservedState) -> list[Step]:
     return [Step(step_id, "create" if new else "update", PYTHON_LOCKS[0], reason)]
 
 
-def _files(step_id: str, observed: ObservedState) -> list[Step]:
-    assert observed.rendered is not None
+def _files(step_id: str, observed: RenderedState) -> list[Step]:
     steps = obsolete_file_steps(step_id, observed)
     for path, data in observed.rendered.files.items():
         if observed.rendered.steps[path] != step_id:
@@ -222,17 +250,15 @@ def _files(step_id: str, observed: ObservedState) -> list[Step]:
     return steps
 
 
-def _validate(step_id: str, observed: ObservedState) -> list[Step]:
-    return [Step(step_id, "keep" if observed.validated else "run", "docker-compose.yml")]
+def _validate(step_id: str, observed: RenderedState) -> list[Step]:
+    return [Step(step_id, "keep" if observed.validated else "run", COMPOSE_FILE)]
 
 
-def _ide(step_id: str, observed: ObservedState) -> list[Step]:
+def _ide(step_id: str, observed: RenderedState) -> list[Step]:
     return [*obsolete_file_steps(step_id, observed), Step(step_id, "skip", "", "ODPM_IDE names no editor")]
 
 
-def _image(step_id: str, observed: ObservedState) -> list[Step]:
-    assert observed.rendered is not None
-    assert observed.running is not None
+def _image(step_id: str, observed: RunningState) -> list[Step]:
     if observed.running.image is None:
         return [Step(step_id, "pending", "", f"known when Docker answers: {observed.running.problem}")]
     if observed.running.image:
@@ -242,16 +268,17 @@ def _image(step_id: str, observed: ObservedState) -> list[Step]:
     ]
 
 
-def _compose_up(step_id: str, observed: ObservedState) -> list[Step]:
-    assert observed.running is not None
-    action: Action = {"absent": "create", "changed": "update", "running": "keep"}[observed.running.services]  # type: ignore[assignment]
+_SERVICES_ACTION: dict[ServicesState, Action] = {"absent": "create", "changed": "update", "running": "keep"}
+
+
+def _compose_up(step_id: str, observed: RunningState) -> list[Step]:
+    action = _SERVICES_ACTION[observed.running.services]
     return [
         Step(step_id, action, "", observed.running.detail, None if action == "keep" else observed.running.start_cost)
     ]
 
 
-def _database(step_id: str, observed: ObservedState) -> list[Step]:
-    assert observed.running is not None
+def _database(step_id: str, observed: RunningState) -> list[Step]:
     if observed.running.database == "absent":
         return [
             Step(
@@ -272,9 +299,8 @@ def _untouched(step_id: str, observed: ObservedState) -> list[Step]:
     return [Step(step_id, "skip", "", "--no-git-update")]
 
 
-def _checkout_as_found(step_id: str, observed: ObservedState) -> list[Step]:
+def _checkout_as_found(step_id: str, observed: ResolvedState) -> list[Step]:
     """Checkouts stay as they are; a link to a `file://` source is nothing of git's."""
-    assert observed.resolution is not None
     links = [source for source in observed.resolution.sources if source.link.is_file]
     steps = [
         _checkout_one(step_id, source, observed.checkouts[source.name], observed.scenario.strict) for source in links
@@ -282,28 +308,42 @@ def _checkout_as_found(step_id: str, observed: ObservedState) -> list[Step]:
     return [*_untouched(step_id, observed), *steps]
 
 
-def _verify_as_found(step_id: str, observed: ObservedState) -> list[Step]:
+def _verify_as_found(step_id: str, observed: ResolvedState) -> list[Step]:
     """In a strict scenario what lies there has to be what the lock names."""
-    assert observed.resolution is not None
     if not observed.scenario.strict:
         return _untouched(step_id, observed)
-    _resolve(step_id, observed)
+    _resolution(step_id, observed)
     edited = [name for name, seen in observed.checkouts.items() if seen.changes]
     if edited:
         _demand(observed, "checkouts have local changes", *edited[:3])
-    return _verify(step_id, observed)
+    return _verify_lock(step_id, observed)
 
 
-_AS_FOUND = {
-    **dict.fromkeys(("git.resolve", "git.materialize"), _untouched),
-    "git.lock_load": lambda step_id, observed: (_lock_load if observed.reads_lock else _untouched)(step_id, observed),
-    "git.checkout": _checkout_as_found, "git.lock_verify": _verify_as_found,
-}  # fmt: skip
-
-_DECIDE = {
-    "git.lock_load": _lock_load, "git.resolve": _resolve, "git.materialize": _materialize, "git.checkout": _checkout,
-    "git.lock_verify": _verify, "python.lock": _python, "template.dockerfile": _files, "template.odoo_conf": _files,
-    "compose.fragments": fragment_steps, "compose.generate": _files, "compose.validate": _validate, "ide.files": _ide,
-    "image.build": _image, "compose.up": _compose_up, "db.create": _database,
-    **dict.fromkeys((name for name in ORDER if name.startswith("hooks.")), hook_steps),
-}  # fmt: skip
+# Steps by the state that they need.
+_OBSERVED: dict[str, Callable[[str, ObservedState], list[Step]]] = {
+    "git.lock_load": _lock_load,
+    "git.resolve": _resolve,
+    "git.materialize": _materialize,
+}
+_RESOLVED: dict[str, Callable[[str, ResolvedState], list[Step]]] = {
+    "hooks.post_clone": hook_steps,
+    "git.checkout": _checkout,
+    "git.lock_verify": _verify,
+    "python.lock": _python,
+}
+_RENDERED: dict[str, Callable[[str, RenderedState], list[Step]]] = {
+    "template.dockerfile": _files,
+    "template.odoo_conf": _files,
+    "compose.fragments": fragment_steps,
+    "compose.generate": _files,
+    "compose.validate": _validate,
+    "ide.files": _ide,
+    "hooks.post_prepare": hook_steps,
+}
+_RUNNING: dict[str, Callable[[str, RunningState], list[Step]]] = {
+    "image.build": _image,
+    "hooks.pre_up": hook_steps,
+    "compose.up": _compose_up,
+    "db.create": _database,
+    "hooks.post_up": hook_steps,
+}

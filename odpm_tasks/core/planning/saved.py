@@ -15,9 +15,9 @@ from typing import Literal
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from odpm_tasks.core.config.paths import LOCK_FILE
+from odpm_tasks.core.config.paths import LOCK_FILE, source_folder
 from odpm_tasks.core.locking.lockfile import display_names
-from odpm_tasks.core.planning.observed import Checkout, ObservedState
+from odpm_tasks.core.planning.observed import Checkout, ObservedState, RenderedState, ResolvedState, RunningState
 from odpm_tasks.core.planning.options import UNSAVED, RunOptions
 from odpm_tasks.core.planning.steps import Action, Plan, Step
 from odpm_tasks.errors import DriftError, UsageError
@@ -78,20 +78,20 @@ def rests_on(observed: ObservedState, seen: Seen) -> dict[str, str]:
     found |= {
         f"{LOCK_FILE}: {called[key]}": f"{pin.commit[:12]} {pin.branch or ''}".strip() for key, pin in pins.items()
     }
-    contents = {s.name: s.commit for s in observed.resolution.sources if s.link.is_file} if observed.resolution else {}
-    for name, now in observed.checkouts.items():
-        found[f".odpm/src/{name}"] = _standing(now, contents.get(name))
+    if isinstance(observed, ResolvedState):
+        contents = {s.name: s.commit for s in observed.resolution.sources if s.link.is_file}
+        for name, now in observed.checkouts.items():
+            found[source_folder(name)] = _standing(now, contents.get(name))
     if observed.own:
         edited = " with local changes" if observed.own.changes else ""
         found["the project's committed files"] = f"{str(observed.own.pin.tree)[:12]}{edited}"
-    if observed.python:
+    if isinstance(observed, ResolvedState):
         found["what asks for Python packages"] = _HASH + observed.python.wanted[:12]
-    if observed.rendered:
+    if isinstance(observed, RenderedState):
         found["the project's add-ons"] = _hash("\n".join(observed.modules).encode())
         found |= {path: _short(observed.current.get(path)) for path in observed.rendered.files}
         found |= {f"{path} as described": _short(data) for path, data in observed.rendered.files.items()}
-    running = observed.running
-    if running and running.image is not None:
+    if isinstance(observed, RunningState) and (running := observed.running).image is not None:
         found["the image"] = "there" if running.image else ABSENT
         found["the services"] = f"{running.services} ({running.detail})" if running.detail else running.services
         if running.database != "unknown":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from odpm_tasks.core.planning.costs import Cost
-from odpm_tasks.core.planning.observed import ObservedState
+from odpm_tasks.core.planning.observed import ObservedState, RenderedState
 
 ORDER = (
     "git.lock_load", "git.resolve", "git.materialize", "hooks.post_clone", "git.checkout", "git.lock_verify",
@@ -71,18 +71,14 @@ class Plan:
     def drift(self) -> tuple[Step, ...]:
         """What exists and differs from the description; another scenario's leftovers are no drift."""
         switched = self.observed.last_scenario not in {None, self.observed.scenario.name}
-        files = {*(self.observed.rendered.files if self.observed.rendered else ()), *self.observed.obsolete_files}
+        files: set[str] = set()
+        if isinstance(self.observed, RenderedState):
+            files = {*self.observed.rendered.files, *self.observed.obsolete_files}
         return tuple(
             step
             for step in self.steps
             if step.action == "update" and not (switched and (step.target in files or step.id == "compose.up"))
         )
-
-
-pass
-
-
-pass
 
 
 Phase = Literal["sources", "python", "files", "run"]

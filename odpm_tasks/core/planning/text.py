@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from odpm_tasks.core.planning.commits import Commit, Move
+from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.step_text import HEAD, LineStyle, step_lines
 from odpm_tasks.core.planning.steps import Action, Plan, Step, by_phase
 from odpm_tasks.errors import printable
@@ -84,8 +85,10 @@ def _how(plan: Plan, step: Step, move: Move | None, look: LineStyle) -> list[str
 
 def file_diff(plan: Plan, step: Step) -> list[str]:
     """The unified difference of a generated file from what lies there to what is described; empty for any other step."""
+    if not isinstance(plan.observed, RenderedState):
+        return []
     rendered = plan.observed.rendered
-    if rendered is None or rendered.steps.get(step.target) != step.id:
+    if rendered.steps.get(step.target) != step.id:
         return []
     old = plan.observed.current.get(step.target)
     was, is_ = ((data or b"").decode(errors="replace").splitlines() for data in (old, rendered.files[step.target]))

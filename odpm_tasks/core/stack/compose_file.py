@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from odpm_tasks.core.config.interpolation import references
+from odpm_tasks.core.config.paths import ODOO_CONF
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.manifest.model import Manifest
@@ -171,7 +172,7 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
     if scenario.developer:
         service["ports"].append("127.0.0.1:${DEBUGGER_PORT:-5678}:5678")
     if scenario.mounts:
-        service["volumes"].append("./.odpm/build/odoo.conf:/etc/odoo/odoo.conf:ro")
+        service["volumes"].append(f"./{ODOO_CONF}:/etc/odoo/odoo.conf:ro")
         service["volumes"] += [_bind(mount) for mount in spec.mounts]
         # a bind-mounted file is not looked at by Compose: its hash makes a changed one recreate the container
         service["labels"] = {"odpm.odoo-conf": spec.conf_digest}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
 
+from odpm_tasks.core.config.paths import source_folder
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.locking.resolve import Resolution, Source
 from odpm_tasks.core.manifest import checks
@@ -104,7 +105,7 @@ def _fragment(
     for name, service in services.items():
         if service is None:
             continue
-        seen = rebased(service, f".odpm/src/{source.name}") if isinstance(service, Mapping) else {}
+        seen = rebased(service, source_folder(source.name)) if isinstance(service, Mapping) else {}
         rival = next((each for each in before if name in each.services), None)
         if name in manifest.services:
             kept = manifest.services[name] is not None
@@ -131,7 +132,7 @@ def _fragment(
             left.append(
                 LeftOut(f"patch of {name}", "there is no such service" if name not in known else "must be an object")
             )
-        elif (seen := rebased(patch, f".odpm/src/{source.name}")) != patch and not scenario.mounts:
+        elif (seen := rebased(patch, source_folder(source.name))) != patch and not scenario.mounts:
             left.append(LeftOut(f"patch of {name}", f"it wants files of its checkout, and {scenario.name} has none"))
         else:
             counting[name] = seen

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from odpm_tasks.core import templating
+from odpm_tasks.core.config.paths import ODOO_CONF
 from odpm_tasks.core.image import dockerfile
 from odpm_tasks.core.stack.render import Stack, render
 
@@ -29,7 +30,7 @@ def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
     if not stack.scenario.mounts:
         found |= {source.name: source.commit for source in stack.resolution.sources}
         found["own add-ons"] = own
-        found["configuration"] = render(stack).files[".odpm/build/odoo.conf"]
+        found["configuration"] = render(stack).files[ODOO_CONF]
     return _digests(found)
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from odpm_tasks.core.config.paths import SOURCE_ROOT
+from odpm_tasks.core.config.paths import COMPOSE_FILE, DOCKERFILE, ODOO_CONF, RUNTIME_SCRIPT, SOURCE_ROOT, source_folder
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.config.version import VERSION
@@ -20,9 +20,6 @@ from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
 from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose_text
 
-pass
-
-BUILD = ".odpm/build"
 TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", "odoo_run.py")
 
 
@@ -69,7 +66,7 @@ class Stack:
         own = [
             Mount(folder, _join(self.own_name, folder), writable=self.scenario.developer) for folder in self.own.addons
         ]
-        rest = [Mount(f".odpm/src/{source.name}", _join(source.name, "")) for source in self.ordered]
+        rest = [Mount(source_folder(source.name), _join(source.name, "")) for source in self.ordered]
         return (*own, *rest)
 
     @property
@@ -145,11 +142,11 @@ def render(stack: Stack) -> Rendered:
         )
     )
     files = {
-        f"{BUILD}/Dockerfile": (dockerfile.encode(), "template.dockerfile"),
-        f"{BUILD}/Dockerfile.dockerignore": (images.dockerignore().encode(), "template.dockerfile"),
-        f"{BUILD}/odoo-run": (runtime, "template.dockerfile"),
-        f"{BUILD}/odoo.conf": (conf.encode(), "template.odoo_conf"),
-        "docker-compose.yml": (text.encode(), "compose.generate"),
+        DOCKERFILE: (dockerfile.encode(), "template.dockerfile"),
+        f"{DOCKERFILE}.dockerignore": (images.dockerignore().encode(), "template.dockerfile"),
+        RUNTIME_SCRIPT: (runtime, "template.dockerfile"),
+        ODOO_CONF: (conf.encode(), "template.odoo_conf"),
+        COMPOSE_FILE: (text.encode(), "compose.generate"),
     }
     return Rendered(
         files={path: data for path, (data, _) in files.items()},
@@ -165,3 +162,8 @@ class Rendered:
     files: Mapping[str, bytes]
     steps: Mapping[str, str]
     image: str
+
+    @property
+    def compose(self) -> bytes:
+        """The compose file."""
+        return self.files[COMPOSE_FILE]

@@ -27,7 +27,7 @@ def test_a_question_is_asked_once_and_all_at_the_same_time() -> None:
         return word.upper()
 
     questions = prefetch.DockerQueries()
-    answers = [questions.begin(question, word) for word in ("a", "b", "a", "c")]
+    answers = [questions.start(question, word) for word in ("a", "b", "a", "c")]
     assert [answer.result() for answer in answers] == ["A", "B", "A", "C"]
     assert sorted(asked) == ["a", "b", "c"]
 
@@ -37,9 +37,9 @@ def test_a_wrong_answer_is_for_who_asks() -> None:
         raise MachineError("the Docker engine does not answer")
 
     questions = prefetch.DockerQueries()
-    questions.begin(question)
+    questions.start(question)
     with pytest.raises(MachineError):
-        questions.begin(question).result()
+        questions.start(question).result()
 
 
 @pytest.mark.parametrize(
@@ -79,5 +79,5 @@ def test_what_is_asked_is_what_the_last_run_left(
         "image": inputs.image_made_from,
     }
     for kind, *words in expected:
-        questions.begin(known[kind], *words).result()
+        questions.start(known[kind], *words).result()
     assert sorted(asked) == sorted(expected)

@@ -35,7 +35,7 @@ from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.costs import Change, Cost, container_words
-from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
+from odpm_tasks.core.planning.observed import Checkout, Running, RunningState
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.step_text import LineStyle
 from odpm_tasks.core.planning.text import picture
@@ -65,7 +65,7 @@ def held(folder: Path, *, counting: bool = False) -> Facts:
 
 
 @cache
-def fresh(case: str) -> ObservedState:
+def fresh(case: str) -> RunningState:
     """The case as a fresh clone that has its locks: nothing is fetched, generated or started."""
     folder = GOLDEN / case
     env = read_env(text_of(folder / "env"), "env", {})
@@ -101,7 +101,9 @@ def fresh(case: str) -> ObservedState:
     )
     rendered = render(stack)
     started = composition(rendered.files[COMPOSE].decode(), env.get).active
-    return ObservedState(
+    return RunningState(
+        stack=stack,
+        current={},
         scenario=scenario,
         manifest=manifest,
         lock=replace(complete_lock(resolution.lock(None), None, manifest.locks_git, own), venv="python"),
@@ -122,10 +124,8 @@ def fresh(case: str) -> ObservedState:
     )
 
 
-def brought_up(found: ObservedState) -> ObservedState:
+def brought_up(found: RunningState) -> RunningState:
     """The same after an `up`: everything is there."""
-    assert found.rendered is not None
-    assert found.resolution is not None
     return replace(
         found,
         uncached=(),
@@ -140,7 +140,7 @@ def brought_up(found: ObservedState) -> ObservedState:
     )
 
 
-def printed(found: ObservedState) -> str:
+def printed(found: RunningState) -> str:
     """Both plans as somebody without a terminal reads them."""
     plans = {"inv plan --verbose": picture(plan(found), LineStyle(), every=True)}
     plans |= {"inv up && inv plan": picture(plan(brought_up(found)), LineStyle())}
@@ -150,7 +150,6 @@ def printed(found: ObservedState) -> str:
 
 def outputs(case: str) -> dict[str, str]:
     found = fresh(case)
-    assert found.rendered is not None
     files = {Path(path).name: data.decode() for path, data in found.rendered.files.items()}
     about_image = (GOLDEN / case / "Dockerfile").exists()
     names = (COMPOSE, "odoo.conf", *(["Dockerfile"] if about_image else []))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -11,11 +11,19 @@ from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.locking.changes import lock_changes
 from odpm_tasks.core.locking.lockfile import Lock, Pin, PythonLocks
 from odpm_tasks.core.locking.resolve import SourceQuery
-from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
+from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.planning.observed import (
+    Checkout,
+    ObservedState,
+    RenderedState,
+    ResolvedState,
+    Running,
+    RunningState,
+)
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.steps import ORDER, PREPARING, Step
 from odpm_tasks.core.sources.link import parse_link
-from odpm_tasks.core.stack.render import Rendered
+from odpm_tasks.core.stack.render import Rendered, Stack
 from odpm_tasks.errors import LockError
 from tests.unit.builders import OCA, ODOO, commit, manifest, resolution, source
 
@@ -37,25 +45,29 @@ GOOD_PYTHON = PythonLocks("wanted", "wanted", "the digest")
 OURS = {name: Checkout("ours", commit(name)) for name in ("odoo", "web")}
 
 
-def observed(scenario: str = "developer", **changes: Any) -> ObservedState:
-    """Everything is there and as described; the changes say what is not."""
-    whole = ObservedState(
-        scenario=SCENARIOS[scenario],
-        manifest=manifest(f"{WEB} 19.0", scenario=scenario),
-        lock=KNOWN,
-        resolution=GRAPH,
-        checkouts=OURS,
-        python=GOOD_PYTHON,
-        rendered=RENDERED,
-        current=FILES,
-        last_scenario=scenario,
-        validated=True,
-        image=IMAGE,
-        running=Running(True, "running", "db, odoo", "ready"),
-        database="project",
-        modules=("mine",),
-    )
-    return replace(whole, **changes)
+def observed(scenario: str = "developer", **changes: Any) -> RunningState:
+    """Everything exists and is as described; `changes` say what is not. `state`: the type of an earlier phase."""
+    state: type[RunningState] = changes.pop("state", RunningState)
+    described = manifest(f"{WEB} 19.0", scenario=scenario)
+    values: dict[str, Any] = {
+        "scenario": SCENARIOS[scenario],
+        "manifest": described,
+        "lock": KNOWN,
+        "resolution": GRAPH,
+        "checkouts": OURS,
+        "python": GOOD_PYTHON,
+        "stack": Stack("project", SCENARIOS[scenario], described, GRAPH, Facts(), (b"", b""), b""),
+        "rendered": RENDERED,
+        "current": FILES,
+        "last_scenario": scenario,
+        "validated": True,
+        "image": IMAGE,
+        "running": Running(True, "running", "db, odoo", "ready"),
+        "database": "project",
+        "modules": ("mine",),
+    }
+    known = {field.name for field in fields(state)}
+    return state(**{name: value for name, value in values.items() if name in known} | changes)
 
 
 def said(found: ObservedState, step: str) -> list[tuple[str, str, str]]:
@@ -318,11 +330,11 @@ def test_a_folder_of_this_machine_is_linked() -> None:
 
 PLATFORM = SourceQuery(parse_link(f"{ODOO} 19.0"), "19.0", None, ("odpm.json",), "platform")
 PINNED = SourceQuery(parse_link(f"{WEB} 19.0"), "19.0", A, ("odpm.json",))
-UNRESOLVED: dict[str, Any] = {"resolution": None, "checkouts": {}, "python": None, "rendered": None, "running": None}
+UNRESOLVED: dict[str, Any] = {"state": ObservedState}
 
 
 def test_before_anything_is_known() -> None:
-    found = observed(**UNRESOLVED, lock=None, unresolved=(PLATFORM, replace(PINNED, commit=None)), current={})
+    found = observed(**UNRESOLVED, lock=None, unresolved=(PLATFORM, replace(PINNED, commit=None)))
     decided = plan(found)
     assert [step for step in decided.steps if step.action != "pending"] == [
         Step("git.lock_load", "skip", LOCK, "there is none yet"),
@@ -350,7 +362,7 @@ def test_a_lock_that_lacks_a_repository_is_completed() -> None:
 
 
 def test_files_wait_for_the_python_lock() -> None:
-    found = observed(python=PythonLocks("wanted", None, None), rendered=None, running=None)
+    found = observed(state=ResolvedState, python=PythonLocks("wanted", None, None))
     decided = plan(found)
     assert decided.ready == (Step("python.lock", "create", ".odpm/requirements.lock", "there is no Python lock"),)
     assert [step.id for step in decided.steps if step.action == "pending"] == list(ORDER[7:])
@@ -358,7 +370,7 @@ def test_files_wait_for_the_python_lock() -> None:
 
 
 def test_docker_is_looked_at_when_all_is_prepared() -> None:
-    found = observed(current={**FILES, CONF: b"old"}, running=None)
+    found = observed(state=RenderedState, current={**FILES, CONF: b"old"})
     assert plan(found).steps[-1] == Step("hooks.post_up", "pending", "", "known after template.odoo_conf")
     assert actions(found)["image.build"] == "pending"
     assert plan(found, PREPARING).complete

@@ -20,7 +20,7 @@ from odpm_tasks.core.planning.text import picture
 from tests.unit.builders import commit
 from tests.unit.planning.test_planner import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, observed
 
-FRESH = observed(**UNRESOLVED, lock=None, unresolved=(PLATFORM,), current={})
+FRESH = observed(**UNRESOLVED, lock=None, unresolved=(PLATFORM,))
 DRIFTED = observed(
     manifest=EXTENDED,
     checkouts={**OURS, "web": Checkout("ours", A)},

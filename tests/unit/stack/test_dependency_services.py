@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.locking.lockfile import PythonLocks
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps, late_hook_steps
-from odpm_tasks.core.planning.observed import Checkout, ObservedState
+from odpm_tasks.core.planning.observed import Checkout, ResolvedState
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.core.stack.dependency_services import Fragments, fragments
 from odpm_tasks.core.stack.relative_paths import rebased
@@ -22,7 +23,7 @@ from tests.unit.builders import OCA, manifest, resolution, source
 IMAGE = {"image": "x"}
 
 
-def start_cost(described: Manifest, scenario: str = "developer", **texts: Any) -> Fragments:
+def fragments_of(described: Manifest, scenario: str = "developer", **texts: Any) -> Fragments:
     """The fragments of dependencies of OCA by name; each value is the keys of its odpm.json, or its whole text."""
     found = [
         source(
@@ -40,7 +41,7 @@ def left(found: Fragments) -> dict[str, str]:
 
 
 def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
-    found = start_cost(
+    found = fragments_of(
         manifest(),
         queue={"services": {"redis": {"image": "redis:7"}, "worker": IMAGE}},
         cache={"services": {"redis": {"image": "redis:6"}, "worker": IMAGE, "more": IMAGE}},
@@ -54,7 +55,7 @@ def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
 
 def test_the_projects_own_service_wins_and_null_leaves_one_out() -> None:
     ours = manifest(services={"redis": {"image": "ours"}, "worker": None})
-    found = start_cost(ours, queue={"services": {"redis": IMAGE, "worker": IMAGE}})
+    found = fragments_of(ours, queue={"services": {"redis": IMAGE, "worker": IMAGE}})
     assert found.onto(ours).services == {"redis": {"image": "ours"}}
     assert found.warnings == ()
     assert left(found) == {"queue: redis": "the project has its own", "queue: worker": "odpm.json leaves it out"}
@@ -67,7 +68,7 @@ def test_null_in_a_scenario_leaves_out_there_only() -> None:
     }
     for scenario, names in (("ci", []), ("server", ["mail", "redis"])):
         ours = manifest(scenario=scenario, **keys)
-        assert list(start_cost(ours, scenario, queue={"services": {"redis": IMAGE}}).onto(ours).services) == names
+        assert list(fragments_of(ours, scenario, queue={"services": {"redis": IMAGE}}).onto(ours).services) == names
 
 
 def test_their_overlay_counts_in_its_scenario() -> None:
@@ -75,8 +76,8 @@ def test_their_overlay_counts_in_its_scenario() -> None:
         "services": {"redis": IMAGE},
         "scenarios": {"server": {"services": {"redis": {"scale": 2}, "more": IMAGE}}},
     }
-    assert start_cost(manifest(), "developer", queue=theirs).each[0].services == {"redis": IMAGE}
-    assert start_cost(manifest(), "server", queue=theirs).each[0].services == {
+    assert fragments_of(manifest(), "developer", queue=theirs).each[0].services == {"redis": IMAGE}
+    assert fragments_of(manifest(), "server", queue=theirs).each[0].services == {
         "redis": {**IMAGE, "scale": 2},
         "more": IMAGE,
     }
@@ -94,7 +95,7 @@ def test_their_overlay_counts_in_its_scenario() -> None:
     ],
 )
 def test_a_service_that_would_be_refused_of_the_project_is_left_out(name: str, service: Any, why: str) -> None:
-    found = start_cost(manifest(trust=["queue"]), queue={"services": {name: service, "good": IMAGE}})
+    found = fragments_of(manifest(trust=["queue"]), queue={"services": {name: service, "good": IMAGE}})
     assert left(found) == {f"queue: {name}": why}
     assert found.warnings == (f"queue: {name} is left out: {why}",)
     assert list(found.each[0].services) == ["good"]
@@ -135,8 +136,8 @@ def test_what_needs_consent(keys: dict[str, Any], what: str) -> None:
     assert reaches({"image": "x", **keys}) == what
     theirs = {"services": {"web": {"image": "x", **keys}}}
     if "tomorrow" not in keys:
-        assert what.split(" in ", maxsplit=1)[0] in left(start_cost(manifest(), queue=theirs))["queue: web"]
-        assert list(start_cost(manifest(trust=["queue"]), queue=theirs).each[0].services) == ["web"]
+        assert what.split(" in ", maxsplit=1)[0] in left(fragments_of(manifest(), queue=theirs))["queue: web"]
+        assert list(fragments_of(manifest(trust=["queue"]), queue=theirs).each[0].services) == ["web"]
 
 
 def test_what_needs_none() -> None:
@@ -160,10 +161,10 @@ def test_patches_want_trust_and_ours_come_last() -> None:
         "service_patches": {"odoo": {"environment": {"A": "1", "B": "1"}}, "no": {}},
     }
     ours = manifest("https://h/x 1", service_patches={"odoo": {"environment": {"B": "2"}}, "redis": {"scale": 2}})
-    assert "patch of odoo" in str(start_cost(ours, queue=theirs).warnings)
-    assert start_cost(ours, queue=theirs).onto(ours).service_patches == ours.service_patches
+    assert "patch of odoo" in str(fragments_of(ours, queue=theirs).warnings)
+    assert fragments_of(ours, queue=theirs).onto(ours).service_patches == ours.service_patches
     trusting = manifest("https://h/x 1", trust=["queue"], service_patches=ours.service_patches)
-    found = start_cost(trusting, queue=theirs)
+    found = fragments_of(trusting, queue=theirs)
     assert found.onto(trusting).service_patches["odoo"] == {"environment": {"A": "1", "B": "2"}}
     assert left(found) == {"queue: patch of no": "there is no such service"}
 
@@ -171,18 +172,18 @@ def test_patches_want_trust_and_ours_come_last() -> None:
 def test_a_patch_of_ours_for_nobody_is_an_error_with_the_nearest_name() -> None:
     ours = manifest("https://h/x 1", service_patches={"redsi": {"scale": 2}})
     with pytest.raises(DescriptionError, match="the nearest is `redis`") as caught:
-        start_cost(ours, queue={"services": {"redis": IMAGE}}).onto(ours)
+        fragments_of(ours, queue={"services": {"redis": IMAGE}}).onto(ours)
     assert caught.value.where == "odpm.json: service_patches.redsi"
 
 
 @pytest.mark.parametrize("entry", ["queue", f"{OCA}/queue", "git@github.com:OCA/queue.git"])
 def test_trust_by_name_or_address(entry: str) -> None:
-    found = start_cost(manifest(trust=[entry]), queue={"services": {"web": {"build": "."}}})
+    found = fragments_of(manifest(trust=[entry]), queue={"services": {"web": {"build": "."}}})
     assert (found.each[0].trusted, found.warnings) == (True, ())
 
 
 def test_trust_in_nobody_names_the_nearest() -> None:
-    found = start_cost(manifest(trust=["queu"]), queue={"services": {"web": {"build": "."}}})
+    found = fragments_of(manifest(trust=["queu"]), queue={"services": {"web": {"build": "."}}})
     assert not found.each[0].trusted
     assert found.warnings[-1] == "odpm.json: trust: queu is no dependency of this stack; the nearest is `queue`"
 
@@ -192,7 +193,7 @@ def test_the_platform_the_flat_format_and_other_forms_bring_nothing() -> None:
         '{"odoo_version": "19.0", "services": {"a": {"image": "x"}}}',
         '{"manifest_schema": 2, "services": []}',
     ):
-        assert start_cost(manifest(), queue=text).each == ()
+        assert fragments_of(manifest(), queue=text).each == ()
 
 
 def test_in_ci_there_is_no_checkout_to_take_files_from() -> None:
@@ -201,7 +202,7 @@ def test_in_ci_there_is_no_checkout_to_take_files_from() -> None:
         "service_patches": {"odoo": {"volumes": ["./a:/a"]}, "db": {"shm_size": "1gb"}},
     }
     ours = manifest(trust=["queue"], scenario="ci")
-    found = start_cost(ours, "ci", queue=theirs)
+    found = fragments_of(ours, "ci", queue=theirs)
     assert (list(found.each[0].services), list(found.each[0].patches)) == (["redis"], ["db"])
     assert set(left(found).values()) == {"it wants files of its checkout, and ci has none"}
 
@@ -241,11 +242,13 @@ def test_paths_begin_at_the_checkout() -> None:
 HOOKS = {"hooks": {"post_prepare": [["make", "css"], "tools:warm"], "pre_up": [["x"]]}, "services": {"redis": IMAGE}}
 
 
-def observed(ours: Manifest, scenario: str = "developer", **changes: Any) -> ObservedState:
+def observed(ours: Manifest, scenario: str = "developer", **changes: Any) -> ResolvedState:
     here = {"queue": Checkout("ours", "0" * 40)}
-    found = start_cost(ours, scenario, queue=HOOKS)
-    return ObservedState(
+    found = fragments_of(ours, scenario, queue=HOOKS)
+    return ResolvedState(
         **{
+            "resolution": resolution(),
+            "python": PythonLocks("wanted", None, None),
             "scenario": SCENARIOS[scenario],
             "manifest": ours,
             "lock": None,
@@ -286,7 +289,7 @@ def test_hooks_of_a_dependency_need_its_checkout() -> None:
 
 def test_the_hook_for_a_fresh_clone_comes_after_its_checkout() -> None:
     ours = manifest(trust=["queue"], hooks={"post_clone": [["ours"]]})
-    brought = start_cost(ours, queue={"hooks": {"post_clone": [["theirs"]]}})
+    brought = fragments_of(ours, queue={"hooks": {"post_clone": [["theirs"]]}})
     theirs = Step("hooks.post_clone", "run", "queue: theirs")
     fresh = observed(ours, fragments=brought, checkouts={"queue": Checkout("absent")})
     assert hook_steps("hooks.post_clone", fresh) == [Step("hooks.post_clone", "run", "ours")]
@@ -298,8 +301,8 @@ def test_the_hook_for_a_fresh_clone_comes_after_its_checkout() -> None:
 
 def test_a_broken_hook_of_a_dependency_is_told_where_it_is_trusted() -> None:
     theirs = {"hooks": {"pre_up": [[]], "post_up": [["fine"]]}}
-    assert start_cost(manifest(), queue=theirs).warnings == ()
-    found = start_cost(manifest(trust=["queue"]), queue=theirs)
+    assert fragments_of(manifest(), queue=theirs).warnings == ()
+    found = fragments_of(manifest(trust=["queue"]), queue=theirs)
     assert "hooks.pre_up[0]" in found.warnings[0]
     assert found.each[0].hooks == {}
 
@@ -310,7 +313,7 @@ def test_the_plan_says_who_brings_what() -> None:
         Step("compose.fragments", "keep", "", "services of the project: mail"),
         Step("compose.fragments", "keep", "queue: redis"),
     ]
-    refused = start_cost(ours, queue={"services": {"web": {"build": "."}}, "service_patches": {"odoo": {}}})
+    refused = fragments_of(ours, queue={"services": {"web": {"build": "."}}, "service_patches": {"odoo": {}}})
     said = fragment_steps("compose.fragments", observed(ours, fragments=refused))[1:]
     assert [(step.action, step.target) for step in said] == [("skip", "queue: web"), ("skip", "queue: patch of odoo")]
     assert all(step.refused for step in said)
