@@ -1,8 +1,8 @@
-"""What a checkout borrows from the shared stores, what it rests on there, and how it comes to stand by itself.
+"""Alternates of a checkout: add a store, find missing objects, dissociate the checkout from its stores.
 
-The objects of the commits that we put into a checkout lie in a store (`.git/objects/info/alternates`); `.git/shallow`
-names each of these commits, for its history ends there. What the user commits lies in the checkout itself and leads to
-them: no store may give up anything that a checkout's own objects lead to.
+`.git/objects/info/alternates` names the stores whose objects the checkout borrows. `.git/shallow`, the shallow boundary,
+names the commits that odpm checked out: stores have no history. The user's commits are in the checkout and refer to those:
+an object that is reachable from an object of a checkout must not be removed from a store.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import shutil
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from odpm_tasks.adapters import command, files
+from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import messages
 from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.adapters.git.transport import (
     ProgressCallback,
@@ -25,22 +26,22 @@ from odpm_tasks.adapters.git.transport import (
     stderr_text,
 )
 
-WAIT = 600.0
 _IDS = re.compile(rb"\b[0-9a-f]{40}\b")
 _NO_REFS = "refs/odpm/none"
 
 
 def alternates_of(checkout: Path) -> tuple[Path, ...]:
-    """The stores that a checkout borrows from, also those that are gone. A working repository of the user's is none."""
+    """The stores that a checkout borrows from, deleted ones included. Alternates that are not bare are the user's."""
     lines = (files.read_text(checkout / ".git/objects/info/alternates") or "").splitlines()
     folders = (Path(line) for line in lines if line.endswith(".git/objects"))
     return tuple(folder.parent for folder in folders if folder.parent.name != ".git")
 
 
 def init_alternates(fresh: Path, store: Path, commit: str, url: str) -> None:
-    """Tell a new repository, which nobody sees yet, what it borrows, where its history ends and where it comes from.
+    """Write alternates, shallow boundary and `origin` of a new repository.
 
-    What `borrow` and `set_remote` do for one in its place, without a process for each word and without waiting for the disk.
+    The same as `add_shallow_commit` and `set_remote`, but without a process for each setting and without fsync: no other
+    process uses the repository yet.
     """
     folder = fresh / ".git"
     files.write(folder / "objects/info/alternates", f"{store.absolute() / 'objects'}\n".encode(), derived=True)
@@ -52,76 +53,74 @@ def init_alternates(fresh: Path, store: Path, commit: str, url: str) -> None:
 
 
 def add_shallow_commit(checkout: Path, store: Path, commit: str) -> None:
-    """Let a checkout use a store's objects for a commit, whose history ends there."""
+    """Borrow the objects of a commit from a store and add the commit to the shallow boundary."""
     set_alternate(checkout, store)
     boundary = _boundary(checkout)
     if commit not in boundary:
-        _end_history_at(checkout, boundary | {commit})
+        _write_boundary(checkout, boundary | {commit})
 
 
 def set_alternate(checkout: Path, store: Path) -> None:
-    """Let a checkout use a store's objects, in the place of stores that are gone.
+    """Add a store to the alternates and remove deleted stores from them.
 
-    What the store happens to hold is not known to this checkout: told of it, a server would leave out of a `git fetch` of
-    the user's what lies behind another project's commits.
+    `core.alternateRefsPrefixes` hides the refs of the store: `git fetch` would announce them as present, and the server
+    would leave out objects that are reachable from commits of other projects but missing here.
     """
     alternates = checkout / ".git/objects/info/alternates"
     known = (files.read_text(alternates) or "").splitlines()
-    vanished = {str(lender / "objects") for lender in alternates_of(checkout) if not lender.is_dir()}
-    mine = str(store.absolute() / "objects")
-    lines = [line for line in known if line not in {mine, *vanished}] + [mine]
+    deleted = {str(path / "objects") for path in alternates_of(checkout) if not path.is_dir()}
+    new = str(store.absolute() / "objects")
+    lines = [line for line in known if line not in {new, *deleted}] + [new]
     if lines != known:
         files.write(alternates, "".join(f"{line}\n" for line in lines).encode())
     if _NO_REFS not in (files.read_text(checkout / ".git/config") or ""):
-        command.run(["git", *git.CONFIG, "-C", str(checkout), "config", "core.alternateRefsPrefixes", _NO_REFS])
+        git.run(checkout, "config", "core.alternateRefsPrefixes", _NO_REFS)
 
 
 def _boundary(checkout: Path) -> set[str]:
     return set((files.read_text(checkout / ".git/shallow") or "").split())
 
 
-def _end_history_at(checkout: Path, commits: Collection[str]) -> None:
+def _write_boundary(checkout: Path, commits: Collection[str]) -> None:
     files.write(checkout / ".git/shallow", "".join(f"{name}\n" for name in sorted(commits)).encode())
 
 
 def remove_shallow_commits(checkout: Path, commits: Collection[str]) -> None:
-    """Commits that nothing in the checkout leads to end no history any more."""
+    """Remove commits that nothing in the checkout refers to from the shallow boundary."""
     boundary = _boundary(checkout)
     if not boundary.isdisjoint(commits):
-        _end_history_at(checkout, boundary.difference(commits))
+        _write_boundary(checkout, boundary.difference(commits))
 
 
 def has_full_history(checkout: Path) -> bool:
-    """Whether a checkout of ours has its history; a borrowing one never has."""
+    """Whether a checkout of odpm is not shallow; one that borrows from a store always is."""
     return not (checkout / ".git/shallow").exists()
 
 
-# --- what is gone ------------------------------------------------------------------------------------------------------
+# --- missing objects ---------------------------------------------------------------------------------------------------
 
 
 def missing_commits(checkout: Path) -> tuple[str, ...]:
-    """Commits that the checkout rests on and that nobody holds any more: its store was deleted, or pruned from afar.
+    """Commits that the checkout refers to and that no repository holds: the store was deleted, or pruned elsewhere.
 
-    Read from a few files where all is well.
+    Reads only a few files if nothing is missing.
     """
-    stores = alternates_of(checkout)
+    stores_ = alternates_of(checkout)
     wanted = _boundary(checkout)
-    if stores and not wanted and (head := git.head(checkout)) and head.base:
+    if stores_ and not wanted and (head := git.head(checkout)) and head.base:
         wanted = {head.base}  # the user has fetched the history
-    unsure = sorted(commit for commit in wanted if not any(git.store_has(store, commit) for store in stores))
+    unsure = sorted(commit for commit in wanted if not any(git.store_has(store, commit) for store in stores_))
     return tuple(sorted(_referenced(checkout, _missing(checkout, unsure)))) if unsure else ()
 
 
 def _missing(repository: Path, objects: Iterable[str]) -> set[str]:
     stdin = "".join(f"{name}\n" for name in objects).encode()
-    lines = command.run(
-        ["git", *git.CONFIG, "-C", str(repository), "cat-file", "--batch-check"], stdin=stdin
-    ).text.splitlines()
+    lines = git.run(repository, "cat-file", "--batch-check", stdin=stdin).text.splitlines()
     return {line.split()[0] for line in lines if line.endswith(" missing")}
 
 
 def _referenced(checkout: Path, missing: set[str]) -> set[str]:
-    """Which of these commits HEAD, a ref, a reflog or a commit of the checkout's own names. Works without them."""
+    """Which of these commits HEAD, a ref, a reflog or a local commit refers to. Does not need the missing objects."""
     if not missing:
         return set()
     folder = checkout / ".git"
@@ -132,49 +131,46 @@ def _referenced(checkout: Path, missing: set[str]) -> set[str]:
 
 
 def _parents(checkout: Path) -> set[str]:
-    """Parents of the commits that lie in the checkout itself."""
-    stdin = "".join(f"{name}\n" for name in local_objects(checkout)).encode()
-    ask = ["git", *git.CONFIG, "-C", str(checkout), "cat-file"]
-    listed = command.run([*ask, "--batch-check=%(objecttype) %(objectname)"], stdin=stdin).text.splitlines()
+    """Parents of the commits that are stored in the checkout itself."""
+    stdin = "".join(f"{name}\n" for name in _local_objects(checkout)).encode()
+    listed = git.run(checkout, "cat-file", "--batch-check=%(objecttype) %(objectname)", stdin=stdin).text.splitlines()
     commits = "".join(f"{line.split()[1]}\n" for line in listed if line.startswith("commit "))
-    texts = command.run([*ask, "--batch"], stdin=commits.encode()).stdout
+    texts = git.run(checkout, "cat-file", "--batch", stdin=commits.encode()).stdout
     return {word.decode() for word in re.findall(rb"^parent ([0-9a-f]{40})$", texts, re.MULTILINE)}
 
 
-def local_objects(checkout: Path) -> list[str]:
-    """Every object that lies in the checkout itself, reachable or not."""
+def _local_objects(checkout: Path) -> list[str]:
+    """Every object that is stored in the checkout itself, reachable or not."""
     objects = checkout / ".git/objects"
     found = [path.parent.name + path.name for path in objects.glob("[0-9a-f][0-9a-f]/*") if len(path.name) == 38]
     for index in sorted((objects / "pack").glob("*.idx")):
-        rows = command.run(
-            ["git", *git.CONFIG, "-C", str(checkout), "show-index"], stdin=index.read_bytes()
-        ).text.splitlines()
+        rows = git.run(checkout, "show-index", stdin=index.read_bytes()).text.splitlines()
         found += [row.split()[1] for row in rows]
     return found
 
 
 def needed_objects(checkout: Path) -> set[str] | None:
-    """Every object that HEAD, a ref, a reflog, the index or an object of the checkout's own leads to.
+    """Every object that is reachable from HEAD, a ref, a reflog, the index or a local object.
 
-    None where git cannot tell (something is missing, or the repository is broken): then everything may be needed.
+    None if git cannot determine them (an object is missing, or the repository is damaged): then every object may be needed.
     """
     words = ["rev-list", "--objects", "--no-object-names", "--all", "--reflog", "--indexed-objects", "--stdin"]
-    stdin = "".join(f"{name}\n" for name in local_objects(checkout)).encode()
-    outcome = command.run(["git", *git.CONFIG, "-C", str(checkout), *words], stdin=stdin, check=False)
+    stdin = "".join(f"{name}\n" for name in _local_objects(checkout)).encode()
+    outcome = git.run(checkout, *words, stdin=stdin, check=False)
     return set(outcome.text.split()) if outcome.ok else None
 
 
-# --- standing by itself ------------------------------------------------------------------------------------------------
+# --- dissociate --------------------------------------------------------------------------------------------------------
 
 
 def dissociate(checkout: Path) -> None:
-    """Take over what is borrowed, so that the checkout needs no store any more; costs no room on the same disk."""
-    stores = alternates_of(checkout)
-    for store in stores:
-        with files.exclusive(store.with_name(store.name + ".lock"), f"the cache of {store.name}", wait=WAIT):
+    """Copy the borrowed objects (hard links where possible) and remove the stores from the alternates."""
+    borrowed = alternates_of(checkout)
+    for store in borrowed:
+        with stores.lock(store):
             _copy_objects(store / "objects", checkout / ".git/objects")
     alternates = checkout / ".git/objects/info/alternates"
-    kept = [line for line in (files.read_text(alternates) or "").splitlines() if Path(line).parent not in stores]
+    kept = [line for line in (files.read_text(alternates) or "").splitlines() if Path(line).parent not in borrowed]
     if kept:
         files.write(alternates, "".join(f"{line}\n" for line in kept).encode())
     else:
@@ -182,7 +178,7 @@ def dissociate(checkout: Path) -> None:
 
 
 def _copy_objects(store: Path, objects: Path) -> None:
-    """Objects never change, so a second name will do; the index of a pack comes last, for git looks for that."""
+    """Hard-link or copy objects and packs: they never change. The index of a pack is last, because git looks for it."""
     found = [*store.glob("[0-9a-f][0-9a-f]/*"), *store.glob("pack/pack-*")]
     with files.disk_errors(objects):
         for path in sorted(found, key=lambda path: (path.suffix == ".idx", path)):
@@ -190,19 +186,19 @@ def _copy_objects(store: Path, objects: Path) -> None:
             if target.exists():
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            fresh = target.with_name(f"tmp_odpm_{os.getpid()}")  # git takes away what is named so and was left
+            fresh = target.with_name(f"tmp_odpm_{os.getpid()}")  # `git gc` removes stale tmp_* files
             fresh.unlink(missing_ok=True)
             try:
                 os.link(path, fresh)
-            except OSError:  # another disk, or one without links
+            except OSError:  # another file system, or one without hard links
                 shutil.copy2(path, fresh)
             fresh.replace(target)
 
 
 def set_remote(checkout: Path, name: str, url: str) -> None:
-    """Name a remote whose branches `git fetch` brings."""
+    """Set the URL of a remote and let `git fetch` fetch all its branches."""
     for key, value in (("url", url), ("fetch", _branches(name))):
-        command.run(["git", *git.CONFIG, "-C", str(checkout), "config", f"remote.{name}.{key}", value])
+        git.run(checkout, "config", f"remote.{name}.{key}", value)
 
 
 def _branches(remote: str) -> str:
@@ -210,29 +206,28 @@ def _branches(remote: str) -> str:
 
 
 def fetch_history(checkout: Path, source: Remote, remote: str, on_progress: ProgressCallback | None = None) -> None:
-    """Bring all branches with all history into a checkout that stands alone. Errors: ProgramError and its like."""
-    deeper = [] if has_full_history(checkout) else ["--unshallow"]
-    outcome = run_fetch(checkout / ".git", source, deeper, [_branches(remote)], on_progress)
+    """Fetch all branches with their history into a dissociated checkout. Errors: ProgramError and its subclasses."""
+    options = [] if has_full_history(checkout) else ["--unshallow"]
+    outcome = run_fetch(checkout / ".git", source, options, [_branches(remote)], on_progress)
     if not outcome.ok:
         raise fetch_error(outcome, source, "the history")
 
 
 def fetch_commit(checkout: Path, source: Remote, commit: str, on_progress: ProgressCallback | None = None) -> None:
-    """Bring a commit with its history into a checkout that stands alone; of a server that gives branches only, all of them.
+    """Fetch a commit with its history into a dissociated checkout; all branches if the server refuses commit ids.
 
-    Errors: ProgramError and its like.
+    Errors: ProgramError and its subclasses.
     """
-    for names in ([commit], [_branches("origin")]):
-        if connected(checkout, commit):
+    for refspecs in ([commit], [_branches("origin")]):
+        if _has_history_of(checkout, commit):
             return
-        outcome = run_fetch(checkout / ".git", source, [], names, on_progress)
+        outcome = run_fetch(checkout / ".git", source, [], refspecs, on_progress)
         if not outcome.ok and messages.failure_kind(stderr_text(outcome)) not in {"commit", "commit ids"}:
             raise fetch_error(outcome, source, commit)
-    if not connected(checkout, commit):
+    if not _has_history_of(checkout, commit):
         raise commit_missing_error(source, commit)
 
 
-def connected(checkout: Path, commit: str) -> bool:
-    """Whether a checkout holds a commit with its history, as far as that is not held already."""
-    words = ["git", *git.CONFIG, "-C", str(checkout), "rev-list", "--quiet", commit, "--not", "--all"]
-    return command.run(words, check=False).ok
+def _has_history_of(checkout: Path, commit: str) -> bool:
+    """Whether a checkout holds a commit and its complete history."""
+    return git.run(checkout, "rev-list", "--quiet", commit, "--not", "--all", check=False).ok

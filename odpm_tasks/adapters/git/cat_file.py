@@ -1,6 +1,6 @@
-"""Reading commits: a `git cat-file --batch` that is asked for trees, then for files, and answers at once.
+"""Read commits: one `git cat-file --batch` process answers requests for trees and files.
 
-Source: git-cat-file(1), "Batch output". A tree object is a row of `MODE SP NAME NUL ID`, the id in 20 bytes.
+Source: git-cat-file(1), "Batch output". An entry of a tree object is `MODE SP NAME NUL ID`; the id has 20 bytes.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from odpm_tasks.adapters import command
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.errors import ProgramError
 
-_AT_ONCE = 500  # questions; all of them fit into a pipe, so that neither side waits for the other to read
+_BATCH = 500  # requests at once: they fit into a pipe, so git and this process do not block each other
 _CHUNK = 1 << 20
 
 
 class Objects:
-    """The objects that a git was started to read."""
+    """The objects that a running `git cat-file --batch` can read."""
 
-    def __init__(self, talk: command.PipedProcess) -> None:
-        self._talk = talk
+    def __init__(self, process: command.PipedProcess) -> None:
+        self._process = process
 
     def files(self, commit: str, folders: int) -> dict[str, str]:
-        """The ids of the files of a commit that lie at most so many folders deep, by `/`-separated name.
+        """Path -> blob id of the files of a commit in at most `folders` nested folders, without links and submodules.
 
-        Links and submodules are none. Errors: ProgramError where the commit is not there.
+        Errors: ProgramError if the commit is missing.
         """
         found: dict[str, str] = {}
         level = {"": f"{commit}^{{tree}}"}
@@ -45,59 +45,58 @@ class Objects:
         return found
 
     def contents(self, ids: Mapping[str, str], most: int) -> tuple[dict[str, bytes], tuple[str, ...]]:
-        """The bytes of files by name, and the names of those that have more than `most`, which are not kept."""
+        """The content of files by name, and the names of the files with more than `most` bytes, which are skipped."""
         known = dict(self._read(sorted(set(ids.values())), most))
-        whole = {name: data for name, digest in ids.items() if (data := known[digest]) is not None}
-        return whole, tuple(name for name in ids if name not in whole)
+        complete = {name: data for name, digest in ids.items() if (data := known[digest]) is not None}
+        return complete, tuple(name for name in ids if name not in complete)
 
     def _read(self, names: Sequence[str], most: int | None = None) -> Iterator[tuple[str, bytes | None]]:
-        """The bytes of objects, None for more than `most` of them."""
-        for start in range(0, len(names), _AT_ONCE):
-            some = names[start : start + _AT_ONCE]
-            self._talk.write("".join(f"{name}\n" for name in some).encode())
-            for name in some:
+        """The content of objects; None for an object with more than `most` bytes."""
+        for start in range(0, len(names), _BATCH):
+            batch = names[start : start + _BATCH]
+            self._process.write("".join(f"{name}\n" for name in batch).encode())
+            for name in batch:
                 size = self._size(name)
                 fits = most is None or size <= most
                 if fits:
-                    data = self._talk.read(size)
+                    data = self._process.read(size)
                 else:
                     for left in range(size, 0, -_CHUNK):
-                        self._talk.read(min(left, _CHUNK))
-                self._talk.read(1)
+                        self._process.read(min(left, _CHUNK))
+                self._process.read(1)
                 yield name, data if fits else None
 
     def _size(self, name: str) -> int:
-        words = self._talk.read_line().split()
+        words = self._process.read_line().split()
         if len(words) != 3:  # `NAME missing`
             raise ProgramError(f"git does not find the object {name[:12]}")
         return int(words[2])
 
 
 def _entries(tree: bytes) -> Iterator[tuple[bytes, str, str]]:
-    """Mode, name and id of what a tree holds. Errors: ProgramError where it is none: a fetch does not look inside."""
+    """Mode, name and id of the entries of a tree. Errors: ProgramError for a damaged tree: a fetch does not check it."""
     position = 0
     while position < len(tree):
         mode, space, _ = tree[position : position + 7].partition(b" ")
         start = position + len(mode) + 1
         end = tree.find(b"\0", start)
         if not (space and mode.isdigit()) or end < 0 or end + 21 > len(tree):
-            raise ProgramError("a folder of the repository is damaged; git fsck tells more")
+            raise ProgramError("the repository contains a damaged tree object; git fsck prints details")
         yield mode, tree[start:end].decode(errors="surrogateescape"), tree[end + 1 : end + 21].hex()
         position = end + 21
 
 
 class Reader:
-    """Reads many repositories by as few processes as it can; for several threads, which are served one after another.
+    """Reads repositories with as few git processes as possible. Threads can share it; they are served one at a time.
 
-    A git reads the repositories that it was started with, and whatever is added to them while it runs.
+    A process reads the repositories that exist when it starts, and objects that are added to them later.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._included: dict[Path, None] = {}
-        self._known: frozenset[Path] = frozenset()
         self._running = ExitStack()
-        self._objects: Objects | None = None
+        self._objects: dict[Path, Objects] = {}
 
     def __enter__(self) -> Reader:
         return self
@@ -106,20 +105,19 @@ class Reader:
         self._end()
 
     def include(self, repository: Path) -> None:
-        """Tell of a repository that will be read: the next git is started with it."""
+        """Announce a repository that will be read: the next process can read it, too."""
         self._included[repository] = None
 
     @contextmanager
     def reading(self, repository: Path) -> Iterator[Objects]:
-        """The objects of a repository, for as long as the block lasts. Errors: ProgramError where git cannot read it."""
+        """The objects of a repository, inside the `with` block. Errors: ProgramError if git cannot read it."""
         with self._lock:
-            if repository not in self._known:
+            if repository not in self._objects:
                 self._start(repository)
-            assert self._objects is not None
             try:
-                yield self._objects
+                yield self._objects[repository]
             except BaseException:
-                self._end()  # there may be answers that nobody has read
+                self._end()  # the pipe may contain output that was not read
                 raise
             finally:
                 self._included.pop(repository, None)
@@ -132,14 +130,14 @@ class Reader:
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.pathsep.join(_quoted(path / "objects") for path in others),
         }
-        self._objects = Objects(self._running.enter_context(command.piped(words, env=env)))
-        self._known = frozenset((repository, *others))
+        objects = Objects(self._running.enter_context(command.piped(words, env=env)))
+        self._objects = dict.fromkeys((repository, *others), objects)
 
     def _end(self) -> None:
-        self._known = frozenset()
+        self._objects = {}
         self._running.close()
 
 
 def _quoted(path: Path) -> str:
-    """A path in a list of them: there may be a port in it (git(1), GIT_ALTERNATE_OBJECT_DIRECTORIES)."""
+    """A path in GIT_ALTERNATE_OBJECT_DIRECTORIES, quoted: it can contain a colon (git(1))."""
     return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'

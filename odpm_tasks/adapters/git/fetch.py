@@ -1,6 +1,6 @@
-"""Fetching: what a server gives into the shared stores, one commit at a time and whole.
+"""Fetch single commits from servers into stores, without their history.
 
-What needs history asks for commits without trees and files, into a store of its own beside the shared one.
+Queries that need history fetch commits without trees and files, into a separate history store beside the store.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.git import messages
 from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.adapters.git.transport import (
     INCOMING,
@@ -24,20 +25,24 @@ from odpm_tasks.adapters.git.transport import (
 )
 from odpm_tasks.errors import ProgramError
 
-WAIT = 600.0  # seconds for another run that fetches the same repository
 _BRANCH = "refs/odpm/branch"
-_WALK = (100, 2_000)
+_DEPTHS = (100, 2_000)
 
 
 def fetch(
-    store: Path, source: Remote, wanted: str, on_progress: ProgressCallback | None = None, *, branch: str | None = None
+    store: Path,
+    source: Remote,
+    wanted: str,
+    on_progress: ProgressCallback | None = None,
+    *,
+    branch: str | None = None,
 ) -> str:
-    """Bring a branch, a tag or a full commit id into the store without its history; return the commit's id.
+    """Fetch a branch, a tag or a full commit id into the store, without history; returns the id of the commit.
 
-    One request in the common case: a name is asked as a branch first, then as a tag. From a server that gives nothing
-    by its id a commit comes by way of `branch`. One writer per store at a time.
+    Usually one request: a name is requested as a branch first, then as a tag. From a server that refuses commit ids, a
+    commit is fetched as part of `branch`. The store is locked meanwhile.
     """
-    with files.exclusive(store.with_name(store.name + ".lock"), f"the cache of {source.url}", wait=WAIT):
+    with stores.lock(store, source):
         by_id = git.COMMIT.fullmatch(wanted) is not None
         if by_id and git.store_has(store, wanted):
             return wanted
@@ -62,7 +67,7 @@ def _into_store(
 
 
 def _record_commit(store: Path, commit: str = "", *, annotated: bool = False) -> str:
-    """Name what has just come by its commit. Refs are files here: a process for each would cost more than the fetch."""
+    """Write the ref of the commit that was just fetched; as a file, because a git process takes longer than the fetch."""
     incoming = store / INCOMING
     commit = commit or incoming.read_text(encoding="ascii").strip()
     if annotated:
@@ -73,9 +78,9 @@ def _record_commit(store: Path, commit: str = "", *, annotated: bool = False) ->
 
 
 def _by_branch(store: Path, source: Remote, commit: str, branch: str, on_progress: ProgressCallback | None) -> str:
-    """Bring a commit with so much of the branch as lies between its tip and the commit.
+    """Fetch a commit together with the part of the branch between its tip and the commit.
 
-    How much that is tells the history without files. Errors: CommitGoneError where the commit is not on the branch.
+    The history without files gives the depth. Errors: CommitMissingError if the branch does not contain the commit.
     """
     depth = _depth(store, source, commit, branch, on_progress)
     if depth is None:
@@ -85,26 +90,26 @@ def _by_branch(store: Path, source: Remote, commit: str, branch: str, on_progres
         raise fetch_error(outcome, source, branch)
     if not git.has_commit(store, commit):
         url = command.redact(source.url)
-        raise ProgramError(f"{branch} of {url} moved while it was fetched", todo="run the same command again")
+        raise ProgramError(f"{branch} of {url} moved during the fetch", todo="run the same command again")
     return _record_commit(store, commit)
 
 
 def _depth(store: Path, source: Remote, commit: str, branch: str, on_progress: ProgressCallback | None) -> int | None:
-    """How deep in a branch a commit is, the tip at 1; None where it is not on it. Recent ones are found cheaply."""
+    """The depth of a commit in a branch, 1 for the tip; None if the branch does not contain it. Fetches recent history first."""
     with _history_store(store, source) as history:
-        for options in (*([f"--depth={depth}"] for depth in _WALK), ["--unshallow"]):
+        for options in (*([f"--depth={depth}"] for depth in _DEPTHS), ["--unshallow"]):
             if options == ["--unshallow"] and not (history / "shallow").exists():
                 break
             outcome = fetch_commits_only(history, source, options, [f"+refs/heads/{branch}:{_BRANCH}"], on_progress)
             if not outcome.ok:
                 raise fetch_error(outcome, source, branch)
-            if found := _generation(history, commit):
+            if found := _depth_in(history, commit):
                 return found
     return None
 
 
-def _generation(history: Path, commit: str) -> int | None:
-    """The length of the shortest way from the branch's tip to a commit, both counted: what git calls its depth."""
+def _depth_in(history: Path, commit: str) -> int | None:
+    """The depth as git counts it: the number of commits on the shortest path from the branch's tip to the commit."""
     if not git.has_commit(history, commit):
         return None
     rows = [line.split() for line in git.query(history, "rev-list", "--parents", _BRANCH).splitlines()]
@@ -120,9 +125,9 @@ def _generation(history: Path, commit: str) -> int | None:
 
 
 def commit_at(store: Path, source: Remote, branch: str, day: str, on_progress: ProgressCallback | None = None) -> str:
-    """The branch's last commit before the end of `day` (YYYY-MM-DD, UTC), asked without fetching any file.
+    """The branch's last commit before the end of `day` (YYYY-MM-DD, UTC). Fetches commits only, no files.
 
-    A month of history is asked first; only where the branch was quiet for that long, all of it.
+    The first request covers one month; if the branch has no commit in it, the second one covers the whole history.
     """
     refspecs = [f"+refs/heads/{branch}:{_BRANCH}"]
     with _history_store(store, source) as history:
@@ -130,11 +135,11 @@ def commit_at(store: Path, source: Remote, branch: str, day: str, on_progress: P
         since = [f"--shallow-since={month_before}T00:00:00+0000"]
         outcome = fetch_commits_only(history, source, since, refspecs, on_progress)
         found = _last_before(history, day) if outcome.ok else ""
-        if not outcome.ok and not _nothing_since(outcome):
+        if not outcome.ok and not _no_recent_commits(outcome):
             raise fetch_error(outcome, source, branch)
         if not found:
-            whole = ["--unshallow"] if (history / "shallow").exists() else []
-            outcome = fetch_commits_only(history, source, whole, refspecs, on_progress)
+            options = ["--unshallow"] if (history / "shallow").exists() else []
+            outcome = fetch_commits_only(history, source, options, refspecs, on_progress)
             if not outcome.ok:
                 raise fetch_error(outcome, source, branch)
             found = _last_before(history, day)
@@ -146,23 +151,21 @@ def commit_at(store: Path, source: Remote, branch: str, day: str, on_progress: P
     return found
 
 
-def _nothing_since(outcome: command.Outcome) -> bool:
-    """Whether a branch has no commit since the day; a server of the older protocol just hangs up then."""
-    return messages.failure_kind(stderr_text(outcome)) == "quiet" or messages.error_lines(stderr_text(outcome)) == (
-        messages.HUNG_UP,
-    )
+def _no_recent_commits(outcome: command.Outcome) -> bool:
+    """Whether the branch has no commit since the requested date; with protocol version 0 the server only hangs up."""
+    text = stderr_text(outcome)
+    return messages.failure_kind(text) == "quiet" or messages.error_lines(text) == (messages.HUNG_UP,)
 
 
 def _last_before(history: Path, day: str) -> str:
-    words = ["rev-list", "-1", f"--before={day}T23:59:59+0000", _BRANCH]
-    return command.run(["git", *git.CONFIG, "-C", str(history), *words], check=False).text.strip()
+    return git.run(history, "rev-list", "-1", f"--before={day}T23:59:59+0000", _BRANCH, check=False).text.strip()
 
 
 @contextmanager
 def _history_store(store: Path, source: Remote) -> Iterator[Path]:
-    """The store beside the shared one that holds the commits of a branch, without trees and files; ours for now."""
+    """The store `NAME.git.dates` for the commits of a branch without trees and files, locked."""
     history = store.with_name(store.name + ".dates")
-    with files.exclusive(history.with_name(history.name + ".lock"), f"the cache of {source.url}", wait=WAIT):
+    with stores.lock(history, source):
         if not (history / "HEAD").exists():
             git.create_store(history)
         yield history
@@ -175,10 +178,9 @@ def fetch_commits_only(
     refspecs: Sequence[str],
     on_progress: ProgressCallback | None = None,
 ) -> command.Outcome:
-    """Fetch commits without trees and files; a server that refuses to leave them out is asked for everything."""
+    """Fetch commits without trees and files; from a server without support for filters, with them."""
     outcome = run_fetch(history, source, ["--filter=tree:0", *options], refspecs, on_progress)
     if messages.failure_kind(stderr_text(outcome)) == "filter":
-        outcome = run_fetch(
-            history, source, ["--no-filter", *options], refspecs, on_progress
-        )  # git remembers the other
+        # --no-filter: git has recorded the filter of the first fetch
+        outcome = run_fetch(history, source, ["--no-filter", *options], refspecs, on_progress)
     return outcome

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from odpm_tasks.adapters import command, files
+from odpm_tasks.adapters import command
 from odpm_tasks.adapters.git import repository as git
-from odpm_tasks.adapters.git.fetch import WAIT, fetch_commits_only
+from odpm_tasks.adapters.git import store as stores
+from odpm_tasks.adapters.git.fetch import fetch_commits_only
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.adapters.git.transport import ProgressCallback, fetch_error, stderr_text
 
@@ -72,7 +73,7 @@ def log(
     Errors: ProgramError where the server gives neither.
     """
     history = store.with_name(store.name + ".history")
-    with files.exclusive(history.with_name(history.name + ".lock"), f"the cache of {source.url}", wait=WAIT):
+    with stores.lock(history, source):
         if not (history / "HEAD").exists():
             git.create_store(history)
         if git.store_has(history, old) and git.store_has(history, new):

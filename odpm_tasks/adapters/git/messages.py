@@ -1,6 +1,6 @@
-"""What git says while it fetches, understood: how far it is, and what a failure means. Text in, values out.
+"""Parse the output of `git fetch`: progress lines and the kind of a failure. Text in, values out.
 
-The words are those of git, curl and OpenSSH with LC_ALL=C.
+The patterns match messages of git, curl and OpenSSH with LC_ALL=C.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ _NOISE = re.compile(r"Please make sure you have the correct|and the repository e
 
 @dataclass(frozen=True)
 class Progress:
-    """How far git is: `percent`, `size` (so far) and `rate` where it tells. `here`: the server's part is over.
+    """Progress of a fetch: `percent`, `size` (received so far) and `rate` where git prints them.
 
-    `trouble`: why the last try failed; the phase tells of the next one.
+    `local`: everything is received, git works on this machine. `failure`: why the last attempt failed; `phase` then
+    announces the next one.
     """
 
     phase: str
@@ -55,7 +56,7 @@ class Progress:
 
 
 def progress(line: str) -> Progress | None:
-    """A line of `--progress`; None for any other."""
+    """Parse a line that `--progress` prints; None for any other line."""
     found = _PROGRESS.fullmatch(line)
     if not found:
         return None
@@ -64,32 +65,33 @@ def progress(line: str) -> Progress | None:
     return Progress(phase, int(percent) if percent else None, found["size"] or "", found["rate"] or "", local)
 
 
-def failure_kind(said: str) -> str | None:
-    """What a server that says no means, None where it is something else.
+def failure_kind(text: str) -> str | None:
+    """The kind of a permanent failure; None for any other text.
 
-    `login`, `ssh key`, `host key`; `repository`, `host`, `branch`, `commit` (not there); `commit ids` (not given by id,
-    may be there all the same), `filter` (not supported), `quiet` (no history since the day asked); `disk` (full, ours).
+    `login`, `ssh key`, `host key`: access denied. `repository`, `host`, `branch`, `commit`: does not exist. `commit ids`:
+    the server does not allow requests by id, the commit may exist. `filter`: not supported. `quiet`: no commit since the
+    requested date. `disk`: this machine's disk is full.
     """
-    return next((kind for kind, words in _FAILURES if re.search(words, said)), None)
+    return next((kind for kind, words in _FAILURES if re.search(words, text)), None)
 
 
-def is_transient(said: str) -> bool:
-    """Whether a failure may be over in a moment: the connection broke off or was refused, the server is not well."""
-    return failure_kind(said) is None and not is_timeout(said) and _TRANSIENT.search(said) is not None
+def is_transient(text: str) -> bool:
+    """Whether a retry may succeed: the connection was refused or broke, or the server reported an internal error."""
+    return failure_kind(text) is None and not is_timeout(text) and _TRANSIENT.search(text) is not None
 
 
-def is_timeout(said: str) -> bool:
-    """Whether git, curl or ssh gave up waiting."""
-    return _TIMEOUT.search(said) is not None
+def is_timeout(text: str) -> bool:
+    """Whether git, curl or ssh reported a timeout."""
+    return _TIMEOUT.search(text) is not None
 
 
-def error_lines(said: str) -> tuple[str, ...]:
-    """The lines that say why, the telling ones first; without progress and advice."""
-    lines = [line.strip() for line in re.split(r"[\r\n]+", said)]
+def error_lines(text: str) -> tuple[str, ...]:
+    """The lines of a failure without progress and advice; lines with a known cause first."""
+    lines = [line.strip() for line in re.split(r"[\r\n]+", text)]
     kept = [line for line in lines if line and progress(line) is None and not _NOISE.search(line)]
     kept = [line for line in kept if not re.match(r"remote: Total \d", line)]
-    return tuple(sorted(kept, key=lambda line: (not _is_telling(line), "Could not read from remote" in line)))
+    return tuple(sorted(kept, key=lambda line: (not _has_cause(line), "Could not read from remote" in line)))
 
 
-def _is_telling(line: str) -> bool:
+def _has_cause(line: str) -> bool:
     return failure_kind(line) is not None or is_timeout(line) or _TRANSIENT.search(line) is not None

@@ -1,4 +1,4 @@
-"""How git gets to a server: the address, and by environment what it must know to get in and how long to wait."""
+"""Access to a git server: its URL, and the environment that passes credentials and timeouts to git."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from odpm_tasks.adapters import command
 
 TIMEOUT = 30.0  # seconds
-_PASSWORD_TIMEOUT = 120.0  # seconds that a person has for a password
+_PASSWORD_TIMEOUT = 120.0  # seconds for the user to type a password
 
 
 @dataclass(frozen=True)
 class Remote:
-    """Where to fetch from: the address without password, and what git must know to get in (by environment only).
+    """A server to fetch from: the URL without password, and the environment that passes the credentials.
 
-    `silence`: how many seconds the server may say nothing; `asks`: whether somebody sits there to be asked a password.
+    `timeout`: seconds without output after which a fetch is ended; `interactive`: whether git may prompt for a password.
     """
 
     url: str
@@ -32,7 +32,7 @@ class Remote:
 
     @property
     def first_timeout(self) -> float:
-        """The same until git says its first word: it has asked three times by then, and a password may have to be typed."""
+        """Seconds until the first output: git makes three requests before that, and may prompt for a password."""
         return max(3 * self.timeout, _PASSWORD_TIMEOUT if self.interactive else 0)
 
 
@@ -43,7 +43,7 @@ def remote(
     ssh_key: str | None = None,
     timeout: float = TIMEOUT,
 ) -> Remote:
-    """The remote for a link's address: the first fitting mirror prefix applied, user and password moved to a header."""
+    """The remote for the URL of a link. The first matching mirror prefix applies; user and password become a header."""
     plain = _without_login(url)
     for prefix, target in mirrors:
         if plain.startswith(prefix):
@@ -70,7 +70,7 @@ def remote(
             secrets = tuple(word for word in (password or user, token) if word)
             setting = (f"http.{url}.extraHeader", f"Authorization: Basic {token}")
         else:
-            setting = (f"credential.{url}.username", user)  # the password is the credential helper's business
+            setting = (f"credential.{url}.username", user)  # git gets the password from the credential helper
         number = int(os.environ.get("GIT_CONFIG_COUNT") or "0")
         env["GIT_CONFIG_COUNT"] = str(number + 1)
         env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = setting
@@ -78,9 +78,9 @@ def remote(
 
 
 def _ssh(key: str | None, timeout: float, interactive: bool) -> str | None:
-    """How git is to start ssh: as the user set it up for git, and what we want of it; what the user says counts first.
+    """The ssh command for git: the user's, with our options appended; ssh uses the first value it gets for an option.
 
-    None: a program that we do not know is left as it is.
+    None, no change, for a program other than OpenSSH without a key of the project.
     """
     own = os.environ.get("GIT_SSH_COMMAND")
     if not own and not os.environ.get("GIT_SSH"):
@@ -97,7 +97,7 @@ def _ssh(key: str | None, timeout: float, interactive: bool) -> str | None:
 
 
 def _without_login(url: str) -> str:
-    """An http(s) address without user and password; any other as it is."""
+    """An http(s) URL without user and password; any other URL unchanged."""
     parts = urlsplit(url)
     if parts.scheme in {"http", "https"} and "@" in parts.netloc:
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
@@ -105,5 +105,5 @@ def _without_login(url: str) -> str:
 
 
 def _is_token(user: str) -> bool:
-    """Whether a user name without a password is an access token (they are long; people's names are not)."""
+    """Whether a user name without a password is an access token: tokens have at least 20 characters."""
     return len(user) >= 20

@@ -1,8 +1,8 @@
-"""The door to git: small questions and small acts, no decisions.
+"""git commands that read or create a repository. No decisions.
 
-A *store* is a bare repository of the shared cache that holds, without history, the commits somebody asked for; each is
-kept by a ref `refs/odpm/commits/ID`. A *checkout* is a working tree that borrows the store's objects (alternates) and
-remembers in `refs/odpm/base` which commit we put there, so that whatever else is in it is known to be the user's.
+A *store* is a bare repository in the shared cache. It holds single commits without history; the ref
+`refs/odpm/commits/ID` keeps each of them. A *checkout* is a working tree that borrows the objects of a store (alternates).
+Its ref `refs/odpm/base` records the commit that odpm checked out: everything else in the checkout belongs to the user.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -26,8 +26,7 @@ def _with(*settings: str) -> tuple[str, ...]:
     return tuple(word for setting in settings for word in ("-c", setting))
 
 
-# What no setting of the user's may change, for every git of ours: it runs no hook, looks after nothing, leaves submodules
-# alone, and takes the cache for what it is.
+# For every git command: no setting of the user enables hooks, maintenance or submodules, or changes the repository format.
 CONFIG = _with(
     "advice.detachedHead=false",
     "gc.auto=0",
@@ -42,28 +41,40 @@ CONFIG = _with(
     "init.defaultObjectFormat=sha1",
     "init.defaultRefFormat=files",
 )
-# Files as they are committed: line ends by the repository's own attributes only, the same bytes on every machine.
+# Write files as committed: only the repository's own attributes set line endings, so the bytes are the same on every machine.
 NO_CONVERSION = (*CONFIG, *_with("core.autocrlf=false", "core.eol=lf", "core.attributesFile=/dev/null"))
-# Of git LFS the pointers: what they stand for lies on a server that nobody has asked yet.
+# Write git LFS pointers: the large files are not fetched.
 LFS_POINTERS = _with("filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false")
 
 
 @dataclass(frozen=True)
 class Head:
-    """What a checkout stands on: `branch` is None when detached; `base` is the commit we put there."""
+    """HEAD of a checkout. `branch`: None if HEAD is detached; `base`: the commit that odpm checked out."""
 
     commit: str | None
     branch: str | None
     base: str | None
 
 
+def run(
+    repository: Path, *words: str, env: Mapping[str, str] | None = None, stdin: bytes = b"", check: bool = True
+) -> command.Outcome:
+    """Run `git WORDS` in a repository. Errors: ProgramError if it fails and `check` is set."""
+    return command.run(["git", *CONFIG, "-C", str(repository), *words], env=env, stdin=stdin, check=check)
+
+
+def query(repository: Path, *words: str) -> str:
+    """The standard output of `git WORDS`, stripped. Errors: ProgramError."""
+    return run(repository, *words).text.strip()
+
+
 def store_has(store: Path, commit: str) -> bool:
-    """Whether the store holds this commit whole."""
+    """Whether the store holds this commit with all its trees and files."""
     return _ref(store, f"refs/odpm/commits/{commit}") is not None
 
 
 def _ref(git_dir: Path, name: str) -> str | None:
-    """What a ref of ours points to, loose or packed (a `git gc` of the user's packs them); None where there is none."""
+    """The object id of a ref, loose or packed (`git gc` packs refs); None if the ref does not exist."""
     loose = files.read(git_dir / name)
     if loose is not None:
         return loose.decode(errors="replace").strip()
@@ -77,16 +88,16 @@ def _ref(git_dir: Path, name: str) -> str | None:
 
 def has_commit(repository: Path, commit: str) -> bool:
     """Whether a repository holds the commit object."""
-    words = ["git", *CONFIG, "-C", str(repository), "cat-file", "-e", f"{commit}^{{commit}}"]
-    return command.run(words, env={"GIT_NO_LAZY_FETCH": "1"}, check=False).ok
+    return run(repository, "cat-file", "-e", f"{commit}^{{commit}}", env={"GIT_NO_LAZY_FETCH": "1"}, check=False).ok
 
 
 def create_store(store: Path) -> None:
+    """Create an empty store. An existing folder, which an interrupted run left, is replaced."""
     with files.disk_errors(store):
         store.parent.mkdir(parents=True, exist_ok=True)
         fresh = store.with_name(f".{store.name}.{os.getpid()}")
         shutil.rmtree(fresh, ignore_errors=True)
-        # what `git init --bare` makes (gitrepository-layout), without a process for each of sixty repositories
+        # the result of `git init --bare` (gitrepository-layout), without one process for each of sixty repositories
         for folder in ("objects/info", "objects/pack", "refs/heads"):
             (fresh / folder).mkdir(parents=True)
         (fresh / "config").write_text(
@@ -97,19 +108,12 @@ def create_store(store: Path) -> None:
         fresh.rename(store)
 
 
-def query(repository: Path, *words: str) -> str:
-    """One question to git about a repository, answered as stripped text."""
-    return command.run(["git", *CONFIG, "-C", str(repository), *words]).text.strip()
-
-
 def tree_digest(checkout: Path, without: Sequence[str]) -> str | None:
-    """40 hex digits over names, modes and content of HEAD's files, some left out; None where nothing is committed.
+    """40 hex digits over names, modes and content of the files of HEAD except `without`; None if there is no commit.
 
-    The same for the same content, whatever commit holds it and however much history was cloned.
+    The digest depends on the content only, not on the commit or on the depth of the clone.
     """
-    outcome = command.run(
-        ["git", *CONFIG, "-C", str(checkout), "ls-tree", "-r", "-z", "--full-tree", "HEAD"], check=False
-    )
+    outcome = run(checkout, "ls-tree", "-r", "-z", "--full-tree", "HEAD", check=False)
     if not outcome.ok:
         return None
     left_out = {name.encode() for name in without}
@@ -118,13 +122,11 @@ def tree_digest(checkout: Path, without: Sequence[str]) -> str | None:
 
 
 def tree_id(checkout: Path, folder: str) -> str:
-    """The id of a folder's committed content at HEAD ("" is the root). Errors: DescriptionError where nothing is committed."""
-    outcome = command.run(
-        ["git", *CONFIG, "-C", str(checkout), "rev-parse", "--verify", "-q", f"HEAD:{folder}"], check=False
-    )
+    """The id of a folder's tree at HEAD ("" is the root). Errors: DescriptionError if the folder is not committed."""
+    outcome = run(checkout, "rev-parse", "--verify", "-q", f"HEAD:{folder}", check=False)
     if not outcome.ok:
         raise DescriptionError(
-            f"{folder or 'the project'} is not committed to git, and an image is made of commits",
+            f"{folder or 'the project'} is not committed to git; images are built from commits",
             where=str(checkout),
             todo=f"git add {folder or '.'} && git commit",
         )
@@ -132,17 +134,17 @@ def tree_id(checkout: Path, folder: str) -> str:
 
 
 def blobs(store: Path, commit: str, wanted: Iterable[str]) -> dict[str, bytes]:
-    """The bytes of files at a commit, by name; what is not there is left out."""
+    """The content of files at a commit, by path. Files that the commit does not contain are left out."""
     paths = [path for path in wanted if "\n" not in path]
     stdin = "".join(f"{commit}:{path}\n" for path in paths).encode(errors="surrogateescape")
-    output = command.run(["git", *CONFIG, "-C", str(store), "cat-file", "--batch"], stdin=stdin).stdout
+    output = run(store, "cat-file", "--batch", stdin=stdin).stdout
     found: dict[str, bytes] = {}
     position = 0
     for path in paths:
         end = output.index(b"\n", position)
         header = output[position:end].split()
         position = end + 1
-        if len(header) != 3 or not header[2].isdigit():  # "… missing" has no content
+        if len(header) != 3 or not header[2].isdigit():  # `NAME missing` has no content
             continue
         size = int(header[2])
         if header[1] == b"blob":
@@ -152,47 +154,44 @@ def blobs(store: Path, commit: str, wanted: Iterable[str]) -> dict[str, bytes]:
 
 
 def head(checkout: Path) -> Head | None:
-    """What a checkout stands on, read from its files where possible; None where it is no git working tree."""
+    """HEAD of a checkout, read from its files where possible; None if the folder is not a git working tree."""
     text = files.read(checkout / ".git" / "HEAD") if (checkout / ".git").is_dir() else None
     if text is None:
         return None
-    based = _ref(checkout / ".git", "refs/odpm/base")
+    base = _ref(checkout / ".git", "refs/odpm/base")
     word = text.decode(errors="replace").strip()
     if COMMIT.fullmatch(word):
-        return Head(word, None, based)
-    outcome = command.run(["git", *CONFIG, "-C", str(checkout), "rev-parse", "--verify", "-q", "HEAD"], check=False)
-    return Head(outcome.text.strip() or None, word.removeprefix("ref: refs/heads/"), based)
+        return Head(word, None, base)
+    outcome = run(checkout, "rev-parse", "--verify", "-q", "HEAD", check=False)
+    return Head(outcome.text.strip() or None, word.removeprefix("ref: refs/heads/"), base)
 
 
 def origin(checkout: Path) -> str | None:
-    """The address of `origin` as configured (before any insteadOf), None where there is none."""
-    outcome = command.run(["git", *CONFIG, "-C", str(checkout), "config", "--get", "remote.origin.url"], check=False)
-    return outcome.text.strip() or None
+    """The configured URL of `origin` (before any insteadOf); None if there is none."""
+    return run(checkout, "config", "--get", "remote.origin.url", check=False).text.strip() or None
 
 
 def remotes(checkout: Path) -> tuple[tuple[str, str], ...]:
-    """Name and address of all remotes, as configured, `origin` first; one may have several addresses."""
-    outcome = command.run(
-        ["git", *CONFIG, "-C", str(checkout), "config", "--get-regexp", r"^remote\..*\.url$"], check=False
-    )
+    """Name and configured URL of all remotes, `origin` first. A remote can have several URLs."""
+    outcome = run(checkout, "config", "--get-regexp", r"^remote\..*\.url$", check=False)
     pairs = (line.partition(" ")[::2] for line in outcome.text.splitlines())
     found = [(key.removeprefix("remote.").removesuffix(".url"), url) for key, url in pairs]
     return tuple(sorted(found, key=lambda pair: pair[0] != "origin"))
 
 
 def changes(checkout: Path) -> tuple[str, ...]:
-    """Local changes of tracked files, one `XY path` each, as `git status --porcelain` has them. The index stays as it is.
+    """Local changes of tracked files, one `XY path` each, as `git status --porcelain` prints them. Does not write the index.
 
-    A file that holds what was committed, byte for byte, is none, though git may call it one: where a repository's
-    attributes want other line ends than those that somebody committed. Errors: ProgramError where git cannot tell, for
-    instance because a filter of the user's (git LFS) does not run.
+    A file with the committed bytes is unchanged even if git lists it: git does so where the line endings required by the
+    repository's attributes differ from the committed ones. Errors: ProgramError if `git status` fails, for instance because
+    a filter of the user (git LFS) cannot run.
     """
     words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules"]
-    outcome = command.run(["git", *CONFIG, "-C", str(checkout), *words], env={"GIT_OPTIONAL_LOCKS": "0"}, check=False)
+    outcome = run(checkout, *words, env={"GIT_OPTIONAL_LOCKS": "0"}, check=False)
     if not outcome.ok:
         error = command.failure(outcome)
         error.where = str(checkout)
-        error.todo = error.todo or f"mend what git complains of, until this works: git -C {quote(str(checkout))} status"
+        error.todo = error.todo or f"fix the problem until this command succeeds: git -C {quote(str(checkout))} status"
         raise error
     found = [row for row in outcome.stdout.decode(errors="surrogateescape").split("\0") if row]
     same = unchanged_files(checkout) if any(row.startswith(" M ") for row in found) else set()
@@ -200,17 +199,19 @@ def changes(checkout: Path) -> tuple[str, ...]:
 
 
 def unchanged_files(checkout: Path) -> set[str]:
-    """Of the files that git would have to look at: those with the very bytes, and the mode, of the index."""
+    """Of the files that `git diff-files` lists: those with the bytes and the mode of the index."""
     words = ["diff-files", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules"]
-    rows = (
-        command.run(["git", *CONFIG, "-C", str(checkout), *words]).stdout.decode(errors="surrogateescape").split("\0")
-    )
+    rows = run(checkout, *words).stdout.decode(errors="surrogateescape").split("\0")
     found = set()
     for about, name in zip(rows[::2], rows[1::2], strict=False):
         before, now, blob, *_ = about.lstrip(":").split()
         path = checkout / name
-        if before == now and before.startswith("100") and path.is_file() and not path.is_symlink():
-            data = path.read_bytes()
-            if hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() == blob:
-                found.add(name)
+        unchanged_mode = before == now and before.startswith("100")
+        if unchanged_mode and path.is_file() and not path.is_symlink() and blob_id(path.read_bytes()) == blob:
+            found.add(name)
     return found
+
+
+def blob_id(content: bytes) -> str:
+    """The object id that git gives to a file with this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

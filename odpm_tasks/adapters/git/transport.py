@@ -1,6 +1,7 @@
-"""One `git fetch` with a server: patience for one that stumbles, none for one that says no or nothing.
+"""One `git fetch` from a server, with retries, an output timeout and errors that say what to do.
 
-Where the connection is refused or breaks off, or the server is not well, it is asked three times in all.
+A transient failure (connection refused or broken, server overloaded) is retried: three attempts in all. A server that
+refuses the request or does not respond is not asked again.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from odpm_tasks.errors import CommitMissingError, OdpmError, ProgramError
 
 ProgressCallback = Callable[[Progress], None]
 INCOMING = "refs/odpm/incoming"
-_RETRY_DELAYS = (0.5, 2.0)  # seconds before the second and the third try, a quarter more or less
+_RETRY_DELAYS = (0.5, 2.0)  # seconds before the second and the third attempt, ±25 %
+_ATTEMPTS = len(_RETRY_DELAYS) + 1
 _HINTS = {
-    "login": "log in where git can ask, a credential helper keeps it: git ls-remote {url}",
-    "ssh key": "PATH_TO_SSH_KEY=KEY in .env or ssh-add KEY, then see: git ls-remote {url}",
-    "host key": "look at the key that it shows and accept it: git ls-remote {url}",
-    "repository": "check the address (a private one wants a login): git ls-remote {url}",
+    "login": "log in once where git can prompt; a credential helper stores the password: git ls-remote {url}",
+    "ssh key": "set PATH_TO_SSH_KEY=KEY in .env or run ssh-add KEY, then test it: git ls-remote {url}",
+    "host key": "verify the key that ssh shows and accept it: git ls-remote {url}",
+    "repository": "check the URL (a private repository requires a login): git ls-remote {url}",
 }
+_HINT = "test whether git can reach it: git ls-remote {url}"
 
 
 def run_fetch(
@@ -34,10 +37,10 @@ def run_fetch(
     refspecs: Sequence[str],
     on_progress: ProgressCallback | None = None,
 ) -> command.Outcome:
-    """Fetch from a server; what came of it, also where it refused. The caller holds the repository."""
+    """Fetch from a server; returns the outcome of the last attempt, failed or not. The caller has locked the repository."""
     known = process.stops()
-    for number, about in enumerate((*_RETRY_DELAYS, 0.0), 1):
-        for stale in ("shallow.lock", f"{INCOMING}.lock"):  # of a machine that went down
+    for number, delay in enumerate((*_RETRY_DELAYS, 0.0), 1):
+        for stale in ("shallow.lock", f"{INCOMING}.lock"):  # left by a machine that crashed
             (repository / stale).unlink(missing_ok=True)
         outcome = command.run(
             ["git", *git.CONFIG, "-c", "fetch.unpackLimit=1", "-C", str(repository), "fetch", "--progress", "--no-tags",
@@ -45,17 +48,13 @@ def run_fetch(
             env=source.env, check=False, on_line=lambda line: _report(line, on_progress),
             idle_timeout=lambda line: _output_timeout(line, source),
         )  # fmt: skip
-        if not about or not _is_transient(outcome):
+        if not delay or not _is_transient(outcome):
             break
-        rest = about * random.uniform(0.75, 1.25)  # noqa: S311 - so that not all come back at once
+        seconds = delay * random.uniform(0.75, 1.25)  # noqa: S311 - so that clients do not retry at the same moment
         if on_progress:
-            on_progress(
-                Progress(
-                    f"again in {rest:.1f} s, {number + 1} of {len(_RETRY_DELAYS) + 1}",
-                    failure=_reasons(outcome, source)[0],
-                )
-            )
-        if not process.pause(rest, known):
+            phase = f"retry in {seconds:.1f} s, attempt {number + 1} of {_ATTEMPTS}"
+            on_progress(Progress(phase, failure=_reasons(outcome, source)[0]))
+        if not process.pause(seconds, known):
             break
     return outcome
 
@@ -70,7 +69,7 @@ def _report(line: str, on_progress: ProgressCallback | None) -> None:
 
 
 def _output_timeout(line: str, source: Remote) -> float | None:
-    """How long nothing may come after a line: when all is received, git's work here takes as long as it takes."""
+    """Seconds to wait for output after a line; None, no limit, once everything is received and git works locally."""
     if not line:
         return source.first_timeout
     progress = messages.progress(line)
@@ -82,22 +81,22 @@ def _is_transient(outcome: command.Outcome) -> bool:
 
 
 def _reasons(outcome: command.Outcome, source: Remote) -> tuple[str, ...]:
-    lines = [command.redact(line) for line in messages.error_lines(stderr_text(outcome))] or ["git said nothing"]
+    lines = [command.redact(line) for line in messages.error_lines(stderr_text(outcome))] or ["git printed no message"]
     for secret in source.secrets:
         lines = [line.replace(secret, "***") for line in lines]
     return tuple(lines)
 
 
 def fetch_error(outcome: command.Outcome, source: Remote, wanted: str) -> OdpmError:
-    """The error for a fetch that failed: what the server said, and what to do about that."""
+    """The error for a failed fetch: the messages of git and the server, and a command to type next."""
     error = command.failure(outcome, source.secrets)
     if not isinstance(error, ProgramError):
         return error
     url, kind = command.redact(source.url), messages.failure_kind(stderr_text(outcome))
     if outcome.stalled or messages.is_timeout(stderr_text(outcome)):
         return ProgramError(
-            f"{url} gave no answer for {source.timeout:.0f} s",
-            todo=f"see whether git reaches it: git ls-remote {url}; if it is slow: ODPM_GIT_TIMEOUT=120 in .env",
+            f"{url} did not respond for {source.timeout:.0f} s",
+            todo=f"{_HINT.format(url=url)}; for a slow server: ODPM_GIT_TIMEOUT=120 in .env",
         )
     if kind == "branch":
         return ProgramError(
@@ -106,11 +105,11 @@ def fetch_error(outcome: command.Outcome, source: Remote, wanted: str) -> OdpmEr
     by_id = git.COMMIT.fullmatch(wanted) is not None
     if by_id and kind in {"commit", "commit ids"}:
         return commit_missing_error(source, wanted)
-    tried = ", tried 3 times" if _is_transient(outcome) else ""
+    attempts = f", tried {_ATTEMPTS} times" if _is_transient(outcome) else ""
     return ProgramError(
-        f"cannot fetch {wanted[:12] if by_id else wanted} of {url}{tried}",
+        f"cannot fetch {wanted[:12] if by_id else wanted} of {url}{attempts}",
         details=_reasons(outcome, source),
-        todo=_HINTS.get(kind or "", "see whether git reaches it: git ls-remote {url}").format(url=url),
+        todo=_HINTS.get(kind or "", _HINT).format(url=url),
     )
 
 
@@ -118,6 +117,6 @@ def commit_missing_error(source: Remote, commit: str) -> CommitMissingError:
     url = command.redact(source.url)
     name = url.rstrip("/").removesuffix(".git").rpartition("/")[2]
     return CommitMissingError(
-        f"{url} does not give the commit {commit[:12]} (any more); its branch may have been rewritten",
-        todo=f"take what is there now: inv lock --update --only {name}",
+        f"{url} does not provide the commit {commit[:12]}; its branch may have been rewritten",
+        todo=f"lock the current commit of the branch: inv lock --update --only {name}",
     )

@@ -110,7 +110,7 @@ def test_an_own_commit(moved: Ground) -> None:
     dirty(web)
     git("commit", "-qam", "mine", cwd=web)
     mine = git("rev-parse", "HEAD", cwd=web)
-    out_of_it(moved, refused(moved, "commit of your own", mine[:12]))
+    out_of_it(moved, refused(moved, "your own commit", mine[:12]))
     assert git("branch", "--contains", mine, cwd=web) != ""
 
 

@@ -61,8 +61,8 @@ def test_a_server_that_stumbles_twice(ground: Ground, fault: int) -> None:
         ran = ground.bench.ok("render", **ground.at(server))
     told = [line for line in ran.err.splitlines() if line.startswith("web: ")]
     assert len(told) == 2, ran.err
-    assert re.search(r"; again in 0\.[3-7] s, 2 of 3$", told[0])
-    assert re.search(r"; again in [12]\.\d s, 3 of 3$", told[1])
+    assert re.search(r"; retry in 0\.[3-7] s, attempt 2 of 3$", told[0])
+    assert re.search(r"; retry in [12]\.\d s, attempt 3 of 3$", told[1])
     assert server.began.count(WEB) == 2 + 3  # a shallow fetch is three requests
 
 
@@ -135,7 +135,7 @@ def test_a_server_that_says_nothing_is_left_after_a_while(ground: Ground, where:
         begun = time.monotonic()
         ran = ground.bench.inv("render", **ground.at(server), **patience)
         assert 2 <= time.monotonic() - begun < 8
-        failure(ran, 5, f"{server.url(WEB)} gave no answer for 2 s", "odpm.json", "ODPM_GIT_TIMEOUT")
+        failure(ran, 5, f"{server.url(WEB)} did not respond for 2 s", "odpm.json", "ODPM_GIT_TIMEOUT")
         assert server.began.count(WEB) == where + 1
     assert not processes(ground.mark)
     others_are_there(ground)
@@ -147,7 +147,7 @@ def test_a_port_where_nobody_speaks(ground: Ground, scheme: str) -> None:
         url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/team/web.git"
         ground.describe(dependencies=[f"{url} 19.0", f"{HOST}{SALE} 19.0"])
         begun = time.monotonic()
-        failure(ground.bench.inv("render", ODPM_GIT_TIMEOUT="1", timeout=30), 5, f"{url} gave no answer for 1 s")
+        failure(ground.bench.inv("render", ODPM_GIT_TIMEOUT="1", timeout=30), 5, f"{url} did not respond for 1 s")
         assert time.monotonic() - begun < 8
     assert not processes(ground.mark)
     assert ground.stored(SALE)
@@ -159,7 +159,7 @@ def test_a_server_that_stops_in_the_middle_is_left_after_a_while(ground: Ground)
     with GitServer(ground.host) as server, Choke(server, 200_000, silent=True) as choke:
         rule = f"{HOST}{WEB}={choke.base}{WEB} {ground.bench.env['ODPM_GIT_MIRROR']}"
         ran = ground.bench.inv("render", ODPM_GIT_MIRROR=rule, ODPM_GIT_TIMEOUT="2", timeout=20)
-        failure(ran, 5, f"{choke.base}{WEB} gave no answer for 2 s")
+        failure(ran, 5, f"{choke.base}{WEB} did not respond for 2 s")
     assert not processes(ground.mark)
     others_are_there(ground)
 
@@ -205,7 +205,7 @@ def test_a_commit_that_its_branch_has_lost_is_gone(ground: Ground, grown: list[s
     plain_git("branch", "--force", "19.0", grown[1], cwd=ground.host / WEB)
     with GitServer(ground.host, settings=RELUCTANT, old=True) as server:
         ran = ground.bench.inv("render", **ground.at(server))
-    failure(ran, 5, f"does not give the commit {grown[-3][:12]}", "inv lock --update --only web")
+    failure(ran, 5, f"does not provide the commit {grown[-3][:12]}", "inv lock --update --only web")
     others_are_there(ground)
 
 

@@ -67,7 +67,7 @@ def refused(ground: Ground, *words: str, **env: Any) -> str:
     ran = ground.bench.inv("render", timeout=30, **env)
     assert time.monotonic() - begun < 10
     message = failure(ran, 5, "odpm.json", *words)
-    assert "again in" not in ran.err
+    assert "retry in" not in ran.err
     assert not processes(ground.mark)
     assert ground.stored(PLATFORM)
     assert ground.stored(SALE)

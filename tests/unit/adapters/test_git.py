@@ -119,7 +119,7 @@ def test_a_name_that_the_server_does_not_have(origin: Path, store: Path) -> None
 
 
 def test_a_commit_that_the_server_does_not_have(origin: Path, store: Path) -> None:
-    with pytest.raises(ProgramError, match="does not give the commit aaaaaaaaaaaa") as caught:
+    with pytest.raises(ProgramError, match="does not provide the commit aaaaaaaaaaaa") as caught:
         fetch.fetch(store, near(origin), "a" * 40)
     assert caught.value.todo.endswith("inv lock --update --only web")
 
@@ -402,14 +402,14 @@ def other_commit_of_the_server(checkout: Path) -> None:
 @pytest.mark.parametrize(
     ("touch", "said"),
     [
-        (own_branch, "stands on your branch 'mine'"),
-        (own_commit_on_a_branch, "stands on your branch 'mine'"),
-        (own_commit, "a commit of your own"),
-        (other_commit_of_the_server, "a commit of your own"),
+        (own_branch, "is on your branch 'mine'"),
+        (own_commit_on_a_branch, "is on your branch 'mine'"),
+        (own_commit, "your own commit"),
+        (other_commit_of_the_server, "your own commit"),
         (changed, "has local changes"),
         (staged, "has local changes"),
         (removed, "has local changes"),
-        (untracked_in_the_way, "in the way"),
+        (untracked_in_the_way, "prevent a checkout"),
     ],
 )
 def test_nothing_of_the_users_is_lost(
@@ -470,7 +470,7 @@ def test_a_foreign_repository_stays(store: Path, origin: Path, tmp_path: Path) -
     checkout = repository(tmp_path / "project" / "web", {"notes": "mine"}, branch="main")
     repositories.git(checkout, "checkout", "--quiet", "--detach")
     before = without_times(checkout)
-    with pytest.raises(DataLossError, match="commit of your own"):
+    with pytest.raises(DataLossError, match="your own commit"):
         repositories.check_out(checkout, store, commit, URL)
     assert without_times(checkout) == before
 
@@ -516,7 +516,7 @@ def test_a_filter_that_does_not_run_is_told_of_with_a_way_to_see_it(placed: Path
     lines = str(caught.value).splitlines()
     assert lines[1] == f"  where: {placed}"
     assert any("no-such-filter" in line for line in lines)
-    assert lines[-1] == f"  next:  mend what git complains of, until this works: git -C {placed} status"
+    assert lines[-1] == f"  next:  fix the problem until this command succeeds: git -C {placed} status"
 
 
 def test_hiding_edits_only_what_git_keeps_for_itself(tmp_path: Path) -> None:
