@@ -21,7 +21,7 @@ _SHAPE: dict[str, Any] = {
     "files": {"*": str},
     "links": {"*": str},
     "ports": {"*": (str, int)},
-    "took": {"*": (int, float)},
+    "durations": {"*": (int, float)},
     "images": {"*": {"*": str}},
     "smoked": str,
     "up": {
@@ -65,12 +65,12 @@ def chosen_ports(paths: ProjectPaths) -> dict[str, str]:
     return {name: port for name, port in found.items() if port.isascii() and port.isdigit() and 0 < int(port) < 65536}
 
 
-def took(paths: ProjectPaths, what: str, seconds: float) -> None:
+def record_duration(paths: ProjectPaths, what: str, seconds: float) -> None:
     """Record how long something took this time."""
-    write_state(paths, took={**read_state(paths).get("took", {}), what: round(seconds, 1)})
+    write_state(paths, durations={**read_state(paths).get("durations", {}), what: round(seconds, 1)})
 
 
-def made_from(paths: ProjectPaths, inputs: dict[str, str]) -> None:
+def record_image_inputs(paths: ProjectPaths, inputs: dict[str, str]) -> None:
     """Record what the image of this scenario is made from: what differs is why the next one is built."""
     write_state(paths, images={**read_state(paths).get("images", {}), paths.settings.scenario.name: inputs})
 

@@ -21,7 +21,7 @@ from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
 from odpm_tasks.image import build_secrets, census, inputs
 from odpm_tasks.image import labels as image_labels
-from odpm_tasks.project_files import made_from, read_state, took, write_state
+from odpm_tasks.project_files import read_state, record_duration, record_image_inputs, write_state
 
 RESULT = "build/image.json"
 BILL = "build/sbom.cdx.json"
@@ -149,8 +149,8 @@ def _build(
         )
         with terminal.activity() as show:
             buildx.build(build, terminal.message if order.show_log else lambda line: show.note("image", line))
-    took(paths, f"image {scenario.name}", time.monotonic() - started)
-    made_from(paths, inputs.inputs(paths, whole))
+    record_duration(paths, f"image {scenario.name}", time.monotonic() - started)
+    record_image_inputs(paths, inputs.inputs(paths, whole))
     return buildx.facts(tag)
 
 

@@ -46,6 +46,6 @@ def base_images(manifest: Manifest, resolved: Resolution | None = None) -> dict[
         theirs = manifest.for_scenario(name)
         if resolved is not None:
             with contextlib.suppress(DescriptionError):  # of no matter to a lock; what renders it says so
-                theirs = fragments(theirs, resolved, scenario).onto(theirs)
+                theirs = fragments(theirs, resolved, scenario).merge_into(theirs)
         found |= lockable_images(theirs, scenario)
     return found

@@ -70,7 +70,7 @@ def converge(
         if options.free_ports and isinstance(observed, RunningState) and observed.running.image is not None:
             from odpm_tasks.stack import ports
 
-            paths = ports.settle(paths, observed)
+            paths = ports.choose_free_ports(paths, observed)
             options = replace(options, free_ports=False)
             observed = observe.observe(paths, asked, options)
         queries = None

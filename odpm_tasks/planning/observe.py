@@ -109,7 +109,7 @@ def observe(
         return found
     from odpm_tasks.stack import files
 
-    stack = files.stack(paths, brought.onto(manifest), known, resolved, mine, named)
+    stack = files.stack(paths, brought.merge_into(manifest), known, resolved, mine, named)
     rendered = files.with_files(paths, found, stack, options.database)
     if not set(until) - set(PREPARING):
         return rendered

@@ -10,12 +10,12 @@ from odpm_tasks.core.planning.step_text import LineStyle, step_lines
 from odpm_tasks.core.planning.steps import Step
 
 
-def look(stream: TextIO, *, whole: bool = False) -> LineStyle:
+def line_style(stream: TextIO, *, full: bool = False) -> LineStyle:
     """`whole`: long details are broken and never cut."""
-    return LineStyle(lambda text, style: terminal.paint(text, style, stream), terminal.width(stream), whole=whole)
+    return LineStyle(lambda text, style: terminal.paint(text, style, stream), terminal.width(stream), full=full)
 
 
 def print_done(step: Step, note: str = "") -> None:
     """Tell that a step is done, in the words in which the plan announced it."""
-    for line in step_lines(step, look(sys.stderr), note):
+    for line in step_lines(step, line_style(sys.stderr), note):
         terminal.message(line)

@@ -14,7 +14,7 @@ from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.planning import saved as saved_plan
 from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.core.planning.options import RunOptions
-from odpm_tasks.core.planning.saved import SavedPlan, Seen
+from odpm_tasks.core.planning.saved import ExternalInputs, SavedPlan
 from odpm_tasks.core.planning.steps import Plan, Step
 from odpm_tasks.core.stack.render import TEMPLATES
 from odpm_tasks.errors import UsageError
@@ -29,9 +29,9 @@ _SETTINGS = (
 )  # fmt: skip
 
 
-def whose(paths: ProjectPaths) -> saved_plan.Project:
+def identity(paths: ProjectPaths) -> saved_plan.ProjectIdentity:
     name = rendering.name(paths, project_files.description(paths)[0], remotes(paths))
-    return saved_plan.Project(folder=paths.root.name, name=name)
+    return saved_plan.ProjectIdentity(folder=paths.root.name, name=name)
 
 
 def save(paths: ProjectPaths, made: Plan, options: RunOptions, path: Path) -> None:
@@ -47,7 +47,7 @@ def save(paths: ProjectPaths, made: Plan, options: RunOptions, path: Path) -> No
                 todo="choose another name, or remove it",
             ) from None
     basis = _basis(paths, made.observed)
-    files.write(path, saved_plan.dump(saved_plan.saved(made, whose(paths), options, basis, VERSION)).encode())
+    files.write(path, saved_plan.dump(saved_plan.saved(made, identity(paths), options, basis, VERSION)).encode())
 
 
 def load(path: Path) -> SavedPlan:
@@ -58,7 +58,7 @@ def load(path: Path) -> SavedPlan:
     return saved_plan.load(text.decode(errors="replace"), str(path), VERSION)
 
 
-def guard(
+def plan_check(
     paths: ProjectPaths, until: Sequence[str], options: RunOptions, saved: SavedPlan, path: Path
 ) -> Callable[[ObservedState, Sequence[Step]], None]:
     """What looks at each round of a run before it begins. Errors: DriftError where the plan no longer holds."""
@@ -68,7 +68,7 @@ def guard(
         nonlocal begun
         if not begun:  # as far as the plan looked, which is further than a run that has files to write
             observed = observe.observe(paths, until, options, ahead=True)
-            saved_plan.check_unchanged(saved.rests_on, _basis(paths, observed), str(path))
+            saved_plan.check_unchanged(saved.depends_on, _basis(paths, observed), str(path))
         saved_plan.check_announced(saved, todo, str(path), begun=begun)
         begun = True
 
@@ -86,9 +86,9 @@ def _basis(paths: ProjectPaths, observed: ObservedState) -> dict[str, str]:
     found = {path: files.read(paths.root / path) for path in watched}
     get = paths.settings.get
     named = {reference.name for reference in references((found["odpm.json"] or b"").decode(errors="replace"))}
-    return saved_plan.rests_on(
+    return saved_plan.dependencies(
         observed,
-        Seen(
+        ExternalInputs(
             found,
             {name: get(name) for name in _SETTINGS},
             {name: get(name) is not None for name in sorted(named - set(_SETTINGS))},

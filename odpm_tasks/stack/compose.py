@@ -8,7 +8,7 @@ from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.costs import service_parts
 from odpm_tasks.core.stack.render import Stack
-from odpm_tasks.core.stack.services import Composed, composition
+from odpm_tasks.core.stack.services import ServicesSummary, summarize
 from odpm_tasks.image.inputs import baked
 
 
@@ -27,16 +27,16 @@ def compose_env(paths: ProjectPaths) -> dict[str, str]:
     return {"ODPM_UID": str(uid), "ODPM_GID": str(gid), **given}
 
 
-def composed(paths: ProjectPaths, text: bytes) -> Composed:
+def services_summary(paths: ProjectPaths, text: bytes) -> ServicesSummary:
     """What the services of a compose file are, with the variables that count here."""
-    return composition(text.decode(), paths.settings.get)
+    return summarize(text.decode(), paths.settings.get)
 
 
 def contexts(paths: ProjectPaths, text: bytes) -> dict[str, str]:
     """Fingerprints of the folders that images of services are built from, by service; `.odpm` counts for nothing."""
     if b"build:" not in text:
         return {}
-    folders = {service: paths.root / folder for service, folder in composed(paths, text).folders.items()}
+    folders = {service: paths.root / folder for service, folder in services_summary(paths, text).folders.items()}
     return {service: fingerprint(path, skip=(".odpm",)) for service, path in folders.items() if path.is_dir()}
 
 

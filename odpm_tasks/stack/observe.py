@@ -13,7 +13,7 @@ from odpm_tasks.core.planning.costs import (
     Cost,
     changed_inputs,
     container_changes,
-    container_words,
+    containers_text,
     odoo_goes_down,
 )
 from odpm_tasks.core.planning.observed import DatabaseState, RenderedState, Running, ServicesState
@@ -21,7 +21,7 @@ from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import MachineError
 from odpm_tasks.image.inputs import image_is_current, inputs
 from odpm_tasks.stack import prefetch
-from odpm_tasks.stack.compose import compose_project, composed, parts, services_digest
+from odpm_tasks.stack.compose import compose_project, parts, services_digest, services_summary
 
 
 def observe_running(
@@ -49,8 +49,8 @@ def observe_running(
     condition: DatabaseState = "unknown"
     if database and services == "running":
         condition = queries.start(prefetch.database_state, database.id, observed.database).result()
-    acting = any(change.becomes != "leave" for change in cost.containers)
-    words = container_words(cost) if acting else detail
+    acting = any(change.action != "keep" for change in cost.containers)
+    words = containers_text(cost) if acting else detail
     return Running(there, services, words, condition, "", build_cost, cost)
 
 
@@ -58,8 +58,8 @@ def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) 
     """Why the image has to be built, as far as an earlier one is remembered, and how long that took."""
     scenario = stack.scenario.name
     before = recorded.get("images", {}).get(scenario, {})
-    because = changed_inputs(before, inputs(paths, stack)) if before else ()
-    return Cost(because, recorded.get("took", {}).get(f"image {scenario}"))
+    reasons = changed_inputs(before, inputs(paths, stack)) if before else ()
+    return Cost(reasons, recorded.get("durations", {}).get(f"image {scenario}"))
 
 
 def _start_cost(
@@ -76,7 +76,7 @@ def _start_cost(
         before or {}, parts(paths, stack, text), running, {c.service for c in lasting} - running
     )
     down = odoo_goes_down(changes, running)
-    seconds = recorded.get("took", {}).get("odoo down") if down else None
+    seconds = recorded.get("durations", {}).get("odoo down") if down else None
     return Cost((), seconds, changes, down)
 
 
@@ -84,7 +84,7 @@ def _services(
     paths: ProjectPaths, observed: RenderedState, containers: Sequence[docker.Container]
 ) -> tuple[ServicesState, str]:
     lasting = [c for c in containers if not c.oneoff]
-    now = composed(paths, observed.rendered.compose)
+    now = services_summary(paths, observed.rendered.compose)
     if not any(c.state == "running" for c in lasting):
         return "absent", f"start {', '.join(now.active)}"
     up = observed.recorded.get("up", {})

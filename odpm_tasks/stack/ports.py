@@ -21,7 +21,7 @@ def require_free_ports(paths: ProjectPaths, observed: RenderedState) -> None:
         raise _in_use(paths, wanted, who)
 
 
-def settle(paths: ProjectPaths, observed: RenderedState) -> ProjectPaths:
+def choose_free_ports(paths: ProjectPaths, observed: RenderedState) -> ProjectPaths:
     """Choose a free port for each that is taken, remember it, and return the place whose settings have it.
 
     What is free stays, and so does what was chosen before. No port that another project has chosen is taken.

@@ -12,7 +12,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState, RunningState
 from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
 from odpm_tasks.image import inputs
-from odpm_tasks.project_files import made_from, took, write_state
+from odpm_tasks.project_files import record_duration, record_image_inputs, write_state
 from odpm_tasks.stack import compose, ports
 from odpm_tasks.stack.secrets import passwords
 
@@ -37,15 +37,15 @@ def up(paths: ProjectPaths, observed: RenderedState) -> None:
             show.note("compose", line)
 
         # an image of a service's own is built where something is brought up, not on every start
-        build = "--build" if compose.composed(paths, text).builds else "--no-build"
+        build = "--build" if compose.services_summary(paths, text).builds else "--no-build"
         words = ("up", "--detach", "--remove-orphans", build)
         outcome = docker.compose_stream(paths.root, env, told, *words)
         if not outcome.ok:
             _explain(paths, project, outcome)
         started = wait_until_healthy(paths, project, show)
     if isinstance(observed, RunningState) and observed.running.start_cost.odoo_down:
-        took(paths, "odoo down", away.seconds)
-    made_from(paths, inputs.inputs(paths, observed.stack))
+        record_duration(paths, "odoo down", away.seconds)
+    record_image_inputs(paths, inputs.inputs(paths, observed.stack))
     write_state(
         paths,
         up={
@@ -95,7 +95,7 @@ def wait_until_healthy(paths: ProjectPaths, project: str, show: terminal.Activit
     Containers of a profile that is not active, which somebody started by hand, are nobody's to wait for.
     """
     deadline = time.monotonic() + PATIENCE
-    expected = compose.composed(paths, paths.compose.read_bytes()).active
+    expected = compose.services_summary(paths, paths.compose.read_bytes()).active
     while True:
         found = [c for c in docker.containers(project) if not c.oneoff and c.service in expected]
         waiting = []

@@ -15,7 +15,7 @@ from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import spell
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack import services
-from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems, spot, what_compose_said
+from odpm_tasks.core.stack.compose_errors import compose_problem, schema_problems, undefined_names, written_at
 from odpm_tasks.core.stack.services import build_folders
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.project_files import write_state
@@ -32,7 +32,7 @@ def validate(paths: ProjectPaths, observed: RenderedState) -> None:
     require_variables(paths, observed)
     text = observed.rendered.compose
     data = services.load(text.decode())
-    found = [*loose_ends(data), *_missing_folders(paths, data)]
+    found = [*undefined_names(data), *_missing_folders(paths, data)]
     if not found:
         by_compose = _asked_of_compose(paths)
         found = list(schema_problems(data, json.loads(SCHEMA.read_bytes()))) if by_compose is None else by_compose
@@ -49,11 +49,13 @@ def _asked_of_compose(paths: ProjectPaths) -> list[Problem] | None:
     if outcome.ok:
         return []
     there = command.run(["docker", "compose", "version"], check=False).ok
-    return [what_compose_said(outcome.tail()[-3:])] if there else None
+    return [compose_problem(outcome.tail()[-3:])] if there else None
 
 
 def _refused(observed: RenderedState, found: list[Problem]) -> DescriptionError:
-    where = [spot(problem.path, observed.manifest, observed.fragments, observed.scenario.name) for problem in found]
+    where = [
+        written_at(problem.path, observed.manifest, observed.fragments, observed.scenario.name) for problem in found
+    ]
     first, *rest = (f"{paths}: {problem.text}" for paths, problem in zip(where, found, strict=True))
     return DescriptionError(
         f"Compose does not take the services: {found[0].text}",
@@ -76,7 +78,7 @@ def require_variables(paths: ProjectPaths, observed: RenderedState) -> None:
     lookup = paths.settings.get
     for block in ("odoo_conf", "services", "service_patches"):
         _expand_all(getattr(observed.manifest, block), (block,), lookup, "odpm.json")
-    for fragment in observed.fragments.each:
+    for fragment in observed.fragments.items:
         _expand_all(fragment.services, ("services",), lookup, f"{fragment.source}: odpm.json")
         _expand_all(fragment.patches, ("service_patches",), lookup, f"{fragment.source}: odpm.json")
 

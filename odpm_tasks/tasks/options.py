@@ -44,10 +44,10 @@ def from_saved_plan(file: str, options: RunOptions) -> tuple[Project, Sequence[s
     path = Path(file)
     saved = saved_plans.load(path)
     found = Project.find()
-    check_fits(saved, saved_plans.whose(found.paths), found.scenario.name, file)
+    check_fits(saved, saved_plans.identity(found.paths), found.scenario.name, file)
     project = project_for(saved.options)
     until = step_ids(saved.options)
-    return project, until, saved_plans.guard(project.paths, until, project.options, saved, path)
+    return project, until, saved_plans.plan_check(project.paths, until, project.options, saved, path)
 
 
 def step_ids(options: RunOptions) -> Sequence[str]:

@@ -24,10 +24,10 @@ def plan_text(
     plan: Plan, *, diff: bool = False, verbose: bool = False, moves: Mapping[Step, Move] | None = None
 ) -> str:
     """The plan as a picture for the terminal that standard output is, or as plain lines. `verbose`: every step."""
-    from odpm_tasks.core.planning.text import picture
-    from odpm_tasks.planning.progress import look
+    from odpm_tasks.core.planning.text import plan_lines
+    from odpm_tasks.planning.progress import line_style
 
-    return "\n".join(picture(plan, look(sys.stdout, whole=verbose), every=verbose, diff=diff, moves=moves))
+    return "\n".join(plan_lines(plan, line_style(sys.stdout, full=verbose), verbose=verbose, diff=diff, moves=moves))
 
 
 def plan(paths: ProjectPaths, made: Plan, *, as_json: bool = False, diff: bool = False, verbose: bool = False) -> str:

@@ -13,19 +13,19 @@ from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.stack import services as own_yaml
 from odpm_tasks.core.stack.services import active
 
-Becomes = Literal["create", "recreate", "start", "remove", "leave"]
-_ORDER: tuple[Becomes, ...] = ("create", "recreate", "start", "remove", "leave")
+ContainerAction = Literal["create", "recreate", "start", "remove", "keep"]
+_ORDER: tuple[ContainerAction, ...] = ("create", "recreate", "start", "remove", "keep")
 _PARTS = {"image": ("image", "build", "pull_policy"), "ports": ("ports",), "environment": ("environment", "env_file")}
 _REST = "configuration"
 
 
 @dataclass(frozen=True)
-class Change:
+class ContainerChange:
     """What becomes of a service's container; `because`: which of image, ports, environment, configuration has changed."""
 
     service: str
-    becomes: Becomes
-    because: tuple[str, ...] = ()
+    action: ContainerAction
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Cost:
     `containers`: what becomes of each. `odoo_down`: whether Odoo runs and will be away meanwhile; then `seconds` is how long.
     """
 
-    because: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
     seconds: float | None = None
-    containers: tuple[Change, ...] = ()
+    containers: tuple[ContainerChange, ...] = ()
     odoo_down: bool = False
 
 
@@ -82,44 +82,44 @@ def container_changes(
     now: Mapping[str, Mapping[str, str]],
     running: Collection[str],
     stopped: Collection[str],
-) -> tuple[Change, ...]:
+) -> tuple[ContainerChange, ...]:
     """What `up` makes of each container: of the services that are described now, then of those that no longer are.
 
     `before` and `now` are `service_parts`; `stopped` has what is to run and does not.
     """
     changes = []
     for name, parts in now.items():
-        because = changed_inputs(before.get(name, {}), parts)
+        reasons = changed_inputs(before.get(name, {}), parts)
         if name not in running and name not in stopped:
-            changes.append(Change(name, "create"))
-        elif because:
-            changes.append(Change(name, "recreate", because))
+            changes.append(ContainerChange(name, "create"))
+        elif reasons:
+            changes.append(ContainerChange(name, "recreate", reasons))
         else:
-            changes.append(Change(name, "start" if name in stopped else "leave"))
-    return (*changes, *(Change(name, "remove") for name in sorted({*running, *stopped} - set(now))))
+            changes.append(ContainerChange(name, "start" if name in stopped else "keep"))
+    return (*changes, *(ContainerChange(name, "remove") for name in sorted({*running, *stopped} - set(now))))
 
 
-def odoo_goes_down(changes: Collection[Change], running: Collection[str]) -> bool:
+def odoo_goes_down(changes: Collection[ContainerChange], running: Collection[str]) -> bool:
     """Whether an Odoo that runs is away meanwhile: it, or its database, is made anew or started."""
-    acting = {change.service for change in changes if change.becomes != "leave"}
+    acting = {change.service for change in changes if change.action != "keep"}
     return "odoo" in running and bool(acting & {"odoo", "db"})
 
 
-def container_words(cost: Cost) -> str:
-    """`recreate odoo (image, ports); leave db, mail; Odoo is down meanwhile (12 s last time)`."""
-    ordered = sorted(cost.containers, key=lambda change: (_ORDER.index(change.becomes), change.because))
+def containers_text(cost: Cost) -> str:
+    """`recreate odoo (image, ports); keep db, mail; Odoo is down meanwhile (12 s last time)`."""
+    ordered = sorted(cost.containers, key=lambda change: (_ORDER.index(change.action), change.reasons))
     said = []
-    for (becomes, because), group in groupby(ordered, key=lambda change: (change.becomes, change.because)):
-        why = f" ({', '.join(because)})" if because else ""
-        said.append(f"{becomes} {', '.join(change.service for change in group)}{why}")
+    for (action, reasons), group in groupby(ordered, key=lambda change: (change.action, change.reasons)):
+        why = f" ({', '.join(reasons)})" if reasons else ""
+        said.append(f"{action} {', '.join(change.service for change in group)}{why}")
     if cost.odoo_down:
         said.append("Odoo is down meanwhile" + (f" ({_seconds(cost.seconds)} last time)" if cost.seconds else ""))
     return "; ".join(said)
 
 
-def image_words(cost: Cost) -> str:
+def image_text(cost: Cost) -> str:
     """`Python packages, base image changed; took 41 s last time`."""
-    said = [f"{', '.join(cost.because)} changed"] if cost.because else []
+    said = [f"{', '.join(cost.reasons)} changed"] if cost.reasons else []
     return "; ".join([*said, *([f"took {_seconds(cost.seconds)} last time"] if cost.seconds else [])])
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from odpm_tasks.core.planning import commits as values
-from odpm_tasks.core.planning.costs import Becomes, Cost
+from odpm_tasks.core.planning.costs import ContainerAction, Cost
 from odpm_tasks.core.planning.steps import Action, Phase, Plan, Step, phase
 from odpm_tasks.core.planning.text import file_diff
 
@@ -49,29 +49,29 @@ class Move(_Model):
     between: Between | None
 
 
-class Container(_Model):
-    """What becomes of a service's container, and which parts of its description that is because of."""
+class ContainerData(_Model):
+    """What `up` does to a service's container; `reasons`: the parts of the service that have changed."""
 
     service: str
-    becomes: Becomes
-    because: tuple[str, ...]
+    action: ContainerAction
+    reasons: tuple[str, ...]
 
 
-class Costs(_Model):
-    """What a step costs, as far as that is known. `because`: the inputs of an image that have changed. `seconds`: how long the
-    same took last time. `odoo_down`: Odoo runs, and will be away meanwhile; `seconds` is for how long then."""
+class CostData(_Model):
+    """What a step costs, as far as it is known. `reasons`: the inputs of an image that have changed. `seconds`: how long the
+    same took last time. `odoo_down`: Odoo runs and is down meanwhile; then `seconds` is the length of the last downtime."""
 
-    because: tuple[str, ...]
+    reasons: tuple[str, ...]
     seconds: float | None
-    containers: tuple[Container, ...]
+    containers: tuple[ContainerData, ...]
     odoo_down: bool
 
 
 class StepData(_Model):
-    """One step. `pending`: what it will be is known only after the step that `detail` names.
+    """One step. `pending`: its action is known only after the step that `detail` names.
 
-    `drift`: it changes what exists and differs from the description. `diff`: with `--diff`, the lines of a generated file's
-    unified difference.
+    `drift`: it changes something that exists and differs from the description. `diff`: with `--diff`, the unified diff of a
+    generated file, line by line.
     """
 
     id: str
@@ -82,7 +82,7 @@ class StepData(_Model):
     drift: bool
     move: Move | None
     diff: tuple[str, ...] | None
-    cost: Costs | None
+    cost: CostData | None
 
 
 class PlanDocument(_Model):
@@ -97,7 +97,7 @@ class PlanDocument(_Model):
 
 
 def document(plan: Plan, moves: values.Moves, odpm: str, *, diff: bool = False) -> PlanDocument:
-    """A plan with what is known of its moving repositories as a document; `odpm` is the version that made it."""
+    """A plan as a document, with the commits of its moving repositories; `odpm` is the version that made it."""
     drift = set(plan.drift)
     return PlanDocument(
         schema_version=VERSION,
@@ -118,9 +118,9 @@ def _step(plan: Plan, step: Step, drift: bool, moves: Mapping[Step, values.Move]
     )  # fmt: skip
 
 
-def _cost(cost: Cost) -> Costs:
-    found = tuple(Container(service=c.service, becomes=c.becomes, because=c.because) for c in cost.containers)
-    return Costs(because=cost.because, seconds=cost.seconds, containers=found, odoo_down=cost.odoo_down)
+def _cost(cost: Cost) -> CostData:
+    found = tuple(ContainerData(service=c.service, action=c.action, reasons=c.reasons) for c in cost.containers)
+    return CostData(reasons=cost.reasons, seconds=cost.seconds, containers=found, odoo_down=cost.odoo_down)
 
 
 def _move(move: values.Move) -> Move:

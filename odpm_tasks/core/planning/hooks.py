@@ -32,7 +32,7 @@ class Hook:
 
 def hooks_at(point: str, observed: ResolvedState) -> Iterator[Hook]:
     """The hooks of a point in the order in which they run: dependencies' in the order of the graph, then the project's."""
-    for fragment in observed.fragments.each:
+    for fragment in observed.fragments.items:
         seen = observed.checkouts.get(fragment.source)
         absent = seen is None or seen.kind == "absent"
         for hook in fragment.hooks.get(point, ()):
@@ -73,9 +73,9 @@ def fragment_steps(step_id: str, observed: ResolvedState) -> list[Step]:
     """A line for the project's services and for each dependency that brings some; what does not count, with the reason."""
     own = ", ".join(name for name, service in observed.manifest.services.items() if service is not None)
     steps = [Step(step_id, "keep", "", f"services of the project: {own}")] if own else []
-    for fragment in observed.fragments.each:
+    for fragment in observed.fragments.items:
         if fragment.services or fragment.patches:
             patches = f"patches {', '.join(fragment.patches)}" if fragment.patches else ""
             steps.append(Step(step_id, "keep", f"{fragment.source}: {', '.join(fragment.services) or '–'}", patches))
-        steps += [Step(step_id, "skip", f"{fragment.source}: {out.what}", out.why) for out in fragment.left_out]
+        steps += [Step(step_id, "skip", f"{fragment.source}: {out.what}", out.why) for out in fragment.omitted]
     return steps or [Step(step_id, "skip", "", "no services")]

@@ -19,7 +19,7 @@ from odpm_tasks.core.locking.changes import (
 )
 from odpm_tasks.core.locking.lockfile import conflicting_pins, write_lock
 from odpm_tasks.core.locking.resolve import Source
-from odpm_tasks.core.planning.costs import image_words
+from odpm_tasks.core.planning.costs import image_text
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps, late_hook_steps
 from odpm_tasks.core.planning.observed import (
     Checkout,
@@ -264,7 +264,7 @@ def _image(step_id: str, observed: RunningState) -> list[Step]:
     if observed.running.image:
         return [Step(step_id, "keep", observed.image)]
     return [
-        Step(step_id, "create", observed.image, image_words(observed.running.build_cost), observed.running.build_cost)
+        Step(step_id, "create", observed.image, image_text(observed.running.build_cost), observed.running.build_cost)
     ]
 
 

@@ -32,7 +32,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Project(_Model):
+class ProjectIdentity(_Model):
     """Whose plan it is: the folder's name and the name that the description gives."""
 
     folder: str
@@ -51,15 +51,15 @@ class SavedPlan(_Model):
 
     odpm_plan: Literal[1]
     odpm: str
-    project: Project
+    project: ProjectIdentity
     scenario: str
     options: RunOptions
-    rests_on: dict[str, str]
+    depends_on: dict[str, str]
     steps: tuple[SavedStep, ...]
 
 
 @dataclass(frozen=True)
-class Seen:
+class ExternalInputs:
     """What a plan rests on beside the world: bytes of files by path (None: not there), values of settings that are no
     secrets, and names that the description refers to, with whether each is set."""
 
@@ -68,11 +68,11 @@ class Seen:
     variables: Mapping[str, bool] = field(default_factory=dict)
 
 
-def rests_on(observed: ObservedState, seen: Seen) -> dict[str, str]:
+def dependencies(observed: ObservedState, inputs: ExternalInputs) -> dict[str, str]:
     """Everything that a plan of this world rests on, as far as it is known, what causes first and what follows last."""
-    found = {path: _short(data) for path, data in seen.files.items()}
-    found |= {name: UNSET if value is None else _hash(value.encode()) for name, value in seen.settings.items()}
-    found |= {name: SET if there else UNSET for name, there in seen.variables.items()}
+    found = {path: _short(data) for path, data in inputs.files.items()}
+    found |= {name: UNSET if value is None else _hash(value.encode()) for name, value in inputs.settings.items()}
+    found |= {name: SET if there else UNSET for name, there in inputs.variables.items()}
     pins = observed.lock.pins if observed.lock else {}
     called = display_names(pins)
     found |= {
@@ -116,16 +116,16 @@ def _hash(data: bytes) -> str:
 # --- to a file and back -----------------------------------------------------------------------------------------------
 
 
-def saved(plan: Plan, whose: Project, options: RunOptions, basis: Mapping[str, str], odpm: str) -> SavedPlan:
+def saved(plan: Plan, identity: ProjectIdentity, options: RunOptions, basis: Mapping[str, str], odpm: str) -> SavedPlan:
     """A plan as it goes into a file; `odpm` is the version that made it."""
     steps = tuple(SavedStep(id=s.id, action=s.action, target=s.target, detail=s.detail) for s in plan.steps)
     return SavedPlan(
         odpm_plan=FORMAT,
         odpm=odpm,
-        project=whose,
+        project=identity,
         scenario=plan.observed.scenario.name,
         options=options,
-        rests_on=dict(basis),
+        depends_on=dict(basis),
         steps=steps,
     )
 
@@ -166,9 +166,9 @@ def _newer(theirs: str, ours: str) -> bool:
         return False
 
 
-def check_fits(plan: SavedPlan, whose: Project, scenario: str, where: str) -> None:
+def check_fits(plan: SavedPlan, identity: ProjectIdentity, scenario: str, where: str) -> None:
     """See that a plan is of this project and scenario. Errors: UsageError."""
-    if plan.project != whose:
+    if plan.project != identity:
         theirs = " in the folder ".join(dict.fromkeys((plan.project.name, plan.project.folder)))
         raise UsageError(f"this plan is of another project: {theirs}", where=where, todo="inv plan --out FILE, here")
     if plan.scenario != scenario:
@@ -182,7 +182,7 @@ def check_fits(plan: SavedPlan, whose: Project, scenario: str, where: str) -> No
 # --- whether it still holds -------------------------------------------------------------------------------------------
 
 
-def moved(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     """What a plan rests on and is no longer as it was: name -> what happened to it.
 
     A file is left out where an entry of it says more. What was not known then does not count.
@@ -204,7 +204,7 @@ def _happened(was: str, is_: str) -> str:
 
 def check_unchanged(before: Mapping[str, str], now: Mapping[str, str], where: str) -> None:
     """Errors: DriftError naming what moved."""
-    changes = moved(before, now)
+    changes = differences(before, now)
     if not changes:
         return
     first = list(changes)[:_NAMED]

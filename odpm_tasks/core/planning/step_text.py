@@ -31,42 +31,42 @@ class LineStyle:
     width: int | None = None
     ids: int = 19
     targets: int = 0
-    whole: bool = False
+    full: bool = False
 
 
-def step_lines(step: Step, look: LineStyle = LineStyle(), note: str = "") -> list[str]:
+def step_lines(step: Step, style: LineStyle = LineStyle(), note: str = "") -> list[str]:
     """One line, or several where the terminal is too narrow for it. `note` comes last, dimmed."""
-    head = look.paint(f"  {MARK[step.action]} {step.action:<7} ", step.action)
+    head = style.paint(f"  {MARK[step.action]} {step.action:<7} ", step.action)
     target, detail = printable(step.target), printable(step.detail)
     if not target:
         target, detail = detail, ""
-    row = f"{step.id:<{look.ids}}  {target:<{look.targets if detail else 0}}  {detail}".rstrip()
-    tail = look.paint(f"  {note}", "dim") if note else ""
-    if look.width is None or HEAD + len(row) + (2 + len(note) if note else 0) <= look.width:
-        label = look.paint(step.id, "dim") + " " * (look.ids - len(step.id))
-        return [f"{head}{label}{row[max(look.ids, len(step.id)) :]}".rstrip() + tail]
-    lines = _broken(head, step.id, (target, detail), look, look.width)
+    row = f"{step.id:<{style.ids}}  {target:<{style.targets if detail else 0}}  {detail}".rstrip()
+    tail = style.paint(f"  {note}", "dim") if note else ""
+    if style.width is None or HEAD + len(row) + (2 + len(note) if note else 0) <= style.width:
+        label = style.paint(step.id, "dim") + " " * (style.ids - len(step.id))
+        return [f"{head}{label}{row[max(style.ids, len(step.id)) :]}".rstrip() + tail]
+    lines = _broken(head, step.id, (target, detail), style, style.width)
     return [*lines[:-1], lines[-1] + tail]
 
 
-def _broken(head: str, label: str, words: tuple[str, str], look: LineStyle, width: int) -> list[str]:
+def _broken(head: str, label: str, words: tuple[str, str], style: LineStyle, width: int) -> list[str]:
     """A line that does not fit: target and detail go below where they must, indented."""
     target, detail = words
-    lines = [head + look.paint(label, "dim")]
-    column = HEAD + max(look.ids, len(label)) + 2
+    lines = [head + style.paint(label, "dim")]
+    column = HEAD + max(style.ids, len(label)) + 2
     if column + len(target) <= width:
         lines[0] += " " * (column - HEAD - len(label)) + target
     else:
-        lines += _wrapped(target, _HANGING, width, look)
-    beside = column + max(look.targets, len(target)) + 2
+        lines += _wrapped(target, _HANGING, width, style)
+    beside = column + max(style.targets, len(target)) + 2
     if detail and len(lines) == 1 and width - beside >= _ROOM:
-        first, *rest = _wrapped(detail, beside, width, look)
+        first, *rest = _wrapped(detail, beside, width, style)
         return [lines[0] + " " * (beside - column - len(target)) + first.lstrip(), *rest]
-    return lines + (_wrapped(detail, _HANGING, width, look) if detail else [])
+    return lines + (_wrapped(detail, _HANGING, width, style) if detail else [])
 
 
-def _wrapped(text: str, indent: int, width: int, look: LineStyle) -> list[str]:
-    most = None if look.whole else _MOST
+def _wrapped(text: str, indent: int, width: int, style: LineStyle) -> list[str]:
+    most = None if style.full else _MOST
     room = max(width - indent, 10)
     lines = textwrap.wrap(text, room, break_on_hyphens=False, max_lines=most, placeholder=" …")
     return [" " * indent + line for line in lines]

@@ -21,7 +21,7 @@ from odpm_tasks.core.stack.services import names_in
 _FILE = 'mount a file instead, "volumes": ["./FILE:/path/in/it:ro"]'
 
 
-def loose_ends(data: Mapping[str, Any]) -> Iterator[Problem]:
+def undefined_names(data: Mapping[str, Any]) -> Iterator[Problem]:
     """Names in the services of a compose file that nothing stands behind."""
     services, secrets = data["services"], data["secrets"]
     for name, service in services.items():
@@ -54,7 +54,7 @@ def schema_problems(data: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
             yield Problem(tuple(error.absolute_path), re.sub(r"\s+", " ", error.message)[:200])
 
 
-def what_compose_said(lines: tuple[str, ...]) -> Problem:
+def compose_problem(lines: tuple[str, ...]) -> Problem:
     """The path that Compose's words name, as far as they do, and the words without what only hides them."""
     said = " ".join(line.strip() for line in lines if line.strip())
     said = re.sub(r"^validating \S+: ", "", said).removesuffix(": invalid compose project")
@@ -70,7 +70,7 @@ def what_compose_said(lines: tuple[str, ...]) -> Problem:
     return Problem((), said)
 
 
-def spot(path: Path, manifest: Manifest, fragments: Fragments, scenario: str) -> str:
+def written_at(path: Path, manifest: Manifest, fragments: Fragments, scenario: str) -> str:
     """Where a path of the compose file was written: `odpm.json: services.web.cpus`, `queue: odpm.json: services.redis`.
 
     `manifest` has the scenario's overlay merged.
@@ -80,7 +80,7 @@ def spot(path: Path, manifest: Manifest, fragments: Fragments, scenario: str) ->
     name, below = str(path[1]), path[2:]
     if _written(manifest.service_patches, name, below):
         return f"odpm.json: {spell(_placed(manifest, scenario, 'service_patches', name, below))}"
-    for fragment in reversed(fragments.each):
+    for fragment in reversed(fragments.items):
         if _written(fragment.patches, name, below):
             return f"{fragment.source}: odpm.json: {spell(('service_patches', name, *below))}"
     if source := fragments.source_of(name):

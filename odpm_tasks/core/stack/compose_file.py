@@ -18,7 +18,7 @@ from odpm_tasks.core.config.paths import ODOO_CONF
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.manifest.model import Manifest
-from odpm_tasks.core.stack.services import named_networks, named_volumes, one_shots, patched
+from odpm_tasks.core.stack.services import apply_patch, named_networks, named_volumes, one_shots
 
 DATABASE, ODOO = "db", "odoo"
 MIRROR = "${ODPM_IMAGE_MIRROR:-}"
@@ -58,7 +58,7 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
     }
     for name, patch in spec.manifest.service_patches.items():
         if spec.manifest.services.get(name, patch) is not None:
-            services[name] = patched(services.get(name, {}), patch)
+            services[name] = apply_patch(services.get(name, {}), patch)
     if scenario.restart:
         for name in services.keys() - one_shots(services):
             if "restart_policy" not in (services[name].get("deploy") or {}):

@@ -19,13 +19,13 @@ from odpm_tasks.core.manifest.json_document import parse, spell
 from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, Hooks, Manifest, merge
 from odpm_tasks.core.sources.link import Link, parse_link
 from odpm_tasks.core.stack.relative_paths import rebased
-from odpm_tasks.core.stack.service_policy import reaches
-from odpm_tasks.core.stack.services import patched
+from odpm_tasks.core.stack.service_policy import needs_trust
+from odpm_tasks.core.stack.services import apply_patch
 from odpm_tasks.errors import DescriptionError
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class OmittedPart:
     """A service or patch that a dependency brings and that does not count; `decided`: by the project itself."""
 
     what: str
@@ -42,36 +42,36 @@ class Fragment:
     services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     patches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     hooks: Hooks = field(default_factory=dict)
-    left_out: tuple[LeftOut, ...] = ()
+    omitted: tuple[OmittedPart, ...] = ()
 
 
 @dataclass(frozen=True)
 class Fragments:
     """The fragments of all dependencies that bring something, breadth first."""
 
-    each: tuple[Fragment, ...] = ()
+    items: tuple[Fragment, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def source_of(self, service: str) -> str:
         """Who brings a service; empty where no dependency does."""
-        return next((fragment.source for fragment in self.each if service in fragment.services), "")
+        return next((fragment.source for fragment in self.items if service in fragment.services), "")
 
-    def onto(self, manifest: Manifest) -> Manifest:
+    def merge_into(self, manifest: Manifest) -> Manifest:
         """The description with everything that counts: own services, then theirs; their patches, then our own.
 
         Errors: DescriptionError for a patch of our own whose service nobody brings.
         """
         services = {name: service for name, service in manifest.services.items() if service is not None}
         patches: dict[str, Any] = {}
-        for fragment in self.each:
+        for fragment in self.items:
             services |= fragment.services
-            patches = patched(patches, fragment.patches)
+            patches = apply_patch(patches, fragment.patches)
         known = (*BUILTIN_SERVICES, *services)
         for name in manifest.service_patches:
             if name not in known and manifest.services.get(name, name) is not None:
                 raise _nobody(name, known)
         own = {name: patch for name, patch in manifest.service_patches.items() if name in known}
-        return replace(manifest, services=services, service_patches=patched(patches, own))
+        return replace(manifest, services=services, service_patches=apply_patch(patches, own))
 
 
 def fragments(manifest: Manifest, resolution: Resolution, scenario: Scenario) -> Fragments:
@@ -83,13 +83,10 @@ def fragments(manifest: Manifest, resolution: Resolution, scenario: Scenario) ->
         raw = parse(source.facts.odpm_json, f"{source.name}: odpm.json").value
         if isinstance(raw, Mapping) and type(raw.get("manifest_schema")) is int:
             fragment = _fragment(manifest, source, raw, scenario, found)
-            if fragment.services or fragment.patches or fragment.hooks or fragment.left_out:
+            if fragment.services or fragment.patches or fragment.hooks or fragment.omitted:
                 found.append(fragment)
     told = [
-        f"{each.source}: {out.what} is left out: {out.why}"
-        for each in found
-        for out in each.left_out
-        if not out.decided
+        f"{each.source}: {out.what} is left out: {out.why}" for each in found for out in each.omitted if not out.decided
     ]
     return Fragments(tuple(found), (*told, *_strangers(manifest, resolution)))
 
@@ -101,7 +98,7 @@ def _fragment(
     faults = _faults(services)
     trusted = is_trusted(manifest, source)
     taken: dict[str, Mapping[str, Any]] = {}
-    left: list[LeftOut] = []
+    left: list[OmittedPart] = []
     for name, service in services.items():
         if service is None:
             continue
@@ -109,17 +106,19 @@ def _fragment(
         rival = next((each for each in before if name in each.services), None)
         if name in manifest.services:
             kept = manifest.services[name] is not None
-            left.append(LeftOut(name, "the project has its own" if kept else "odpm.json leaves it out", decided=True))
+            left.append(
+                OmittedPart(name, "the project has its own" if kept else "odpm.json leaves it out", decided=True)
+            )
         elif name in faults:
-            left.append(LeftOut(name, faults[name]))
-        elif not trusted and (what := reaches(service)):
-            left.append(LeftOut(name, f"it wants {what}, and odpm.json does not trust {source.name}"))
+            left.append(OmittedPart(name, faults[name]))
+        elif not trusted and (what := needs_trust(service)):
+            left.append(OmittedPart(name, f"it wants {what}, and odpm.json does not trust {source.name}"))
         elif seen != service and not scenario.mounts:
-            left.append(LeftOut(name, f"it wants files of its checkout, and {scenario.name} has none"))
+            left.append(OmittedPart(name, f"it wants files of its checkout, and {scenario.name} has none"))
         elif rival:
             same = rival.services[name] == seen
             left.append(
-                LeftOut(name, f"{rival.source} brings {'the same' if same else 'another one'} first", decided=same)
+                OmittedPart(name, f"{rival.source} brings {'the same' if same else 'another one'} first", decided=same)
             )
         else:
             taken[name] = seen
@@ -127,17 +126,21 @@ def _fragment(
     counting: dict[str, Mapping[str, Any]] = {}
     for name, patch in patches.items():
         if not trusted:
-            left.append(LeftOut(f"patch of {name}", f"odpm.json does not trust {source.name}"))
+            left.append(OmittedPart(f"patch of {name}", f"odpm.json does not trust {source.name}"))
         elif name not in known or not isinstance(patch, Mapping):
             left.append(
-                LeftOut(f"patch of {name}", "there is no such service" if name not in known else "must be an object")
+                OmittedPart(
+                    f"patch of {name}", "there is no such service" if name not in known else "must be an object"
+                )
             )
         elif (seen := rebased(patch, source_folder(source.name))) != patch and not scenario.mounts:
-            left.append(LeftOut(f"patch of {name}", f"it wants files of its checkout, and {scenario.name} has none"))
+            left.append(
+                OmittedPart(f"patch of {name}", f"it wants files of its checkout, and {scenario.name} has none")
+            )
         else:
             counting[name] = seen
     wrong = list(checks.hook_problems(hooks, ("hooks",)))
-    left += [LeftOut(spell(problem.path), problem.text) for problem in wrong if trusted]
+    left += [OmittedPart(spell(problem.path), problem.text) for problem in wrong if trusted]
     sound = {} if wrong else checks.hooks_value(hooks)
     return Fragment(source.name, trusted, taken, counting, sound, tuple(left))
 

@@ -20,7 +20,7 @@ _OURS = ("db-", "odoo-")  # volumes of the built-in services
 _LOOPBACK = ("127.0.0.1:", "[::1]:")
 
 
-def reaches(service: Mapping[str, Any]) -> str:
+def needs_trust(service: Mapping[str, Any]) -> str:
     """The first thing for which a service needs the project's consent, in words; empty where it needs none."""
     return next(_reaching(service), "")
 

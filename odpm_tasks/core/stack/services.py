@@ -17,7 +17,7 @@ _PAIRS = frozenset({"environment", "labels", "annotations", "sysctls", "extra_ho
 _NAMES = {"networks": None, "depends_on": {"condition": "service_started"}}
 
 
-def patched(base: Any, patch: Any, key: str = "") -> Any:
+def apply_patch(base: Any, patch: Any, key: str = "") -> Any:
     """A service under a patch: maps merge, lists append, anything else replaces.
 
     Where Compose takes a map and a list for the same thing (`environment`, `networks`, …), a map counts on either side.
@@ -27,7 +27,7 @@ def patched(base: Any, patch: Any, key: str = "") -> Any:
     if isinstance(base, Mapping) and isinstance(patch, Mapping):
         merged = dict(base)
         for name, value in patch.items():
-            merged[name] = patched(merged[name], value, name) if name in merged else copy.deepcopy(value)
+            merged[name] = apply_patch(merged[name], value, name) if name in merged else copy.deepcopy(value)
         return merged
     if isinstance(base, list) and isinstance(patch, list):
         return [*base, *copy.deepcopy(patch)]
@@ -135,7 +135,7 @@ def is_local(context: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Composed:
+class ServicesSummary:
     """What a compose file comes to: services that are started, those that end by themselves, folders images are built from."""
 
     active: tuple[str, ...]
@@ -144,12 +144,12 @@ class Composed:
     builds: bool
 
 
-def composition(text: str, lookup: Callable[[str], str | None]) -> Composed:
+def summarize(text: str, lookup: Callable[[str], str | None]) -> ServicesSummary:
     """Look into a compose file; a folder whose path a variable decides is expanded."""
     services: dict[str, Any] = load(text)["services"]
     starting = active(services, lookup("COMPOSE_PROFILES"))
     folders = {name: expand(path, lookup, f"services.{name}.build") for name, path in build_folders(services).items()}
-    return Composed(
+    return ServicesSummary(
         tuple(starting),
         frozenset(one_shots(services)),
         {name: path for name, path in folders.items() if name in starting and is_local(path)},

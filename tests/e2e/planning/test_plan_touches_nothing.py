@@ -42,7 +42,7 @@ def looks(bench: Bench, out: Path, env: Env, ways: Sequence[tuple[str, ...]] = W
         assert "Traceback" not in ran.said
         if "json" in words:
             assert json.loads(ran.out)["steps"]
-    assert json.loads(out.read_text(encoding="utf-8"))["rests_on"]
+    assert json.loads(out.read_text(encoding="utf-8"))["depends_on"]
 
 
 def see_untouched(ground: Ground, env: Env, ways: Sequence[tuple[str, ...]] = WAYS) -> None:

@@ -190,7 +190,7 @@ def test_no_secret_is_in_the_file(ground_ready: Ground) -> None:
     text = save(ground_ready).read_text(encoding="utf-8")
     for secret in ("hunter2", "geheim", "18069", "UNUSED"):
         assert secret not in text
-    assert json.loads(text)["rests_on"]["SMTP_PASSWORD"] == "set"
+    assert json.loads(text)["depends_on"]["SMTP_PASSWORD"] == "set"
 
 
 @pytest.mark.docker
@@ -199,10 +199,10 @@ def test_a_plan_of_a_running_stack(developer: Bench, tmp_path: Path) -> None:
     developer.ok("up")
     developer.ok("plan", "--out", str(plan))
     assert "nothing to do" in developer.ok("up", "--plan", str(plan)).err
-    rests_on = json.loads(plan.read_text(encoding="utf-8"))["rests_on"]
-    assert rests_on["the image"] == "there"
-    assert rests_on["the services"].startswith("running")
-    assert rests_on["the database project"] == "ready"
+    depends_on = json.loads(plan.read_text(encoding="utf-8"))["depends_on"]
+    assert depends_on["the image"] == "there"
+    assert depends_on["the services"].startswith("running")
+    assert depends_on["the database project"] == "ready"
     developer.ok("down")
     failure(developer.inv("up", "--plan", str(plan)), 2, "the services was running")
     edited.write_text(edited.read_text(encoding="utf-8") + "; mine\n", encoding="utf-8")

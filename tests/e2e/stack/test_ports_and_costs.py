@@ -130,10 +130,10 @@ def test_a_plan_says_what_becomes_of_each_container_before_anything_is_written(t
     step = planned(first, "compose.up")
     assert step["action"] == "update"
     assert step["detail"].startswith(
-        "recreate mail (configuration); recreate odoo (environment); leave db; Odoo is down"
+        "recreate mail (configuration); recreate odoo (environment); keep db; Odoo is down"
     )
-    assert {c["service"]: (c["becomes"], c["because"]) for c in step["cost"]["containers"]} == {
-        "db": ("leave", []),
+    assert {c["service"]: (c["action"], c["reasons"]) for c in step["cost"]["containers"]} == {
+        "db": ("keep", []),
         "odoo": ("recreate", ["environment"]),
         "mail": ("recreate", ["configuration"]),
     }
@@ -145,7 +145,7 @@ def test_a_plan_says_what_becomes_of_each_container_before_anything_is_written(t
     assert step["detail"] in ran.err
     after = {service: entry["Id"] for service, entry in first.containers().items()}
     assert {service for service in before if before[service] != after[service]} == {"odoo", "mail"}
-    seconds = state(first)["took"]["odoo down"]
+    seconds = state(first)["durations"]["odoo down"]
     assert 0 < seconds < 120
 
     (first.root / "odpm.json").write_bytes(described)
@@ -158,10 +158,10 @@ def test_a_plan_says_what_becomes_of_each_container_before_anything_is_written(t
 
 def test_a_plan_says_why_for_ports_and_for_what_is_stopped(two: tuple[Bench, Bench]) -> None:
     first, _ = two
-    assert "recreate odoo (ports); leave db, mail" in planned(first, "compose.up", ODOO_PORT="18099")["detail"]
+    assert "recreate odoo (ports); keep db, mail" in planned(first, "compose.up", ODOO_PORT="18099")["detail"]
     docker("stop", str(first.containers()["mail"]["Id"]))
     step = planned(first, "compose.up")
-    assert step["detail"] == "start mail; leave db, odoo"
+    assert step["detail"] == "start mail; keep db, odoo"
     assert step["cost"]["odoo_down"] is False
     first.ok("up")
 
@@ -174,7 +174,7 @@ def test_a_plan_says_why_an_image_is_built(two: tuple[Bench, Bench]) -> None:
     (first.root / "odpm.json").write_bytes(described)
     assert step["action"] == "create"
     assert step["detail"].startswith("system packages changed")
-    assert step["cost"]["because"] == ["system packages"]
+    assert step["cost"]["reasons"] == ["system packages"]
     assert planned(first, "image.build")["cost"] is None
 
 

@@ -10,12 +10,12 @@ import pytest
 import yaml
 
 from odpm_tasks.core.planning.costs import (
-    Change,
+    ContainerChange,
     Cost,
     changed_inputs,
     container_changes,
-    container_words,
-    image_words,
+    containers_text,
+    image_text,
     odoo_goes_down,
     service_parts,
 )
@@ -60,8 +60,8 @@ def parts(env: Mapping[str, str] = ENV, baked: str = "", **changes: Any) -> dict
 )  # fmt: skip
 def test_why_a_container_is_made_anew(now: dict[str, dict[str, str]], changes: dict[str, tuple[str, ...]]) -> None:
     found = container_changes(parts(), now, {"db", "odoo", "mail"}, ())
-    assert {change.service: change.because for change in found if change.becomes == "recreate"} == changes
-    assert {change.service for change in found if change.becomes == "leave"} == set(SERVICES) - set(changes)
+    assert {change.service: change.reasons for change in found if change.action == "recreate"} == changes
+    assert {change.service for change in found if change.action == "keep"} == set(SERVICES) - set(changes)
 
 
 def test_no_value_of_a_variable_is_in_what_is_recorded() -> None:
@@ -70,11 +70,11 @@ def test_no_value_of_a_variable_is_in_what_is_recorded() -> None:
 
 def test_what_is_there_stopped_and_no_longer_described() -> None:
     now = parts(mail=None)
-    assert container_changes({}, now, (), ()) == (Change("db", "create"), Change("odoo", "create"))
+    assert container_changes({}, now, (), ()) == (ContainerChange("db", "create"), ContainerChange("odoo", "create"))
     assert container_changes(parts(), now, {"odoo", "mail"}, {"db"}) == (
-        Change("db", "start"),
-        Change("odoo", "leave"),
-        Change("mail", "remove"),
+        ContainerChange("db", "start"),
+        ContainerChange("odoo", "keep"),
+        ContainerChange("mail", "remove"),
     )
     started = container_changes({}, parts(db={"profiles": ["pending"]}), (), ())
     assert {change.service for change in started} == {"odoo", "mail"}
@@ -83,37 +83,37 @@ def test_what_is_there_stopped_and_no_longer_described() -> None:
 @pytest.mark.parametrize(
     ("changes", "running", "down"),
     [
-        ((Change("odoo", "recreate"),), {"odoo"}, True),
-        ((Change("db", "recreate"), Change("odoo", "leave")), {"odoo"}, True),
-        ((Change("mail", "recreate"), Change("odoo", "leave")), {"odoo"}, False),
-        ((Change("odoo", "create"),), set(), False),
-        ((Change("odoo", "start"), Change("db", "leave")), {"db"}, False),
+        ((ContainerChange("odoo", "recreate"),), {"odoo"}, True),
+        ((ContainerChange("db", "recreate"), ContainerChange("odoo", "keep")), {"odoo"}, True),
+        ((ContainerChange("mail", "recreate"), ContainerChange("odoo", "keep")), {"odoo"}, False),
+        ((ContainerChange("odoo", "create"),), set(), False),
+        ((ContainerChange("odoo", "start"), ContainerChange("db", "keep")), {"db"}, False),
     ],
 )
-def test_whether_odoo_is_away(changes: tuple[Change, ...], running: set[str], down: bool) -> None:
+def test_whether_odoo_is_away(changes: tuple[ContainerChange, ...], running: set[str], down: bool) -> None:
     assert odoo_goes_down(changes, running) is down
 
 
 def test_the_words_for_containers() -> None:
     changes = (
-        Change("db", "leave"),
-        Change("odoo", "recreate", ("image", "ports")),
-        Change("mail", "create"),
-        Change("cache", "create"),
-        Change("old", "remove"),
+        ContainerChange("db", "keep"),
+        ContainerChange("odoo", "recreate", ("image", "ports")),
+        ContainerChange("mail", "create"),
+        ContainerChange("cache", "create"),
+        ContainerChange("old", "remove"),
     )
-    assert container_words(Cost((), 12.4, changes, odoo_down=True)) == (
-        "create mail, cache; recreate odoo (image, ports); remove old; leave db; Odoo is down meanwhile (12 s last time)"
+    assert containers_text(Cost((), 12.4, changes, odoo_down=True)) == (
+        "create mail, cache; recreate odoo (image, ports); remove old; keep db; Odoo is down meanwhile (12 s last time)"
     )
-    assert container_words(Cost((), None, changes[:2], odoo_down=True)).endswith("leave db; Odoo is down meanwhile")
+    assert containers_text(Cost((), None, changes[:2], odoo_down=True)).endswith("keep db; Odoo is down meanwhile")
 
 
 def test_the_words_for_an_image() -> None:
-    assert image_words(Cost(("Python packages", "base image"), 41.2)) == (
+    assert image_text(Cost(("Python packages", "base image"), 41.2)) == (
         "Python packages, base image changed; took 41 s last time"
     )
-    assert image_words(Cost((), 300)) == "took 5 min last time"
-    assert image_words(Cost()) == ""
+    assert image_text(Cost((), 300)) == "took 5 min last time"
+    assert image_text(Cost()) == ""
 
 
 def test_what_differs() -> None:
@@ -126,7 +126,7 @@ WEB = source(f"{OCA}/web 19.0")
 
 
 @pytest.mark.parametrize(
-    ("changed", "because"),
+    ("changed", "reasons"),
     [
         (BASE, ()),
         (stack(digests={"python:3.12-slim-bookworm": "sha256:" + "0" * 64}), ("base image",)),
@@ -138,8 +138,8 @@ WEB = source(f"{OCA}/web 19.0")
         (replace(BASE, resolution=resolution(ODOO, WEB)), ()),
     ],
 )
-def test_which_input_of_the_environment_changed(changed: Stack, because: tuple[str, ...]) -> None:
-    assert changed_inputs(image_inputs(BASE), image_inputs(changed)) == because
+def test_which_input_of_the_environment_changed(changed: Stack, reasons: tuple[str, ...]) -> None:
+    assert changed_inputs(image_inputs(BASE), image_inputs(changed)) == reasons
 
 
 def test_in_ci_sources_are_inputs() -> None:
@@ -152,8 +152,8 @@ def test_in_ci_sources_are_inputs() -> None:
 
 def test_a_plan_carries_costs_in_words_and_as_data() -> None:
     building = Cost(("base image",), 41.0)
-    start_cost = Cost((), None, (Change("odoo", "recreate", ("image",)),), odoo_down=True)
-    running = Running(False, "changed", container_words(start_cost), build_cost=building, start_cost=start_cost)
+    start_cost = Cost((), None, (ContainerChange("odoo", "recreate", ("image",)),), odoo_down=True)
+    running = Running(False, "changed", containers_text(start_cost), build_cost=building, start_cost=start_cost)
     steps = {step.id: step for step in plan(observed(running=running)).steps}
     assert steps["image.build"].detail == "base image changed; took 41 s last time"
     assert steps["image.build"].cost == building

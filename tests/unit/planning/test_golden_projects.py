@@ -34,16 +34,16 @@ from odpm_tasks.core.locking.resolve import SourceAnswer, SourceQuery, drive, re
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts
-from odpm_tasks.core.planning.costs import Change, Cost, container_words
+from odpm_tasks.core.planning.costs import ContainerChange, Cost, containers_text
 from odpm_tasks.core.planning.observed import Checkout, Running, RunningState
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.step_text import LineStyle
-from odpm_tasks.core.planning.text import picture
-from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems
+from odpm_tasks.core.planning.text import plan_lines
+from odpm_tasks.core.stack.compose_errors import schema_problems, undefined_names
 from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.render import Stack, render
-from odpm_tasks.core.stack.services import composition
+from odpm_tasks.core.stack.services import summarize
 from odpm_tasks.stack.validate import SCHEMA
 from tests.unit.builders import commit
 
@@ -92,7 +92,7 @@ def fresh(case: str) -> RunningState:
     stack = Stack(
         name=project_name(developing.name if developing else case),
         scenario=scenario,
-        manifest=brought.onto(manifest),
+        manifest=brought.merge_into(manifest),
         resolution=resolution,
         own=held(folder / "own"),
         locks=(b"lock", b"developer"),
@@ -100,7 +100,7 @@ def fresh(case: str) -> RunningState:
         templates=overrides,
     )
     rendered = render(stack)
-    started = composition(rendered.files[COMPOSE].decode(), env.get).active
+    started = summarize(rendered.files[COMPOSE].decode(), env.get).active
     return RunningState(
         stack=stack,
         current={},
@@ -117,7 +117,8 @@ def fresh(case: str) -> RunningState:
         overrides={path: f".odpm/templates/{name}" for name, path in TEMPLATES.items() if name in overrides},
         image=expand(rendered.image, env.get, COMPOSE),
         running=Running(
-            image=False, detail=container_words(Cost(containers=tuple(Change(name, "create") for name in started)))
+            image=False,
+            detail=containers_text(Cost(containers=tuple(ContainerChange(name, "create") for name in started))),
         ),
         database=manifest.odoo_conf.get("options", {}).get("db_name", "") or case,
         modules=stack.modules,
@@ -142,8 +143,8 @@ def brought_up(found: RunningState) -> RunningState:
 
 def printed(found: RunningState) -> str:
     """Both plans as somebody without a terminal reads them."""
-    plans = {"inv plan --verbose": picture(plan(found), LineStyle(), every=True)}
-    plans |= {"inv up && inv plan": picture(plan(brought_up(found)), LineStyle())}
+    plans = {"inv plan --verbose": plan_lines(plan(found), LineStyle(), verbose=True)}
+    plans |= {"inv up && inv plan": plan_lines(plan(brought_up(found)), LineStyle())}
     warnings = "".join(f"warning: {warning}\n" for warning in found.fragments.warnings)
     return warnings + "\n".join(f"$ {typed}\n" + "\n".join(lines) + "\n" for typed, lines in plans.items())
 
@@ -171,7 +172,7 @@ def test_the_description_is_valid_and_so_are_its_services(case: str) -> None:
     env = read_env(text_of(GOLDEN / case / "env"), "env", {})
     assert problems(text_of(GOLDEN / case / "odpm.json"), env.get)[0] == ()
     data = yaml.safe_load(text_of(GOLDEN / case / COMPOSE))
-    assert [*loose_ends(data), *schema_problems(data, json.loads(SCHEMA.read_bytes()))] == []
+    assert [*undefined_names(data), *schema_problems(data, json.loads(SCHEMA.read_bytes()))] == []
 
 
 @pytest.mark.parametrize("case", CASES)

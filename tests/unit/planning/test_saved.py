@@ -12,16 +12,16 @@ from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.saved import (
-    Project,
+    ExternalInputs,
+    ProjectIdentity,
     SavedPlan,
-    Seen,
     check_announced,
     check_fits,
     check_unchanged,
+    dependencies,
+    differences,
     dump,
     load,
-    moved,
-    rests_on,
     saved,
 )
 from odpm_tasks.core.planning.steps import Step
@@ -29,12 +29,14 @@ from odpm_tasks.errors import DriftError, UsageError
 from tests.unit.builders import commit
 from tests.unit.planning.test_planner import COMPOSE, CONF, FILES, KNOWN, LOCK, MOVED, OURS, UNRESOLVED, observed
 
-MINE = Project(folder="shop", name="shop")
-SEEN = Seen({"odpm.json": b"{}", LOCK: b"lock", ".odpm/state.toml": None}, {"ODOO_PORT": "8070"}, {"TOKEN": True})
+MINE = ProjectIdentity(folder="shop", name="shop")
+SEEN = ExternalInputs(
+    {"odpm.json": b"{}", LOCK: b"lock", ".odpm/state.toml": None}, {"ODOO_PORT": "8070"}, {"TOKEN": True}
+)
 
 
-def saved_of(found: ObservedState, seen: Seen = SEEN, **options: Any) -> SavedPlan:
-    return saved(plan(found), MINE, RunOptions(**options), rests_on(found, seen), "5.0.0")
+def saved_of(found: ObservedState, inputs: ExternalInputs = SEEN, **options: Any) -> SavedPlan:
+    return saved(plan(found), MINE, RunOptions(**options), dependencies(found, inputs), "5.0.0")
 
 
 def test_a_file_gives_back_what_was_saved() -> None:
@@ -45,13 +47,13 @@ def test_a_file_gives_back_what_was_saved() -> None:
 
 
 def test_nothing_that_moved_is_nothing_to_tell() -> None:
-    before = rests_on(observed(), SEEN)
-    assert moved(before, rests_on(observed(), SEEN)) == {}
+    before = dependencies(observed(), SEEN)
+    assert differences(before, dependencies(observed(), SEEN)) == {}
     check_unchanged(before, before, "p.json")
 
 
 @pytest.mark.parametrize(
-    ("found", "seen", "name", "what"),
+    ("found", "inputs", "name", "what"),
     [
         (observed(), replace(SEEN, files={**SEEN.files, "odpm.json": b"{ }"}), "odpm.json", "has changed"),
         (observed(), replace(SEEN, files={**SEEN.files, "odpm.json": None}), "odpm.json", "is gone"),
@@ -80,24 +82,24 @@ def test_nothing_that_moved_is_nothing_to_tell() -> None:
         (observed(**UNRESOLVED), SEEN, ".odpm/src/odoo", "is not known any more"),
     ],
 )
-def test_what_moved_is_named(found: ObservedState, seen: Seen, name: str, what: str) -> None:
-    changes = moved(rests_on(observed(), SEEN), rests_on(found, seen))
+def test_what_moved_is_named(found: ObservedState, inputs: ExternalInputs, name: str, what: str) -> None:
+    changes = differences(dependencies(observed(), SEEN), dependencies(found, inputs))
     assert what in changes[name]
     assert changes.keys().isdisjoint({LOCK})  # an entry of it says more
     with pytest.raises(DriftError) as caught:
-        check_unchanged(rests_on(observed(), SEEN), rests_on(found, seen), "p.json")
+        check_unchanged(dependencies(observed(), SEEN), dependencies(found, inputs), "p.json")
     assert name in caught.value.what or len(changes) > 3
     assert caught.value.exit_code == 2
     assert len(str(caught.value).splitlines()) <= 5
 
 
 def test_what_was_not_known_when_it_was_saved_may_be_anything() -> None:
-    assert moved(rests_on(observed(**UNRESOLVED), SEEN), rests_on(observed(), SEEN)) == {}
+    assert differences(dependencies(observed(**UNRESOLVED), SEEN), dependencies(observed(), SEEN)) == {}
 
 
 def test_no_value_of_a_variable_is_in_the_file() -> None:
-    seen = replace(SEEN, settings={"ODPM_DEV": "a value of mine"}, variables={"DB_PASSWORD": True})
-    text = dump(saved_of(observed(), seen))
+    inputs = replace(SEEN, settings={"ODPM_DEV": "a value of mine"}, variables={"DB_PASSWORD": True})
+    text = dump(saved_of(observed(), inputs))
     assert '"DB_PASSWORD": "set"' in text
     assert "a value of mine" not in text
 
@@ -150,16 +152,16 @@ def test_a_plan_of_something_else_is_refused() -> None:
     made = saved_of(observed())
     check_fits(made, MINE, "developer", "p.json")
     with pytest.raises(UsageError, match="of another project: shop"):
-        check_fits(made, Project(folder="shop", name="web"), "developer", "p.json")
+        check_fits(made, ProjectIdentity(folder="shop", name="web"), "developer", "p.json")
     with pytest.raises(UsageError) as caught:
         check_fits(made, MINE, "server", "p.json")
     assert caught.value.todo == "ODPM_SCENARIO=developer inv up --plan p.json"
 
 
 def test_every_pin_of_the_lock_is_an_entry_of_its_own() -> None:
-    names = [name for name in rests_on(observed(), SEEN) if name.startswith(LOCK)]
+    names = [name for name in dependencies(observed(), SEEN) if name.startswith(LOCK)]
     assert names == [LOCK, *(f"{LOCK}: {name}" for name in ("odoo", "web"))]
     assert (
-        json.loads(dump(saved_of(observed())))["rests_on"][f"{LOCK}: web"]
+        json.loads(dump(saved_of(observed())))["depends_on"][f"{LOCK}: web"]
         == f"{KNOWN.dependencies[0].commit[:12]} 19.0"
     )

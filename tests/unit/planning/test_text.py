@@ -16,7 +16,7 @@ from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.step_text import LineStyle, step_lines
 from odpm_tasks.core.planning.steps import ORDER, Step, phase
-from odpm_tasks.core.planning.text import picture
+from odpm_tasks.core.planning.text import plan_lines
 from tests.unit.builders import commit
 from tests.unit.planning.test_planner import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, observed
 
@@ -31,7 +31,7 @@ DRIFTED = observed(
 
 
 def seen(found: ObservedState, width: int | None = None, **how: Any) -> str:
-    return "\n".join(picture(plan(found), LineStyle(width=width), **how))
+    return "\n".join(plan_lines(plan(found), LineStyle(width=width), **how))
 
 
 def test_nothing_to_do() -> None:
@@ -82,7 +82,7 @@ def test_a_long_detail_is_cut_on_a_terminal_only() -> None:
     cut = step_lines(step, LineStyle(width=80))
     assert len(cut) == 3
     assert cut[-1].endswith("…")
-    whole = step_lines(step, LineStyle(width=80, whole=True))
+    whole = step_lines(step, LineStyle(width=80, full=True))
     assert "repository-59" in whole[-1]
     assert step_lines(step, LineStyle()) == [f"  ~ update  git.resolve          lock  {step.detail}"]
 
@@ -96,7 +96,7 @@ def test_the_same_words_before_and_after() -> None:
 
 
 def test_colour_is_all_that_paint_adds() -> None:
-    painted = "\n".join(picture(plan(DRIFTED), LineStyle(paint=lambda text, style: f"⟦{style}:{text}⟧")))
+    painted = "\n".join(plan_lines(plan(DRIFTED), LineStyle(paint=lambda text, style: f"⟦{style}:{text}⟧")))
     assert "⟦update:  ~ update  ⟧" in painted
     assert "⟦pending:2 pending⟧" in painted
     assert re.sub(r"⟦\w+:|⟧", "", painted) == seen(DRIFTED)
@@ -108,7 +108,7 @@ def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:
 
 
 def test_every_step_when_asked() -> None:
-    lines = seen(observed(), every=True).splitlines()
+    lines = seen(observed(), verbose=True).splitlines()
     assert [line for line in lines if not line.startswith("  ")][2:] == ["sources", "python", "files", "run"]
     assert len([line for line in lines if line.startswith("  ")]) == len(plan(observed()).steps)
 

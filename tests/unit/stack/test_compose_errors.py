@@ -12,7 +12,7 @@ from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest.checks import SERVICE_KEYS
 from odpm_tasks.core.manifest.json_document import spell
 from odpm_tasks.core.odoo.addons import Facts
-from odpm_tasks.core.stack.compose_errors import loose_ends, schema_problems, spot, what_compose_said
+from odpm_tasks.core.stack.compose_errors import compose_problem, schema_problems, undefined_names, written_at
 from odpm_tasks.core.stack.compose_file import compose
 from odpm_tasks.core.stack.dependency_services import Fragments, fragments
 from odpm_tasks.stack.validate import SCHEMA
@@ -34,7 +34,7 @@ def composed(**services: Any) -> dict[str, Any]:
 def test_whatever_we_write_is_what_the_specification_takes(case: str, scenario: str) -> None:
     data = compose(case_spec(case, scenario))
     assert list(schema_problems(data, SPECIFICATION)) == []
-    assert list(loose_ends(data)) == []
+    assert list(undefined_names(data)) == []
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_every_key_of_the_specification_is_known() -> None:
 
 
 def test_names_that_lead_nowhere() -> None:
-    found = loose_ends(
+    found = undefined_names(
         composed(
             web={
                 "image": "x",
@@ -126,7 +126,7 @@ def test_names_that_lead_nowhere() -> None:
     ],
 )
 def test_what_compose_says_of_which_field(said: str, path: str, words: str) -> None:
-    problem = what_compose_said((said,))
+    problem = compose_problem((said,))
     assert spell(problem.path) == path
     assert words in problem.text
     assert "/p/" not in problem.text
@@ -144,7 +144,7 @@ def test_where_a_field_was_written() -> None:
     found = fragments(described, resolution(held), SCENARIOS["server"])
 
     def where(*path: str) -> str:
-        return spot(("services", *path), described, found, "server")
+        return written_at(("services", *path), described, found, "server")
 
     assert where("web", "cpus") == "odpm.json: services.web.cpus"
     assert where("web", "scale") == "odpm.json: scenarios.server.services.web.scale"
@@ -153,7 +153,7 @@ def test_where_a_field_was_written() -> None:
     assert where("odoo", "tty") == "queue: odpm.json: service_patches.odoo.tty"
     assert where("redis", "image") == "queue: odpm.json: services.redis.image"
     assert where("db", "image") == "docker-compose.yml: services.db.image"
-    assert spot((), described, Fragments(), "server") == "odpm.json: services, service_patches"
+    assert written_at((), described, Fragments(), "server") == "odpm.json: services, service_patches"
 
 
 def test_the_schema_names_its_source() -> None:

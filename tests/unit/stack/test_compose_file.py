@@ -23,7 +23,7 @@ from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose, compose_text, conf_references, project_name
 from odpm_tasks.core.stack.dependency_services import fragments
-from odpm_tasks.core.stack.services import patched
+from odpm_tasks.core.stack.services import apply_patch
 from tests.unit.builders import manifest, resolution, source
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "compose"
@@ -59,7 +59,7 @@ def case_spec(case: str, scenario: str) -> ComposeSpec:
     }
     graph = resolution(*(source(link.url, facts=held[link.name]) for link in described.dependencies))
     brought = fragments(described, graph, SCENARIOS[scenario])
-    return replace(spec(described, scenario), manifest=brought.onto(described))
+    return replace(spec(described, scenario), manifest=brought.merge_into(described))
 
 
 def parsed(case: str, scenario: str) -> dict[str, Any]:
@@ -253,7 +253,7 @@ def test_odoo_is_handed_the_variables_its_configuration_names() -> None:
 )
 def test_patches(base: dict[str, Any], patch: dict[str, Any], result: dict[str, Any]) -> None:
     before = repr((base, patch))
-    assert patched(base, patch) == result
+    assert apply_patch(base, patch) == result
     assert repr((base, patch)) == before
 
 

@@ -16,7 +16,7 @@ from odpm_tasks.core.planning.observed import Checkout, ResolvedState
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.core.stack.dependency_services import Fragments, fragments
 from odpm_tasks.core.stack.relative_paths import rebased
-from odpm_tasks.core.stack.service_policy import reaches
+from odpm_tasks.core.stack.service_policy import needs_trust
 from odpm_tasks.errors import DescriptionError
 from tests.unit.builders import OCA, manifest, resolution, source
 
@@ -37,7 +37,7 @@ def fragments_of(described: Manifest, scenario: str = "developer", **texts: Any)
 
 
 def left(found: Fragments) -> dict[str, str]:
-    return {f"{each.source}: {out.what}": out.why for each in found.each for out in each.left_out}
+    return {f"{each.source}: {out.what}": out.why for each in found.items for out in each.omitted}
 
 
 def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
@@ -46,8 +46,8 @@ def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
         queue={"services": {"redis": {"image": "redis:7"}, "worker": IMAGE}},
         cache={"services": {"redis": {"image": "redis:6"}, "worker": IMAGE, "more": IMAGE}},
     )
-    assert list(found.onto(manifest()).services) == ["redis", "worker", "more"]
-    assert found.onto(manifest()).services["redis"] == {"image": "redis:7"}
+    assert list(found.merge_into(manifest()).services) == ["redis", "worker", "more"]
+    assert found.merge_into(manifest()).services["redis"] == {"image": "redis:7"}
     assert found.warnings == ("cache: redis is left out: queue brings another one first",)
     assert left(found)["cache: worker"] == "queue brings the same first"
     assert (found.source_of("redis"), found.source_of("more"), found.source_of("db")) == ("queue", "cache", "")
@@ -56,7 +56,7 @@ def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
 def test_the_projects_own_service_wins_and_null_leaves_one_out() -> None:
     ours = manifest(services={"redis": {"image": "ours"}, "worker": None})
     found = fragments_of(ours, queue={"services": {"redis": IMAGE, "worker": IMAGE}})
-    assert found.onto(ours).services == {"redis": {"image": "ours"}}
+    assert found.merge_into(ours).services == {"redis": {"image": "ours"}}
     assert found.warnings == ()
     assert left(found) == {"queue: redis": "the project has its own", "queue: worker": "odpm.json leaves it out"}
 
@@ -68,7 +68,9 @@ def test_null_in_a_scenario_leaves_out_there_only() -> None:
     }
     for scenario, names in (("ci", []), ("server", ["mail", "redis"])):
         ours = manifest(scenario=scenario, **keys)
-        assert list(fragments_of(ours, scenario, queue={"services": {"redis": IMAGE}}).onto(ours).services) == names
+        assert (
+            list(fragments_of(ours, scenario, queue={"services": {"redis": IMAGE}}).merge_into(ours).services) == names
+        )
 
 
 def test_their_overlay_counts_in_its_scenario() -> None:
@@ -76,8 +78,8 @@ def test_their_overlay_counts_in_its_scenario() -> None:
         "services": {"redis": IMAGE},
         "scenarios": {"server": {"services": {"redis": {"scale": 2}, "more": IMAGE}}},
     }
-    assert fragments_of(manifest(), "developer", queue=theirs).each[0].services == {"redis": IMAGE}
-    assert fragments_of(manifest(), "server", queue=theirs).each[0].services == {
+    assert fragments_of(manifest(), "developer", queue=theirs).items[0].services == {"redis": IMAGE}
+    assert fragments_of(manifest(), "server", queue=theirs).items[0].services == {
         "redis": {**IMAGE, "scale": 2},
         "more": IMAGE,
     }
@@ -98,7 +100,7 @@ def test_a_service_that_would_be_refused_of_the_project_is_left_out(name: str, s
     found = fragments_of(manifest(trust=["queue"]), queue={"services": {name: service, "good": IMAGE}})
     assert left(found) == {f"queue: {name}": why}
     assert found.warnings == (f"queue: {name} is left out: {why}",)
-    assert list(found.each[0].services) == ["good"]
+    assert list(found.items[0].services) == ["good"]
 
 
 @pytest.mark.parametrize(
@@ -133,11 +135,11 @@ def test_a_service_that_would_be_refused_of_the_project_is_left_out(name: str, s
     ],
 )
 def test_what_needs_consent(keys: dict[str, Any], what: str) -> None:
-    assert reaches({"image": "x", **keys}) == what
+    assert needs_trust({"image": "x", **keys}) == what
     theirs = {"services": {"web": {"image": "x", **keys}}}
     if "tomorrow" not in keys:
         assert what.split(" in ", maxsplit=1)[0] in left(fragments_of(manifest(), queue=theirs))["queue: web"]
-        assert list(fragments_of(manifest(trust=["queue"]), queue=theirs).each[0].services) == ["web"]
+        assert list(fragments_of(manifest(trust=["queue"]), queue=theirs).items[0].services) == ["web"]
 
 
 def test_what_needs_none() -> None:
@@ -152,7 +154,7 @@ def test_what_needs_none() -> None:
         "healthcheck": {"test": ["CMD", "true"]},
         "x-note": "mine",
     }
-    assert reaches(plain) == ""
+    assert needs_trust(plain) == ""
 
 
 def test_patches_want_trust_and_ours_come_last() -> None:
@@ -162,29 +164,29 @@ def test_patches_want_trust_and_ours_come_last() -> None:
     }
     ours = manifest("https://h/x 1", service_patches={"odoo": {"environment": {"B": "2"}}, "redis": {"scale": 2}})
     assert "patch of odoo" in str(fragments_of(ours, queue=theirs).warnings)
-    assert fragments_of(ours, queue=theirs).onto(ours).service_patches == ours.service_patches
+    assert fragments_of(ours, queue=theirs).merge_into(ours).service_patches == ours.service_patches
     trusting = manifest("https://h/x 1", trust=["queue"], service_patches=ours.service_patches)
     found = fragments_of(trusting, queue=theirs)
-    assert found.onto(trusting).service_patches["odoo"] == {"environment": {"A": "1", "B": "2"}}
+    assert found.merge_into(trusting).service_patches["odoo"] == {"environment": {"A": "1", "B": "2"}}
     assert left(found) == {"queue: patch of no": "there is no such service"}
 
 
 def test_a_patch_of_ours_for_nobody_is_an_error_with_the_nearest_name() -> None:
     ours = manifest("https://h/x 1", service_patches={"redsi": {"scale": 2}})
     with pytest.raises(DescriptionError, match="the nearest is `redis`") as caught:
-        fragments_of(ours, queue={"services": {"redis": IMAGE}}).onto(ours)
+        fragments_of(ours, queue={"services": {"redis": IMAGE}}).merge_into(ours)
     assert caught.value.where == "odpm.json: service_patches.redsi"
 
 
 @pytest.mark.parametrize("entry", ["queue", f"{OCA}/queue", "git@github.com:OCA/queue.git"])
 def test_trust_by_name_or_address(entry: str) -> None:
     found = fragments_of(manifest(trust=[entry]), queue={"services": {"web": {"build": "."}}})
-    assert (found.each[0].trusted, found.warnings) == (True, ())
+    assert (found.items[0].trusted, found.warnings) == (True, ())
 
 
 def test_trust_in_nobody_names_the_nearest() -> None:
     found = fragments_of(manifest(trust=["queu"]), queue={"services": {"web": {"build": "."}}})
-    assert not found.each[0].trusted
+    assert not found.items[0].trusted
     assert found.warnings[-1] == "odpm.json: trust: queu is no dependency of this stack; the nearest is `queue`"
 
 
@@ -193,7 +195,7 @@ def test_the_platform_the_flat_format_and_other_forms_bring_nothing() -> None:
         '{"odoo_version": "19.0", "services": {"a": {"image": "x"}}}',
         '{"manifest_schema": 2, "services": []}',
     ):
-        assert fragments_of(manifest(), queue=text).each == ()
+        assert fragments_of(manifest(), queue=text).items == ()
 
 
 def test_in_ci_there_is_no_checkout_to_take_files_from() -> None:
@@ -203,7 +205,7 @@ def test_in_ci_there_is_no_checkout_to_take_files_from() -> None:
     }
     ours = manifest(trust=["queue"], scenario="ci")
     found = fragments_of(ours, "ci", queue=theirs)
-    assert (list(found.each[0].services), list(found.each[0].patches)) == (["redis"], ["db"])
+    assert (list(found.items[0].services), list(found.items[0].patches)) == (["redis"], ["db"])
     assert set(left(found).values()) == {"it wants files of its checkout, and ci has none"}
 
 
@@ -304,7 +306,7 @@ def test_a_broken_hook_of_a_dependency_is_told_where_it_is_trusted() -> None:
     assert fragments_of(manifest(), queue=theirs).warnings == ()
     found = fragments_of(manifest(trust=["queue"]), queue=theirs)
     assert "hooks.pre_up[0]" in found.warnings[0]
-    assert found.each[0].hooks == {}
+    assert found.items[0].hooks == {}
 
 
 def test_the_plan_says_who_brings_what() -> None:

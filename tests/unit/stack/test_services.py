@@ -8,12 +8,12 @@ import pytest
 
 from odpm_tasks.core.stack.services import (
     active,
+    apply_patch,
     build_folders,
-    composition,
     named_networks,
     one_shots,
-    patched,
     short_source,
+    summarize,
 )
 
 
@@ -32,7 +32,7 @@ from odpm_tasks.core.stack.services import (
     ],
 )
 def test_a_patch_in_the_other_form(key: str, base: Any, patch: Any, result: Any) -> None:
-    assert patched({key: base}, {key: patch}) == {key: result}
+    assert apply_patch({key: base}, {key: patch}) == {key: result}
 
 
 def test_what_starts_under_which_profiles() -> None:
@@ -91,11 +91,11 @@ services:
   job: {image: x, restart: "no"}
   debug: {build: ./debug, profiles: [debug]}
 """
-    found = composition(text, {"FOLDER": "./here"}.get)
+    found = summarize(text, {"FOLDER": "./here"}.get)
     assert (found.active, set(found.ending), dict(found.folders), found.builds) == (
         ("web", "job"),
         {"job"},
         {"web": "./here"},
         True,
     )
-    assert dict(composition(text, {"COMPOSE_PROFILES": "debug"}.get).folders) == {"web": "./web", "debug": "./debug"}
+    assert dict(summarize(text, {"COMPOSE_PROFILES": "debug"}.get).folders) == {"web": "./web", "debug": "./debug"}
