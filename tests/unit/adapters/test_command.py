@@ -290,3 +290,12 @@ def test_who_answers_no_more_is_told_with_its_last_words() -> None:
         with pytest.raises(ProgramError, match="ended with code 1") as caught:
             talk.read_line()
     assert caught.value.details == ("no more",)
+
+
+def test_foreground_returns_the_exit_code() -> None:
+    assert process.foreground(["sh", "-c", "exit 3"]) == 3
+    assert process.foreground(["true"]) == 0
+
+
+def test_redact_removes_a_password_with_an_at_sign() -> None:
+    assert command.redact("see https://user:p@ss@host/x") == "see https://host/x"

@@ -1,4 +1,4 @@
-"""What git says, understood: lines as git 2.39, curl and OpenSSH 9 write them."""
+"""Parsing of git output: lines as git 2.39, curl and OpenSSH 9 print them."""
 
 from __future__ import annotations
 
@@ -37,11 +37,14 @@ def test_progress(line: str, expected: Progress | None) -> None:
 
 
 ACCESS = "fatal: unable to access 'http://h/a.git/': "
-REACH = "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\nand the repository exists.\n"
+UNREADABLE = (
+    "fatal: Could not read from remote repository.\n\n"
+    "Please make sure you have the correct access rights\nand the repository exists.\n"
+)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         *(f"{ACCESS}The requested URL returned error: {status}" for status in (500, 502, 503, 504, 429, 408)),
         f"{ACCESS}Failed to connect to 127.0.0.1 port 1 after 0 ms: Couldn't connect to server",
@@ -51,19 +54,19 @@ REACH = "fatal: Could not read from remote repository.\n\nPlease make sure you h
         " reading sideband packet\nfatal: early EOF\nfatal: fetch-pack: invalid index-pack output",
         "error: 2431 bytes of body are still expected\nfatal: early EOF",
         "fatal: unable to connect to 127.0.0.1:\n127.0.0.1[0: 127.0.0.1]: errno=Connection refused\n",
-        f"ssh: connect to host 127.0.0.1 port 1: Connection refused\n{REACH}",
-        f"kex_exchange_identification: Connection closed by remote host\nConnection closed by 127.0.0.1 port 22\n{REACH}",
+        f"ssh: connect to host 127.0.0.1 port 1: Connection refused\n{UNREADABLE}",
+        f"kex_exchange_identification: Connection closed by remote host\nConnection closed by 127.0.0.1 port 22\n{UNREADABLE}",
         "fatal: the remote end hung up unexpectedly",
     ],
 )
-def test_what_may_be_over_in_a_moment(said: str) -> None:
-    assert is_transient(said)
-    assert failure_kind(said) is None
-    assert not is_timeout(said)
+def test_transient_failures(text: str) -> None:
+    assert is_transient(text)
+    assert failure_kind(text) is None
+    assert not is_timeout(text)
 
 
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("text", "kind"),
     [
         ("fatal: could not read Username for 'http://h': terminal prompts disabled", "login"),
         ("remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://h/a.git/'", "login"),
@@ -71,7 +74,7 @@ def test_what_may_be_over_in_a_moment(said: str) -> None:
         ("fatal: repository 'http://h/a.git/' not found", "repository"),
         ("remote: Repository not found.\nfatal: repository 'https://h/a/' not found", "repository"),
         (f"{ACCESS}The requested URL returned error: 410", "repository"),
-        (f"fatal: '/nothing' does not appear to be a git repository\n{REACH}", "repository"),
+        (f"fatal: '/nothing' does not appear to be a git repository\n{UNREADABLE}", "repository"),
         ("fatal: couldn't find remote ref refs/heads/none\nfatal: the remote end hung up unexpectedly", "branch"),
         (
             f"fatal: remote error: upload-pack: not our ref {'a' * 40}\nfatal: the remote end hung up unexpectedly",
@@ -81,45 +84,45 @@ def test_what_may_be_over_in_a_moment(said: str) -> None:
         (f"fatal: remote error: want {'a' * 40} not valid", "commit ids"),
         ("fatal: remote error: filter 'tree' not supported\nfatal: the remote end hung up unexpectedly", "filter"),
         ("fatal: no commits selected for shallow requests\nfatal: the remote end hung up unexpectedly", "quiet"),
-        (f"me@h: Permission denied (publickey).\n{REACH}", "ssh key"),
-        (f"Host key verification failed.\n{REACH}", "host key"),
+        (f"me@h: Permission denied (publickey).\n{UNREADABLE}", "ssh key"),
+        (f"Host key verification failed.\n{UNREADABLE}", "host key"),
         (f"{ACCESS}Could not resolve host: nowhere.invalid", "host"),
-        (f"ssh: Could not resolve hostname nowhere.invalid: Name or service not known\n{REACH}", "host"),
+        (f"ssh: Could not resolve hostname nowhere.invalid: Name or service not known\n{UNREADABLE}", "host"),
         (
             "fatal: write error: No space left on device\nfatal: early EOF\nfatal: fetch-pack: invalid index-pack output",
             "disk",
         ),
     ],
 )
-def test_what_is_a_no(said: str, kind: str) -> None:
-    assert failure_kind(said) == kind
-    assert not is_transient(said)
+def test_permanent_failures(text: str, kind: str) -> None:
+    assert failure_kind(text) == kind
+    assert not is_transient(text)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     [
         f"{ACCESS}Operation too slow. Less than 1 bytes/sec transferred the last 30 seconds",
         "error: RPC failed; curl 28 Operation too slow. Less than 1 bytes/sec transferred the last 30 seconds\n"
         "fatal: early EOF",
-        f"Connection timed out during banner exchange\nConnection to 127.0.0.1 port 22 timed out\n{REACH}",
-        f"Timeout, server 10.0.0.1 not responding.\n{REACH}",
+        f"Connection timed out during banner exchange\nConnection to 127.0.0.1 port 22 timed out\n{UNREADABLE}",
+        f"Timeout, server 10.0.0.1 not responding.\n{UNREADABLE}",
     ],
 )
-def test_what_was_waited_for_long_enough(said: str) -> None:
-    assert is_timeout(said)
-    assert not is_transient(said)
+def test_timeouts(text: str) -> None:
+    assert is_timeout(text)
+    assert not is_transient(text)
 
 
-def test_the_telling_lines_come_first() -> None:
-    said = f"remote: Counting objects: 100% (3/3)\rwarning: odd\n{REACH}me@h: Permission denied (publickey).\n"
-    assert error_lines(said) == (
+def test_lines_with_a_known_cause_come_first() -> None:
+    text = f"remote: Counting objects: 100% (3/3)\rwarning: odd\n{UNREADABLE}me@h: Permission denied (publickey).\n"
+    assert error_lines(text) == (
         "me@h: Permission denied (publickey).",
         "warning: odd",
         "fatal: Could not read from remote repository.",
     )
 
 
-def test_other_words_mean_nothing() -> None:
+def test_unknown_text() -> None:
     assert not is_transient("fatal: bad object HEAD")
     assert failure_kind("fatal: bad object HEAD") is None

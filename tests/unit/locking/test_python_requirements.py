@@ -189,3 +189,8 @@ def test_who_asks_is_kept_by_name() -> None:
     assert merged.origins == {
         "zope-interface": (RequirementLine("Zope.Interface", "odpm.json"), RequirementLine("zope-interface>=5", "web"))
     }
+
+
+def test_comments_and_hashes_are_not_part_of_a_requirement() -> None:
+    text = "lxml==5.0\t# why\nrequests==2.0 --hash=sha256:0\n# all\n-r other.txt\n"
+    assert [asked.line for asked in requirement_lines(text, "x")] == ["lxml==5.0", "requests==2.0"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from odpm_tasks.core.locking.lockfile import Lock, Pin
+from odpm_tasks.core.locking.lockfile import Lock, Pin, effective_pins
 from odpm_tasks.core.locking.python_requirements import RequirementLine
 from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.odoo.addons import Facts
@@ -352,3 +352,23 @@ def test_whoever_answers_may_fail() -> None:
 
     with pytest.raises(ProgramError, match="no answer to 2 questions"):
         drive(resolve(manifest(f"{OCA}/web"), {}), unreachable)
+
+
+def test_pins_of_the_manifest_apply_to_transitive_dependencies() -> None:
+    servers = Servers(web=Facts(oca_dependencies="queue\n"))
+    pinned = {f"{OCA}/web": "a" * 40, f"{OCA}/queue": "b" * 40, "https://github.com/odoo/odoo": "c" * 40}
+    described = manifest(f"{OCA}/web 19.0", locks={"git": pinned})
+    resolved = servers.resolve(described, *effective_pins(None, described.locks_git, "19.0").values())
+    assert [found.commit for found in resolved.sources] == ["c" * 40, "a" * 40, "b" * 40]
+
+
+def test_pins_without_a_branch_are_dropped_when_the_odoo_version_changes() -> None:
+    lock = Servers().resolve(manifest(f"{OCA}/web")).lock(None)
+    moved = manifest(f"{OCA}/web", odoo_version="18.0", platform={"git": "https://github.com/odoo/odoo 18.0"})
+    resolved = Servers().resolve(moved, *effective_pins(lock, {}, "18.0").values())
+    assert resolved.sources[1].commit == commit(f"{OCA}/web 18.0")
+
+
+def test_two_branches_of_one_repository_in_the_manifest_are_an_error() -> None:
+    with pytest.raises(DescriptionError, match="two revisions"):
+        Servers().resolve(manifest(f"{OCA}/web 19.0", f"{OCA}/web 18.0"))

@@ -134,3 +134,8 @@ def test_a_manifest_that_was_not_read_counts_as_a_module() -> None:
 def test_facts_survive_the_cache() -> None:
     found = facts(["a/__manifest__.py", "odpm.json"], {"a/__manifest__.py": GOOD, "odpm.json": b"{}"})
     assert Facts.model_validate_json(found.model_dump_json()) == found
+
+
+def test_byte_order_mark_is_removed() -> None:
+    found = facts(["odpm.json"], {"odpm.json": b"\xef\xbb\xbf{}"})
+    assert found.odpm_json == "{}"

@@ -313,3 +313,8 @@ def test_the_same_value_twice_is_written_twice() -> None:
 def test_project_name(text: str, name: str) -> None:
     assert project_name(text) == name
     assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name)
+
+
+def test_volumes_of_a_patch_are_declared() -> None:
+    document = small("ci", service_patches={"odoo": {"volumes": ["filestore:/mnt"]}})
+    assert "filestore" in document["volumes"]

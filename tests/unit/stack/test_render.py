@@ -212,3 +212,10 @@ def test_no_file_holds_a_variables_value_or_a_path_of_this_machine(scenario: str
         assert b"/work/" not in data
         assert b"/home/" not in data
     assert "smtp_password = ${SMTP_PASSWORD}\n" in rendered.files[".odpm/build/odoo.conf"].decode()
+
+
+def test_the_path_of_a_file_source_is_not_in_generated_files() -> None:
+    mine = resolution(ODOO, source("file:///home/me/addons", at="x"))
+    yours = resolution(ODOO, source("file:///home/you/addons", at="x"))
+    assert render(stack(graph=mine)) == render(stack(graph=yours))
+    assert yours.lock(mine.lock(None)) == mine.lock(None)
