@@ -1,7 +1,8 @@
-"""This repository's own tasks, and how to start from nothing: `python3 tasks.py TASK`.
+"""This repository's own tasks: `python3 tasks.py TASK` needs Python's standard library only.
 
-Run bare, with the standard library alone, this file makes `.odpm/venv`, installs `requirements.txt` into it and goes on
-inside. Under invoke it is the namespace: everything of odpm_tasks, our `demo`, `lint` and `test`.
+Run as a program, this file creates `.odpm/venv`, installs `requirements.txt` into it (for `test` and `lint` also
+`tests/requirements.txt`) and starts invoke there. Under invoke it is the namespace: the tasks of odpm_tasks, and `demo`,
+`lint` and `test`.
 """
 
 import compileall
@@ -18,58 +19,74 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".odpm" / "venv"
 PYTHON = VENV / "bin" / "python"
+LIBRARY = ROOT / "requirements.txt"
+TOOLS = ROOT / "tests" / "requirements.txt"
 
 
 def enter() -> None:
-    """Go on inside the environment, made first where it is missing or its requirements have changed."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - this file is what says so
+    """Start invoke in the environment, after installing what is missing or has changed."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python runs this file to print the message
         leave(
             f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}",
             "apt-get install python3, then: python3 tasks.py …",
         )
     import fcntl
 
-    wanted = hashlib.sha256(
-        (ROOT / "requirements.txt").read_bytes() + (ROOT / "pyproject.toml").read_bytes()
-    ).hexdigest()
-    stamp = VENV / "made-from"
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        VENV.parent.mkdir(exist_ok=True)
-        with (VENV.parent / "venv.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not stamp.is_file() or stamp.read_text() != wanted:
-                install()
-                stamp.write_text(wanted)
+    VENV.parent.mkdir(exist_ok=True)
+    with (VENV.parent / "venv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not current(LIBRARY):
+            install(LIBRARY, clear=True)
+        if {"test", "lint"} & set(sys.argv[1:]) and not current(TOOLS):
+            install(TOOLS)
     os.execv(PYTHON, [str(PYTHON), "-m", "invoke", "--search-root", str(ROOT), *sys.argv[1:]])
 
 
-def install() -> None:
-    print("venv      installing requirements.txt into .odpm/venv", file=sys.stderr, flush=True)
-    call(sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV))
+def current(requirements: Path) -> bool:
+    """Whether the environment was made from this file as it is now."""
+    stamp = stamp_of(requirements)
+    return stamp.is_file() and stamp.read_text() == digest_of(requirements)
+
+
+def stamp_of(requirements: Path) -> Path:
+    return VENV / ("made-from" if requirements == LIBRARY else "tools-made-from")
+
+
+def digest_of(requirements: Path) -> str:
+    package = (ROOT / "pyproject.toml").read_bytes() if requirements == LIBRARY else b""
+    return hashlib.sha256(requirements.read_bytes() + package).hexdigest()
+
+
+def install(requirements: Path, *, clear: bool = False) -> None:
+    """Install a requirements file into the environment, which `clear` creates first."""
+    name = requirements.relative_to(ROOT)
+    print(f"venv      installing {name} into .odpm/venv", file=sys.stderr, flush=True)
+    if clear:
+        call(sys.executable, "-m", "venv", "--clear", "--without-pip", str(VENV))
     with tempfile.TemporaryDirectory() as scratch:
         pip = [*pip_command(Path(scratch)), "--python", str(PYTHON), "--disable-pip-version-check", "-q"]
-        requirements = ROOT / "requirements.txt"
-        uv = next(line for line in requirements.read_text().splitlines() if line.startswith("uv=="))
-        call(*pip, "install", uv)
-        # uv does in seconds what takes pip half a minute; where it does not get through, pip may
+        if clear:
+            call(*pip, "install", next(line for line in LIBRARY.read_text().splitlines() if line.startswith("uv==")))
+        # uv takes seconds where pip takes half a minute; pip is the fallback
         quick = [str(PYTHON), *["-m", "uv", "pip", "install", "-q", "--compile-bytecode", "--python"], str(PYTHON)]
         if not call(*quick, "-r", str(requirements), cwd=ROOT, env=uv_settings(pip), optional=True):
             call(*pip, "install", "-r", str(requirements), cwd=ROOT)
+    stamp_of(requirements).write_text(digest_of(requirements))
 
 
 def uv_settings(pip: list[str]) -> dict[str, str]:
-    """The environment in which uv uses the package index that pip of this machine is set to."""
+    """The environment variables that make uv use the package index of this machine's pip configuration."""
     listed = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False).stdout
     names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
     found = {}
-    for section in ("global", "install", ":env:"):  # the last one counts
+    for section in ("global", "install", ":env:"):  # the last one wins
         for key, value in re.findall(rf"^{section}\.([a-z-]+)='(.*)'$", listed, re.MULTILINE):
             found |= {names[key]: value} if key in names else {}
     return {**found, **os.environ}
 
 
 def pip_command(scratch: Path) -> list[str]:
-    """This Python's pip; where it has none (Debian), the wheel that Debian packages for `venv`, taken by apt."""
+    """This Python's pip; without one (Debian), the wheel of Debian's package for `venv`, downloaded by apt."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     for folder in (Path("/usr/share/python-wheels"), scratch / "usr/share/python-wheels"):
@@ -77,7 +94,7 @@ def pip_command(scratch: Path) -> list[str]:
             return [sys.executable, str(wheel / "pip")]
         if folder.is_relative_to(scratch) or not shutil.which("apt-get"):
             break
-        # lists of our own, so that this works without root and on a machine that never ran apt-get update
+        # separate lists, because apt's own need root and `apt-get update`
         lists = scratch / "lists" / "partial"
         lists.mkdir(parents=True)
         settings = (
@@ -91,7 +108,7 @@ def pip_command(scratch: Path) -> list[str]:
         call(*apt, "download", "python3-pip-whl", cwd=scratch)
         for package in scratch.glob("python3-pip-whl_*.deb"):
             call("dpkg-deb", "-x", str(package), str(scratch))
-    leave("this Python has no pip, and apt has none to give", "apt-get install python3-venv, then run again")
+    leave("this Python has no pip, and apt cannot download one", "apt-get install python3-venv, then the same command")
     raise AssertionError
 
 
@@ -101,10 +118,12 @@ def call(*words: str, cwd: Path | None = None, env: dict[str, str] | None = None
             words, cwd=cwd, env=env, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
     except KeyboardInterrupt:
-        sys.exit("odpm: interrupted; the same command goes on from here")
+        sys.exit("odpm: interrupted; the same command continues")
     if done.returncode and not optional:
         lines = [line for line in done.stdout.splitlines() if line.strip() and "is ignored: it is neither" not in line]
-        leave(f"{' '.join(words[:3])} … failed", "see whether the package index answers, then run again", *lines[-3:])
+        leave(
+            f"{' '.join(words[:3])} … failed", "check the package index, then run the same command again", *lines[-3:]
+        )
     return done.returncode == 0
 
 
@@ -128,7 +147,7 @@ ns = collection("test")
     help={"yes": "Install what is missing: a Docker engine, base images, repositories."},
 )
 def demo(c, yes=False):  # type: ignore[no-untyped-def]
-    """From nothing to Odoo's login page: whatever this machine lacks is made from its package registries."""
+    """Start from nothing and end at Odoo's login page; what this machine lacks is made from package registries."""
     from tests.standins import demo as show
 
     show.run(c, ROOT, install=yes)
@@ -148,17 +167,17 @@ def lint(c):  # type: ignore[no-untyped-def]
     auto_shortflags=False,
     help={
         "fast": "Only the unit tests, with fewer random cases: no Docker, no network.",
-        "long": "Also the patient ones, and new random cases.",
+        "long": "Also the long tests, and new random cases.",
         "k": "pytest's -k.",
     },
 )
 def test(c, fast=False, long=False, k=""):  # type: ignore[no-untyped-def]
     """Check style and types, then run the tests: unit, and end to end with real git, Docker, PostgreSQL and Odoo."""
-    # once, for the thousands of processes that the tests start: the environment may want no byte code
+    # compiled once for the thousands of processes that the tests start, also under PYTHONDONTWRITEBYTECODE
     compileall.compile_dir(ROOT / "odpm_tasks", quiet=1)
     words = [str(PYTHON), "-m", "pytest", *(["tests/unit", "--hypothesis-profile=few"] if fast else [])]
     words += ["--hypothesis-profile=many"] if long else ["-m", "not long"]
-    # a worker per core, a file to one worker: a file shares its running stack
+    # one worker per core; a file runs in one worker, because its tests share a running stack
     words += (
         ["-k", k] if k else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
     )

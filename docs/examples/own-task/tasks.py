@@ -1,4 +1,4 @@
-"""All of odpm's tasks, and two of this project's own that are made of them."""
+"""All tasks of odpm, and two of this project that use them."""
 
 import ast
 import json
@@ -7,12 +7,12 @@ import odpm_tasks
 from invoke import Exit, task
 from odpm_tasks import Project, collection
 
-FORBIDDEN = {"OPL-1", "OEEL-1"}  # what we publish must not rest on proprietary add-ons
+FORBIDDEN = {"OPL-1", "OEEL-1"}  # what we publish must not depend on proprietary add-ons
 
 
 @task
 def licences(c):
-    """Write down the licence of every add-on we depend on; refuse proprietary ones."""
+    """Write the licence of every add-on of our dependencies into a file; refuse proprietary ones."""
     project = Project.find()
     found = {}
     for source in project.resolve().sources:
@@ -24,7 +24,7 @@ def licences(c):
     refused = sorted(name for name, licence in found.items() if licence in FORBIDDEN)
     if refused:
         raise Exit(f"proprietary: {', '.join(refused)}", 1)
-    # below static/, so that Odoo serves it: /notes/static/licences.json
+    # Odoo serves files below static/: /notes/static/licences.json
     target = project.root / "addons/notes/static/licences.json"
     target.parent.mkdir(exist_ok=True)
     target.write_text(json.dumps(found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -32,7 +32,7 @@ def licences(c):
 
 @task
 def fresh(c):
-    """Render, check the licences, then bring everything up."""
+    """Render, check the licences, then start the stack."""
     odpm_tasks.render(c)
     licences(c)
     odpm_tasks.up(c)
