@@ -1,51 +1,67 @@
-"""What this machine knows of the repositories that a plan moves: asked of checkouts and cache, never of a server."""
+"""The commits of planned moves and of lock differences, read from local repositories without network access."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from odpm_tasks.adapters.git import log
 from odpm_tasks.adapters.git import repository as git
-from odpm_tasks.adapters.git import subjects
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.planning.commits import Between, Commit, Move, Moving, moving
+from odpm_tasks.core.planning.commits import Move, PlannedMove, planned_moves
 from odpm_tasks.core.planning.steps import Plan, Step
+from odpm_tasks.core.sources.commits import Commit, CommitRange
 
-COMMITS = 100  # so many are kept of what lies between; counted are all
+_LIMIT = 100  # commits of one move
 
 
-def look(paths: ProjectPaths, plan: Plan) -> dict[Step, Move]:
-    """Every move of a plan, by its step. Nothing is written."""
-    asked = moving(plan)
-    if not asked:
+def commit_range(found: log.Log, limit: int) -> CommitRange:
+    """A log as a value of `core`: the newest `limit` commits, and the number of all."""
+    commits = tuple(Commit(*entry) for entry in found.commits[:limit])
+    return CommitRange(commits, len(found.commits), found.rewritten, found.complete)
+
+
+def describe_moves(paths: ProjectPaths, plan: Plan) -> dict[Step, Move]:
+    """Every move of a plan with its commits, by step. Writes nothing."""
+    moves = planned_moves(plan)
+    if not moves:
         return {}
     with ThreadPoolExecutor(4) as pool:
-        return dict(zip((one.step for one in asked), pool.map(lambda one: _look(paths, one), asked), strict=True))
+        described = pool.map(lambda move: _describe(paths, move), moves)
+        return dict(zip((move.step for move in moves), described, strict=True))
 
 
-def _look(paths: ProjectPaths, one: Moving) -> Move:
-    checkout, store = paths.source(one.folder), paths.store(one.key)
-    places = (checkout, store.with_name(store.name + ".history"), store)
-    repositories = [path for path in places if not path.is_symlink() and _repository(path)]
-    old = one.old or _stands_on(checkout)
-    lies = subjects.between(repositories, old, one.new) if old else None
+def _describe(paths: ProjectPaths, move: PlannedMove) -> Move:
+    checkout, store = paths.source(move.folder), paths.store(move.key)
+    candidates = (checkout, store.with_name(store.name + ".history"), store)
+    repositories = [path for path in candidates if not path.is_symlink() and _is_repository(path)]
+    old = move.old or _head(checkout)
     return Move(
-        one.folder,
+        move.folder,
         _commit(repositories, old) if old else None,
-        _commit(repositories, one.new),
-        Between(tuple(Commit(*row) for row in lies[0][:COMMITS]), len(lies[0]), not lies[1]) if lies else None,
+        _commit(repositories, move.new),
+        _between(repositories, old, move.new) if old else None,
     )
 
 
-def _repository(path: Path) -> bool:
+def _between(repositories: list[Path], old: str, new: str) -> CommitRange | None:
+    """The commits between, from the first repository whose history reaches that far; None where none does."""
+    for repository in repositories:
+        found = log.read_log(repository, old, new)
+        if found and found.complete:
+            return commit_range(found, _LIMIT)
+    return None
+
+
+def _commit(repositories: list[Path], commit: str) -> Commit:
+    found = log.read_commit(repositories, commit)
+    return Commit(*found) if found else Commit(commit)
+
+
+def _is_repository(path: Path) -> bool:
     return (path / ".git").is_dir() or (path / "HEAD").is_file()
 
 
-def _stands_on(checkout: Path) -> str | None:
-    seen = git.head(checkout) if checkout.is_dir() and not checkout.is_symlink() else None
-    return seen.commit if seen else None
-
-
-def _commit(repositories: list[Path], name: str) -> Commit:
-    found = subjects.told(repositories, name)
-    return Commit(*found) if found else Commit(name)
+def _head(checkout: Path) -> str | None:
+    head = git.head(checkout) if checkout.is_dir() and not checkout.is_symlink() else None
+    return head.commit if head else None

@@ -34,7 +34,7 @@ def plan(paths: ProjectPaths, made: Plan, *, as_json: bool = False, diff: bool =
     """A plan with what this machine knows of the repositories that it moves, as text or as data."""
     from odpm_tasks.sources import commits
 
-    known = commits.look(paths, made) if diff or as_json else {}
+    known = commits.describe_moves(paths, made) if diff or as_json else {}
     if not as_json:
         return plan_text(made, diff=diff, verbose=verbose, moves=known)
     from odpm_tasks.core.config.version import VERSION
@@ -46,7 +46,7 @@ def plan(paths: ProjectPaths, made: Plan, *, as_json: bool = False, diff: bool =
 def lock_diff(project: Project, ref: str, format: str) -> str:
     """What lies between the lock at a commit of the project and the lock now, in one of three formats. Errors: UsageError."""
     from odpm_tasks.core.locking import diff_markdown, diff_text
-    from odpm_tasks.locking import diff as lockdiff
+    from odpm_tasks.locking.diff import diff_against
 
     formats = {
         "text": lambda found: diff_text.as_text(found, lambda text, style: paint(text, style, sys.stdout)),
@@ -55,7 +55,7 @@ def lock_diff(project: Project, ref: str, format: str) -> str:
     }
     if format not in formats:
         raise UsageError(f"unknown format {format!r}", todo="--format text, json or markdown")
-    return formats[format](lockdiff.between(project.paths, ref))
+    return formats[format](diff_against(project.paths, ref))
 
 
 def greeting(paths: ProjectPaths, observed: RenderedState) -> list[str]:

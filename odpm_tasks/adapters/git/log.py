@@ -1,12 +1,13 @@
-"""Questions to git that need history, or a commit's whole tree: what lies between two commits.
+"""Commits, their history and their whole tree, read with `git log`, `git ls-tree` and `git rev-parse`.
 
-The shared stores hold single commits. History is fetched into a store of its own beside them (`NAME.git.history`):
-commits only, neither trees nor files, no further back than needed.
+The shared stores hold single commits without history. History is fetched into a separate store beside each of them
+(`NAME.git.history`): commits only, neither trees nor files, and only as far back as needed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,21 +19,27 @@ from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.adapters.git.transport import ProgressCallback, fetch_error, stderr_text
 
 _SLACK = 14 * 86400  # a branch merged after the old commit often began before it
-_NO_LATER = 4_000_000_000  # a commit may say any date
+_LATEST_TIME = 4_000_000_000  # a commit may carry any date
 _DEEPER = (2_000, 20_000)
+# Reading never writes and never uses the network: a partial clone would fetch the objects that it lacks.
+_LOCAL_ONLY = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": "none", "LC_ALL": "C"}
+_ROW = "--format=%H%x00%ct%x00%P%x00%s"
+_FIELDS = 4
+
+LogEntry = tuple[str, str, str]  # id, date (YYYY-MM-DD, UTC; empty where it is no date), subject
 
 
 @dataclass(frozen=True)
 class Log:
-    """Commits that are reachable from one commit and not from another: (id, subject), newest first, maybe cut.
+    """All commits that are reachable from a new commit and not from an old one, newest first.
 
-    `count`: of all of them, None where history was not followed far enough to know. `rewritten`: the old commit is known to
-    be no ancestor of the new one.
+    `rewritten`: the old commit is known not to be an ancestor of the new one. `complete`: False where the history of the
+    repository ends before the point at which both meet; `commits` are then only those that it holds.
     """
 
-    commits: tuple[tuple[str, str], ...]
-    count: int | None
+    commits: tuple[LogEntry, ...]
     rewritten: bool
+    complete: bool = True
 
 
 def commit_of(repository: Path, name: str) -> str | None:
@@ -47,7 +54,7 @@ def commit_of(repository: Path, name: str) -> str | None:
 
 
 def entries(repository: Path, commit: str) -> dict[str, str]:
-    """Every file and every folder of a commit: name -> id. Needs no file's content."""
+    """Every file and every folder of a commit: name -> id. Reads no file content."""
     output = command.run(
         ["git", *git.CONFIG, "-C", str(repository), "ls-tree", "-r", "-t", "-z", "--full-tree", commit]
     ).stdout
@@ -55,73 +62,87 @@ def entries(repository: Path, commit: str) -> dict[str, str]:
     return {name: words.rsplit(" ", 1)[-1] for words, _, name in rows}
 
 
-def local_log(repository: Path, old: str, new: str, limit: int) -> Log | None:
-    """What lies between two commits of a working repository; None where it does not hold both."""
-    if not (git.has_commit(repository, old) and git.has_commit(repository, new)):
+def read_commit(repositories: Iterable[Path], commit: str) -> LogEntry | None:
+    """Date and subject of a commit, from the first repository that holds it; None where none does."""
+    for repository in repositories:
+        rows = _rows(repository, "--max-count=1", commit)
+        if rows:
+            return rows[0][0]
+    return None
+
+
+def read_log(repository: Path, old: str, new: str) -> Log | None:
+    """The commits between two commits of a local repository; None where it does not hold both.
+
+    At the edge of a shallow history git shows a commit without parents. A root commit has none either, so in a shallow
+    repository a range with such a commit counts as incomplete.
+    """
+    rows = _rows(repository, new, f"^{old}")
+    if rows is None:
         return None
-    found, exact = _read_log(repository, old, new, limit)
-    return found if exact else _unfinished(found)
+    complete = all(parents for _, parents in rows) or not _shallow(repository)
+    rewritten = complete and not _git(repository, "merge-base", "--is-ancestor", old, new).ok
+    return Log(tuple(entry for entry, _ in rows), rewritten, complete)
 
 
-def log(
-    store: Path, source: Remote, old: str, new: str, limit: int, on_progress: ProgressCallback | None = None
-) -> Log:
-    """What lies between two commits of a remote, asked without fetching any file.
+def fetch_log(store: Path, source: Remote, old: str, new: str, on_progress: ProgressCallback | None = None) -> Log:
+    """The commits between two commits of a remote. Fetches commits only.
 
-    `store` is the shared one; the old commit's date is looked up there. One fetch in the common case: everything since
-    that date. Where this does not reach the point at which the two parted, two deeper ones; then `count` is None.
+    `store` is the shared one, which supplies the dates of both commits. The first fetch asks for everything since the older
+    date; where this does not reach the point at which both meet, two deeper fetches follow, and then the log is incomplete.
+    A server that no longer has the old commit gives an empty, incomplete, rewritten log: the commit is on no branch.
     Errors: ProgramError where the server gives neither.
     """
     history = store.with_name(store.name + ".history")
     with stores.lock(history, source):
         if not (history / "HEAD").exists():
             git.create_store(history)
+        found: Log | None = None
         if git.store_has(history, old) and git.store_has(history, new):
-            found, exact = _read_log(history, old, new, limit)
-            if exact:
+            found = read_log(history, old, new)
+            if found and found.complete:
                 return found
         for words in (_since(store, old, new), *([f"--deepen={depth}"] for depth in _DEEPER)):
             refspecs = [f"+{commit}:refs/odpm/commits/{commit}" for commit in (old, new)]
             outcome = fetch_commits_only(history, source, words, refspecs, on_progress)
             if not outcome.ok:
                 if f"not our ref {old}" in stderr_text(outcome):
-                    return Log((), None, True)  # the server no longer has the old commit: it is on no branch
+                    return Log((), rewritten=True, complete=False)
                 raise fetch_error(outcome, source, "the history")
-            found, exact = _read_log(history, old, new, limit)
-            if exact:
+            found = read_log(history, old, new)
+            if found and found.complete:
                 return found
-        return _unfinished(found)
-
-
-def _unfinished(found: Log) -> Log:
-    return replace(found, count=None, rewritten=False)
+        return found or Log((), rewritten=False, complete=False)
 
 
 def _since(store: Path, old: str, new: str) -> list[str]:
     times = git.query(store, "-c", "log.showSignature=false", "show", "-s", "--format=%ct", old, new).split()
-    moment = datetime.fromtimestamp(max(0, min(*map(int, times), _NO_LATER) - _SLACK), UTC)
+    moment = datetime.fromtimestamp(max(0, min(*map(int, times), _LATEST_TIME) - _SLACK), UTC)
     return [f"--shallow-since={moment:%Y-%m-%dT%H:%M:%S}+0000"]
 
 
-def _read_log(repository: Path, old: str, new: str, limit: int) -> tuple[Log, bool]:
-    """The commits between, and whether that is all of them.
+def _rows(repository: Path, *words: str) -> list[tuple[LogEntry, str]] | None:
+    """Each commit with its parents; None where the repository does not hold a named commit."""
+    outcome = _git(repository, "log", "-z", "--no-color", "--no-decorate", _ROW, *words, "--")
+    if not outcome.ok:
+        return None
+    fields = outcome.text.removesuffix("\0").split("\0")
+    return [_row(fields[start : start + _FIELDS]) for start in range(0, len(fields) - _FIELDS + 1, _FIELDS)]
 
-    It is, where none of them stands at the edge of what was fetched: git shows such a one without parents. (A true
-    root is one, too: then only a whole history can tell.)
-    """
-    lines = git.query(repository, "rev-list", "--parents", new, f"^{old}").splitlines()
-    exact = all(" " in line for line in lines) or not _shallow(repository)
-    ancestor = command.run(
-        ["git", *git.CONFIG, "-C", str(repository), "merge-base", "--is-ancestor", old, new], check=False
-    ).ok
-    shown = command.run(
-        ["git", *git.CONFIG, "-c", "log.showSignature=false", "-C", str(repository), "log", "-z", f"--max-count={limit}", "--no-decorate",
-         "--no-color", "--format=%H %s", new, f"^{old}"],
-        env={"LC_ALL": "C"},
-    )  # fmt: skip
-    rows = (row.partition(" ") for row in shown.text.split("\0") if row.strip())
-    return Log(tuple((name.strip(), subject) for name, _, subject in rows), len(lines), not ancestor), exact
+
+def _row(fields: Sequence[str]) -> tuple[LogEntry, str]:
+    name, seconds, parents, subject = fields
+    try:
+        date = f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError, OSError):
+        date = ""  # a commit may carry any date
+    return (name.strip(), date, subject), parents
 
 
 def _shallow(repository: Path) -> bool:
-    return git.query(repository, "rev-parse", "--is-shallow-repository") == "true"
+    return _git(repository, "rev-parse", "--is-shallow-repository").text.strip() == "true"
+
+
+def _git(repository: Path, *words: str) -> command.Outcome:
+    argv = ["git", *git.CONFIG, "-c", "log.showSignature=false", "-C", str(repository), *words]
+    return command.run(argv, env=_LOCAL_ONLY, check=False)

@@ -1,13 +1,13 @@
-"""What a lock change means: which repositories moved and by which commits, what that does to add-ons and Python packages.
+"""The difference of two locks: repositories and their commits, add-ons, Python packages, images.
 
-Pure: two sides as values in (a lock, what its repositories hold, its Python locks), one `LockDiff` out. Nothing here
-knows where the two sides come from, or how the result is shown (`lockdiff_text`).
+The input is two sides as values (a lock, the add-ons of its repositories, its Python locks), the output one `LockDiff`.
+`diff_text` and `diff_markdown` print it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -15,28 +15,28 @@ from odpm_tasks.core.locking.diff_python import PackageChange, PythonSide, packa
 from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addon_versions import SCRIPT, runs, version_key
+from odpm_tasks.core.sources.commits import CommitRange
 from odpm_tasks.core.sources.link import Link, source_names
 
 Role = Literal["platform", "dependency", "developing"]
 AddonKind = Literal["added", "removed", "version", "content", "moved", "unknown"]
 
-_BESIDE_PLATFORM = re.compile(r"odoo/addons/[^/]+/__manifest__\.py")
+_PLATFORM_MANIFEST = re.compile(r"odoo/addons/[^/]+/__manifest__\.py")
 
 
-# --- what goes in ---------------------------------------------------------------------------------------------------
+# --- input ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class CommitAddon:
-    """An add-on at one commit. `tree` is git's id of its folder; `scripts` are paths in the repository.
+    """An add-on at one commit. `tree` is the git id of its folder; `scripts` are paths in the repository.
 
-    `version` and `installable` are read only of add-ons that are not the same on both sides.
+    `version` is read only where the add-on differs between both sides.
     """
 
     path: str
     tree: str = ""
     version: str = ""
-    installable: bool = True
     scripts: tuple[str, ...] = ()
 
     @property
@@ -44,31 +44,12 @@ class CommitAddon:
         return self.path.rsplit("/", 1)[-1]
 
 
-AddonsByName = Mapping[str, CommitAddon]  # the add-ons of a repository at one commit, by name
-
-
-@dataclass(frozen=True)
-class Commit:
-    id: str
-    subject: str
-
-
-@dataclass(frozen=True)
-class History:
-    """The commits that the new side has and the old one has not, newest first.
-
-    `commits` may be cut; `count` is of all of them, None where it is not known. `rewritten`: the old commit is no
-    ancestor of the new one (a branch was force-pushed, or the pin went back).
-    """
-
-    commits: tuple[Commit, ...] = ()
-    count: int | None = 0
-    rewritten: bool = False
+AddonsByName = Mapping[str, CommitAddon]  # the add-ons of a repository at one commit
 
 
 @dataclass(frozen=True)
 class PinPair:
-    """One repository on both sides; None on the side that does not have it."""
+    """The pins of one repository on both sides; None on the side without it. At least one side has a pin."""
 
     name: str
     role: Role
@@ -77,8 +58,9 @@ class PinPair:
 
     @property
     def pin(self) -> Pin:
-        pin = self.new or self.old
-        assert pin is not None
+        """The new pin, else the old one."""
+        if (pin := self.new or self.old) is None:
+            raise ValueError("a pair without a pin")
         return pin
 
     @property
@@ -88,24 +70,24 @@ class PinPair:
 
 @dataclass(frozen=True)
 class PairDetails:
-    """What was found out about a pair: the add-ons of each side (None: cannot be known), its commits, what was in the way."""
+    """The add-ons of each side (None: not known), the commits between both pins, and notes about what is not known."""
 
     old: AddonsByName | None = None
     new: AddonsByName | None = None
-    history: History | None = None
+    history: CommitRange | None = None
     notes: tuple[str, ...] = ()
 
 
-# --- what comes out -------------------------------------------------------------------------------------------------
+# --- output -------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class AddonChange:
-    """One add-on that is not as it was.
+    """One add-on that differs.
 
-    `version`: its version moved (or it came with one from another repository: `moved_from`); `content`: its files did
-    and its version did not; `moved`: the same add-on, now of another repository; `unknown`: whether it changed cannot be
-    told. `scripts`: the migration scripts that Odoo runs between the two versions.
+    `version`: another version, possibly in another repository (`moved_from`). `content`: other files, the same version.
+    `moved`: the same add-on in another repository. `unknown`: not known whether it changed. `scripts`: the migration scripts
+    that Odoo runs between both versions.
     """
 
     name: str
@@ -124,7 +106,7 @@ class RepositoryChange:
     role: Role
     old: Pin | None
     new: Pin | None
-    history: History | None = None
+    history: CommitRange | None = None
     addons: tuple[AddonChange, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -135,7 +117,7 @@ class RepositoryChange:
 
 @dataclass(frozen=True)
 class ImageChange:
-    """The digest of a base image that moved; "" on the side that does not have it."""
+    """A base image with another digest; "" on the side without one."""
 
     reference: str
     old: str
@@ -144,7 +126,7 @@ class ImageChange:
 
 @dataclass(frozen=True)
 class LockDiff:
-    """The whole difference. `old` and `new` are what the two sides are called."""
+    """The whole difference. `old` and `new` are the labels of both sides."""
 
     old: str
     new: str
@@ -162,7 +144,7 @@ class LockDiff:
 
     @property
     def update(self) -> tuple[tuple[str, str], ...]:
-        """The modules to update, with the reason (`version`, `content`, `unknown`); sorted by name, each once."""
+        """The modules to update with the reason (`version`, `content`, `unknown`), sorted by name, each once."""
         rank = ("version", "content", "unknown")
         found: dict[str, str] = {}
         for change in sorted(self.addons, key=lambda c: rank.index(c.kind) if c.kind in rank else 9):
@@ -172,7 +154,7 @@ class LockDiff:
 
     @property
     def update_argument(self) -> str:
-        """What to pass to `-u`. Everything depends on `base`: where it is to be updated, it alone says all."""
+        """The argument of `-u`. Every module depends on `base`, so `base` alone updates all."""
         names = [name for name, _ in self.update]
         return "base" if "base" in names else ",".join(names)
 
@@ -181,21 +163,20 @@ class LockDiff:
 
 
 def pairs(old: Lock | None, new: Lock) -> tuple[PinPair, ...]:
-    """The repositories whose pin is not the same on both sides: the platform, dependencies by name, the developing one.
+    """The repositories whose pins differ: the platform, the dependencies by name, the developing source.
 
-    Platform meets platform, whatever its URL; `file://` sources meet as `same_files` has it, for paths may differ per
-    machine.
+    Platforms are paired whatever their URLs; `file://` sources as `match_file_pins` does, because paths differ per machine.
     """
     before, after = _by_role(old), _by_role(new)
     partners = match_file_pins([pin for _, pin in after.values()], [pin for _, pin in before.values()])
-    gone = [pin for _, pin in before.values() if pin not in partners.values()]
-    names = source_names(Link(pin.url) for pin in (*(pin for _, pin in after.values()), *gone))
+    removed = [pin for _, pin in before.values() if pin not in partners.values()]
+    names = source_names(Link(pin.url) for pin in (*(pin for _, pin in after.values()), *removed))
     found: list[PinPair] = []
     for key, (role, pin) in after.items():
-        other = next((k for k, (_, was) in before.items() if was is partners.get(pin.url)), key)
-        was = before.pop(other)[1] if other in before else None
-        if was is None or _differ(was, pin):
-            found.append(PinPair(names[Link(pin.url).canonical], role, was, pin))
+        old_key = next((k for k, (_, other) in before.items() if other is partners.get(pin.url)), key)
+        old_pin = before.pop(old_key)[1] if old_key in before else None
+        if old_pin is None or _differ(old_pin, pin):
+            found.append(PinPair(names[Link(pin.url).canonical], role, old_pin, pin))
     found += [PinPair(names[Link(pin.url).canonical], role, pin, None) for role, pin in before.values()]
     order = ("platform", "dependency", "developing")
     return tuple(sorted(found, key=lambda pair: (order.index(pair.role), pair.name.casefold(), pair.pin.key)))
@@ -210,21 +191,21 @@ def _by_role(lock: Lock | None) -> dict[str, tuple[Role, Pin]]:
     return found | {pin.key: ("dependency", pin) for pin in lock.dependencies}
 
 
-def _differ(was: Pin, pin: Pin) -> bool:
-    if was.file and pin.file:
-        return was.commit != pin.commit
-    return (was.key, was.commit, was.branch) != (pin.key, pin.commit, pin.branch)
+def _differ(old: Pin, new: Pin) -> bool:
+    if old.file and new.file:
+        return old.commit != new.commit
+    return (old.key, old.commit, old.branch) != (new.key, new.commit, new.branch)
 
 
 def addons_at(entries: Mapping[str, str], role: Role) -> dict[str, CommitAddon]:
-    """The add-ons of a commit out of all its names (files and folders) with their ids; their manifests are not read yet.
+    """The add-ons of a commit, from the ids of all its files and folders. Manifests are not read.
 
-    Only what is on the add-ons path counts; the platform has `odoo/addons` beside it.
+    Only add-ons on the add-ons path count; of the platform also those in `odoo/addons`.
     """
-    held = addons.facts(entries, {})
-    paths = [m.path for p in held.addons for m in held.modules if (m.path.rpartition("/")[0]) == p]
+    facts = addons.facts(entries, {})
+    paths = [m.path for p in facts.addons for m in facts.modules if (m.path.rpartition("/")[0]) == p]
     if role == "platform":
-        paths += [name.rpartition("/")[0] for name in entries if _BESIDE_PLATFORM.fullmatch(name)]
+        paths += [name.rpartition("/")[0] for name in entries if _PLATFORM_MANIFEST.fullmatch(name)]
     scripts: dict[str, list[str]] = {}
     for name in entries:
         if ("/migrations/" in name or "/upgrades/" in name) and (match := SCRIPT.fullmatch(name)):
@@ -236,51 +217,53 @@ def addons_at(entries: Mapping[str, str], role: Role) -> dict[str, CommitAddon]:
     return found
 
 
-def unread(mine: AddonsByName | None, theirs: AddonsByName | None) -> dict[str, tuple[str, ...]]:
-    """Of one side's add-ons the ones that the other has not, or not with the same content: name -> possible manifests."""
-    known = theirs or {}
+def unread_manifests(addons_of_side: AddonsByName, other: AddonsByName | None) -> dict[str, tuple[str, ...]]:
+    """The add-ons that the other side lacks or has with other content: name -> possible paths of the manifest."""
+    known = other or {}
     return {
         name: tuple(f"{addon.path}/{file}" for file in addons.MANIFESTS)
-        for name, addon in (mine or {}).items()
+        for name, addon in addons_of_side.items()
         if name not in known or known[name].tree != addon.tree
     }
 
 
 def with_manifests(
-    held: AddonsByName, asked: Mapping[str, tuple[str, ...]], contents: Mapping[str, bytes]
+    found: AddonsByName, unread: Mapping[str, tuple[str, ...]], contents: Mapping[str, bytes]
 ) -> dict[str, CommitAddon]:
-    """The same add-ons, the asked ones with what their manifests say; one that Odoo could not read or install is no add-on."""
-    found: dict[str, CommitAddon] = {}
-    for name, addon in held.items():
-        if name not in asked:
-            found[name] = addon
+    """The same add-ons, the `unread` ones with the version of their manifest. One that Odoo cannot read or install is removed."""
+    kept: dict[str, CommitAddon] = {}
+    for name, addon in found.items():
+        if name not in unread:
+            kept[name] = addon
             continue
-        path = next((path for path in asked[name] if path in contents), None)
+        path = next((path for path in unread[name] if path in contents), None)
         module = addons.read_module(addon.path, contents[path]) if path else None
         if module is not None and module.installable:
-            found[name] = replace(addon, version=module.version)
-    return found
+            kept[name] = replace(addon, version=module.version)
+    return kept
 
 
 def compare(
     labels: tuple[str, str],
     series: str,
-    seen: Iterable[tuple[PinPair, PairDetails]],
+    details: Sequence[tuple[PinPair, PairDetails]],
     python: tuple[PythonSide, PythonSide],
     images: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
 ) -> LockDiff:
-    """Put the difference together. `series` ("19.0") completes add-on versions that do not name it, as Odoo does."""
+    """The difference of both sides. `series` ("19.0") completes add-on versions without it, as Odoo does."""
     repositories = [
         RepositoryChange(
             pair.name, pair.pin.url, pair.role, pair.old, pair.new, found.history,
             tuple(_addons(pair, found, series)), found.notes,
         )
-        for pair, found in seen
+        for pair, found in details
     ]  # fmt: skip
-    trees = {(pair.name, side): held or {} for pair, s in seen for side, held in (("old", s.old), ("new", s.new))}
+    by_side = {
+        (pair.name, side): found or {} for pair, d in details for side, found in (("old", d.old), ("new", d.new))
+    }
     return LockDiff(
         *labels,
-        _with_moves(repositories, trees, series),
+        _with_moves(repositories, by_side, series),
         packages(*python),
         tuple(
             ImageChange(name, images[0].get(name, ""), images[1].get(name, ""))
@@ -290,50 +273,50 @@ def compare(
     )
 
 
-def _addons(pair: PinPair, seen: PairDetails, series: str) -> list[AddonChange]:
-    if seen.new is None and pair.new is not None:
+def _addons(pair: PinPair, details: PairDetails, series: str) -> list[AddonChange]:
+    if details.new is None and pair.new is not None:
         return []
-    after = seen.new or {}
-    if seen.old is None and pair.old is not None:
+    after = details.new or {}
+    if details.old is None and pair.old is not None:
         if pair.new is None or not pair.moved:
             return []
         return [AddonChange(name, "unknown", pair.name, "", addon.version) for name, addon in sorted(after.items())]
-    before = seen.old or {}
+    before = details.old or {}
     changes: list[AddonChange] = []
     for name in sorted({*before, *after}):
-        was, now = before.get(name), after.get(name)
-        if was is None and now is not None:
-            changes.append(AddonChange(name, "added", pair.name, "", now.version))
-        elif now is None and was is not None:
-            changes.append(AddonChange(name, "removed", pair.name, was.version, ""))
-        elif was is not None and now is not None and was.tree != now.tree:
-            changes.append(_changed(was, now, pair.name, series))
+        old, new = before.get(name), after.get(name)
+        if old is None and new is not None:
+            changes.append(AddonChange(name, "added", pair.name, "", new.version))
+        elif new is None and old is not None:
+            changes.append(AddonChange(name, "removed", pair.name, old.version, ""))
+        elif old is not None and new is not None and old.tree != new.tree:
+            changes.append(_changed(old, new, pair.name, series))
     return changes
 
 
-def _changed(was: CommitAddon, now: CommitAddon, repository: str, series: str, moved_from: str = "") -> AddonChange:
-    kind: AddonKind = "content" if was.tree != now.tree else "moved"
-    if version_key(was.version, series) != version_key(now.version, series):
+def _changed(old: CommitAddon, new: CommitAddon, repository: str, series: str, moved_from: str = "") -> AddonChange:
+    kind: AddonKind = "content" if old.tree != new.tree else "moved"
+    if version_key(old.version, series) != version_key(new.version, series):
         kind = "version"
-    scripts = tuple(path for path in now.scripts if runs(path, was.version, now.version, series))
-    return AddonChange(now.name, kind, repository, was.version, now.version, scripts, moved_from)
+    scripts = tuple(path for path in new.scripts if runs(path, old.version, new.version, series))
+    return AddonChange(new.name, kind, repository, old.version, new.version, scripts, moved_from)
 
 
 def _with_moves(
-    repositories: Iterable[RepositoryChange], held: Mapping[tuple[str, str], AddonsByName], series: str
+    repositories: Sequence[RepositoryChange], by_side: Mapping[tuple[str, str], AddonsByName], series: str
 ) -> tuple[RepositoryChange, ...]:
-    """An add-on that one repository lost and another got is one change, told where it is now."""
-    every = list(repositories)
-    lost = {c.name: c.repository for r in every for c in r.addons if c.kind == "removed"}
-    got = {c.name: c.repository for r in every for c in r.addons if c.kind == "added"}
-    both = {name for name in lost if name in got and lost[name] != got[name]}
+    """Merge the removal of an add-on and its addition to another repository into one change of the latter."""
+    removed = {c.name: c.repository for r in repositories for c in r.addons if c.kind == "removed"}
+    added = {c.name: c.repository for r in repositories for c in r.addons if c.kind == "added"}
+    moved = {name for name in removed if name in added and removed[name] != added[name]}
 
-    def settle(change: AddonChange) -> AddonChange | None:
-        if change.name not in both or change.kind not in {"added", "removed"}:
+    def merged(change: AddonChange) -> AddonChange | None:
+        if change.name not in moved or change.kind not in {"added", "removed"}:
             return change
+        source = removed[change.name]
         if change.kind == "removed":
-            return None if lost[change.name] == change.repository else change
-        was, now = held[lost[change.name], "old"][change.name], held[change.repository, "new"][change.name]
-        return _changed(was, now, change.repository, series, lost[change.name])
+            return None if source == change.repository else change
+        old, new = by_side[source, "old"][change.name], by_side[change.repository, "new"][change.name]
+        return _changed(old, new, change.repository, series, source)
 
-    return tuple(replace(r, addons=tuple(c for change in r.addons if (c := settle(change)))) for r in every)
+    return tuple(replace(r, addons=tuple(c for change in r.addons if (c := merged(change)))) for r in repositories)

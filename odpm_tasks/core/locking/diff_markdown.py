@@ -1,7 +1,7 @@
-"""A lock's difference as markdown for a merge request.
+"""The difference of two locks as Markdown for a merge request.
 
-Everything that others wrote (subjects of commits, names, paths) stands as code: no markup, no mention, no reference to an
-issue comes to life in it.
+Text from other repositories (commit subjects, names, paths) is written as code spans, so that markup, mentions and issue
+references in it have no effect.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from odpm_tasks.core.locking.diff_text import (
     summary,
     versions,
 )
+from odpm_tasks.core.sources.commits import CommitRange
 from odpm_tasks.core.text import clean, cut
 
 
 def as_markdown(diff: LockDiff) -> str:
-    """For a comment on a merge request: a table of repositories, long lists folded, everything foreign as code."""
+    """A table of repositories, long lists in `<details>`, text from other repositories as code spans."""
     blocks = [f"**Lock** {_code(diff.old)} → {_code(diff.new)}: {summary(diff)}"]
     if diff.repositories:
         blocks.append(
@@ -40,9 +41,7 @@ def as_markdown(diff: LockDiff) -> str:
     notes = [f"- {_code(r.name)}: {_code(note)}" for r in diff.repositories for note in r.notes]
     if notes:
         blocks.append("\n".join(notes))
-    blocks += [
-        _commits(repository) for repository in diff.repositories if repository.history and repository.history.commits
-    ]
+    blocks += [_commits(r, r.history) for r in diff.repositories if r.history and r.history.commits]
     if diff.addons:
         rows = [_addon_line(change) for change in diff.addons]
         blocks.append(
@@ -63,13 +62,13 @@ def as_markdown(diff: LockDiff) -> str:
         blocks.append(_folded(f"Images: {len(rows)}", rows))
     if diff.update:
         reasons = (("version", "version moved"), ("content", "content only"), ("unknown", "not known"))
-        said = [
+        parts = [
             f"{sum(why == reason for _, why in diff.update)} {words}"
             for reason, words in reasons
             if any(why == reason for _, why in diff.update)
         ]
         blocks.append(
-            f"**To update**: {', '.join(said)}\n\n```sh\ninv up -u {shlex.quote(clean(diff.update_argument))}\n```"
+            f"**To update**: {', '.join(parts)}\n\n```sh\ninv up -u {shlex.quote(clean(diff.update_argument))}\n```"
         )
     return "\n\n".join(blocks)
 
@@ -90,9 +89,7 @@ def _line(repository: RepositoryChange) -> str:
     return f"| {name} | {old} | {new} | {history_word(repository)} | {counts(repository.addons)} |"
 
 
-def _commits(repository: RepositoryChange) -> str:
-    history = repository.history
-    assert history is not None
+def _commits(repository: RepositoryChange, history: CommitRange) -> str:
     rows = [f"- {_code(commit.id[:8])} {_code(cut(commit.subject))}" for commit in history.commits[:SHOWN]]
     rest = more(history)
     return _folded(f"{_html(repository.name)}: {history_word(repository)}", [*rows, *([f"- {rest}"] if rest else [])])
@@ -106,7 +103,7 @@ def _addon_line(change: AddonChange) -> str:
 
 
 def _bounded(rows: Sequence[str], rest: str) -> list[str]:
-    limit = 4 * SHOWN  # folded: there is room
+    limit = 4 * SHOWN  # the list is folded
     return [*rows[:limit], *([rest.format(f"… and {len(rows) - limit} more")] if len(rows) > limit else [])]
 
 
@@ -115,7 +112,7 @@ def _folded(title: str, lines: Iterable[str]) -> str:
 
 
 def _code(text: str) -> str:
-    """Foreign text as a code span: no markup, no mention, no reference to an issue comes to life in it."""
+    """Text from another repository as a code span."""
     text = clean(text) or " "
     fence = "`" * (max((len(run) for run in re.findall(r"`+", text)), default=0) + 1)
     gap = " " if text[0] == "`" or text[-1] == "`" else ""
@@ -123,7 +120,7 @@ def _code(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A code span inside a table, where a bar would end the cell."""
+    """A code span in a table: a bar would end the cell."""
     return _code(text).replace("|", "\\|")
 
 

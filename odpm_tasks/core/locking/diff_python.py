@@ -1,4 +1,4 @@
-"""What moved between two versions of the Python locks: packages by name, versions by marker, hashes."""
+"""The difference of two versions of the Python locks: packages by name, versions by marker, hashes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from odpm_tasks.core.locking.python_requirements import requirement_lines
 
 @dataclass(frozen=True)
 class PythonSide:
-    """The texts of the two Python locks of a side; empty where there is none."""
+    """The texts of both Python locks of a side; empty where a lock is missing."""
 
     main: str = ""
     developer: str = ""
@@ -21,7 +21,7 @@ class PythonSide:
 
 @dataclass(frozen=True)
 class Locked:
-    """One exact version of a package and for which machines: a marker as in `requirements.lock`, "" for all."""
+    """One exact version of a package. `marker`: the machines it is for, as in `requirements.lock`; "" for all."""
 
     version: str
     marker: str = ""
@@ -30,9 +30,9 @@ class Locked:
 
 @dataclass(frozen=True)
 class PackageChange:
-    """A Python package that moved: all that differs, by marker. `old` empty: added; `new` empty: removed.
+    """A Python package that differs, with the versions that differ. `old` empty: added; `new` empty: removed.
 
-    `hashes`: the versions are the same, and their files are not. `developer`: only in the developer's lock.
+    `hashes`: the same versions with other files. `developer`: only in the developer lock.
     """
 
     name: str
@@ -47,12 +47,12 @@ class PackageChange:
 
 
 def read_python_lock(text: str) -> dict[str, tuple[Locked, ...]]:
-    """The packages of a `requirements.lock` by normalized name; several where versions differ per marker."""
+    """The packages of a `requirements.lock` by normalized name; several versions where they differ per marker."""
     found: dict[str, list[Locked]] = {}
     for row in text.replace("\\\n", " ").splitlines():
         words, *hashes = row.split("--hash=")
         try:
-            requirement = Requirement(next((asked.line for asked in requirement_lines(words, "")), ""))
+            requirement = Requirement(next((row.line for row in requirement_lines(words, "")), ""))
         except InvalidRequirement:
             continue
         version = requirement.url or ",".join(s.version for s in requirement.specifier)
@@ -62,11 +62,11 @@ def read_python_lock(text: str) -> dict[str, tuple[Locked, ...]]:
 
 
 def packages(old: PythonSide, new: PythonSide) -> tuple[PackageChange, ...]:
-    """The packages that moved, by name: those of every scenario, then those that only the developer's lock has."""
-    everywhere = _packages(old.main, new.main)
-    told = {(change.name, change.old, change.new) for change in everywhere}
-    mine = [c for c in _packages(old.developer, new.developer) if (c.name, c.old, c.new) not in told]
-    return (*everywhere, *(replace(change, developer=True) for change in mine))
+    """The packages that differ, by name: those of every scenario, then those of the developer lock only."""
+    common = _packages(old.main, new.main)
+    listed = {(change.name, change.old, change.new) for change in common}
+    developer = [c for c in _packages(old.developer, new.developer) if (c.name, c.old, c.new) not in listed]
+    return (*common, *(replace(change, developer=True) for change in developer))
 
 
 def _packages(old: str, new: str) -> list[PackageChange]:

@@ -1,6 +1,6 @@
-"""A lock's difference as text for people and as JSON for programs.
+"""The difference of two locks as text and as JSON.
 
-Subjects of commits and names of add-ons were written by others: control characters go before people see them.
+Commit subjects and add-on names come from other repositories: control characters are removed from the text.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from odpm_tasks.core.locking.diff import AddonChange, History, LockDiff, RepositoryChange
+from odpm_tasks.core.locking.diff import AddonChange, LockDiff, RepositoryChange
 from odpm_tasks.core.locking.diff_python import Locked, PackageChange
 from odpm_tasks.core.locking.lockfile import Pin
+from odpm_tasks.core.sources.commits import CommitRange
 from odpm_tasks.core.text import Paint, clean, cut, plural, unstyled
 
-SHOWN = 30  # lines of one list that people are shown; programs get all
+SHOWN = 30  # lines of one list in the text; the JSON has all
 _STYLES = {"+": "create", "-": "bad", "~": "update"}
 
 
@@ -23,7 +24,7 @@ _STYLES = {"+": "create", "-": "bad", "~": "update"}
 
 
 def as_text(diff: LockDiff, paint: Paint = unstyled) -> str:
-    """For a terminal: a block a repository, then Python packages, images, and what to update."""
+    """For a terminal: a block per repository, then Python packages, images, and the modules to update."""
     head = f"{paint('lock', 'bold')}  {diff.old} -> {diff.new}: {summary(diff)}"
     blocks = [_repository(repository, paint) for repository in diff.repositories]
     if diff.packages:
@@ -56,7 +57,7 @@ def _repository(repository: RepositoryChange, paint: Paint) -> list[str]:
 
 
 def _rows(rows: Sequence[tuple[str, str, str]], paint: Paint, below: Sequence[Sequence[str]] = ()) -> list[str]:
-    """Sign, name and what happened, aligned, each with the lines below it; no more than SHOWN."""
+    """Sign, name and change in columns, at most SHOWN of them, each followed by its lines of `below`."""
     shown = rows[:SHOWN]
     width = max((len(clean(name)) for _, name, _ in shown), default=0)
     lines: list[str] = []
@@ -68,11 +69,11 @@ def _rows(rows: Sequence[tuple[str, str, str]], paint: Paint, below: Sequence[Se
 
 def _update(diff: LockDiff, paint: Paint) -> list[str]:
     lines = [f"  {paint('To update', 'bold')}"]
-    for reason, said in (("version", "version"), ("content", "content only"), ("unknown", "not known")):
+    for reason, parts in (("version", "version"), ("content", "content only"), ("unknown", "not known")):
         names = [clean(name) for name, why in diff.update if why == reason]
         if names:
             rest = f" … and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-            lines.append(f"    {said:<12}  {', '.join(names[:SHOWN])}{rest}")
+            lines.append(f"    {parts:<12}  {', '.join(names[:SHOWN])}{rest}")
     return [*lines, f"    inv up -u {shlex.quote(clean(diff.update_argument))}"]
 
 
@@ -80,24 +81,24 @@ def _update(diff: LockDiff, paint: Paint) -> list[str]:
 
 
 def as_json(diff: LockDiff) -> str:
-    """The difference as data; what is not there is null, commits are 40 hex digits::
+    """The difference as data. Missing values are null, commits are 40 hex digits::
 
     {"old": "HEAD (1a2b3c4d)", "new": "now", "changed": true,
      "repositories": [{
         "name": "web", "url": canonical URL, "role": "platform" | "dependency" | "developing",
         "change": "added" | "removed" | "moved",
         "old": {"commit", "branch"} | null, "new": likewise,
-        "commits": {"count": int | null (not known), "rewritten": bool (the old commit is no ancestor),
-                    "list": [{"id", "subject"}] newest first, at most 250} | null (nothing to tell, or not known),
+        "commits": {"count": int | null (not known), "rewritten": bool (the old commit is not an ancestor),
+                    "list": [{"id", "subject"}] newest first, at most 250} | null (no commits, or not known),
         "addons": [{"name", "change": "added" | "removed" | "version" | "content" | "moved" | "unknown",
                     "old": version | null, "new": version | null, "migrations": [path in the repository],
                     "moved_from": name of a repository | null}],
-        "notes": [what could not be found out]}],
-     "python": [{"name", "change": "added" | "removed" | "moved" | "hashes", "developer": bool (only in its lock),
+        "notes": [what is not known, and why]}],
+     "python": [{"name", "change": "added" | "removed" | "moved" | "hashes", "developer": bool (only in the developer lock),
                  "old": [{"version", "marker"}], "new": likewise}],
      "images": [{"reference", "old": digest | null, "new": digest | null}],
      "update": {"modules": [{"name", "reason": "version" | "content" | "unknown"}],
-                "argument": what to pass to -u ("base" alone where base is among them)}}
+                "argument": the argument of -u ("base" alone where base is one of them)}}
     """
     return json.dumps(
         {
@@ -136,7 +137,7 @@ def _repository_data(repository: RepositoryChange) -> dict[str, Any]:
         "old": _pin(repository.old),
         "new": _pin(repository.new),
         "commits": {
-            "count": history.count,
+            "count": history.count if history.complete else None,
             "rewritten": history.rewritten,
             "list": [{"id": commit.id, "subject": commit.subject} for commit in history.commits],
         }
@@ -165,20 +166,20 @@ def _locked(rows: Iterable[Locked]) -> list[dict[str, str | None]]:
     return [{"version": row.version, "marker": row.marker or None} for row in rows]
 
 
-# --- words ----------------------------------------------------------------------------------------------------------
+# --- phrases ----------------------------------------------------------------------------------------------------------
 
 
 def summary(diff: LockDiff) -> str:
-    said: list[str] = []
+    parts: list[str] = []
     kinds = [repository.kind for repository in diff.repositories]
     for kind in ("moved", "added", "removed"):
         if count := kinds.count(kind):
-            said.append(f"{plural(count, 'repository', 'repositories') if not said else count} {kind}")
+            parts.append(f"{plural(count, 'repository', 'repositories') if not parts else count} {kind}")
     if diff.packages:
-        said.append(plural(len(diff.packages), "Python package"))
+        parts.append(plural(len(diff.packages), "Python package"))
     if diff.images:
-        said.append(plural(len(diff.images), "image"))
-    return ", ".join(said) or "nothing changed"
+        parts.append(plural(len(diff.images), "image"))
+    return ", ".join(parts) or "nothing changed"
 
 
 def _pins(repository: RepositoryChange) -> str:
@@ -190,25 +191,25 @@ def _pins(repository: RepositoryChange) -> str:
             )
             return f"{new.branch}  {moved}" if new.branch else moved
         return _arrow(*(f"{pin.branch or '(no branch)'} {pin.commit[:8]}" for pin in (old, new)))
-    pin = new or old
-    assert pin is not None
-    word = "added" if new else "removed"
-    return "  ".join(part for part in (pin.branch, pin.commit[:8], word) if part)
+    added_or_removed = ((new, "added"), (old, "removed"))
+    return next(
+        ("  ".join(filter(None, (pin.branch, pin.commit[:8], word))) for pin, word in added_or_removed if pin), ""
+    )
 
 
 def history_word(repository: RepositoryChange, before: str = "") -> str:
     history = repository.history
     if history is None:
         return "" if before or repository.kind == "moved" else repository.kind
-    if history.count is None:
-        said = "unknown commits" if history.rewritten else f"more than {len(history.commits)} commits"
+    if not history.complete:
+        number = "unknown commits" if history.rewritten else f"at least {plural(history.count, 'commit')}"
     else:
-        said = plural(history.count, "commit")
-    return f"{before}{said}{', rewritten' if history.rewritten else ''}"
+        number = plural(history.count, "commit")
+    return f"{before}{number}{', rewritten' if history.rewritten else ''}"
 
 
-def more(history: History) -> str:
-    if history.count is None:
+def more(history: CommitRange) -> str:
+    if not history.complete:
         return "… and more, not counted" if history.commits else ""
     hidden = history.count - len(history.commits[:SHOWN])
     return f"… and {hidden} more" if hidden > 0 else ""
@@ -242,7 +243,7 @@ def addon_row(change: AddonChange) -> tuple[str, str, str]:
 
 
 def _package_row(change: PackageChange) -> tuple[str, str, str]:
-    words = "hashes only: the files of the same version are others" if change.hashes else ""
+    words = "hashes only: same version, other files" if change.hashes else ""
     arrow = versions(change.new) if change.hashes else _arrow(versions(change.old), versions(change.new))
     return (
         _sign(change.old, change.new),
@@ -252,8 +253,8 @@ def _package_row(change: PackageChange) -> tuple[str, str, str]:
 
 
 def package_word(change: PackageChange) -> str:
-    said = ["hashes only" if change.hashes else change.kind, "developer" if change.developer else ""]
-    return ", ".join(word for word in said if word)
+    parts = ["hashes only" if change.hashes else change.kind, "developer" if change.developer else ""]
+    return ", ".join(word for word in parts if word)
 
 
 def versions(rows: Sequence[Locked], show: Callable[[str], str] = str) -> str:

@@ -1,16 +1,16 @@
-"""A plan as data, `inv plan --format json`: one typed document, its JSON Schema is `docs/schema/plan.v1.json`."""
+"""A plan as data: the document of `inv plan --format json`. Its JSON Schema is `docs/schema/plan.v1.json`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from odpm_tasks.core.planning import commits as values
+from odpm_tasks.core.planning.commits import Move, Moves
 from odpm_tasks.core.planning.costs import ContainerAction, Cost
 from odpm_tasks.core.planning.steps import Action, Phase, Plan, Step, phase
 from odpm_tasks.core.planning.text import file_diff
+from odpm_tasks.core.sources.commits import Commit, CommitRange
 
 VERSION = 1
 CommitId = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -20,33 +20,33 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Commit(_Model):
-    """A commit; date (YYYY-MM-DD, UTC) and subject are null where this machine does not hold it."""
+class CommitData(_Model):
+    """A commit. `date` (YYYY-MM-DD, UTC) and `subject` are null where this machine does not hold the commit."""
 
     commit: CommitId
     date: str | None
     subject: str | None
 
 
-class Between(_Model):
-    """The commits that the new one has and the old one lacks, newest first, at most 100; `count` is of all.
+class CommitRangeData(_Model):
+    """The commits that are reachable from the new commit and not from the old one, newest first, at most 100.
 
-    `rewritten`: the old commit is no ancestor of the new one.
+    `count` is the number of all of them. `rewritten`: the old commit is not an ancestor of the new one.
     """
 
     count: int = Field(ge=0)
     rewritten: bool
-    commits: tuple[Commit, ...]
+    commits: tuple[CommitData, ...]
 
 
-class Move(_Model):
-    """A repository that comes to stand on another commit. `old` is null where nothing is checked out yet; `between` where
-    this machine does not hold the history."""
+class MoveData(_Model):
+    """A repository that is moved to another commit. `old` is null where nothing is checked out; `between` is null where this
+    machine does not hold the history."""
 
     repository: str
-    old: Commit | None
-    new: Commit
-    between: Between | None
+    old: CommitData | None
+    new: CommitData
+    between: CommitRangeData | None
 
 
 class ContainerData(_Model):
@@ -80,13 +80,13 @@ class StepData(_Model):
     target: str
     detail: str
     drift: bool
-    move: Move | None
+    move: MoveData | None
     diff: tuple[str, ...] | None
     cost: CostData | None
 
 
 class PlanDocument(_Model):
-    """What `inv up` would do, in the order of the run. `complete`: no step is `pending`."""
+    """What `inv up` would do, in the order of execution. `complete`: no step is `pending`."""
 
     schema_version: Literal[1]
     odpm: str
@@ -96,7 +96,7 @@ class PlanDocument(_Model):
     steps: tuple[StepData, ...]
 
 
-def document(plan: Plan, moves: values.Moves, odpm: str, *, diff: bool = False) -> PlanDocument:
+def document(plan: Plan, moves: Moves, odpm: str, *, diff: bool = False) -> PlanDocument:
     """A plan as a document, with the commits of its moving repositories; `odpm` is the version that made it."""
     drift = set(plan.drift)
     return PlanDocument(
@@ -109,7 +109,7 @@ def document(plan: Plan, moves: values.Moves, odpm: str, *, diff: bool = False) 
     )
 
 
-def _step(plan: Plan, step: Step, drift: bool, moves: Mapping[Step, values.Move], diff: bool) -> StepData:
+def _step(plan: Plan, step: Step, drift: bool, moves: Moves, diff: bool) -> StepData:
     lines = tuple(file_diff(plan, step)) if diff and step.acts else ()
     move = moves.get(step)
     return StepData(
@@ -123,27 +123,28 @@ def _cost(cost: Cost) -> CostData:
     return CostData(reasons=cost.reasons, seconds=cost.seconds, containers=found, odoo_down=cost.odoo_down)
 
 
-def _move(move: values.Move) -> Move:
-    between = move.between and Between(
-        count=move.between.count,
-        rewritten=move.between.rewritten,
-        commits=tuple(_commit(commit) for commit in move.between.commits),
-    )
-    return Move(
+def _move(move: Move) -> MoveData:
+    return MoveData(
         repository=move.repository,
         old=_commit(move.old) if move.old else None,
         new=_commit(move.new),
-        between=between or None,
+        between=_commit_range(move.between) if move.between else None,
     )
 
 
-def _commit(commit: values.Commit) -> Commit:
+def _commit_range(between: CommitRange) -> CommitRangeData:
+    return CommitRangeData(
+        count=between.count, rewritten=between.rewritten, commits=tuple(map(_commit, between.commits))
+    )
+
+
+def _commit(commit: Commit) -> CommitData:
     known = bool(commit.date)
-    return Commit(commit=commit.id, date=commit.date or None, subject=commit.subject if known else None)
+    return CommitData(commit=commit.id, date=commit.date or None, subject=commit.subject if known else None)
 
 
-def as_json(made: PlanDocument) -> str:
-    return made.model_dump_json(indent=2)
+def as_json(document: PlanDocument) -> str:
+    return document.model_dump_json(indent=2)
 
 
 def schema() -> dict[str, Any]:

@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from odpm_tasks.core.planning.commits import Commit, Move
+from odpm_tasks.core.planning.commits import Move
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.step_text import HEAD, LineStyle, step_lines
 from odpm_tasks.core.planning.steps import Action, Plan, Step, by_phase
+from odpm_tasks.core.sources.commits import Commit
 from odpm_tasks.errors import printable
 
 _WIDEST_TARGET = 36

@@ -292,7 +292,7 @@ def test_an_old_commit_that_no_server_has_any_more_is_a_note(team: Team) -> None
     team.write_lock("odoo/odoo", "OCA/web")
     found = team.diff()
     web_entry = found["repositories"][0]
-    assert web_entry["notes"] == ["11111111 cannot be compared with: the server no longer has it"]
+    assert web_entry["notes"] == ["11111111 cannot be compared: the server no longer has it"]
     assert web_entry["commits"] == {"count": None, "rewritten": True, "list": []}
     assert {module["reason"] for module in found["update"]["modules"]} == {"unknown"}
     assert found["update"]["argument"] == "web_a,web_b,web_old,web_same"

@@ -229,8 +229,8 @@ def test_history_of_a_server_that_sends_everything(tmp_path: Path, settings: dic
         assert fetch.commit_at(store, source, "19.0", "2025-12-31") == commits[4]  # quiet for months
         for commit in (commits[1], commits[4]):
             fetch.fetch(store, source, commit)
-        found = log.log(store, source, commits[1], commits[4], 10)
-    assert [name for name, _ in found.commits] == commits[:1:-1]
+        found = log.fetch_log(store, source, commits[1], commits[4])
+    assert [name for name, _, _ in found.commits] == commits[:1:-1]
     assert git.store_has(store, commits[1])
 
 

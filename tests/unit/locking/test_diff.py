@@ -7,12 +7,13 @@ import json
 import pytest
 
 from odpm_tasks.core.locking import diff
-from odpm_tasks.core.locking.diff import Commit, CommitAddon, History, LockDiff, PairDetails, PinPair, compare, pairs
+from odpm_tasks.core.locking.diff import CommitAddon, LockDiff, PairDetails, PinPair, compare, pairs
 from odpm_tasks.core.locking.diff_markdown import as_markdown
 from odpm_tasks.core.locking.diff_python import Locked, PythonSide, packages
 from odpm_tasks.core.locking.diff_text import SHOWN, as_json, as_text
 from odpm_tasks.core.locking.lockfile import Lock, Pin
 from odpm_tasks.core.odoo.addon_versions import runs, version_key
+from odpm_tasks.core.sources.commits import Commit, CommitRange
 from tests.unit.builders import OCA, ODOO, commit
 
 LABELS = ("HEAD (12345678)", "now")
@@ -102,7 +103,7 @@ def test_only_what_differs_is_read_and_what_odoo_would_skip_is_no_add_on() -> No
         CommitAddon("broken", "2"),
         CommitAddon("off", "2"),
     )
-    asked = diff.unread(new, old)
+    asked = diff.unread_manifests(new, old)
     assert asked == {
         name: (f"{name}/__manifest__.py", f"{name}/__openerp__.py") for name in ("edited", "broken", "off")
     }
@@ -114,7 +115,7 @@ def test_only_what_differs_is_read_and_what_odoo_would_skip_is_no_add_on() -> No
     assert diff.with_manifests(new, asked, contents) == held(
         CommitAddon("same", "1"), CommitAddon("edited", "2", "1.1")
     )
-    assert set(diff.unread(old, None)) == {"same", "edited", "gone"}
+    assert set(diff.unread_manifests(old, None)) == {"same", "edited", "gone"}
 
 
 SCRIPTS = ("a/migrations/19.0.1.1.0/pre-x.py", "a/migrations/19.0.2.0.0/pre-x.py")
@@ -250,7 +251,7 @@ def test_base_alone_says_everything_and_a_name_stands_once() -> None:
 
 def many() -> LockDiff:
     """One of everything, with what others may have written on purpose."""
-    commits = tuple(Commit(commit(str(number)), f"[FIX] number {number}") for number in range(40))
+    commits = tuple(Commit(commit(str(number)), subject=f"[FIX] number {number}") for number in range(40))
     old = held(
         CommitAddon("web_a", "1", "19.0.1.0.0"),
         CommitAddon("web_b", "1", "19.0.1.0.0"),
@@ -262,10 +263,10 @@ def many() -> LockDiff:
         CommitAddon("web_b", "2", "19.0.1.0.0"),
         CommitAddon("web;rm", "2", "19.0.1.0.0"),
     )
-    evil = Commit(C, "`` | @team #1 <img>\x1b[31m\n**x**")
+    evil = Commit(C, subject="`` | @team #1 <img>\x1b[31m\n**x**")
     seen = [
-        (moved("odoo"), PairDetails({}, {}, History(commits, 1234))),
-        (moved("web"), PairDetails(old, new, History((evil,), 1, rewritten=True))),
+        (moved("odoo"), PairDetails({}, {}, CommitRange(commits, 1234))),
+        (moved("web"), PairDetails(old, new, CommitRange((evil,), 1, rewritten=True))),
         (PinPair("ux", "dependency", None, pin("ux")), PairDetails(None, {})),
         (PinPair("gone", "dependency", pin("gone"), None), PairDetails()),
         (
@@ -394,7 +395,10 @@ inv up -u 'mine;x,web_a,web_b'
 def test_as_json() -> None:
     new = held(CommitAddon("web_a", "2", "19.0.1.1.0", scripts=SCRIPTS[:1]), CommitAddon("web_b", "2"))
     seen = PairDetails(
-        held(CommitAddon("web_a", "1", "19.0.1.0.0")), new, History((Commit(C, "x | y"),), None), ("a note",)
+        held(CommitAddon("web_a", "1", "19.0.1.0.0")),
+        new,
+        CommitRange((Commit(C, subject="x | y"),), 1, complete=False),
+        ("a note",),
     )
     images: tuple[dict[str, str], dict[str, str]] = ({}, {"python:3.12": "sha256:1"})
     python = (PythonSide(), PythonSide("lxml==5.1 ; sys_platform == 'linux'\n"))
@@ -465,11 +469,11 @@ def test_long_lists_are_bounded_for_people_and_whole_for_programs() -> None:
 
 
 def test_history_that_was_not_followed_to_its_end() -> None:
-    commits = (Commit(C, "x"),)
-    open_end = compare(LABELS, "19.0", [(moved(), PairDetails({}, {}, History(commits, None)))], NONE)
-    lost = compare(LABELS, "19.0", [(moved(), PairDetails({}, {}, History((), None, rewritten=True)))], NONE)
+    commits = (Commit(C, subject="x"),)
+    open_end = compare(LABELS, "19.0", [(moved(), PairDetails({}, {}, CommitRange(commits, 1, complete=False)))], NONE)
+    lost = compare(LABELS, "19.0", [(moved(), PairDetails({}, {}, CommitRange(rewritten=True, complete=False)))], NONE)
     assert as_text(open_end).splitlines()[2:] == [
-        f"  web  19.0  {A[:8]} -> {B[:8]}  more than 1 commits",
+        f"  web  19.0  {A[:8]} -> {B[:8]}  at least 1 commit",
         f"    {C[:8]}  x",
         "    … and more, not counted",
     ]

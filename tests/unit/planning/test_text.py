@@ -10,13 +10,14 @@ from typing import Any
 import jsonschema
 import pytest
 
-from odpm_tasks.core.planning.commits import Between, Commit, Move, moving
+from odpm_tasks.core.planning.commits import Move, planned_moves
 from odpm_tasks.core.planning.document import as_json, document, schema
 from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.step_text import LineStyle, step_lines
 from odpm_tasks.core.planning.steps import ORDER, Step, phase
 from odpm_tasks.core.planning.text import plan_lines
+from odpm_tasks.core.sources.commits import Commit, CommitRange
 from tests.unit.builders import commit
 from tests.unit.planning.test_planner import CONF, EXTENDED, FILES, OURS, PLATFORM, UNRESOLVED, A, observed
 
@@ -125,9 +126,9 @@ OLD, NEW = Commit(A, "2025-01-02", "Old"), Commit(commit("web"), "2025-03-04", "
 
 
 def test_a_move_tells_its_commits() -> None:
-    (one,) = moving(plan(DRIFTED))
+    (one,) = planned_moves(plan(DRIFTED))
     assert (one.folder, one.old, one.new) == ("web", A, commit("web"))
-    between = Between((NEW, Commit("c" * 40, "2025-02-03", "Middle")), 40, False)
+    between = CommitRange((NEW, Commit("c" * 40, "2025-02-03", "Middle")), 40)
     shown = seen(DRIFTED, diff=True, moves={one.step: Move("web", OLD, NEW, between)})
     assert (
         "      - aaaaaaaa  2025-01-02  Old\n"
@@ -152,14 +153,14 @@ def test_a_file_tells_its_difference_once() -> None:
 
 def test_pinned_and_not_fetched_is_a_move_as_well() -> None:
     found = observed(**UNRESOLVED, unresolved=(replace(PLATFORM, commit=A),))
-    assert [(one.folder, one.old, one.new) for one in moving(plan(found))] == [("odoo", None, A)]
+    assert [(one.folder, one.old, one.new) for one in planned_moves(plan(found))] == [("odoo", None, A)]
 
 
 @pytest.mark.parametrize("found", [FRESH, DRIFTED, observed("ci"), observed("server")])
 @pytest.mark.parametrize("diff", [False, True])
 def test_the_document_is_what_its_schema_says(found: ObservedState, diff: bool) -> None:
     made = plan(found)
-    moves = {one.step: Move(one.folder, OLD, NEW, Between((NEW,), 1, False)) for one in moving(made)}
+    moves = {one.step: Move(one.folder, OLD, NEW, CommitRange((NEW,), 1)) for one in planned_moves(made)}
     text = as_json(document(made, moves, "5.0.0", diff=diff))
     data = json.loads(text)
     jsonschema.validate(data, schema())
