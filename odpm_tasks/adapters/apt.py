@@ -1,4 +1,4 @@
-"""The door to this machine's apt: which Debian mirror it uses, so that image builds use it too."""
+"""The Debian mirror that apt on this machine uses, for image builds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from odpm_tasks.errors import DescriptionError
 
 
 def sources(codename: str, setting: str | None, where: str = "ODPM_APT_MIRROR") -> str:
-    """The lines of a sources.list for a Debian release, empty where the image's own are right.
+    """The text of a sources.list for a Debian release; empty: keep the sources of the base image.
 
-    `setting` is `URL [SECURITY_URL]`. Without it the mirrors of a machine count that runs Debian itself and has both.
-    Errors: DescriptionError for what is no URL.
+    `setting` is `URL [SECURITY_URL]`. Without it, use this machine's mirrors if it runs Debian and has both an archive
+    and a security mirror. Errors: DescriptionError for an invalid URL.
     """
-    archive, security = _named(setting, where) if setting else _own()
+    archive, security = _from_setting(setting, where) if setting else _from_machine()
     if not archive:
         return ""
     deb = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
@@ -26,7 +26,7 @@ def sources(codename: str, setting: str | None, where: str = "ODPM_APT_MIRROR") 
     return "".join(f"{line}\n" for line in lines)
 
 
-def _named(setting: str, where: str) -> tuple[str, str]:
+def _from_setting(setting: str, where: str) -> tuple[str, str]:
     urls = setting.split()
     for url in urls:
         if not re.fullmatch(r"https?://[^\s\[\]]+", url) or len(urls) > 2:
@@ -38,14 +38,14 @@ def _named(setting: str, where: str) -> tuple[str, str]:
     return urls[0], urls[1] if len(urls) == 2 else ""
 
 
-def _own() -> tuple[str, str]:
-    """The mirror and the security mirror that apt of this machine uses; empty where it is no Debian or lacks one of them."""
+def _from_machine() -> tuple[str, str]:
+    """The archive mirror and the security mirror of this machine's apt; empty if it is not Debian or one is missing."""
     system = files.read_text(Path("/etc/os-release")) or ""
     if not re.search(r"^ID=\"?debian\"?$", system, re.MULTILINE) or not command.is_installed("apt-get"):
         return "", ""
-    # what `update` would fetch; nothing is fetched
-    told = command.run(["apt-get", "--print-uris", "update"], check=False, timeout=20).text
-    urls = re.findall(r"^'(https?://\S+?)/dists/", told, re.MULTILINE)
+    # prints the URLs that `update` would fetch, without fetching them
+    output = command.run(["apt-get", "--print-uris", "update"], check=False, timeout=20).text
+    urls = re.findall(r"^'(https?://\S+?)/dists/", output, re.MULTILINE)
     archive = next((url for url in urls if url.endswith("/debian")), "")
     security = next((url for url in urls if url.endswith(("/debian-security", "/security"))), "")
     return (archive, security) if archive and security else ("", "")

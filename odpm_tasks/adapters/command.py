@@ -1,7 +1,7 @@
-"""The one door to other programs.
+"""Run other programs and capture their output.
 
-Programs are started without a shell and without a terminal (`foreground` excepted), with an empty standard input
-unless `feed` is given. Passwords inside URLs never leave this module: what is shown or raised is redacted.
+Programs run without a shell and without a terminal. Standard input is empty unless `stdin` is given. Credentials in URLs
+are removed from everything that this module returns for display or raises.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from odpm_tasks.errors import MachineError, ProgramError
 
 _CREDENTIALS = re.compile(r"(?<!ssh)(://)[^/\s]+@|(ssh://[^/\s:@]+):[^/\s]+@")
 _TAIL = 8
-_LEFT_BEHIND = 5.0  # seconds
+_STDERR_TIMEOUT = 5.0  # seconds
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a program ended: exit code (negative: killed by that signal) and what it wrote.
+    """The result of a program: exit code (negative: terminated by that signal) and output.
 
-    `silent`: it was ended because it had said nothing for too long.
+    `stalled`: it was terminated because it wrote nothing for longer than its idle timeout.
     """
 
     argv: tuple[str, ...]
@@ -47,7 +47,7 @@ class Outcome:
         return self.stdout.decode(errors="replace")
 
     def tail(self) -> tuple[str, ...]:
-        """The last lines it wrote, for an error message; carriage-return progress folded to its last state."""
+        """The last lines of the output, for error messages; of progress lines with carriage returns the last state."""
         raw = self.stderr or self.stdout
         lines = [
             line.rsplit("\r", 1)[-1].rstrip() for line in raw.decode(errors="replace").replace("\r\n", "\n").split("\n")
@@ -56,7 +56,7 @@ class Outcome:
 
 
 def redact(text: str) -> str:
-    """`text` with user and password taken out of every URL in it; of ssh only the password: the user is part of the way."""
+    """Remove user and password from all URLs in `text`; from ssh URLs only the password, the user is part of the address."""
     return _CREDENTIALS.sub(lambda found: found[1] or f"{found[2]}@", text)
 
 
@@ -77,145 +77,145 @@ def run(
     idle_timeout: Callable[[str], float | None] | None = None,
     secrets: Sequence[str] = (),
 ) -> Outcome:
-    """Run a program to its end and return what it said.
+    """Run a program, wait until it exits, and return its output.
 
-    `env` is laid over the process environment, less what git tells its hooks of a repository. `on_line` gets each line
-    of standard error as it comes, those that a carriage return ends, too. `silence` tells for how many seconds nothing
-    may come after a line (at the start: after ""), None for as long as it likes; then the program is ended. `secrets`
-    are words that must not appear in an error.
+    `env` is added to the process environment, without the variables that git sets for its hooks. `on_line` is called
+    with each line of standard error as it arrives; a carriage return also ends a line. `idle_timeout` returns for the
+    last line (at the start: "") how many seconds may pass until the next one, None for no limit; then the program is
+    terminated. `secrets` are masked in errors.
 
-    Errors: MachineError when the program is not there or the disk is full, ProgramError when it fails and `check` is
-    set, or when `timeout` (seconds) passes.
+    Errors: MachineError if the program is not installed or the disk is full, ProgramError if it fails and `check` is
+    set, or after `timeout` (seconds).
     """
-    words = [str(word) for word in argv]
-    special: dict[str, Any] = {"_in": stdin or processes.NOTHING}
+    argv = [str(word) for word in argv]
+    options: dict[str, Any] = {"_in": stdin or processes.DEVNULL}
     if cwd is not None:
-        special["_cwd"] = str(cwd)
+        options["_cwd"] = str(cwd)
     if on_line is None and idle_timeout is None:
-        process = processes.start(words, env, **special)
-        code = processes.wait(process, words, timeout)
-        outcome = Outcome(tuple(words), code, process.process.stdout, process.process.stderr)
+        process = processes.start(argv, env, **options)
+        code = processes.wait(process, argv, timeout)
+        outcome = Outcome(tuple(argv), code, process.process.stdout, process.process.stderr)
     else:
-        listener = _Listener(on_line, idle_timeout)
-        process = listener.start(words, env, **special)
-        code = processes.wait(process, words, timeout)
-        outcome = Outcome(tuple(words), code, process.process.stdout, listener.said(), listener.ended)
+        reader = _StderrReader(on_line, idle_timeout)
+        process = reader.start(argv, env, **options)
+        code = processes.wait(process, argv, timeout)
+        outcome = Outcome(tuple(argv), code, process.process.stdout, reader.captured(), reader.stalled)
     if check and not outcome.ok:
         raise failure(outcome, secrets)
     return outcome
 
 
 class PipedProcess:
-    """A program that answers while it is asked; `conversation` starts one."""
+    """A running program with pipes to its standard input and output; `piped` starts one."""
 
-    def __init__(self, words: Sequence[str], questions: IO[bytes], answers: IO[bytes], process: Any) -> None:
-        self._words, self._questions, self._answers, self._process = words, questions, answers, process
+    def __init__(self, argv: Sequence[str], stdin: IO[bytes], stdout: IO[bytes], process: Any) -> None:
+        self._argv, self._stdin, self._stdout, self._process = argv, stdin, stdout, process
 
     def write(self, data: bytes) -> None:
-        """Ask. Errors: ProgramError where nobody listens any more."""
+        """Write to the program. Errors: ProgramError if it has closed its input."""
         try:
-            self._questions.write(data)
-            self._questions.flush()
+            self._stdin.write(data)
+            self._stdin.flush()
         except OSError:
-            raise self._broken() from None
+            raise self._failure() from None
 
     def read_line(self) -> bytes:
-        """The next line of the answer, with its end. Errors: ProgramError where none comes."""
-        line = self._answers.readline()
+        """Read a line, with its end. Errors: ProgramError at the end of the output."""
+        line = self._stdout.readline()
         if not line.endswith(b"\n"):
-            raise self._broken()
+            raise self._failure()
         return line
 
     def read(self, size: int) -> bytes:
-        """So many bytes of the answer. Errors: ProgramError where fewer come."""
-        data = self._answers.read(size)
+        """Read `size` bytes. Errors: ProgramError if the output ends before."""
+        data = self._stdout.read(size)
         if len(data) < size:
-            raise self._broken()
+            raise self._failure()
         return data
 
     def wait(self) -> int:
-        """Ask nothing more; the exit code."""
-        with contextlib.suppress(OSError):  # what nobody read
-            self._questions.close()
-        self._answers.close()
-        return processes.wait(self._process, self._words)
+        """Close both pipes and wait for the program; returns its exit code."""
+        with contextlib.suppress(OSError):  # data that the program did not read
+            self._stdin.close()
+        self._stdout.close()
+        return processes.wait(self._process, self._argv)
 
-    def _broken(self) -> ProgramError | MachineError:
-        return failure(Outcome(tuple(self._words), self.wait(), b"", self._process.process.stderr))
+    def _failure(self) -> ProgramError | MachineError:
+        return failure(Outcome(tuple(self._argv), self.wait(), b"", self._process.process.stderr))
 
 
 @contextlib.contextmanager
 def piped(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[PipedProcess]:
-    """A program to talk with, which is let end when the block does.
+    """Run a program with pipes to its standard input and output for the duration of the block.
 
-    Errors: MachineError when the program is not there; those of `Conversation`.
+    Errors: MachineError if the program is not installed; those of `PipedProcess`.
     """
-    words = [str(word) for word in argv]
+    argv = [str(word) for word in argv]
     pipes = [*os.pipe(), *os.pipe()]
-    theirs_in, questions, answers, theirs_out = (
+    child_in, stdin, stdout, child_out = (
         os.fdopen(pipe, mode) for pipe, mode in zip(pipes, ("rb", "wb", "rb", "wb"), strict=True)
     )
-    with questions, answers:
-        with theirs_in, theirs_out:
-            process = processes.start(words, env, _in=theirs_in, _out=theirs_out)
-        talk = PipedProcess(words, questions, answers, process)
+    with stdin, stdout:
+        with child_in, child_out:
+            process = processes.start(argv, env, _in=child_in, _out=child_out)
+        running = PipedProcess(argv, stdin, stdout, process)
         try:
-            yield talk
+            yield running
         finally:
-            talk.wait()
+            running.wait()
 
 
-class _Listener:
-    """Hears standard error: keeps it, hands it on line by line, and ends a program that is silent for too long."""
+class _StderrReader:
+    """Reads standard error in a thread: captures it, reports each line, and terminates a program that stalls."""
 
     def __init__(
         self, on_line: Callable[[str], None] | None, idle_timeout: Callable[[str], float | None] | None
     ) -> None:
-        self.ended = False
-        self._on_line, self._silence = on_line, idle_timeout
-        self._seen = bytearray()
-        self._rest = b""
+        self.stalled = False
+        self._on_line, self._idle_timeout = on_line, idle_timeout
+        self._captured = bytearray()
+        self._incomplete = b""
 
-    def start(self, words: list[str], env: Mapping[str, str] | None, **special: Any) -> Any:
-        """Start the program with a pipe of ours: sh hands on what ends in a newline only, or each byte by itself."""
-        ours, theirs = os.pipe()
+    def start(self, argv: list[str], env: Mapping[str, str] | None, **options: Any) -> Any:
+        """Start the program with our own pipe: sh reports either lines that end in a newline, or single bytes."""
+        read_end, write_end = os.pipe()
         try:
-            with os.fdopen(theirs, "wb", buffering=0) as end:
-                process = processes.start(words, env, _err=end, **special)
+            with os.fdopen(write_end, "wb", buffering=0) as stderr:
+                process = processes.start(argv, env, _err=stderr, **options)
         except BaseException:
-            os.close(ours)
+            os.close(read_end)
             raise
-        self._thread = threading.Thread(target=self._listen, args=(ours, process), daemon=True)
+        self._thread = threading.Thread(target=self._read, args=(read_end, process), daemon=True)
         self._thread.start()
         return process
 
-    def said(self) -> bytes:
-        """All that came; whoever the program left behind with its standard error is not waited for."""
-        self._thread.join(_LEFT_BEHIND)
-        return bytes(self._seen)
+    def captured(self) -> bytes:
+        """The captured bytes; does not wait for a background child that inherited standard error."""
+        self._thread.join(_STDERR_TIMEOUT)
+        return bytes(self._captured)
 
-    def _listen(self, pipe: int, process: Any) -> None:
-        allowed = self._silence("") if self._silence else None
-        ready = select.poll()
-        ready.register(pipe, select.POLLIN)
+    def _read(self, pipe: int, process: Any) -> None:
+        limit = self._idle_timeout("") if self._idle_timeout else None
+        poll = select.poll()
+        poll.register(pipe, select.POLLIN)
         with os.fdopen(pipe, "rb", buffering=0) as source:
             while True:
-                if not ready.poll(None if allowed is None else allowed * 1000):
-                    self.ended = True
-                    processes.end(process)
-                    allowed = None
+                if not poll.poll(None if limit is None else limit * 1000):
+                    self.stalled = True
+                    processes.terminate(process)
+                    limit = None
                 elif chunk := source.read(1 << 16):
-                    lines = self._lines(chunk)
-                    if self._silence and lines and not self.ended:
-                        allowed = self._silence(lines[-1])
+                    lines = self._report(chunk)
+                    if self._idle_timeout and lines and not self.stalled:
+                        limit = self._idle_timeout(lines[-1])
                 else:
                     return
 
-    def _lines(self, chunk: bytes) -> list[str]:
-        """The lines that are whole now, handed on."""
-        self._seen.extend(chunk)
-        *whole, self._rest = re.split(rb"[\r\n]+", self._rest + chunk)
-        lines = [text.rstrip() for line in whole if (text := line.decode(errors="replace")).strip()]
+    def _report(self, chunk: bytes) -> list[str]:
+        """Capture a chunk; report and return the lines that it completes."""
+        self._captured.extend(chunk)
+        *complete, self._incomplete = re.split(rb"[\r\n]+", self._incomplete + chunk)
+        lines = [text.rstrip() for line in complete if (text := line.decode(errors="replace")).strip()]
         for line in lines:
             if self._on_line:
                 self._on_line(redact(line))
@@ -223,7 +223,7 @@ class _Listener:
 
 
 def failure(outcome: Outcome, secrets: Sequence[str] = ()) -> ProgramError | MachineError:
-    """The error for a program that failed: its own last lines, secrets taken out; a full disk is recognised."""
+    """The error for a program that failed, with its last lines and secrets masked; a full disk has its own error."""
     details = list(outcome.tail())
     for secret in secrets:
         details = [line.replace(secret, "***") for line in details]

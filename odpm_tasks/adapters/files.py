@@ -1,4 +1,4 @@
-"""The door to the file system: atomic replacement, file locks, content."""
+"""Files: atomic replacement, file locks, content."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, Machin
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Turn the disk's refusals into messages: full, read-only, not allowed."""
+    """Convert OSError to an error with a message: disk full, read-only, no permission, file instead of a folder."""
     try:
         yield
     except OSError as error:
@@ -28,7 +28,7 @@ def disk_errors(path: Path) -> Iterator[None]:
             ) from None
         if error.errno in {errno.EEXIST, errno.ENOTDIR}:
             raise DataLossError(
-                "a file is in the place of a folder",
+                "a file exists where a folder is needed",
                 where=str(error.filename or path),
                 todo="move it elsewhere, then run again",
             ) from None
@@ -42,14 +42,14 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def read(path: Path) -> bytes | None:
-    """The bytes of a file, None where there is none."""
+    """The bytes of a file, None if it does not exist."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except IsADirectoryError:
         raise DescriptionError(
-            "a directory is in the place of a file", where=str(path), todo=f"mv {path} elsewhere"
+            "a folder exists where a file is needed", where=str(path), todo=f"mv {path} elsewhere"
         ) from None
     except OSError as error:
         raise DescriptionError(
@@ -58,7 +58,7 @@ def read(path: Path) -> bytes | None:
 
 
 def read_text(path: Path) -> str | None:
-    """The text of a UTF-8 file, None where there is none."""
+    """The text of a UTF-8 file, None if it does not exist."""
     data = read(path)
     if data is None:
         return None
@@ -78,10 +78,10 @@ def write(
     derived: bool = False,
     before_replace: Callable[[], object] | None = None,
 ) -> None:
-    """Replace a file at once: a reader, a crash or a full disk sees the old bytes or the new, never a part.
+    """Replace a file atomically: a reader, a crash or a full disk leaves the old bytes or the new, never a part.
 
-    `derived`: it can be made anew at any time, so a power cut may take it; that spares waiting for the disk. `before` is
-    called when the new bytes are on the disk and the old ones still in their place.
+    `derived`: the file can be generated again, so it may be lost in a power failure; this saves the fsync.
+    `before_replace` is called after the new bytes are written and before they replace the old file.
     """
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def write(
 
 
 def remove_temporary_files(folder: Path, names: Collection[str] = ()) -> None:
-    """Take away the beginnings of files that killed runs have left (of `names`, where given). Nobody else writes here now."""
+    """Remove the temporary files of killed runs (only those of `names`, if given). The caller must hold the lock."""
     for path in folder.glob(".*.????????"):
         name, _, end = path.name[1:].rpartition(".")
         if (not names or name in names) and re.fullmatch(r"[a-z0-9_]{8}", end) and path.is_file():
@@ -111,43 +111,44 @@ def remove_temporary_files(folder: Path, names: Collection[str] = ()) -> None:
 
 
 def keep_original(path: Path) -> Path:
-    """Give an edited generated file, or a link in its place, a second name that stays when it is replaced.
+    """Back up an edited generated file, or a link with its name, before it is replaced; returns the path of the backup.
 
-    That is NAME.orig, .orig.1 where taken and so on; one that holds the same already is enough.
+    The backup is a hard link NAME.orig, or .orig.1 and so on if that exists. An existing backup with the same content is
+    used.
     """
     number = 0
     while True:
-        kept = path.with_name(f"{path.name}.orig" + (f".{number}" if number else ""))
-        if not os.path.lexists(kept):
+        backup = path.with_name(f"{path.name}.orig" + (f".{number}" if number else ""))
+        if not os.path.lexists(backup):
             break
-        if _same(kept, path):
-            return kept
+        if _same(backup, path):
+            return backup
         number += 1
     with disk_errors(path):
         try:
-            os.link(path, kept, follow_symlinks=False)
-        except (OSError, NotImplementedError):  # a file system without second names
-            path.rename(kept)
-    return kept
+            os.link(path, backup, follow_symlinks=False)
+        except (OSError, NotImplementedError):  # a file system without hard links
+            path.rename(backup)
+    return backup
 
 
-def _same(kept: Path, path: Path) -> bool:
-    """Whether both are regular files of the same bytes."""
-    regular = all(stat.S_ISREG(one.lstat().st_mode) for one in (kept, path))
-    return regular and kept.read_bytes() == path.read_bytes()
+def _same(backup: Path, path: Path) -> bool:
+    """Whether both are regular files with the same bytes."""
+    regular = all(stat.S_ISREG(one.lstat().st_mode) for one in (backup, path))
+    return regular and backup.read_bytes() == path.read_bytes()
 
 
 def remove(path: Path) -> None:
-    """Take a file away that may be gone already."""
+    """Remove a file if it exists."""
     with disk_errors(path):
         path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
-    """Hold the file lock `path`; who holds it is written beside it, for the message others get.
+    """Hold the file lock `path`; the file PATH.holder names our process for the error message of other processes.
 
-    Waits up to `wait` seconds (0: not at all). Errors: BusyError naming the holder.
+    Waits up to `wait` seconds (0: not at all). Errors: BusyError with the holder. `what` is the locked object.
     """
     from filelock import FileLock, Timeout
 
@@ -158,9 +159,9 @@ def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
         try:
             lock.acquire(timeout=wait)
         except Timeout:
-            who = read_text(holder) or "another run"
+            owner = read_text(holder) or "another run"
             raise BusyError(
-                f"{who.strip()} holds {what}",
+                f"{owner.strip()} holds {what}",
                 where=str(path),
                 todo="wait for it to end, then run the same command again",
             ) from None
@@ -176,17 +177,17 @@ def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
 
 
 def temporary_folder(cleanup: contextlib.ExitStack, prefix: str) -> Path:
-    """A folder that lasts as long as `cleanup`, readable by us only."""
+    """A temporary folder that `cleanup` removes, readable by this user only."""
     return Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix=prefix)))
 
 
 def sha256(data: bytes) -> str:
-    """Hex digest of some bytes."""
+    """SHA-256 as hex digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def digest_below(root: Path, name: str) -> str | None:
-    """Hex digest of a regular file below a folder; None where there is none, or a link leads to it."""
+    """SHA-256 of a regular file below `root`; None if it does not exist or its path contains a symbolic link."""
     path = root / name
     if path.is_symlink() or not path.is_file() or path.parent.resolve() != (root.resolve() / name).parent:
         return None

@@ -1,7 +1,7 @@
-"""What a `file://` source holds, as one hash, and what is known of its files, so that the next look is quick.
+"""The content of a `file://` source as one hash, with a cache of file digests.
 
-As git's index does it: a file whose size, times and inode are as before is not read again, unless it changed so
-recently that the clock could not tell (then it is read every time until it is old enough).
+As in git's index: a file with the same size, times and inode is not read again, unless it changed so recently that a
+later change could have the same time.
 """
 
 from __future__ import annotations
@@ -16,45 +16,43 @@ from pathlib import Path
 
 from odpm_tasks.adapters import files
 
-_RACY = 2_000_000_000  # nanoseconds; coarser than any file system's clock in use
+_RACY = 2_000_000_000  # nanoseconds; more than the time resolution of any common file system
 _SKIP = (".git", "__pycache__")
 
-# name -> what lstat said, and the digest of kind and bytes
-Known = dict[str, tuple[list[int], str]]
+# name -> values of lstat, and the digest of file type and bytes
+_Entries = dict[str, tuple[list[int], str]]
 
 
-def fingerprint(
-    root: Path, memory: Path | None = None, skip: Collection[str] = (), *, writes_cache: bool = True
-) -> str:
-    """40 hex digits over a tree's names, modes and bytes; `.git`, `__pycache__` and `*.pyc` left out, and folders in `skip`.
+def fingerprint(root: Path, cache: Path | None = None, skip: Collection[str] = (), *, writes_cache: bool = True) -> str:
+    """40 hex digits over the names, modes and bytes of a tree, without `.git`, `__pycache__`, `*.pyc` and folders in `skip`.
 
-    Only the executable bit of a mode counts and a link counts as its target, as in git, so that two machines agree.
-    `memory` is a file that keeps what is known between runs; without it every byte is read. It is written where it `learns`.
+    As in git, only the executable bit of a mode counts, and a link counts as its target, so the result is the same on every
+    machine. `cache` is a file with digests of earlier runs; it is updated if `writes_cache`. Without it, all files are read.
     """
-    before = _recall(memory)
-    after: Known = {}
+    before = _read_cache(cache)
+    after: _Entries = {}
     now = time.time_ns()
     changed = False
-    whole = hashlib.sha1(usedforsecurity=False)
+    total = hashlib.sha1(usedforsecurity=False)
     for name, entry in walk(root, skip):
-        seen = entry.stat(follow_symlinks=False)
-        mark = [seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_mode]
-        known = before.get(name)
-        if known is not None and known[0] == mark:
-            digest = known[1]
+        status = entry.stat(follow_symlinks=False)
+        mark = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_mode]
+        cached = before.get(name)
+        if cached is not None and cached[0] == mark:
+            digest = cached[1]
         else:
-            digest = _digest(entry, seen)
+            digest = _digest(entry, status)
             changed = True
-        if now - max(seen.st_mtime_ns, seen.st_ctime_ns) > _RACY:
+        if now - max(status.st_mtime_ns, status.st_ctime_ns) > _RACY:
             after[name] = (mark, digest)
-        whole.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
-    if memory is not None and writes_cache and (changed or len(after) != len(before)):
-        files.write(memory, json.dumps(after, separators=(",", ":")).encode(), derived=True)
-    return whole.hexdigest()
+        total.update(f"{name}\0{digest}\n".encode(errors="surrogateescape"))
+    if cache is not None and writes_cache and (changed or len(after) != len(before)):
+        files.write(cache, json.dumps(after, separators=(",", ":")).encode(), derived=True)
+    return total.hexdigest()
 
 
-def _recall(memory: Path | None) -> Known:
-    text = files.read(memory) if memory else None
+def _read_cache(cache: Path | None) -> _Entries:
+    text = files.read(cache) if cache else None
     try:
         data = json.loads(text) if text else {}
     except ValueError:
@@ -62,18 +60,18 @@ def _recall(memory: Path | None) -> Known:
     return data if isinstance(data, dict) else {}
 
 
-def _digest(entry: os.DirEntry[str], seen: os.stat_result) -> str:
-    if stat.S_ISLNK(seen.st_mode):
-        kind, data = "l", os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - bytes as they are
-    elif stat.S_ISREG(seen.st_mode):
-        kind, data = ("x" if seen.st_mode & 0o100 else "f"), Path(entry.path).read_bytes()
+def _digest(entry: os.DirEntry[str], status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
+        kind, data = "l", os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - undecoded bytes
+    elif stat.S_ISREG(status.st_mode):
+        kind, data = ("x" if status.st_mode & 0o100 else "f"), Path(entry.path).read_bytes()
     else:
         kind, data = "s", b""  # a socket or a pipe has no content
     return kind + hashlib.sha1(data, usedforsecurity=False).hexdigest()
 
 
 def walk(root: Path, skip: Collection[str] = ()) -> list[tuple[str, os.DirEntry[str]]]:
-    """Every file and link below `root` with its `/`-separated relative name, sorted by name."""
+    """All files and links below `root` with their `/`-separated relative names, sorted by name."""
     found: list[tuple[str, os.DirEntry[str]]] = []
     pending = [""]
     while pending:

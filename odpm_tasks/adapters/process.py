@@ -1,6 +1,6 @@
-"""Starting programs, waiting for them, ending them; the only importer of `sh`.
+"""Start programs, wait for them, terminate them. The only module that imports `sh`.
 
-Programs are started without a shell and without a terminal, `foreground` excepted.
+Programs run without a shell and without a terminal, except in `foreground`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ import sh
 
 from odpm_tasks.errors import MachineError, ProgramError
 
-# What git tells its hooks of the repository they stand in (`git rev-parse --local-env-vars`, and what a push adds): in a run
-# that a hook starts, git would take every repository for that one. And what new repositories and paths are to be like.
-_OF_ONE_REPOSITORY = frozenset(
+# Variables that git sets for its hooks (`git rev-parse --local-env-vars`, and those of a push): if a hook starts odpm, they
+# would redirect every git command to the hook's repository. Also variables that change new repositories and pathspecs.
+_GIT_REPOSITORY_VARIABLES = frozenset(
     f"GIT_{name}"
     for name in (
         "CONFIG", "ATTR_SOURCE", "DIR", "WORK_TREE", "IMPLICIT_WORK_TREE", "COMMON_DIR", "INDEX_FILE", "PREFIX", "NAMESPACE",
@@ -37,9 +37,9 @@ _running: dict[int, Any] = {}
 
 
 class _Start(threading.local):
-    """Whether this thread is starting a program, and the signals it held back before."""
+    """Whether this thread is starting a program, and its signal mask before the start."""
 
-    under_way = False
+    in_progress = False
     mask: Any = ()
 
 
@@ -47,73 +47,76 @@ _start = _Start()
 
 
 @contextlib.contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
-    """Ctrl-C comes when the program stands: in the middle of its start it would leave half of one.
+def _defer_ctrl_c() -> Iterator[None]:
+    """Defer Ctrl-C until the program has started: during the start it would leave a partly started one.
 
-    The start is Python of ours and, from the fork on, of the program's process, where Ctrl-C must end nothing either: what
-    is raised there would go on as a second run of ours. The program then hears of it by `stop_all`.
+    Between fork and exec, the child runs our Python code. Ctrl-C is ignored there: an exception would continue as a
+    second run of odpm. `stop_all` terminates the program afterwards.
     """
-    came: list[tuple[int, Any]] = []
+    received: list[tuple[int, Any]] = []
     handler = signal.getsignal(signal.SIGINT)
-    ours = callable(handler) and threading.current_thread() is threading.main_thread()
-    _start.under_way = True
+    deferred = callable(handler) and threading.current_thread() is threading.main_thread()
+    _start.in_progress = True
     try:
-        if ours:
-            signal.signal(signal.SIGINT, lambda *told: came.append(told))
+        if deferred:
+            signal.signal(signal.SIGINT, lambda *arguments: received.append(arguments))
         yield
     finally:
-        if ours:
+        if deferred:
             signal.signal(signal.SIGINT, handler)
-        _start.under_way = False
-    if came and callable(handler):
-        handler(*came[0])
+        _start.in_progress = False
+    if received and callable(handler):
+        handler(*received[0])
 
 
 def _before_fork() -> None:
-    if _start.under_way:
+    if _start.in_progress:
         _start.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _after_fork() -> None:
-    if _start.under_way:
+    if _start.in_progress:
         signal.pthread_sigmask(signal.SIG_SETMASK, _start.mask)
 
 
 def _in_child() -> None:
-    if _start.under_way and callable(signal.getsignal(signal.SIGINT)):
-        signal.signal(signal.SIGINT, lambda *_: None)  # until it is the program, which begins with the default
+    if _start.in_progress and callable(signal.getsignal(signal.SIGINT)):
+        signal.signal(signal.SIGINT, lambda *_: None)  # until exec, which restores the default handler
     _after_fork()
 
 
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child)
 
 
-def _ctrl_c_comes_again(told: sys.UnraisableHookArgs) -> None:
-    """Python drops what is raised in its own callbacks, those of weak references above all."""
-    if not issubclass(told.exc_type, KeyboardInterrupt):
-        _unraisable(told)
+def _raise_ctrl_c_again(unraisable: sys.UnraisableHookArgs) -> None:
+    """Send SIGINT again: Python drops exceptions in its own callbacks, mainly those of weak references."""
+    if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _unraisable(unraisable)
         return
 
-    def soon(main: int) -> None:
-        time.sleep(0.05)  # when the callback is over
+    def send(main: int) -> None:
+        time.sleep(0.05)  # until the callback has returned
         signal.pthread_kill(main, signal.SIGINT)
 
-    # not by `threading`, whose locks may be held here
+    # not with `threading`: its locks may be held here
     if main := threading.main_thread().ident:
-        _thread.start_new_thread(soon, (main,))
+        _thread.start_new_thread(send, (main,))
 
 
-_unraisable, sys.unraisablehook = sys.unraisablehook, _ctrl_c_comes_again
+_unraisable, sys.unraisablehook = sys.unraisablehook, _raise_ctrl_c_again
 
 _guard = threading.Lock()
-_stops = 0  # how often everything was stopped
+_stops = 0  # number of calls of `stop_all`
 _stopped = threading.Condition(_guard)
-NOTHING = Path(os.devnull).open("rb")  # noqa: SIM115 - for as long as we run
+DEVNULL = Path(os.devnull).open("rb")  # noqa: SIM115 - open until exit
 
 
 def start(words: list[str], env: Mapping[str, str] | None, **special: Any) -> Any:
-    """Start a program in the background; `env` is laid over ours, less what git tells its hooks. Errors: MachineError."""
-    outside = {name: value for name, value in os.environ.items() if name not in _OF_ONE_REPOSITORY}
+    """Start a program in the background; `env` is added to our environment, without git's repository variables.
+
+    Errors: MachineError if the program is not installed.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in _GIT_REPOSITORY_VARIABLES}
     options: dict[str, Any] = {
         "_tty_out": False,
         "_bg": True,
@@ -124,12 +127,12 @@ def start(words: list[str], env: Mapping[str, str] | None, **special: Any) -> An
         "_encoding": "utf-8",
         "_decode_errors": "replace",
         "_truncate_exc": False,
-        "_close_fds": False,  # Python's own are not inherited (PEP 446); looking for others costs a tenth of a start
-        "_env": {**outside, **(env or {})},
+        "_close_fds": False,  # Python's descriptors are not inherited (PEP 446); the search for others takes a tenth of the start
+        "_env": {**inherited, **(env or {})},
         **special,
     }
     program = _program(words[0], os.environ.get("PATH"))
-    with _ctrl_c_waits():
+    with _defer_ctrl_c():
         process = program(*words[1:], **options)
         with _guard:
             _running[id(process)] = process
@@ -138,7 +141,7 @@ def start(words: list[str], env: Mapping[str, str] | None, **special: Any) -> An
 
 @cache
 def _program(word: str, path: str | None) -> sh.Command:
-    """A program by its name; found once for each PATH."""
+    """A program by name; looked up once per PATH."""
     del path
     try:
         return sh.Command(word)
@@ -149,81 +152,81 @@ def _program(word: str, path: str | None) -> sh.Command:
 
 
 def wait(process: Any, words: Sequence[str], timeout: float | None = None) -> int:
-    """Wait until a program has ended; its exit code, negative where a signal ended it.
+    """Wait for a program to exit; returns its exit code, negative if a signal terminated it.
 
-    Errors: ProgramError where that takes longer than `timeout` (seconds); it is killed then.
+    Errors: ProgramError after `timeout` (seconds); the program is killed.
     """
-    late = threading.Event()
+    timed_out = threading.Event()
 
     def kill() -> None:
-        late.set()
-        end(process, signal.SIGKILL)
+        timed_out.set()
+        terminate(process, signal.SIGKILL)
 
-    # not sh's own, which our end would wait for after Ctrl-C
+    # not sh's timer: after Ctrl-C, our exit would wait for it
     timer = threading.Timer(timeout, kill) if timeout else None
     try:
         if timer:
             timer.daemon = True
-            with _ctrl_c_waits():  # Python's threads do not bear it while they start, either
+            with _defer_ctrl_c():  # Ctrl-C breaks the start of Python's threads, too
                 timer.start()
         process.wait()
     except (sh.ErrorReturnCode, sh.SignalException):
         pass
     except BaseException:
-        end(process)
+        terminate(process)
         raise
     finally:
         if timer:
             timer.cancel()
         with _guard:
             _running.pop(id(process), None)
-    if late.is_set():
-        raise ProgramError(f"{name(words)} gave no answer in time", todo="try again")
+    if timed_out.is_set():
+        raise ProgramError(f"{name(words)} did not finish within {timeout:g} seconds", todo="try again")
     return int(process.exit_code)
 
 
 def stop_all() -> None:
-    """End every program that is still running (after Ctrl-C); each gets SIGTERM. Pauses end, too."""
-    global _stops  # noqa: PLW0603 - one process, one such thing
+    """Send SIGTERM to every running program (after Ctrl-C) and end every `pause`."""
+    global _stops  # noqa: PLW0603 - one counter per process
     with _stopped:
         _stops += 1
         _stopped.notify_all()
         processes = list(_running.values())
     for process in processes:
-        end(process)
+        terminate(process)
 
 
 def stops() -> int:
-    """How often everything was stopped; for `pause`."""
+    """The number of calls of `stop_all` so far; for `pause`."""
     return _stops
 
 
 def pause(seconds: float, known: int) -> bool:
-    """Wait, and tell whether to go on: not where everything was stopped since `stops()` said `known`."""
+    """Wait; returns False if `stop_all` was called since `stops()` returned `known`."""
     with _stopped:
         return not _stopped.wait_for(lambda: _stops != known, seconds)
 
 
-def end(process: Any, how: signal.Signals = signal.SIGTERM) -> None:
-    """End a program and what it has started: git leaves its way to the server (ssh, git-remote-https) behind."""
-    for pid in _family(int(process.pid)):
+def terminate(process: Any, signal_: signal.Signals = signal.SIGTERM) -> None:
+    """Send a signal to a program and its children: git does not stop its transport (ssh, git-remote-https)."""
+    for pid in _process_tree(int(process.pid)):
         with contextlib.suppress(OSError):
-            os.kill(pid, how)
+            os.kill(pid, signal_)
 
 
-def _family(pid: int) -> list[int]:
-    """A process and all below it."""
-    family, parents = [pid], _parents()
-    for member in family:  # grows while we look
-        family += [child for child, parent in parents.items() if parent == member]
-    return family
+def _process_tree(pid: int) -> list[int]:
+    """A process and all its descendants."""
+    tree, parents = [pid], _parents()
+    for member in tree:  # grows during the loop
+        tree += [child for child, parent in parents.items() if parent == member]
+    return tree
 
 
 def _parents() -> dict[int, int]:
-    """The parent of every process: from /proc where there is one, else from `ps`."""
+    """The parent of every process: from /proc if it exists, else from `ps`."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has just ended
+        with contextlib.suppress(OSError):  # the process has exited
             found[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
     if not found:
         with contextlib.suppress(sh.CommandNotFound, sh.ErrorReturnCode):
@@ -233,7 +236,7 @@ def _parents() -> dict[int, int]:
 
 
 def foreground(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
-    """Run a program on the user's own terminal (editor, psql, a shell) and return its exit code."""
+    """Run a program on the user's terminal (editor, psql, a shell); returns its exit code."""
     words = [str(word) for word in argv]
     program = _program(words[0], os.environ.get("PATH"))
     options: dict[str, Any] = {"_fg": True}

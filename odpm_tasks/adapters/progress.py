@@ -1,4 +1,4 @@
-"""The rows of what is under way, on a terminal: as many as fit, in columns that fit."""
+"""The progress display on a terminal: as many rows and columns as fit."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, TextColumn, T
 from rich.table import Column
 from rich.text import Text
 
-WIDE = 72  # from so many columns on there is room for bytes and rate
+WIDE = 72  # columns of the terminal from which size and rate are shown
 
 
 class _Rows(Progress):
-    """One row for each thing, never more than the terminal is high: the rest is counted."""
+    """One row per task, at most as many as the terminal has lines; a last row counts the others."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console  # the base asks for the rows before it has one
+        self._console = console  # the base class calls get_renderables before it sets its own
         super().__init__(*_columns(console.width), console=console, transient=True, expand=True)
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        room = max(1, self._console.height - 2)
+        limit = max(1, self._console.height - 2)
         tasks = self.tasks
-        yield self.make_tasks_table(tasks[:room])
-        if len(tasks) > room:
-            yield Text(f"  and {len(tasks) - room} more", style="dim")
+        yield self.make_tasks_table(tasks[:limit])
+        if len(tasks) > limit:
+            yield Text(f"  and {len(tasks) - limit} more", style="dim")
 
 
 def rows() -> Progress:
-    """The display, to be used as a context; what it showed is gone afterwards."""
+    """The display, a context manager; it clears its rows at the end."""
     return _Rows(Console(stderr=True, highlight=False))
 
 

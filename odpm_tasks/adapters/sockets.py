@@ -1,4 +1,4 @@
-"""The door to this machine's ports: is one taken, by whom, which is free?"""
+"""TCP ports of this machine: whether one is in use, by which process, and which one is free."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-LOOPBACK, ALL, ALL_6 = "127.0.0.1", "0.0.0.0", "::"  # noqa: S104 - to try, not to serve
+LOOPBACK, ALL, ALL_6 = "127.0.0.1", "0.0.0.0", "::"  # noqa: S104 - only to test, no service
 
 
 def in_use(port: int, address: str = LOOPBACK) -> bool:
-    """Whether nobody could listen on that port of an address now; on any address of this machine where it is empty.
+    """Whether a port of an address is in use; an empty address means any address of this machine.
 
-    An address that this machine does not have is nobody's.
+    A port of an address that this machine does not have is not in use.
     """
     if address in {"", ALL, ALL_6}:
-        return _taken(socket.AF_INET, ALL, port) or _taken(socket.AF_INET6, ALL_6, port)
-    return _taken(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port)
+        return _bind_fails(socket.AF_INET, ALL, port) or _bind_fails(socket.AF_INET6, ALL_6, port)
+    return _bind_fails(socket.AF_INET6 if ":" in address else socket.AF_INET, address, port)
 
 
-def _taken(family: socket.AddressFamily, address: str, port: int) -> bool:
+def _bind_fails(family: socket.AddressFamily, address: str, port: int) -> bool:
     try:
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,14 +32,14 @@ def _taken(family: socket.AddressFamily, address: str, port: int) -> bool:
                 probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             probe.bind((address, port))
     except OSError as error:
-        if error.errno in {errno.EACCES, errno.EPERM}:  # below 1024: not ours to try, but Docker's
-            return _answers(family, address, port)
+        if error.errno in {errno.EACCES, errno.EPERM}:  # below 1024: this user may not bind it, Docker may
+            return _accepts(family, address, port)
         return error.errno == errno.EADDRINUSE
-    # where SO_REUSEADDR lets one sit down beside a listener of another address
-    return sys.platform != "linux" and _answers(family, address, port)
+    # elsewhere SO_REUSEADDR allows the bind although another address has a listener
+    return sys.platform != "linux" and _accepts(family, address, port)
 
 
-def _answers(family: socket.AddressFamily, address: str, port: int) -> bool:
+def _accepts(family: socket.AddressFamily, address: str, port: int) -> bool:
     with suppress(OSError), socket.socket(family) as probe:
         probe.settimeout(1)
         return probe.connect_ex(({ALL: LOOPBACK, ALL_6: "::1"}.get(address, address), port)) == 0
@@ -47,7 +47,7 @@ def _answers(family: socket.AddressFamily, address: str, port: int) -> bool:
 
 
 def free_port(start: int = 0, address: str = LOOPBACK, exclude: Collection[int] = ()) -> int:
-    """The first free port of an address from `start` on, `but` left out; any free one where `start` is 0."""
+    """The first free port of an address from `start` on that is not in `exclude`; any free port if `start` is 0."""
     if start:
         for port in range(start, min(start + 500, 65536)):
             if port not in exclude and not in_use(port, address):
@@ -59,9 +59,9 @@ def free_port(start: int = 0, address: str = LOOPBACK, exclude: Collection[int] 
 
 
 def owner(port: int) -> str | None:
-    """`name (process 123)` of who listens on a port, as far as this user may know (Linux); else None.
+    """The process that listens on a port, as `name (process 123)` (Linux only); None if there is none.
 
-    Of another user's process the user alone may be known.
+    If the process belongs to another user and cannot be read: `a program of the user NAME`.
     """
     owners: dict[str, int] = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):

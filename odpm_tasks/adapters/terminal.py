@@ -1,4 +1,4 @@
-"""The door to the person: talk goes to standard error, results to standard output; colour only on a terminal."""
+"""Output: messages to standard error, results to standard output; colour only on a terminal."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _STYLES = {
 
 
 def use_colour(stream: TextIO) -> bool:
-    """Whether to use colour: a terminal, and neither NO_COLOR nor TERM=dumb."""
+    """Whether to use colour: on a terminal without NO_COLOR and TERM=dumb."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def width(stream: TextIO) -> int | None:
-    """How many columns a terminal has (`COLUMNS` counts, where set); None where there is none."""
+    """The number of columns (`COLUMNS` overrides it); None if the stream is not a terminal."""
     return shutil.get_terminal_size().columns if stream.isatty() else None
 
 
@@ -34,7 +34,7 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def message(text: str = "") -> None:
-    """One line of talk."""
+    """Write a line to standard error."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
@@ -44,12 +44,12 @@ def warn(text: str) -> None:
 
 
 def output(text: str) -> None:
-    """One line of a result."""
+    """Write a line to standard output."""
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # the reader has seen enough (`inv plan | head`); nothing more to say, also not when Python ends
+        # the reader closed the pipe (`inv plan | head`): discard the rest, also what Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -64,7 +64,7 @@ def confirm(question: str) -> bool:
 
 
 class Activity:
-    """Several things under way at once: a line each on a terminal; elsewhere one when somebody says what is done."""
+    """The progress of parallel tasks: one row per task on a terminal; elsewhere one line when a task is done."""
 
     def __init__(self, progress: Any = None) -> None:
         self._progress = progress
@@ -73,7 +73,7 @@ class Activity:
         self._guard = threading.Lock()
 
     def note(self, name: str, text: str, percent: int | None = None, size: str = "", rate: str = "") -> None:
-        """What `name` is doing just now, and how far it is where that is known."""
+        """Show the current state of `name`, and its progress if known."""
         with self._guard:
             if size:
                 self._sizes[name] = size
@@ -81,29 +81,29 @@ class Activity:
                 return
             if name not in self._rows:
                 self._rows[name] = self._progress.add_task("", name=name, text="", percent="", size="", rate="")
-            far = "" if percent is None else f"{percent}%"
-            self._progress.update(self._rows[name], text=text[:100], percent=far, size=size, rate=rate)
+            shown = "" if percent is None else f"{percent}%"
+            self._progress.update(self._rows[name], text=text[:100], percent=shown, size=size, rate=rate)
 
-    def retrying(self, name: str, trouble: str, text: str) -> None:
-        """Something went wrong that is not the end of it: `text` says what comes now."""
+    def retrying(self, name: str, failure: str, text: str) -> None:
+        """Show a failure that is retried; `text` names the next attempt."""
         if self._progress is None:
-            message(f"{name}: {trouble}; {text}")
+            message(f"{name}: {failure}; {text}")
         else:
-            self.note(name, f"{text} ({trouble})")
+            self.note(name, f"{text} ({failure})")
 
-    def done(self, name: str, told: str = "") -> None:
-        """`name` is over; its line goes. Where there is no terminal and something has come, `told` stays, with how much."""
+    def done(self, name: str, summary: str = "") -> None:
+        """Remove the row of `name`. Without a terminal, print `summary` and the size if anything was transferred."""
         with self._guard:
             size = self._sizes.pop(name, "")
             if name in self._rows:
                 self._progress.remove_task(self._rows.pop(name))
-        if told and size and self._progress is None:
-            message(told if size.endswith("bytes") else f"{told}  {size}")
+        if summary and size and self._progress is None:
+            message(summary if size.endswith("bytes") else f"{summary}  {size}")
 
 
 @contextmanager
 def activity() -> Iterator[Activity]:
-    """Show what is under way while the block runs."""
+    """Show progress while the block runs."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield Activity()
         return
@@ -114,6 +114,6 @@ def activity() -> Iterator[Activity]:
 
 
 def duration(since: float) -> str:
-    """Seconds since `time.monotonic()` was `since`, where they are worth telling."""
+    """The time since `since` (of `time.monotonic()`), empty for less than half a second."""
     seconds = time.monotonic() - since
     return f"{seconds:.1f} s" if seconds >= 0.5 else ""

@@ -1,4 +1,4 @@
-"""The door to Python packages: the machine's own index settings, and uv to lock with."""
+"""Python packages: this machine's index settings, and locking with uv."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shlex import quote
 from odpm_tasks.adapters import command, files
 from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
 
-# Released as sources only, with a metadata step that wants compilers or libraries of a bare host: (name, requires).
+# Packages without wheels whose metadata step needs a compiler or libraries: (name, requires-dist).
 _METADATA = (
     ("psycopg2", ()),
     ("python-ldap", ("pyasn1>=0.3.7", "pyasn1-modules>=0.1.5")),
@@ -23,19 +23,19 @@ _METADATA = (
 
 @dataclass(frozen=True)
 class Index:
-    """How this machine reaches a package index: uv's and pip's variables, and a file of trusted certificates."""
+    """Access to the package index from this machine: variables for uv and pip, and a file of trusted certificates."""
 
     variables: Mapping[str, str]
     certificates: Path | None
 
 
-def shell(variables: Mapping[str, str]) -> str:
-    """Variables as lines for a POSIX shell."""
+def export_lines(variables: Mapping[str, str]) -> str:
+    """Variables as `export` lines for a POSIX shell."""
     return "".join(f"export {name}={quote(value)}\n" for name, value in sorted(variables.items()))
 
 
-def node_index() -> dict[str, str]:
-    """The machine's own npm registry, as npm's variable: from the environment, else the user's .npmrc; empty for the usual one."""
+def npm_registry() -> dict[str, str]:
+    """This machine's npm registry as npm's variable: from the environment, else from ~/.npmrc; empty for npm's default."""
     for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
         if os.environ.get(name):
             return {"NPM_CONFIG_REGISTRY": os.environ[name]}
@@ -45,7 +45,7 @@ def node_index() -> dict[str, str]:
 
 
 def index() -> Index:
-    """The machine's own settings: uv's variables, else pip's variables, else pip's configuration files."""
+    """This machine's index settings: uv's variables, else pip's variables, else pip's configuration files."""
     pip = _pip_configuration()
 
     def setting(uv_names: tuple[str, ...], name: str) -> str:
@@ -66,21 +66,24 @@ def index() -> Index:
 
 
 def _pip_configuration() -> dict[str, str]:
-    """The `[global]` section of pip's configuration files, weakest first (pip's own documentation, "Configuration")."""
+    """Options of pip's configuration files, sections `[global]` and `[install]`; later files override earlier ones.
+
+    Source: pip's documentation, "Configuration".
+    """
     home = Path.home()
-    places = [
+    paths = [
         Path("/etc/pip.conf"),
         Path("/etc/xdg/pip/pip.conf"),
         home / ".pip/pip.conf",
         Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip/pip.conf",
     ]
     if os.environ.get("PIP_CONFIG_FILE"):
-        places.append(Path(os.environ["PIP_CONFIG_FILE"]))
+        paths.append(Path(os.environ["PIP_CONFIG_FILE"]))
     parser = configparser.RawConfigParser()
     values: dict[str, str] = {}
-    for place in places:
+    for path in paths:
         try:
-            parser.read(place, encoding="utf-8")
+            parser.read(path, encoding="utf-8")
         except (configparser.Error, OSError, UnicodeDecodeError):
             continue
         for section in ("global", "install"):
@@ -90,9 +93,9 @@ def _pip_configuration() -> dict[str, str]:
 
 
 def _certificates(pip_cert: str) -> Path | None:
-    """The certificates to trust when the machine adds its own (a proxy, a company's index); None for the usual ones."""
-    named = [os.environ.get(name, "") for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")]
-    for text in (*named, pip_cert):
+    """The certificate file to trust if this machine has additional certificates (a proxy, a private index), else None."""
+    configured = [os.environ.get(name, "") for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")]
+    for text in (*configured, pip_cert):
         if text and Path(text).is_file():
             return Path(text)
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -101,10 +104,10 @@ def _certificates(pip_cert: str) -> Path | None:
 
 
 def compile_lock(requirements: str, python: str, constraints: str = "", previous: str = "") -> str:
-    """Resolve requirements to exact versions with hashes, for every platform, without a compiler.
+    """Resolve requirements to exact versions with hashes, for all platforms, without a compiler.
 
-    `python` is the target's version (X.Y). `previous` is an earlier result, whose versions are kept where they still
-    fit. Errors: DescriptionError when the requirements contradict each other, ProgramError when the index does not answer.
+    `python` is the target version (X.Y). `previous` is an earlier result; its versions are kept if they still match.
+    Errors: DescriptionError if the requirements conflict, ProgramError if the index does not answer.
     """
     if not requirements.strip():
         return ""
@@ -113,11 +116,11 @@ def compile_lock(requirements: str, python: str, constraints: str = "", previous
 
         uv = find_uv_bin()
     except (ImportError, FileNotFoundError):
-        raise MachineError("uv is missing beside odpm_tasks", todo="pip install uv") from None
+        raise MachineError("uv is not installed", todo="pip install uv") from None
     settings = index()
     with tempfile.TemporaryDirectory(prefix="odpm-lock-") as name:
         folder = Path(name)
-        # found by uv in the working directory; a --config-file would hide the user's own settings
+        # uv reads it from the working directory; --config-file would disable the user's configuration
         (folder / "pyproject.toml").write_text(_metadata_settings(), encoding="utf-8")
         (folder / "requirements.in").write_text(requirements, encoding="utf-8")
         (folder / "constraints.txt").write_text(constraints, encoding="utf-8")
@@ -133,9 +136,9 @@ def compile_lock(requirements: str, python: str, constraints: str = "", previous
             cwd=folder, env=env, check=False, timeout=600,
         )  # fmt: skip
         if not outcome.ok and previous and "No solution found" not in outcome.stderr.decode(errors="replace"):
-            return compile_lock(requirements, python, constraints)  # what was there before cannot be read
+            return compile_lock(requirements, python, constraints)  # `previous` is unreadable
         if not outcome.ok:
-            raise _refusal(outcome)
+            raise _failure(outcome)
         return output.read_text(encoding="utf-8")
 
 
@@ -147,19 +150,19 @@ def _metadata_settings() -> str:
     return "\n".join(blocks)
 
 
-def _refusal(outcome: command.Outcome) -> DescriptionError | ProgramError | MachineError:
+def _failure(outcome: command.Outcome) -> DescriptionError | ProgramError | MachineError:
     error = command.failure(outcome)
     if isinstance(error, MachineError):
         return error
-    said = outcome.stderr.decode(errors="replace")
-    lines = [command.redact(line.strip(" ╰─▶×")) for line in said.splitlines() if line.strip()]
-    if "No solution found" in said:
+    output = outcome.stderr.decode(errors="replace")
+    lines = [command.redact(line.strip(" ╰─▶×")) for line in output.splitlines() if line.strip()]
+    if "No solution found" in output:
         return DescriptionError(
-            "the Python requirements contradict each other",
+            "the Python requirements conflict",
             where="requirements of odpm.json, the platform and the add-ons",
             details=lines[1:4],
             todo="name the version you want in the requirements of odpm.json",
         )
     return ProgramError(
-        "uv could not lock the Python packages", details=lines[-4:], todo="see whether the package index answers"
+        "uv could not lock the Python packages", details=lines[-4:], todo="check that the package index is reachable"
     )

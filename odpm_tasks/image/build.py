@@ -1,4 +1,4 @@
-"""Building images: the environment that sources are mounted into, or in ci everything in one."""
+"""Build images: the environment for mounted sources, or in ci an image with all sources."""
 
 from __future__ import annotations
 
@@ -8,28 +8,30 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.docker import buildx
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.git import export
-from odpm_tasks.core.audit import census as contents
+from odpm_tasks.core.audit.census import Census, problems
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image import dockerfile
+from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
-from odpm_tasks.image import build_secrets, census, inputs
-from odpm_tasks.image import labels as image_labels
+from odpm_tasks.image import inputs
+from odpm_tasks.image.build_secrets import build_secrets
+from odpm_tasks.image.census import read_census
+from odpm_tasks.image.labels import epoch, image_labels, origin
 from odpm_tasks.project_files import read_state, record_duration, record_image_inputs, write_state
 
 RESULT = "build/image.json"
-BILL = "build/sbom.cdx.json"
+SBOM = "build/sbom.cdx.json"
 
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """What is asked of a build. `platforms`, `cache_from` and `cache_to` are words as buildx knows them."""
+    """The options of a build. `platforms`, `cache_from` and `cache_to` are values for the buildx options of these names."""
 
     tags: Sequence[str] = ()
     push: bool = False
@@ -39,14 +41,22 @@ class BuildRequest:
     sbom: bool = False
     check_licenses: bool = False
     output: Path | None = None
-    smoke: bool = True
-    afresh: bool = False
+    smoke_test: bool = True
+    no_cache: bool = False
     show_log: bool = False
+
+    @property
+    def needs_census(self) -> bool:
+        """Whether the add-ons and packages of the image must be listed."""
+        return self.sbom or self.check_licenses
 
 
 @dataclass(frozen=True)
-class Built:
-    """An image that was built: `digest` names it on this engine, `pushed` in registries, by tag; paths are relative."""
+class BuildResult:
+    """A built image. `digest`: its id on this engine; `pushed`: name -> digest in the registry; `tried`: smoke test passed.
+
+    `archive` and `sbom` are paths. The fields are the keys of `.odpm/build/image.json`.
+    """
 
     names: Sequence[str]
     digest: str
@@ -65,7 +75,7 @@ class Built:
 
 
 def build_missing(paths: ProjectPaths, observed: RenderedState) -> None:
-    """Build the image that is missing; another project may be building the same one just now."""
+    """Build the image if it does not exist or is out of date. Waits for another project that builds the same image."""
     docker.require()
     tag = observed.image
     lock = paths.cache / "images" / f"{files.sha256(tag.encode())[:32]}.lock"
@@ -74,181 +84,176 @@ def build_missing(paths: ProjectPaths, observed: RenderedState) -> None:
             build_image(paths, observed)
 
 
-def build_image(paths: ProjectPaths, observed: RenderedState, order: BuildRequest | None = None) -> Built:
-    """Build the scenario's image: the environment alone, or in ci everything. It gets its names when it has been tried.
+def build_image(paths: ProjectPaths, observed: RenderedState, request: BuildRequest | None = None) -> BuildResult:
+    """Build the image of the scenario: the environment, or in ci all sources, too. Tag it after its smoke test.
 
-    Errors: MachineError for what this engine cannot do, ProgramError where build, smoke test or push fails,
-    DescriptionError where licences contradict and the order asks to look.
+    Errors: MachineError if the engine does not support an option, ProgramError if build, smoke test or push fails,
+    DescriptionError for licence conflicts if `check_licenses` is set.
     """
     docker.require()
-    whole, order = observed.stack, order or BuildRequest()
-    names = list(order.tags) or [observed.image]
+    stack, request = observed.stack, request or BuildRequest()
+    names = list(request.tags) or [observed.image]
     if paths.settings.scenario.mounts:
-        digest, size = _build(paths, observed, names[0], order, {})
-        return Built(names, digest, size, whole.scenario.name, (), {})
-    labels = image_labels.labels(paths, whole)
+        digest, size = _build(paths, observed, names[0], request, {})
+        return BuildResult(names, digest, size, stack.scenario.name, (), {})
+    labels = image_labels(paths, stack)
     candidate = f"odpm/candidate:{labels[inputs.INPUTS]}"
     with files.exclusive(paths.cache / "images" / f"{labels[inputs.INPUTS]}.lock", "this image", wait=3600):
         try:
-            there = _there(paths, labels, order)
-            digest, size = buildx.facts(there) if there else _build(paths, observed, candidate, order, labels)
-            bill = _try(paths, observed, there or candidate, names[0], digest, order, tried=bool(there))
-            buildx.tag(there or candidate, names)
+            existing = _reusable_image(paths, labels, request)
+            image = existing or candidate
+            digest, size = (
+                buildx.digest_and_size(existing) if existing else _build(paths, observed, candidate, request, labels)
+            )
+            census = _verify(paths, observed, image, replace(request, smoke_test=request.smoke_test and not existing))
+            bill = _audit(paths, observed, census, names[0], digest, request) if census else None
+            buildx.tag(image, names)
         finally:
             buildx.untag(candidate)
-    pushed = {name: buildx.push(name) for name in names if order.push}
-    if order.output:
-        with files.disk_errors(order.output):
-            buildx.save(names, order.output)
-    built = Built(
-        names, digest, size, whole.scenario.name, tuple(order.platforms), labels, pushed,
-        str(order.output) if order.output else None, bill, order.smoke,
+    pushed = {name: buildx.push(name) for name in names if request.push}
+    if request.output:
+        with files.disk_errors(request.output):
+            buildx.save(names, request.output)
+    result = BuildResult(
+        names, digest, size, stack.scenario.name, tuple(request.platforms), labels, pushed,
+        str(request.output) if request.output else None, bill, request.smoke_test,
     )  # fmt: skip
-    files.write(paths.odpm / RESULT, f"{built.json}\n".encode())
-    return built
+    files.write(paths.odpm / RESULT, f"{result.json}\n".encode())
+    return result
 
 
-def _there(paths: ProjectPaths, labels: Mapping[str, str], order: BuildRequest) -> str | None:
-    """The image of the last build where it is of the same commit and made from the same, and nothing is to be built anew."""
-    if order.afresh or order.platforms or order.cache_to or order.show_log:
+def _reusable_image(paths: ProjectPaths, labels: Mapping[str, str], request: BuildRequest) -> str | None:
+    """The id of the last built image if it has the same labels and no option requires a new build."""
+    if request.no_cache or request.platforms or request.cache_to or request.show_log:
         return None
     try:
-        told = json.loads(files.read_text(paths.odpm / RESULT) or "{}")
-        same = told["labels"] == dict(labels) and not told["platforms"] and told["tried"] >= order.smoke
-        found = str(told["digest"])
+        last = json.loads(files.read_text(paths.odpm / RESULT) or "{}")
+        same = last["labels"] == dict(labels) and not last["platforms"] and last["tried"] >= request.smoke_test
+        digest = str(last["digest"])
     except (ValueError, TypeError, KeyError):
         return None
-    return found if same and inputs.image_made_from(found) == labels[inputs.INPUTS] else None
+    return digest if same and inputs.image_made_from(digest) == labels[inputs.INPUTS] else None
 
 
 def _build(
-    paths: ProjectPaths, observed: RenderedState, tag: str, order: BuildRequest, labels: Mapping[str, str]
+    paths: ProjectPaths, observed: RenderedState, tag: str, request: BuildRequest, labels: Mapping[str, str]
 ) -> tuple[str, int]:
-    """Run the build itself; the digest and the size of what came out."""
-    whole = observed.stack
+    """Run the build; returns id and size of the image. Records its inputs and the time it took."""
+    stack = observed.stack
     scenario, started = paths.settings.scenario, time.monotonic()
     mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
     with contextlib.ExitStack() as cleanup:
-        given = build_secrets.given(paths, whole.image, cleanup)
-        build = buildx.Build(
+        secrets = build_secrets(paths, stack.image, cleanup)
+        build = buildx.BuildSpec(
             paths.odpm,
             paths.odpm / "build" / "Dockerfile",
             scenario.target,
             tag,
-            image_labels.epoch(paths, whole),
+            epoch(paths, stack),
             contexts={} if scenario.mounts else dict(_contexts(paths, observed, cleanup)),
-            secrets=given.secrets,
-            arguments={"BASE_IMAGE": mirror + whole.image.base_image} if mirror else {},
+            secrets=secrets.files,
+            arguments={"BASE_IMAGE": mirror + stack.image.base_image} if mirror else {},
             labels=labels,
-            platforms=order.platforms,
-            cache_from=order.cache_from,
-            cache_to=order.cache_to,
-            host_network=given.host_network,
-            afresh=order.afresh,
-            stays=scenario.mounts,
+            platforms=request.platforms,
+            cache_from=request.cache_from,
+            cache_to=request.cache_to,
+            host_network=secrets.host_network,
+            no_cache=request.no_cache,
+            local_only=scenario.mounts,
         )
         with terminal.activity() as show:
-            buildx.build(build, terminal.message if order.show_log else lambda line: show.note("image", line))
+            buildx.build(build, terminal.message if request.show_log else lambda line: show.note("image", line))
     record_duration(paths, f"image {scenario.name}", time.monotonic() - started)
-    record_image_inputs(paths, inputs.inputs(paths, whole))
-    return buildx.facts(tag)
+    record_image_inputs(paths, inputs.input_digests(paths, stack))
+    return buildx.digest_and_size(tag)
 
 
-def _try(
-    paths: ProjectPaths,
-    observed: RenderedState,
-    image: str,
-    name: str,
-    digest: str,
-    order: BuildRequest,
-    *,
-    tried: bool,
-) -> str | None:
-    """The smoke test unless it was `tried` before, and on demand the bill of materials and the licences; where the bill is.
+def _verify(paths: ProjectPaths, observed: RenderedState, image: str, request: BuildRequest) -> Census | None:
+    """Run the smoke test and the census on each platform, as requested; returns the census of the last platform.
 
-    Packages are imported once for an environment: a change of code does not change them.
+    Python packages are imported only once per environment: a change of the sources does not affect them.
+    Errors: ProgramError if the smoke test fails.
     """
-    whole = observed.stack
+    stack = observed.stack
     environment = dockerfile.environment_digest(
-        replace(whole.image, sources=()), *whole.locks, runtime=b"", template=whole.templates.get(dockerfile.TEMPLATE)
+        replace(stack.image, sources=()), *stack.locks, runtime=b"", template=stack.templates.get(dockerfile.TEMPLATE)
     )
-    smoke = order.smoke and not tried
-    imports = smoke and read_state(paths).get("smoked") != environment
-    if not (smoke or order.sbom or order.check_licenses):
+    imports = request.smoke_test and read_state(paths).get("smoked") != environment
+    if not (request.smoke_test or request.needs_census):
         return None
-    brief = not (order.sbom or order.check_licenses)
-    wrong: list[str] = []
-    for platform in order.platforms or ("",):
+    found: list[str] = []
+    for platform in request.platforms or ("",):
         with terminal.activity() as show:
-            show.note("image", " ".join(("smoke test" if smoke else "look inside", platform)))
-            found = census.census(image, platform=platform, imports=imports, smoke=brief)
-        wrong += [f"{platform} {finding}".strip() for finding in contents.problems(found, platform)]
-    if smoke and wrong:
+            show.note("image", f"{'smoke test' if request.smoke_test else 'census'} {platform}".strip())
+            census = read_census(image, platform=platform, imports=imports, smoke=not request.needs_census)
+        found += [f"{platform} {problem}".strip() for problem in problems(census, platform)]
+    if request.smoke_test and found:
         raise ProgramError(
-            "the image was built and does not work; no name points to it",
-            details=wrong[:3],
-            todo="mend what it says; --no-smoke-test gives it its name all the same",
+            "the image was built but fails its smoke test; it is not tagged",
+            details=found[:3],
+            todo="fix these problems, then run the same command again; --no-smoke-test tags the image anyway",
         )
     if imports:
         write_state(paths, smoked=environment)
-    return _bill(paths, observed, found, name, digest, order)
+    return census
 
 
-def _bill(
-    paths: ProjectPaths, observed: RenderedState, found: Any, name: str, digest: str, order: BuildRequest
+def _audit(
+    paths: ProjectPaths, observed: RenderedState, census: Census, name: str, digest: str, request: BuildRequest
 ) -> str | None:
+    """Check the licences and write the SBOM, as requested; returns the path of the SBOM."""
     from odpm_tasks.core.audit import licenses, sbom
 
-    whole, resolved = observed.stack, observed.resolution
-    if not (order.sbom or order.check_licenses):
+    if not request.needs_census:
         return None
-    against = [str(conflict) for conflict in licenses.conflicts(found.addons)]
-    if against and order.check_licenses:
+    conflicts = [str(conflict) for conflict in licenses.conflicts(census.addons)]
+    if conflicts and request.check_licenses:
         raise DescriptionError(
-            f"licences of add-ons contradict each other ({len(against)})",
-            details=against[:3],
-            todo="leave one of the two out, or ask its author for another licence",
+            f"the licences of add-ons conflict ({len(conflicts)})",
+            details=conflicts[:3],
+            todo="remove one of the two add-ons, or ask its author for another licence",
         )
-    for line in (*against, *licenses.unjudged(found.addons)):
+    for line in (*conflicts, *licenses.unknown_licenses(census.addons)):
         terminal.warn(line)
-    if not order.sbom:
+    if not request.sbom:
         return None
-    known = {source.name: sbom.Repository(source.key, source.commit) for source in resolved.sources}
-    own = image_labels.own(paths)
+    stack = observed.stack
+    repositories = {source.name: sbom.Repository(source.key, source.commit) for source in observed.resolution.sources}
+    own = origin(paths)
     if own.url:
-        known[whole.own_name] = sbom.Repository(own.url, own.revision)
+        repositories[stack.own_name] = sbom.Repository(own.url, own.revision)
     text = sbom.sbom(
-        found, name=name, digest=digest, sources=known, epoch=image_labels.epoch(paths, whole),
-        tool_version=whole.tool_version,
+        census, name=name, digest=digest, sources=repositories, epoch=epoch(paths, stack),
+        tool_version=stack.tool_version,
     )  # fmt: skip
-    files.write(paths.odpm / BILL, text.encode())
-    return f".odpm/{BILL}"
+    files.write(paths.odpm / SBOM, text.encode())
+    return f".odpm/{SBOM}"
 
 
 def _contexts(
     paths: ProjectPaths, observed: RenderedState, cleanup: contextlib.ExitStack
 ) -> Iterable[tuple[str, Path]]:
-    """A folder per baked source: commits out of the cache without git, the developing project's add-ons as committed."""
-    whole, resolved = observed.stack, observed.resolution
-    by_name = {source.name: source for source in resolved.sources}
-    for layer in whole.image.layers:
+    """Named contexts, one folder per source: files of the pinned commits, of the developing project those of HEAD."""
+    stack = observed.stack
+    by_name = {source.name: source for source in observed.resolution.sources}
+    for layer in stack.image.layers:
         source = by_name.get(layer.name)
         if source is None:
             folder = files.temporary_folder(cleanup, "odpm-own-") / "tree"
-            export.export_folders(paths.root, whole.own.addons, folder)
+            export.export_folders(paths.root, stack.own.addons, folder)
             yield layer.context, folder
         else:
             yield layer.context, _tree(paths, source)
 
 
-def _tree(paths: ProjectPaths, source: Any) -> Path:
-    """The files of a source at its pin, written once for all builds."""
+def _tree(paths: ProjectPaths, source: Source) -> Path:
+    """The folder with the files of a source at its pin; exported once and shared by all builds."""
     tree = paths.tree(source.key, source.commit)
-    whole = tree / "files"  # not there in what earlier versions left
-    if not whole.exists():
+    exported = tree / "files"  # absent in trees of earlier versions
+    if not exported.exists():
         with files.exclusive(tree.with_name(f"{source.commit}.lock"), f"the files of {source.name}", wait=600):
-            if whole.exists():
-                pass  # another run has written them meanwhile
+            if exported.exists():
+                pass  # another run exported it in the meantime
             elif source.link.is_file:
                 export.export_files(Path(source.link.path), tree)
             else:

@@ -1,11 +1,14 @@
-"""What a build is told of this machine: certificates, package indexes, mirrors. As secrets, so that no layer has them."""
+"""The settings of this machine that a build needs: certificates, package indexes, mirrors.
+
+They are passed as BuildKit secrets, so they are in no layer.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import ipaddress
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,19 +21,19 @@ from odpm_tasks.core.image.dockerfile import ImageSpec
 
 @dataclass(frozen=True)
 class BuildSecrets:
-    """Files by the id of the secret. `host_network`: one of the addresses is this machine's loopback."""
+    """`files`: secret id -> file. `host_network`: the build must use the host's network to connect to a proxy or mirror."""
 
-    secrets: Mapping[str, Path]
+    files: Mapping[str, Path]
     host_network: bool
 
 
-def given(paths: ProjectPaths, spec: ImageSpec, cleanup: contextlib.ExitStack) -> BuildSecrets:
-    """The settings that count now, in files that last as long as `cleanup`. Errors: DescriptionError."""
+def build_secrets(paths: ProjectPaths, spec: ImageSpec, cleanup: contextlib.ExitStack) -> BuildSecrets:
+    """Write the current settings to temporary files that `cleanup` removes. Errors: DescriptionError."""
     index = uv.index()
-    variables = {**index.variables, **(uv.node_index() if spec.has_node_tools else {})}
+    variables = {**index.variables, **(uv.npm_registry() if spec.has_node_tools else {})}
     settings = paths.settings
     debian = apt.sources(spec.codename, settings.get("ODPM_APT_MIRROR"), settings.where("ODPM_APT_MIRROR"))
-    texts = {"index": uv.shell(variables), "apt": debian}
+    texts = {"index": uv.export_lines(variables), "apt": debian}
     folder = files.temporary_folder(cleanup, "odpm-machine-")
     secrets = {"ca": index.certificates} if index.certificates else {}
     for name, text in texts.items():
@@ -40,15 +43,13 @@ def given(paths: ProjectPaths, spec: ImageSpec, cleanup: contextlib.ExitStack) -
     proxies = [
         os.environ.get(name, "") for proxy in buildx.PROXIES for name in (proxy, proxy.lower()) if proxy != "NO_PROXY"
     ]
-    return BuildSecrets(secrets, here([*proxies, *" ".join(variables.values()).split(), *debian.split()]))
+    urls = [*proxies, *" ".join(variables.values()).split(), *debian.split()]
+    return BuildSecrets(secrets, any(map(on_loopback, urls)))
 
 
-def here(addresses: Iterable[str]) -> bool:
-    """Whether one of these URLs leads to this machine itself, which a container reaches by the host's network only."""
-    return any(_loopback(urlsplit(address).hostname or "") for address in addresses if "://" in address)
-
-
-def _loopback(host: str) -> bool:
+def on_loopback(url: str) -> bool:
+    """Whether the host of a URL is this machine's loopback, which a container reaches only with the host's network."""
+    host = (urlsplit(url).hostname or "") if "://" in url else ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""Asking an image what it really contains."""
+"""Read the census of an image: run `templates/census.py` in a container."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from odpm_tasks.errors import ProgramError, UsageError
 PROGRAM = Path(__file__).parents[1] / "templates" / "census.py"
 
 
-def census(
+def read_census(
     image: str,
     *,
     mounts: Sequence[tuple[Path, str]] = (),
@@ -22,25 +22,25 @@ def census(
     imports: bool = False,
     smoke: bool = False,
 ) -> Census:
-    """What an image contains, with `mounts` (place here, place in the container) in it; run as `user` (`UID:GID`).
+    """The census of an image.
 
-    `platform`: which one of an image for several. `imports`: also try to import every Python package. `smoke`: tell only
-    what `findings` looks at. Errors: UsageError where the engine has no such image, ProgramError where its Python does
-    not tell.
+    `mounts`: path on this machine, path in the container. `user`: `UID:GID` of the program. `platform`: one platform of a
+    multi-platform image. `imports`: also import every Python package. `smoke`: only the fields that `problems` uses.
+    Errors: UsageError if the image does not exist, ProgramError if the program fails in it.
     """
     environment = run_image.environment(image)
     if environment is None:
         raise UsageError(
             f"the engine has no image {image!r}",
-            todo="inv build, or ODPM_SCENARIO=ci inv build-image, makes the project's own; docker pull fetches others",
+            todo="build the project's image: inv build, in ci inv build-image; or get another one: docker pull",
         )
-    words = [word for word, wanted in (("smoke", smoke), ("imports", imports)) if wanted]
-    told = run_image.run_python(image, PROGRAM.read_bytes(), *words, mounts=mounts, user=user, platform=platform)
+    arguments = [name for name, enabled in (("smoke", smoke), ("imports", imports)) if enabled]
+    output = run_image.run_python(image, PROGRAM.read_bytes(), *arguments, mounts=mounts, user=user, platform=platform)
     try:
-        return Census.model_validate({**json.loads(told), "environment": environment})
+        return Census.model_validate({**json.loads(output), "environment": environment})
     except ValueError:
         raise ProgramError(
-            f"{image} does not tell what it holds",
-            details=told.decode(errors="replace").splitlines()[:2],
-            todo=f"docker run --rm --entrypoint {run_image.PYTHON} {image} -c 1 should print nothing",
+            f"cannot read the content of {image}",
+            details=output.decode(errors="replace").splitlines()[:2],
+            todo=f"check that this prints nothing: docker run --rm --entrypoint {run_image.PYTHON} {image} -c 1",
         ) from None

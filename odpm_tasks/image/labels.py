@@ -1,4 +1,4 @@
-"""What an image says of itself: where it comes from, of which time, and what it was made from."""
+"""The labels and the timestamp of an image."""
 
 from __future__ import annotations
 
@@ -13,50 +13,48 @@ from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import EPOCH
 from odpm_tasks.image import inputs
 
-SCENARIO = "odpm.scenario"
-
 
 @dataclass(frozen=True)
 class Origin:
-    """The developing project: its canonical URL (empty where it has none, or one on this disk) and its commit."""
+    """The developing project: its canonical URL (empty: no remote, or a local one) and its commit."""
 
     url: str
     revision: str
 
 
-def own(paths: ProjectPaths) -> Origin:
-    """Where the developing project's add-ons come from; the URL holds no user and no password."""
+def origin(paths: ProjectPaths) -> Origin:
+    """The origin of the developing project's add-ons; the URL contains no credentials."""
     url = canonical(git.origin(paths.root) or "")
     return Origin(url if url.startswith("https://") else "", git.query(paths.root, "rev-parse", "HEAD"))
 
 
-def epoch(paths: ProjectPaths, whole: Stack) -> int:
-    """The time that an image bears: of the platform's locked commit, so that it is the same for everybody.
+def epoch(paths: ProjectPaths, stack: Stack) -> int:
+    """The timestamp of an image in seconds: the commit time of the platform's pin, so it is the same on every machine.
 
-    An image for mounted sources holds no platform and has the oldest time, and so has one with a platform of files.
+    `EPOCH` if sources are mounted, or if the platform is a `file://` source.
     """
-    platform = whole.resolution.platform
-    if whole.scenario.mounts or platform.link.is_file:
+    platform = stack.resolution.platform
+    if stack.scenario.mounts or platform.link.is_file:
         return EPOCH
     return int(git.query(paths.store(platform.key), "show", "--no-patch", "--format=%ct", platform.commit))
 
 
-def labels(paths: ProjectPaths, whole: Stack) -> dict[str, str]:
-    """Labels by the OCI image specification ("Annotations"), and ours for what it has no name for."""
-    origin, manifest = own(paths), whole.manifest
-    base, _, digest = whole.image.base_image.partition("@")
-    told = {
-        "org.opencontainers.image.title": whole.name,
-        "org.opencontainers.image.source": origin.url,
-        "org.opencontainers.image.revision": origin.revision,
-        "org.opencontainers.image.created": datetime.fromtimestamp(epoch(paths, whole), UTC).isoformat(),
+def image_labels(paths: ProjectPaths, stack: Stack) -> dict[str, str]:
+    """Labels of the OCI image specification ("Annotations"), and `odpm.*` labels for everything else."""
+    own, manifest = origin(paths), stack.manifest
+    base, _, digest = stack.image.base_image.partition("@")
+    labels = {
+        "org.opencontainers.image.title": stack.name,
+        "org.opencontainers.image.source": own.url,
+        "org.opencontainers.image.revision": own.revision,
+        "org.opencontainers.image.created": datetime.fromtimestamp(epoch(paths, stack), UTC).isoformat(),
         "org.opencontainers.image.base.name": base,
         "org.opencontainers.image.base.digest": digest,
         "odpm.lock": files.sha256(files.read(paths.lock) or b""),
         "odpm.odoo": manifest.odoo_version,
         "odpm.python": manifest.python,
-        "odpm.version": whole.tool_version,
-        SCENARIO: whole.scenario.name,
-        inputs.INPUTS: inputs.baked_digest(paths, whole),
+        "odpm.version": stack.tool_version,
+        "odpm.scenario": stack.scenario.name,
+        inputs.INPUTS: inputs.content_digest(paths, stack),
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in labels.items() if value}

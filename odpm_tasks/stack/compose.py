@@ -9,7 +9,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.costs import service_parts
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.core.stack.services import ServicesSummary, summarize
-from odpm_tasks.image.inputs import baked
+from odpm_tasks.image.inputs import content_digest
 
 
 def compose_project(paths: ProjectPaths, stack: Stack) -> str:
@@ -46,9 +46,9 @@ def services_digest(paths: ProjectPaths, stack: Stack, text: bytes) -> str:
     named = sorted({reference.name for reference in references(text.decode())} | {"COMPOSE_PROFILES"})
     values = "".join(f"{variable}={env.get(variable, '')}\n" for variable in named)
     built = "".join(f"{service} {mark}\n" for service, mark in sorted(contexts(paths, text).items()))
-    return files.sha256(text + b"\0" + values.encode() + built.encode() + baked(paths, stack).encode())
+    return files.sha256(text + b"\0" + values.encode() + built.encode() + content_digest(paths, stack).encode())
 
 
 def parts(paths: ProjectPaths, stack: Stack, text: bytes) -> dict[str, dict[str, str]]:
     """What each service is made from, as digests: recorded, it tells which containers the next `up` makes anew."""
-    return service_parts(text.decode(), compose_env(paths).get, baked(paths, stack), contexts(paths, text))
+    return service_parts(text.decode(), compose_env(paths).get, content_digest(paths, stack), contexts(paths, text))

@@ -19,7 +19,7 @@ from odpm_tasks.core.planning.costs import (
 from odpm_tasks.core.planning.observed import DatabaseState, RenderedState, Running, ServicesState
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import MachineError
-from odpm_tasks.image.inputs import image_is_current, inputs
+from odpm_tasks.image.inputs import image_is_current, input_digests
 from odpm_tasks.stack import prefetch
 from odpm_tasks.stack.compose import compose_project, parts, services_digest, services_summary
 
@@ -58,7 +58,7 @@ def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) 
     """Why the image has to be built, as far as an earlier one is remembered, and how long that took."""
     scenario = stack.scenario.name
     before = recorded.get("images", {}).get(scenario, {})
-    reasons = changed_inputs(before, inputs(paths, stack)) if before else ()
+    reasons = changed_inputs(before, input_digests(paths, stack)) if before else ()
     return Cost(reasons, recorded.get("durations", {}).get(f"image {scenario}"))
 
 

@@ -18,7 +18,7 @@ from odpm_tasks.core.image.dockerfile import CONFIGURATION
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.errors import MachineError
 from odpm_tasks.image import inputs
-from odpm_tasks.image.census import census
+from odpm_tasks.image.census import read_census
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.stack import compose
 
@@ -66,7 +66,7 @@ def of_scenarios(sides: Sequence[Side]) -> tuple[Comparison, tuple[str, ...]]:
 def of_images(names: Sequence[str]) -> Comparison:
     """Compare images as they are; no scenario explains anything."""
     docker.require()
-    contents = {name: census(name) for name in names}
+    contents = {name: read_census(name) for name in names}
     return Comparison({name: name for name in names}, contents, differences(contents))
 
 
@@ -82,11 +82,11 @@ def _lacking(side: Side) -> str:
 
 def _contents(side: Side) -> Census:
     if not side.scenario.mounts:
-        return census(side.image)
+        return read_census(side.image)
     root, env = side.paths.root, compose.compose_env(side.paths)
     with contextlib.ExitStack() as cleanup:
         conf = files.temporary_folder(cleanup, "odpm-conf-") / "odoo.conf"
         files.write(conf, render(side.stack).files[f".odpm/{CONFIGURATION}"])
         mounts = [(conf, "/etc/odoo/odoo.conf")]
         mounts += [((root / mount.host).resolve(), mount.inside) for mount in side.stack.mounts]
-        return census(side.image, mounts=mounts, user=f"{env['ODPM_UID']}:{env['ODPM_GID']}")
+        return read_census(side.image, mounts=mounts, user=f"{env['ODPM_UID']}:{env['ODPM_GID']}")

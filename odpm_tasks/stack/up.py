@@ -45,7 +45,7 @@ def up(paths: ProjectPaths, observed: RenderedState) -> None:
         started = wait_until_healthy(paths, project, show)
     if isinstance(observed, RunningState) and observed.running.start_cost.odoo_down:
         record_duration(paths, "odoo down", away.seconds)
-    record_image_inputs(paths, inputs.inputs(paths, observed.stack))
+    record_image_inputs(paths, inputs.input_digests(paths, observed.stack))
     write_state(
         paths,
         up={

@@ -1,4 +1,4 @@
-"""Tasks that compare: parity."""
+"""Tasks for images: build, build-image, parity."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @task(
     help={
-        "image": "Compare these images instead (repeat or comma separate), without a scenario that explains anything.",
+        "image": "Compare these images instead of the scenarios' (repeat or comma separate); no difference is explained.",
         "format": "text or json.",
-        "verbose": "Also show the differences that the scenario explains, with the reasons.",
+        "verbose": "Also show the differences that the scenarios explain, with the reasons.",
     },
     iterable=["image"],
 )
 def parity(c: Context, image: list[str] | None = None, format: str = "text", verbose: bool = False) -> None:
-    """Compare what the images of the scenarios really contain; exit 2 on what the scenario does not explain."""
+    """Compare the content of the scenarios' images; exit 2 if they differ in more than the scenarios explain."""
     import sys
 
     from odpm_tasks.adapters import terminal
@@ -29,18 +29,18 @@ def parity(c: Context, image: list[str] | None = None, format: str = "text", ver
     from odpm_tasks.core.config.scenario import SCENARIOS
     from odpm_tasks.errors import DriftError, UsageError
     from odpm_tasks.project import Project
-    from odpm_tasks.stack import parity as comparing
+    from odpm_tasks.stack.parity import of_images, of_scenarios
 
     if format not in {"text", "json"}:
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
     named = tuple(dict.fromkeys(split_list(image)))
     if len(named) == 1:
-        raise UsageError("one image is compared with nothing", todo=f"inv parity --image {named[0]} --image ANOTHER")
+        raise UsageError("parity needs at least two images", todo=f"inv parity --image {named[0]} --image ANOTHER")
     notes: tuple[str, ...] = ()
     if named:
-        compared = comparing.of_images(named)
+        compared = of_images(named)
     else:
-        compared, notes = comparing.of_scenarios([_side(Project.find().root, name) for name in SCENARIOS])
+        compared, notes = of_scenarios([_side(Project.find().root, name) for name in SCENARIOS])
     for note in notes:
         terminal.message(note)
     if format == "json":
@@ -52,25 +52,23 @@ def parity(c: Context, image: list[str] | None = None, format: str = "text", ver
     if failing := len(compared.failing):
         raise DriftError(
             f"the images differ: {failing} difference{'s' if failing > 1 else ''} that no scenario explains",
-            todo="build them anew from the same lock, or change what differs; then inv parity",
+            todo="build the images from the same lock, or remove the differences; then inv parity",
         )
 
 
-@task(help={"force": "Build even when the image is there, and show the whole log."})
+@task(help={"force": "Build even if the image exists, and show the whole log."})
 def build(c: Context, force: bool = False) -> None:
-    """Build the environment image (Python packages and system libraries), where its inputs changed."""
+    """Build the environment image (Python packages and system libraries) if its inputs changed."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.planning.observed import require_rendered
-    from odpm_tasks.image import build as building
+    from odpm_tasks.image.build import BuildRequest, build_image
     from odpm_tasks.project import ORDER, PREPARING, Project
 
     project = Project.find()
     with project.exclusive():
         if force:
-            order = building.BuildRequest(show_log=True)
-            tag = building.build_image(
-                project.paths, require_rendered(project.converge(PREPARING).observed), order
-            ).names[0]
+            observed = require_rendered(project.converge(PREPARING).observed)
+            tag = build_image(project.paths, observed, BuildRequest(show_log=True)).names[0]
         else:
             tag = require_rendered(project.converge(ORDER[: ORDER.index("image.build") + 1]).observed).image
     terminal.output(tag)
@@ -83,12 +81,12 @@ def build(c: Context, force: bool = False) -> None:
         "push": "Push it to its registry.",
         "output": "Write it to this archive (.tar).",
         "platform": "Build for these platforms, for example linux/amd64,linux/arm64.",
-        "cache_from": "Where earlier layers may come from, as buildx has it (repeat for several).",
-        "cache_to": "Where layers are left for the next build, as buildx has it (repeat for several).",
-        "sbom": "List what is in it (CycloneDX) in .odpm/build/sbom.cdx.json, and name licences that contradict.",
-        "check_licenses": "Fail where licences of add-ons contradict.",
-        "no_cache": "Take no step from the build cache.",
-        "no_smoke_test": "Give it its name without trying it.",
+        "cache_from": "Import the build cache from here, as for docker buildx build (repeat for several).",
+        "cache_to": "Export the build cache to here, as for docker buildx build (repeat for several).",
+        "sbom": "Write an SBOM (CycloneDX) to .odpm/build/sbom.cdx.json and warn of licence conflicts.",
+        "check_licenses": "Fail if licences of add-ons conflict.",
+        "no_cache": "Do not use the build cache.",
+        "no_smoke_test": "Tag the image without a smoke test.",
         "show_log": "Show the whole log of the build.",
         "format": "text or json.",
     },
@@ -109,13 +107,13 @@ def build_image(
     show_log: bool = False,
     format: str = "text",
 ) -> None:
-    """Build the image that carries everything: sources, Python environment, configuration. Only in the scenario ci."""
+    """Build the image with sources, Python environment and configuration. Only in the scenario ci."""
     from pathlib import Path
 
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.errors import UsageError
-    from odpm_tasks.image import build as building
+    from odpm_tasks.image.build import BuildRequest, build_image
     from odpm_tasks.project import PREPARING, Project
 
     project = Project.find()
@@ -125,29 +123,37 @@ def build_image(
         raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
     if scenario.mounts:
         raise UsageError(
-            f"build-image bakes the sources into the image; in {scenario.name} they are mounted from disk",
+            f"build-image copies the sources into the image; in {scenario.name} they are mounted from disk",
             where=project.paths.settings.where("ODPM_SCENARIO"),
             todo="ODPM_SCENARIO=ci inv build-image; for the environment alone: inv build",
         )
     if push and not tags:
-        raise UsageError(
-            "--push needs to know where to", todo="inv build-image --tag registry.example/team/odoo:1.0 --push"
-        )
-    order = building.BuildRequest(
-        tags, push, split_list(platform), cache_from or (), cache_to or (), sbom, check_licenses,
-        Path(output) if output else None, not no_smoke_test, no_cache, show_log,
-    )  # fmt: skip
+        raise UsageError("--push needs --tag", todo="inv build-image --tag registry.example/team/odoo:1.0 --push")
+    request = BuildRequest(
+        tags=tags,
+        push=push,
+        platforms=split_list(platform),
+        cache_from=cache_from or (),
+        cache_to=cache_to or (),
+        sbom=sbom,
+        check_licenses=check_licenses,
+        output=Path(output) if output else None,
+        smoke_test=not no_smoke_test,
+        no_cache=no_cache,
+        show_log=show_log,
+    )
     with project.exclusive():
-        built = building.build_image(project.paths, require_rendered(project.converge(PREPARING).observed), order)
+        observed = require_rendered(project.converge(PREPARING).observed)
+        result = build_image(project.paths, observed, request)
     if format == "json":
-        terminal.output(built.json)
+        terminal.output(result.json)
         return
-    for name in built.names:
-        terminal.output(f"{name}@{built.pushed.get(name) or built.digest}")
+    for name in result.names:
+        terminal.output(f"{name}@{result.pushed.get(name) or result.digest}")
 
 
 def _side(root: Path, scenario: str) -> Side:
-    """What a scenario of the project would run. Errors: LockError where the lock does not tell."""
+    """What a scenario of the project would run. Errors: LockError if the lock is missing or incomplete."""
     from dataclasses import replace
 
     from odpm_tasks.core.config.paths import LOCK_FILE
@@ -161,7 +167,5 @@ def _side(root: Path, scenario: str) -> Side:
     project = replace(project, paths=replace(project.paths, writes_cache=False))
     observed = project.observe(PREPARING)
     if not isinstance(observed, RenderedState):
-        raise LockError(
-            "the lock does not say what the images are to hold", where=LOCK_FILE, todo="inv lock, then build them"
-        )
+        raise LockError("the lock is missing or incomplete", where=LOCK_FILE, todo="inv lock, then build the images")
     return Side(project.paths, observed.stack, observed.image)

@@ -111,7 +111,7 @@ def floor(bench: Bench, folder: Path, tag: str) -> Side:
     arguments = [f"UV_VERSION={UV_VERSION}", *(name for name in PROXIES if name in os.environ)]
     words += [f"--build-arg={argument}" for argument in arguments]
     index = uv.index()
-    for secret, text in (("index", uv.shell(index.variables)), ("apt", apt.sources("bookworm", None))):
+    for secret, text in (("index", uv.export_lines(index.variables)), ("apt", apt.sources("bookworm", None))):
         if text:
             (folder / secret).write_text(text, encoding="utf-8")
             words.append(f"--secret=id={secret},src={folder / secret}")

@@ -1,4 +1,4 @@
-"""The door to image builds: BuildKit by `docker buildx build`, and what becomes of an image afterwards. No decisions."""
+"""Image builds with BuildKit (`docker buildx build`); tag, push, save and inspect images. No decisions."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from odpm_tasks.errors import MachineError, ProgramError
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY")
 SNAPSHOTTER = (
-    'put {"features": {"containerd-snapshotter": true}} into /etc/docker/daemon.json and restart the engine '
-    "(its images have to be built or pulled anew)"
+    'add {"features": {"containerd-snapshotter": true}} to /etc/docker/daemon.json and restart the engine '
+    "(its images must be built or pulled again)"
 )
-# Which emulator a machine lacks is what the kernel says of the first program of another architecture.
+# The missing emulator shows only when the first program of another architecture fails to start.
 EMULATOR = "docker run --privileged --rm tonistiigi/binfmt --install all"
 
 
 @dataclass(frozen=True)
-class Build:
-    """One stage to build: `folder` is the context, `contexts` further ones by name, `secrets` files by id.
+class BuildSpec:
+    """One stage to build: `folder` is the build context, `contexts` are named contexts, `secrets` are files by id.
 
-    `epoch`: the time (seconds) that configuration and history of the image carry. `host_network`: steps reach what listens
-    on this machine's loopback. `afresh`: no step is taken from the build cache. `stays`: the image is for this machine
-    only, so that its layers need no compression.
+    `epoch`: timestamp (seconds) of the image's configuration and history. `host_network`: build steps use the host's
+    network, so they can connect to this machine's loopback. `no_cache`: do not use the build cache. `local_only`: the
+    image is never pushed, so its layers are not compressed.
     """
 
     folder: Path
@@ -44,120 +44,122 @@ class Build:
     cache_from: Sequence[str] = ()
     cache_to: Sequence[str] = ()
     host_network: bool = False
-    afresh: bool = False
-    stays: bool = False
+    no_cache: bool = False
+    local_only: bool = False
 
 
-def require_store(wanted: Build) -> None:
-    """See that the engine's image store can do what is asked. Errors: MachineError with the setting to change."""
-    exported = [target for target in wanted.cache_to if "type=inline" not in target]
-    if (len(wanted.platforms) < 2 and not exported) or containerd_store():
+def require_store(build_spec: BuildSpec) -> None:
+    """Check that the engine's image store supports the options. Errors: MachineError with the setting to change."""
+    exported = [target for target in build_spec.cache_to if "type=inline" not in target]
+    if (len(build_spec.platforms) < 2 and not exported) or containerd_store():
         return
-    what = "several platforms" if len(wanted.platforms) > 1 else "a build cache to export"
-    raise MachineError(f"the classic image store of this engine knows no {what.removeprefix('a ')}", todo=SNAPSHOTTER)
+    feature = "several platforms" if len(build_spec.platforms) > 1 else "build cache export"
+    raise MachineError(f"the classic image store of this engine does not support {feature}", todo=SNAPSHOTTER)
 
 
-def build(wanted: Build, progress: Callable[[str], None]) -> None:
-    """Build and load into the engine. `progress` gets each line of the log.
+def build(build_spec: BuildSpec, progress: Callable[[str], None]) -> None:
+    """Build and load the image into the engine. `progress` is called with each line of the log.
 
-    Errors: MachineError where engine or store cannot do what is asked, ProgramError with the telling lines of the log.
+    Errors: MachineError if the engine or its image store does not support an option, ProgramError with the relevant
+    lines of the log.
     """
-    require_store(wanted)
-    outcome = docker.build_with_retry([*_words(wanted), str(wanted.folder)], progress)
+    require_store(build_spec)
+    outcome = docker.build_with_retry([*_command(build_spec), str(build_spec.folder)], progress)
     if not outcome.ok:
-        raise docker.unreachable(outcome) if docker.is_unreachable(outcome) else _failure(outcome, wanted)
+        raise docker.unreachable(outcome) if docker.is_unreachable(outcome) else _failure(outcome, build_spec)
 
 
-def _words(wanted: Build) -> list[str]:
+def _command(build_spec: BuildSpec) -> list[str]:
     words = ["docker", "buildx", "build", "--progress=plain", "--provenance=false"]
-    words += [f"--target={wanted.target}", f"--file={wanted.dockerfile}"]
+    words += [f"--target={build_spec.target}", f"--file={build_spec.dockerfile}"]
     if containerd_store():
-        # uncompressed: half of a cold build went into gzip for a registry that never sees these layers
-        kind = "unpack=true,compression=uncompressed" if wanted.stays else "unpack=true"
-        words.append(f'--output=type=image,"name={wanted.tag}",{kind}')
+        # uncompressed: these layers are never pushed, and gzip took half the time of a build without cache
+        kind = "unpack=true,compression=uncompressed" if build_spec.local_only else "unpack=true"
+        words.append(f'--output=type=image,"name={build_spec.tag}",{kind}')
     else:
-        words += ["--load", f"--tag={wanted.tag}"]
-    words += [f"--platform={','.join(wanted.platforms)}"] if wanted.platforms else []
-    words += ["--no-cache"] if wanted.afresh else []
-    words += ["--network=host"] if wanted.host_network else []
-    words += [f"--cache-from={source}" for source in wanted.cache_from]
-    words += [f"--cache-to={target}" for target in wanted.cache_to]
-    words += [f"--build-context={name}={path}" for name, path in sorted(wanted.contexts.items())]
-    words += [f"--secret=id={name},src={path}" for name, path in sorted(wanted.secrets.items())]
-    # proxies are arguments that BuildKit knows and keeps out of the history; their values stay out of the process list
+        words += ["--load", f"--tag={build_spec.tag}"]
+    words += [f"--platform={','.join(build_spec.platforms)}"] if build_spec.platforms else []
+    words += ["--no-cache"] if build_spec.no_cache else []
+    words += ["--network=host"] if build_spec.host_network else []
+    words += [f"--cache-from={source}" for source in build_spec.cache_from]
+    words += [f"--cache-to={target}" for target in build_spec.cache_to]
+    words += [f"--build-context={name}={path}" for name, path in sorted(build_spec.contexts.items())]
+    words += [f"--secret=id={name},src={path}" for name, path in sorted(build_spec.secrets.items())]
+    # BuildKit predefines the proxy arguments and excludes them from the history; without a value here, they are not
+    # in the process list either
     words += [f"--build-arg={name}" for proxy in PROXIES for name in (proxy, proxy.lower()) if os.environ.get(name)]
-    words += [f"--build-arg={name}={value}" for name, value in sorted(wanted.arguments.items())]
-    words += [f"--build-arg=SOURCE_DATE_EPOCH={wanted.epoch}"]
-    words += [f"--label={name}={value}" for name, value in sorted(wanted.labels.items())]
+    words += [f"--build-arg={name}={value}" for name, value in sorted(build_spec.arguments.items())]
+    words += [f"--build-arg=SOURCE_DATE_EPOCH={build_spec.epoch}"]
+    words += [f"--label={name}={value}" for name, value in sorted(build_spec.labels.items())]
     return words
 
 
 def containerd_store() -> bool:
-    """Whether the engine keeps images in containerd: it knows OCI archives, several platforms and build caches to export."""
+    """Whether the engine stores images in containerd, which supports OCI archives, several platforms and cache export."""
     outcome = command.run(["docker", "info", "--format", "{{json .DriverStatus}}"], check=False)
     return "io.containerd.snapshotter" in outcome.text
 
 
-def _failure(outcome: command.Outcome, wanted: Build) -> MachineError | ProgramError:
+def _failure(outcome: command.Outcome, build_spec: BuildSpec) -> MachineError | ProgramError:
     error = command.failure(outcome)
     if isinstance(error, MachineError):
         return error
-    said = outcome.stderr.decode(errors="replace")
-    if "exec format error" in said and wanted.platforms:
+    log = outcome.stderr.decode(errors="replace")
+    if "exec format error" in log and build_spec.platforms:
         return MachineError(
-            f"this machine cannot run programs of every platform in {','.join(wanted.platforms)}", todo=EMULATOR
+            f"this machine cannot run programs for every platform in {','.join(build_spec.platforms)}", todo=EMULATOR
         )
     return ProgramError(
         "docker buildx build failed",
-        details=_telling(said),
-        todo="the whole log: inv build --force, in ci inv build-image --show-log",
+        details=_relevant_lines(log),
+        todo="show the whole log: inv build --force (in scenario ci: inv build-image --show-log)",
     )
 
 
-def _telling(log: str) -> list[str]:
-    """Of a build's log the last words of the step that failed, else those that speak of an error."""
+def _relevant_lines(log: str) -> list[str]:
+    """The last lines of the step that failed, else the lines that start with "error", else the last lines of the log."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     failed = re.findall(r"^(#\d+) ERROR", log, re.MULTILINE)
-    words = (
+    output = (
         [re.sub(r"^#\d+ [\d.]+ ", "", line) for line in lines if re.match(rf"{failed[-1]} [\d.]+ ", line)]
         if failed
         else []
     )
-    words = words[-3:] or [line for line in lines if line.startswith(("ERROR", "error:"))] or lines
-    return [command.redact(line)[:300] for line in words[-3:]]
+    output = output[-3:] or [line for line in lines if line.startswith(("ERROR", "error:"))] or lines
+    return [command.redact(line)[:300] for line in output[-3:]]
 
 
 def tag(image: str, names: Sequence[str]) -> None:
-    """Give an image further names. Errors: ProgramError for a name that is none."""
+    """Add names to an image. Errors: ProgramError for an invalid name."""
     for name in names:
         _docker("tag", image, name)
 
 
 def untag(name: str) -> None:
-    """Take a name away; the image goes where it was the last one."""
+    """Remove a name; the engine deletes an image without names."""
     command.run(["docker", "image", "rm", "--", name], check=False)
 
 
 def push(tag: str) -> str:
-    """Push an image to its registry and return its digest there. Errors: ProgramError."""
+    """Push an image to its registry; returns its digest there. Errors: ProgramError."""
     try:
         outcome = _docker("push", tag)
     except ProgramError as error:
-        error.todo = "see whether the registry answers and lets you in: docker login"
+        error.todo = "check that the registry is reachable and that you are logged in: docker login"
         raise
     match = re.search(r"digest: (sha256:[0-9a-f]{64})", outcome.text)
     return match[1] if match else ""
 
 
 def save(tags: Sequence[str], archive: Path) -> None:
-    """Write an image as an archive that `docker load` and tools for OCI layouts read. Errors: ProgramError."""
+    """Write an image to an archive for `docker load` and tools that read OCI layouts. Errors: ProgramError."""
     _docker("save", "--output", str(archive), *tags)
 
 
-def facts(image: str) -> tuple[str, int]:
-    """The digest that names an image on this engine, and its size in bytes."""
-    told = json.loads(_docker("image", "inspect", image).text)[0]
-    return str(told["Id"]), int(told["Size"])
+def digest_and_size(image: str) -> tuple[str, int]:
+    """The image's id on this engine, and its size in bytes."""
+    entry = json.loads(_docker("image", "inspect", image).text)[0]
+    return str(entry["Id"]), int(entry["Size"])
 
 
 def _docker(*words: str) -> command.Outcome:

@@ -1,4 +1,4 @@
-"""The door to Docker: engine, buildx and Compose by their command lines. No decisions."""
+"""Docker engine and Compose, through their command lines. No decisions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ MINIMUM_COMPOSE = (2, 20)
 INSTALL = "install Docker Engine with the Compose and Buildx plugins (docs.docker.com/engine/install), then run again"
 
 
-# What BuildKit says of a build that shared a step with another one, which somebody ended (akin: moby/buildkit#2303, #4733).
-_TAKEN_ALONG = re.compile(
+# Two builds share equal steps. If one of them is cancelled, BuildKit also fails the other with one of these messages
+# (similar: moby/buildkit#2303, #4733).
+_CANCELLED_BY_OTHER = re.compile(
     r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled)"
 )
-_BUILDS = 4  # until it is believed
+_MAX_BUILDS = 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Container:
 
 
 def require() -> None:
-    """See that an engine, Compose and Buildx are there and new enough. Errors: MachineError naming what is not."""
+    """Check that the engine, Compose and Buildx are installed and recent enough. Errors: MachineError."""
     if not command.is_installed("docker"):
         raise MachineError("docker is not installed", todo=INSTALL)
     outcome = command.run(["docker", "version", "--format", "{{.Server.Version}}"], check=False, timeout=20)
@@ -62,11 +63,11 @@ def _at_least(what: str, text: str, minimum: tuple[int, int]) -> None:
 
 
 def unreachable(outcome: command.Outcome) -> MachineError:
-    """The error for an engine that does not answer; the usual reasons get their own way out."""
-    said = " ".join(outcome.tail())
-    if "permission denied" in said:
+    """The error for an engine that does not answer, with the fix for the usual causes."""
+    output = " ".join(outcome.tail())
+    if "permission denied" in output:
         return MachineError(
-            "you may not use the Docker engine",
+            "no permission to use the Docker engine",
             details=outcome.tail()[-1:],
             todo="sudo usermod -aG docker $USER, log in again",
         )
@@ -76,14 +77,14 @@ def unreachable(outcome: command.Outcome) -> MachineError:
 
 
 def is_unreachable(outcome: command.Outcome) -> bool:
-    said = outcome.stderr.decode(errors="replace")
+    output = outcome.stderr.decode(errors="replace")
     return any(
-        words in said for words in ("Cannot connect to the Docker daemon", "permission denied", "error during connect")
+        text in output for text in ("Cannot connect to the Docker daemon", "permission denied", "error during connect")
     )
 
 
 def image_label(tag: str, label: str) -> str | None:
-    """A label of an image, None where the engine has no such image. Errors: MachineError when it does not answer."""
+    """The value of an image label ("": not set); None if the image does not exist. Errors: MachineError."""
     outcome = command.run(
         ["docker", "image", "inspect", "--format", "{{json .Config.Labels}}", "--", tag], check=False, timeout=60
     )
@@ -96,7 +97,7 @@ def image_label(tag: str, label: str) -> str | None:
 
 
 def containers(project: str) -> tuple[Container, ...]:
-    """Every container of a Compose project, running or not."""
+    """All containers of a Compose project, running or not."""
     outcome = command.run(
         ["docker", "ps", "--all", "--no-trunc", "--filter", f"label=com.docker.compose.project={project}", "--format", "json"],
         check=False, timeout=60,
@@ -121,7 +122,7 @@ def _container(row: Mapping[str, Any]) -> Container:
 
 
 def network_owner(name: str) -> str | None:
-    """The Compose project that made a network, "" where none did; None where there is no such network."""
+    """The Compose project that created a network ("": not created by Compose); None if the network does not exist."""
     label = '{{index .Labels "com.docker.compose.project"}}'
     outcome = command.run(["docker", "network", "inspect", "--format", label, "--", name], check=False, timeout=60)
     if not outcome.ok and is_unreachable(outcome):
@@ -130,41 +131,41 @@ def network_owner(name: str) -> str | None:
 
 
 def exit_code(container: str) -> int:
-    """The exit code of a container that has stopped."""
+    """The exit code of a stopped container."""
     return int(command.run(["docker", "inspect", "--format", "{{.State.ExitCode}}", container]).text.strip())
 
 
-def compose_words(root: Path) -> list[str]:
+def _compose_command(root: Path) -> list[str]:
     return ["docker", "compose", "--project-directory", str(root), "--file", str(root / "docker-compose.yml")]
 
 
 def compose(root: Path, env: Mapping[str, str], *words: str, check: bool = True, stdin: bytes = b"") -> command.Outcome:
-    """A Compose command over the project's file, its words caught."""
-    outcome = command.run([*compose_words(root), *words], cwd=root, env=env, check=False, stdin=stdin)
+    """Run a Compose command on the project's compose file and capture its output."""
+    outcome = command.run([*_compose_command(root), *words], cwd=root, env=env, check=False, stdin=stdin)
     if check and not outcome.ok:
         raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
     return outcome
 
 
 def compose_foreground(root: Path, env: Mapping[str, str], *words: str) -> int:
-    """A Compose command on the user's own terminal; its exit code."""
-    return process.foreground([*compose_words(root), *words], cwd=root, env=env)
+    """Run a Compose command on the user's terminal; returns the exit code."""
+    return process.foreground([*_compose_command(root), *words], cwd=root, env=env)
 
 
 def compose_stream(root: Path, env: Mapping[str, str], progress: Callable[[str], None], *words: str) -> command.Outcome:
-    """A Compose command whose talk is handed on line by line as it comes."""
-    return build_with_retry([*compose_words(root), *words], progress, cwd=root, env=env)
+    """Run a Compose command; `progress` is called with each line of its output as it arrives."""
+    return build_with_retry([*_compose_command(root), *words], progress, cwd=root, env=env)
 
 
 def build_with_retry(
     words: Sequence[str], progress: Callable[[str], None], cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> command.Outcome:
-    """Run a program that builds images; again, a few times, where the end of another build took it along."""
-    for left in reversed(range(_BUILDS)):
+    """Run a program that builds images; repeat it if BuildKit cancelled a step because another build was cancelled."""
+    for remaining in reversed(range(_MAX_BUILDS)):
         outcome = command.run(words, cwd=cwd, env=env, check=False, on_line=progress)
-        if outcome.ok or not left or not _TAKEN_ALONG.search(outcome.stderr.decode(errors="replace")):
+        if outcome.ok or not remaining or not _CANCELLED_BY_OTHER.search(outcome.stderr.decode(errors="replace")):
             break
-        progress("another build was ended in the middle of a step of this one: again")
+        progress("another build with the same step was cancelled: building again")
         time.sleep(1)
     return outcome
 
@@ -183,7 +184,7 @@ def publishes(containers_: Iterable[str], port: int) -> bool:
 
 
 def last_lines(container: str, secrets: Sequence[str] = ()) -> tuple[str, ...]:
-    """The last lines a container wrote, secrets taken out."""
+    """The last lines of a container's log, with secrets masked."""
     outcome = command.run(["docker", "logs", "--tail", "12", container], check=False)
     text = (outcome.stdout + outcome.stderr).decode(errors="replace")
     for secret in secrets:
@@ -192,7 +193,7 @@ def last_lines(container: str, secrets: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def publisher(port: int) -> str | None:
-    """Which container publishes a port of this machine, with its Compose project and folder; None where none does."""
+    """The container that publishes a port of this machine, with its Compose project and folder; None if there is none."""
     outcome = command.run(
         [
             "docker",

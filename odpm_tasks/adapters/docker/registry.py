@@ -1,4 +1,4 @@
-"""The door to container registries: which digest a tag has just now, asked over HTTP, without Docker.
+"""Container registries over HTTP, without Docker: the current digest of a tag.
 
 Source: the OCI distribution specification 1.1 (HEAD of a manifest, `Docker-Content-Digest`), the token flow of its
 `WWW-Authenticate: Bearer` challenge, and Docker's `config.json` for logins.
@@ -40,7 +40,7 @@ _LOOPBACK = re.compile(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 
 @dataclass(frozen=True)
 class Reference:
-    """An image as `docker pull` takes it, completed: `postgres:15` is `library/postgres` on Docker's own registry."""
+    """An image reference in full form: `postgres:15` is `library/postgres` with tag `15` on Docker Hub."""
 
     host: str
     repository: str
@@ -48,11 +48,12 @@ class Reference:
 
     @property
     def base(self) -> str:
-        """Docker speaks plain HTTP with registries on loopback, TLS with all others."""
+        """The URL of the repository. As in Docker: plain HTTP for registries on loopback, HTTPS for all others."""
         return f"{'http' if _LOOPBACK.fullmatch(self.host) else 'https'}://{self.host}/v2/{self.repository}"
 
 
 def reference(text: str) -> Reference:
+    """Parse an image reference with the defaults of `docker pull`: Docker Hub, `library/`, tag `latest`."""
     first, slash, rest = text.partition("/")
     if not (slash and ("." in first or ":" in first or first == "localhost")):
         first, rest = "docker.io", text
@@ -64,29 +65,30 @@ def reference(text: str) -> Reference:
 
 
 def digests(images: Mapping[str, str], timeout: float) -> Callable[[], dict[str, str]]:
-    """Ask for the digests of images (what each is called -> where to ask), all at once; call the result to have them.
+    """Request the digests of images (name -> reference to query) in parallel; call the result to get them.
 
-    That waits until `patience` seconds after the beginning at most. An image whose registry does not answer in time, or
-    does not know it, is left out.
+    The call returns at most `timeout` seconds after the start. Images whose registry does not answer in time, or does
+    not have them, are missing from the result.
     """
-    told: dict[str, str] = {}
+    found: dict[str, str] = {}
     deadline = time.monotonic() + timeout
 
-    def ask(name: str, where: str) -> None:
-        if found := _digest(reference(where), timeout):
-            told[name] = found
+    def query(name: str, image: str) -> None:
+        if digest := _digest(reference(image), timeout):
+            found[name] = digest
 
-    # daemons: a name server that hangs must not keep us from ending
-    threads = [threading.Thread(target=ask, args=pair, daemon=True) for pair in images.items()]
+    # daemon threads: a DNS server that hangs must not keep Python from exiting
+    threads = [threading.Thread(target=query, args=pair, daemon=True) for pair in images.items()]
     for thread in threads:
         thread.start()
 
     def wait() -> dict[str, str]:
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return dict(told)
+        return dict(found)
 
-    atexit.register(wait)  # a run that fails meanwhile: Python crashes where it ends while a thread is inside OpenSSL
+    # also if the run fails in the meantime: Python may crash if it exits while a thread is inside OpenSSL
+    atexit.register(wait)
     return wait
 
 
@@ -129,25 +131,25 @@ def _open(request: urllib.request.Request, timeout: float) -> Any:
 
 @cache
 def _opener() -> urllib.request.OpenerDirector:
-    """One for all: reading the certificates of this machine takes longer than an answer."""
+    """One opener for all requests: loading this machine's certificates takes longer than a request."""
     context = ssl.create_default_context()
     return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
 
 def _authorization(image: Reference, challenge: str, timeout: float) -> str:
-    """The header that answers a registry's challenge: our login itself, or a token got with it or as nobody."""
+    """The Authorization header for a registry's challenge: the user's login, or a token obtained with it or anonymously."""
     login = _login(image.host)
     basic = f"Basic {base64.b64encode(login.encode()).decode()}" if login else ""
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic":
         return basic
-    asked = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-    realm = asked.pop("realm", "")
+    parameters = dict(re.findall(r'(\w+)="([^"]*)"', rest))
+    realm = parameters.pop("realm", "")
     address = urlsplit(realm)
     safe = address.scheme == "https" or _LOOPBACK.fullmatch(address.netloc)
     if scheme.lower() != "bearer" or not safe:
         return ""
-    query = urlencode({"scope": f"repository:{image.repository}:pull", **asked})
+    query = urlencode({"scope": f"repository:{image.repository}:pull", **parameters})
     request = urllib.request.Request(f"{realm}?{query}", headers={"Authorization": basic} if basic else {})  # noqa: S310
     with _open(request, timeout) as answer:
         data = json.load(answer)
@@ -155,7 +157,7 @@ def _authorization(image: Reference, challenge: str, timeout: float) -> str:
 
 
 def _login(host: str) -> str:
-    """`user:password` of a registry as `docker login` left it, itself or in a credential helper; "" where there is none."""
+    """`user:password` for a registry as stored by `docker login`, in its file or a credential helper; "" if there is none."""
     folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
     text = files.read_text(Path(folder) / "config.json")
     config = json.loads(text) if text else {}

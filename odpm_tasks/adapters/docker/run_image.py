@@ -1,4 +1,4 @@
-"""The door into images: what their configuration says, and a program run inside one for what it prints."""
+"""Images: read their configuration, run a Python program in a container and return its output."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from odpm_tasks.adapters.docker.engine import is_unreachable, unreachable
 from odpm_tasks.errors import ProgramError
 
 PYTHON = "/opt/odoo/venv/bin/python"
-_PATIENCE = 600  # seconds
+_TIMEOUT = 600  # seconds
 
 
 def environment(image: str) -> dict[str, str] | None:
-    """The variables that an image sets; None where the engine has no such image. Errors: MachineError."""
+    """The environment variables that an image sets; None if the image does not exist. Errors: MachineError."""
     outcome = command.run(
         ["docker", "image", "inspect", "--format", "{{json .Config.Env}}", "--", image], check=False, timeout=60
     )
@@ -29,13 +29,18 @@ def environment(image: str) -> dict[str, str] | None:
 
 
 def run_python(
-    image: str, program: bytes, *words: str, mounts: Sequence[tuple[Path, str]] = (), user: str = "", platform: str = ""
+    image: str,
+    program: bytes,
+    *arguments: str,
+    mounts: Sequence[tuple[Path, str]] = (),
+    user: str = "",
+    platform: str = "",
 ) -> bytes:
-    """Run a Python program in a container of an image, and return what it prints.
+    """Run a Python program in a container of an image; returns its standard output.
 
-    The container has no network, no rights and no life after it. `mounts` are folders and files of this machine with
-    their places in it, to be read only. `user` is `UID:GID`, else whom the image names. `platform`: which one of
-    an image for several. Errors: ProgramError.
+    The container has no network and no capabilities and is removed afterwards. `mounts` are read-only bind mounts: path
+    on this machine, path in the container. `user` is `UID:GID` (default: the image's user). `platform` selects one
+    platform of a multi-platform image. Errors: ProgramError.
     """
     options = ["--rm", "--interactive", "--pull=never", "--network=none", "--no-healthcheck", "--workdir=/"]
     options += ["--cap-drop=ALL", "--security-opt=no-new-privileges", f"--entrypoint={PYTHON}"]
@@ -43,18 +48,18 @@ def run_python(
     options += [f"--platform={platform}"] if platform else []
     options += [f"--mount={_mount(host, inside)}" for host, inside in mounts]
     outcome = command.run(
-        ["docker", "run", *options, "--", image, "-B", "-", *words], stdin=program, check=False, timeout=_PATIENCE
+        ["docker", "run", *options, "--", image, "-B", "-", *arguments], stdin=program, check=False, timeout=_TIMEOUT
     )
     if outcome.ok:
         return outcome.stdout
     if is_unreachable(outcome):
         raise unreachable(outcome)
-    said = [line for line in outcome.tail() if "Run 'docker run --help'" not in line]
-    raise ProgramError(f"{image} does not tell what it holds", details=said[-3:])
+    details = [line for line in outcome.tail() if "Run 'docker run --help'" not in line]
+    raise ProgramError(f"cannot read the content of {image}", details=details[-3:])
 
 
 def _mount(host: Path, inside: str) -> str:
-    """A bind mount in the form of `docker run`, which is a line of CSV; a folder that is not there is an error."""
+    """A bind mount for `docker run --mount`, which is a line of CSV; a missing source is an error."""
     line = io.StringIO()
     csv.writer(line).writerow(["type=bind", f"source={host}", f"target={inside}", "readonly"])
     return line.getvalue().strip()

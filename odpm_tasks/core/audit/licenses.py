@@ -70,7 +70,7 @@ def spdx(word: str) -> str:
     return _meaning(word)[0]
 
 
-def unjudged(addons: Iterable[Addon]) -> tuple[str, ...]:
+def unknown_licenses(addons: Iterable[Addon]) -> tuple[str, ...]:
     """A line for each licence that the rule does not know, `Other OSI approved licence` among them: nothing is guessed."""
     named: dict[str, list[str]] = {}
     for addon in _installable(addons).values():

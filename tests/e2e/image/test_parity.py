@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.audit.census import problems
-from odpm_tasks.image.census import census
+from odpm_tasks.image.census import read_census
 from tests.e2e.harness import Bench, Ran, docker, snapshot
 
 pytestmark = pytest.mark.docker
@@ -171,10 +171,10 @@ def test_where_images_are_missing_the_commands_that_make_them_are_named(
     ("words", "code", "said"),
     [
         (("--image", "never:1", "--image", "never:2"), 1, "the engine has no image 'never:1'"),
-        (("--image", "never:1"), 1, "one image is compared with nothing"),
-        (("--image", "a,a"), 1, "one image is compared with nothing"),
+        (("--image", "never:1"), 1, "parity needs at least two images"),
+        (("--image", "a,a"), 1, "parity needs at least two images"),
         (("--format", "yaml"), 1, "unknown format 'yaml'"),
-        (("--image", "debian:bookworm-slim,postgres:15"), 5, "debian:bookworm-slim does not tell what it holds"),
+        (("--image", "debian:bookworm-slim,postgres:15"), 5, "cannot read the content of debian:bookworm-slim"),
     ],
 )
 def test_bad_input_is_answered_in_few_lines(bench: Bench, words: tuple[str, ...], code: int, said: str) -> None:
@@ -189,17 +189,17 @@ def test_bad_input_is_answered_in_few_lines(bench: Bench, words: tuple[str, ...]
 
 
 def test_everything_in_our_image_can_be_imported_and_odoo_starts(bench: Bench) -> None:
-    contents = census(bench.env["ODPM_IMAGE"], imports=True)
+    contents = read_census(bench.env["ODPM_IMAGE"], imports=True)
     assert problems(contents) == ()
     assert contents.odoo.startswith("Odoo Server 19.0")
-    assert contents == census(bench.env["ODPM_IMAGE"])
+    assert contents == read_census(bench.env["ODPM_IMAGE"])
     names = {package.name.lower() for package in contents.packages}
     assert {"lxml", "psycopg2", "python-ldap", "gevent", "pillow"} <= names
 
 
 def test_what_cannot_run_is_found(derive: Callable[[str, str], str]) -> None:
     """A library that several packages are linked with is not there, and a folder of the addons path."""
-    said = "\n".join(problems(census(derive("broken", BROKEN), imports=True)))
+    said = "\n".join(problems(read_census(derive("broken", BROKEN), imports=True)))
     lost = r"ImportError: libldap-2\.5\.so\.0: cannot open shared object file"
     assert re.search(rf"^odoo --version fails: {lost}", said, re.MULTILINE), said
     assert re.search(rf"^python-ldap: import \w+: {lost}", said, re.MULTILINE), said

@@ -175,7 +175,7 @@ def test_a_folder_in_the_place_of_a_file_stays(ground_ready: Ground, path: str) 
     (ground.root / path / "mine").mkdir(parents=True)
     before = photograph(ground.root)
     for words in (("plan",), ("render",)):
-        failure(ground.bench.inv(*words), 4, "a directory is in the place of a file", path)
+        failure(ground.bench.inv(*words), 4, "a folder exists where a file is needed", path)
     assert photograph(ground.root) == before
     assert (ground.root / path / "mine").is_dir()
 

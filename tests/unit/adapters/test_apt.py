@@ -10,7 +10,7 @@ import pytest
 
 from odpm_tasks.adapters import apt, uv
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.image.build_secrets import here
+from odpm_tasks.image.build_secrets import on_loopback
 
 DEB = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
 
@@ -28,7 +28,7 @@ DEB = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
     ],
 )
 def test_what_is_reached_by_the_hosts_network_only(address: str, expected: bool) -> None:
-    assert here([address]) is expected
+    assert on_loopback(address) is expected
 
 
 def test_a_named_mirror_serves_the_release_and_its_updates() -> None:
@@ -69,4 +69,4 @@ def test_a_debian_machine_lends_its_mirrors_where_it_has_both(tmp_path: Path, mo
 
 
 def test_variables_survive_a_shell() -> None:
-    assert uv.shell({"B": "it's $HOME", "A": "1"}) == "export A=1\nexport B='it'\"'\"'s $HOME'\n"
+    assert uv.export_lines({"B": "it's $HOME", "A": "1"}) == "export A=1\nexport B='it'\"'\"'s $HOME'\n"

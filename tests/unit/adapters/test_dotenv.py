@@ -154,7 +154,7 @@ def closed(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        (nothing_of_text, "not UTF-8"), (nul, "NUL byte"), (folder, "a directory"), (loop, "cannot read"),
+        (nothing_of_text, "not UTF-8"), (nul, "NUL byte"), (folder, "a folder exists"), (loop, "cannot read"),
         (closed, "cannot read"),
     ],
 )  # fmt: skip

@@ -58,7 +58,7 @@ def test_a_folder_in_the_place_of_a_file_stays(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="directory"):
         files.write(tmp_path / "file", b"x")
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
-    with pytest.raises(DescriptionError, match="a directory is in the place of a file"):
+    with pytest.raises(DescriptionError, match="a folder exists where a file is needed"):
         files.read(tmp_path / "file")
 
 

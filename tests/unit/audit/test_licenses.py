@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odpm_tasks.core.audit.census import Addon
-from odpm_tasks.core.audit.licenses import conflicts, spdx, unjudged
+from odpm_tasks.core.audit.licenses import conflicts, spdx, unknown_licenses
 
 MAY = [
     ("LGPL-3", "LGPL-3"),
@@ -123,7 +123,7 @@ def test_of_two_add_ons_with_one_name_the_first_counts() -> None:
 
 
 def test_unknown_words_are_named_once_and_not_guessed() -> None:
-    found = unjudged(
+    found = unknown_licenses(
         [
             *(addon(f"a{number}", "Beerware") for number in range(5)),
             addon("b", "Other OSI approved licence"),
@@ -180,7 +180,7 @@ def test_any_graph_gives_chains_that_are_really_there(addons: list[Addon]) -> No
         assert "\n" not in str(found)
         for heir in found.also:
             assert any(heir == other.name and other.installable for other in addons)
-    assert len(set(unjudged(addons))) == len(unjudged(addons))
+    assert len(set(unknown_licenses(addons))) == len(unknown_licenses(addons))
 
 
 @given(graphs)
