@@ -180,7 +180,7 @@ def test_github_tells_what_a_pull_request_does_to_the_lock(forge: Forge) -> None
     assert job.code == 0, job.said
     assert list(job.steps) == [
         "Install odpm",
-        "Say what the change of the lock means",
+        "Show what the change of the lock means",
         "Check description, lock and plan",
     ]
     assert "sale" in job.summary

@@ -24,6 +24,7 @@ from odpm_tasks.core.locking.lockfile import read_lock
 from odpm_tasks.core.manifest.reader import problems, schema_v1, schema_v2
 from odpm_tasks.core.planning import document
 from odpm_tasks.core.planning.step_text import LineStyle
+from odpm_tasks.core.planning.steps import ORDER
 from odpm_tasks.core.planning.text import plan_lines
 from odpm_tasks.tasks.namespace import TASKS
 from tests.unit.docs.pages import BLOCKS, DOCS, PAGES, ROOT, Block, Page, rows
@@ -261,6 +262,11 @@ def test_a_message_of_the_troubleshooting_page_is_one_of_the_code(message: str) 
     text = strings()
     for part in message.split("…"):
         assert part.strip() in text, f"docs/troubleshooting.md: {part.strip()!r}"
+
+
+def test_the_steps_of_the_docs_are_the_steps_of_a_run_in_order() -> None:
+    section = PAGES["docs/layout.md"].section("## Steps")
+    assert tuple(re.findall(r"`([a-z]+\.[a-z_]+)`", section)) == ORDER
 
 
 def exit_codes() -> set[int]:
