@@ -36,7 +36,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(copied: Path) -> Path:
     done = build(copied)
     assert done.returncode == 0, done.stdout + done.stderr
-    return copied / config()["site_dir"]
+    return copied / str(config()["site_dir"])
 
 
 def config() -> dict[str, Any]:
