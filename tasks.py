@@ -167,20 +167,23 @@ def lint(c):  # type: ignore[no-untyped-def]
     auto_shortflags=False,
     help={
         "fast": "Only the unit tests, with fewer random cases: no Docker, no network.",
-        "long": "Also the long tests, and new random cases.",
-        "k": "pytest's -k.",
+        "long": "Also the tests that repeat, wait or load, with new random cases.",
+        "k": "Only tests whose names match: pytest's -k.",
+        "file": "Only this file or folder, or one test of it: PATH or PATH::TEST.",
     },
 )
-def test(c, fast=False, long=False, k=""):  # type: ignore[no-untyped-def]
+def test(c, fast=False, long=False, k="", file=""):  # type: ignore[no-untyped-def]
     """Check style and types, then run the tests: unit, and end to end with real git, Docker, PostgreSQL and Odoo."""
     # compiled once for the thousands of processes that the tests start, also under PYTHONDONTWRITEBYTECODE
     compileall.compile_dir(ROOT / "odpm_tasks", quiet=1)
-    words = [str(PYTHON), "-m", "pytest", *(["tests/unit", "--hypothesis-profile=few"] if fast else [])]
+    words = [str(PYTHON), "-m", "pytest", "--durations=10"]
+    words += [file] if file else ["tests/unit"] if fast else []
+    words += ["-k", k] if k else []
+    words += ["--hypothesis-profile=few"] if fast else []
     words += ["--hypothesis-profile=many"] if long else ["-m", "not long"]
-    # one worker per core; a file runs in one worker, because its tests share a running stack
-    words += (
-        ["-k", k] if k else ["-n", str(min(4, os.cpu_count() or 1)), "--dist", "loadfile", "--no-loadscope-reorder"]
-    )
+    if not k and not file:
+        # one worker more than cores: a test that waits for a container leaves its core to another one
+        words += ["-n", str(min(4, (os.cpu_count() or 1) + (not fast))), "--dist", "loadfile", "--no-loadscope-reorder"]
     os.chdir(ROOT)
     os.execv(PYTHON, words)
 

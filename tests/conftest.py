@@ -1,6 +1,8 @@
-"""In what order tests run, and how often those with random cases try."""
+"""The order of tests, their distribution over workers, and how often tests with random cases try."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,32 +14,65 @@ settings.register_profile("many", settings.get_profile("odpm"), max_examples=100
 settings.register_profile("few", settings.get_profile("odpm"), max_examples=20)
 settings.load_profile("odpm")
 
-# What takes longest comes first, so that no worker is left alone with it: the types, then whole stacks.
+# Files of a family run one after the other on one worker, because they share what takes long to make: a stack that runs,
+# an image. Every test that uses the fixture of a family is in its files.
+E2E = "tests/e2e/"
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "developer": tuple(
+        f"{E2E}stack/test_{name}.py" for name in ("developer", "running_stack", "ports_and_costs", "tasks")
+    ),
+    "ci_image": (f"{E2E}image/test_ci.py", f"{E2E}image/test_parity.py"),
+    "small_image": (f"{E2E}image/test_image.py", f"{E2E}image/test_closed_network.py"),
+}
+# What takes longest comes first, so that no worker is left alone with it; other files come in pytest's order.
 LONGEST = (
-    "test_style.py",
-    "test_converge.py",
-    "test_project.py",
-    "test_git.py",
-    "test_ci.py",
-    "test_developer.py",
-    "test_image.py",
-    "test_tasks.py",
-    "test_closed_network.py",
-    "test_ports_and_costs.py",
-    "test_plan_touches_nothing.py",
-    "test_services.py",
-    "test_demo.py",
-    "test_parity.py",
-    "test_killed.py",
-    "test_interrupted.py",
-    "test_bad_machine.py",
-    "test_server.py",
-    "test_saved_plans.py",
-    "test_offline.py",
-    "test_library.py",
+    *FAMILIES["developer"],
+    *FAMILIES["ci_image"],
+    "tests/unit/test_style.py",
+    *FAMILIES["small_image"],
+    *(
+        f"{E2E}{name}.py"
+        for name in (
+            "project/test_library",
+            "init/test_bad_input",
+            "stack/test_server",
+            "planning/test_interrupted",
+            "project/test_demo",
+            "stack/test_bad_machine",
+            "sources/test_killed",
+            "stack/test_services",
+            "planning/test_plan_touches_nothing",
+        )
+    ),
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    paths = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: paths.get(item.path.name, len(paths)))
+    order = {path: number for number, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(_path(item.nodeid), len(order)))
+    for item in items:
+        for fixture in {*getattr(item, "fixturenames", ())} & {*FAMILIES}:
+            if _path(item.nodeid) not in FAMILIES[fixture]:
+                raise pytest.UsageError(
+                    f"{item.nodeid} uses `{fixture}`: name its file in FAMILIES of tests/conftest.py"
+                )
+
+
+def _path(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def family(nodeid: str) -> str:
+    """The family that a test belongs to; the path of its file where it belongs to none."""
+    path = _path(nodeid)
+    return next((name for name, paths in FAMILIES.items() if path in paths), path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One family, else one file, to one worker."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = family
+    return scheduler

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Bench, demo_project, git
+from tests.conftest import family
+from tests.e2e.baked import Built
+from tests.e2e.harness import PORTS, Bench, demo_project, docker, git
 from tests.ports import claim_port
 from tests.standins.engine import ensure_engine
 from tests.standins.githost import ensure_git_host
@@ -25,6 +27,7 @@ URLS = (
     "https://github.com/OCA/mail.git",
 )
 _numbers = itertools.count(1)
+_benches: list[Bench] = []
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell has started the tests with `&`: Ctrl-C would be ignored by all that they start
@@ -63,16 +66,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def make_bench(sources: dict[str, str], cache: Path) -> Iterator[Callable[[Path], Bench]]:
     """Makes a `Bench` of a folder: container names and ports of its own, so that a demo may run at the same time."""
-    made: list[Bench] = []
 
     def make(root: Path) -> Bench:
-        ports = {
-            name: str(claim_port())
-            for name in ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
-        }
+        ports = {name: str(claim_port()) for name in PORTS}
         name = f"odpm-test-{os.getpid()}-{next(_numbers)}"
         home = root.parent / f"home-of-{root.name}"
-        home.mkdir(exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
         bench = Bench(
             root,
             {
@@ -84,13 +83,25 @@ def make_bench(sources: dict[str, str], cache: Path) -> Iterator[Callable[[Path]
                 **_uv_cache(),
             },
         )
-        made.append(bench)
+        _benches.append(bench)
         return bench
 
     yield make
-    for bench in made:
+    _remove_benches()
+
+
+def _remove_benches() -> None:
+    while _benches:
+        bench = _benches.pop()
         if shutil.which("docker"):
             bench.remove()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Remove the stacks of a family of tests after its last test: stacks that run take time from the other tests."""
+    if nextitem is None or family(item.nodeid) != family(nextitem.nodeid):
+        _remove_benches()
 
 
 @pytest.fixture
@@ -120,7 +131,7 @@ def clone(locked: Path, make_bench: Callable[[Path], Bench]) -> Callable[[Path],
     return make
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def ci(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
     """A clone of the team's project in the scenario that builds images."""
     made = clone(tmp_path_factory.mktemp("ci") / "project")
@@ -128,11 +139,31 @@ def ci(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench],
     return made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def ci_image(ci: Bench, registry: Registry) -> Iterator[Built]:
+    """The image of the demo project, built and pushed once; what it prints is its name with the digest."""
+    tag = f"{registry.address}/{ci.prefix}/odoo:1.0"
+    yield Built(tag, ci.ok("build-image", "--tag", tag, "--push").out)
+    docker("image", "rm", "--force", tag)
+
+
+@pytest.fixture(scope="session")
 def registry() -> Iterator[Registry]:
     """A registry on loopback, empty at first."""
     with Registry() as one:
         yield one
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> tuple[Bench, Bench]:
+    """Two checkouts of one project for which nobody has named a port, both up; the second one may be destroyed."""
+    folder = tmp_path_factory.mktemp("two")
+    made = [clone(folder / name / "project") for name in ("first", "second")]
+    for bench in made:
+        for port in PORTS:
+            del bench.env[port]
+        bench.ok("up", "--free-ports", "-i", "base")
+    return made[0], made[1]
 
 
 @pytest.fixture(scope="session")

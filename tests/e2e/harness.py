@@ -23,6 +23,7 @@ from typing import Any
 from tests.e2e.inv_server import InvServer, plain
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+PORTS = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
 LAYERS = ("ODPM_", "ODOO_", "GEVENT_", "POSTGRES_", "DEBUGGER_", "MAIL_", "COMPOSE_")
 
 
@@ -144,7 +145,7 @@ class Bench:
     def template(self, change: Callable[[str], str]) -> Path:
         """A Dockerfile template of the project's own: ours, changed."""
         own = self.root / ".odpm/templates/Dockerfile.j2"
-        own.parent.mkdir(exist_ok=True)
+        own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(change((REPOSITORY / "odpm_tasks/templates/Dockerfile.j2").read_text(encoding="utf-8")), "utf-8")
         return own
 

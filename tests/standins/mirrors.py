@@ -1,6 +1,7 @@
 """What a closed network has on loopback: a Debian mirror and a package index, both asking for a password.
 
-The Debian mirror hands on what the machine's own one has; the index has the packages that it is given.
+The Debian mirror passes on what the machine's own one has; what it has passed on of an index (`dists/`) stays as it is, so
+that two builds see the same packages. The package index has the packages that it is given.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class Mirrors:
     def __init__(self, password: str, wheels: Mapping[str, bytes]) -> None:
         self.password, self.wheels = password, wheels
         self.served: list[str] = []
+        self._lists: dict[str, tuple[int, str, bytes]] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
 
     @property
@@ -68,6 +70,13 @@ class Mirrors:
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         """Status, content type and body."""
+        if "/dists/" not in path:
+            return self._fetch(path)
+        if path not in self._lists:
+            self._lists[path] = self._fetch(path)
+        return self._lists[path]
+
+    def _fetch(self, path: str) -> tuple[int, str, bytes]:
         archive = {"debian": mirrors().archive, "debian-security": mirrors().security}.get(path.split("/")[1])
         if archive:
             try:

@@ -28,13 +28,9 @@ def bench(ci: Bench) -> Bench:
     return ci
 
 
-@pytest.fixture(scope="module")
-def image(bench: Bench, registry: Registry) -> Iterator[Built]:
-    """The project's image, built and pushed once."""
-    tag = f"{registry.address}/{bench.prefix}/odoo:1.0"
-    yield Built(tag, bench.ok("build-image", "--tag", tag, "--push").out)
-    bench.remove()
-    docker("image", "rm", "--force", tag)
+@pytest.fixture
+def image(ci_image: Built) -> Built:
+    return ci_image
 
 
 @pytest.mark.parametrize("scenario", ["developer", "server"])

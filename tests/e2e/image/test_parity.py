@@ -13,6 +13,7 @@ import pytest
 
 from odpm_tasks.core.audit.census import problems
 from odpm_tasks.image.census import read_census
+from tests.e2e.baked import Built
 from tests.e2e.harness import Bench, Ran, docker, snapshot
 
 pytestmark = pytest.mark.docker
@@ -41,15 +42,13 @@ USER 1000:1000
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Iterator[Bench]:
-    """A clone whose images of all scenarios are built; that of ci under a name of its own."""
+def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], ci_image: Built) -> Bench:
+    """A clone whose images of all scenarios are built."""
     made = clone(tmp_path_factory.mktemp("parity") / "project")
-    made.env["ODPM_IMAGE"] = f"{made.prefix}/odoo:1"
+    made.env["ODPM_IMAGE"] = ci_image.tag
     for scenario in ("developer", "server"):
         made.ok("build", ODPM_SCENARIO=scenario)
-    made.ok("build-image", ODPM_SCENARIO="ci")
-    yield made
-    docker("image", "rm", "--force", made.env["ODPM_IMAGE"])
+    return made
 
 
 @pytest.fixture(scope="module")

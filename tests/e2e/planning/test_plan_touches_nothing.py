@@ -9,17 +9,14 @@ import json
 import os
 import re
 import shutil
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.failures import FILES, GENERATED, PLATFORM, SALE, WEB, Env, Ground, failure
-from tests.e2e.harness import Bench, docker, git, snapshot
+from tests.e2e.harness import Bench, git, snapshot
 from tests.e2e.sources.test_offline import offline, pytestmark  # noqa: F401 - without a network namespace there is nothing to see
 from tests.standins.githttp import GitServer
 
@@ -189,73 +186,3 @@ def test_what_servers_told_is_not_saved(ground: Ground) -> None:
     assert "inv plan --refresh && inv plan --out p.json" in failure(ran, 1, "--refresh")
     failure(ground.bench.inv("plan", "--refresh", "--no-git-update"), 1, "--no-git-update")
     assert not (ground.root / "p.json").exists()
-
-
-class Overhear:
-    """A socket in front of the engine's that writes down what is asked of it: method and path of every request."""
-
-    def __init__(self, path: Path) -> None:
-        self.asked: set[tuple[str, str]] = set()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self.env = {"DOCKER_HOST": f"unix://{path}"}
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                engine = socket.socket(socket.AF_UNIX)
-                engine.connect(ENGINE)
-                threading.Thread(target=self._relay, args=(client, engine, True), daemon=True).start()
-                threading.Thread(target=self._relay, args=(engine, client, False), daemon=True).start()
-
-    def _relay(self, source: socket.socket, sink: socket.socket, listen: bool) -> None:
-        with suppress(OSError):
-            while block := source.recv(65536):
-                if listen:
-                    found = re.findall(rb"^([A-Z]+) (?:/v[\d.]+)?(/\S+) HTTP/1\.1\r$", block, re.MULTILINE)
-                    self.asked |= {(method.decode(), path.decode()) for method, path in found}
-                sink.sendall(block)
-            sink.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        self._listener.close()
-
-
-@pytest.fixture
-def overheard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Overhear]:
-    made = Overhear(tmp_path_factory.mktemp("d") / "s")
-    yield made
-    made.close()
-
-
-def of_project(bench: Bench) -> list[str]:
-    """Containers with their start, volumes and networks of a project."""
-    label = ("--filter", f"label=com.docker.compose.project={bench.prefix}")
-    running = [
-        f"{name} {entry['Id']} {entry['State']['StartedAt']}" for name, entry in sorted(bench.containers().items())
-    ]
-    return [*running, docker("volume", "ls", "--quiet", *label), docker("network", "ls", "--quiet", *label)]
-
-
-@pytest.mark.docker
-def test_a_running_stack_stays_as_it_is(developer: Bench, tmp_path: Path, overheard: Overhear) -> None:
-    """The engine is asked and told nothing, but to run `psql` in the database's container."""
-    developer.ok("up")
-    conf = developer.root / ".odpm/build/odoo.conf"
-    text = conf.read_bytes()
-    for edit in (b"", b"; mine\n"):
-        conf.write_bytes(text + edit)
-        before = snapshot(developer.root), of_project(developer)
-        looks(developer, tmp_path / "plan.json", overheard.env)
-        assert (snapshot(developer.root), of_project(developer)) == before
-    conf.write_bytes(text)
-    told = {(method, path) for method, path in overheard.asked if method not in {"GET", "HEAD"}}
-    database = str(developer.containers()["db"]["Id"])
-    assert ("POST", f"/containers/{database}/exec") in told  # so it was overheard
-    assert {path for _, path in told if not re.fullmatch(r"/exec/\w+/(start|resize\?.*)", path)} == {
-        f"/containers/{database}/exec"
-    }
-    developer.ok("plan", "--strict")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.failures import FILES, GENERATED, LOCKS, PERSON, WEB, Ground, failure, outcome, photograph
-from tests.e2e.harness import Bench, git
+from tests.e2e.harness import git
 
 pytest_plugins = ["tests.e2e.grounds"]
 
@@ -191,23 +191,3 @@ def test_no_secret_is_in_the_file(ground_ready: Ground) -> None:
     for secret in ("hunter2", "geheim", "18069", "UNUSED"):
         assert secret not in text
     assert json.loads(text)["depends_on"]["SMTP_PASSWORD"] == "set"
-
-
-@pytest.mark.docker
-def test_a_plan_of_a_running_stack(developer: Bench, tmp_path: Path) -> None:
-    plan, edited = tmp_path / "plan.json", developer.root / ".odpm/build/odoo.conf"
-    developer.ok("up")
-    developer.ok("plan", "--out", str(plan))
-    assert "nothing to do" in developer.ok("up", "--plan", str(plan)).err
-    depends_on = json.loads(plan.read_text(encoding="utf-8"))["depends_on"]
-    assert depends_on["the image"] == "there"
-    assert depends_on["the services"].startswith("running")
-    assert depends_on["the database project"] == "ready"
-    developer.ok("down")
-    failure(developer.inv("up", "--plan", str(plan)), 2, "the services was running")
-    edited.write_text(edited.read_text(encoding="utf-8") + "; mine\n", encoding="utf-8")
-    announced = done(developer.ok("plan").out)
-    developer.ok("plan", "--out", str(plan))
-    assert done(developer.ok("up", "--plan", str(plan)).err) == announced
-    edited.with_name("odoo.conf.orig").unlink()
-    developer.ok("plan", "--strict")

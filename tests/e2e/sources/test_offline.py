@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -62,26 +60,3 @@ def test_what_is_not_in_the_cache_is_told(ground_locked: Ground) -> None:
     assert "Traceback" not in ran.said
     ground_locked.publish(WEB, {**FILES[WEB], "README": "new\n"})
     assert offline(ground_locked.bench, "plan").code == 0
-
-
-def test_a_running_stack_is_brought_up_again(developer: Bench) -> None:
-    before = {name: (entry["Id"], entry["State"]["StartedAt"]) for name, entry in developer.containers().items()}
-    ran = offline(developer, "up")
-    assert ran.code == 0, ran.said
-    assert "nothing to do" in ran.err
-    assert {n: (e["Id"], e["State"]["StartedAt"]) for n, e in developer.containers().items()} == before
-
-
-def test_a_stopped_stack_is_started_again(developer: Bench) -> None:
-    developer.ok("down")
-    ran = offline(developer, "up")
-    assert ran.code == 0, ran.said
-    assert developer.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"
-
-
-def test_a_new_clone_of_the_project_comes_up(clone: Callable[[Path], Bench], developer: Bench, tmp_path: Path) -> None:
-    """Sources and environment image are on the machine because of another project: nothing is fetched or pulled."""
-    bench = clone(tmp_path / "fresh")
-    ran = offline(bench, "up")
-    assert ran.code == 0, ran.said
-    assert bench.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"

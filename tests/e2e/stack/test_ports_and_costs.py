@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.failures import failure
-from tests.e2e.harness import Bench, docker, get
+from tests.e2e.harness import PORTS, Bench, docker, get
 
 pytestmark = pytest.mark.docker
-
-PORTS = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
-
-
-@pytest.fixture(scope="module")
-def two(
-    tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None
-) -> Iterator[tuple[Bench, Bench]]:
-    """Two checkouts of one project for which nobody has named a port, both up."""
-    folder = tmp_path_factory.mktemp("two")
-    made = []
-    for name in ("first", "second"):
-        (folder / name).mkdir()
-        bench = clone(folder / name / "project")
-        for port in PORTS:
-            del bench.env[port]
-        bench.ok("up", "--free-ports", "-i", "base")
-        made.append(bench)
-    yield made[0], made[1]
-    for bench in made:
-        bench.remove()
 
 
 def state(bench: Bench) -> dict[str, Any]:

@@ -25,12 +25,15 @@ FAILING = {
 }
 
 
-@pytest.fixture(scope="module")
-def second(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], developer: Bench) -> Bench:
+@pytest.fixture
+def second(two: tuple[Bench, Bench]) -> Bench:
     """Another project that is up beside the first: what is destructive is done to it."""
-    bench = clone(tmp_path_factory.mktemp("second") / "project")
-    bench.ok("up", "-i", "base")
-    return bench
+    return two[1]
+
+
+def page_of(bench: Bench, path: str = "/web/login") -> int:
+    """The status of a page of a stack that has chosen its ports itself."""
+    return get(json.loads(bench.ok("status", "--format", "json").out)["url"] + path)[0]
 
 
 # --- what looks ------------------------------------------------------------------------------------------------------
@@ -131,10 +134,9 @@ def test_a_failing_test_of_an_add_on_is_a_failure(second: Bench) -> None:
 
 
 def test_two_projects_run_at_the_same_time(developer: Bench, second: Bench) -> None:
-    for bench in (developer, second):
-        assert get(bench.url())[0] == 200
+    assert get(developer.url())[0] == page_of(second) == 200
     assert get(developer.url("/stack"))[0] == 200
-    assert get(second.url("/stack"))[0] == 404
+    assert page_of(second, "/stack") == 404
     ids = [{entry["Id"] for entry in bench.containers().values()} for bench in (developer, second)]
     assert [len(one) for one in ids] == [3, 3]
     assert not ids[0] & ids[1]
@@ -154,7 +156,7 @@ def test_the_database_survives_down_and_up(developer: Bench, second: Bench) -> N
     ran = second.ok("up")
     assert "db.create" not in ran.err
     assert second.sql("SELECT answer FROM remembered", "project") == "42"
-    assert get(second.url())[0] == 200
+    assert page_of(second) == 200
 
 
 def test_volumes_are_removed_only_on_a_word(developer: Bench, second: Bench) -> None:
