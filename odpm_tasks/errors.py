@@ -68,7 +68,7 @@ class DriftError(OdpmError):
 
 
 class LockError(OdpmError):
-    """The lock is missing, incomplete, stale or contradicted."""
+    """The lock is missing, incomplete, out of date or contradicted."""
 
     exit_code = 3
 

@@ -99,11 +99,11 @@ def observe(
             *resolved.warnings,
             *brought.warnings,
             *system_needs([mine, *(source.facts for source in resolved.sources)]).warnings,
-            *(f"{a.by}: cannot read the requirement {a.line!r}" for a in merged.unreadable),
+            *(f"{a.origin}: cannot read the requirement {a.line!r}" for a in merged.invalid),
         ),
     )
     current = known.venv if known else None
-    if locks.made_from != locks.wanted or (observed.reads_lock and locks.digest != current):
+    if locks.recorded_inputs != locks.inputs or (observed.reads_lock and locks.digest != current):
         return found
     if not set(until) - set(LOCKING):
         return found

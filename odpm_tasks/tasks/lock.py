@@ -9,7 +9,7 @@ from odpm_tasks.tasks.base import Context, split_list, task
     help={
         "update": "Ask every branch for its newest commit, and the package index for newest versions.",
         "only": "With --update: only these repositories (names, comma separated).",
-        "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, stale or contradicted.",
+        "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, out of date or contradicted.",
         "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
         "diff": "Write nothing; show what lies between the lock at a commit of the project (default: HEAD) and the lock now.",
         "format": "With --diff: text, json or markdown.",
@@ -73,5 +73,5 @@ def lock(
         terminal.message(f"{len(resolved.sources)} repositories, nothing changed")
     if update and not sync_manifest_locks and project.manifest.locks_git:
         terminal.warn(
-            "odpm.json pins commits itself (locks.git) and is followed; --sync-manifest-locks moves those too"
+            "odpm.json pins commits (locks.git) and overrides the lock; --sync-manifest-locks updates these pins, too"
         )

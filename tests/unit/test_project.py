@@ -124,7 +124,7 @@ def lock_python(project: Project) -> None:
     """Write the Python locks as uv would, as far as odpm can tell: their header says what they were made from."""
     observed = project.observe(PREPARING)
     assert isinstance(observed, ResolvedState)
-    texts = [f"{python_lock_header(observed.python.wanted)}{name}==1\n".encode() for name in ("lxml", "debugpy")]
+    texts = [f"{python_lock_header(observed.python.inputs)}{name}==1\n".encode() for name in ("lxml", "debugpy")]
     for path, data in zip(PYTHON_LOCKS, texts, strict=True):
         files.write(project.root / path, data)
     lock = project.lock

@@ -1,4 +1,4 @@
-"""What lies between two locks, and between a lock and the pins of the manifest, in words and as a new lock."""
+"""The changes between two locks as phrases, and the differences between a lock and the pins of the manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, Pin, conflicting_pins, display_names
 
 PYTHON_LOCKS_DIFFER = "odpm.json (locks.venv) names other Python locks than the lock"
-PYTHON_LOCKS_TODO = "inv lock --sync-manifest-locks puts those of the lock into odpm.json"
+PYTHON_LOCKS_TODO = "inv lock --sync-manifest-locks writes those of the lock into odpm.json"
 
 
 def complete_lock(
@@ -20,13 +20,12 @@ def complete_lock(
     *,
     follow_files: bool = False,
 ) -> Lock:
-    """The new lock, but where the manifest pins another commit than the file, what the file says stays.
+    """The lock that `up` and `render` write: they add what the old lock lacks and change nothing else.
 
-    `up` and `render` complete the file and do not align it with `locks.git`: that is for `inv lock`. Nor do they follow
-    every edit in a `file://` source, unless `follow_files`: its fingerprint is written by `inv lock`, enforced elsewhere.
-    Nor every commit of the developing checkout, `own`: only what the file lacks is recorded.
+    Kept from the old lock: pins that `locks.git` of the manifest overrides (only `inv lock` aligns both); the fingerprints of
+    `file://` sources, unless `follow_files`; the developing checkout, where it is recorded. `own` is its current state.
     """
-    kept = {key: theirs for key, _, theirs in conflicting_pins(old, locks_git)}
+    kept = {key: locked for key, _, locked in conflicting_pins(old, locks_git)}
     if old is not None and not follow_files:
         kept |= {pin.url: pin.commit for pin in old.pins.values() if pin.file}
 
@@ -42,45 +41,47 @@ def complete_lock(
 
 
 def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
-    """What moved between two locks, a phrase each."""
+    """The changes from one lock to another, one phrase each."""
     before, after = (old.pins if old else {}), new.pins
-    called = display_names({**before, **after})
-    said = [f"add {called[key]} {after[key].commit[:8]}" for key in after if key not in before]
-    said += [f"drop {called[key]}" for key in before if key not in after]
-    said += [
-        f"{called[key]} {before[key].commit[:8]} -> {after[key].commit[:8]}"
-        for key in after
-        if key in before and before[key].commit != after[key].commit
+    names = display_names({**before, **after})
+    common = [key for key in after if key in before]
+    changes = [f"add {names[key]} {after[key].commit[:8]}" for key in after if key not in before]
+    changes += [f"drop {names[key]}" for key in before if key not in after]
+    changes += [
+        f"{names[key]} {before[key].commit[:8]} -> {after[key].commit[:8]}"
+        for key in common
+        if before[key].commit != after[key].commit
     ]
-    said += [
-        f"{called[key]} follows {after[key].branch or new.odoo_version}"
-        for key in after
-        if key in before and before[key].branch != after[key].branch
+    changes += [
+        f"{names[key]} follows {after[key].branch or new.odoo_version}"
+        for key in common
+        if before[key].branch != after[key].branch
     ]
     images = old.images if old else {}
-    said += [f"{name} {new.images[name][7:19]}" for name in new.images if new.images[name] != images.get(name)]
-    said += [f"drop image {name}" for name in images if name not in new.images]
+    changes += [f"{name} {new.images[name][7:19]}" for name in new.images if new.images[name] != images.get(name)]
+    changes += [f"drop image {name}" for name in images if name not in new.images]
     if old is not None and new.odoo_version not in {None, old.odoo_version}:
-        said.append(f"record Odoo {new.odoo_version} for what names no branch")
-    return tuple(said)
+        changes.append(f"record Odoo {new.odoo_version} for links without a branch")
+    return tuple(changes)
 
 
 def short_name(key: str) -> str:
-    """A repository's short name, of its canonical URL."""
+    """The last part of a canonical URL."""
     return key.rstrip("/").rsplit("/", 1)[-1]
 
 
 def lock_warnings(lock: Lock | None, locks_git: Mapping[str, str], locks_venv: str | None) -> tuple[str, ...]:
-    """A warning for each repository that the manifest pins at another commit than the file, and for other Python locks."""
-    said = [
-        f"odpm.json (locks.git) pins {short_name(key)} at {ours[:8]} and is followed; {LOCK_FILE} says {theirs[:8]}: inv lock aligns it"
-        for key, ours, theirs in conflicting_pins(lock, locks_git)
+    """A warning for each pin of the manifest that overrides the lock, and one for other Python locks."""
+    warnings = [
+        f"odpm.json (locks.git) pins {short_name(key)} at {ours[:8]} and overrides {LOCK_FILE} ({locked[:8]}): "
+        "inv lock aligns the lock"
+        for key, ours, locked in conflicting_pins(lock, locks_git)
     ]
     if python_locks_differ(lock, locks_venv):
-        said.append(f"{PYTHON_LOCKS_DIFFER}; in server and ci this is an error: {PYTHON_LOCKS_TODO}")
-    return tuple(said)
+        warnings.append(f"{PYTHON_LOCKS_DIFFER}; in server and ci this is an error: {PYTHON_LOCKS_TODO}")
+    return tuple(warnings)
 
 
 def python_locks_differ(lock: Lock | None, locks_venv: str | None) -> bool:
-    """Whether the manifest names other Python locks than the file."""
+    """Whether the manifest names other Python locks than the lock."""
     return bool(lock and lock.venv and locks_venv and lock.venv != locks_venv)

@@ -1,7 +1,7 @@
-"""`.odpm/deps.lock.json`, schema version 1: which commit of which repository, as odpm 4.x reads it too.
+"""`.odpm/deps.lock.json`, schema version 1: the commit of each repository. odpm 4.x reads the same file.
 
-Written with two-space indent, keys and dependencies sorted, a newline at the end and no time stamp, so that two people
-who lock the same thing write the same bytes. Keys we do not know survive a rewrite.
+Two-space indent, sorted keys and dependencies, a newline at the end and no time stamp: the same pins give the same bytes.
+Unknown keys are kept when the file is rewritten.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class _LockFile(BaseModel):
 
 @dataclass(frozen=True)
 class Pin:
-    """One repository at one commit. `url` is canonical, or the `file://` address as the manifest has it.
+    """One repository at one commit. `url` is canonical, or the `file://` address as in the manifest.
 
-    `branch` only when the description names one; for `file://` the commit is the fingerprint of the tree's content.
-    `tree` is there for the developing checkout itself: what its tracked files hold, whatever commit they are in.
-    `any_branch`: the pin came from `locks.git` of the manifest, which names no branch and fits every one.
+    `branch`: only where the description names one. `commit` of a `file://` source is the fingerprint of its content.
+    `tree`: only of the developing checkout, the hash of its tracked files in whatever commit. `any_branch`: a pin of
+    `locks.git` of the manifest, which has no branch and fits every one.
     """
 
     url: str
@@ -66,14 +66,14 @@ class Pin:
         return self.branch == other.branch and self.key == other.key
 
     def fits(self, link: Link, odoo_version: str) -> bool:
-        """Whether this pin is still an answer to what the description asks; no branch is the one of the Odoo version."""
+        """Whether this pin satisfies a link of the description; a missing branch is that of the Odoo version."""
         same = (self.branch or odoo_version) == (link.branch or odoo_version)
         return (self.any_branch or same) and link.commit in {None, self.commit}
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The whole lock as a value. `odoo_version` is the branch that pins without one were made for."""
+    """The content of the lock file. `odoo_version` is the branch of the pins without a branch."""
 
     platform: Pin
     dependencies: tuple[Pin, ...] = ()
@@ -92,10 +92,10 @@ class Lock:
 
 
 def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
-    """Parse a lock. Errors: LockError naming line and column, or each field that is wrong."""
-    todo = f"begin anew: mv {where} {where}.bad && inv lock; or take it back from git: git checkout -- {where}"
+    """Parse a lock. Errors: LockError with line and column, or with each invalid field."""
+    todo = f"restore it from git: git checkout -- {where}; or write a new one: mv {where} {where}.bad && inv lock"
     if "<<<<<<<" in text:
-        raise LockError("the lock has unresolved merge conflicts", where=where, todo="take either side, then: inv lock")
+        raise LockError("the lock has unresolved merge conflicts", where=where, todo="keep either side, then: inv lock")
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
@@ -103,9 +103,9 @@ def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
             f"the lock is not JSON: {error.msg}", where=f"{where}:{error.lineno}:{error.colno}", todo=todo
         ) from None
     except RecursionError:
-        raise LockError("the lock is nested too deeply to be one", where=where, todo=todo) from None
+        raise LockError("the lock is nested too deeply", where=where, todo=todo) from None
     except ValueError:
-        raise LockError("the lock is not JSON that could be one", where=where, todo=todo) from None
+        raise LockError("the lock is not valid JSON", where=where, todo=todo) from None
     try:
         model = _LockFile.model_validate(data)
     except ValidationError as error:
@@ -129,7 +129,7 @@ def _pin(entry: _Entry) -> Pin:
 
 
 def write_lock(lock: Lock) -> str:
-    """The text of a lock; `read_lock` of it gives an equal value."""
+    """The text of a lock; `read_lock` parses it to an equal value."""
     data: dict[str, Any] = {
         **lock.extra,
         "schema_version": SCHEMA_VERSION,
@@ -159,44 +159,45 @@ def _entry(pin: Pin) -> dict[str, Any]:
 
 
 def with_digest(image: str, digests: Mapping[str, str]) -> str:
-    """The name of an image with its locked digest, where it has one."""
+    """The name of an image with its digest, where there is one."""
     return f"{image}@{digests[image]}" if image in digests else image
 
 
 def effective_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version: str) -> dict[str, Pin]:
-    """The pins that count: those of the manifest's `locks.git` where not empty, completed by the file for what it lacks.
+    """The pins of `locks.git` of the manifest and, for repositories without one there, those of the lock.
 
-    A pin without a branch was made for the Odoo version of its time: for another one it does not count.
+    Pins of the lock without a branch are ignored if they were made for another Odoo version.
     """
-    moved = lock is not None and lock.odoo_version not in {None, odoo_version}
-    pins = {key: pin for key, pin in lock.pins.items() if pin.branch or pin.file or not moved} if lock else {}
+    other_version = lock is not None and lock.odoo_version not in {None, odoo_version}
+    pins = {key: pin for key, pin in lock.pins.items() if pin.branch or pin.file or not other_version} if lock else {}
     for url, commit in locks_git.items():
         key = canonical(url)
-        known = pins.get(key) or Pin(key, commit)
-        pins[key] = replace(known, commit=commit, any_branch=True)
+        pin = pins.get(key) or Pin(key, commit)
+        pins[key] = replace(pin, commit=commit, any_branch=True)
     return pins
 
 
 def display_names(keys: Collection[str]) -> dict[str, str]:
-    """What people call the repositories of these keys of pins: the names of their folders under `.odpm/src`."""
+    """Key of a pin -> the name of its folder under `.odpm/src`."""
     folders = source_names(Link(key) for key in keys)
     return {key: folders[canonical(key)] for key in keys}
 
 
 def matching_keys(keys: Collection[str], words: Iterable[str]) -> frozenset[str]:
-    """Those keys of pins that a word names, by folder or by the last part of the address; upper or lower case."""
-    wanted = {word.lower() for word in words}
+    """The keys of pins whose folder name or last part of the URL is one of `words`, in upper or lower case."""
+    lowered = {word.lower() for word in words}
     short = {key: key.rstrip("/").rsplit("/", 1)[-1] for key in keys}
-    return frozenset(key for key, name in display_names(keys).items() if {name.lower(), short[key].lower()} & wanted)
+    return frozenset(key for key, name in display_names(keys).items() if {name.lower(), short[key].lower()} & lowered)
 
 
 def match_file_pins(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
-    """Which old `file://` pin is which new one: by fingerprint, else by folder name, else by place. By the new URL.
+    """New URL of a `file://` source -> its old pin: the same URL, else the same fingerprint, else the same folder name, else in
+    order.
 
-    The path of such a source may differ from machine to machine, so it does not tell them apart.
+    The path of such a source may differ per machine, so it does not identify the source.
     """
-    waiting = [pin for pin in new if pin.file]
-    left = [pin for pin in old if pin.file]
+    unmatched = [pin for pin in new if pin.file]
+    candidates = [pin for pin in old if pin.file]
     pairs: dict[str, Pin] = {}
     for alike in (
         lambda one, two: one.url == two.url,
@@ -204,20 +205,20 @@ def match_file_pins(new: Sequence[Pin], old: Sequence[Pin]) -> dict[str, Pin]:
         lambda one, two: one.url.rsplit("/", 1)[-1] == two.url.rsplit("/", 1)[-1],
         lambda one, two: True,
     ):
-        for pin in list(waiting):
-            match = next((other for other in left if alike(pin, other)), None)
+        for pin in list(unmatched):
+            match = next((other for other in candidates if alike(pin, other)), None)
             if match is not None:
                 pairs[pin.url] = match
-                waiting.remove(pin)
-                left.remove(match)
+                unmatched.remove(pin)
+                candidates.remove(match)
     return pairs
 
 
 def conflicting_pins(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
-    """Where manifest and file name different commits: (canonical URL, manifest's commit, file's commit).
+    """Where the manifest and the lock pin different commits: (canonical URL, commit of the manifest, commit of the lock).
 
-    Of the developing checkout itself the content counts and no commit: odpm 4.x pins it in `locks.git` all the same, by
-    a commit that cannot be the one that holds this `odpm.json`.
+    The developing checkout is left out, because its pin is its content. odpm 4.x pins it in `locks.git` nevertheless, at a
+    commit that cannot contain this `odpm.json`.
     """
     pins = {key: pin for key, pin in lock.pins.items() if pin.tree is None} if lock else {}
     pairs = ((canonical(url), commit) for url, commit in sorted(locks_git.items()))
@@ -226,7 +227,7 @@ def conflicting_pins(lock: Lock | None, locks_git: Mapping[str, str]) -> tuple[t
 
 @dataclass(frozen=True)
 class DevelopingState:
-    """The developing checkout, where `developing.git` names it: a pin of what it holds now, and local changes."""
+    """The developing checkout, where `developing.git` names it: a pin of its current content, and its local changes."""
 
     pin: Pin
     changes: tuple[str, ...] = ()
@@ -234,8 +235,11 @@ class DevelopingState:
 
 @dataclass(frozen=True)
 class PythonLocks:
-    """The Python locks: the hash of what asks, the one the files say they were made from, and the files' own hash."""
+    """The state of both Python locks as hashes: of their inputs now, of the inputs recorded in the files, of the files.
 
-    wanted: str
-    made_from: str | None
+    The last two are None where a file is missing.
+    """
+
+    inputs: str
+    recorded_inputs: str | None
     digest: str | None

@@ -1,7 +1,7 @@
-"""Which Python packages a stack asks for, merged into one list for the resolver.
+"""The Python requirements of a stack, merged into one list for the resolver.
 
-A platform's own pins win over what its add-ons ask; what the manifest asks wins over both. Who asked is kept, so that
-a contradiction can name them.
+The requirements of the manifest override those of the platform, and these override those of add-ons. Each line keeps its
+origin, so that a conflict can name both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-# Add-ons name what they import; these are the distributions that provide it.
+# Add-ons list import names; these are the distributions that provide them.
 DISTRIBUTION_OF = {
     "OpenSSL": "pyOpenSSL",
     "PIL": "Pillow",
@@ -41,22 +41,23 @@ DEVELOPER_TOOLS = ("debugpy", "watchdog<6")
 
 @dataclass(frozen=True)
 class RequirementLine:
-    """One requirement line and who asks for it."""
+    """One requirement and the file or add-on that it comes from."""
 
     line: str
-    by: str
+    origin: str
 
 
 @dataclass(frozen=True)
 class MergedRequirements:
-    """What the resolver gets, and what was set aside for the platform's or the manifest's sake (to tell about).
+    """The input of the resolver, and the lines that are not part of it.
 
-    `contradictions` are pairs of equal rank that no version satisfies. `askers`: who asks for a package, by its name.
+    `overridden`: pairs of an ignored line and the stronger one that contradicts it. `invalid`: lines that cannot be parsed.
+    `conflicts`: pairs of equal rank that no version satisfies. `origins`: the lines of a package by its normalized name.
     """
 
     lines: tuple[str, ...]
     overridden: tuple[tuple[RequirementLine, RequirementLine], ...]
-    unreadable: tuple[RequirementLine, ...]
+    invalid: tuple[RequirementLine, ...]
     conflicts: tuple[tuple[RequirementLine, RequirementLine], ...] = ()
     origins: Mapping[str, tuple[RequirementLine, ...]] = field(default_factory=dict, compare=False)
 
@@ -65,62 +66,62 @@ class MergedRequirements:
         return "".join(f"{line}\n" for line in self.lines)
 
 
-def requirement_lines(text: str, by: str) -> tuple[RequirementLine, ...]:
-    """The requirements of a `requirements.txt`: comments, blank lines, pip's options and hashes left out."""
+def requirement_lines(text: str, origin: str) -> tuple[RequirementLine, ...]:
+    """The requirements of a `requirements.txt`, without comments, blank lines, pip options and hashes."""
     lines = (
         re.split(r"(?:^|\s)#|\s--", line, maxsplit=1)[0].strip() for line in text.replace("\\\n", " ").splitlines()
     )
-    return tuple(RequirementLine(line, by) for line in lines if line and not line.startswith(("#", "-")))
+    return tuple(RequirementLine(line, origin) for line in lines if line and not line.startswith(("#", "-")))
 
 
-def external_dependency(name: str, by: str) -> RequirementLine:
-    """An add-on's `external_dependencies` entry as a requirement: the distribution behind an import name."""
-    return RequirementLine(DISTRIBUTION_OF.get(name, name), by)
+def external_dependency(name: str, origin: str) -> RequirementLine:
+    """An `external_dependencies` entry of an add-on as a requirement: the distribution that provides the import name."""
+    return RequirementLine(DISTRIBUTION_OF.get(name, name), origin)
 
 
 def merge(
     manifest: Sequence[RequirementLine], platform: Sequence[RequirementLine], others: Sequence[RequirementLine]
 ) -> MergedRequirements:
-    """One list without repetitions, sorted by name.
+    """One list without duplicates, sorted by name.
 
-    The manifest's lines for a package stand, else the platform's (one per environment marker), else those of the others.
-    What a weaker one asks is added where some version satisfies both, and set aside where none does. Exact pins need no
-    addition.
+    Of each package the lines of the highest rank are kept: of the manifest, else of the platform (one per environment
+    marker), else of the others. A line of a lower rank is added where some version satisfies both, and overridden where none
+    does. An exact pin needs no addition except extras.
     """
-    unreadable: list[RequirementLine] = []
+    invalid: list[RequirementLine] = []
     by_name: dict[str, list[_Line]] = {}
     for rank, group in enumerate((manifest, platform, others)):
-        for asked in group:
+        for source in group:
             try:
-                requirement = Requirement(asked.line)
+                requirement = Requirement(source.line)
             except InvalidRequirement:
-                unreadable.append(asked)
+                invalid.append(source)
                 continue
-            by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, asked))
+            by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, source))
     lines: list[str] = []
-    aside: list[tuple[RequirementLine, RequirementLine]] = []
+    overridden: list[tuple[RequirementLine, RequirementLine]] = []
     conflicts: list[tuple[RequirementLine, RequirementLine]] = []
-    for _, asked_for in sorted(by_name.items()):
-        strong = [line for line in asked_for if line.rank == asked_for[0].rank]
-        weak = [line for line in asked_for if line.rank > asked_for[0].rank]
-        fitting = [line for line in weak if any(line.overlaps(other) for other in strong)]
-        aside += [(line.asked, strong[0].asked) for line in weak if line not in fitting]
-        extras = {line.only_extras for line in fitting if line.requirement.extras}
+    for _, package in sorted(by_name.items()):
+        strong = [line for line in package if line.rank == package[0].rank]
+        weak = [line for line in package if line.rank > package[0].rank]
+        compatible = [line for line in weak if any(line.overlaps(other) for other in strong)]
+        overridden += [(line.source, strong[0].source) for line in weak if line not in compatible]
+        extras = {line.only_extras for line in compatible if line.requirement.extras}
         pinned = any(line.pins for line in strong)
-        counting = strong if pinned else [*strong, *fitting]
-        lines += sorted({str(line.requirement) for line in counting} | (extras if pinned else set()))
-        conflicts += [(a.asked, b.asked) for a, b in combinations(counting, 2) if a.contradicts(b)]
-    origins = {name: tuple(dict.fromkeys(line.asked for line in asked)) for name, asked in by_name.items()}
-    return MergedRequirements(tuple(lines), tuple(aside), tuple(unreadable), tuple(conflicts), origins)
+        kept = strong if pinned else [*strong, *compatible]
+        lines += sorted({str(line.requirement) for line in kept} | (extras if pinned else set()))
+        conflicts += [(a.source, b.source) for a, b in combinations(kept, 2) if a.contradicts(b)]
+    origins = {name: tuple(dict.fromkeys(line.source for line in package)) for name, package in by_name.items()}
+    return MergedRequirements(tuple(lines), tuple(overridden), tuple(invalid), tuple(conflicts), origins)
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A requirement of one package; the smaller its rank, the more it counts."""
+    """A parsed requirement; a smaller rank overrides a larger one."""
 
     rank: int
     requirement: Requirement
-    asked: RequirementLine
+    source: RequirementLine
 
     @property
     def pins(self) -> bool:
@@ -132,34 +133,37 @@ class _Line:
 
     def overlaps(self, other: _Line) -> bool:
         """Whether some version satisfies both."""
-        return _possible(self.requirement.specifier & other.requirement.specifier)
+        return _satisfiable(self.requirement.specifier & other.requirement.specifier)
 
     def contradicts(self, other: _Line) -> bool:
-        """Whether no version satisfies both, where both count: different environment markers may exclude each other."""
+        """Whether no version satisfies both under the same environment marker; different markers may exclude each other."""
         return str(self.requirement.marker) == str(other.requirement.marker) and not self.overlaps(other)
 
 
-def _possible(both: SpecifierSet) -> bool:
-    """Whether some version satisfies all of it: what it names, and what lies just above and just below, are tried.
+def _satisfiable(specifiers: SpecifierSet) -> bool:
+    """Whether some version satisfies all specifiers.
 
-    Specifiers are intervals that begin and end at the versions they name, so one of these is in every overlap.
+    Specifiers are intervals that begin and end at the versions they name, so every overlap contains one of these candidates:
+    a named version, its release, its first pre-release, the next version above, or the next one below.
     """
-    tried = ["0", "99999"]
-    for spec in both:
+    candidates = ["0", "99999"]
+    for spec in specifiers:
         try:
             version = Version(spec.version.removesuffix(".*"))
         except InvalidVersion:  # `===` takes any text
             return True
+        epoch = f"{version.epoch}!" if version.epoch else ""
         release = (*version.release, 0, 0, 0)[: max(3, len(version.release))]
         last = max((i for i, part in enumerate(release) if part), default=-1)
-        tried += [str(version), version.public, ".".join(map(str, (*release, 0, 1)))]
+        candidates += [str(version), version.base_version, f"{version.base_version}.dev0"]
+        candidates.append(epoch + ".".join(map(str, (*release, 0, 1))))
         if last >= 0:
-            tried.append(".".join(map(str, (*release[:last], release[last] - 1, 99999))))
-    return any(both.contains(candidate, prereleases=True) for candidate in tried)
+            candidates.append(epoch + ".".join(map(str, (*release[:last], release[last] - 1, 99999))))
+    return any(specifiers.contains(candidate, prereleases=True) for candidate in candidates)
 
 
 def inputs_digest(python: str, *texts: str) -> str:
-    """What a Python lock was made from, as one short hash for its header."""
+    """The hash of the inputs of a Python lock, 32 hex digits, for its header."""
     digest = hashlib.sha256(python.encode())
     for text in texts:
         digest.update(b"\0" + text.encode())
@@ -167,15 +171,15 @@ def inputs_digest(python: str, *texts: str) -> str:
 
 
 def python_lock_header(digest: str) -> str:
-    """The fixed first lines of a Python lock."""
+    """The first lines of a Python lock."""
     return (
-        "# Generated by odpm: exact versions and hashes of every Python package. Do not edit; change what asks, then: inv lock\n"
+        "# Generated by odpm: exact versions and hashes of every Python package. Do not edit: change the requirements, then run inv lock\n"
         f"# inputs: {digest}\n"
     )
 
 
 def recorded_inputs(text: str) -> str | None:
-    """The inputs' hash that a Python lock says it was made from."""
+    """The hash of the inputs in the header of a Python lock; None without one."""
     for line in text.splitlines()[:4]:
         if line.startswith("# inputs: "):
             return line.removeprefix("# inputs: ").strip()

@@ -108,7 +108,7 @@ def _resolve(step_id: str, observed: ObservedState) -> list[Step]:
 def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
     moved = _moved_by_hand(observed)
     if moved:
-        _demand(observed, "the lock is stale", *moved[:3])
+        _demand(observed, "the lock is out of date", *moved[:3])
         return [Step(step_id, "update", LOCK_FILE, "; ".join(moved))]
     known = observed.lock is not None
     free = [ask for ask in observed.unresolved if not (ask.link.is_file or (ask.commit and known))]
@@ -126,7 +126,7 @@ def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
     new = complete_lock(new, observed.lock, observed.manifest.locks_git, own, follow_files=strict)
     if observed.lock is None or write_lock(new) != write_lock(observed.lock):
         changes = lock_changes(observed.lock, new)
-        _demand(observed, "the lock is stale", *changes[:3])
+        _demand(observed, "the lock is out of date", *changes[:3])
         return [Step(step_id, "update" if observed.lock else "create", LOCK_FILE, "; ".join(changes) or "rewrite")]
     return [Step(step_id, "keep", LOCK_FILE)]
 
@@ -215,25 +215,25 @@ def _verify_lock(step_id: str, observed: ResolvedState) -> list[Step]:
     differing = conflicting_pins(observed.lock, observed.manifest.locks_git)
     if differing:
         said = "; ".join(f"{short_name(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)
-        return [Step(step_id, "keep", LOCK_FILE, f"odpm.json pins otherwise and is followed: {said}")]
+        return [Step(step_id, "keep", LOCK_FILE, f"odpm.json overrides the lock: {said}")]
     return [Step(step_id, "keep", LOCK_FILE)]
 
 
 def _python(step_id: str, observed: ResolvedState) -> list[Step]:
     locks = observed.python
     recorded = observed.lock.venv if observed.lock else None
-    if locks.made_from == locks.wanted and (locks.digest == recorded or not observed.reads_lock):
+    if locks.recorded_inputs == locks.inputs and (locks.digest == recorded or not observed.reads_lock):
         return [Step(step_id, "keep", PYTHON_LOCKS[0])]
-    recorded_only = locks.made_from == locks.wanted and recorded is None
+    recorded_only = locks.recorded_inputs == locks.inputs and recorded is None
     reason = (
         "there is no Python lock"
-        if locks.made_from is None
-        else "the Python lock is stale: what asks for packages has changed"
-        if locks.made_from != locks.wanted
+        if locks.recorded_inputs is None
+        else "the Python lock is out of date: requirements changed"
+        if locks.recorded_inputs != locks.inputs
         else "the Python lock is not the one that the lock names"
     )
     _demand(observed, reason)
-    new = locks.made_from is None or recorded_only
+    new = locks.recorded_inputs is None or recorded_only
     return [Step(step_id, "create" if new else "update", PYTHON_LOCKS[0], reason)]
 
 

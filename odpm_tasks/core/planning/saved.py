@@ -86,7 +86,7 @@ def dependencies(observed: ObservedState, inputs: ExternalInputs) -> dict[str, s
         edited = " with local changes" if observed.own.changes else ""
         found["the project's committed files"] = f"{str(observed.own.pin.tree)[:12]}{edited}"
     if isinstance(observed, ResolvedState):
-        found["what asks for Python packages"] = _HASH + observed.python.wanted[:12]
+        found["what asks for Python packages"] = _HASH + observed.python.inputs[:12]
     if isinstance(observed, RenderedState):
         found["the project's add-ons"] = _hash("\n".join(observed.modules).encode())
         found |= {path: _short(observed.current.get(path)) for path in observed.rendered.files}

@@ -473,7 +473,7 @@ def test_server_and_ci_want_a_lock_of_this_description(ground_ready: Ground) -> 
 
 def test_server_and_ci_want_nothing_in_the_lock_that_nobody_asks_for(ground_ready: Ground) -> None:
     ground_ready.describe(dependencies=[])
-    untouched(ground_ready, "stale", "drop web")
+    untouched(ground_ready, "out of date", "drop web")
     mended(ground_ready)
 
 
@@ -485,7 +485,7 @@ def test_server_and_ci_want_the_python_locks(ground_ready: Ground) -> None:
 
 def test_server_and_ci_want_python_locks_of_this_description(ground_ready: Ground) -> None:
     ground_ready.describe(requirements=["six==1.16.0"])
-    untouched(ground_ready, "Python lock", "stale")
+    untouched(ground_ready, "Python lock", "out of date")
     mended(ground_ready)
 
 

@@ -21,8 +21,8 @@ def test_two_add_on_repositories_that_contradict_each_other_are_named(ground: Gr
     message = failure(
         ground.bench.inv("lock"),
         4,
-        "six==1.15.0: asked by web",
-        "six==1.16.0: asked by sale",
+        "six==1.15.0: required by web",
+        "six==1.16.0: required by sale",
         "requirements of odpm.json",
     )
     assert not (ground.root / LOCKS[1]).exists()
@@ -30,7 +30,7 @@ def test_two_add_on_repositories_that_contradict_each_other_are_named(ground: Gr
     assert "name the version you want" in message
     ground.describe(dependencies=BOTH, requirements=["six==1.16.0"])
     ran = ground.bench.ok("lock")
-    assert "web: requirements.txt asks for six==1.15.0; six==1.16.0 of odpm.json: requirements is taken" in ran.err
+    assert "six==1.16.0 of odpm.json: requirements overrides six==1.15.0 of web: requirements.txt" in ran.err
     assert "six==1.16.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
 
 
@@ -39,14 +39,17 @@ def test_a_contradiction_behind_a_package_names_who_asked(ground: Ground) -> Non
     asking(ground, web="requests==2.31.0\n", sale="urllib3==1.20\n")
     ran = ground.bench.inv("lock")
     assert ran.code == 4
-    for words in ("requests==2.31.0: asked by web: requirements.txt", "urllib3==1.20: asked by sale: requirements.txt"):
+    for words in (
+        "requests==2.31.0: required by web: requirements.txt",
+        "urllib3==1.20: required by sale: requirements.txt",
+    ):
         assert words in ran.err, ran.err
 
 
 def test_the_platform_wins_over_add_ons_and_the_manifest_over_both(ground: Ground) -> None:
     asking(ground, platform="six==1.16.0\n", web="six>=1.17\n", sale="six<1.17\n")
     ran = ground.bench.ok("lock")
-    assert "web: requirements.txt asks for six>=1.17; six==1.16.0 of odoo: requirements.txt is taken" in ran.err
+    assert "six==1.16.0 of odoo: requirements.txt overrides six>=1.17 of web: requirements.txt" in ran.err
     assert "sale: requirements.txt" not in ran.err
     assert "six==1.16.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
     ground.describe(dependencies=BOTH, requirements=["six==1.17.0"])

@@ -83,7 +83,7 @@ def test_server_wants_what_the_lock_names(ground_ready: Ground) -> None:
     (web / "web_thing/models.py").write_text("A = 2\n", encoding="utf-8")
     failure(ground_ready.bench.inv("render", "--no-git-update", **server), 3, "local changes", "web")
     git("commit", "-qam", "Fix", cwd=web)
-    failure(ground_ready.bench.inv("render", "--no-git-update", **server), 3, "stale", "web")
+    failure(ground_ready.bench.inv("render", "--no-git-update", **server), 3, "out of date", "web")
     (ground_ready.root / LOCKS[0]).unlink()
     failure(ground_ready.bench.inv("render", "--no-git-update", **server), 3, "there is no lock")
 

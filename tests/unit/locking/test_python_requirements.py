@@ -1,4 +1,4 @@
-"""Python requirements: what is read, whose line counts, what a lock remembers."""
+"""Python requirements: parsing, merging, and the hash of the inputs in a lock."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from odpm_tasks.core.locking.python_requirements import (
 )
 
 
-def asked(*lines: str, by: str = "web") -> tuple[RequirementLine, ...]:
-    return tuple(RequirementLine(line, by) for line in lines)
+def required(*lines: str, origin: str = "web") -> tuple[RequirementLine, ...]:
+    return tuple(RequirementLine(line, origin) for line in lines)
 
 
 def test_lines_of_a_file() -> None:
@@ -40,14 +40,14 @@ def test_lines_of_a_file() -> None:
         "zeep    >=4",
         "ofxparse==0.21",
     ]
-    assert {entry.by for entry in requirement_lines(text, "web: requirements.txt")} == {"web: requirements.txt"}
+    assert {entry.origin for entry in requirement_lines(text, "web: requirements.txt")} == {"web: requirements.txt"}
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [("OpenSSL", "pyOpenSSL"), ("yaml", "PyYAML"), ("ldap", "python-ldap"), ("zeep", "zeep"), ("zeep>=4", "zeep>=4")],
 )
-def test_the_distribution_behind_an_import(name: str, line: str) -> None:
+def test_an_import_name_becomes_its_distribution(name: str, line: str) -> None:
     assert external_dependency(name, "web: x") == RequirementLine(line, "web: x")
 
 
@@ -70,21 +70,21 @@ def test_the_distribution_behind_an_import(name: str, line: str) -> None:
         ((), ("qrcode==7",), ("qrcode[pil]",), ("qrcode==7", "qrcode[pil]")),
     ],
 )
-def test_whose_line_counts(
+def test_the_manifest_overrides_the_platform_and_the_platform_the_others(
     manifest: tuple[str, ...], platform: tuple[str, ...], others: tuple[str, ...], lines: tuple[str, ...]
 ) -> None:
-    merged = merge(asked(*manifest), asked(*platform), asked(*others))
+    merged = merge(required(*manifest), required(*platform), required(*others))
     assert merged.lines == lines
-    assert merged.unreadable == ()
+    assert merged.invalid == ()
 
 
-def test_what_was_set_aside_names_both() -> None:
+def test_an_overridden_line_is_reported_with_the_stronger_one() -> None:
     platform = RequirementLine("lxml==5.2.1", "odoo: requirements.txt")
     too_new, fits = RequirementLine("lxml>=6", "web: web_x"), RequirementLine("lxml>=5", "web: web_y")
     assert merge((), (platform,), (too_new, fits)) == MergedRequirements(("lxml==5.2.1",), ((too_new, platform),), ())
 
 
-def test_what_cannot_be_read_is_kept_apart() -> None:
+def test_invalid_lines_are_reported_and_left_out() -> None:
     bad = RequirementLine("not a requirement at all", "web: web_x")
     merged = merge((), (), (bad, RequirementLine("lxml", "web")))
     assert merged == MergedRequirements(("lxml",), (), (bad,))
@@ -93,11 +93,11 @@ def test_what_cannot_be_read_is_kept_apart() -> None:
 
 names = st.sampled_from(["lxml", "LXML", "zeep", "py_yaml", "Py-YAML", "a", "b"])
 lines = st.builds(str.__add__, names, st.sampled_from(["", "==1", ">=2", "<3", "[x]", "!", ' ; os_name == "nt"']))
-groups = st.lists(lines, max_size=6).map(lambda found: asked(*found))
+groups = st.lists(lines, max_size=6).map(lambda found: required(*found))
 
 
 @given(groups, groups, groups, st.randoms())
-def test_the_order_in_which_they_are_asked_does_not_matter(
+def test_the_order_of_the_lines_does_not_matter(
     manifest: tuple[RequirementLine, ...],
     platform: tuple[RequirementLine, ...],
     others: tuple[RequirementLine, ...],
@@ -107,12 +107,12 @@ def test_the_order_in_which_they_are_asked_does_not_matter(
     assert merge(manifest[::-1], platform[::-1], others[::-1]).lines == merged.lines
     assert len(set(merged.lines)) == len(merged.lines)
     readable = {entry.line for entry in (*manifest, *platform, *others) if "!" not in entry.line}
-    assert len(merged.unreadable) == len(manifest) + len(platform) + len(others) - sum(
+    assert len(merged.invalid) == len(manifest) + len(platform) + len(others) - sum(
         entry.line in readable for entry in (*manifest, *platform, *others)
     )
 
 
-def test_a_lock_remembers_what_it_was_made_from() -> None:
+def test_the_header_of_a_lock_records_the_hash_of_its_inputs() -> None:
     digest = inputs_digest("3.12", "lxml\n", "debugpy")
     assert recorded_inputs(python_lock_header(digest) + "lxml==5 \\\n    --hash=sha256:00\n") == digest
     assert recorded_inputs("lxml==5\n") is None
@@ -133,7 +133,7 @@ def test_python_and_each_text_change_the_digest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "two", "possible"),
+    ("one", "two", "satisfiable"),
     [
         ("x==1", "x==1.0", True),
         ("x==1", "x==2", False),
@@ -155,37 +155,44 @@ def test_python_and_each_text_change_the_digest() -> None:
         ("x<0.5", "x>=0.4.9", True),
         ("x<1", "x>0.99", True),
         ("x===odd", "x==1", True),
+        ("x==1.5+local", "x==1.5", True),
+        ("x==1.5+local", "x!=1.5", False),
+        ("x==1.5.*", "x<1.5rc1", True),
+        ("x==1.5.*", "x<1.5", False),
+        ("x>1.5rc1", "x<1.5.post1", True),
+        ("x>1!1.5", "x>=1.5", True),
+        ("x>1!1.5", "x<2", False),
     ],
 )
-def test_contradictions_of_equal_rank_name_both(one: str, two: str, possible: bool) -> None:
+def test_conflicts_of_equal_rank(one: str, two: str, satisfiable: bool) -> None:
     for pair in ((one, two), (two, one)):
         merged = merge((), (), (RequirementLine(pair[0], "web: a"), RequirementLine(pair[1], "web: b")))
-        expected = () if possible else ((RequirementLine(pair[0], "web: a"), RequirementLine(pair[1], "web: b")),)
+        expected = () if satisfiable else ((RequirementLine(pair[0], "web: a"), RequirementLine(pair[1], "web: b")),)
         assert merged.conflicts == expected
 
 
 def test_environment_markers_may_exclude_each_other() -> None:
     lines = ('x==1 ; python_version < "3.12"', 'x==2 ; python_version >= "3.12"')
-    assert merge((), (), asked(*lines)).conflicts == ()
+    assert merge((), (), required(*lines)).conflicts == ()
     same = ('x==1 ; python_version < "3.12"', 'x==2 ; python_version < "3.12"')
-    assert len(merge((), (), asked(*same)).conflicts) == 1
+    assert len(merge((), (), required(*same)).conflicts) == 1
 
 
-def test_a_weaker_request_is_added_where_both_can_be_kept() -> None:
-    merged = merge((), asked("lxml>=5", by="odoo"), asked("lxml<6", "lxml<4"))
+def test_a_weaker_line_is_added_where_some_version_satisfies_both() -> None:
+    merged = merge((), required("lxml>=5", origin="odoo"), required("lxml<6", "lxml<4"))
     assert merged.lines == ("lxml<6", "lxml>=5")
     assert merged.overridden == ((RequirementLine("lxml<4", "web"), RequirementLine("lxml>=5", "odoo")),)
 
 
-def test_naming_a_version_in_the_manifest_ends_a_contradiction() -> None:
-    others = asked("x==1", "x==2")
+def test_a_version_in_the_manifest_resolves_a_conflict() -> None:
+    others = required("x==1", "x==2")
     assert merge((), (), others).conflicts
-    merged = merge(asked("x==3"), (), others)
+    merged = merge(required("x==3"), (), others)
     assert (merged.lines, merged.conflicts) == (("x==3",), ())
 
 
-def test_who_asks_is_kept_by_name() -> None:
-    merged = merge(asked("Zope.Interface", by="odpm.json"), (), asked("zope-interface>=5"))
+def test_origins_are_kept_by_normalized_name() -> None:
+    merged = merge(required("Zope.Interface", origin="odpm.json"), (), required("zope-interface>=5"))
     assert merged.origins == {
         "zope-interface": (RequirementLine("Zope.Interface", "odpm.json"), RequirementLine("zope-interface>=5", "web"))
     }
@@ -193,4 +200,4 @@ def test_who_asks_is_kept_by_name() -> None:
 
 def test_comments_and_hashes_are_not_part_of_a_requirement() -> None:
     text = "lxml==5.0\t# why\nrequests==2.0 --hash=sha256:0\n# all\n-r other.txt\n"
-    assert [asked.line for asked in requirement_lines(text, "x")] == ["lxml==5.0", "requests==2.0"]
+    assert [row.line for row in requirement_lines(text, "x")] == ["lxml==5.0", "requests==2.0"]

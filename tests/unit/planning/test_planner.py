@@ -214,7 +214,7 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
                 (
                     "keep",
                     LOCK,
-                    f"odpm.json pins otherwise and is followed: web manifest bbbbbbbb, file {commit('web')[:8]}",
+                    f"odpm.json overrides the lock: web manifest bbbbbbbb, file {commit('web')[:8]}",
                 )
             ],
         ),
@@ -231,7 +231,7 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
                 (
                     "update",
                     ".odpm/requirements.lock",
-                    "the Python lock is stale: what asks for packages has changed",
+                    "the Python lock is out of date: requirements changed",
                 )
             ],
         ),
@@ -413,11 +413,11 @@ INCOMPLETE: dict[str, Any] = {**UNRESOLVED, "unresolved": (replace(PINNED, commi
     [
         ({"lock": None}, "there is no lock", ()),
         (INCOMPLETE, "the lock is incomplete", (f"not pinned: {WEB} 19.0",)),
-        ({"lock": MOVED}, "the lock is stale", (f"web aaaaaaaa -> {commit('web')[:8]}",)),
+        ({"lock": MOVED}, "the lock is out of date", (f"web aaaaaaaa -> {commit('web')[:8]}",)),
         ({"python": PythonLocks("wanted", None, None)}, "there is no Python lock", ()),
         (
             {"python": PythonLocks("wanted", "other", "the digest")},
-            "the Python lock is stale: what asks for packages has changed",
+            "the Python lock is out of date: requirements changed",
             (),
         ),
         (
@@ -490,4 +490,4 @@ def test_changes_between_locks_are_told_in_a_phrase_each() -> None:
         "odoo follows 19.0",
     )
     assert lock_changes(old, old) == ()
-    assert lock_changes(old, replace(old, odoo_version="19.0")) == ("record Odoo 19.0 for what names no branch",)
+    assert lock_changes(old, replace(old, odoo_version="19.0")) == ("record Odoo 19.0 for links without a branch",)
