@@ -1,7 +1,7 @@
-"""What can go wrong, as one family: each leaf carries the exit code of the contract.
+"""The error family: one class per exit code of the contract.
 
-An error is an `invoke.Exit`, so a task of ours and a task of a project's own end alike: the message on
-stderr, the code to the shell, no traceback. Programs that call us as a library catch `OdpmError`.
+Every error is an `invoke.Exit`: a task of odpm and a task of a project end alike, with the message on stderr, the exit
+code and no traceback. Programs that use odpm as a library catch `OdpmError`.
 """
 
 from __future__ import annotations
@@ -10,21 +10,23 @@ from collections.abc import Sequence
 
 from invoke.exceptions import Exit
 
+EPOCH = 315532800  # 1980-01-01, seconds since 1970: the time of files without one; core and adapters both use it
+
 
 def printable(text: str) -> str:
-    """Text that others may have written, as one line that a terminal obeys in nothing."""
+    """The text as one line without control characters, so that text from elsewhere does not control the terminal."""
     return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
 
 
 class OdpmError(Exit):
-    """A failure the user can mend.
+    """A failure that the user can fix.
 
-    `what` says what happened in one line, `where` the file and the path in it, `todo` what to type or change next.
-    Printed as one to five lines; never with a traceback.
+    `what`: what happened, in one line. `where`: the file and the path in it. `todo`: what to type or change next, printed
+    as `next:`. `details`: further lines. The message has at most `max_lines` lines.
     """
 
     exit_code = 1
-    most_lines = 5
+    max_lines = 5
 
     def __init__(self, what: str, *, where: str = "", todo: str = "", details: Sequence[str] = ()) -> None:
         self.what = what
@@ -35,7 +37,7 @@ class OdpmError(Exit):
 
     @property
     def message(self) -> str:
-        """What invoke prints: made of the parts as they are then, for whoever catches an error may know more of it."""
+        """The message that invoke prints. It is built on access, because a handler may change `where` or `todo`."""
         return self.render()
 
     @message.setter
@@ -45,7 +47,7 @@ class OdpmError(Exit):
         lines = [f"odpm: {self.what}"]
         if self.where:
             lines.append(f"  where: {self.where}")
-        room = self.most_lines - len(lines) - bool(self.todo)
+        room = self.max_lines - len(lines) - bool(self.todo)
         lines += [f"  {detail}" for detail in self.details[: max(0, room)]]
         if self.todo:
             lines.append(f"  next:  {self.todo}")
@@ -56,38 +58,38 @@ class OdpmError(Exit):
 
 
 class UsageError(OdpmError):
-    """The command line asks for something that does not exist or does not fit."""
+    """An option or argument on the command line is unknown or invalid."""
 
     exit_code = 1
 
 
 class DriftError(OdpmError):
-    """`plan --strict` found drift, or the world moved under a saved plan."""
+    """`plan --strict` found drift, or the observed state changed after a plan was saved."""
 
     exit_code = 2
 
 
 class LockError(OdpmError):
-    """The lock is missing, incomplete, out of date or contradicted."""
+    """The lock is missing, incomplete, out of date or contradicts `odpm.json`."""
 
     exit_code = 3
 
 
 class DescriptionError(OdpmError):
-    """`odpm.json`, `.env` or another file the user writes is invalid. Every problem is named, however many."""
+    """`odpm.json`, `.env` or another file that the user writes is invalid. The error lists every problem."""
 
     exit_code = 4
-    most_lines = 1000
+    max_lines = 1000
 
 
 class ProgramError(OdpmError):
-    """git, Docker or another program failed; `details` are its own last lines."""
+    """git, Docker or another program failed; `details` are the last lines of its output."""
 
     exit_code = 5
 
 
 class CommitMissingError(ProgramError):
-    """A server does not give a locked commit (any more): its branch was rewritten, or it never had it."""
+    """A server does not have a locked commit: its branch was rewritten, or the commit was never pushed."""
 
 
 class BusyError(OdpmError):
@@ -97,7 +99,7 @@ class BusyError(OdpmError):
 
 
 class DataLossError(OdpmError):
-    """Going on would lose local work."""
+    """The command would lose local work."""
 
     exit_code = 7
 
@@ -109,11 +111,8 @@ class MachineError(OdpmError):
 
 
 class HookError(OdpmError):
-    """A hook failed; its own exit code becomes ours."""
+    """A hook failed; odpm exits with the exit code of the hook."""
 
     def __init__(self, what: str, code: int, *, where: str = "", todo: str = "", details: Sequence[str] = ()) -> None:
         self.exit_code = code
         super().__init__(what, where=where, todo=todo, details=details)
-
-
-EPOCH = 315532800  # 1980-01-01, seconds since 1970

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files
-from odpm_tasks.adapters.dotenv import read_env
 from odpm_tasks.core.config.paths import COMPOSE_FILE, GITIGNORE, ProjectPaths
 from odpm_tasks.core.config.settings import ENVIRONMENT, Layer, Settings
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.project_files import chosen_ports, read_state
+from odpm_tasks.project_files import chosen_ports, env_file, read_state
 from odpm_tasks.stack import prefetch
 
 if TYPE_CHECKING:
@@ -70,8 +69,8 @@ class Project:
         layers = Settings(
             (
                 Layer(ENVIRONMENT, dict(os.environ)),
-                Layer(".env", _env_file(root / ".env")),
-                Layer("~/.odpm/.env", _env_file(Path.home() / ".odpm" / ".env")),
+                Layer(".env", env_file(root / ".env")),
+                Layer("~/.odpm/.env", env_file(Path.home() / ".odpm" / ".env")),
             )
         )
         chosen = layers.with_values(**settings) if settings else layers
@@ -198,9 +197,3 @@ class Project:
 def _inside_sources(folder: Path) -> bool:
     parts = folder.parts
     return any(parts[i : i + 2] == (".odpm", "src") for i in range(len(parts) - 1))
-
-
-def _env_file(path: Path) -> dict[str, str]:
-    """The names that a `.env` file sets. Errors: DescriptionError with the line that cannot be read."""
-    text = files.read_text(path)
-    return {} if text is None else read_env(text, str(path), os.environ)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import files
+from odpm_tasks.adapters.dotenv import read_env
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import PORTS
 from odpm_tasks.core.locking.lockfile import Lock, read_lock
@@ -73,6 +76,12 @@ def record_duration(paths: ProjectPaths, what: str, seconds: float) -> None:
 def record_image_inputs(paths: ProjectPaths, inputs: dict[str, str]) -> None:
     """Record what the image of this scenario is made from: what differs is why the next one is built."""
     write_state(paths, images={**read_state(paths).get("images", {}), paths.settings.scenario.name: inputs})
+
+
+def env_file(path: Path) -> dict[str, str]:
+    """The variables that a `.env` file sets. Errors: DescriptionError with the line that cannot be read."""
+    text = files.read_text(path)
+    return {} if text is None else read_env(text, str(path), os.environ)
 
 
 def description(paths: ProjectPaths) -> tuple[Manifest, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Our templates: jinja2 over the package's own files, fed by one typed object per template."""
+"""Templates: jinja2 over the files of the package, each rendered with one typed object."""
 
 from __future__ import annotations
 
@@ -13,11 +13,18 @@ if TYPE_CHECKING:
 
 
 @cache
+def _loader() -> jinja2.PackageLoader:
+    import jinja2
+
+    return jinja2.PackageLoader("odpm_tasks", "templates")
+
+
+@cache
 def _environment() -> jinja2.Environment:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("odpm_tasks", "templates"),
+        loader=_loader(),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -28,13 +35,16 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def use_bytecode_cache(where: jinja2.BytecodeCache) -> None:
-    """Let templates be compiled once and for all, by whoever may write files."""
-    _environment().bytecode_cache = where
+def use_bytecode_cache(cache: jinja2.BytecodeCache) -> None:
+    """Keep compiled templates in `cache`. Without it every process compiles them again."""
+    _environment().bytecode_cache = cache
 
 
 def render(name: str, override: str | None = None, **values: Any) -> str:
-    """The template `name`, or the text that a project put in its place (`.odpm/templates/NAME`)."""
+    """Render the template `name`, or `override`, the text of the project's `.odpm/templates/NAME`.
+
+    Errors: DescriptionError if the project's template is invalid.
+    """
     import jinja2
 
     try:
@@ -46,14 +56,12 @@ def render(name: str, override: str | None = None, **values: Any) -> str:
             raise
         line = f", line {error.lineno}" if isinstance(error, jinja2.TemplateSyntaxError) else ""
         raise DescriptionError(
-            f"the template does not render: {error.message}",
+            f"cannot render the template: {error.message}",
             where=f".odpm/templates/{name}{line}",
-            todo="mend it, or remove it to use odpm's own",
+            todo="fix the template, or remove it to use the one of odpm",
         ) from error
 
 
 def template_text(name: str, override: str | None = None) -> str:
-    """The text of the template itself."""
-    environment = _environment()
-    assert environment.loader is not None
-    return override if override is not None else environment.loader.get_source(environment, name)[0]
+    """The text of the template `name`, before rendering; `override` if the project has one."""
+    return override if override is not None else _loader().get_source(_environment(), name)[0]

@@ -82,9 +82,14 @@ def resolve_online(
         pins = {key: pin for key, pin in pins.items() if key not in moving}
     own = developing_url(remotes(paths), manifest.developing)
     walk = resolve(
-        manifest, pins, paths.settings.get, strict=paths.settings.scenario.strict, own=own, given=paths.settings.written
+        manifest,
+        pins,
+        paths.settings.get,
+        strict=paths.settings.scenario.strict,
+        own=own,
+        given=paths.settings.is_configured,
     )
-    foresee = prefetch(manifest, pins, paths.settings.get, own, paths.settings.written)
+    foresee = prefetch(manifest, pins, paths.settings.get, own, paths.settings.is_configured)
     with (
         terminal.activity() as show,
         Reader() as reader,

@@ -92,7 +92,7 @@ def resolution(
         paths.settings.get,
         strict=paths.settings.scenario.strict,
         own=own,
-        given=paths.settings.written,
+        given=paths.settings.is_configured,
     )
     try:
         with Reader() as reader:

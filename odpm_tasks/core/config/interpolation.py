@@ -1,7 +1,7 @@
-"""`${NAME}`, `${NAME:-default}` and `$$`; any other `$` is itself.
+"""Interpolation of `${NAME}`, `${NAME:-default}` and `$$`; any other `$` is literal.
 
-`:-` works as in Compose: the default counts where the variable is unset or empty, and may hold references itself. A value
-that was put in is not read again.
+As in Compose, the default is used if the variable is unset or empty, and may itself contain references. The value of a
+variable is inserted as it is and not interpolated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TOKEN = re.compile(r"\$\$|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<end>\}|:-)|\}
 
 @dataclass(frozen=True, slots=True)
 class VariableReference:
-    """A variable that a text names; `default` is the text after `:-` as written, None without one."""
+    """A reference to a variable; `default` is the text after `:-` as written, None if there is none."""
 
     name: str
     default: str | None = None
@@ -27,18 +27,21 @@ class VariableReference:
 
 @dataclass(slots=True)
 class _Frame:
-    """One open `${NAME:-`: what its default gives so far, and what that default would miss."""
+    """One open `${NAME:-`: the expanded default so far, and the unset variables in it."""
 
     name: str
-    begin: int  # where the default begins in the text
-    mark: int = 0  # how many references were known before this one
+    begin: int  # offset of the default in the text
+    position: int = 0  # index of this reference in the result
     out: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
 
 
 def expand(text: str, lookup: Lookup, where: str) -> str:
-    """The text with every reference replaced; `where` names file and field for the error."""
-    result, missing, _ = _walk(text, lookup)
+    """The text with every reference replaced. `where`: file and field, for the error message.
+
+    Errors: DescriptionError naming the variables that are not set and have no default.
+    """
+    result, missing, _ = _parse(text, lookup)
     if missing:
         names = ", ".join(missing)
         raise DescriptionError(
@@ -50,24 +53,27 @@ def expand(text: str, lookup: Lookup, where: str) -> str:
 
 
 def missing(text: str, lookup: Lookup) -> tuple[str, ...]:
-    """Names that `expand` would need and not find."""
-    return _walk(text, lookup)[1]
+    """The variables that `expand` needs and `lookup` does not have, without duplicates."""
+    return _parse(text, lookup)[1]
 
 
 def references(text: str) -> tuple[VariableReference, ...]:
-    """Every variable the text names, in order, those inside of defaults too."""
-    return _walk(text, lambda name: "", collect=True)[2]
+    """Every reference in the text, in order, including those in defaults."""
+    return _parse(text, lambda name: "", collect=True)[2]
 
 
 def escape(text: str) -> str:
-    """A text that `expand` turns into the given one."""
+    """The text escaped for `expand`, which then returns it unchanged."""
     return text.replace("$", "$$")
 
 
-def _walk(
+def _parse(
     text: str, lookup: Lookup, *, collect: bool = False
 ) -> tuple[str, tuple[str, ...], tuple[VariableReference, ...]]:
-    """One pass with a stack of open defaults, so that depth costs nothing."""
+    """Expanded text, unset variables and references (only with `collect`).
+
+    One pass with a stack of open defaults: time is linear in the length, and nesting has no limit.
+    """
     frames = [_Frame("", 0)]
     found: list[VariableReference] = []
     position = 0
@@ -82,22 +88,22 @@ def _walk(
         elif token["name"]:
             if collect:
                 found.append(VariableReference(token["name"]))
-            _put(top, token["name"], lookup)
+            _append(top, token["name"], lookup)
         elif len(frames) > 1:
             frames.pop()
             if collect:
-                found.insert(top.mark, VariableReference(top.name, text[top.begin : token.start()]))
-            _put(frames[-1], top.name, lookup, default=top)
+                found.insert(top.position, VariableReference(top.name, text[top.begin : token.start()]))
+            _append(frames[-1], top.name, lookup, default=top)
         else:
             top.out.append("}")
     frames[-1].out.append(text[position:])
-    for open_frame in frames[1:]:  # `${NAME:-` that nobody closed is plain text
+    for open_frame in frames[1:]:  # `${NAME:-` without a closing brace is literal
         frames[0].out += [f"${{{open_frame.name}:-", *open_frame.out]
         frames[0].missing += open_frame.missing
     return "".join(frames[0].out), tuple(dict.fromkeys(frames[0].missing)), tuple(found)
 
 
-def _put(frame: _Frame, name: str, lookup: Lookup, default: _Frame | None = None) -> None:
+def _append(frame: _Frame, name: str, lookup: Lookup, default: _Frame | None = None) -> None:
     value = lookup(name)
     if default is not None and not value:
         frame.out.append("".join(default.out))

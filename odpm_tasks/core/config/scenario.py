@@ -1,4 +1,4 @@
-"""The three packagings of one stack, and what differs between them. Composition never does."""
+"""The scenarios: three ways to package the same stack. The composition is the same in each."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from odpm_tasks.errors import DescriptionError
 
 @dataclass(frozen=True)
 class Scenario:
-    """What a role changes about the packaging.
+    """What a scenario changes about the packaging.
 
-    `strict`: the lock is enforced. `mounts`: sources come from disk, else they are in the image. `target`: the stage of
-    the Dockerfile. `publish_database`: PostgreSQL is reachable from this machine's loopback.
+    `strict`: the lock is enforced. `mounts`: the sources are mounted from disk; otherwise they are in the image. `target`:
+    the stage of the Dockerfile. `publish_database`: PostgreSQL is published on the host's loopback address. `restart`: the
+    restart policy of the services.
     """
 
     name: str
@@ -38,7 +39,7 @@ SCENARIOS = {
 
 
 def scenario(name: str, where: str = "ODPM_SCENARIO") -> Scenario:
-    """The scenario of that name. Errors: DescriptionError listing the three."""
+    """The scenario `name`. Errors: DescriptionError listing the valid names."""
     try:
         return SCENARIOS[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""What the machine or its user may set: process environment over the project's `.env` over `~/.odpm/.env`."""
+"""Settings: the process environment, then the project's `.env`, then `~/.odpm/.env`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PORTS = {"ODOO_PORT": 8069, "GEVENT_PORT": 8072, "POSTGRES_PORT": 5432, "DEBUGGE
 
 @dataclass(frozen=True)
 class Layer:
-    """One place that sets names: what it is called in messages, and what it sets."""
+    """One source of settings. `where`: its name in messages."""
 
     where: str
     values: Mapping[str, str]
@@ -26,40 +26,40 @@ class Layer:
 
 @dataclass(frozen=True)
 class Settings:
-    """All layers, strongest first."""
+    """All layers; the first that sets a name wins."""
 
     layers: tuple[Layer, ...]
 
     def get(self, name: str) -> str | None:
-        """The strongest value of `name`, None where no layer sets it."""
+        """The value of `name`, None if no layer sets it."""
         return next((layer.values[name] for layer in self.layers if name in layer.values), None)
 
     def where(self, name: str) -> str:
-        """Which layer's value counts, for messages."""
+        """The name and the layer that sets it, for messages: `ODOO_PORT in .env`."""
         return next((f"{name} in {layer.where}" for layer in self.layers if name in layer.values), name)
 
-    def written(self, name: str) -> bool:
-        """Whether a file for odpm, or its command line, sets `name`: not only the environment of whoever started us."""
+    def is_configured(self, name: str) -> bool:
+        """Whether a `.env` file or the command line sets `name`; the process environment does not count."""
         return any(name in layer.values for layer in self.layers if layer.where != ENVIRONMENT)
 
     def merged(self) -> dict[str, str]:
-        """Every name with the value that counts: what Compose is handed."""
+        """Every name with its value, as passed to Compose."""
         values: dict[str, str] = {}
         for layer in reversed(self.layers):
             values |= layer.values
         return values
 
     def with_values(self, **values: str) -> Settings:
-        """These settings under a stronger layer (a command line option)."""
+        """These settings with values from the command line, which override all layers."""
         return Settings((Layer("the command line", values), *self.layers))
 
     def with_chosen_ports(self, values: Mapping[str, str]) -> Settings:
-        """These settings over what was chosen for whoever says nothing; what was chosen before no longer counts."""
+        """These settings with the ports that `--free-ports` chose, which replace earlier chosen ones and override no layer."""
         layers = tuple(layer for layer in self.layers if layer.where != CHOSEN_PORTS)
         return Settings((*layers, Layer(CHOSEN_PORTS, values)) if values else layers)
 
     def is_set(self, name: str) -> bool:
-        """Whether the user sets `name` anywhere, be it to nothing."""
+        """Whether the user sets `name` in any layer, even to an empty value."""
         return any(name in layer.values for layer in self.layers if layer.where != CHOSEN_PORTS)
 
     @property
@@ -67,7 +67,7 @@ class Settings:
         return scenario(self.get("ODPM_SCENARIO") or "developer", self.where("ODPM_SCENARIO"))
 
     def port(self, name: str) -> int:
-        """A published port. Errors: DescriptionError where it is no port number."""
+        """A published port. Errors: DescriptionError if the value is not a port number."""
         text = self.get(name)
         if not text:
             return PORTS[name]
@@ -79,7 +79,7 @@ class Settings:
 
     @property
     def jobs(self) -> int | None:
-        """How many things to do at a time (ODPM_JOBS); None: let the machine's cores decide."""
+        """The number of parallel jobs (ODPM_JOBS); None: by the number of processors."""
         text = self.get("ODPM_JOBS")
         if not text:
             return None
@@ -87,13 +87,13 @@ class Settings:
             raise DescriptionError(
                 f"{text!r} is not a number from 1 to 256",
                 where=self.where("ODPM_JOBS"),
-                todo="leave it out, or ODPM_JOBS=8",
+                todo="remove it, or set ODPM_JOBS=8",
             )
         return int(text)
 
     @property
     def profile(self) -> Profile:
-        """What of the tools for reports and styles the image has (ODPM_BASE_IMAGE_PROFILE)."""
+        """Which tools for reports and styles the image has (ODPM_BASE_IMAGE_PROFILE)."""
         text = self.get("ODPM_BASE_IMAGE_PROFILE") or "medium"
         for profile in PROFILES:
             if text == profile:
@@ -106,19 +106,19 @@ class Settings:
 
     @property
     def external_network(self) -> bool:
-        """Whether the services' network is there without us (ODPM_COMPOSE_NETWORK_EXTERNAL): true or false."""
+        """Whether the network of the services exists outside of the project (ODPM_COMPOSE_NETWORK_EXTERNAL)."""
         text = (self.get("ODPM_COMPOSE_NETWORK_EXTERNAL") or "false").strip().lower()
         if text not in {"true", "false", "1", "0", "yes", "no"}:
             raise DescriptionError(
                 f"{text!r} is neither true nor false",
                 where=self.where("ODPM_COMPOSE_NETWORK_EXTERNAL"),
-                todo="ODPM_COMPOSE_NETWORK_EXTERNAL=true where the network exists already",
+                todo="ODPM_COMPOSE_NETWORK_EXTERNAL=true if the network exists already",
             )
         return text in {"true", "1", "yes"}
 
     @property
     def git_timeout(self) -> int:
-        """For how many seconds a git server may say nothing (ODPM_GIT_TIMEOUT)."""
+        """Seconds without data from a git server before a request fails (ODPM_GIT_TIMEOUT)."""
         text = self.get("ODPM_GIT_TIMEOUT")
         if not text:
             return 30
@@ -126,13 +126,13 @@ class Settings:
             raise DescriptionError(
                 f"{text!r} is not a number of seconds from 1 to 3600",
                 where=self.where("ODPM_GIT_TIMEOUT"),
-                todo="leave it out, or ODPM_GIT_TIMEOUT=120",
+                todo="remove it, or set ODPM_GIT_TIMEOUT=120",
             )
         return int(text)
 
     @property
     def git_mirrors(self) -> tuple[tuple[str, str], ...]:
-        """Prefix rules of ODPM_GIT_MIRROR, `PREFIX=TARGET` separated by white space; the first fitting one counts."""
+        """The rules of ODPM_GIT_MIRROR, `PREFIX=TARGET` separated by white space; the first with a matching prefix applies."""
         rules = []
         for rule in (self.get("ODPM_GIT_MIRROR") or "").split():
             prefix, equals, target = rule.partition("=")
@@ -140,7 +140,7 @@ class Settings:
                 raise DescriptionError(
                     f"{rule!r} is not PREFIX=TARGET",
                     where=self.where("ODPM_GIT_MIRROR"),
-                    todo="for instance ODPM_GIT_MIRROR=https://github.com/=https://mirror.example/github/",
+                    todo="for example ODPM_GIT_MIRROR=https://github.com/=https://mirror.example/github/",
                 )
             rules.append((prefix, target))
         return tuple(rules)

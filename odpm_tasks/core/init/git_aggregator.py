@@ -1,10 +1,10 @@
-"""git-aggregator's file (`repos.yaml`): repositories made of several branches, from several remotes.
+"""Converts a file of git-aggregator (`repos.yaml`): repositories merged from branches of several remotes.
 
-Form, as its documentation describes it: FOLDER: `remotes` (name: address), `merges` (`REMOTE REF`, or a map with `remote`,
-`ref` and a depth), and, optional, `target` (`[REMOTE] BRANCH`), `defaults` (depths), `fetch_all`, `shell_command_after`,
+The format, from its documentation: FOLDER: `remotes` (name: address), `merges` (`REMOTE REF`, or a map with `remote`, `ref`
+and a depth), and the optional `target` (`[REMOTE] BRANCH`), `defaults` (depths), `fetch_all`, `shell_command_after` and
 `patches`. Variables are those of Python's string.Template.
 
-A link is one branch of one remote: the first merge becomes the link, everything on top of it is left over.
+A link is one branch of one remote: the first merge becomes the link, further merges are not converted.
 """
 
 from __future__ import annotations
@@ -21,106 +21,107 @@ from odpm_tasks.core.init.conversion import (
     Conversion,
     RepositoryEntry,
     conversion,
+    excerpt,
+    excerpt_url,
     read_ref,
     read_url,
     refused,
-    shown,
-    shown_url,
     variables,
-    with_known,
+    with_defaults,
 )
 from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.manifest.fields import SERIES
+from odpm_tasks.core.text import plural
 from odpm_tasks.errors import DescriptionError
 
 _DEPTHS = ("depth", "shallow-since", "shallow-exclude")
 _KEYS = ("remotes", "merges", "target", "defaults", "fetch_all", "shell_command_after", "patches")
-_MERGED = "push the merged branch and write that into the link"
-_CHANGED = "odpm changes no checkout; push a branch that has the change and write that into the link"
+_MERGED = "push the merged branch and use that in the link"
+_CHANGED = "odpm does not modify checkouts; push a branch with the change and use that in the link"
 
 
 @dataclass
 class RepositoriesFile:
-    """What a file gives: sources in its order, lines for what is left over, and repositories whose depth was set.
+    """The content of a file: its repositories in order, lines for settings that are not converted, and repositories with a depth.
 
-    `taken` are the sources that became links.
+    `converted`: the repositories that became links.
     """
 
     where: str
-    sources: list[RepositoryEntry] = field(default_factory=list)
-    taken: list[RepositoryEntry] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
+    repositories: list[RepositoryEntry] = field(default_factory=list)
+    converted: list[RepositoryEntry] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     shallow: list[str] = field(default_factory=list)
 
 
 def convert(text: str, where: str, odoo: str = "", env: Mapping[str, str] | None = None) -> Conversion:
-    """A stack of the file's repositories; `odoo` is the version where somebody said it, `env` what `.env` sets.
+    """Convert the repositories of a file. `odoo`: the version from the command line. `env`: the values of `.env`.
 
-    Unsaid, the version is the platform's branch, else the one branch that all repositories share, else it stays empty.
+    Without `odoo` the version is that of `.env`, otherwise the branch of the platform, otherwise the one branch that all
+    repositories share, otherwise empty.
     """
-    reading = read(text, where)
-    odoo = odoo or (env or {}).get(VERSION, "") or version(reading.sources)
-    return finished(reading, ProjectDraft(odoo=odoo))
+    file = read(text, where)
+    odoo = odoo or (env or {}).get(VERSION, "") or version(file.repositories)
+    return with_links(file, ProjectDraft(odoo=odoo))
 
 
-def finished(reading: RepositoriesFile, stack: ProjectDraft, more: Sequence[str] = ()) -> Conversion:
-    """The stack with the reading's links in it; the reading's lines, then `more`."""
-    platform, dependencies = links(reading, stack.odoo)
-    if reading.shallow:
-        count = len(reading.shallow)
-        reading.left.append(
-            f"{reading.where}: depth of {count} {'repository' if count == 1 else 'repositories'}: "
-            "odpm fetches no more than the commits it needs"
-        )
-    made = replace(stack, platform=platform, dependencies=dependencies)
-    return conversion(made, [*reading.left, *more])
+def with_links(file: RepositoriesFile, draft: ProjectDraft, more: Sequence[str] = ()) -> Conversion:
+    """The draft with the links of the file; the lines of the file, then `more`."""
+    platform, dependencies = links(file, draft.odoo)
+    if file.shallow:
+        count = plural(len(file.shallow), "repository", "repositories")
+        file.skipped.append(f"{file.where}: depth of {count}: odpm fetches only the commits it needs")
+    linked = replace(draft, platform=platform, dependencies=dependencies)
+    return conversion(linked, [*file.skipped, *more])
 
 
 def read(text: str, where: str) -> RepositoriesFile:
-    """Every repository as a source. Errors: DescriptionError where the text is not such a file at all."""
-    reading = RepositoriesFile(where)
+    """Read the repositories of a file. Errors: DescriptionError if the text is not such a file."""
+    file = RepositoriesFile(where)
     data = load(text, where)[0]
     if not isinstance(data, Mapping):
-        raise DescriptionError(f"{where} is no list of repositories", where=where, todo="give another file to --from")
+        raise DescriptionError(
+            f"{where} does not contain repositories", where=where, todo="use another file with --from"
+        )
     for folder, entry in data.items():
         name = str(folder).removeprefix("./").strip("/")
         if not isinstance(entry, Mapping):
-            reading.left.append(f"{where}: {name}: has no remotes and no merges")
-        elif source := _source(reading, name, entry):
-            reading.sources.append(source)
-    return reading
+            file.skipped.append(f"{where}: {name}: must be a map with remotes and merges")
+        elif source := _source(file, name, entry):
+            file.repositories.append(source)
+    return file
 
 
 def load(text: str, where: str) -> list[Any]:
-    """The documents of a YAML file, at least one. Errors: DescriptionError with the line."""
+    """The documents of a YAML file, at least one. Errors: DescriptionError with line and column."""
     try:
         return list(yaml.safe_load_all(text)) or [None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         spot = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise DescriptionError(
-            f"{where} is not YAML: {error.problem}", where=where + spot, todo="correct it, then the same command again"
+            f"{where} is not YAML: {error.problem}", where=where + spot, todo="fix it, then run the same command again"
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DescriptionError(f"{where} is not YAML: {shown(str(error))}", where=where, todo="correct it") from None
+        raise DescriptionError(f"{where} is not YAML: {excerpt(str(error))}", where=where, todo="fix it") from None
 
 
-def links(reading: RepositoriesFile, odoo: str) -> tuple[str, tuple[str, ...]]:
-    """The platform's link (empty: Odoo's own) and those of the dependencies; what no link can be is left over.
+def links(file: RepositoriesFile, odoo: str) -> tuple[str, tuple[str, ...]]:
+    """The link of the platform (empty: the repository of Odoo) and the links of the dependencies, without duplicates.
 
-    A repository that stands there twice is taken once.
+    Repositories that cannot be a link are not converted.
     """
     platform, dependencies = "", []
-    for source in reading.sources:
+    for source in file.repositories:
         known = {VERSION: odoo} if odoo else {}
-        branch = "" if source.branch == f"${{{VERSION}}}" else with_known(source.branch, known)
-        named = RepositoryEntry(source.name, with_known(source.url, known), branch, source.commit)
+        branch = "" if source.branch == f"${{{VERSION}}}" else with_defaults(source.branch, known)
+        named = RepositoryEntry(source.name, with_defaults(source.url, known), branch, source.commit)
         try:
             link = named.link(odoo)
         except DescriptionError as error:
-            reading.left.append(f"{reading.where}: {source.name}: {shown_url(source.url)}: {refused(error)}")
+            file.skipped.append(f"{file.where}: {source.name}: {excerpt_url(source.url)}: {refused(error)}")
             continue
-        reading.taken.append(source)
+        file.converted.append(source)
         if source.is_platform and not platform:
             platform = link
         elif link not in dependencies:
@@ -128,63 +129,64 @@ def links(reading: RepositoriesFile, odoo: str) -> tuple[str, tuple[str, ...]]:
     return platform, tuple(dependencies)
 
 
-def _source(reading: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> RepositoryEntry | None:
-    where = f"{reading.where}: {name}"
+def _source(file: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> RepositoryEntry | None:
+    where = f"{file.where}: {name}"
     remotes = {str(key): variables(str(url)) for key, url in _map(entry.get("remotes")).items() if url}
     merges = [_merge(merge) for merge in _list(entry.get("merges"))]
     if _is_shallow(entry):
-        reading.shallow.append(name)
-    _others(reading, where, entry)
+        file.shallow.append(name)
+    _others(file, where, entry)
     if not merges or merges[0][0] not in remotes:
-        reading.left.append(f"{where}: its first merge names no remote that has an address")
+        file.skipped.append(f"{where}: the first merge has no remote with an address")
         return None
     (remote, ref), further = merges[0], merges[1:]
-    url, secret = read_url(remotes[remote])
-    branch, commit, odd = read_ref(variables(ref))
-    if secret:
-        reading.left.append(f"{where}: {secret}")
-    if odd:
-        reading.left.append(f"{where}: {odd}")
+    url, warning = read_url(remotes[remote])
+    branch, commit, problem = read_ref(variables(ref))
+    if warning:
+        file.skipped.append(f"{where}: {warning}")
+    if problem:
+        file.skipped.append(f"{where}: {problem}")
     for other, what in further:
-        reading.left.append(f"{where}: merge of {other} {what}: a link is one branch; {_MERGED}")
+        file.skipped.append(f"{where}: merge of {other} {what}: a link is one branch; {_MERGED}")
     if further:
-        _target(reading, where, entry, remotes)
+        _target(file, where, entry, remotes)
     idle = [
         key
         for key in remotes
         if key not in {merge[0] for merge in merges} and key not in str(entry.get("target")).split()
     ]
     if idle:
-        word = "remote" if len(idle) == 1 else "remotes"
-        reading.left.append(f"{where}: {word} {', '.join(idle)}: no merge names {'it' if len(idle) == 1 else 'them'}")
+        file.skipped.append(
+            f"{where}: {'remote' if len(idle) == 1 else 'remotes'} {', '.join(idle)}: not used by a merge"
+        )
     return RepositoryEntry(name, url, branch, commit)
 
 
-def _target(reading: RepositoriesFile, where: str, entry: Mapping[str, Any], remotes: Mapping[str, str]) -> None:
-    """Several merges may have been pushed as one branch: then that is the link to take."""
+def _target(file: RepositoriesFile, where: str, entry: Mapping[str, Any], remotes: Mapping[str, str]) -> None:
+    """A line with the link of the target branch, to which the merges may have been pushed."""
     words = variables(str(entry.get("target") or "")).split()
     first = variables(" ".join(_merge(_list(entry.get("merges"))[0]))).split()
     if len(words) == 2 and words[0] in remotes and words != first:
         url, _ = read_url(remotes[words[0]])
-        reading.left.append(
-            f"{where}: target {' '.join(words)}: if the merges were pushed there, the link is {url} {words[1]}"
+        file.skipped.append(
+            f"{where}: target {' '.join(words)}: if it contains the merges, use the link {url} {words[1]}"
         )
 
 
-def _others(reading: RepositoriesFile, where: str, entry: Mapping[str, Any]) -> None:
+def _others(file: RepositoriesFile, where: str, entry: Mapping[str, Any]) -> None:
     for command in _list(entry.get("shell_command_after")):
-        reading.left.append(f"{where}: shell_command_after {shown(str(command))}: {_CHANGED}")
+        file.skipped.append(f"{where}: shell_command_after {excerpt(str(command))}: {_CHANGED}")
     for patch in _list(entry.get("patches")):
-        reading.left.append(f"{where}: patch {shown(str(patch))}: {_CHANGED}")
+        file.skipped.append(f"{where}: patch {excerpt(str(patch))}: {_CHANGED}")
     if entry.get("fetch_all"):
-        reading.left.append(f"{where}: fetch_all: odpm fetches the commits it needs, from one remote")
+        file.skipped.append(f"{where}: fetch_all: odpm fetches only the commits it needs, from one remote")
     for key in entry:
         if key not in _KEYS:
-            reading.left.append(f"{where}: {key}: is no key of git-aggregator that is known here")
+            file.skipped.append(f"{where}: {key}: unknown key")
 
 
 def _merge(merge: Any) -> tuple[str, str]:
-    """Remote and ref of an entry, in either spelling; empty where it has none."""
+    """Remote and ref of a merge, in either form; empty if there are none."""
     if isinstance(merge, Mapping):
         return str(merge.get("remote") or ""), str(merge.get("ref") or "")
     words = str(merge).split()
@@ -196,9 +198,12 @@ def _is_shallow(entry: Mapping[str, Any]) -> bool:
     return any(key in found for found in maps for key in _DEPTHS)
 
 
-def version(sources: list[RepositoryEntry]) -> str:
-    named = [source.branch for source in sources if re.fullmatch(SERIES, source.branch) and source.branch != "master"]
-    for source in sources:
+def version(repositories: list[RepositoryEntry]) -> str:
+    """The Odoo version: the branch of the platform, otherwise the only version among the branches, otherwise empty."""
+    named = [
+        source.branch for source in repositories if re.fullmatch(SERIES, source.branch) and source.branch != "master"
+    ]
+    for source in repositories:
         if source.is_platform and source.branch in named:
             return source.branch
     return named[0] if len(set(named)) == 1 else ""

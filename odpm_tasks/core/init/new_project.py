@@ -1,4 +1,4 @@
-"""A new project: answers in, the texts of its files out."""
+"""A new project: checks the answers for `init`, and generates the texts of the files."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from odpm_tasks.core.config.interpolation import expand, missing
+from odpm_tasks.core.config.interpolation import Lookup, expand, missing
 from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.json_document import dump
 from odpm_tasks.core.manifest.migrate import smallest_odpm
 from odpm_tasks.core.manifest.model import PLATFORM
+from odpm_tasks.core.manifest.reader import problems
 from odpm_tasks.core.odoo.series import TABLE, series
-from odpm_tasks.core.odoo.series_defaults import defaults
 from odpm_tasks.core.sources.link import parse_link
+from odpm_tasks.core.text import plural
 from odpm_tasks.errors import DescriptionError
 
 TASKS_PY = "from odpm_tasks import collection\n\nns = collection()\n"
 IGNORED = (".env", ".venv/", "__pycache__/")
-ADDONS = "addons"  # where own add-ons go in a project that has none
+ADDONS = "addons"  # the folder for the add-ons of a project that has none yet
 
 _KINDS: dict[str, Any] = {"odoo": f.Series, "python": f.PythonVersion, "postgres": f.Postgres}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProjectDraft:
-    """What is known of a project; empty: nobody said it.
+    """The description of a new project, while it is put together. Empty: not set.
 
-    `platform` and `dependencies` are links as `odpm.json` has them, variables unexpanded.
+    `platform`, `dependencies`: links as in `odpm.json`, with variables not expanded.
     """
 
     odoo: str = ""
@@ -46,8 +47,19 @@ class ProjectDraft:
     odoo_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
+def with_options(draft: ProjectDraft, options: ProjectDraft) -> ProjectDraft:
+    """A converted draft with the values that were set on the command line; dependencies of both."""
+    return replace(
+        draft,
+        odoo=options.odoo or draft.odoo,
+        python=options.python or draft.python,
+        postgres=options.postgres or draft.postgres,
+        dependencies=tuple(dict.fromkeys([*draft.dependencies, *options.dependencies])),
+    )
+
+
 def version(kind: str, text: str) -> str:
-    """An answer for `odoo`, `python` or `postgres` as `odpm.json` writes it; `19` is Odoo 19.0.
+    """Check an answer for `odoo`, `python` or `postgres` and return it as in `odpm.json`; `19` becomes `19.0` for Odoo.
 
     Errors: DescriptionError with the reason.
     """
@@ -65,111 +77,122 @@ def version(kind: str, text: str) -> str:
 
 
 def dependency(text: str) -> str:
-    """A link as it will be read, runs of white space made one; variables stay. Errors: DescriptionError."""
+    """Check a link and return it with single blanks; variables are kept. Errors: DescriptionError."""
     text = " ".join(text.split())
     if not text.isprintable():
-        raise DescriptionError("the link contains a control character or one that cannot be seen")
+        raise DescriptionError("the link contains a control character or an invisible character")
     if not missing(text, lambda name: None):
         parse_link(expand(text, lambda name: None, ""))
     return text
 
 
 def folder(text: str) -> str:
-    """A folder for add-ons, where they are found: one below the root; empty for the root itself. Errors: DescriptionError."""
+    """Check a folder for add-ons: it is directly below the root; empty means the root. Errors: DescriptionError."""
     name = text.strip().removeprefix("./").rstrip("/")
     if name in (".", ""):
         return ""
     if not re.fullmatch(r"[A-Za-z0-9_][\w.-]*", name):
         raise DescriptionError(
-            f"{name!r} cannot be the folder: add-ons are found in the root or one folder below",
+            f"{name!r} cannot be the add-ons folder: odpm finds add-ons in the root and one folder below",
             todo=f"--addons {ADDONS}",
         )
     return name
 
 
-def filled(stack: ProjectDraft) -> ProjectDraft:
-    """The stack with the defaults of its series for what nobody said. Errors: DescriptionError for an unknown series."""
-    row = defaults(stack.odoo)
+def completed(draft: ProjectDraft) -> ProjectDraft:
+    """The draft with the defaults of its series for versions that are not set. Errors: DescriptionError for an unknown series."""
+    row = series(draft.odoo)
     return replace(
-        stack,
-        python=stack.python or row.python,
-        debian=stack.debian or row.debian,
-        postgres=stack.postgres or row.postgres,
+        draft,
+        python=draft.python or row.python,
+        debian=draft.debian or row.debian,
+        postgres=draft.postgres or row.postgres,
     )
 
 
-def manifest_text(stack: ProjectDraft, schema: int) -> str:
-    """`odpm.json` of a filled stack, flat (1) or nested (2)."""
-    return dump(_flat(stack) if schema == 1 else _nested(stack), indent=2)
+def manifest_text(draft: ProjectDraft, schema: int) -> str:
+    """The text of `odpm.json` for a completed draft, flat (1) or nested (2)."""
+    return dump(_flat(draft) if schema == 1 else _nested(draft), indent=2)
 
 
-def lost_in_flat(stack: ProjectDraft) -> tuple[str, ...]:
-    """What the flat format has no key for, as lines with the way out."""
-    if not stack.system_packages:
+def dropped_in_flat(draft: ProjectDraft) -> tuple[str, ...]:
+    """Values that the flat format has no key for, as lines with the alternative."""
+    if not draft.system_packages:
         return ()
-    packages = ", ".join(stack.system_packages)
-    return (f"Debian packages {packages}: the flat format has no place for them; --schema 2 has",)
+    packages = ", ".join(draft.system_packages)
+    return (f"Debian packages {packages}: the flat format has no key for them; use --schema 2",)
 
 
-def _flat(stack: ProjectDraft) -> dict[str, Any]:
-    data: dict[str, Any] = {"odpm_version": "4.0", "odoo_version": stack.odoo}
-    if stack.platform:
-        data["odoo_git_link"] = stack.platform
-    data |= {"python_version": stack.python, "distro_version": stack.debian, "postgres_version": stack.postgres}
-    data["dependencies"] = list(stack.dependencies)
-    if stack.requirements:
-        data["requirements_txt"] = list(stack.requirements)
-    return data | _both(stack)
+def _flat(draft: ProjectDraft) -> dict[str, Any]:
+    data: dict[str, Any] = {"odpm_version": "4.0", "odoo_version": draft.odoo}
+    if draft.platform:
+        data["odoo_git_link"] = draft.platform
+    data |= {"python_version": draft.python, "distro_version": draft.debian, "postgres_version": draft.postgres}
+    data["dependencies"] = list(draft.dependencies)
+    if draft.requirements:
+        data["requirements_txt"] = list(draft.requirements)
+    return data | _common(draft)
 
 
-def _nested(stack: ProjectDraft) -> dict[str, Any]:
+def _nested(draft: ProjectDraft) -> dict[str, Any]:
     data: dict[str, Any] = {
         "manifest_schema": 2,
         "requires_odpm": "",
-        "odoo_version": stack.odoo,
-        "platform": {"git": stack.platform or PLATFORM},
-        "python": stack.python,
-        "distro": {"name": "debian", "version": stack.debian},
-        "postgres": stack.postgres,
-        "dependencies": list(stack.dependencies),
+        "odoo_version": draft.odoo,
+        "platform": {"git": draft.platform or PLATFORM},
+        "python": draft.python,
+        "distro": {"name": "debian", "version": draft.debian},
+        "postgres": draft.postgres,
+        "dependencies": list(draft.dependencies),
     }
-    if stack.requirements:
-        data["requirements"] = list(stack.requirements)
-    if stack.system_packages:
-        data["system_packages"] = list(stack.system_packages)
-    data |= _both(stack)
+    if draft.requirements:
+        data["requirements"] = list(draft.requirements)
+    if draft.system_packages:
+        data["system_packages"] = list(draft.system_packages)
+    data |= _common(draft)
     data["requires_odpm"] = smallest_odpm(data)
     return data
 
 
-def _both(stack: ProjectDraft) -> dict[str, Any]:
+def _common(draft: ProjectDraft) -> dict[str, Any]:
+    """The keys that both formats have."""
     data: dict[str, Any] = {}
-    if stack.language:
-        data["database"] = {"language": stack.language}
-    if any(stack.odoo_conf.values()):
-        data["odoo_conf"] = {section: dict(options) for section, options in stack.odoo_conf.items() if options}
+    if draft.language:
+        data["database"] = {"language": draft.language}
+    if any(draft.odoo_conf.values()):
+        data["odoo_conf"] = {section: dict(options) for section, options in draft.odoo_conf.items() if options}
     return data
 
 
+def check_valid(text: str, lookup: Lookup) -> None:
+    """Check that the generated text passes `inv validate`. Errors: DescriptionError with the first problems."""
+    errors, _ = problems(text, lookup)
+    if errors:
+        todo = "fix the files that it was converted from, then run the same command again"
+        raise DescriptionError(
+            "the generated odpm.json is not valid; no file was written", details=errors[:3], todo=todo
+        )
+
+
 def gitignore_text(text: str | None) -> str:
-    """`.gitignore` with what a project must not commit added at its end; what it ignores already is not repeated."""
+    """The text of `.gitignore` with the missing lines for generated and secret files added at the end."""
     text = text or ""
     newline = "\r\n" if "\r\n" in text else "\n"
-    there = {line.strip().strip("/") for line in text.splitlines()}
-    added = [line for line in IGNORED if line.strip("/") not in there]
-    if not added:
+    present = {line.strip().strip("/") for line in text.splitlines()}
+    missing_lines = [line for line in IGNORED if line.strip("/") not in present]
+    if not missing_lines:
         return text
     gap = newline if text and not text.endswith("\n") else ""
-    return text + gap + "".join(line + newline for line in added)
+    return text + gap + "".join(line + newline for line in missing_lines)
 
 
 def uses_odpm(tasks_py: str) -> bool:
-    """Whether a `tasks.py` brings our tasks (or looks as if)."""
+    """Whether a `tasks.py` imports odpm_tasks."""
     return re.search(r"^\s*(from|import)\s+odpm_tasks\b", tasks_py, re.MULTILINE) is not None
 
 
-def series_of(manifests: Iterable[str]) -> str:
-    """The series that most add-ons name in their version (`18.0.1.0.0`), from their manifests' texts; empty: none does."""
+def series_of_addons(manifests: Iterable[str]) -> str:
+    """The most frequent series in the versions of add-ons (`18.0.1.0.0`), from the texts of their manifests; empty if none."""
     found = Counter(
         match[1]
         for text in manifests
@@ -179,10 +202,9 @@ def series_of(manifests: Iterable[str]) -> str:
     return known[0] if known else ""
 
 
-def summary(stack: ProjectDraft) -> str:
-    """A filled stack in one line."""
-    words = [f"Odoo {stack.odoo}", f"Python {stack.python}", f"Debian {stack.debian}", f"PostgreSQL {stack.postgres}"]
-    count = len(stack.dependencies)
-    if count:
-        words.append(f"{count} {'dependency' if count == 1 else 'dependencies'}")
-    return ", ".join(words)
+def summary(draft: ProjectDraft) -> str:
+    """A completed draft in one line."""
+    parts = [f"Odoo {draft.odoo}", f"Python {draft.python}", f"Debian {draft.debian}", f"PostgreSQL {draft.postgres}"]
+    if draft.dependencies:
+        parts.append(plural(len(draft.dependencies), "dependency", "dependencies"))
+    return ", ".join(parts)

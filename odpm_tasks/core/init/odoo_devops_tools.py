@@ -1,7 +1,7 @@
-"""`odoo-project.ini` of odoo-devops-tools (odt-env, odoo-compose).
+"""Converts `odoo-project.ini` of odoo-devops-tools (odt-env, odoo-compose).
 
-Sections, as its documentation describes them: `[vars]`, `[virtualenv]`, `[odoo]`, `[addons.NAME]`, `[docker]`, `[config]`;
-`${section:option}` is resolved when the file is read, so what it gives is carried over, not the reference.
+The sections, from its documentation: `[vars]`, `[virtualenv]`, `[odoo]`, `[addons.NAME]`, `[docker]`, `[config]`.
+`${section:option}` is resolved when the file is read: the value is converted, not the reference.
 """
 
 from __future__ import annotations
@@ -15,65 +15,66 @@ from odpm_tasks.core.init.conversion import (
     RepositoryEntry,
     conf,
     conversion,
+    excerpt,
+    excerpt_url,
     literal,
     read_ref,
     read_url,
     refused,
     requirements,
-    shown,
-    shown_url,
 )
 from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.manifest.model import PLATFORM
 from odpm_tasks.errors import DescriptionError
 
 _LISTS = {
-    "constraints": "odpm has no constraints; ask for the package itself in the requirements",
-    "build_constraints": "packages are built once, in the image",
-    "requirements_ignore": "a requirement of odpm.json wins over all others of that name, none is left out",
+    "constraints": "odpm has no constraints; add the package itself to the requirements",
+    "build_constraints": "odpm builds packages in the image",
+    "requirements_ignore": "odpm ignores no requirement; one in odpm.json overrides all others of that name",
 }
 _DOCKER = {
-    "base_image": "odpm builds from Python's image",
-    "compose_project_name": "ODPM_COMPOSE_PREFIX in .env",
+    "base_image": "odpm uses the base image of Python",
+    "compose_project_name": "set ODPM_COMPOSE_PREFIX in .env",
 }
 
 
 def convert(text: str, where: str, odoo: str = "", *, here: bool = True) -> Conversion:
-    """The stack of the file; `odoo` counts instead of its version where given. `here`: it lies in the new project.
+    """Convert a file. `odoo`: replaces the version of the file. `here`: the file is in the folder of the new project.
 
-    Errors: DescriptionError where it is not such a file.
+    Errors: DescriptionError if it is not such a file.
     """
     parser = _parsed(text, where)
-    left: list[str] = []
-    version = odoo or _get(parser, "odoo", "version")
-    told = _get(parser, "odoo", "version")
-    platform = _platform(parser, where, told, left, here)
+    skipped: list[str] = []
+    file_version = _get(parser, "odoo", "version")
+    platform = _platform(parser, where, file_version, skipped, here)
     dependencies = [
         link
         for section in parser.sections()
-        if section.startswith("addons.") and (link := _addons(parser, section, where, told, left, here))
+        if section.startswith("addons.") and (link := _addons(parser, section, where, file_version, skipped, here))
     ]
-    asked, odd = requirements(_get(parser, "virtualenv", "requirements").splitlines(), f"{where}: requirements")
-    left += odd
-    _virtualenv(parser, where, left)
-    _docker(parser, where, left)
-    options, refusals = conf({"options": _config(parser)}, f"{where}: config")
-    left += refusals
+    kept, bad_requirements = requirements(
+        _get(parser, "virtualenv", "requirements").splitlines(), f"{where}: requirements"
+    )
+    skipped += bad_requirements
+    _virtualenv(parser, where, skipped)
+    _docker(parser, where, skipped)
+    options, problems = conf({"options": _config(parser)}, f"{where}: config")
+    skipped += problems
     known = ("vars", "virtualenv", "odoo", "docker", "config")
-    left += [
-        f"{where}: [{name}]: is no section that is known here"
+    skipped += [
+        f"{where}: [{name}]: unknown section"
         for name in parser.sections()
         if name not in known and not name.startswith("addons.")
     ]
-    stack = ProjectDraft(
-        odoo=version,
+    draft = ProjectDraft(
+        odoo=odoo or file_version,
         platform=platform,
         python=_get(parser, "virtualenv", "python_version"),
         dependencies=tuple(dict.fromkeys(dependencies)),
-        requirements=tuple(asked),
+        requirements=tuple(kept),
         odoo_conf=options,
     )
-    return conversion(stack, left)
+    return conversion(draft, skipped)
 
 
 def _parsed(text: str, where: str) -> configparser.ConfigParser:
@@ -83,13 +84,13 @@ def _parsed(text: str, where: str) -> configparser.ConfigParser:
         parser.read_string(text, where)
     except configparser.Error as error:
         raise DescriptionError(
-            f"{where} is not an INI file: {shown(str(error))}", where=where, todo="correct it"
+            f"{where} is not an INI file: {excerpt(str(error))}", where=where, todo="fix it"
         ) from None
     if not parser.has_section("odoo"):
         raise DescriptionError(
             f"{where} has no section [odoo]",
             where=where,
-            todo="give the odoo-project.ini of odoo-devops-tools to --from",
+            todo="use an odoo-project.ini of odoo-devops-tools with --from",
         )
     return parser
 
@@ -99,96 +100,96 @@ def _get(parser: configparser.ConfigParser, section: str, option: str) -> str:
         return parser.get(section, option, fallback="").strip()
     except configparser.InterpolationError as error:
         raise DescriptionError(
-            f"a reference cannot be resolved: {shown(str(error))}", where=f"[{section}] {option}", todo="correct it"
+            f"a reference cannot be resolved: {excerpt(str(error))}", where=f"[{section}] {option}", todo="fix it"
         ) from None
 
 
 def _config(parser: configparser.ConfigParser) -> dict[str, str]:
-    """Odoo's own options; a `$` in them is a `$`."""
+    """The options of Odoo; `$` is literal in them."""
     if not parser.has_section("config"):
         return {}
     pairs = ((key, _get(parser, "config", key)) for key in parser.options("config"))
     return {key: literal(" ".join(value.split())) for key, value in pairs if value}
 
 
-def _platform(parser: configparser.ConfigParser, where: str, version: str, left: list[str], here: bool) -> str:
-    """The link of Odoo; empty for Odoo's own repository at its version."""
+def _platform(parser: configparser.ConfigParser, where: str, version: str, skipped: list[str], here: bool) -> str:
+    """The link of the platform; empty for the repository of Odoo at the version of the file."""
     path = _get(parser, "odoo", "path")
     if path and not path.startswith("/"):
-        left.append(f"{where}: [odoo]: path {path}: write file:///ABSOLUTE/PATH as the platform's link")
+        skipped.append(f"{where}: [odoo]: path {path}: use file:///ABSOLUTE/PATH as the link of the platform")
         return ""
     if path:
-        return _local(path, f"{where}: [odoo]", left, here)
-    link = _link(parser, "odoo", where, version, left, _get(parser, "odoo", "repo") or PLATFORM)
+        return _local(path, f"{where}: [odoo]", skipped, here)
+    link = _link(parser, "odoo", where, version, skipped, _get(parser, "odoo", "repo") or PLATFORM)
     return "" if link == PLATFORM else link
 
 
 def _addons(
-    parser: configparser.ConfigParser, section: str, where: str, version: str, left: list[str], here: bool
+    parser: configparser.ConfigParser, section: str, where: str, version: str, skipped: list[str], here: bool
 ) -> str:
     if path := _get(parser, section, "path"):
-        return _local(path, f"{where}: [{section}]", left, here)
+        return _local(path, f"{where}: [{section}]", skipped, here)
     url = _get(parser, section, "repo")
     if not url:
-        left.append(f"{where}: [{section}]: has neither repo nor path")
+        skipped.append(f"{where}: [{section}]: has neither repo nor path")
         return ""
-    return _link(parser, section, where, version, left, url)
+    return _link(parser, section, where, version, skipped, url)
 
 
-def _link(parser: configparser.ConfigParser, section: str, where: str, version: str, left: list[str], repo: str) -> str:
-    """The link of a section; a branch that is the Odoo version is not repeated, so that it moves with it."""
+def _link(
+    parser: configparser.ConfigParser, section: str, where: str, version: str, skipped: list[str], repo: str
+) -> str:
+    """The link of a section, without a branch that equals the Odoo version, so that the link follows the version."""
     here = f"{where}: [{section}]"
-    url, secret = read_url(repo)
-    left += [f"{here}: {secret}"] if secret else []
+    url, warning = read_url(repo)
+    skipped += [f"{here}: {warning}"] if warning else []
     branch = _get(parser, section, "branch")
     word = _get(parser, section, "commit")
-    _, commit, odd = read_ref(word)
+    _, commit, problem = read_ref(word)
     if word and not commit:
-        left.append(f"{here}: {odd or f'commit {shown(word)} is none'}")
+        skipped.append(f"{here}: {problem or f'{excerpt(word)} is not a commit'}")
     if _get(parser, section, "shallow").lower() in ("false", "no", "off", "0"):
-        left.append(f"{here}: shallow: odpm fetches no more than the commits it needs")
+        skipped.append(f"{here}: shallow: odpm fetches only the commits it needs")
     source = RepositoryEntry(section, url, "" if branch == version else branch, commit)
     try:
         return source.link(version)
     except DescriptionError as error:
-        left.append(f"{here}: {shown_url(url)}: {refused(error)}")
+        skipped.append(f"{here}: {excerpt_url(url)}: {refused(error)}")
         return ""
 
 
-def _local(path: str, place: str, left: list[str], here: bool) -> str:
-    """A folder on this machine as a link that is used in place; one inside of the project needs none."""
+def _local(path: str, place: str, skipped: list[str], here: bool) -> str:
+    """The `file://` link of a folder on this machine; empty for a folder inside the project, which needs no link."""
     if path.startswith("/"):
         try:
             return RepositoryEntry("", f"file://{posixpath.normpath(path)}").link("")
         except DescriptionError as error:
-            left.append(f"{place}: path {path}: {refused(error)}")
+            skipped.append(f"{place}: path {path}: {refused(error)}")
             return ""
     parts = [part for part in posixpath.normpath(path).split("/") if part != "."]
     if parts[:1] == [".."] or not here:
-        left.append(
-            f"{place}: path {path}: lies outside of the project; write file:///ABSOLUTE/PATH into the dependencies"
-        )
+        skipped.append(f"{place}: path {path}: is outside the project; add file:///ABSOLUTE/PATH to the dependencies")
     elif len(parts) > 1:
-        left.append(
-            f"{place}: path {path}: add-ons are found in the root or one folder below; git mv {path} {parts[-1]}"
+        skipped.append(
+            f"{place}: path {path}: odpm finds add-ons in the root and one folder below; git mv {path} {parts[-1]}"
         )
     return ""
 
 
-def _virtualenv(parser: configparser.ConfigParser, where: str, left: list[str]) -> None:
+def _virtualenv(parser: configparser.ConfigParser, where: str, skipped: list[str]) -> None:
     for option, reason in _LISTS.items():
         if value := _get(parser, "virtualenv", option):
-            left.append(f"{where}: {option} {shown(', '.join(value.split(chr(10))).strip(', '))}: {reason}")
+            skipped.append(f"{where}: {option} {excerpt(', '.join(value.split(chr(10))).strip(', '))}: {reason}")
     if re.fullmatch(r"(?i)false|no|off|0", _get(parser, "virtualenv", "managed_python")):
-        left.append(f"{where}: managed_python: Python comes with the image")
+        skipped.append(f"{where}: managed_python: the image contains Python")
 
 
-def _docker(parser: configparser.ConfigParser, where: str, left: list[str]) -> None:
+def _docker(parser: configparser.ConfigParser, where: str, skipped: list[str]) -> None:
     for option in parser.options("docker") if parser.has_section("docker") else ():
         value = _get(parser, "docker", option)
         if value and value != f"odoo:{_get(parser, 'odoo', 'version')}" and (option, value) not in _USUAL:
-            left.append(
-                f"{where}: docker.{option} {shown(value)}: {_DOCKER.get(option, 'odpm makes its own compose file')}"
+            skipped.append(
+                f"{where}: docker.{option} {excerpt(value)}: {_DOCKER.get(option, 'odpm generates its own compose file')}"
             )
 
 

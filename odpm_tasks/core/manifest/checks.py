@@ -1,7 +1,7 @@
-"""Rules for what a description adds to the stack: Odoo options, services, patches, hooks.
+"""Rules for Odoo options, services, patches and hooks in a manifest.
 
-They look at the parsed JSON, not at the models, so that one wrong type does not hide the next problem. What has the wrong
-type altogether is left to the models.
+The rules check the parsed JSON, not the models, so that one wrong type does not hide further problems. The models report
+wrong types.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from odpm_tasks.core.manifest.fields import Problem, unknown
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, HOOK_POINTS, Argv, Hooks, merge
 
-# Keys of a service in the Compose specification; `x-…` is free there and here.
+# The keys of a service in the Compose specification. Keys that begin with `x-` are allowed as well.
 _SERVICE_KEYS = """
     annotations attach blkio_config build cap_add cap_drop cgroup cgroup_parent command configs container_name
     cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec
@@ -29,30 +29,30 @@ _SERVICE_KEYS = """
     userns_mode uts volumes volumes_from working_dir"""
 SERVICE_KEYS = frozenset(_SERVICE_KEYS.split())
 
-_OURS = {
-    "addons_path": "odpm writes it from the list of sources",
-    "data_dir": "data is kept in /var/lib/odoo, on a volume",
-    "admin_passwd": "it is a secret: odpm generates it and hands it over in a file",
-    "http_port": "Odoo listens on 8069 inside; the port outside is ODOO_PORT in .env",
+_MANAGED_OPTIONS = {
+    "addons_path": "odpm generates it from the list of sources",
+    "data_dir": "the data folder is /var/lib/odoo, on a volume",
+    "admin_passwd": "it is a secret that odpm generates and passes in a file",
+    "http_port": "Odoo listens on port 8069 in the container; ODOO_PORT in .env is the port on the host",
 }
-_CONNECTION = "odpm connects Odoo to its database; an image takes PGHOST, PGUSER and the like"
-_NO_DB_IN_CI = "an image is not made for one database: name it with -d or PGDATABASE"
+_CONNECTION = "odpm sets the database connection; an image reads PGHOST, PGUSER and so on"
+_NO_DB_IN_CI = "an image is not bound to one database; set it with -d or PGDATABASE"
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOOK_FORM = 'write a list of argument lists, [["make", "css"]], or `package.module:function`'
 
 
 def conf_problems(conf: Any, path: Path, scenario: str = "") -> Iterator[Problem]:
-    """Sections and keys that would break the file, values that are no text, options that are the tool's own."""
+    """Problems in `odoo_conf`: names that break the file, values of a wrong type, options that odpm sets."""
     for section, options in _items(conf):
         if re.search(r"[\[\]\x00-\x1f]", section) or not section.strip():
-            yield Problem((*path, section), "cannot be the name of a section")
+            yield Problem((*path, section), "is not a valid section name")
         for key, value in _items(options):
             here = (*path, section, key)
             if section == "options" and (reason := _refusal(key.strip().lower(), scenario)):
-                yield Problem(here, f"is not yours to set: {reason}", "refused")
+                yield Problem(here, f"cannot be set: {reason}", "refused")
             elif not re.fullmatch(r"[A-Za-z0-9_][^=:\[\]\x00-\x1f]*", key):
-                yield Problem(here, "cannot be the name of an option")
+                yield Problem(here, "is not a valid option name")
             elif not isinstance(value, (str, int, float)):
                 yield Problem(here, "must be a string, a number, true or false")
             elif isinstance(value, str) and re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
@@ -62,11 +62,11 @@ def conf_problems(conf: Any, path: Path, scenario: str = "") -> Iterator[Problem
 def _refusal(key: str, scenario: str) -> str:
     if key == "db_name":
         return _NO_DB_IN_CI if scenario == "ci" else ""
-    return _CONNECTION if key.startswith("db_") else _OURS.get(key, "")
+    return _CONNECTION if key.startswith("db_") else _MANAGED_OPTIONS.get(key, "")
 
 
 def conf_value(conf: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str]]:
-    """Every value as the text that Odoo reads: true is `True`."""
+    """Every value as the text that Odoo reads: true becomes `True`."""
     return {
         section: {key.strip(): value if isinstance(value, str) else str(value) for key, value in options.items()}
         for section, options in conf.items()
@@ -74,9 +74,9 @@ def conf_value(conf: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, str
 
 
 def service_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
-    """`services` and `service_patches` of a whole v2 file, its scenarios included.
+    """Problems in `services` and `service_patches` of a nested file, including its scenarios.
 
-    Where dependencies may bring services, whether a patched one exists is known only with them.
+    A patch of an unknown service is a problem only if no dependency can add that service.
     """
     base = dict(_items(raw.get("services")))
     overlays = {
@@ -87,7 +87,7 @@ def service_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     known = {*BUILTIN_SERVICES, *base}
     for overlay in overlays.values():
         known |= {name for name, _ in _items(overlay.get("services"))}
-    closed = not raw.get("dependencies") and not raw.get("developing")  # nobody else brings services
+    closed = not raw.get("dependencies") and not raw.get("developing")  # no dependency can add services
     yield from _services(base, {}, ("services",))
     yield from _patches(raw.get("service_patches"), known, ("service_patches",), closed)
     for name, overlay in overlays.items():
@@ -101,10 +101,10 @@ def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path) 
         if name in BUILTIN_SERVICES:
             yield Problem(here, "is built in: change it with service_patches", "refused")
         elif not _SERVICE_NAME.fullmatch(name):
-            yield Problem(here, "cannot be the name of a service")
+            yield Problem(here, "is not a valid service name")
         elif isinstance(service, Mapping):
-            below = base.get(name)
-            whole = merge(below, service) if isinstance(below, Mapping) else service
+            old = base.get(name)
+            whole = merge(old, service) if isinstance(old, Mapping) else service
             if not {"image", "build", "extends"} & set(whole):
                 yield Problem(here, "needs `image` or `build`")
             yield from _service_keys(service, here)
@@ -127,7 +127,7 @@ def hook_problems(hooks: Any, path: Path) -> Iterator[Problem]:
     for point, value in _items(hooks):
         here = (*path, point)
         if point not in HOOK_POINTS:
-            continue  # the model names it
+            continue  # the model reports it
         if isinstance(value, list):
             for index, entry in enumerate(value):
                 if not _is_hook(entry):
@@ -139,8 +139,8 @@ def hook_problems(hooks: Any, path: Path) -> Iterator[Problem]:
 def _is_hook(entry: Any) -> bool:
     if isinstance(entry, str):
         return bool(_FUNCTION.fullmatch(entry))
-    words = entry if isinstance(entry, list) else []
-    return bool(words) and all(isinstance(word, str) and "\0" not in word for word in words) and bool(words[0].strip())
+    argv = entry if isinstance(entry, list) else []
+    return bool(argv) and all(isinstance(word, str) and "\0" not in word for word in argv) and bool(argv[0].strip())
 
 
 def hooks_value(hooks: Mapping[str, Any]) -> Hooks:
@@ -153,19 +153,19 @@ def _hook_list(value: Any) -> tuple[Argv | str, ...]:
 
 
 def unset_variables(value: Any, path: Path, lookup: Lookup) -> Iterator[Problem]:
-    """A problem for each variable that a text somewhere below names and nothing sets."""
+    """A problem for each variable that a string in `value` uses, that is not set and has no default."""
     if isinstance(value, str):
         for name in missing(value, lookup):
-            yield Problem(path, unset(name), "unset")
+            yield Problem(path, unset_message(name), "unset")
     elif isinstance(value, Mapping):
-        for key, below in value.items():
-            yield from unset_variables(below, (*path, key), lookup)
+        for key, child in value.items():
+            yield from unset_variables(child, (*path, key), lookup)
     elif isinstance(value, list):
-        for index, below in enumerate(value):
-            yield from unset_variables(below, (*path, index), lookup)
+        for index, child in enumerate(value):
+            yield from unset_variables(child, (*path, index), lookup)
 
 
-def unset(name: str) -> str:
+def unset_message(name: str) -> str:
     return f"the variable {name} is not set and has no default"
 
 

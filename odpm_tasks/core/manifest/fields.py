@@ -1,4 +1,4 @@
-"""The kinds of field that both formats share, and how a model's complaints become problems with a path."""
+"""The field types of both formats, and the conversion of validation errors into problems with a path."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong; `kind` is `unknown` for a key without a place, `refused` for one that is ours, else `wrong`."""
+    """One problem at a path. `kind`: `unknown` for an unknown key, `refused` for one that odpm sets, `unset` for a variable
+    that is not set, `odd` for a line that the flat format accepts, otherwise `wrong`."""
 
     path: Path
     text: str
     kind: str = "wrong"
 
 
-def plain(value: str) -> str:
-    """One line, no control characters: what goes into a file of ours must not write a second line there."""
+def single_line(value: str) -> str:
+    """Check that a value is one line without control characters, because it is written into line-based files."""
     if any(ord(char) < 32 or ord(char) == 127 for char in value):
         raise ValueError("contains a line break or control character")
     return value
@@ -39,7 +40,7 @@ def plain(value: str) -> str:
 def _matching(pattern: str, meaning: str) -> Callable[[str], str]:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise ValueError(f"{plain(value)!r} is not {meaning}")
+            raise ValueError(f"{single_line(value)!r} is not {meaning}")
         return value
 
     return check
@@ -50,18 +51,18 @@ def _build_date(value: str) -> str:
         return value
     found = re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)|(\d{4})(\d\d)(\d\d)", value, re.ASCII)
     if not found:
-        raise ValueError(f"{plain(value)!r} is not `latest`, YYYY-MM-DD or YYYYMMDD")
+        raise ValueError(f"{single_line(value)!r} is not `latest`, YYYY-MM-DD or YYYYMMDD")
     try:
         return date(*(int(part) for part in found.groups() if part)).isoformat()
     except ValueError:
-        raise ValueError(f"{value!r} is not a day of the calendar") from None
+        raise ValueError(f"{value!r} is not a valid date") from None
 
 
 def _release(value: str) -> str:
     try:
         debian_codename(value)
     except ValueError as error:
-        raise ValueError(f"{plain(value)!r} {error}") from None
+        raise ValueError(f"{single_line(value)!r} {error}") from None
     return value
 
 
@@ -69,17 +70,17 @@ def _version(value: str) -> str:
     try:
         Version(value)
     except InvalidVersion:
-        raise ValueError(f"{plain(value)!r} is not a version like 5.0.0") from None
+        raise ValueError(f"{single_line(value)!r} is not a version like 5.0.0") from None
     return value
 
 
-def requirement_fault(value: str) -> str:
-    """Why a line is no requirement of its own; empty where it is one. Direct addresses (`git+https://…`) pass."""
+def requirement_error(value: str) -> str:
+    """Why a line is not a requirement; empty if it is one, a URL (`git+https://…`), blank or a comment."""
     bare = re.split(r"(?:^|\s)#|\s--", value, maxsplit=1)[0].strip()
     if not bare:
         return ""
     if bare.startswith("-"):
-        return "an option of pip is not a requirement"
+        return "a pip option is not a requirement"
     if re.match(r"[a-z+]+://", bare):
         return ""
     try:
@@ -90,16 +91,16 @@ def requirement_fault(value: str) -> str:
 
 
 def requirement_lines(lines: Iterable[str]) -> tuple[str, ...]:
-    """The lines that say something: no blank ones, no comments."""
+    """The lines without blank lines and comments."""
     return tuple(bare for line in lines if (bare := line.strip()) and not bare.startswith("#"))
 
 
 SERIES = r"(?:saas[-~])?\d{1,2}\.\d{1,2}|master"
 
-Text = Annotated[str, AfterValidator(plain), Field(min_length=1)]
+Text = Annotated[str, AfterValidator(single_line), Field(min_length=1)]
 Series = Annotated[str, AfterValidator(_matching(SERIES, "an Odoo version like 19.0"))]
 PythonVersion = Annotated[str, AfterValidator(_matching(r"[23]\.\d{1,2}(\.\d{1,3})?", "a Python version like 3.11"))]
-Distro = Annotated[str, AfterValidator(_matching("debian", "a distribution odpm builds on: only `debian` is"))]
+Distro = Annotated[str, AfterValidator(_matching("debian", "a supported distribution; the only one is `debian`"))]
 Release = Annotated[str, AfterValidator(_release)]
 Postgres = Annotated[str, AfterValidator(_matching(r"\d{1,2}(\.\d{1,2})?", "a PostgreSQL version like 15"))]
 BuildDate = Annotated[str, AfterValidator(_build_date)]
@@ -115,7 +116,7 @@ OdpmVersion = Annotated[str, AfterValidator(_version)]
 
 
 def read_model(model: type[M], raw: Any, renamed: dict[str, str]) -> tuple[M | None, list[Problem]]:
-    """The model of a value and no problem, or None and every problem; `renamed` helps with keys of the other format."""
+    """The model and no problem, or None and every problem. `renamed`: keys of the other format and their new names."""
     try:
         return model.model_validate(raw, strict=True), []
     except ValidationError as error:
@@ -127,21 +128,21 @@ def _problem(model: type[BaseModel], item: dict[str, Any], renamed: dict[str, st
     path: Path = tuple(part for part in item["loc"] if part != "[key]")
     if item["type"] == "extra_forbidden":
         return unknown(path, known_keys(model, path[:-1]), renamed)
-    return Problem(path, _words(item))
+    return Problem(path, _text(item))
 
 
 def unknown(path: Path, known: Iterable[str], renamed: dict[str, str] | None = None) -> Problem:
-    """An unknown key, with the known one its author most probably meant."""
+    """The problem of an unknown key, with the nearest known one."""
     key, known = str(path[-1]), list(known)
     meant = (renamed or {}).get(key) if len(path) == 1 else None
     near = [meant] if meant else get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"the nearest is `{near[0]}`" if near else f"known here: {', '.join(known)}"
+    hint = f"the nearest is `{near[0]}`" if near else f"known keys: {', '.join(known)}"
     return Problem(path, f"unknown key; {hint}", "unknown")
 
 
-def _words(item: dict[str, Any]) -> str:
+def _text(item: dict[str, Any]) -> str:
     kind, value = item["type"], item.get("input")
-    wanted = {
+    text = {
         "missing": "is required",
         "string_type": "must be a string",
         "list_type": "must be a list",
@@ -155,11 +156,11 @@ def _words(item: dict[str, Any]) -> str:
         return str(item["ctx"]["error"])
     if kind == "string_type" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return "must be a string: put it in quotes"
-    return wanted or str(item["msg"])
+    return text or str(item["msg"])
 
 
 def known_keys(model: type[BaseModel], path: Path) -> list[str]:
-    """Keys of the object that stands at a path of the model."""
+    """The keys of the object at a path of the model."""
     here: type[BaseModel] | None = model
     for part in path:
         if here is None:

@@ -1,6 +1,6 @@
-"""JSON as people write it: where each value stands, and errors that say so.
+"""A JSON parser that records the position of each value, for messages with a line and for edits.
 
-Stricter than the standard library: no key twice in one object, no NaN or Infinity, no byte order mark.
+It is stricter than the standard library: no duplicate keys, no NaN or Infinity, no byte order mark.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ _DEPTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A parsed text; `spans` gives begin and end of each value's text, `lines` the line of its key (or of itself)."""
+    """A parsed text. `spans`: begin and end offset of each value. `lines`: the line of its key, or of the value itself."""
 
     value: Any
     spans: dict[Path, tuple[int, int]]
     lines: dict[Path, int]
 
     def line(self, path: Path) -> int:
-        """Line of the value, or of the nearest thing around it that exists."""
+        """The line of the value, or of the innermost object or list around it."""
         while path not in self.lines and path:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def parse(text: str, where: str) -> Document:
-    """Parse a text; DescriptionError with line and column for whatever is wrong with it as JSON."""
+    """Parse a text. Errors: DescriptionError with line and column if it is not valid JSON."""
     if text.startswith("\ufeff"):
         _fail("it begins with a byte order mark", where, "save it as UTF-8 without BOM")
     try:
@@ -44,7 +44,7 @@ def parse(text: str, where: str) -> Document:
         walker.walk()
     except json.JSONDecodeError as error:
         _fail(f"line {error.lineno}, column {error.colno}: {_reason(text, error)}", where)
-    except _Wrong as error:
+    except _InvalidJson as error:
         line, column = _position(text, error.offset)
         _fail(f"line {line}, column {column}: {error}", where)
     except RecursionError:
@@ -55,7 +55,7 @@ def parse(text: str, where: str) -> Document:
 
 
 def spell(path: Path) -> str:
-    """A path as people say it: `dependencies[2]`, `services.mailpit.image`."""
+    """A path in messages: `dependencies[2]`, `services.mailpit.image`."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -72,13 +72,13 @@ def dump(value: Any, indent: str | int = 4) -> str:
 
 
 def indent_of(text: str) -> str | int:
-    """The indent that a text uses for its first level; four spaces where it has none."""
+    """The indent of the first level of a text; 4 if it has none."""
     found = re.search(r"\{[^\S\n]*\n([ \t]+)\"", text)
     return found[1] if found else 4
 
 
 def with_value(text: str, where: str, key: str, value: Any) -> str:
-    """The text with one top-level key set, every other byte as it was; a new key goes to the end of the object."""
+    """The text with one top-level key set and every other byte unchanged. A new key is added at the end of the object."""
     document = parse(text, where)
     if not isinstance(document.value, dict):
         _fail("it is not an object", where)
@@ -97,7 +97,7 @@ def with_value(text: str, where: str, key: str, value: Any) -> str:
     return f"{text[:begin]}{{{entry}{newline}}}{text[end:]}"
 
 
-class _Wrong(Exception):
+class _InvalidJson(Exception):
     def __init__(self, reason: str, offset: int) -> None:
         super().__init__(reason)
         self.offset = offset
@@ -105,7 +105,7 @@ class _Wrong(Exception):
 
 @dataclass
 class _Walker:
-    """Finds the places in a text that is known to be JSON, and what json.loads lets pass."""
+    """Records the positions in a text that json.loads accepts, and reports what json.loads does not check."""
 
     text: str
     spans: dict[Path, tuple[int, int]] = field(default_factory=dict)
@@ -113,14 +113,14 @@ class _Walker:
 
     def walk(self) -> None:
         self.tokens = _TOKEN.finditer(self.text)
-        self.seen, self.line = 0, 1
+        self.counted, self.line = 0, 1
         self._value(next(self.tokens), ())
 
     def _value(self, token: re.Match[str], path: Path) -> int:
         begin = token.start()
         self.lines.setdefault(path, self._line(begin))
         if len(path) > _DEPTH:
-            raise _Wrong("it is nested too deeply", begin)
+            raise _InvalidJson("it is nested too deeply", begin)
         if token[0] == "{":
             end = self._object(path)
         elif token[0] == "[":
@@ -130,7 +130,7 @@ class _Walker:
             if token[0][0] == '"':
                 self._string(token)
             elif token[0] not in ("true", "false", "null") and not math.isfinite(float(token[0])):
-                raise _Wrong(f"{token[0]} is not a JSON number", begin)
+                raise _InvalidJson(f"{token[0]} is not a JSON number", begin)
         self.spans[path] = (begin, end)
         return end
 
@@ -141,7 +141,9 @@ class _Walker:
                 token = next(self.tokens)
             key = self._string(token)
             if (*path, key) in self.spans:
-                raise _Wrong(f"the key {json.dumps(key, ensure_ascii=False)} stands twice in one object", token.start())
+                raise _InvalidJson(
+                    f"the key {json.dumps(key, ensure_ascii=False)} occurs twice in one object", token.start()
+                )
             self.lines[(*path, key)] = self._line(token.start())
             next(self.tokens)  # the colon
             self._value(next(self.tokens), (*path, key))
@@ -160,13 +162,13 @@ class _Walker:
     def _string(self, token: re.Match[str]) -> str:
         value: str = json.loads(token[0])
         if any("\ud800" <= char <= "\udfff" for char in value):
-            raise _Wrong("half of a surrogate pair is not a character", token.start())
+            raise _InvalidJson("an unpaired surrogate is not a character", token.start())
         return value
 
     def _line(self, offset: int) -> int:
-        """Offsets only grow, so the text is counted once."""
-        self.line += self.text.count("\n", self.seen, offset)
-        self.seen = offset
+        """The line of an offset. Offsets only grow, so each part of the text is counted once."""
+        self.line += self.text.count("\n", self.counted, offset)
+        self.counted = offset
         return self.line
 
 
@@ -175,7 +177,7 @@ def _position(text: str, offset: int) -> tuple[int, int]:
 
 
 def _reason(text: str, error: json.JSONDecodeError) -> str:
-    """The parser's words, with a hint for the two slips people make most."""
+    """The message of the parser; a clearer one for a trailing comma and for comments."""
     before = text[: error.pos].rstrip()
     after = text[error.pos : error.pos + 2]
     if before.endswith(",") and after[:1] in ("}", "]", ""):
@@ -185,5 +187,5 @@ def _reason(text: str, error: json.JSONDecodeError) -> str:
     return error.msg[:1].lower() + error.msg[1:]
 
 
-def _fail(reason: str, where: str, todo: str = "correct it there; inv validate tells when it is right") -> NoReturn:
+def _fail(reason: str, where: str, todo: str = "fix it, then: inv validate") -> NoReturn:
     raise DescriptionError(f"{where} is not valid JSON: {reason}", where=where, todo=todo)

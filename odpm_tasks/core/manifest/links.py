@@ -1,4 +1,4 @@
-"""Reading the links of a description: variables expanded, every problem kept with its path."""
+"""Reads the links of a manifest: expands variables and collects every problem with its path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from odpm_tasks.core.config.interpolation import Lookup, expand, missing, references
-from odpm_tasks.core.manifest.checks import unset
+from odpm_tasks.core.manifest.checks import unset_message
 from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.sources.link import Link, masked, parse_link
@@ -15,7 +15,7 @@ from odpm_tasks.errors import DescriptionError
 
 
 def texts_at(raw: Any, path: Path) -> Iterator[tuple[str, Path]]:
-    """The texts at a place of parsed JSON: a string, or each string of a list; nothing where it is anything else."""
+    """The strings at a path of parsed JSON: one string, or each string of a list. Other values give nothing."""
     value = raw
     for part in path:
         value = value.get(part) if isinstance(value, Mapping) else None
@@ -28,7 +28,7 @@ def texts_at(raw: Any, path: Path) -> Iterator[tuple[str, Path]]:
 
 @dataclass
 class LinkReader:
-    """Turns texts into links; `problems` are faults, `unset` what only the environment lacks."""
+    """Converts texts into links. `problems`: errors in the file. `unset`: variables that are not set."""
 
     lookup: Lookup
     problems: list[Problem] = field(default_factory=list)
@@ -37,7 +37,7 @@ class LinkReader:
     def link(self, text: str, path: Path) -> Link | None:
         absent = missing(text, self.lookup)
         if absent:
-            self.unset += [Problem(path, unset(name), "unset") for name in absent]
+            self.unset += [Problem(path, unset_message(name), "unset") for name in absent]
             return None
         try:
             variables = frozenset(found.name for found in references(text) if self.lookup(found.name))
@@ -50,14 +50,14 @@ class LinkReader:
         found = [self.link(text, (*path, index)) for index, text in enumerate(texts)]
         return tuple(link for link in found if link)
 
-    def look(self, raw: Any, places: Iterable[Path]) -> None:
-        """Only find the problems: for a description that has others, too."""
-        for place in places:
-            for text, path in texts_at(raw, place):
+    def check(self, raw: Any, paths: Iterable[Path]) -> None:
+        """Collect the problems of the links at `paths`, for a manifest that has other errors too."""
+        for start in paths:
+            for text, path in texts_at(raw, start):
                 self.link(text, path)
 
     def pins(self, pins: Mapping[str, str], path: Path) -> dict[str, str]:
-        """Canonical URL -> commit; two spellings of one repository have to agree."""
+        """Canonical URL -> commit. Two addresses of one repository must have the same commit."""
         result: dict[str, str] = {}
         for url, commit in pins.items():
             try:
@@ -66,7 +66,11 @@ class LinkReader:
                 self.problems.append(Problem((*path, url), error.what))
                 continue
             if link.is_file or link.branch:
-                self.problems.append(Problem((*path, url), f"`{masked(url)}` is not the address of a repository alone"))
+                self.problems.append(
+                    Problem((*path, url), f"`{masked(url)}` must be an address without branch or commit")
+                )
             elif result.setdefault(link.canonical, commit.lower()) != commit.lower():
-                self.problems.append(Problem((*path, url), "the same repository stands here with another commit"))
+                self.problems.append(
+                    Problem((*path, url), "the same repository has another commit under a second address")
+                )
         return result

@@ -1,7 +1,7 @@
-"""`odpm.json` from the flat format to the nested one: text in, text out.
+"""Migrates the text of `odpm.json` from the flat format to the nested one.
 
-`${VAR}` stays as written. Defaults that the nested format wants written down are written down. What has no place there is
-named, never dropped without a word.
+References such as `${VAR}` are kept. Defaults of the flat format that the nested format requires are written out. Values
+that the nested format has no key for are removed and reported.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any
 from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.manifest import v1
+from odpm_tasks.core.manifest import v1, v2
 from odpm_tasks.core.manifest.fields import read_model
 from odpm_tasks.core.manifest.json_document import Path, dump, indent_of, parse, spell
 from odpm_tasks.core.manifest.reader import Examination, examine, invalid
-from odpm_tasks.core.manifest.v2 import Database
 from odpm_tasks.core.sources.link import canonical, parse_link, without_credentials
 from odpm_tasks.errors import DescriptionError, LockError
 
 KEPT = ("system_packages", "services", "service_patches", "hooks", "trust", "scenarios", "locks")
 USER_SETTINGS = "user_settings.json"
+_SINCE_NESTED, _SINCE_SCENARIOS = "4.4.0", "4.7.0"
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """The nested text; `unplaced` are paths without a place in it, `notes` what a reader of the diff should know."""
+    """The nested text. `unplaced`: paths of values that were removed. `notes`: further remarks for the user."""
 
     new_text: str
     unplaced: tuple[str, ...] = ()
@@ -49,12 +49,12 @@ def migrate(
 ) -> Migration:
     """The same description in the nested format.
 
-    `user_settings` and `lock_text` are the texts of user_settings.json and .odpm/deps.lock.json where those exist; their
-    commits become `locks`. DescriptionError where the flat file itself is invalid, LockError where the lock is.
+    `user_settings`, `lock_text`: the texts of user_settings.json and .odpm/deps.lock.json, if they exist. The commits of
+    the lock become `locks`. Errors: DescriptionError if the flat file is invalid, LockError if the lock is invalid.
     """
     found = examine(text, _unset, where)
     if found.raw.get("manifest_schema") == 2 and type(found.raw["manifest_schema"]) is int:
-        return Migration(text, notes=(f"{where} is in the nested format already",), already_v2=True)
+        return Migration(text, notes=(f"{where} is already in the nested format",), already_v2=True)
     if found.errors:
         raise invalid(where, found.lines(found.errors))
     model = v1.ManifestV1.model_validate(v1.cleaned(found.raw), strict=True)
@@ -73,20 +73,20 @@ def migrate(
 
 
 def unified(old: str, new: str, name: str) -> str:
-    """The difference as `git diff` shows it; empty where there is none."""
+    """The difference in the format of `git diff`; empty if there is none."""
     lines = unified_diff(old.splitlines(keepends=True), new.splitlines(keepends=True), f"a/{name}", f"b/{name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
 def smallest_odpm(raw: Mapping[str, Any]) -> str:
-    """The oldest odpm that reads a nested description: the format came with 4.4, scenarios with 4.7, the rest with 5.0."""
+    """The oldest odpm that reads a nested manifest: 4.4 introduced the format, 4.7 scenarios, 5.0 further keys."""
     scenarios = raw.get("scenarios") or {}
     blocks = [raw, *(scenarios.get(name) or {} for name in SCENARIOS)]
     services = [service or {} for block in blocks for service in (block.get("services") or {}).values()]
     newest = any("post_up" in (block.get("hooks") or {}) for block in blocks)
     if raw.get("system_packages") or raw.get("trust") or newest or any("build" in service for service in services):
-        return "5.0.0"
-    return "4.7.0" if scenarios else "4.4.0"
+        return v2.SINCE_5
+    return _SINCE_SCENARIOS if scenarios else _SINCE_NESTED
 
 
 def _unset(name: str) -> str | None:
@@ -97,7 +97,7 @@ def _stack(draft: _Draft, model: v1.ManifestV1) -> None:
     written = model.model_fields_set
     new = draft.new
     new["manifest_schema"] = 2
-    new["requires_odpm"] = "4.4.0"
+    new["requires_odpm"] = _SINCE_NESTED
     if model.odoo_version:
         new["odoo_version"] = model.odoo_version
     new["platform"] = {"git": model.odoo_git_link}
@@ -113,7 +113,7 @@ def _stack(draft: _Draft, model: v1.ManifestV1) -> None:
 
 
 def _developing(draft: _Draft, model: v1.ManifestV1, settings: Mapping[str, Any]) -> None:
-    """The manifest's own link as it is; one of the personal settings without its password, for the file is shared."""
+    """The link of the manifest, unchanged; otherwise that of the user settings without its password, as the file is shared."""
     if model.developing_project:
         draft.new["developing"] = {"git": model.developing_project}
         return
@@ -142,7 +142,7 @@ def _lists(draft: _Draft, model: v1.ManifestV1) -> None:
 
 
 def _database(draft: _Draft, written: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Key by key: what the manifest says, else what was chosen when the database was made."""
+    """Each key from the manifest, otherwise from the settings that the database was created with."""
     creation = settings.get("db_creation_data")
     creation = creation if isinstance(creation, Mapping) else {}
     database = dict(written)
@@ -150,7 +150,7 @@ def _database(draft: _Draft, written: Mapping[str, Any], settings: Mapping[str, 
         value = creation.get(other)
         if key in database or not isinstance(value, str) or not value:
             continue
-        _, wrong = read_model(Database, {key: value}, {})
+        _, wrong = read_model(v2.Database, {key: value}, {})
         if wrong:
             draft.notes.append(f"db_creation_data.{other} of {USER_SETTINGS} is left out: {wrong[0].text}")
         else:
@@ -166,8 +166,10 @@ def _blocks(draft: _Draft, raw: Mapping[str, Any]) -> None:
 
 
 def _locks(draft: _Draft, lock: Mapping[str, Any]) -> None:
-    """`locks.git` of platform and dependencies. Sources on disk have no commit, and the checkout that holds `odpm.json`
-    cannot be pinned inside of itself: both stay in the lock file alone."""
+    """`locks.git` of the platform and the dependencies.
+
+    Folders on disk have no commit, and the checkout with `odpm.json` cannot pin itself: only the lock file records them.
+    """
     if not lock:
         return
     if lock.get("schema_version") != 1:
@@ -179,7 +181,7 @@ def _locks(draft: _Draft, lock: Mapping[str, Any]) -> None:
         if not isinstance(url, str) or not re.fullmatch(r"[0-9a-fA-F]{40}", str(commit)):
             raise LockError(f"{LOCK_FILE} has an entry without url or commit", where=LOCK_FILE, todo="inv lock")
         if entry.get("kind") == "file" or url.startswith("file://"):
-            draft.notes.append(f"{url} has no commit to pin: it stays in {LOCK_FILE} alone")
+            draft.notes.append(f"{url} has no commit to pin: only {LOCK_FILE} records it")
         else:
             pins[canonical(url)] = str(commit).lower()
     locks: dict[str, Any] = {"git": dict(sorted(pins.items()))}
@@ -189,18 +191,21 @@ def _locks(draft: _Draft, lock: Mapping[str, Any]) -> None:
 
 
 def _prune(draft: _Draft, where: str) -> None:
-    """Take out what the nested format has no place for, until only what it accepts is left."""
+    """Remove the values that the nested format does not accept, and record their paths."""
     while True:
         found = _examined(draft, where)
-        lost = {problem.path for problem in found.errors if problem.kind in ("unknown", "refused")}
-        lost |= {problem.path for problem in found.errors if problem.path[:1] == ("requirements",)}
-        if not lost:
+        removed = {problem.path for problem in found.errors if problem.kind in ("unknown", "refused")}
+        removed |= {problem.path for problem in found.errors if problem.path[:1] == ("requirements",)}
+        if not removed:
             break
-        for path in sorted(lost, key=_order, reverse=True):  # from the back: an index must not move before its turn
+        for path in sorted(
+            removed, key=_order, reverse=True
+        ):  # in reverse, so that the indexes of the others do not change
             _remove(draft.new, path)
-        draft.unplaced += [_spelled_flat(path) for path in sorted(lost, key=_order)]
+        draft.unplaced += [_spelled_flat(path) for path in sorted(removed, key=_order)]
     if found.errors:
-        raise invalid(f"{where}, once nested,", [f"{spell(problem.path)}: {problem.text}" for problem in found.errors])
+        lines = [f"{spell(problem.path)}: {problem.text}" for problem in found.errors]
+        raise invalid(f"{where} after migration", lines, f"fix {where}, then run the same command again")
 
 
 def _examined(draft: _Draft, where: str) -> Examination:

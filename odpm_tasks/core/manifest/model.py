@@ -1,4 +1,4 @@
-"""What `odpm.json` says, as one frozen value: the same whichever format it was written in."""
+"""The content of `odpm.json` as one frozen value, the same for both formats."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Hooks = Mapping[str, tuple[Argv | str, ...]]
 class Manifest:
     """The description of one stack.
 
-    Links have their variables expanded; `odoo_conf`, `services`, `service_patches` and hook arguments still hold `${NAME}`.
+    Variables in links are expanded; those in `odoo_conf`, `services`, `service_patches` and hook arguments are not.
     `build_date` is `latest` or `YYYY-MM-DD`. A hook is an argv or `package.module:function`. `locks_git` maps canonical
-    URLs to commits. `developing` None: the checkout that holds the file. A service that is None is left out. `trust` names
-    the dependencies whose hooks, patches and further-reaching services count.
+    URLs to commits. `developing` None: the checkout that contains the file. A service None removes that service of a
+    dependency. `trust`: the dependencies whose hooks, patches and privileged services are used.
     """
 
     format: int
@@ -56,14 +56,14 @@ class Manifest:
 
     @property
     def codename(self) -> str:
-        """Name of the Debian release: `bookworm`."""
+        """The name of the Debian release: `bookworm`."""
         return debian_codename(self.distro_version)
 
     def for_scenario(self, name: str) -> Manifest:
-        """The description as the scenario sees it: its overlay merged, `scenarios` itself left as it is.
+        """The description with the overlay of a scenario merged; `scenarios` is unchanged.
 
-        Maps merge, everything else replaces (a list of hooks too). In ci `odoo_conf.options.db_name` is left out: an image
-        is not made for one database.
+        Maps merge, any other value replaces (also a list of hooks). In ci `odoo_conf.options.db_name` is removed: an image
+        is not bound to one database.
         """
         overlay = self.scenarios.get(name, {})
         merged: dict[str, Any] = {key: merge(getattr(self, key), overlay.get(key, {})) for key in OVERLAY_KEYS}
@@ -75,7 +75,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ManifestResult:
-    """A manifest and what its author should know about it."""
+    """A manifest and the warnings about it."""
 
     manifest: Manifest
     warnings: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class ManifestResult:
 
 @dataclass(frozen=True, slots=True)
 class DependencyManifest:
-    """What a dependency's own `odpm.json` adds to the graph; None: not written there."""
+    """The part of a dependency's own `odpm.json` that adds to the graph; None: not set there."""
 
     dependencies: tuple[Link, ...] = ()
     requirements: tuple[str, ...] = ()
@@ -92,16 +92,16 @@ class DependencyManifest:
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
-    """Maps merge at every depth, any other value of the overlay replaces; order: base first, then what is new."""
+    """Maps merge at every depth, any other value of the overlay replaces. Order: the keys of the base, then new ones."""
     result = dict(base)
     for key, value in overlay.items():
-        below = result.get(key)
-        result[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        old = result.get(key)
+        result[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return result
 
 
 def debian_codename(version: str) -> str:
-    """`12`, `12.5` and `bookworm` are `bookworm`; ValueError for a release we do not know."""
+    """`12`, `12.5` and `bookworm` give `bookworm`. Errors: ValueError for an unsupported release."""
     word = version.strip().lower()
     major = word.partition(".")[0]
     if word in DEBIAN.values():
@@ -109,4 +109,4 @@ def debian_codename(version: str) -> str:
     if major.isdecimal() and int(major) in DEBIAN:
         return DEBIAN[int(major)]
     known = ", ".join(f"{number} {name}" for number, name in DEBIAN.items())
-    raise ValueError(f"is not a Debian release this odpm knows ({known})")
+    raise ValueError(f"is not a supported Debian release ({known})")

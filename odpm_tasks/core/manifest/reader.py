@@ -1,6 +1,6 @@
-"""Reading `odpm.json`: text in, one frozen `Manifest` out, or every problem at once with its path and line.
+"""Reads `odpm.json` of either format: returns a frozen `Manifest`, or every problem with its line and path.
 
-The formats have a module each (`manifest_v1`, `manifest_v2`); here they meet.
+Each format has its own module, `v1` and `v2`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ SCHEMA = 2
 
 @dataclass
 class Examination:
-    """What is known about a text: `unset` holds what only the environment lacks, by place."""
+    """A parsed text, its problems and, if it is valid, its manifest.
+
+    `unset`: variables in links that are not set; the file itself may be valid.
+    """
 
     document: Document
     raw: dict[str, Any]
@@ -33,9 +36,9 @@ class Examination:
     manifest: Manifest | None = None
 
     def lines(self, found: Sequence[Problem]) -> tuple[str, ...]:
-        """`line 12: platform.git: what is wrong`, in the order of the file."""
-        placed = sorted(found, key=lambda problem: self.document.line(problem.path))
-        return tuple(dict.fromkeys(self._line(problem) for problem in placed))
+        """The problems as `line 12: platform.git: is required`, in the order of the file."""
+        ordered = sorted(found, key=lambda problem: self.document.line(problem.path))
+        return tuple(dict.fromkeys(self._line(problem) for problem in ordered))
 
     def _line(self, problem: Problem) -> str:
         if not problem.path:
@@ -44,29 +47,29 @@ class Examination:
 
 
 def read_manifest(text: str, lookup: Lookup, where: str = "odpm.json", tool_version: str = VERSION) -> ManifestResult:
-    """The manifest and its warnings; DescriptionError naming every problem.
+    """The manifest and its warnings. Variables in links are expanded with `lookup`, other variables are not expanded.
 
-    Variables in links are expanded with `lookup`, all others stay for who needs them.
+    Errors: DescriptionError with every problem.
     """
     found = examine(text, lookup, where, tool_version)
-    wrong = found.lines([*found.errors, *found.unset])
+    lines = found.lines([*found.errors, *found.unset])
     if found.unset and not found.errors:
-        raise invalid(where, wrong, "set it in .env or in the environment, or write a default: ${NAME:-default}")
-    if wrong or found.manifest is None:
-        raise invalid(where, wrong)
+        raise invalid(where, lines, "set it in .env or in the environment, or write a default: ${NAME:-default}")
+    if lines or found.manifest is None:
+        raise invalid(where, lines)
     return ManifestResult(found.manifest, found.lines(found.warnings))
 
 
-def invalid(where: str, wrong: Sequence[str], todo: str = "") -> DescriptionError:
-    """The error that names every problem; one alone is the headline."""
-    what, details = (f"{where}, {wrong[0]}", ()) if len(wrong) == 1 else (f"{where} has {len(wrong)} problems", wrong)
-    return DescriptionError(what, where=where, details=details, todo=todo or f"mend {where}, then: inv validate")
+def invalid(where: str, lines: Sequence[str], todo: str = "") -> DescriptionError:
+    """The error for a list of problems; a single one is in the first line."""
+    what, details = (f"{where}, {lines[0]}", ()) if len(lines) == 1 else (f"{where} has {len(lines)} problems", lines)
+    return DescriptionError(what, where=where, details=details, todo=todo or f"fix {where}, then: inv validate")
 
 
 def problems(
     text: str, lookup: Lookup, where: str = "odpm.json", tool_version: str = VERSION
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Errors and warnings for `inv validate`; a variable that nothing sets, wherever it is named, is a warning here."""
+    """Errors and warnings, as `inv validate` prints them. A variable that is not set is a warning, in any field."""
     try:
         found = examine(text, lookup, where, tool_version)
     except DescriptionError as error:
@@ -76,7 +79,7 @@ def problems(
 
 
 def examine(text: str, lookup: Lookup, where: str, tool_version: str = VERSION) -> Examination:
-    """Everything that can be said about a text; DescriptionError only where it is no JSON object."""
+    """Parse and check a text. Errors: DescriptionError only if it is not a JSON object."""
     document = parse(text, where)
     if not isinstance(document.value, dict):
         raise DescriptionError(f"{where} is not a JSON object", where=where, todo="write { … } with the keys inside")
@@ -93,23 +96,21 @@ def examine(text: str, lookup: Lookup, where: str, tool_version: str = VERSION) 
 def _schema_problem(raw: Mapping[str, Any], tool_version: str) -> Problem | None:
     schema, path = raw["manifest_schema"], ("manifest_schema",)
     if type(schema) is int and schema > SCHEMA:
-        return Problem(
-            path, f"this odpm is too old: it is {tool_version} and reads schema {SCHEMA}, the file is schema {schema}"
-        )
+        return Problem(path, f"is {schema}, but this odpm {tool_version} reads schema {SCHEMA}; install a newer odpm")
     if type(schema) is not int or schema != SCHEMA:
         return Problem(path, f"must be the integer {SCHEMA}; the flat format has no such key")
     return None
 
 
 def _examine_v1(found: Examination, lookup: Lookup) -> None:
-    from odpm_tasks.core.manifest import v1  # most projects have the other one
+    from odpm_tasks.core.manifest import v1  # imported only for flat files
 
     model, found.errors, found.warnings = v1.check(found.raw)
     reader = LinkReader(lookup)
     if model:
-        found.manifest = v1.build(model, reader, sound=not found.errors)
+        found.manifest = v1.build(model, reader, valid=not found.errors)
     else:
-        reader.look(found.raw, v1.LINKS)
+        reader.check(found.raw, v1.LINKS)
     found.errors += reader.problems
     found.unset = reader.unset
 
@@ -119,25 +120,25 @@ def _examine_v2(found: Examination, lookup: Lookup) -> None:
     reader = LinkReader(lookup)
     if model:
         found.warnings = v2.warnings(model)
-        found.manifest = v2.build(model, reader, sound=not found.errors)
+        found.manifest = v2.build(model, reader, valid=not found.errors)
     else:
-        reader.look(found.raw, v2.LINKS)
+        reader.check(found.raw, v2.LINKS)
     found.errors += reader.problems
     found.unset = reader.unset
 
 
 def _unset_in_blocks(raw: Mapping[str, Any], lookup: Lookup) -> list[Problem]:
-    """Variables of the blocks that are expanded later: by Compose, at the container's start, when a hook runs."""
+    """Unset variables in the blocks that are expanded later: by Compose, at container start, when a hook runs."""
     nested = "manifest_schema" in raw
     keys = ("odoo_conf", "services", "service_patches", "hooks", "scenarios") if nested else ("odoo_conf",)
     return [problem for key in keys for problem in checks.unset_variables(raw.get(key), (key,), lookup)]
 
 
 def read_dependency_manifest(text: str, lookup: Lookup, where: str) -> DependencyManifest:
-    """`odpm.json` of a dependency, either format: what adds to the graph, and nothing else is judged.
+    """Read the part of a dependency's `odpm.json`, of either format, that adds to the graph.
 
-    A key this odpm does not know, or a block it would refuse at the top, is the business of that repository.
-    DescriptionError where the text, one of its links or a requirement cannot be read.
+    Other keys are not checked: unknown keys and invalid blocks are no error here.
+    Errors: DescriptionError if the text, a link or a requirement cannot be read.
     """
     document = parse(text, where)
     raw = document.value
@@ -150,19 +151,19 @@ def read_dependency_manifest(text: str, lookup: Lookup, where: str) -> Dependenc
     key = "requirements_txt" if flat else "requirements"
     lines = _texts(raw, key, found.errors)
     found.errors += reader.problems
-    wrong = found.lines([*found.errors, *reader.unset])
-    if wrong:
+    problem_lines = found.lines([*found.errors, *reader.unset])
+    if problem_lines:
         raise DescriptionError(
             f"{where} cannot be read",
             where=where,
-            details=wrong,
-            todo="mend it in that repository, or pin a commit where it is right",
+            details=problem_lines,
+            todo="fix it in that repository, or pin a commit without this error",
         )
     return DependencyManifest(
         dependencies=links,
         requirements=requirement_lines(lines),
-        odoo_version=_written(raw, "odoo_version"),
-        python=_written(raw, "python_version" if flat else "python"),
+        odoo_version=_version_text(raw, "odoo_version"),
+        python=_version_text(raw, "python_version" if flat else "python"),
     )
 
 
@@ -176,8 +177,8 @@ def _texts(raw: Mapping[str, Any], key: str, errors: list[Problem]) -> list[str]
     return [] if odd else value
 
 
-def _written(raw: Mapping[str, Any], key: str) -> str | None:
-    """A version as it is written, also as a number."""
+def _version_text(raw: Mapping[str, Any], key: str) -> str | None:
+    """A version that is a string or a number in the file, as text."""
     value = raw.get(key)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)

@@ -1,6 +1,6 @@
-"""The flat format, read for ever: without `manifest_schema`, lenient, with the defaults of odpm 4.x.
+"""The flat format: no `manifest_schema`, lenient, with the defaults of odpm 4.x.
 
-Another default (PostgreSQL's above all) would break the volumes of teams that never wrote it down.
+The defaults must not change: another PostgreSQL version breaks the volumes of teams that rely on the default.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ LINKS = (("odoo_git_link",), ("developing_project",), ("dependencies",))
 
 
 def _number(value: Any) -> Any:
-    """The flat format was often written with numbers; 9.6 and 13 say what they mean."""
+    """A number as text: files in the flat format often have numbers."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return value
     return str(int(value)) if value == int(value) else str(value)
 
 
 def _series(value: Any) -> Any:
-    """19 and 19.0 are "19.0"."""
+    """19 and 19.0 become "19.0"."""
     return f"{float(value):.1f}" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-_Written = str | int | float | None  # what the JSON Schema shows for keys that may be numbers
+_TextOrNumber = str | int | float | None  # for the JSON Schema
 
 
 class FlatDatabase(Database):
@@ -49,23 +49,23 @@ class ManifestV1(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    odpm_version: Annotated[f.Text, BeforeValidator(_series, json_schema_input_type=_Written)] = Field(
+    odpm_version: Annotated[f.Text, BeforeValidator(_series, json_schema_input_type=_TextOrNumber)] = Field(
         "3.0", description="Contract line: 3.0 or 4.0"
     )
-    odoo_version: Annotated[f.Series | None, BeforeValidator(_series, json_schema_input_type=_Written)] = Field(
-        None, description="Required, unless the branch of odoo_git_link tells it"
+    odoo_version: Annotated[f.Series | None, BeforeValidator(_series, json_schema_input_type=_TextOrNumber)] = Field(
+        None, description="Required, unless the branch of odoo_git_link is a version"
     )
     python_version: f.PythonVersion = "3.7"
     distro_name: f.Distro = "debian"
-    distro_version: Annotated[f.Release, BeforeValidator(_number, json_schema_input_type=_Written)] = "11"
-    debian_version: Annotated[f.Release | None, BeforeValidator(_number, json_schema_input_type=_Written)] = Field(
+    distro_version: Annotated[f.Release, BeforeValidator(_number, json_schema_input_type=_TextOrNumber)] = "11"
+    debian_version: Annotated[f.Release | None, BeforeValidator(_number, json_schema_input_type=_TextOrNumber)] = Field(
         None, description="Old: distro_version"
     )
-    postgres_version: Annotated[f.Postgres, BeforeValidator(_number, json_schema_input_type=_Written)] = "13"
+    postgres_version: Annotated[f.Postgres, BeforeValidator(_number, json_schema_input_type=_TextOrNumber)] = "13"
     dependencies: list[f.Text] = Field(default_factory=list, description="Links of add-on repositories")
     requirements_txt: list[str] = Field(default_factory=list, description="Python requirements")
     odoo_git_link: f.Text = PLATFORM
-    odoo_build_date: Annotated[f.BuildDate, BeforeValidator(_number, json_schema_input_type=_Written)] = "latest"
+    odoo_build_date: Annotated[f.BuildDate, BeforeValidator(_number, json_schema_input_type=_TextOrNumber)] = "latest"
     platform_name: f.Package = "odoo"
     arch: f.Arch | None = None
     database: FlatDatabase = FlatDatabase()
@@ -77,18 +77,18 @@ KEYS = tuple(ManifestV1.model_fields)
 
 
 def cleaned(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What counts: a known key with null or "" is a key that is not there; unknown keys stay as they are."""
+    """The values without known keys that are null or ""; these count as missing. Unknown keys are kept."""
     return {key: value for key, value in raw.items() if key not in KEYS or value not in (None, "")}
 
 
 def check(raw: Mapping[str, Any]) -> tuple[ManifestV1 | None, list[Problem], list[Problem]]:
-    """The model, every problem, and every warning, that can be told without the environment."""
+    """The model, the problems and the warnings that do not depend on the environment."""
     values = cleaned(raw)
     model, problems = f.read_model(ManifestV1, values, {})
     warnings = _contract(values, problems) + _unknown(raw) + _release(model)
     for problem in checks.conf_problems(values.get("odoo_conf"), ("odoo_conf",)):
         if problem.kind == "refused":
-            warnings.append(replace(problem, text=f"{problem.text}; left out"))
+            warnings.append(replace(problem, text=f"{problem.text}; ignored"))
         else:
             problems.append(problem)
     for line, path in texts_at(values, ("requirements_txt",)):
@@ -98,10 +98,10 @@ def check(raw: Mapping[str, Any]) -> tuple[ManifestV1 | None, list[Problem], lis
 
 
 def _contract(values: Mapping[str, Any], problems: list[Problem]) -> list[Problem]:
-    """Another contract line than ours: a newer one is a problem, an older one a warning."""
+    """Check the version of the flat format: a newer one is a problem, a missing or older one a warning."""
     path = ("odpm_version",)
     if "odpm_version" not in values:
-        return [Problem((), 'odpm_version is missing and read as "3.0": write "odpm_version": "4.0"')]
+        return [Problem((), 'odpm_version is missing, 3.0 is assumed: write "odpm_version": "4.0"')]
     line = str(_series(values["odpm_version"]))
     if line in CONTRACTS:
         return []
@@ -111,9 +111,9 @@ def _contract(values: Mapping[str, Any], problems: list[Problem]) -> list[Proble
         newer = True
     known = " and ".join(CONTRACTS)
     if newer:
-        problems.append(Problem(path, f"is not a line of the flat format this odpm reads: those are {known}"))
+        problems.append(Problem(path, f"is not a supported version of the flat format; supported: {known}"))
         return []
-    return [Problem(path, f"is older than the lines this odpm knows ({known}); read as 3.0")]
+    return [Problem(path, f"is older than the supported versions ({known}); read as 3.0")]
 
 
 def _unknown(raw: Mapping[str, Any]) -> list[Problem]:
@@ -124,7 +124,7 @@ def _unknown(raw: Mapping[str, Any]) -> list[Problem]:
     )
     if not names:
         return []
-    return [Problem((), f"unknown {'key' if len(names) == 1 else 'keys'}, without effect: {', '.join(names)}")]
+    return [Problem((), f"unknown {'key is' if len(names) == 1 else 'keys are'} ignored: {', '.join(names)}")]
 
 
 def _is_map(value: Any) -> bool:
@@ -136,36 +136,38 @@ def _release(model: ManifestV1 | None) -> list[Problem]:
         return []
     if model.debian_version == model.distro_version:
         return []
-    return [Problem(("debian_version",), f"has no effect: distro_version says {model.distro_version}")]
+    return [Problem(("debian_version",), f"has no effect: distro_version is {model.distro_version}")]
 
 
 def _requirement(line: str, path: Path) -> Problem | None:
     try:
-        f.plain(line)
-    except ValueError as error:
-        return Problem(path, str(error))
-    fault = f.requirement_fault(line)
-    return Problem(path, fault, "odd") if fault else None
+        f.single_line(line)
+    except ValueError as invalid:
+        return Problem(path, str(invalid))
+    error = f.requirement_error(line)
+    return Problem(path, error, "odd") if error else None
 
 
 def odoo_conf(model: ManifestV1) -> dict[str, dict[str, str]]:
-    """The options without those that are the tool's own: the flat format let people write them, without effect."""
-    ours = {problem.path[1:] for problem in checks.conf_problems(model.odoo_conf, ("odoo_conf",))}
+    """The options without those that odpm sets; the flat format ignores them."""
+    ignored = {problem.path[1:] for problem in checks.conf_problems(model.odoo_conf, ("odoo_conf",))}
     return {
-        section: {key: value for key, value in options.items() if (section, key) not in ours}
+        section: {key: value for key, value in options.items() if (section, key) not in ignored}
         for section, options in checks.conf_value(model.odoo_conf).items()
     }
 
 
-def build(model: ManifestV1, reader: LinkReader, *, sound: bool) -> Manifest | None:
-    """The value, or None, as `manifest_v2.build` says."""
+def build(model: ManifestV1, reader: LinkReader, *, valid: bool) -> Manifest | None:
+    """The manifest; None in the same cases as in `v2.build`."""
     platform = reader.link(model.odoo_git_link, ("odoo_git_link",))
     dependencies = reader.links(model.dependencies, ("dependencies",))
     developing = reader.link(model.developing_project, ("developing_project",)) if model.developing_project else None
     series = model.odoo_version or (platform.branch if platform else None)
     if platform and not re.fullmatch(f.SERIES, series or ""):
-        reader.problems.append(Problem(("odoo_version",), "is required: the branch of odoo_git_link does not tell it"))
-    if platform is None or series is None or not sound:
+        reader.problems.append(
+            Problem(("odoo_version",), "is required: the branch of odoo_git_link is not an Odoo version")
+        )
+    if platform is None or series is None or not valid:
         return None
     written = model.model_fields_set
     return Manifest(
@@ -190,7 +192,7 @@ def build(model: ManifestV1, reader: LinkReader, *, sound: bool) -> Manifest | N
 
 
 def release(model: ManifestV1) -> str:
-    """`distro_version`, else `debian_version` of the old contract, else the default."""
+    """`distro_version`, otherwise `debian_version`, its old name, otherwise the default."""
     if "distro_version" in model.model_fields_set or model.debian_version is None:
         return model.distro_version
     return model.debian_version

@@ -1,4 +1,4 @@
-"""The nested format, `"manifest_schema": 2`: strict, so that a slip of the pen is never a setting that silently does nothing."""
+"""The nested format, `"manifest_schema": 2`. It is strict: an unknown key is an error, so a typo is never ignored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.links import LinkReader, texts_at
 from odpm_tasks.core.manifest.model import OVERLAY_KEYS, Manifest
 
-# What people still write from the flat format, and where it went.
+# keys of the flat format and their paths in the nested one
 RENAMED = {
     "python_version": "python",
     "odoo_git_link": "platform.git",
@@ -29,6 +29,7 @@ RENAMED = {
     "odpm_version": "requires_odpm",
 }
 
+SINCE_5 = "5.0.0"  # the first odpm that reads `system_packages`, `trust`, the hook `post_up` and services with `build`
 LINKS = (("platform", "git"), ("developing", "git"), ("dependencies",))
 
 _ARGV = {"type": "array", "items": {"type": "string"}, "minItems": 1}
@@ -58,8 +59,8 @@ Patches = Annotated[dict[str, dict[str, Any]], WithJsonSchema(_PATCHES)]
 Conf = Annotated[dict[str, dict[str, Any]], WithJsonSchema(_CONF)]
 
 
-def _nothing(value: Any) -> Any:
-    """`false` and "" mean no country, as odpm 4.x wrote it."""
+def _none_if_empty(value: Any) -> Any:
+    """`false` and "" are None: odpm 4.x wrote them for no country."""
     return None if value is False or value == "" else value
 
 
@@ -78,13 +79,13 @@ class DistroBlock(Strict):
 
 
 class Developing(Strict):
-    git: f.Text = Field(description="Link of the developing project; without it: the checkout that holds the file")
+    git: f.Text = Field(description="Link of the developing project; default: the checkout that contains the file")
 
 
 class Database(Strict):
-    language: Annotated[f.Language | None, BeforeValidator(_nothing)] = None
+    language: Annotated[f.Language | None, BeforeValidator(_none_if_empty)] = None
     country: Annotated[
-        f.Country | None, BeforeValidator(_nothing, json_schema_input_type=str | Literal[False] | None)
+        f.Country | None, BeforeValidator(_none_if_empty, json_schema_input_type=str | Literal[False] | None)
     ] = None
 
 
@@ -97,13 +98,13 @@ class HookBlock(Strict):
 
 class Locks(Strict):
     git: dict[str, f.Commit] = Field(
-        default_factory=dict, description="Canonical URL -> commit; not empty: the pins that count"
+        default_factory=dict, description="Canonical URL -> commit; if not empty, these pins override the lock"
     )
     venv: f.Text | None = Field(None, description="Hash of the Python locks")
 
 
 class Overlay(Strict):
-    """Packaging only: composition is the same in every scenario."""
+    """The part of a manifest that a scenario can change. The composition is the same in every scenario."""
 
     odoo_conf: Conf = Field(default_factory=dict)
     services: Services = Field(default_factory=dict)
@@ -121,7 +122,7 @@ class ManifestV2(Strict):
     """odpm.json, nested format."""
 
     manifest_schema: Literal[2]
-    requires_odpm: f.OdpmVersion = Field(description="Smallest odpm that reads this file")
+    requires_odpm: f.OdpmVersion = Field(description="The oldest odpm that reads this file")
     odoo_version: f.Series | None = Field(None, description="Default: the branch of platform.git")
     platform: Platform
     platform_name: f.Package = "odoo"
@@ -140,32 +141,31 @@ class ManifestV2(Strict):
     hooks: HookBlock = HookBlock()
     trust: list[f.Text] = Field(
         default_factory=list,
-        description="Dependencies, by NAME or address, whose hooks, patches and far-reaching services count",
+        description="Dependencies, by name or address, whose hooks, patches and privileged services are used",
     )
     scenarios: Scenarios = Scenarios()
     locks: Locks = Locks()
 
 
 def too_new(raw: Mapping[str, Any], tool_version: str) -> Problem | None:
-    """The one problem that makes all others pointless: the file is for a newer odpm."""
-    wanted = raw.get("requires_odpm")
+    """The problem that the file requires a newer odpm, if it does; other problems are then not checked."""
+    required = raw.get("requires_odpm")
     try:
-        newer = isinstance(wanted, str) and Version(wanted) > Version(tool_version)
+        newer = isinstance(required, str) and Version(required) > Version(tool_version)
     except InvalidVersion:
-        return None  # the model says so
-    return (
-        Problem(("requires_odpm",), f"this description needs odpm {wanted}, this is {tool_version}") if newer else None
-    )
+        return None  # the model reports it
+    text = f"the file requires odpm {required} or later, this is {tool_version}"
+    return Problem(("requires_odpm",), text) if newer else None
 
 
 def check(raw: Mapping[str, Any]) -> tuple[ManifestV2 | None, list[Problem]]:
-    """The model, and every problem that can be told without the environment."""
+    """The model, and the problems that do not depend on the environment."""
     model, problems = f.read_model(ManifestV2, raw, RENAMED)
     problems += checks.service_problems(raw)
     problems += _block_problems(raw)
     for line, path in texts_at(raw, ("requirements",)):
-        if fault := f.requirement_fault(line):
-            problems.append(Problem(path, fault))
+        if error := f.requirement_error(line):
+            problems.append(Problem(path, error))
     return model, problems
 
 
@@ -181,16 +181,17 @@ def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def warnings(model: ManifestV2) -> list[Problem]:
+    """Keys that need a newer odpm than `requires_odpm`."""
     new = [key for key in ("system_packages", "trust") if getattr(model, key)]
-    if Version(model.requires_odpm) >= Version("5.0.0"):
+    if Version(model.requires_odpm) >= Version(SINCE_5):
         return []
-    return [Problem((key,), f"needs odpm 5.0.0, but requires_odpm says {model.requires_odpm}") for key in new]
+    return [Problem((key,), f"needs odpm {SINCE_5}, but requires_odpm is {model.requires_odpm}") for key in new]
 
 
-def build(model: ManifestV2, reader: LinkReader, *, sound: bool) -> Manifest | None:
-    """The value; None where a link is missing that it cannot be without, or where the rest is not `sound`.
+def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | None:
+    """The manifest; None if the link of the platform cannot be read, or if the model is not `valid`.
 
-    The links are looked at in any case: `reader` keeps what is wrong with them.
+    All links are read in any case; `reader` collects their problems.
     """
     platform = reader.link(model.platform.git, ("platform", "git"))
     dependencies = reader.links(model.dependencies, ("dependencies",))
@@ -198,8 +199,10 @@ def build(model: ManifestV2, reader: LinkReader, *, sound: bool) -> Manifest | N
     pins = reader.pins(model.locks.git, ("locks", "git"))
     series = model.odoo_version or (platform.branch if platform else None)
     if platform and not re.fullmatch(f.SERIES, series or ""):
-        reader.problems.append(Problem(("odoo_version",), "is required: the branch of platform.git does not tell it"))
-    if platform is None or series is None or not sound:
+        reader.problems.append(
+            Problem(("odoo_version",), "is required: the branch of platform.git is not an Odoo version")
+        )
+    if platform is None or series is None or not valid:
         return None
     return Manifest(
         format=2,
@@ -228,11 +231,11 @@ def build(model: ManifestV2, reader: LinkReader, *, sound: bool) -> Manifest | N
 
 
 def _blocks(model: ManifestV2 | Overlay) -> dict[str, Any]:
-    """The four blocks that a scenario may change, in the form of the value; those that are written."""
-    forms: dict[str, Any] = {
+    """Those of the four blocks of an overlay that are set in the file, as values of a `Manifest`."""
+    blocks: dict[str, Any] = {
         "odoo_conf": checks.conf_value(model.odoo_conf),
         "services": model.services,
         "service_patches": model.service_patches,
         "hooks": checks.hooks_value(model.hooks.model_dump(exclude_unset=True)),
     }
-    return {key: forms[key] for key in OVERLAY_KEYS if key in model.model_fields_set}
+    return {key: blocks[key] for key in OVERLAY_KEYS if key in model.model_fields_set}

@@ -1,34 +1,34 @@
-"""Versions of add-ons, and which migration scripts Odoo runs on the way from one to another (odoo/modules/migration.py)."""
+"""Versions of add-ons, and the migration scripts that Odoo runs between two versions (odoo/modules/migration.py)."""
 
 from __future__ import annotations
 
 import re
 
 SCRIPT = re.compile(r"(?P<addon>.+)/(?:migrations|upgrades)/(?P<version>[^/]+)/(?:pre|post|end)-[^/]*\.py")
-_DEFAULT = "1.0"  # Odoo's, of a manifest that names none
+_DEFAULT = "1.0"  # the default of Odoo for a manifest without a version
 
 
 def version_key(version: str, series: str) -> tuple[tuple[int, str], ...]:
-    """What versions of add-ons are compared by: `1.2` of Odoo 19.0 is `19.0.1.2`."""
+    """The sort key of an add-on's version: `1.2` for Odoo 19.0 is `19.0.1.2`."""
     return _key(_full(version, series))
 
 
 def runs(path: str, old: str, new: str, series: str) -> bool:
-    """Whether Odoo runs a migration script (its path in the repository) on the way from one version to the other.
+    """Whether Odoo runs a migration script on an update from one version to the other. `path`: in the repository.
 
-    A folder `19.0.1.1.0` is compared as it is; one without series only with what stands behind the series; `0.0.0` runs at
-    every step upward.
+    A folder with a series, `19.0.1.1.0`, is compared as it is; one without is compared with the part after the series.
+    `0.0.0` runs on every update to a higher version.
     """
     match = SCRIPT.fullmatch(path)
     if match is None:
         return False
-    asked, was, now = match["version"], _full(old, series), _full(new, series)
-    if asked == "0.0.0":
-        return _key(was) < _key(now)
-    if asked.count(".") > 2:
-        return _key(was) < _key(asked) <= _key(now)
-    was, now = (text.split(".", 2)[2] if text.count(".") > 1 else "" for text in (was, now))
-    return _key(was) < _key(asked) <= _key(now)
+    script, before, after = match["version"], _full(old, series), _full(new, series)
+    if script == "0.0.0":
+        return _key(before) < _key(after)
+    if script.count(".") > 2:
+        return _key(before) < _key(script) <= _key(after)
+    before, after = (text.split(".", 2)[2] if text.count(".") > 1 else "" for text in (before, after))
+    return _key(before) < _key(script) <= _key(after)
 
 
 def _full(version: str, series: str) -> str:
@@ -38,7 +38,7 @@ def _full(version: str, series: str) -> str:
 
 
 def _key(text: str) -> tuple[tuple[int, str], ...]:
-    """Numbers by value, words before numbers, zeros at the end without weight."""
+    """Numbers by value, words before numbers, zeros at the end ignored."""
     parts = [(int(p), "") if p.isdecimal() else (-1, p) for p in re.findall(r"[0-9]+|[a-z]+", text.lower())]
     while parts and parts[-1] == (0, ""):
         parts.pop()

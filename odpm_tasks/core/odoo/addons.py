@@ -1,7 +1,7 @@
-"""What a repository holds for us at one commit: its add-ons and what they and the repository ask for.
+"""Facts about a repository at one commit: its add-ons, and the files with its dependencies.
 
-Pure: fed with names and bytes, whoever read them. A manifest that cannot be read is reported, never fatal: Odoo itself
-skips such a module.
+The input is file names and bytes, from git or from disk. An add-on manifest that cannot be read is reported and is no
+error: Odoo skips such a module.
 """
 
 from __future__ import annotations
@@ -19,16 +19,15 @@ MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
 REQUEST_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
 DEPTH = 2  # folders between the root and a module's manifest
-MAX_FILE_SIZE = 1_000_000  # bytes of a file that is read; what people write has a hundredth of that
+MAX_FILE_SIZE = 1_000_000  # bytes; larger files are not read. Real ones have about a hundredth of that
 
-
-# Python 3.11 counts the depth of the trees it builds once for all threads, and gives up when two parse at a time
-# (gh-106905); facts of several repositories are read at once
+# Python 3.11 counts the depth of syntax trees once for all threads and fails if two threads parse at a time (gh-106905);
+# repositories are read in parallel
 _PARSER = threading.Lock()
 
 
 class Module(BaseModel):
-    """One add-on: where it lies in its repository and what it asks of the machine."""
+    """One add-on: its folder in the repository, and its external dependencies."""
 
     model_config = ConfigDict(frozen=True)
     path: str
@@ -44,7 +43,10 @@ class Module(BaseModel):
 
 
 class Facts(BaseModel):
-    """A repository at one commit; never changes, so it may be kept as long as one likes."""
+    """A repository at one commit. Facts never change, so they can be cached without limit.
+
+    `broken`: add-on manifests that cannot be read. `too_large`: other files above `MAX_FILE_SIZE`.
+    """
 
     model_config = ConfigDict(frozen=True)
     modules: tuple[Module, ...] = ()
@@ -56,7 +58,7 @@ class Facts(BaseModel):
 
     @property
     def addons(self) -> tuple[str, ...]:
-        """The folders to put on the addons path: the root ("") where it holds modules, else each direct subfolder that does."""
+        """The folders for the add-ons path: the root ("") if it contains modules, otherwise each subfolder that does."""
         parents = {module.path.rsplit("/", 1)[0] if "/" in module.path else "" for module in self.modules}
         if "" in parents:
             return ("",)
@@ -65,14 +67,14 @@ class Facts(BaseModel):
 
 @dataclass(frozen=True)
 class SelectedFiles:
-    """The files whose bytes `facts` needs, out of all names of a tree."""
+    """The files of a tree that `facts` reads."""
 
     manifests: tuple[str, ...]
     others: tuple[str, ...]
 
 
 def select_files(names: Iterable[str]) -> SelectedFiles:
-    """Module manifests at depth one and two, and the files in which a repository asks for others."""
+    """Module manifests at depth one and two, and the files in which a repository declares dependencies."""
     manifests, others = [], []
     for name in names:
         parts = name.split("/")
@@ -84,23 +86,23 @@ def select_files(names: Iterable[str]) -> SelectedFiles:
 
 
 def files_to_read(names: Iterable[str], *, skip_manifests: bool = False) -> tuple[str, ...]:
-    """Of a tree's files those to read. `counting`: modules are counted and not read."""
+    """The files of a tree to read. `skip_manifests`: without module manifests; modules then have a name only."""
     found = select_files(names)
     return found.others if skip_manifests else (*found.manifests, *found.others)
 
 
 def split_by_size(sizes: Mapping[str, int], *, skip_manifests: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Of a tree's files with their bytes: those `asked` for, and of them those too large to be what their names say."""
+    """The files of a tree to read, and those that are skipped as too large. `sizes`: bytes by name."""
     names = files_to_read(sizes, skip_manifests=skip_manifests)
     large = tuple(name for name in names if sizes[name] > MAX_FILE_SIZE)
     return tuple(name for name in names if sizes[name] <= MAX_FILE_SIZE), large
 
 
 def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collection[str] = ()) -> Facts:
-    """Put together what a repository holds. A manifest without bytes counts as a module of which nothing is known.
+    """The facts about a repository. A module manifest that is not in `contents` gives a module without further data.
 
-    One that is too large is broken, and so is one in a folder that cannot stand on an addons path: Odoo splits that at
-    commas, and a control character or a byte that is no UTF-8 would break the file in which it stands.
+    A manifest is broken if it is too large, or if the name of its folder cannot be on the add-ons path: Odoo splits the
+    path at commas, and control characters or bytes that are not UTF-8 break the configuration file.
     """
     found = select_files(names)
     modules: dict[str, Module] = {}
@@ -109,11 +111,11 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collec
         path = name.rsplit("/", 1)[0]
         if path in modules:
             continue
-        fit = path.isprintable() and "," not in path and name not in too_large
-        if fit and name not in contents:
+        usable = path.isprintable() and "," not in path and name not in too_large
+        if usable and name not in contents:
             modules[path] = Module(path=path)
             continue
-        module = read_module(path, contents[name]) if fit else None
+        module = read_module(path, contents[name]) if usable else None
         if module is None:
             broken.append(printable(name))
         else:
@@ -130,7 +132,7 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collec
 
 
 def read_module(path: str, manifest: bytes) -> Module | None:
-    """One add-on from its manifest's bytes; None where they are no Python dictionary literal."""
+    """One add-on from the bytes of its manifest; None if they are not a Python dictionary literal."""
     try:
         with _PARSER:
             data = ast.literal_eval(manifest.decode("utf-8-sig").strip())
@@ -141,15 +143,15 @@ def read_module(path: str, manifest: bytes) -> Module | None:
     needs = data.get("external_dependencies")
     needs = needs if isinstance(needs, dict) else {}
 
-    def words(key: str) -> tuple[str, ...]:
+    def strings(key: str) -> tuple[str, ...]:
         value = needs.get(key, ())
-        return tuple(str(word) for word in value) if isinstance(value, list | tuple | set) else ()
+        return tuple(str(item) for item in value) if isinstance(value, list | tuple | set) else ()
 
     return Module(
         path=path,
         version=str(data.get("version", "")),
         installable=bool(data.get("installable", True)),
-        python=words("python"),
-        bin=words("bin"),
-        deb=words("deb"),
+        python=strings("python"),
+        bin=strings("bin"),
+        deb=strings("deb"),
     )

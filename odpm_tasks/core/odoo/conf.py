@@ -1,7 +1,7 @@
-"""`.odpm/build/odoo.conf`: Odoo's configuration as the container finds it at /etc/odoo/odoo.conf.
+"""`.odpm/build/odoo.conf`: the configuration of Odoo, /etc/odoo/odoo.conf in the container.
 
-Mounted in developer and server, baked in ci. It holds no secret: the runtime program adds the database access
-and the master password when the container starts, and resolves `${NAME}` there.
+It is mounted in developer and server, and copied into the image in ci. It contains no secret: when the container starts,
+the runtime program adds the database connection and the master password, and expands `${NAME}`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ GEVENT_NAMES = ("gevent_port", "longpolling_port")
 
 @dataclass(frozen=True)
 class ConfSpec:
-    """What the configuration rests on. `addons_path` are paths in the container, in Odoo's order of search.
+    """What the configuration is generated from.
 
-    `extra` is the manifest's `odoo_conf`, scenario merged: section -> key -> value as text.
+    `addons_path`: paths in the container, in Odoo's search order. `extra`: `odoo_conf` of the manifest for the scenario,
+    section -> key -> value as text.
     """
 
     scenario: str
@@ -34,14 +35,14 @@ class ConfSpec:
 
     @property
     def sections(self) -> tuple[Section, ...]:
-        """`[options]` first (ours, then the manifest's own), further sections in the manifest's order."""
-        mine = {key.lower(): value for key, value in self.extra.get("options", {}).items()}
+        """`[options]` first, with the defaults and then the options of the manifest; other sections in the manifest's order."""
+        own = {key.lower(): value for key, value in self.extra.get("options", {}).items()}
         gevent = series(self.odoo_version).gevent_port_option
-        for name in GEVENT_NAMES:  # the word of another series is the same option
-            if name in mine:
-                mine[gevent] = mine.pop(name)
-        ours = [option for option in _defaults(self, gevent) if option.key not in mine]
-        options = ours + [Option(key, value) for key, value in mine.items()]
+        for name in GEVENT_NAMES:  # both names mean the same option
+            if name in own:
+                own[gevent] = own.pop(name)
+        defaults = [option for option in _defaults(self, gevent) if option.key not in own]
+        options = defaults + [Option(key, value) for key, value in own.items()]
         rest = [
             Section(name, tuple(Option(key.lower(), value) for key, value in keys.items()))
             for name, keys in self.extra.items()
@@ -52,6 +53,8 @@ class ConfSpec:
 
 @dataclass(frozen=True)
 class Option:
+    """One line of the file; `why` becomes a comment above it."""
+
     key: str
     value: str
     why: str = ""
@@ -64,11 +67,11 @@ class Section:
 
 
 def odoo_conf(spec: ConfSpec, template: str | None = None) -> str:
-    """The text of the file; `template` replaces ours (`.odpm/templates/odoo.conf.j2`)."""
+    """The text of the file. `template`: the project's `.odpm/templates/odoo.conf.j2`, if there is one."""
     for section in spec.sections:
-        _writable(section.name, "]\r\n", f"odoo_conf.{section.name}")
+        _check_writable(section.name, "]\r\n", f"odoo_conf.{section.name}")
         for option in section.options:
-            _writable(option.key, "=:\r\n", f"odoo_conf.{section.name}.{option.key}")
+            _check_writable(option.key, "=:\r\n", f"odoo_conf.{section.name}.{option.key}")
     return templating.render(TEMPLATE, template, spec=spec)
 
 
@@ -76,30 +79,30 @@ def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
     options = [
         Option("addons_path", ",".join(spec.addons_path).replace("$", "$$")),
         Option("data_dir", DATA_DIR),
-        Option("http_interface", "0.0.0.0", "In the container; what the host publishes is said in docker-compose.yml."),  # noqa: S104
+        Option("http_interface", "0.0.0.0", "Inside the container. docker-compose.yml sets the published address."),  # noqa: S104
         Option("http_port", str(HTTP_PORT)),
         Option(gevent, str(GEVENT_PORT)),
     ]
     if spec.scenario == "developer":
         options += [
             Option("list_db", "True"),
-            Option("workers", "0", "One process with threads: a debugger and a reload need it."),
+            Option("workers", "0", "One process with threads: the debugger and reload need it."),
         ]
     else:
         options += [
-            Option("list_db", "False", "The database manager stays closed where others can reach it."),
-            Option("proxy_mode", "True", "A reverse proxy ends TLS in front; without one this does nothing."),
+            Option("list_db", "False", "The database manager is closed: other machines may reach Odoo."),
+            Option("proxy_mode", "True", "For a reverse proxy that terminates TLS; without one it has no effect."),
             Option(
                 "workers",
                 "2",
-                "Two: one request never blocks all others, and it fits 1 GB. odoo_conf.options.workers: 2 per core + 1.",
+                "With two, one slow request does not block all others, within 1 GB. For more: 2 per core + 1.",
             ),
             Option("max_cron_threads", "1"),
         ]
     return options
 
 
-def _writable(text: str, forbidden: str, where: str) -> None:
+def _check_writable(text: str, forbidden: str, where: str) -> None:
     if not text.strip() or any(char in text for char in forbidden) or text.lstrip()[:1] in "#;[":
         raise DescriptionError(
             f"{text!r} cannot be written in Odoo's configuration file",

@@ -1,7 +1,7 @@
-"""What differs between the series of Odoo: one table, read by whoever composes a command line or a file.
+"""What differs between the series of Odoo: one table.
 
-A row holds for its own series and for every later one up to the next row, so a series that is newer than
-the table gets the newest row. Series before 11.0 (Python 2) are refused.
+A row applies to its series and to all later ones up to the next row, so a series newer than the table uses the newest row.
+Series before 11.0 need Python 2 and are refused.
 """
 
 from __future__ import annotations
@@ -14,25 +14,27 @@ from odpm_tasks.errors import DescriptionError
 
 @dataclass(frozen=True)
 class Series:
-    """The facts of one series.
+    """The properties of one series.
 
-    `health_path` is empty where Odoo has no health route: then a TCP connect is all that can be asked.
-    `no_demo` and `with_demo` are the arguments that create a database without and with demo data.
-    `dev_features` are the words that `--dev` takes; `all` stands for `dev_all`.
-    `needs_lessc` says that assets are compiled by Node's lessc, `old_setuptools` that pins of the series
-    only build with a setuptools that still has 2to3.
+    `python`, `debian`, `postgres`: the versions that a new project starts with; the formats of `odpm.json` have their own
+    defaults. From 16.0 on they are Debian 12, the last release with wkhtmltopdf, and its PostgreSQL; older series get the
+    last Debian that their libraries build on. `python` is a version for which the series' requirements have pins.
+    `gevent_port_option`: the option for the websocket port. `health_path`: the health route, empty if the series has none
+    (then only a TCP connection can be checked). `no_demo`, `with_demo`: the arguments that create a database without and
+    with demo data. `needs_lessc`: Odoo compiles assets with Node's lessc. `old_setuptools`: pinned requirements of the
+    series build only with a setuptools that still has 2to3.
     """
 
     name: str
+    python: str
+    debian: str
+    postgres: str
     gevent_port_option: str
     health_path: str
     no_demo: tuple[str, ...]
     with_demo: tuple[str, ...]
-    dev_features: tuple[str, ...]
-    dev_all: tuple[str, ...]
     needs_lessc: bool = False
     old_setuptools: bool = False
-    http_port_option: str = "http_port"  # xmlrpc_port until 10.0, since then a hidden alias
     odoo_bin: str = "odoo-bin"
 
     @property
@@ -42,41 +44,41 @@ class Series:
 
 
 _ALL = ("--without-demo=all",)
-_DEBUGGERS = ("pudb", "wdb", "ipdb", "pdb")
-_CLASSIC = ("reload", "qweb", "werkzeug", "xml")
-_VIEWS = ("reload", "qweb", "xml")
 _TRUE, _DEMO = ("--without-demo=True",), ("--with-demo",)
-_19 = (*_CLASSIC, "access", "replica")
 
 TABLE: tuple[Series, ...] = (
-    #      name    gevent port         health route   no demo, demo  --dev takes                --dev=all
-    Series("11.0", "longpolling_port", "", _ALL, (), (*_DEBUGGERS, *_CLASSIC), ("pdb", *_CLASSIC), True, True),
-    Series("12.0", "longpolling_port", "", _ALL, (), (*_DEBUGGERS, *_CLASSIC), ("pdb", *_CLASSIC), True, True),
-    Series("13.0", "longpolling_port", "", _ALL, (), (*_DEBUGGERS, *_CLASSIC), ("pdb", *_CLASSIC), False, True),
-    Series("14.0", "longpolling_port", "", _ALL, (), (*_DEBUGGERS, *_CLASSIC), ("pdb", *_CLASSIC), False, True),
-    Series("15.0", "longpolling_port", "/web/health", _ALL, (), (*_DEBUGGERS, *_CLASSIC), ("pdb", *_CLASSIC)),
-    Series("16.0", "gevent_port", "/web/health", _ALL, (), _CLASSIC, _VIEWS),
-    Series("17.0", "gevent_port", "/web/health", _ALL, (), _CLASSIC, _VIEWS),
-    Series("18.0", "gevent_port", "/web/health", _ALL, (), _CLASSIC, _VIEWS),
-    Series("19.0", "gevent_port", "/web/health", _TRUE, _DEMO, _19, ("access", *_VIEWS)),
+    #      name    Python  Debian PostgreSQL gevent port  health route   no demo, demo
+    Series("11.0", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, old_setuptools=True),
+    Series("12.0", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, old_setuptools=True),
+    Series("13.0", "3.7", "11", "13", "longpolling_port", "", _ALL, (), old_setuptools=True),
+    Series("14.0", "3.8", "11", "13", "longpolling_port", "", _ALL, (), old_setuptools=True),
+    Series("15.0", "3.9", "11", "13", "longpolling_port", "/web/health", _ALL, ()),
+    Series("16.0", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, ()),
+    Series("17.0", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, ()),
+    Series("18.0", "3.11", "12", "15", "gevent_port", "/web/health", _ALL, ()),
+    Series("19.0", "3.11", "12", "15", "gevent_port", "/web/health", _TRUE, _DEMO),
 )
+NEWEST = TABLE[-1].name
 
 
 def series(odoo_version: str) -> Series:
-    """The row for an `odoo_version` such as `17.0`, `saas-17.4` or `16.0-custom`."""
+    """The row for an `odoo_version` such as `17.0`, `saas-17.4` or `16.0-custom`.
+
+    Errors: DescriptionError if the version contains no series, or one older than the table.
+    """
     found = re.search(r"(?<![\d.])(\d{1,3})\.(\d)(?!\d)", odoo_version)
     if found is None:
         raise DescriptionError(
-            f"odoo_version {odoo_version!r} names no series of Odoo",
+            f"odoo_version {odoo_version!r} is not a series of Odoo",
             where="odpm.json: odoo_version",
-            todo='write the series, for example "odoo_version": "18.0"',
+            todo=f'write the series, for example "odoo_version": "{NEWEST}"',
         )
-    wanted = (int(found[1]), int(found[2]))
-    rows = [row for row in TABLE if row.release <= wanted]
+    release = (int(found[1]), int(found[2]))
+    rows = [row for row in TABLE if row.release <= release]
     if not rows:
         raise DescriptionError(
-            f"Odoo {found[0]} is older than {TABLE[0].name}, the oldest series odpm knows",
+            f"Odoo {found[0]} is older than {TABLE[0].name}, the oldest supported series",
             where="odpm.json: odoo_version",
-            todo=f"use a series from {TABLE[0].name} to {TABLE[-1].name}",
+            todo=f"use a series from {TABLE[0].name} to {NEWEST}",
         )
     return rows[-1]

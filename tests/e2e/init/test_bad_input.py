@@ -114,7 +114,7 @@ def test_every_problem_is_listed_at_once(ground: Ground) -> None:
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ({"manifest_schema": 3}, "too old"),
+        ({"manifest_schema": 3}, "install a newer odpm"),
         ({"requires_odpm": "99.0.0"}, "99.0.0"),
         ({"odoo_conf": {"options": {"admin_passwd": "x"}}}, "admin_passwd"),
         ({"postgres": "${PG}"}, "postgres"),

@@ -1,4 +1,4 @@
-"""`init` as people type it: in an empty folder, in a repository, on a terminal and without one."""
+"""`init` as a user runs it: in an empty folder, in a repository, on a terminal and without one."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ GOLDEN = REPOSITORY / "tests/golden/convert"
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Bench:
-    """An empty folder, and a home that knows nothing."""
+    """An empty folder, with an empty home folder."""
     (tmp_path / "home").mkdir()
     (tmp_path / "shop").mkdir()
     return Bench(tmp_path / "shop", {"HOME": str(tmp_path / "home"), "ODPM_CACHE_DIR": str(tmp_path / "cache")})
 
 
 def module(bench: Bench, *words: str, cwd: Path | None = None) -> Ran:
-    """`python -m odpm_tasks`: how tasks are typed where there is no tasks.py."""
+    """Run `python -m odpm_tasks`, the command in a folder without a tasks.py."""
     done = subprocess.run(
         [sys.executable, "-m", "odpm_tasks", *words], cwd=cwd or bench.root, env=bench.environment(), capture_output=True,
         text=True, timeout=60, stdin=subprocess.DEVNULL, check=False,
@@ -39,38 +39,40 @@ def module(bench: Bench, *words: str, cwd: Path | None = None) -> Ran:
     return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def converse(bench: Bench, *words: str, answers: Sequence[tuple[str, str]], patience: float = 30) -> tuple[int, str]:
-    """Run a task on a terminal; wait for each question, type its answer. The exit code and what the screen showed."""
+def run_on_terminal(
+    bench: Bench, *words: str, answers: Sequence[tuple[str, str]], timeout: float = 30
+) -> tuple[int, str]:
+    """Run a task on a terminal: wait for each question and type its answer. Returns the exit code and the output."""
     child, master = pty.fork()
     if child == 0:
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children ignore it
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # children of a background job ignore it
         os.chdir(bench.root)
         os.execve(sys.executable, [sys.executable, "-m", "odpm_tasks", *words], bench.environment({"TERM": "dumb"}))
-    screen, seen, waiting, deadline = "", 0, list(answers), time.monotonic() + patience
-    heard = time.monotonic()
+    screen, offset, waiting, deadline = "", 0, list(answers), time.monotonic() + timeout
+    last_output = time.monotonic()
     while time.monotonic() < deadline:
-        if not waiting and answers and time.monotonic() - heard > 3:
-            # a Ctrl-C between Python's prompt and its read is not noticed before the next key: a person presses again
+        if not waiting and answers and time.monotonic() - last_output > 3:
+            # Python does not notice a Ctrl-C between its prompt and its read before the next key: send it again
             os.write(master, answers[-1][1].encode())
-            heard = time.monotonic()
-        if waiting and (at := screen.find(waiting[0][0], seen)) >= 0:
-            seen = at + len(waiting[0][0])
+            last_output = time.monotonic()
+        if waiting and (at := screen.find(waiting[0][0], offset)) >= 0:
+            offset = at + len(waiting[0][0])
             os.write(master, waiting.pop(0)[1].encode())
         if not select.select([master], [], [], 0.1)[0]:
             continue
         try:
             data = os.read(master, 4096)
-        except OSError:  # Linux's way to say that the other side is closed
+        except OSError:  # on Linux: the other side is closed
             data = b""
         if not data:
             break
         screen += data.decode()
-        heard = time.monotonic()
+        last_output = time.monotonic()
     else:
         os.kill(child, signal.SIGKILL)
     os.close(master)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert not waiting, f"never asked {waiting}\n{screen}"
+    assert not waiting, f"not asked: {waiting}\n{screen}"
     return code, screen.replace("\r\n", "\n")
 
 
@@ -94,7 +96,7 @@ def test_an_empty_folder_becomes_a_project(empty: Bench) -> None:
 
 
 @pytest.mark.parametrize("schema", ["1", "2"])
-def test_what_the_options_say_stands_in_the_description(empty: Bench, schema: str) -> None:
+def test_options_are_written_to_the_manifest(empty: Bench, schema: str) -> None:
     words = ("--odoo", "18", "--python=3.12", "--postgres", "16", "--schema", schema, "--addons", "mine")
     links = ("https://github.com/OCA/web.git 18.0", "git@git.example.org:a/b.git")
     assert module(empty, "init", *words, *(f"--dependency={link}" for link in links)).code == 0
@@ -107,11 +109,11 @@ def test_what_the_options_say_stands_in_the_description(empty: Bench, schema: st
     assert empty.ok("validate").err == ""
 
 
-def test_a_second_init_is_refused_and_its_way_out_works(empty: Bench) -> None:
+def test_a_second_init_is_refused_and_its_advice_works(empty: Bench) -> None:
     module(empty, "init")
     before = photograph(empty.root)
-    message = failure(empty.inv("init", "--odoo=18.0"), 4, "there is an odpm.json already", str(empty.root))
-    failure(module(empty, "init", "--yes", cwd=empty.root / "addons"), 4, "lies in a project", str(empty.root))
+    message = failure(empty.inv("init", "--odoo=18.0"), 4, "odpm.json already exists", str(empty.root))
+    failure(module(empty, "init", "--yes", cwd=empty.root / "addons"), 4, "inside a project", str(empty.root))
     assert photograph(empty.root) == before
     subprocess.run(["sh", "-c", way_out(message)], cwd=empty.root, check=True)
     assert empty.inv("init", "--odoo=18.0").code == 0
@@ -119,7 +121,7 @@ def test_a_second_init_is_refused_and_its_way_out_works(empty: Bench) -> None:
     assert '"19.0"' in (empty.root / "odpm.json.old").read_text()
 
 
-def test_a_repository_of_add_ons_keeps_what_it_has(empty: Bench) -> None:
+def test_a_repository_of_add_ons_keeps_its_files(empty: Bench) -> None:
     for name in ("sale_thing", "stock_thing"):
         (empty.root / name).mkdir()
         (empty.root / name / "__manifest__.py").write_text("{'name': 'x', 'version': '17.0.1.2.0'}\n")
@@ -139,36 +141,36 @@ def test_a_repository_of_add_ons_keeps_what_it_has(empty: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--odoo", "8.0"), "8.0"),
         (("--odoo", "new"), "an Odoo version"),
         (("--python", "3"), "a Python version"),
-        (("--schema", "3"), "no format"),
+        (("--schema", "3"), "unknown format"),
         (("--dependency", "ext::sh -c x"), "refused"),
         (("--addons", "a/b"), "one folder below"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_an_option_that_makes_no_sense_writes_nothing(empty: Bench, words: tuple[str, ...], told: str) -> None:
-    failure(module(empty, "init", *words), 1, told)
+def test_an_invalid_option_writes_nothing(empty: Bench, words: tuple[str, ...], message: str) -> None:
+    failure(module(empty, "init", *words), 1, message)
     assert list(empty.root.iterdir()) == []
 
 
 @pytest.mark.parametrize("source", ["/nowhere", "."])
-def test_nothing_to_take_over_writes_nothing(empty: Bench, source: str) -> None:
-    failure(module(empty, "init", "--from", source), 4, "--from a doodba project")
+def test_a_source_without_a_project_writes_nothing(empty: Bench, source: str) -> None:
+    failure(module(empty, "init", "--from", source), 4, "the folder of a doodba project")
     assert list(empty.root.iterdir()) == []
 
 
-def test_a_doodba_project_is_taken_over_in_its_place(empty: Bench) -> None:
+def test_a_doodba_project_is_converted_in_its_folder(empty: Bench) -> None:
     shutil.copytree(GOLDEN / "doodba/input", empty.root, dirs_exist_ok=True)
     ran = module(empty, "init", "--from", ".", "--schema", "2")
     assert ran.code == 0
     assert (empty.root / "odpm.json").read_text() == (GOLDEN / "doodba/odpm.json").read_text()
-    assert "left over (" in ran.err
+    assert "not converted (" in ran.err
     assert "merge of oca refs/pull/2890/head" in ran.err
-    assert "${GITHUB_TOKEN}: stays a variable of odpm.json; write GITHUB_TOKEN=… into .env" in ran.err
+    assert "${GITHUB_TOKEN}: used in odpm.json and not set; set GITHUB_TOKEN=… in .env" in ran.err
     assert not (empty.root / "addons").exists()
     checked = empty.ok("validate")
     assert "GITHUB_TOKEN is not set" in checked.err
@@ -176,7 +178,7 @@ def test_a_doodba_project_is_taken_over_in_its_place(empty: Bench) -> None:
     assert empty.ok("validate").err == ""
 
 
-def test_the_flat_format_says_what_it_cannot_hold(empty: Bench) -> None:
+def test_the_flat_format_reports_what_it_drops(empty: Bench) -> None:
     ran = module(empty, "init", "--from", str(GOLDEN / "doodba/input"))
     assert ran.code == 0
     assert "ghostscript" in ran.err
@@ -184,17 +186,17 @@ def test_the_flat_format_says_what_it_cannot_hold(empty: Bench) -> None:
     empty.ok("validate")
 
 
-def test_without_a_version_it_is_asked_for_by_an_error(empty: Bench) -> None:
+def test_a_missing_version_is_an_error_with_the_option(empty: Bench) -> None:
     text = "web:\n  remotes: {oca: https://github.com/OCA/web.git}\n  merges: [oca $ODOO_VERSION]\n"
     (empty.root / "repos.yaml").write_text(text)
-    message = failure(module(empty, "init", "--from", "repos.yaml"), 1, "does not tell the Odoo version")
+    message = failure(module(empty, "init", "--from", "repos.yaml"), 1, "does not contain the Odoo version")
     assert not (empty.root / "odpm.json").exists()
     assert module(empty, "init", "--from", "repos.yaml", *way_out(message).split()).code == 0
     assert json.loads((empty.root / "odpm.json").read_text())["dependencies"] == ["https://github.com/OCA/web.git"]
 
 
-def test_on_a_terminal_it_asks_and_asks_again(empty: Bench) -> None:
-    code, screen = converse(
+def test_on_a_terminal_invalid_answers_are_asked_again(empty: Bench) -> None:
+    code, screen = run_on_terminal(
         empty,
         "init",
         answers=[
@@ -202,9 +204,9 @@ def test_on_a_terminal_it_asks_and_asks_again(empty: Bench) -> None:
             ("is not an Odoo version", ""),
             ("Odoo [19.0]: ", "18\n"),
             ("PostgreSQL [15]: ", "16\n"),
-            ("no more): ", "../web\n"),
-            ("no more): ", "https://github.com/OCA/web.git 18.0\n"),
-            ("no more): ", "\n"),
+            ("continue): ", "../web\n"),
+            ("continue): ", "https://github.com/OCA/web.git 18.0\n"),
+            ("continue): ", "\n"),
             ("Folder for your add-ons [addons]: ", "mine\n"),
         ],
     )
@@ -221,35 +223,35 @@ def test_on_a_terminal_it_asks_and_asks_again(empty: Bench) -> None:
     assert "create  odpm.json" in screen
 
 
-def test_on_a_terminal_enter_takes_the_defaults_and_yes_asks_nothing(empty: Bench) -> None:
-    code, screen = converse(
-        empty, "init", answers=[("Odoo [", "\n"), ("PostgreSQL [", "\n"), ("no more): ", "\n"), ("add-ons [", "\n")]
+def test_on_a_terminal_enter_means_the_default_and_yes_asks_nothing(empty: Bench) -> None:
+    code, screen = run_on_terminal(
+        empty, "init", answers=[("Odoo [", "\n"), ("PostgreSQL [", "\n"), ("continue): ", "\n"), ("add-ons [", "\n")]
     )
     assert code == 0, screen
     asked = photograph(empty.root)
     for path in empty.root.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    code, screen = converse(empty, "init", "--yes", answers=[])
+    code, screen = run_on_terminal(empty, "init", "--yes", answers=[])
     assert code == 0, screen
     assert photograph(empty.root) == asked
     assert "[" not in screen
 
 
-def test_what_options_say_is_not_asked(empty: Bench) -> None:
+def test_options_are_not_asked(empty: Bench) -> None:
     words = ("--odoo=18.0", "--postgres=16", "--dependency=https://github.com/OCA/web.git", "--addons=mine")
-    code, screen = converse(empty, "init", *words, answers=[])
+    code, screen = run_on_terminal(empty, "init", *words, answers=[])
     assert code == 0, screen
 
 
 @pytest.mark.parametrize(("key", "code"), [("\x04", 1), ("\x03", 130)], ids=["ctrl-d", "ctrl-c"])
-def test_leaving_in_the_middle_writes_nothing(empty: Bench, key: str, code: int) -> None:
-    ended, screen = converse(empty, "init", answers=[("Odoo [", "18.0\n"), ("PostgreSQL [", key)])
+def test_an_interrupted_dialogue_writes_nothing(empty: Bench, key: str, code: int) -> None:
+    ended, screen = run_on_terminal(empty, "init", answers=[("Odoo [", "18.0\n"), ("PostgreSQL [", key)])
     assert ended == code, screen
     assert "Traceback" not in screen
     assert list(empty.root.iterdir()) == []
 
 
-def test_it_says_how_to_find_it_where_there_is_no_tasks_py(empty: Bench) -> None:
+def test_messages_name_the_command_without_a_tasks_py(empty: Bench) -> None:
     assert "python -m odpm_tasks init" in " ".join(module(empty, "--help", "init").out.split())
     listed = module(empty, "--list").out
     assert "\n  init " in listed

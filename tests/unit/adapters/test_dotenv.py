@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from odpm_tasks.adapters.dotenv import read_env
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.project import Project, _env_file
+from odpm_tasks.project import Project
+from odpm_tasks.project_files import env_file
 
 names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True)
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -124,7 +125,7 @@ def test_the_wrong_line_is_counted_right(before: list[str], end: str) -> None:
 def test_any_bytes_give_values_or_our_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.env"
     path.write_bytes(data)
-    found = outcome(lambda: _env_file(path))
+    found = outcome(lambda: env_file(path))
     assert sound(found) if isinstance(found, dict) else str(path) in found.where
 
 
@@ -175,7 +176,7 @@ def test_what_is_no_env_file_ends_with_a_message(
 
 def test_a_link_to_nothing_sets_nothing(tmp_path: Path) -> None:
     (tmp_path / ".env").symlink_to(tmp_path / "gone")
-    assert _env_file(tmp_path / ".env") == {}
+    assert env_file(tmp_path / ".env") == {}
 
 
 # Layers

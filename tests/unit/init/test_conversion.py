@@ -1,4 +1,4 @@
-"""Taking over what other tools describe: a folder per case, and the rules behind them."""
+"""The conversion of other tools' projects: one golden case per folder, and the single rules."""
 
 from __future__ import annotations
 
@@ -13,32 +13,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from odpm_tasks.core.config.interpolation import expand
-from odpm_tasks.core.init import doodba as convert_doodba
-from odpm_tasks.core.init import git_aggregator, odoo_devops_tools
+from odpm_tasks.core.init import doodba, git_aggregator, odoo_devops_tools
 from odpm_tasks.core.init.conversion import (
     Conversion,
     conf,
+    excerpt,
     literal,
     packages,
     read_ref,
     read_url,
     requirements,
     settings_needed,
-    shown,
     variables,
-    with_known,
+    with_defaults,
 )
-from odpm_tasks.core.init.new_project import ProjectDraft, filled, manifest_text
+from odpm_tasks.core.init.new_project import ProjectDraft, completed, manifest_text
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.tasks.init import convert_source
+from odpm_tasks.project_setup import convert
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "convert"
 COMMIT = "6054de2c4e669f85cec380da90d746061967dc83"
 
 
-def laid(case: Path, folder: Path) -> Path:
-    """The case's input as the tool's user has it: `dotenv` is its `.env`, `empty.txt` names further files."""
+def copied(case: Path, folder: Path) -> Path:
+    """Copy the input of a case: `dotenv` becomes `.env`, `empty.txt` lists further, empty files."""
     shutil.copytree(case / "input", folder)
     if (case / "dotenv").exists():
         shutil.copy(case / "dotenv", folder / ".env")
@@ -52,29 +51,29 @@ def laid(case: Path, folder: Path) -> Path:
 
 @pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
 def test_whole_project(case: str, tmp_path: Path, clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(laid(GOLDEN / case, tmp_path / "project"))
-    taken = convert_source(".", "")
-    text = manifest_text(filled(taken.stack), 2)
+    monkeypatch.chdir(copied(GOLDEN / case, tmp_path / "project"))
+    converted = convert(".", "")
+    text = manifest_text(completed(converted.draft), 2)
     assert text == (GOLDEN / case / "odpm.json").read_text(encoding="utf-8")
-    lines = "".join(f"{line}\n" for line in taken.left_over)
-    assert lines == (GOLDEN / case / "left_over.txt").read_text(encoding="utf-8")
+    lines = "".join(f"{line}\n" for line in converted.not_converted)
+    assert lines == (GOLDEN / case / "not_converted.txt").read_text(encoding="utf-8")
     for schema in (1, 2):
-        errors, _ = problems(manifest_text(filled(taken.stack), schema), lambda name: None)
+        errors, _ = problems(manifest_text(completed(converted.draft), schema), lambda name: None)
         assert errors == ()
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
-def test_no_secret_is_carried_over_or_shown(case: str, tmp_path: Path, clean: Path) -> None:
-    taken = convert_source(str(laid(GOLDEN / case, tmp_path / "project")), "")
-    said = manifest_text(filled(taken.stack), 2) + "\n".join(taken.left_over)
+def test_no_secret_is_converted_or_shown(case: str, tmp_path: Path, clean: Path) -> None:
+    converted = convert(str(copied(GOLDEN / case, tmp_path / "project")), "")
+    warning = manifest_text(completed(converted.draft), 2) + "\n".join(converted.not_converted)
     for secret in ("hunter2", "s3cret", "tiger", "ghp_0123456789abcdef", "topsecret"):
-        assert secret not in said
+        assert secret not in warning
 
 
-def test_both_formats_of_a_project_are_the_same_stack(tmp_path: Path, clean: Path) -> None:
-    stack = filled(convert_source(str(laid(GOLDEN / "doodba", tmp_path / "project")), "").stack)
+def test_both_formats_describe_the_same_stack(tmp_path: Path, clean: Path) -> None:
+    draft = completed(convert(str(copied(GOLDEN / "doodba", tmp_path / "project")), "").draft)
     flat, nested = (
-        read_manifest(manifest_text(stack, schema), {"GITHUB_TOKEN": "x"}.get).manifest for schema in (1, 2)
+        read_manifest(manifest_text(draft, schema), {"GITHUB_TOKEN": "x"}.get).manifest for schema in (1, 2)
     )
     assert flat.dependencies == nested.dependencies
     assert (flat.platform, flat.requirements, flat.odoo_conf) == (
@@ -88,7 +87,7 @@ def test_both_formats_of_a_project_are_the_same_stack(tmp_path: Path, clean: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("$ODOO_VERSION", "${ODOO_VERSION}"),
         ("${ODOO_VERSION}", "${ODOO_VERSION}"),
@@ -99,40 +98,40 @@ def test_both_formats_of_a_project_are_the_same_stack(tmp_path: Path, clean: Pat
         ("", ""),
     ],
 )
-def test_variables(text: str, wanted: str) -> None:
-    assert variables(text) == wanted
+def test_variables(text: str, expected: str) -> None:
+    assert variables(text) == expected
 
 
-def test_what_is_known_of_a_variable_becomes_its_default() -> None:
-    text = with_known("${ODOO_VERSION}-fix ${OTHER}", {"ODOO_VERSION": "18.0"})
+def test_a_known_value_becomes_the_default_of_the_variable() -> None:
+    text = with_defaults("${ODOO_VERSION}-fix ${OTHER}", {"ODOO_VERSION": "18.0"})
     assert text == "${ODOO_VERSION:-18.0}-fix ${OTHER}"
 
 
 @pytest.mark.parametrize("text", ["^shop$", "a$$b", "${NAME}", "5$", "", "${A:-b}"])
-def test_a_literal_is_read_as_it_stood(text: str) -> None:
+def test_a_literal_is_read_unchanged(text: str) -> None:
     assert expand(literal(text), lambda name: None, "") == text
 
 
 @pytest.mark.parametrize(
-    ("ref", "branch", "commit", "odd"),
+    ("ref", "branch", "commit", "problem"),
     [
         ("18.0", "18.0", "", ""),
         ("refs/heads/18.0-fix", "18.0-fix", "", ""),
         ("refs/tags/v1", "v1", "", ""),
         (COMMIT.upper(), "", COMMIT, ""),
-        ("5f3c2d1", "", "", "short"),
-        ("deadbeef", "deadbeef", "", ""),  # no digit: more likely a name
+        ("5f3c2d1", "", "", "abbreviated"),
+        ("deadbeef", "deadbeef", "", ""),  # without a digit it is probably a name
         ("20240131", "20240131", "", ""),
-        ("refs/pull/12/head", "", "", "no branch"),
+        ("refs/pull/12/head", "", "", "not a branch"),
         ("${ODOO_VERSION}", "${ODOO_VERSION}", "", ""),
         ("", "", "", ""),
     ],
 )
-def test_refs(ref: str, branch: str, commit: str, odd: str) -> None:
+def test_refs(ref: str, branch: str, commit: str, problem: str) -> None:
     found = read_ref(ref)
     assert found[:2] == (branch, commit)
-    assert odd in found[2]
-    assert bool(odd) == bool(found[2])
+    assert problem in found[2]
+    assert bool(problem) == bool(found[2])
 
 
 @pytest.mark.parametrize(
@@ -148,29 +147,29 @@ def test_refs(ref: str, branch: str, commit: str, odd: str) -> None:
         "https://git@github.com/a/b.git",
     ],
 )
-def test_an_address_without_a_secret_stays(url: str) -> None:
+def test_an_address_without_a_secret_is_unchanged(url: str) -> None:
     assert read_url(url) == (url, "")
 
 
 @pytest.mark.parametrize(
     "user", ["ghp_abc", "me:pw", "me:${PW:-pw}", "${A}:pw", "oauth2:glpat", "pre${TOKEN}", "me:${A}pw", "a@b:pw"]
 )
-def test_an_address_loses_its_secret_and_it_is_said(user: str) -> None:
-    url, said = read_url(f"https://{user}@git.example.org/a/b.git")
+def test_a_secret_in_an_address_is_removed_with_a_warning(user: str) -> None:
+    url, warning = read_url(f"https://{user}@git.example.org/a/b.git")
     assert url == "https://git.example.org/a/b.git"
-    assert url in said
-    assert user not in said
+    assert url in warning
+    assert user not in warning
 
 
-def test_git_plus_ssh_is_ssh() -> None:
+def test_git_plus_ssh_becomes_ssh() -> None:
     assert read_url("git+ssh://git@github.com/a/b.git")[0] == "ssh://git@github.com/a/b.git"
 
 
 def test_requirements() -> None:
     lines = ["a==1", "  # no", "", "b ; python_version < '3.12'  # why", "-r other.txt", "c @ https://x/c.whl", "d=1"]
-    kept, left = requirements(lines, "pip.txt")
+    kept, skipped = requirements(lines, "pip.txt")
     assert kept == ["a==1", "b ; python_version < '3.12'"]
-    assert [line.split(": ")[1] for line in left] == [
+    assert [line.split(": ")[1] for line in skipped] == [
         "-r other.txt",
         "c @ https://x/c.whl",
         "'d=1' is not a requirement like `name==1.2`",
@@ -184,25 +183,25 @@ def test_packages() -> None:
     )
 
 
-def test_options_that_are_not_the_stacks_are_left_over_without_their_value() -> None:
+def test_options_that_are_not_converted_are_listed_without_their_value() -> None:
     options = {"workers": "2", "db_password": "x1", "admin_passwd": "x2", "smtp_password": "x3", "gevent_port": "1"}
-    kept, left = conf({"options": {**options, "smtp_ssl_key": "${KEY}", "api_key": "${KEY}"}}, "f")
+    kept, skipped = conf({"options": {**options, "smtp_ssl_key": "${KEY}", "api_key": "${KEY}"}}, "f")
     assert kept == {"options": {"workers": "2", "smtp_ssl_key": "${KEY}", "api_key": "${KEY}"}}
-    assert [line.split(": ")[1] for line in left] == ["db_password", "admin_passwd", "smtp_password", "gevent_port"]
-    assert not any(secret in line for line in left for secret in ("x1", "x2", "x3"))
+    assert [line.split(": ")[1] for line in skipped] == ["db_password", "admin_passwd", "smtp_password", "gevent_port"]
+    assert not any(secret in line for line in skipped for secret in ("x1", "x2", "x3"))
 
 
-def test_variables_that_nothing_sets_are_told_once() -> None:
-    stack = ProjectDraft(
+def test_unset_variables_are_listed_once() -> None:
+    draft = ProjectDraft(
         platform="https://${A}@x.y/o.git", dependencies=("https://${A}@x.y/z.git ${B:-1} ", "https://${C}@x.y/w")
     )
-    lines = settings_needed(stack, {"C": "set"})
+    lines = settings_needed(draft, {"C": "set"})
     assert [line.split(":")[0] for line in lines] == ["${A}"]
 
 
-def test_what_is_shown_is_one_short_line_without_passwords() -> None:
-    assert shown("git fetch https://me:pw@x.y/z.git\n  && true") == "git fetch https://***@x.y/z.git && true"
-    assert len(shown("x" * 500)) == 100
+def test_an_excerpt_is_one_short_line_without_passwords() -> None:
+    assert excerpt("git fetch https://me:pw@x.y/z.git\n  && true") == "git fetch https://***@x.y/z.git && true"
+    assert len(excerpt("x" * 500)) == 100
 
 
 # --- git-aggregator ----------------------------------------------------------------------------------------------
@@ -216,85 +215,87 @@ def aggregated(text: str, odoo: str = "", **env: str) -> Conversion:
     return git_aggregator.convert(text, "repos.yaml", odoo, env)
 
 
-def test_the_odoo_version_as_a_branch_is_no_branch() -> None:
-    for spelled in ("$ODOO_VERSION", "${ODOO_VERSION}"):
-        taken = aggregated(repos(f"oca {spelled}"), odoo="17.0")
-        assert taken == Conversion(ProjectDraft(odoo="17.0", dependencies=("https://github.com/OCA/web.git",)))
+def test_the_odoo_version_as_a_branch_gives_a_link_without_branch() -> None:
+    for form in ("$ODOO_VERSION", "${ODOO_VERSION}"):
+        converted = aggregated(repos(f"oca {form}"), odoo="17.0")
+        assert converted == Conversion(ProjectDraft(odoo="17.0", dependencies=("https://github.com/OCA/web.git",)))
 
 
-def test_the_version_is_the_platforms_branch_else_that_of_all_else_unknown() -> None:
+def test_the_version_is_that_of_the_platform_then_the_common_one_then_empty() -> None:
     two = json.loads(repos("oca 17.0")) | json.loads(repos("oca 16.0", folder="./src/odoo"))
-    assert aggregated(json.dumps(two)).stack.odoo == "16.0"
-    assert aggregated(repos("oca 17.0")).stack.odoo == "17.0"
-    assert aggregated(repos("oca main")).stack.odoo == ""
-    assert aggregated(repos("oca $ODOO_VERSION"), ODOO_VERSION="15.0").stack.odoo == "15.0"
-    assert aggregated(repos("oca 17.0"), odoo="18.0").stack.odoo == "18.0"
+    assert aggregated(json.dumps(two)).draft.odoo == "16.0"
+    assert aggregated(repos("oca 17.0")).draft.odoo == "17.0"
+    assert aggregated(repos("oca main")).draft.odoo == ""
+    assert aggregated(repos("oca $ODOO_VERSION"), ODOO_VERSION="15.0").draft.odoo == "15.0"
+    assert aggregated(repos("oca 17.0"), odoo="18.0").draft.odoo == "18.0"
 
 
 @pytest.mark.parametrize("url", ["https://github.com/OCA/OCB.git", "git@github.com:acme/odoo.git", "https://x.y/ocb/"])
-def test_odoo_is_known_by_its_repository(url: str) -> None:
-    taken = aggregated(repos("oca 17.0", folder="./src/core", url=url))
-    assert taken.stack.platform == f"{url} 17.0"
-    assert taken.stack.dependencies == ()
+def test_the_platform_is_detected_by_its_repository(url: str) -> None:
+    converted = aggregated(repos("oca 17.0", folder="./src/core", url=url))
+    assert converted.draft.platform == f"{url} 17.0"
+    assert converted.draft.dependencies == ()
 
 
-def test_a_repository_that_stands_there_twice_is_taken_once() -> None:
+def test_a_duplicate_repository_becomes_one_dependency() -> None:
     two = json.loads(repos("oca 17.0")) | json.loads(repos("oca 17.0", folder="./again"))
-    assert len(aggregated(json.dumps(two)).stack.dependencies) == 1
+    assert len(aggregated(json.dumps(two)).draft.dependencies) == 1
 
 
 @pytest.mark.parametrize(
     "text", ["a: [", "- a\n- b\n", "just text", "", "!!python/object:os.system {}", "a: &x [*x]\nb: [*x"]
 )
-def test_what_is_no_such_file_is_refused(text: str) -> None:
-    with pytest.raises(DescriptionError, match=r"YAML|no list of repositories"):
+def test_another_file_is_refused(text: str) -> None:
+    with pytest.raises(DescriptionError, match=r"YAML|does not contain repositories"):
         aggregated(text)
 
 
 @pytest.mark.parametrize(
     "entry", [None, [], "x", {}, {"remotes": None}, {"remotes": {"a": ""}, "merges": ["a 1"]}, {"merges": [1]}]
 )
-def test_an_entry_without_sense_is_left_over(entry: object) -> None:
-    taken = aggregated(json.dumps({"./web": entry}), odoo="17.0")
-    assert taken.stack.dependencies == ()
-    assert taken.left_over[0].startswith("repos.yaml: web: ")
+def test_an_invalid_entry_is_not_converted(entry: object) -> None:
+    converted = aggregated(json.dumps({"./web": entry}), odoo="17.0")
+    assert converted.draft.dependencies == ()
+    assert converted.not_converted[0].startswith("repos.yaml: web: ")
 
 
 # --- doodba ------------------------------------------------------------------------------------------------------
 
 
-def doodba(odoo: str = "", names: tuple[str, ...] = (), env: dict[str, str] | None = None, **texts: str) -> Conversion:
-    places = {"repos": convert_doodba.REPOS, "addons": convert_doodba.ADDONS, "answers": convert_doodba.ANSWERS}
-    return convert_doodba.convert(
-        {places.get(name, f"{name}.yaml"): text for name, text in texts.items()}, names, env or {}, odoo
+def convert_doodba(
+    odoo: str = "", names: tuple[str, ...] = (), env: dict[str, str] | None = None, **texts: str
+) -> Conversion:
+    paths = {"repos": doodba.REPOS, "addons": doodba.ADDONS, "answers": doodba.ANSWERS}
+    return doodba.convert(
+        {paths.get(name, f"{name}.yaml"): text for name, text in texts.items()}, names, env or {}, odoo
     )
 
 
-def test_a_repository_that_only_addons_yaml_names_is_ocas() -> None:
-    stack = doodba(odoo="18.0", addons='web: ["*"]\n').stack
-    assert stack.dependencies == ("https://github.com/OCA/web.git",)
-    assert stack.platform == "https://github.com/OCA/OCB.git"
+def test_a_repository_only_in_addons_yaml_is_from_oca() -> None:
+    draft = convert_doodba(odoo="18.0", addons='web: ["*"]\n').draft
+    assert draft.dependencies == ("https://github.com/OCA/web.git",)
+    assert draft.platform == "https://github.com/OCA/OCB.git"
 
 
-def test_the_version_of_the_image_counts_before_that_of_the_answers() -> None:
+def test_the_version_of_the_image_overrides_that_of_the_answers() -> None:
     compose = json.dumps({"services": {"odoo": {"build": {"args": {"ODOO_VERSION": "$MINOR"}}}}})
     answers = "odoo_version: 16.0\npostgres_version: '14'\n"
-    assert doodba(common=compose, answers=answers, env={"MINOR": "17.0"}).stack.odoo == "17.0"
-    assert doodba(common=compose, answers=answers).stack.odoo == "16.0"
-    assert doodba(answers=answers).stack.postgres == "14"
-    assert doodba(common=compose, answers=answers, odoo="18.0").stack.odoo == "18.0"
+    assert convert_doodba(common=compose, answers=answers, env={"MINOR": "17.0"}).draft.odoo == "17.0"
+    assert convert_doodba(common=compose, answers=answers).draft.odoo == "16.0"
+    assert convert_doodba(answers=answers).draft.postgres == "14"
+    assert convert_doodba(common=compose, answers=answers, odoo="18.0").draft.odoo == "18.0"
 
 
-def test_a_document_that_asks_for_another_branch_than_before_is_left_over() -> None:
+def test_a_document_with_another_branch_than_before_is_not_converted() -> None:
     addons = 'web: ["*"]\n---\nENV: {ODOO_VERSION: 18.0-other}\nweb: ["*"]\n'
-    taken = doodba(odoo="18.0", addons=addons)
-    assert taken.stack.dependencies == ("https://github.com/OCA/web.git",)
-    assert any("document 2: web" in line for line in taken.left_over)
+    converted = convert_doodba(odoo="18.0", addons=addons)
+    assert converted.draft.dependencies == ("https://github.com/OCA/web.git",)
+    assert any("document 2: web" in line for line in converted.not_converted)
 
 
-def test_a_commit_of_addons_yaml_is_pinned() -> None:
-    taken = doodba(odoo="18.0", addons=f'ENV: {{ODOO_VERSION: {COMMIT}}}\nweb: ["*"]\n')
-    assert taken.stack.dependencies == (f"https://github.com/OCA/web.git 18.0 {COMMIT}",)
+def test_a_commit_in_addons_yaml_is_pinned() -> None:
+    converted = convert_doodba(odoo="18.0", addons=f'ENV: {{ODOO_VERSION: {COMMIT}}}\nweb: ["*"]\n')
+    assert converted.draft.dependencies == (f"https://github.com/OCA/web.git 18.0 {COMMIT}",)
 
 
 # --- odoo-devops-tools -------------------------------------------------------------------------------------------
@@ -311,27 +312,27 @@ def test_a_commit_of_addons_yaml_is_pinned() -> None:
         "[odoo]\nversion = 1\nversion = 2\n",
     ],
 )
-def test_what_is_no_project_file_is_refused(text: str) -> None:
+def test_another_ini_file_is_refused(text: str) -> None:
     with pytest.raises(DescriptionError):
         odoo_devops_tools.convert(text, "odoo-project.ini")
 
 
-def test_a_given_version_counts_and_other_branches_stay() -> None:
+def test_a_version_option_overrides_and_other_branches_are_kept() -> None:
     addons = "".join(
         f"[addons.{branch}]\nrepo = https://x.y/{branch}.git\nbranch = {branch}\n" for branch in ("17.0", "16.0")
     )
-    stack = odoo_devops_tools.convert(f"[odoo]\nversion = 17.0\n{addons}", "p.ini", "18.0").stack
-    assert stack.odoo == "18.0"
-    assert stack.dependencies == ("https://x.y/17.0.git", "https://x.y/16.0.git 16.0")
+    draft = odoo_devops_tools.convert(f"[odoo]\nversion = 17.0\n{addons}", "p.ini", "18.0").draft
+    assert draft.odoo == "18.0"
+    assert draft.dependencies == ("https://x.y/17.0.git", "https://x.y/16.0.git 16.0")
 
 
-def test_a_folder_of_a_project_elsewhere_is_left_over() -> None:
+def test_a_folder_of_a_project_elsewhere_is_not_converted() -> None:
     text = "[odoo]\nversion = 17.0\n[addons.a]\npath = mine\n"
-    assert odoo_devops_tools.convert(text, "p.ini").left_over == ()
-    assert "file:///ABSOLUTE/PATH" in odoo_devops_tools.convert(text, "p.ini", here=False).left_over[0]
+    assert odoo_devops_tools.convert(text, "p.ini").not_converted == ()
+    assert "file:///ABSOLUTE/PATH" in odoo_devops_tools.convert(text, "p.ini", here=False).not_converted[0]
 
 
-# --- whatever stands in the files --------------------------------------------------------------------------------
+# --- random content ----------------------------------------------------------------------------------------------
 
 WORDS = st.sampled_from(
     [
@@ -359,42 +360,42 @@ NAMES = (
 KEYS = st.sampled_from(NAMES)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.integers(0, 30) | WORDS,
-    lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS | WORDS, below, max_size=4),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(KEYS | WORDS, children, max_size=4),
     max_leaves=20,
 )
 
 
-def is_sound(taken: Conversion) -> None:
-    """What was made of nonsense is a description all the same, and says what it left in whole lines."""
+def check_conversion(converted: Conversion) -> None:
+    """The converted manifest is valid, and each line is one line without passwords."""
     for schema in (1, 2):
-        stack = replace(taken.stack, odoo=taken.stack.odoo or "18.0")
-        assert problems(manifest_text(filled(stack), schema), lambda name: None)[0] == ()
-    for line in taken.left_over:
+        draft = replace(converted.draft, odoo=converted.draft.odoo or "18.0")
+        assert problems(manifest_text(completed(draft), schema), lambda name: None)[0] == ()
+    for line in converted.not_converted:
         assert "\n" not in line
         assert "u:p@" not in line
 
 
 @given(VALUES, WORDS)
-def test_nonsense_in_a_repos_yaml(value: object, folder: str) -> None:
+def test_random_repos_yaml(value: object, folder: str) -> None:
     with suppress(DescriptionError):
-        is_sound(
+        check_conversion(
             aggregated(json.dumps({folder: value, "x": {"remotes": {"oca": folder}, "merges": value}}), odoo="18.0")
         )
 
 
 @given(VALUES, VALUES, VALUES, st.text(max_size=40), st.text(max_size=40))
-def test_nonsense_in_a_doodba_project(repos: object, addons: object, common: object, pip: str, options: str) -> None:
-    texts = {convert_doodba.REPOS: repos, convert_doodba.ADDONS: addons, "common.yaml": {"services": common}}
-    more = {f"{convert_doodba.DEPENDENCIES}pip.txt": pip, f"{convert_doodba.CONF}a.conf": f"[options]\n{options}"}
+def test_random_doodba_project(repos: object, addons: object, common: object, pip: str, options: str) -> None:
+    texts = {doodba.REPOS: repos, doodba.ADDONS: addons, "common.yaml": {"services": common}}
+    more = {f"{doodba.DEPENDENCIES}pip.txt": pip, f"{doodba.CONF}a.conf": f"[options]\n{options}"}
     with suppress(DescriptionError):
-        is_sound(convert_doodba.convert({key: json.dumps(text) for key, text in texts.items()} | more, (), {}, "18.0"))
+        check_conversion(doodba.convert({key: json.dumps(text) for key, text in texts.items()} | more, (), {}, "18.0"))
 
 
 @given(WORDS, WORDS, WORDS, WORDS)
-def test_nonsense_in_a_project_ini(url: str, branch: str, key: str, value: str) -> None:
+def test_random_project_ini(url: str, branch: str, key: str, value: str) -> None:
     addons = f"[addons.a]\nrepo = {url}\nbranch = {branch}\ncommit = {value}\n"
     with suppress(DescriptionError):
-        is_sound(
+        check_conversion(
             odoo_devops_tools.convert(
                 f"[odoo]\nversion = 18.0\nrepo = {url}\n{addons}[config]\n{key} = {value}\n", "p.ini"
             )

@@ -1,4 +1,4 @@
-"""The files of a new project: whole texts, defaults by series, and what is refused."""
+"""The files of a new project: whole texts, defaults by series, and refused answers."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ import pytest
 
 import odpm_tasks
 from odpm_tasks.core.init import new_project
-from odpm_tasks.core.init.new_project import ProjectDraft, filled, gitignore_text, manifest_text, series_of, uses_odpm
+from odpm_tasks.core.init.new_project import (
+    ProjectDraft,
+    completed,
+    gitignore_text,
+    manifest_text,
+    series_of_addons,
+    uses_odpm,
+)
 from odpm_tasks.core.manifest.reader import problems, read_manifest
-from odpm_tasks.core.odoo import series, series_defaults
+from odpm_tasks.core.odoo.series import TABLE, Series, series
 from odpm_tasks.errors import DescriptionError
 
-EVERYTHING = ProjectDraft(
+EVERY_KEY = ProjectDraft(
     odoo="18.0",
     platform="https://github.com/OCA/OCB.git 18.0-fix",
     python="3.12",
@@ -26,8 +33,8 @@ EVERYTHING = ProjectDraft(
 )
 
 
-def test_the_flat_file_of_everything() -> None:
-    assert manifest_text(filled(EVERYTHING), 1) == (
+def test_a_flat_file_with_every_key() -> None:
+    assert manifest_text(completed(EVERY_KEY), 1) == (
         """{
   "odpm_version": "4.0",
   "odoo_version": "18.0",
@@ -55,8 +62,8 @@ def test_the_flat_file_of_everything() -> None:
     )
 
 
-def test_the_nested_file_of_everything() -> None:
-    assert manifest_text(filled(EVERYTHING), 2) == (
+def test_a_nested_file_with_every_key() -> None:
+    assert manifest_text(completed(EVERY_KEY), 2) == (
         """{
   "manifest_schema": 2,
   "requires_odpm": "5.0.0",
@@ -94,39 +101,33 @@ def test_the_nested_file_of_everything() -> None:
 
 
 @pytest.mark.parametrize("schema", [1, 2])
-@pytest.mark.parametrize("name", series_defaults.TABLE)
-def test_every_series_gives_a_description_without_problem_or_warning(name: str, schema: int) -> None:
-    text = manifest_text(filled(ProjectDraft(odoo=name)), schema)
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_every_series_gives_a_manifest_without_problem_or_warning(row: Series, schema: int) -> None:
+    text = manifest_text(completed(ProjectDraft(odoo=row.name)), schema)
     assert problems(text, lambda name: None) == ((), ())
     manifest = read_manifest(text, lambda name: None).manifest
-    row = series_defaults.defaults(name)
-    assert (manifest.odoo_version, manifest.python, manifest.postgres) == (name, row.python, row.postgres)
+    assert (manifest.odoo_version, manifest.python, manifest.postgres) == (row.name, row.python, row.postgres)
     assert manifest.distro_version == row.debian
 
 
-def test_the_table_has_every_series_and_they_never_go_back() -> None:
-    assert list(series_defaults.TABLE) == [row.name for row in series.TABLE]
-    assert list(series_defaults.TABLE)[-1] == series_defaults.NEWEST
-    rows = [
-        (tuple(map(int, row.python.split("."))), int(row.debian), int(row.postgres))
-        for row in series_defaults.TABLE.values()
-    ]
+def test_the_default_versions_never_decrease_from_series_to_series() -> None:
+    rows = [(tuple(map(int, row.python.split("."))), int(row.debian), int(row.postgres)) for row in TABLE]
     for column in zip(*rows, strict=True):
         assert list(column) == sorted(column)
 
 
-def test_what_is_said_wins_over_the_default() -> None:
-    assert filled(ProjectDraft(odoo="19.0", python="3.13")).python == "3.13"
-    assert filled(ProjectDraft(odoo="saas-18.2")).postgres == series_defaults.TABLE["18.0"].postgres
+def test_a_set_version_overrides_the_default() -> None:
+    assert completed(ProjectDraft(odoo="19.0", python="3.13")).python == "3.13"
+    assert completed(ProjectDraft(odoo="saas-18.2")).postgres == series("18.0").postgres
 
 
-def test_only_the_flat_format_loses_debian_packages() -> None:
-    assert "ghostscript" in new_project.lost_in_flat(EVERYTHING)[0]
-    assert new_project.lost_in_flat(ProjectDraft()) == ()
+def test_the_flat_format_drops_debian_packages() -> None:
+    assert "ghostscript" in new_project.dropped_in_flat(EVERY_KEY)[0]
+    assert new_project.dropped_in_flat(ProjectDraft()) == ()
 
 
 @pytest.mark.parametrize(
-    ("kind", "text", "wanted"),
+    ("kind", "text", "expected"),
     [
         ("odoo", "19", "19.0"),
         ("odoo", " 18.0 ", "18.0"),
@@ -135,8 +136,8 @@ def test_only_the_flat_format_loses_debian_packages() -> None:
         ("postgres", "16", "16"),
     ],
 )
-def test_versions(kind: str, text: str, wanted: str) -> None:
-    assert new_project.version(kind, text) == wanted
+def test_versions(kind: str, text: str, expected: str) -> None:
+    assert new_project.version(kind, text) == expected
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,7 @@ def test_versions(kind: str, text: str, wanted: str) -> None:
         ("postgres", "latest"),
     ],
 )
-def test_what_is_no_version_is_refused(kind: str, text: str) -> None:
+def test_an_invalid_version_is_refused(kind: str, text: str) -> None:
     with pytest.raises(DescriptionError):
         new_project.version(kind, text)
 
@@ -164,13 +165,13 @@ def test_dependencies() -> None:
             new_project.dependency(text)
 
 
-@pytest.mark.parametrize(("text", "wanted"), [("addons", "addons"), ("./mine/", "mine"), (".", ""), ("", "")])
-def test_folders(text: str, wanted: str) -> None:
-    assert new_project.folder(text) == wanted
+@pytest.mark.parametrize(("text", "expected"), [("addons", "addons"), ("./mine/", "mine"), (".", ""), ("", "")])
+def test_folders(text: str, expected: str) -> None:
+    assert new_project.folder(text) == expected
 
 
 @pytest.mark.parametrize("text", ["a/b", "..", "/srv", ".git", "-x", "a b"])
-def test_folders_where_add_ons_are_not_found(text: str) -> None:
+def test_a_folder_where_add_ons_are_not_found_is_refused(text: str) -> None:
     with pytest.raises(DescriptionError, match="one folder below"):
         new_project.folder(text)
 
@@ -192,7 +193,7 @@ def test_gitignore(before: str | None, after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         (new_project.TASKS_PY, True),
         ("import odpm_tasks\n", True),
@@ -201,11 +202,11 @@ def test_gitignore(before: str | None, after: str) -> None:
         ("from odpm_tasks_of_mine import x\n", False),
     ],
 )
-def test_whether_a_tasks_py_brings_our_tasks(text: str, wanted: bool) -> None:
-    assert uses_odpm(text) == wanted
+def test_uses_odpm(text: str, expected: bool) -> None:
+    assert uses_odpm(text) == expected
 
 
-def test_the_series_of_add_ons_is_that_of_most() -> None:
+def test_the_series_of_add_ons_is_the_most_frequent_one() -> None:
     versions = [
         "{'version': '17.0.1.0.0'}",
         '{"version": "18.0.2.0.1"}',
@@ -214,11 +215,11 @@ def test_the_series_of_add_ons_is_that_of_most() -> None:
         "",
         "{'version': '99.0.1.0.0'}",
     ]
-    assert series_of(versions) == "18.0"
-    assert series_of(["{}"]) == ""
+    assert series_of_addons(versions) == "18.0"
+    assert series_of_addons(["{}"]) == ""
 
 
-def test_it_is_a_public_task() -> None:
+def test_init_is_a_public_task() -> None:
     assert callable(odpm_tasks.init)
     assert "init" in odpm_tasks.__all__
     assert not (Path(odpm_tasks.__file__).parent / "init.py").exists()

@@ -105,14 +105,14 @@ def test_whole_file() -> None:
   }
 }
 """,
-        notes=("file:///srv/addons has no commit to pin: it stays in .odpm/deps.lock.json alone",),
+        notes=("file:///srv/addons has no commit to pin: only .odpm/deps.lock.json records it",),
     )
 
 
 def test_twice_changes_nothing() -> None:
     first = migrate(json.dumps(SMALL))
     second = migrate(first.new_text, user_settings='{"developing_project": "https://h/x"}')
-    assert second == Migration(first.new_text, notes=("odpm.json is in the nested format already",), already_v2=True)
+    assert second == Migration(first.new_text, notes=("odpm.json is already in the nested format",), already_v2=True)
 
 
 def test_defaults_are_written_down() -> None:

@@ -134,16 +134,16 @@ def test_v1_spellings(keys: dict[str, Any], changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("raw", "warnings"),
     [
-        ({"odoo_version": "19.0"}, ['odpm_version is missing and read as "3.0": write "odpm_version": "4.0"']),
-        (v1(foo=1, bar=2), ["unknown keys, without effect: foo, bar"]),
-        (v1(database={"demo": True}), ["unknown key, without effect: database.demo"]),
-        (v1(odpm_version="2.0"), ["line 1: odpm_version: is older than the lines"]),
+        ({"odoo_version": "19.0"}, ['odpm_version is missing, 3.0 is assumed: write "odpm_version": "4.0"']),
+        (v1(foo=1, bar=2), ["unknown keys are ignored: foo, bar"]),
+        (v1(database={"demo": True}), ["unknown key is ignored: database.demo"]),
+        (v1(odpm_version="2.0"), ["line 1: odpm_version: is older than the supported versions"]),
         (
             v1(distro_version="12", debian_version="11"),
-            ["line 1: debian_version: has no effect: distro_version says 12"],
+            ["line 1: debian_version: has no effect: distro_version is 12"],
         ),
-        (v1(odoo_conf={"options": {"db_host": "x"}}), ["line 1: odoo_conf.options.db_host: is not yours to set"]),
-        (v1(requirements_txt=["-r more.txt"]), ["line 1: requirements_txt[0]: an option of pip"]),
+        (v1(odoo_conf={"options": {"db_host": "x"}}), ["line 1: odoo_conf.options.db_host: cannot be set"]),
+        (v1(requirements_txt=["-r more.txt"]), ["line 1: requirements_txt[0]: a pip option"]),
     ],
 )
 def test_v1_warnings(raw: dict[str, Any], warnings: list[str]) -> None:
@@ -161,15 +161,15 @@ def test_v1_leaves_out_what_is_not_yours() -> None:
     ("keys", "fault"),
     [
         ({"odoo_version": "nineteen"}, "odoo_version: 'nineteen' is not an Odoo version like 19.0"),
-        ({"odoo_version": None}, "odoo_version: is required: the branch of odoo_git_link does not tell it"),
+        ({"odoo_version": None}, "odoo_version: is required: the branch of odoo_git_link is not an Odoo version"),
         ({"python_version": 3.10}, "python_version: must be a string: put it in quotes"),
         (
             {"odpm_version": "9.0"},
-            "odpm_version: is not a line of the flat format this odpm reads: those are 3.0 and 4.0",
+            "odpm_version: is not a supported version of the flat format; supported: 3.0 and 4.0",
         ),
-        ({"odoo_build_date": "20251301"}, "odoo_build_date: '20251301' is not a day of the calendar"),
+        ({"odoo_build_date": "20251301"}, "odoo_build_date: '20251301' is not a valid date"),
         ({"odoo_build_date": "soon"}, "odoo_build_date: 'soon' is not `latest`, YYYY-MM-DD or YYYYMMDD"),
-        ({"distro_name": "ubuntu"}, "distro_name: 'ubuntu' is not a distribution odpm builds on: only `debian` is"),
+        ({"distro_name": "ubuntu"}, "distro_name: 'ubuntu' is not a supported distribution; the only one is `debian`"),
         ({"dependencies": "https://h/x"}, "dependencies: must be a list"),
         ({"dependencies": [1]}, "dependencies[0]: must be a string: put it in quotes"),
         ({"requirements_txt": ["a\nb"]}, "requirements_txt[0]: contains a line break or control character"),
@@ -272,11 +272,11 @@ def test_overlay_merges_maps_and_replaces_the_rest() -> None:
     [
         (
             {"manifest_schema": 3},
-            "manifest_schema: this odpm is too old: it is 5.0.0 and reads schema 2, the file is schema 3",
+            "manifest_schema: is 3, but this odpm 5.0.0 reads schema 2; install a newer odpm",
         ),
         ({"manifest_schema": "2"}, "manifest_schema: must be the integer 2; the flat format has no such key"),
         ({"manifest_schema": True}, "manifest_schema: must be the integer 2; the flat format has no such key"),
-        ({"requires_odpm": "5.0.1", "x": 1}, "requires_odpm: this description needs odpm 5.0.1, this is 5.0.0"),
+        ({"requires_odpm": "5.0.1", "x": 1}, "requires_odpm: the file requires odpm 5.0.1 or later, this is 5.0.0"),
         ({"requires_odpm": "new"}, "requires_odpm: 'new' is not a version like 5.0.0"),
         ({"platfrom": {}}, "platfrom: unknown key; the nearest is `platform`"),
         ({"python_version": "3.11"}, "python_version: unknown key; the nearest is `python`"),
@@ -289,7 +289,7 @@ def test_overlay_merges_maps_and_replaces_the_rest() -> None:
         ({"distro": {"name": "debian", "version": 12}}, "distro.version: must be a string: put it in quotes"),
         (
             {"distro": {"name": "debian", "version": "sarge"}},
-            "distro.version: 'sarge' is not a Debian release this odpm knows",
+            "distro.version: 'sarge' is not a supported Debian release",
         ),
         ({"postgres": 15}, "postgres: must be a string: put it in quotes"),
         ({"postgres": None}, "postgres: must be a string"),
@@ -297,35 +297,35 @@ def test_overlay_merges_maps_and_replaces_the_rest() -> None:
         ({"platform": []}, "platform: must be an object"),
         (
             {"platform": {"git": "https://h/odoo main"}},
-            "odoo_version: is required: the branch of platform.git does not tell it",
+            "odoo_version: is required: the branch of platform.git is not an Odoo version",
         ),
         ({"platform": {"git": "../odoo 19.0"}}, "platform.git: link `../odoo 19.0` is refused: it is a path"),
         ({"dependencies": ["https://me:pw@h"]}, "dependencies[0]: link `https://***@h` is refused"),
-        ({"requirements": ["-e ."]}, "requirements[0]: an option of pip is not a requirement"),
+        ({"requirements": ["-e ."]}, "requirements[0]: a pip option is not a requirement"),
         ({"requirements": ["a b"]}, "requirements[0]: 'a b' is not a requirement like `name==1.2`"),
         ({"system_packages": ["curl; rm"]}, "system_packages[0]: 'curl; rm' is not the name of a Debian package"),
         ({"database": {"country": "Germany"}}, "database.country: 'Germany' is not a country code like DE"),
         (
             {"odoo_conf": {"options": {"addons_path": "/x"}}},
-            "odoo_conf.options.addons_path: is not yours to set: odpm writes it",
+            "odoo_conf.options.addons_path: cannot be set: odpm generates it",
         ),
-        ({"odoo_conf": {"options": {"data_dir": "/x"}}}, "odoo_conf.options.data_dir: is not yours to set"),
+        ({"odoo_conf": {"options": {"data_dir": "/x"}}}, "odoo_conf.options.data_dir: cannot be set"),
         (
             {"odoo_conf": {"options": {"admin_passwd": "x"}}},
-            "odoo_conf.options.admin_passwd: is not yours to set: it is a secret",
+            "odoo_conf.options.admin_passwd: cannot be set: it is a secret",
         ),
-        ({"odoo_conf": {"options": {"http_port": 1}}}, "odoo_conf.options.http_port: is not yours to set"),
-        ({"odoo_conf": {"options": {"DB_Password": "x"}}}, "odoo_conf.options.DB_Password: is not yours to set"),
+        ({"odoo_conf": {"options": {"http_port": 1}}}, "odoo_conf.options.http_port: cannot be set"),
+        ({"odoo_conf": {"options": {"DB_Password": "x"}}}, "odoo_conf.options.DB_Password: cannot be set"),
         ({"odoo_conf": {"options": {"a": None}}}, "odoo_conf.options.a: must be a string, a number, true or false"),
-        ({"odoo_conf": {"options": {"a = b": "1"}}}, 'odoo_conf.options["a = b"]: cannot be the name of an option'),
-        ({"odoo_conf": {"a]": {}}}, 'odoo_conf["a]"]: cannot be the name of a section'),
+        ({"odoo_conf": {"options": {"a = b": "1"}}}, 'odoo_conf.options["a = b"]: is not a valid option name'),
+        ({"odoo_conf": {"a]": {}}}, 'odoo_conf["a]"]: is not a valid section name'),
         ({"services": {"db": {"image": "x"}}}, "services.db: is built in: change it with service_patches"),
         ({"services": {"m": {"ports": []}}}, "services.m: needs `image` or `build`"),
         (
             {"services": {"m": {"image": "x", "enviroment": {}}}},
             "services.m.enviroment: unknown key; the nearest is `environment`",
         ),
-        ({"services": {"a b": {"image": "x"}}}, 'services["a b"]: cannot be the name of a service'),
+        ({"services": {"a b": {"image": "x"}}}, 'services["a b"]: is not a valid service name'),
         ({"services": {"m": "x"}}, "services.m: must be an object"),
         ({"service_patches": {"ode": {}}}, "service_patches.ode: unknown key; the nearest is `odoo`"),
         ({"service_patches": {"db": None}}, "service_patches.db: must be an object"),
@@ -343,11 +343,11 @@ def test_overlay_merges_maps_and_replaces_the_rest() -> None:
         ),
         ({"locks": {"git": {"x": COMMIT}}}, "locks.git.x: link `x` is refused"),
         ({"locks": {"git": {"https://h/x": COMMIT, "git@h:x": "f" * 40}}}, 'locks.git["git@h:x"]: the same repository'),
-        ({"scenarios": {"prod": {}}}, "scenarios.prod: unknown key; known here: developer, server, ci"),
+        ({"scenarios": {"prod": {}}}, "scenarios.prod: unknown key; known keys: developer, server, ci"),
         ({"scenarios": {"ci": {"dependencies": []}}}, "scenarios.ci.dependencies: unknown key"),
         (
             {"scenarios": {"ci": {"odoo_conf": {"options": {"db_name": "x"}}}}},
-            "scenarios.ci.odoo_conf.options.db_name: is not yours",
+            "scenarios.ci.odoo_conf.options.db_name: cannot be set",
         ),
         (
             {"scenarios": {"ci": {"services": {"m": {"ports": []}}}}},
@@ -399,13 +399,13 @@ def test_one_problem_is_the_headline() -> None:
     assert str(caught.value).splitlines() == [
         "odpm: odpm.json, line 1: postgres: must be a string: put it in quotes",
         "  where: odpm.json",
-        "  next:  mend odpm.json, then: inv validate",
+        "  next:  fix odpm.json, then: inv validate",
     ]
 
 
 def test_system_packages_ask_for_5() -> None:
     assert read(v2(system_packages=["curl"])).warnings == (
-        "line 1: system_packages: needs odpm 5.0.0, but requires_odpm says 4.6.0",
+        "line 1: system_packages: needs odpm 5.0.0, but requires_odpm is 4.6.0",
     )
     assert read(v2(system_packages=["curl"], requires_odpm="5.0.0")).warnings == ()
 
@@ -434,13 +434,13 @@ def test_an_unset_variable_is_an_error_when_needed_and_a_warning_in_validate() -
         ("", "line 1, column 1"),
         ('{\n  "a": 1,\n}', "line 3, column 1: a comma before the closing bracket"),
         ('{"a": 1 // x\n}', "line 1, column 9: JSON has no comments"),
-        ('{\n"a": 1,\n"b": 2, "a": 3}', 'line 3, column 9: the key "a" stands twice in one object'),
+        ('{\n"a": 1,\n"b": 2, "a": 3}', 'line 3, column 9: the key "a" occurs twice in one object'),
         ('{"a": NaN}', "line 1, column 7: NaN is not a JSON number"),
         ('{"a": 1e999}', "1e999 is not a JSON number"),
         ("\ufeff{}", "byte order mark"),
         ("[" * 100_000, "nested too deeply"),
         ("[" * 200 + "]" * 200, "nested too deeply"),
-        ('{"a": "\\ud800"}', "half of a surrogate pair"),
+        ('{"a": "\\ud800"}', "an unpaired surrogate"),
         ("[]", "is not a JSON object"),
         ("null", "is not a JSON object"),
     ],
@@ -494,7 +494,7 @@ def test_debian_codename(version: str, name: str) -> None:
 
 @pytest.mark.parametrize("version", ["", "8", "sid", "bookworm-slim", "²"])
 def test_unknown_debian(version: str) -> None:
-    with pytest.raises(ValueError, match="not a Debian release"):
+    with pytest.raises(ValueError, match="not a supported Debian release"):
         debian_codename(version)
 
 

@@ -1,4 +1,4 @@
-"""What a repository holds: its add-ons, where they lie, what they need."""
+"""Facts about a repository: its add-ons, their folders and their external dependencies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ GOOD = b'{"name": "X"}'
         (b"  {'version': '1'}", Module(path="x", version="1")),
     ],
 )  # fmt: skip
-def test_a_manifest_is_read(text: bytes, module: Module) -> None:
+def test_read_module(text: bytes, module: Module) -> None:
     assert read_module("x", text) == module
 
 
@@ -52,16 +52,16 @@ def test_a_manifest_is_read(text: bytes, module: Module) -> None:
         b"<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> x\n",
     ],
 )
-def test_a_broken_manifest_is_none(text: bytes) -> None:
+def test_a_broken_manifest_gives_none(text: bytes) -> None:
     assert read_module("x", text) is None
 
 
 @given(st.binary(max_size=60) | st.text("{}'\":,[]()x1 \n", max_size=40).map(str.encode))
-def test_any_bytes_are_a_module_or_none(data: bytes) -> None:
+def test_any_bytes_give_a_module_or_none(data: bytes) -> None:
     assert read_module("x", data) is None or data.strip()
 
 
-def test_modules_are_looked_for_at_depth_one_and_two() -> None:
+def test_modules_are_found_at_depth_one_and_two() -> None:
     names = [
         "__manifest__.py",
         "web_x/__manifest__.py",
@@ -92,16 +92,16 @@ def test_modules_are_looked_for_at_depth_one_and_two() -> None:
         (("old/__openerp__.py",), ("",)),
     ],
 )
-def test_the_folders_of_the_addons_path(names: tuple[str, ...], folders: tuple[str, ...]) -> None:
+def test_folders_of_the_addons_path(names: tuple[str, ...], folders: tuple[str, ...]) -> None:
     assert facts(names, dict.fromkeys(names, GOOD)).addons == folders
 
 
-def test_a_broken_module_alone_makes_no_addons_folder() -> None:
+def test_a_folder_with_only_a_broken_module_is_no_addons_folder() -> None:
     found = facts(["web_x/__manifest__.py"], {"web_x/__manifest__.py": b"{"})
     assert (found.modules, found.broken, found.addons) == ((), ("web_x/__manifest__.py",), ())
 
 
-def test_all_of_a_repository() -> None:
+def test_facts_of_a_repository() -> None:
     contents = {
         "b/__manifest__.py": b"{'version': '2'}",
         "a/__manifest__.py": b"{'version': '1'}",
@@ -125,13 +125,13 @@ def test_all_of_a_repository() -> None:
     )
 
 
-def test_a_manifest_that_was_not_read_counts_as_a_module() -> None:
+def test_a_manifest_without_content_gives_a_module_with_a_name_only() -> None:
     found = facts(["addons/sale/__manifest__.py"], {})
     assert found == Facts(modules=(Module(path="addons/sale"),))
     assert found.modules[0].name == "sale"
 
 
-def test_facts_survive_the_cache() -> None:
+def test_facts_as_json_and_back() -> None:
     found = facts(["a/__manifest__.py", "odpm.json"], {"a/__manifest__.py": GOOD, "odpm.json": b"{}"})
     assert Facts.model_validate_json(found.model_dump_json()) == found
 

@@ -1,4 +1,4 @@
-"""The entrypoint of the image, as a process: what it writes, what it starts, what it refuses."""
+"""The entrypoint of the image, run as a process: the file it writes, the program it starts, the errors it reports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ env | grep -c 's3cret' | sed 's/^/secret in environment: /'
 
 
 class Container:
-    """A folder that stands for the container's file system, with an `odoo` that tells what it was given."""
+    """A folder in the role of the container's file system, with an `odoo` that prints its arguments."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -71,7 +71,7 @@ def listening() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_without_arguments_odoo_starts_with_the_written_configuration(container: Container) -> None:
+def test_without_arguments_odoo_starts_with_the_configuration(container: Container) -> None:
     done = container.start()
     assert done.returncode == 0, done.stderr
     config = container.run_dir / "odoo.conf"
@@ -89,23 +89,23 @@ def test_without_arguments_odoo_starts_with_the_written_configuration(container:
         (["odoo", "shell", "-d", "x"], ["shell", "-d", "x"]),
     ],
 )
-def test_what_odoo_is_given(container: Container, arguments: list[str], seen: list[str]) -> None:
+def test_arguments_of_odoo(container: Container, arguments: list[str], seen: list[str]) -> None:
     lines = container.start(*arguments).stdout.splitlines()
     assert [line.removeprefix("argument: ") for line in lines if line.startswith("argument: ")] == seen
 
 
-def test_another_program_starts_as_it_is(container: Container) -> None:
+def test_another_program_starts_unchanged(container: Container) -> None:
     done = container.start("sh", "-c", "echo $ODOO_RC; exit 3")
     assert (done.returncode, done.stdout.strip()) == (3, str(container.run_dir / "odoo.conf"))
 
 
-def test_a_program_that_is_not_there(container: Container) -> None:
+def test_a_missing_program(container: Container) -> None:
     done = container.start("no-such-program")
     assert done.returncode == 127
     assert "cannot start no-such-program" in done.stderr
 
 
-def test_references_are_resolved_in_values_only(container: Container) -> None:
+def test_references_are_expanded_in_values_only(container: Container) -> None:
     container.template.write_text(
         "# ${COMMENT} needs nothing\n[options]\na = ${A}\nb = ${B:-two}\nc = $$x $y ${ 50%\nd = ${E:-${B:-in}}}\n"
         "e = ${EMPTY:-full}${EMPTY}\n[other]\nx = ${A}\n",
@@ -122,7 +122,7 @@ def test_references_are_resolved_in_values_only(container: Container) -> None:
     assert "\n[evil]" not in text
 
 
-def test_a_reference_to_nothing_is_refused(container: Container) -> None:
+def test_an_unset_variable_is_refused(container: Container) -> None:
     container.template.write_text("[options]\nsmtp_password = ${SMTP_PASSWORD}\n", encoding="utf-8")
     done = container.start()
     assert done.returncode == 4
@@ -159,7 +159,7 @@ def test_official_names_have_official_defaults(container: Container) -> None:
     assert container.options["db_user"] == "odoo"
 
 
-def test_user_and_port_of_a_shell_are_not_ours(container: Container) -> None:
+def test_user_and_port_of_a_shell_are_ignored(container: Container) -> None:
     assert container.start(USER="root", PORT="80").returncode == 0
     assert "db_user" not in container.options
     assert "db_port" not in container.options
@@ -177,7 +177,7 @@ def test_password_from_a_file(container: Container, name: str) -> None:
     assert stat.S_IMODE(pgpass.stat().st_mode) == 0o600
 
 
-def test_passwords_from_the_places_of_secrets(container: Container) -> None:
+def test_passwords_from_the_secrets_folder(container: Container) -> None:
     (container.secrets / "db_password").write_text("one\n", encoding="utf-8")
     (container.secrets / "odoo_master_password").write_text("two\n", encoding="utf-8")
     assert container.start("true", PGHOST="db").returncode == 0
@@ -185,26 +185,26 @@ def test_passwords_from_the_places_of_secrets(container: Container) -> None:
     assert container.options["admin_passwd"] == "two"
 
 
-def test_a_given_password_wins_over_the_place(container: Container) -> None:
+def test_a_password_variable_overrides_the_secrets_folder(container: Container) -> None:
     (container.secrets / "db_password").write_text("one", encoding="utf-8")
     container.start("true", PGHOST="db", PGPASSWORD="three")
     assert container.options["db_password"] == "three"
 
 
-def test_a_password_file_that_is_not_there(container: Container) -> None:
+def test_a_missing_password_file(container: Container) -> None:
     done = container.start(PGHOST="db", PGPASSWORD_FILE="/no/such/file")
     assert done.returncode == 4
     assert "/no/such/file" in done.stderr
 
 
 @pytest.mark.parametrize("password", [" a", "a ", "True", "a\nb"])
-def test_a_password_that_odoo_would_misread(container: Container, password: str) -> None:
+def test_a_password_that_odoo_cannot_read_is_refused(container: Container, password: str) -> None:
     done = container.start(PGHOST="db", PGPASSWORD=password)
     assert done.returncode == 4
     assert "database password" in done.stderr
 
 
-def test_a_closed_database_manager_has_no_known_password(container: Container) -> None:
+def test_a_closed_database_manager_gets_a_random_password(container: Container) -> None:
     container.template.write_text("[options]\nlist_db = False\n", encoding="utf-8")
     container.start()
     first = container.options["admin_passwd"]
@@ -220,7 +220,7 @@ def test_without_a_template_odoo_has_its_defaults(container: Container) -> None:
     assert "there is no" in done.stderr
 
 
-def test_patience_ends(container: Container) -> None:
+def test_the_wait_for_the_database_times_out(container: Container) -> None:
     with listening() as port:
         pass
     done = container.start(PGHOST="127.0.0.1", PGPORT=str(port), ODOO_DB_WAIT="0.3")
@@ -250,18 +250,18 @@ def test_it_waits_until_the_database_listens(container: Container) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["odoo", "scaffold", "x"], ["odoo", "--help"]])
-def test_what_needs_no_database_does_not_wait(container: Container, arguments: list[str]) -> None:
+def test_commands_without_a_database_do_not_wait(container: Container, arguments: list[str]) -> None:
     assert container.start(*arguments, PGHOST="127.0.0.1", PGPORT="1", ODOO_DB_WAIT="30").returncode == 0
 
 
 @pytest.mark.parametrize(("wish", "patience"), [("PGPORT", "x"), ("ODOO_DB_WAIT", "soon")])
-def test_a_number_that_is_none(container: Container, wish: str, patience: str) -> None:
+def test_an_invalid_number(container: Container, wish: str, patience: str) -> None:
     done = container.start(**{"PGHOST": "127.0.0.1", wish: patience})
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_that_cannot_be_written(container: Container) -> None:
+def test_a_read_only_folder(container: Container) -> None:
     shutil.rmtree(container.run_dir)
     done = container.start()
     assert done.returncode == 4
@@ -275,7 +275,7 @@ def test_dev_features_from_the_environment(container: Container) -> None:
     assert "--dev" not in container.start("odoo", ODPM_DEV="").stdout
 
 
-def test_a_debugger_that_is_not_there(container: Container) -> None:
+def test_a_missing_debugger(container: Container) -> None:
     done = container.start(ODPM_DEBUG="1")
     assert done.returncode == 4
     assert "debugger" in done.stderr
@@ -307,12 +307,12 @@ def test_health(container: Container) -> None:
     assert "/elsewhere answers 404" in bad.stderr
 
 
-def test_it_is_python_3_7() -> None:
+def test_the_program_is_python_3_7() -> None:
     ast.parse(PROGRAM.read_text(encoding="utf-8"), feature_version=(3, 7))
 
 
 def pythons() -> list[str]:
-    """This Python and whatever others of the supported range are installed."""
+    """This Python, and all others of the supported range that are installed."""
     found = [shutil.which(f"python3.{minor}") for minor in range(7, 15)]
     answer = [
         python
@@ -323,6 +323,6 @@ def pythons() -> list[str]:
 
 
 @pytest.mark.parametrize("python", pythons())
-def test_it_runs_on_every_python_that_is_here(container: Container, python: str) -> None:
+def test_it_runs_on_every_installed_python(container: Container, python: str) -> None:
     done = container.start("--version", python=python)
     assert "argument: --version" in done.stdout, done.stderr

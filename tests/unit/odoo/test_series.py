@@ -1,4 +1,4 @@
-"""Facts per series: what is looked up, and what is refused."""
+"""The table of series: which row applies to a version, which versions are refused."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ def test_every_series_since_11_has_its_own_row() -> None:
         ("25.0", "19.0"),
     ],
 )
-def test_row_of_a_version(version: str, row: str) -> None:
+def test_series_of_a_version(version: str, row: str) -> None:
     assert series(version).name == row
 
 
 @pytest.mark.parametrize("version", ["master", "", "10.0", "8.0", "19"])
-def test_what_names_no_known_series_is_refused(version: str) -> None:
+def test_a_version_without_a_supported_series_is_refused(version: str) -> None:
     with pytest.raises(DescriptionError) as caught:
         series(version)
     assert "odoo_version" in caught.value.where
     assert caught.value.exit_code == 4
 
 
-def test_the_port_of_the_websocket_changed_its_name_in_16() -> None:
+def test_the_websocket_port_option_changes_in_16() -> None:
     names = {row.name: row.gevent_port_option for row in TABLE}
     assert [name for name, option in names.items() if option == "longpolling_port"] == [
         "11.0",
@@ -50,19 +50,12 @@ def test_the_port_of_the_websocket_changed_its_name_in_16() -> None:
     assert series("16.0").gevent_port_option == "gevent_port"
 
 
-def test_demo_became_a_wish_in_19() -> None:
+def test_demo_options_change_in_19() -> None:
     assert series("18.0").no_demo == ("--without-demo=all",)
     assert series("18.0").with_demo == ()
     assert series("19.0").no_demo == ("--without-demo=True",)
     assert series("19.0").with_demo == ("--with-demo",)
 
 
-def test_health_route_since_15() -> None:
+def test_the_health_route_exists_since_15() -> None:
     assert [row.name for row in TABLE if not row.health_path] == ["11.0", "12.0", "13.0", "14.0"]
-
-
-def test_all_features_of_dev_are_features() -> None:
-    for row in TABLE:
-        assert set(row.dev_all) <= set(row.dev_features)
-    assert "access" in series("19.0").dev_all
-    assert "pdb" not in series("16.0").dev_features

@@ -90,7 +90,7 @@ def test_their_overlay_counts_in_its_scenario() -> None:
     [
         ("db", IMAGE, "the name is built in"),
         ("odoo", IMAGE, "the name is built in"),
-        ("a b", IMAGE, "cannot be the name of a service"),
+        ("a b", IMAGE, "is not a valid service name"),
         ("web", {"command": "x"}, "needs `image` or `build`"),
         ("web", {"image": "x", "imag": "y"}, "imag: unknown key; the nearest is `image`"),
         ("web", ["x"], "must be an object"),
