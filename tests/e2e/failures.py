@@ -1,7 +1,7 @@
 """What tests of failures are made of: a git host of tiny repositories, servers that break, runs that are killed.
 
-The platform here is four files, so that everything before Docker takes a second. The fixtures are in `grounds`, which a
-test module loads with `pytest_plugins = ["tests.e2e.grounds"]`.
+The platform here is four files, so that everything before Docker takes a second. The fixtures are in `workspaces`, which a
+test module loads with `pytest_plugins = ["tests.e2e.workspaces"]`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.e2e.harness import Bench, Ran, git
+from tests.e2e.harness import Bench, CommandResult, git
 from tests.standins.githttp import GitServer
 
 HOST = "https://git.test/"
@@ -53,13 +53,13 @@ MINIMAL: dict[str, Any] = {
 }
 LOCKS = (".odpm/deps.lock.json", ".odpm/requirements.lock", ".odpm/requirements.developer.lock")
 GENERATED = (*LOCKS, "docker-compose.yml", ".odpm/build/Dockerfile", ".odpm/build/odoo.conf", ".odpm/build/odoo-run")
-PERSON = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
+IDENTITY = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
 _numbers = itertools.count(1)
 Env = dict[str, Any]  # variables by name; Any, so that it can stand beside the named options of `Bench.inv`
 
 
 @dataclass
-class Ground:
+class Workspace:
     """A project, a git host (`HOST` is rewritten to its folder) and a cache, all below one temporary folder."""
 
     folder: Path
@@ -79,7 +79,7 @@ class Ground:
 
     @property
     def mark(self) -> str:
-        """What stands in the environment of every process of this ground and of no other."""
+        """What stands in the environment of every process of this workspace and of no other."""
         return f"ODPM_COMPOSE_PREFIX={self.bench.prefix}"
 
     def source(self, name: str) -> Path:
@@ -98,12 +98,12 @@ class Ground:
         """Put one more commit with exactly these files on a branch of the host; its id rests on the content alone."""
         return publish(self.host / repository, files, branch)
 
-    def at(self, server: GitServer | Choke) -> Env:
+    def at(self, server: GitServer | FaultyProxy) -> Env:
         """The environment in which the host is that server."""
         return {"ODPM_GIT_MIRROR": f"{HOST}={server.base}"}
 
-    def start(self, *words: str, **env: str) -> Under:
-        return Under(self, words, env)
+    def start(self, *words: str, **env: str) -> BackgroundRun:
+        return BackgroundRun(self, words, env)
 
     def stored(self, repository: str) -> bool:
         """Whether the cache holds a commit of a repository whole."""
@@ -134,10 +134,10 @@ def publish(repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0", 
     return git("rev-parse", ref, cwd=repo)
 
 
-def lay(folder: Path, like: Ground | None = None) -> Ground:
-    """A ground nobody has worked on: the three repositories, a described project of one commit, nothing locked.
+def create_workspace(folder: Path, like: Workspace | None = None) -> Workspace:
+    """A workspace nobody has worked on: the three repositories, a described project of one commit, nothing locked.
 
-    `like`: take host and project of that ground's `blank` folder instead of making them.
+    `like`: take host and project of that workspace's `blank` folder instead of making them.
     """
     blank = like.folder / "blank" if like else folder / "blank"
     if not like:
@@ -152,11 +152,11 @@ def lay(folder: Path, like: Ground | None = None) -> Ground:
         git("commit", "-qm", "A project", cwd=root)
     for name in ("host", "project"):
         shutil.copytree(blank / name, folder / name)
-    return ground_of(folder, HOST)
+    return workspace_at(folder, HOST)
 
 
-def ground_of(folder: Path, *prefixes: str) -> Ground:
-    """The ground of a folder that holds `project` and `host`; addresses with one of the prefixes lead to the host."""
+def workspace_at(folder: Path, *prefixes: str) -> Workspace:
+    """The workspace of a folder that holds `project` and `host`; addresses with one of the prefixes lead to the host."""
     (folder / "home").mkdir()
     env = {
         "ODPM_GIT_MIRROR": " ".join(f"{prefix}=file://{folder}/host/" for prefix in prefixes),
@@ -167,16 +167,16 @@ def ground_of(folder: Path, *prefixes: str) -> Ground:
         "PYTHONDONTWRITEBYTECODE": "1",
         "UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv"),
     }
-    return Ground(folder, Bench(folder / "project", env))
+    return Workspace(folder, Bench(folder / "project", env))
 
 
-def failure(ran: Ran, code: int, *words: str, most: int = 5) -> str:
+def failure(ran: CommandResult, code: int, *words: str, most: int = 5) -> str:
     """See that a run ended as SPEC.md 7 wants a failure to end, and that the message holds the words; give the message.
 
     The code; nothing on standard output; no traceback; from `odpm: ` on at most `most` lines, one of them what to do.
     """
-    assert ran.code == code, f"ended with {ran.code}, not {code}\n{ran.said}"
-    assert "Traceback" not in ran.said, ran.said
+    assert ran.code == code, f"ended with {ran.code}, not {code}\n{ran.output}"
+    assert "Traceback" not in ran.output, ran.output
     assert ran.out == "", ran.out
     lines = ran.err.splitlines()
     begins = [number for number, line in enumerate(lines) if line.startswith("odpm: ")]
@@ -190,21 +190,23 @@ def failure(ran: Ran, code: int, *words: str, most: int = 5) -> str:
     return message
 
 
-def way_out(message: str) -> str:
+def suggested_command(message: str) -> str:
     """The command that a message gives: what follows the last colon of its last line's first clause."""
     todo = next(line for line in message.splitlines() if line.startswith("  next:  "))
     return todo.removeprefix("  next:  ").split("; ")[0].rpartition(": ")[2]
 
 
-def type_in(ground: Ground, command: str) -> None:
+def run_shell(workspace: Workspace, command: str) -> None:
     """Do what a message says, in a shell that stands in the project."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = ground.bench.environment({"PATH": path, **PERSON})
-    done = subprocess.run(["sh", "-c", command], cwd=ground.root, env=env, capture_output=True, text=True, check=False)
+    env = workspace.bench.environment({"PATH": path, **IDENTITY})
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=workspace.root, env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
 
 
-def photograph(root: Path, *leave: str) -> dict[str, str]:
+def file_digests(root: Path, *leave: str) -> dict[str, str]:
     """Every file below a folder with its mode and content; `.git`, byte code, the run lock and `leave` are left out."""
     found: dict[str, str] = {}
     skip = {".git", "__pycache__", "run.lock", "run.lock.holder", *leave}
@@ -220,7 +222,7 @@ def photograph(root: Path, *leave: str) -> dict[str, str]:
     return found
 
 
-def standing(checkout: Path) -> tuple[object, ...]:
+def checkout_state(checkout: Path) -> tuple[object, ...]:
     """All that a user has in a checkout: files, where HEAD points, branches, stashes, what is staged."""
     asked = (
         ("rev-parse", "HEAD"),
@@ -230,23 +232,25 @@ def standing(checkout: Path) -> tuple[object, ...]:
         ("status", "--porcelain"),
     )
     head = (checkout / ".git/HEAD").read_text(encoding="utf-8")
-    return (photograph(checkout), head, *(git(*words, cwd=checkout) for words in asked))
+    return (file_digests(checkout), head, *(git(*words, cwd=checkout) for words in asked))
 
 
-def outcome(ground: Ground) -> dict[str, str]:
+def outcome(workspace: Workspace) -> dict[str, str]:
     """What a run ends in: the generated files, and each checkout's commit, changes and health."""
-    found = {path: (ground.root / path).read_text(encoding="utf-8") for path in GENERATED}
-    for checkout in sorted((ground.root / ".odpm/src").glob("[!.]*")):
+    found = {path: (workspace.root / path).read_text(encoding="utf-8") for path in GENERATED}
+    for checkout in sorted((workspace.root / ".odpm/src").glob("[!.]*")):
         found[f"{checkout.name} HEAD"] = git("rev-parse", "HEAD", cwd=checkout)
         found[f"{checkout.name} status"] = git("status", "--porcelain", "--ignored", cwd=checkout)
         found[f"{checkout.name} fsck"] = git("fsck", "--no-progress", "--no-dangling", cwd=checkout)
     return found
 
 
-def leftovers(ground: Ground) -> list[str]:
+def leftovers(workspace: Workspace) -> list[str]:
     """Half-made things that a run has left in the project: temporary files and folders, anything of no known name."""
     names = [
-        path.name for paths in (".odpm", ".odpm/src", ".odpm/build", ".") for path in (ground.root / paths).glob(".*")
+        path.name
+        for paths in (".odpm", ".odpm/src", ".odpm/build", ".")
+        for path in (workspace.root / paths).glob(".*")
     ]
     return sorted(set(names) - {".git", ".gitignore", ".env", ".odpm", ".hypothesis"})
 
@@ -273,9 +277,9 @@ def processes(mark: str) -> dict[int, str]:
     return found
 
 
-def eventually(what: Callable[[], object], patience: float = 20.0) -> bool:
+def eventually(what: Callable[[], object], timeout: float = 20.0) -> bool:
     """Look again and again until something is the case."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not what():
         if time.monotonic() > deadline:
             return False
@@ -283,15 +287,15 @@ def eventually(what: Callable[[], object], patience: float = 20.0) -> bool:
     return True
 
 
-class Under:
+class BackgroundRun:
     """A run under way, in a process group of its own as a shell gives it one."""
 
-    def __init__(self, ground: Ground, words: Iterable[str], env: Mapping[str, str]) -> None:
-        self.ground = ground
-        self.files = [ground.folder / f"said-{next(_numbers)}" for _ in range(2)]
+    def __init__(self, workspace: Workspace, words: Iterable[str], env: Mapping[str, str]) -> None:
+        self.workspace = workspace
+        self.files = [workspace.folder / f"said-{next(_numbers)}" for _ in range(2)]
         with self.files[0].open("wb") as out, self.files[1].open("wb") as err:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "invoke", *words], cwd=ground.root, env=ground.bench.environment(env),
+                [sys.executable, "-m", "invoke", *words], cwd=workspace.root, env=workspace.bench.environment(env),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
             )  # fmt: skip
 
@@ -299,16 +303,16 @@ class Under:
     def pid(self) -> int:
         return self.process.pid
 
-    def reaches(self, what: Callable[[], object], patience: float = 20.0) -> None:
+    def wait_until(self, what: Callable[[], object], timeout: float = 20.0) -> None:
         """Wait until something is the case, and see that the run is still under way then."""
-        assert eventually(lambda: what() or self.process.poll() is not None, patience), "it never came that far"
-        assert self.process.poll() is None, f"it ended too early\n{self.said().said}"
+        assert eventually(lambda: what() or self.process.poll() is not None, timeout), "it never came that far"
+        assert self.process.poll() is None, f"it ended too early\n{self.output().output}"
 
     def runs(self, pattern: str) -> bool:
         """Whether one of its programs has a command line like that."""
-        return any(re.search(pattern, line) for line in processes(self.ground.mark).values())
+        return any(re.search(pattern, line) for line in processes(self.workspace.mark).values())
 
-    def interrupt(self) -> Ran:
+    def interrupt(self) -> CommandResult:
         """Ctrl-C: SIGINT to the whole process group."""
         os.killpg(self.pid, signal.SIGINT)
         return self.end()
@@ -317,24 +321,24 @@ class Under:
         """SIGKILL to the run, and to the programs it started as well where the whole machine goes down."""
         with suppress(ProcessLookupError):  # it may have ended by itself just now
             os.kill(self.pid, signal.SIGKILL)
-        while programs and (left := processes(self.ground.mark)):
+        while programs and (left := processes(self.workspace.mark)):
             for pid in left:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.process.wait(30)
 
-    def end(self, patience: float = 60.0) -> Ran:
-        self.process.wait(patience)
-        return self.said()
+    def end(self, timeout: float = 60.0) -> CommandResult:
+        self.process.wait(timeout)
+        return self.output()
 
-    def said(self) -> Ran:
+    def output(self) -> CommandResult:
         out, err = (path.read_text(encoding="utf-8", errors="replace") for path in self.files)
         code = self.process.returncode
-        return Ran(-1 if code is None else code, out, err)
+        return CommandResult(-1 if code is None else code, out, err)
 
 
 @dataclass
-class Choke:
+class FaultyProxy:
     """A way to a git server that breaks: after `after` bytes of one connection's answers it is cut, or goes silent.
 
     After it broke `times` times everything goes through. `reached` is set when the first connection is choked.
@@ -393,8 +397,8 @@ class Choke:
             end.close()
 
 
-class Watch:
-    """Looks at every process of a ground while the block runs, for words that must not stand on a command line."""
+class ProcessWatcher:
+    """Looks at every process of a workspace while the block runs, for words that must not stand on a command line."""
 
     def __init__(self, mark: str, *secrets: str) -> None:
         self.mark, self.secrets = mark, secrets
@@ -421,7 +425,7 @@ class Watch:
             time.sleep(0.05)
 
 
-def fill(folder: Path, leave: int = 0) -> Path:
+def fill_disk(folder: Path, leave: int = 0) -> Path:
     """Take all room of a file system but `leave` bytes; gives the file that takes it."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):

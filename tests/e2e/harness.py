@@ -37,7 +37,7 @@ RENDERED = "report pdf %PDF- True"
 
 
 @dataclass(frozen=True)
-class Ran:
+class CommandResult:
     """How a command ended."""
 
     code: int
@@ -45,7 +45,7 @@ class Ran:
     err: str
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.out + self.err
 
 
@@ -67,17 +67,19 @@ class Bench:
     def prefix(self) -> str:
         return self.env["ODPM_COMPOSE_PREFIX"]
 
-    def inv(self, *words: str, timeout: float = 900, cwd: Path | None = None, feed: str = "", **env: str) -> Ran:
+    def inv(
+        self, *words: str, timeout: float = 900, cwd: Path | None = None, feed: str = "", **env: str
+    ) -> CommandResult:
         """Run a task to its end; its environment is the machine's, without what would configure odpm, plus ours."""
         environment = self.environment(env)
         if not plain(environment):
-            return Ran(*_server().run(words, cwd or self.root, environment, feed, timeout))
+            return CommandResult(*_server().run(words, cwd or self.root, environment, feed, timeout))
         argv = [sys.executable, "-m", "invoke", *words]
         done = subprocess.run(
             argv, cwd=cwd or self.root, env=environment, capture_output=True, text=True, timeout=timeout,
             input=feed, check=False,
         )  # fmt: skip
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
@@ -94,10 +96,10 @@ class Bench:
                 os.killpg(started.pid, signal.SIGKILL)
             started.wait()
 
-    def ok(self, *words: str, **env: Any) -> Ran:
+    def ok(self, *words: str, **env: Any) -> CommandResult:
         """As `inv`, and it must end well."""
         ran = self.inv(*words, **env)
-        assert ran.code == 0, f"inv {' '.join(words)} ended with {ran.code}\n{ran.said}"
+        assert ran.code == 0, f"inv {' '.join(words)} ended with {ran.code}\n{ran.output}"
         return ran
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -126,11 +128,11 @@ class Bench:
             "exec", str(self.containers()["db"]["Id"]), "psql", "-U", "postgres", "-d", database, "-Atc", query
         )
 
-    def inside(self, *words: str, service: str = "odoo") -> Ran:
+    def inside(self, *words: str, service: str = "odoo") -> CommandResult:
         """Run a program in a service's container, past the product."""
         argv = ["docker", "exec", str(self.containers()[service]["Id"]), *words]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def edit(self, **keys: object) -> None:
         """Set top-level keys of odpm.json; None takes one away."""
@@ -175,9 +177,9 @@ def docker(*words: str) -> str:
     return done.stdout.strip()
 
 
-def get(url: str, patience: float = 30) -> tuple[int, str]:
+def get(url: str, timeout: float = 30) -> tuple[int, str]:
     """Status and text of a page; connection errors are waited out for `patience` seconds."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while True:
         try:
             with urllib.request.urlopen(url, timeout=30) as answer:
@@ -190,11 +192,11 @@ def get(url: str, patience: float = 30) -> tuple[int, str]:
             time.sleep(0.3)
 
 
-def eventually(true: Callable[[], object], patience: float = 60) -> None:
+def eventually(true: Callable[[], object], timeout: float = 60) -> None:
     """Wait until something is so. It is an error if it is not so after `patience` seconds."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not true():
-        assert time.monotonic() < deadline, f"not so after {patience:.0f} s"
+        assert time.monotonic() < deadline, f"not so after {timeout:.0f} s"
         time.sleep(0.2)
 
 

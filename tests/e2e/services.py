@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.e2e.failures import Ground
+from tests.e2e.failures import Workspace
 
 IMAGE = "debian:bookworm-slim"
 BUILT: dict[str, Any] = {"command": "sleep 600", "stop_grace_period": "0s", "init": True}
@@ -44,21 +44,21 @@ ns.add_task(awaited)
 """
 
 
-def served(ground: Ground, services: dict[str, Any], **keys: Any) -> None:
+def served(workspace: Workspace, services: dict[str, Any], **keys: Any) -> None:
     """Describe a project with these services beside the sleeping built-in ones; other keys as `Ground.describe` has them."""
     patches = keys.pop("service_patches", {})
     asleep = {name: {**STAND_IN, **patches.pop(name, {})} for name in ("db", "odoo")}
-    ground.describe(services=services, service_patches={**asleep, **patches}, **keys)
-    (ground.root / "tasks.py").write_text(TASKS, encoding="utf-8")
+    workspace.describe(services=services, service_patches={**asleep, **patches}, **keys)
+    (workspace.root / "tasks.py").write_text(TASKS, encoding="utf-8")
 
 
-def state(ground: Ground) -> dict[str, str]:
+def state(workspace: Workspace) -> dict[str, str]:
     """What Docker says each service's container does."""
-    return {name: entry["State"]["Status"] for name, entry in ground.bench.containers().items()}
+    return {name: entry["State"]["Status"] for name, entry in workspace.bench.containers().items()}
 
 
-def compose_file(ground: Ground) -> str:
-    return (ground.root / "docker-compose.yml").read_text(encoding="utf-8")
+def compose_file(workspace: Workspace) -> str:
+    return (workspace.root / "docker-compose.yml").read_text(encoding="utf-8")
 
 
 def manifest(**keys: Any) -> str:

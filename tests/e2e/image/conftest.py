@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e.baked import Built
-from tests.e2e.failures import FILES, WEB, Ground, lay
+from tests.e2e.failures import FILES, WEB, Workspace, create_workspace
 from tests.e2e.harness import docker, git
 from tests.standins.mirrors import Mirrors, wheel
 from tests.standins.registry import Registry
@@ -41,7 +41,7 @@ class Small:
     question about an index as they did at first.
     """
 
-    ground: Ground
+    workspace: Workspace
     mirrors: Mirrors
     registry: Registry
     dockerfile: str  # what it was built from
@@ -50,12 +50,15 @@ class Small:
 
 @pytest.fixture(scope="session", params=["ci", pytest.param("full", marks=pytest.mark.long)])
 def small_image(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pristine: Ground, engine: None
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    workspace_rendered: Workspace,
+    engine: None,
 ) -> Iterator[Small]:
     """The small project and its image, built once; `ci`: the profile without a PDF renderer."""
     wheels = dict([wheel("acme-secrets", VERSION, "ANSWER = 42\n")])
-    ground = lay(tmp_path_factory.mktemp("small"), pristine)
-    bench, root = ground.bench, ground.root
+    workspace = create_workspace(tmp_path_factory.mktemp("small"), workspace_rendered)
+    bench, root = workspace.bench, workspace.root
     with Mirrors(PASSWORD, wheels) as mirrors, Registry() as registry:
         docker("tag", BASE, f"{registry.address}/{BASE}")
         docker("push", "--quiet", f"{registry.address}/{BASE}")
@@ -67,11 +70,11 @@ def small_image(
                 "ODPM_IMAGE_MIRROR": f"{registry.address}/",
                 "UV_INDEX": mirrors.index,
             }
-            ground.publish(WEB, {**FILES[WEB], "web_thing/__manifest__.py": THEIRS})
+            workspace.publish(WEB, {**FILES[WEB], "web_thing/__manifest__.py": THEIRS})
             for path, text in OWN.items():
                 (root / path).parent.mkdir(parents=True, exist_ok=True)
                 (root / path).write_text(text, encoding="utf-8")
-            ground.describe(requirements=["acme-secrets", "psycopg2"], system_packages=SYSTEM)
+            workspace.describe(requirements=["acme-secrets", "psycopg2"], system_packages=SYSTEM)
             never_seen = uuid.uuid4()
             bench.template(lambda ours: ours.replace(" AS base\n", f" AS base\nENV ODPM_TEST_RUN={never_seen}\n"))
             bench.ok("lock")
@@ -83,6 +86,6 @@ def small_image(
             dockerfile = (root / ".odpm/build/Dockerfile").read_text(encoding="utf-8")
             assert str(never_seen) in dockerfile
             assert json.loads(out)["names"] == [tag]
-            yield Small(ground, mirrors, registry, dockerfile, Built(tag, out))
+            yield Small(workspace, mirrors, registry, dockerfile, Built(tag, out))
         finally:
             docker("image", "rm", "--force", tag, f"{registry.address}/{BASE}")

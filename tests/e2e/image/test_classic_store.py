@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import Ground, failure
+from tests.e2e.failures import Workspace, failure
 from tests.e2e.harness import eventually
 from tests.standins import engine as engines
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 pytestmark = pytest.mark.docker
 
 
@@ -52,14 +52,14 @@ def answers(address: str) -> bool:
     return not subprocess.run(["docker", "--host", address, "version"], capture_output=True, check=False).returncode
 
 
-def test_what_it_cannot_do_is_refused_before_anything_is_built(ground_locked: Ground, classic: str) -> None:
+def test_what_it_cannot_do_is_refused_before_anything_is_built(workspace_locked: Workspace, classic: str) -> None:
     for words in (
         ("--platform", "linux/amd64,linux/arm64"),
-        ("--cache-to", f"type=local,dest={ground_locked.folder}/layers"),
+        ("--cache-to", f"type=local,dest={workspace_locked.folder}/layers"),
         ("--cache-to", "type=registry,ref=127.0.0.1:9/cache"),
     ):
         failure(
-            ground_locked.bench.inv("build-image", *words, DOCKER_HOST=classic, ODPM_SCENARIO="ci"),
+            workspace_locked.bench.inv("build-image", *words, DOCKER_HOST=classic, ODPM_SCENARIO="ci"),
             8,
             "classic image store",
             "containerd-snapshotter",

@@ -13,7 +13,7 @@ from tests.e2e.harness import docker
 from tests.e2e.image.conftest import PASSWORD, SYSTEM, Small
 from tests.standins.registry import Registry
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 pytestmark = pytest.mark.docker
 
 REGISTRY_PASSWORD = "planted-in-a-login"
@@ -44,12 +44,12 @@ def test_nothing_of_the_mirrors_is_in_any_layer(small_image: Small, tmp_path: Pa
 
 
 def test_a_registry_with_login_and_tls(small_image: Small, tmp_path: Path) -> None:
-    bench = replace(small_image.ground.bench, env={**small_image.ground.bench.env, "HOME": str(tmp_path)})
+    bench = replace(small_image.workspace.bench, env={**small_image.workspace.bench.env, "HOME": str(tmp_path)})
     with Registry(login=("team", REGISTRY_PASSWORD)) as registry:
         tag = f"{registry.address}/team/odoo:1"
         try:
             refused = bench.inv("build-image", "--tag", tag, "--push")
-            assert refused.code == 5, refused.said
+            assert refused.code == 5, refused.output
             assert "docker login" in refused.err
             subprocess.run(
                 ["docker", "login", "--username", "team", "--password-stdin", registry.address],
@@ -58,6 +58,6 @@ def test_a_registry_with_login_and_tls(small_image: Small, tmp_path: Path) -> No
             pushed = bench.ok("build-image", "--tag", tag, "--push").out.strip()
             assert pushed == f"{tag}@{Built(tag, '').id}"
             assert registry.tags("team/odoo") == ["1"]
-            assert REGISTRY_PASSWORD not in refused.said + pushed
+            assert REGISTRY_PASSWORD not in refused.output + pushed
         finally:
             docker("image", "rm", "--force", tag)

@@ -14,7 +14,7 @@ from tests.e2e.harness import Bench, docker, git
 from tests.e2e.image.conftest import BASE, PAGE, Small
 from tests.standins.registry import Registry
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 pytestmark = pytest.mark.docker
 
 RESULT = ".odpm/build/image.json"
@@ -22,7 +22,7 @@ RESULT = ".odpm/build/image.json"
 
 @pytest.fixture
 def bench(small_image: Small) -> Bench:
-    return small_image.ground.bench
+    return small_image.workspace.bench
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_an_image_that_cannot_run_gets_no_name(bench: Bench, image: Built) -> No
     template.write_text(f"{before}USER 0:0\nRUN rm /usr/lib/*/libpq.so.5*\nUSER 1000:1000\n", encoding="utf-8")
     try:
         ran = bench.inv("build-image", "--tag", "never:1")
-        assert ran.code == 5, ran.said
+        assert ran.code == 5, ran.output
         assert "psycopg2" in ran.err
         assert docker("image", "ls", "--quiet", "never") == ""
         assert bench.ok("build-image", "--tag", "never:1", "--no-smoke-test").out.startswith("never:1@sha256:")
@@ -172,7 +172,7 @@ def test_licences_that_contradict_fail_on_demand(bench: Bench, image: Built) -> 
     git("commit", "-qm", "Closed", cwd=bench.root)
     try:
         ran = bench.inv("build-image", "--tag", "never:1", "--check-licenses")
-        assert ran.code == 4, ran.said
+        assert ran.code == 4, ran.output
         assert "closed" in ran.err
         assert "OPL-1" in ran.err
         assert docker("image", "ls", "--quiet", "never") == ""

@@ -14,7 +14,7 @@ import pytest
 from odpm_tasks.core.audit.census import problems
 from odpm_tasks.image.census import read_census
 from tests.e2e.baked import Built
-from tests.e2e.harness import Bench, Ran, docker, snapshot
+from tests.e2e.harness import Bench, CommandResult, docker, snapshot
 
 pytestmark = pytest.mark.docker
 
@@ -73,7 +73,7 @@ def tinkered(derive: Callable[[str, str], str]) -> str:
     return derive("tinkered", TINKERED)
 
 
-def found(ran: Ran) -> dict[tuple[str, str], list[str | None]]:
+def found(ran: CommandResult) -> dict[tuple[str, str], list[str | None]]:
     """The differences of a comparison that nothing explains."""
     data: dict[str, Any] = json.loads(ran.out)
     rows = [each for each in data["differences"] if each["reason"] is None]
@@ -89,7 +89,7 @@ def test_the_images_of_all_scenarios_are_equal_but_for_what_the_scenario_explain
     ran = bench.ok("parity", "--verbose")
     assert snapshot(bench.root) == before
     equal = r"parity: 3 images, \d{3} packages, \d+ fonts, \d{3} add-ons; \d+ differences explained by the scenario\n"
-    assert re.match(equal, ran.out), ran.said
+    assert re.match(equal, ran.out), ran.output
     for name, why in (
         ("debugpy", "in .odpm/requirements.developer.lock"),
         ("PYTHONPYCACHEPREFIX", "byte code of mounted sources"),
@@ -107,7 +107,7 @@ def test_the_census_of_mounted_sources_is_as_full_as_that_of_baked_ones(bench: B
         ran = bench.inv("parity", "--format", "json")
     finally:
         manifest.write_text(before, encoding="utf-8")
-    assert ran.code == 2, ran.said
+    assert ran.code == 2, ran.output
     ((what, name), values) = next(iter(found(ran).items()))
     assert (what, name) == ("add-on", "/opt/odoo/src/project/addons/stack_info")
     assert values[0] == "19.0.9.9.9" != values[-1]
@@ -117,7 +117,7 @@ def test_the_census_of_mounted_sources_is_as_full_as_that_of_baked_ones(bench: B
 def test_what_is_in_one_image_only_is_named_and_ends_with_2(bench: Bench, tinkered: str) -> None:
     """An image of ci to which somebody has done something: as a scenario's image, and by its name."""
     by_name = bench.inv("parity", "--image", bench.env["ODPM_IMAGE"], "--image", tinkered, "--format", "json")
-    assert by_name.code == 2, by_name.said
+    assert by_name.code == 2, by_name.output
     differ = found(by_name)
     versions = differ.pop(("add-on", MANIFEST.removesuffix("/__manifest__.py")))
     assert versions[0] != versions[1] == "0.0"
@@ -138,7 +138,7 @@ def test_what_is_in_one_image_only_is_named_and_ends_with_2(bench: Bench, tinker
     }
 
     ran = bench.inv("parity", ODPM_IMAGE=tinkered)
-    assert ran.code == 2, ran.said
+    assert ran.code == 2, ran.output
     assert re.search(rf"^font +{FONT} +–.* [0-9a-f]{{12}}$", ran.out, re.MULTILINE), ran.out
     assert re.search(r"^environment +ACME +–.* 1$", ran.out, re.MULTILINE), ran.out
     assert "debugpy" not in ran.out
@@ -157,7 +157,7 @@ def test_where_images_are_missing_the_commands_that_make_them_are_named(
     bench = clone(tmp_path / "project")
     bench.edit(system_packages=["of-an-environment-that-nobody-has-built"])
     ran = bench.inv("parity", ODPM_IMAGE="never:1")
-    assert (ran.code, ran.out) == (8, ""), ran.said
+    assert (ran.code, ran.out) == (8, ""), ran.output
     assert ran.err.splitlines()[-4:] == [
         "odpm: two images are needed for a comparison",
         "  developer: ODPM_SCENARIO=developer inv build",
@@ -167,7 +167,7 @@ def test_where_images_are_missing_the_commands_that_make_them_are_named(
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "output"),
     [
         (("--image", "never:1", "--image", "never:2"), 1, "the engine has no image 'never:1'"),
         (("--image", "never:1"), 1, "parity needs at least two images"),
@@ -176,10 +176,10 @@ def test_where_images_are_missing_the_commands_that_make_them_are_named(
         (("--image", "debian:bookworm-slim,postgres:15"), 5, "cannot read the content of debian:bookworm-slim"),
     ],
 )
-def test_bad_input_is_answered_in_few_lines(bench: Bench, words: tuple[str, ...], code: int, said: str) -> None:
+def test_bad_input_is_answered_in_few_lines(bench: Bench, words: tuple[str, ...], code: int, output: str) -> None:
     ran = bench.inv("parity", *words)
-    assert (ran.code, ran.out) == (code, ""), ran.said
-    assert said in ran.err
+    assert (ran.code, ran.out) == (code, ""), ran.output
+    assert output in ran.err
     assert len(ran.err.splitlines()) <= 5
     assert "Traceback" not in ran.err
 
@@ -198,9 +198,9 @@ def test_everything_in_our_image_can_be_imported_and_odoo_starts(bench: Bench) -
 
 def test_what_cannot_run_is_found(derive: Callable[[str, str], str]) -> None:
     """A library that several packages are linked with is not there, and a folder of the addons path."""
-    said = "\n".join(problems(read_census(derive("broken", BROKEN), imports=True)))
+    output = "\n".join(problems(read_census(derive("broken", BROKEN), imports=True)))
     lost = r"ImportError: libldap-2\.5\.so\.0: cannot open shared object file"
-    assert re.search(rf"^odoo --version fails: {lost}", said, re.MULTILINE), said
-    assert re.search(rf"^python-ldap: import \w+: {lost}", said, re.MULTILINE), said
-    assert re.search(rf"^psycopg2: import psycopg2: {lost}", said, re.MULTILINE), said
-    assert "/opt/odoo/src/mail is on the addons path and holds no add-on" in said
+    assert re.search(rf"^odoo --version fails: {lost}", output, re.MULTILINE), output
+    assert re.search(rf"^python-ldap: import \w+: {lost}", output, re.MULTILINE), output
+    assert re.search(rf"^psycopg2: import psycopg2: {lost}", output, re.MULTILINE), output
+    assert "/opt/odoo/src/mail is on the addons path and holds no add-on" in output

@@ -8,30 +8,30 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.baked import Built
-from tests.e2e.failures import Ground
+from tests.e2e.failures import Workspace
 from tests.e2e.harness import docker
 from tests.standins.registry import Registry
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 pytestmark = pytest.mark.docker
 
 INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 
 
 @pytest.fixture
-def small(ground_locked: Ground, engine: None) -> Iterator[Ground]:
+def small(workspace_locked: Workspace, engine: None) -> Iterator[Workspace]:
     """A stack whose environment is made in seconds: no Python packages, no PDF renderer."""
-    env = ground_locked.bench.env
+    env = workspace_locked.bench.env
     env |= {"ODPM_SCENARIO": "ci", "ODPM_BASE_IMAGE_PROFILE": "ci"}
     env.pop("ODPM_IMAGE_MIRROR", None)
-    yield ground_locked
+    yield workspace_locked
     for tag in docker(
-        "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"*/{ground_locked.bench.prefix}/*"
+        "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"*/{workspace_locked.bench.prefix}/*"
     ).split():
         docker("image", "rm", "--force", tag)
 
 
-def test_several_platforms_become_one_list(small: Ground, registry: Registry) -> None:
+def test_several_platforms_become_one_list(small: Workspace, registry: Registry) -> None:
     """Two that this machine can run, so that both are really built."""
     name = f"{small.bench.prefix}/odoo"
     one, several = (f"{registry.address}/{name}:{tag}" for tag in ("1.0", "several"))
@@ -42,16 +42,16 @@ def test_several_platforms_become_one_list(small: Ground, registry: Registry) ->
     assert Built(one, "").id in {entry["digest"] for entry in listed}
 
 
-def test_a_platform_that_cannot_be_is_told(small: Ground) -> None:
+def test_a_platform_that_cannot_be_is_told(small: Workspace) -> None:
     """Where the base image is for one processor only the builder takes that; where it is there, nobody runs it here."""
     ran = small.bench.inv("build-image", "--tag", "never:1", "--platform", "linux/s390x")
-    assert ran.code in {5, 8}, ran.said
+    assert ran.code in {5, 8}, ran.output
     assert "linux/s390x" in ran.err
     assert docker("image", "ls", "--quiet", "never") == ""
 
 
 @pytest.mark.long
-def test_full_has_the_tools_of_node_and_lists_them(small: Ground, registry: Registry) -> None:
+def test_full_has_the_tools_of_node_and_lists_them(small: Workspace, registry: Registry) -> None:
     image = Built(f"{registry.address}/{small.bench.prefix}/full:1", "")
     words = ("build-image", "--tag", image.tag, "--sbom")
     small.bench.ok(*words, ODPM_BASE_IMAGE_PROFILE="full")

@@ -17,16 +17,16 @@ from tests.e2e.failures import (
     SALE,
     WEB,
     Env,
-    Ground,
+    Workspace,
     failure,
-    photograph,
+    file_digests,
     publish,
-    type_in,
-    way_out,
+    run_shell,
+    suggested_command,
 )
 from tests.e2e.harness import git
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 TASKS = (("plan",), ("lock",), ("render",), ("up",), ("validate",), ("status",))
 
@@ -35,11 +35,11 @@ TASKS = (("plan",), ("lock",), ("render",), ("up",), ("validate",), ("status",))
 
 
 @pytest.mark.parametrize("words", TASKS, ids=" ".join)
-def test_without_odpm_json(ground: Ground, words: tuple[str, ...]) -> None:
-    (ground.root / "odpm.json").unlink()
-    before = photograph(ground.root)
-    failure(ground.bench.inv(*words), 4, "there is no odpm.json", str(ground.root))
-    assert photograph(ground.root) == before
+def test_without_odpm_json(workspace: Workspace, words: tuple[str, ...]) -> None:
+    (workspace.root / "odpm.json").unlink()
+    before = file_digests(workspace.root)
+    failure(workspace.bench.inv(*words), 4, "there is no odpm.json", str(workspace.root))
+    assert file_digests(workspace.root) == before
 
 
 BROKEN = {
@@ -54,36 +54,36 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "spot"), BROKEN.values(), ids=BROKEN)
-def test_broken_json_is_told_with_line_and_column(ground: Ground, text: str, spot: str) -> None:
-    path = ground.root / "odpm.json"
+def test_broken_json_is_told_with_line_and_column(workspace: Workspace, text: str, spot: str) -> None:
+    path = workspace.root / "odpm.json"
     path.write_text(text, encoding="utf-8")
     line, column = spot[1:].split(":")
-    message = failure(ground.bench.inv("plan"), 4, "odpm.json")
+    message = failure(workspace.bench.inv("plan"), 4, "odpm.json")
     assert f"odpm.json{spot}" in message or f"line {line}, column {column}" in message, message
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_validate_tells_the_same_as_a_run(ground: Ground) -> None:
-    (ground.root / "odpm.json").write_text(BROKEN["no colon"][0], encoding="utf-8")
-    failure(ground.bench.inv("validate"), 4, "odpm.json", "line 3, column 14")
-    ground.describe(dependancies=[])
-    failure(ground.bench.inv("validate"), 4, "dependancies", "`dependencies`")
-    ground.describe(dependancies=[], postgres=None)
-    failure(ground.bench.inv("validate"), 4, "dependancies", "`dependencies`", "postgres")
+def test_validate_tells_the_same_as_a_run(workspace: Workspace) -> None:
+    (workspace.root / "odpm.json").write_text(BROKEN["no colon"][0], encoding="utf-8")
+    failure(workspace.bench.inv("validate"), 4, "odpm.json", "line 3, column 14")
+    workspace.describe(dependancies=[])
+    failure(workspace.bench.inv("validate"), 4, "dependancies", "`dependencies`")
+    workspace.describe(dependancies=[], postgres=None)
+    failure(workspace.bench.inv("validate"), 4, "dependancies", "`dependencies`", "postgres")
 
 
 @pytest.mark.parametrize(
     "data", [b"[]", b'"text"', b"null", b"\xff\xfe{}", b"\xef\xbb\xbf{}", b"[" * 5000], ids=lambda data: str(data[:6])
 )
-def test_what_is_no_json_object_is_refused(ground: Ground, data: bytes) -> None:
-    (ground.root / "odpm.json").write_bytes(data)
-    failure(ground.bench.inv("plan"), 4, "odpm.json")
+def test_what_is_no_json_object_is_refused(workspace: Workspace, data: bytes) -> None:
+    (workspace.root / "odpm.json").write_bytes(data)
+    failure(workspace.bench.inv("plan"), 4, "odpm.json")
 
 
-def test_a_folder_in_the_place_of_odpm_json(ground: Ground) -> None:
-    (ground.root / "odpm.json").unlink()
-    (ground.root / "odpm.json").mkdir()
-    failure(ground.bench.inv("plan"), 4, "odpm.json")
+def test_a_folder_in_the_place_of_odpm_json(workspace: Workspace) -> None:
+    (workspace.root / "odpm.json").unlink()
+    (workspace.root / "odpm.json").mkdir()
+    failure(workspace.bench.inv("plan"), 4, "odpm.json")
 
 
 UNKNOWN: dict[str, tuple[dict[str, Any], str, str]] = {
@@ -98,15 +98,17 @@ UNKNOWN: dict[str, tuple[dict[str, Any], str, str]] = {
 
 @pytest.mark.parametrize(("keys", "path", "nearest"), UNKNOWN.values(), ids=UNKNOWN)
 def test_an_unknown_key_is_told_with_its_path_and_the_nearest(
-    ground: Ground, keys: dict[str, Any], path: str, nearest: str
+    workspace: Workspace, keys: dict[str, Any], path: str, nearest: str
 ) -> None:
-    ground.describe(**keys)
-    failure(ground.bench.inv("render"), 4, f" {path}", f"`{nearest}`")
+    workspace.describe(**keys)
+    failure(workspace.bench.inv("render"), 4, f" {path}", f"`{nearest}`")
 
 
-def test_every_problem_is_listed_at_once(ground: Ground) -> None:
-    ground.describe(python=3.11, postgres=None, dependencies=["../web"], colour="red", services={"db": {"image": "x"}})
-    message = failure(ground.bench.inv("render"), 4, "5 problems", most=8)
+def test_every_problem_is_listed_at_once(workspace: Workspace) -> None:
+    workspace.describe(
+        python=3.11, postgres=None, dependencies=["../web"], colour="red", services={"db": {"image": "x"}}
+    )
+    message = failure(workspace.bench.inv("render"), 4, "5 problems", most=8)
     for path in ("python", "postgres", "dependencies[0]", "colour", "services.db"):
         assert f" {path}: " in message, message
 
@@ -121,37 +123,37 @@ def test_every_problem_is_listed_at_once(ground: Ground) -> None:
     ],
     ids=["schema", "requires_odpm", "refused option", "substitution"],
 )
-def test_a_description_this_odpm_cannot_follow(ground: Ground, keys: dict[str, Any], told: str) -> None:
-    ground.describe(**keys)
-    failure(ground.bench.inv("render"), 4, told)
+def test_a_description_this_odpm_cannot_follow(workspace: Workspace, keys: dict[str, Any], told: str) -> None:
+    workspace.describe(**keys)
+    failure(workspace.bench.inv("render"), 4, told)
 
 
 # --- settings ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [*TASKS, ("down",), ("build-image",)], ids=" ".join)
-def test_an_unknown_scenario_lists_the_three(ground: Ground, words: tuple[str, ...]) -> None:
-    ran = ground.bench.inv(*words, ODPM_SCENARIO="production")
+def test_an_unknown_scenario_lists_the_three(workspace: Workspace, words: tuple[str, ...]) -> None:
+    ran = workspace.bench.inv(*words, ODPM_SCENARIO="production")
     failure(ran, 4, "'production'", "developer, server, ci", "the process environment")
 
 
-def test_an_unknown_scenario_is_told_with_its_layer(ground: Ground) -> None:
-    home = ground.folder / "home/.odpm"
+def test_an_unknown_scenario_is_told_with_its_layer(workspace: Workspace) -> None:
+    home = workspace.folder / "home/.odpm"
     home.mkdir()
     (home / ".env").write_text("ODPM_SCENARIO=mine\n", encoding="utf-8")
-    failure(ground.bench.inv("plan"), 4, "'mine'", "developer, server, ci", "~/.odpm/.env")
-    (ground.root / ".env").write_text("ODPM_SCENARIO=Developer\n", encoding="utf-8")
-    failure(ground.bench.inv("plan"), 4, "'Developer'", "developer, server, ci", "in .env")
-    ground.bench.ok("plan", ODPM_SCENARIO="developer")
+    failure(workspace.bench.inv("plan"), 4, "'mine'", "developer, server, ci", "~/.odpm/.env")
+    (workspace.root / ".env").write_text("ODPM_SCENARIO=Developer\n", encoding="utf-8")
+    failure(workspace.bench.inv("plan"), 4, "'Developer'", "developer, server, ci", "in .env")
+    workspace.bench.ok("plan", ODPM_SCENARIO="developer")
 
 
-def test_a_line_of_env_that_is_none_is_told_with_its_number(ground: Ground) -> None:
-    (ground.root / ".env").write_text("ODOO_PORT=8069\nthis is no assignment\n", encoding="utf-8")
-    failure(ground.bench.inv("plan"), 4, ".env:2")
-    (ground.root / ".env").write_bytes(b"ODOO_PORT=8069\nNAME=\xff\n")
-    failure(ground.bench.inv("plan"), 4, ".env")
-    (ground.root / ".env").write_text("ODOO_PORT=8069\nA=100%\nB=%(x)s\nC='$5'\n", encoding="utf-8")
-    ground.bench.ok("plan")
+def test_a_line_of_env_that_is_none_is_told_with_its_number(workspace: Workspace) -> None:
+    (workspace.root / ".env").write_text("ODOO_PORT=8069\nthis is no assignment\n", encoding="utf-8")
+    failure(workspace.bench.inv("plan"), 4, ".env:2")
+    (workspace.root / ".env").write_bytes(b"ODOO_PORT=8069\nNAME=\xff\n")
+    failure(workspace.bench.inv("plan"), 4, ".env")
+    (workspace.root / ".env").write_text("ODOO_PORT=8069\nA=100%\nB=%(x)s\nC='$5'\n", encoding="utf-8")
+    workspace.bench.ok("plan")
 
 
 @pytest.mark.parametrize(
@@ -164,15 +166,15 @@ def test_a_line_of_env_that_is_none_is_told_with_its_number(ground: Ground) -> N
         ("ODOO_PORT", "٣"),
     ],
 )
-def test_a_port_that_is_none_is_told_with_its_name(ground: Ground, no_docker: Env, name: str, value: str) -> None:
-    (ground.root / ".env").write_text(f"{name}={value}\n", encoding="utf-8")
-    failure(ground.bench.inv("up", **no_docker), 4, name, value, ".env")
+def test_a_port_that_is_none_is_told_with_its_name(workspace: Workspace, no_docker: Env, name: str, value: str) -> None:
+    (workspace.root / ".env").write_text(f"{name}={value}\n", encoding="utf-8")
+    failure(workspace.bench.inv("up", **no_docker), 4, name, value, ".env")
 
 
 @pytest.mark.parametrize("name", ["ODPM_JOBS", "ODPM_GIT_MIRROR", "ODPM_GIT_TIMEOUT"])
-def test_a_setting_that_is_none_is_told_with_its_name(ground: Ground, name: str) -> None:
+def test_a_setting_that_is_none_is_told_with_its_name(workspace: Workspace, name: str) -> None:
     setting: Env = {name: "many"}
-    failure(ground.bench.inv("render", **setting), 4, name, "'many'", "the process environment")
+    failure(workspace.bench.inv("render", **setting), 4, name, "'many'", "the process environment")
 
 
 UNSET: dict[str, tuple[dict[str, Any], str]] = {
@@ -186,10 +188,12 @@ UNSET: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("keys", "path"), UNSET.values(), ids=UNSET)
-def test_an_unset_variable_is_told_with_field_and_name(ground_locked: Ground, keys: dict[str, Any], path: str) -> None:
-    ground_locked.describe(**keys)
-    failure(ground_locked.bench.inv("render"), 4, path, "GIT_SITE", "not set")
-    checked = ground_locked.bench.ok("validate")
+def test_an_unset_variable_is_told_with_field_and_name(
+    workspace_locked: Workspace, keys: dict[str, Any], path: str
+) -> None:
+    workspace_locked.describe(**keys)
+    failure(workspace_locked.bench.inv("render"), 4, path, "GIT_SITE", "not set")
+    checked = workspace_locked.bench.ok("validate")
     assert f"{path}" in checked.err
     assert "GIT_SITE" in checked.err
     assert "warning" in checked.err
@@ -214,73 +218,73 @@ HOSTILE = {
 }
 
 
-def test_hostile_links_are_refused_before_git_sees_one(ground: Ground) -> None:
-    spoil = ground.folder / "spoiled"
-    ground.describe(dependencies=[link.format(spoil=spoil) for link in HOSTILE.values()])
-    message = failure(ground.bench.inv("render"), 4, "problems", most=2 * len(HOSTILE) + 3)
+def test_hostile_links_are_refused_before_git_sees_one(workspace: Workspace) -> None:
+    spoil = workspace.folder / "spoiled"
+    workspace.describe(dependencies=[link.format(spoil=spoil) for link in HOSTILE.values()])
+    message = failure(workspace.bench.inv("render"), 4, "problems", most=2 * len(HOSTILE) + 3)
     for number, name in enumerate(HOSTILE):
         assert f"dependencies[{number}]: " in message, f"{name} is not refused\n{message}"
     assert all(char.isprintable() or char == "\n" for char in message), repr(message)
     assert not spoil.exists()
-    assert not (ground.cache / "git").exists()
+    assert not (workspace.cache / "git").exists()
 
 
 @pytest.mark.parametrize("name", ["a helper", "an option", "a control character"])
-def test_a_hostile_platform_is_refused_before_git_sees_it(ground: Ground, name: str) -> None:
-    spoil = ground.folder / "spoiled"
-    ground.describe(platform={"git": HOSTILE[name].format(spoil=spoil)})
-    message = failure(ground.bench.inv("render"), 4, "platform.git")
+def test_a_hostile_platform_is_refused_before_git_sees_it(workspace: Workspace, name: str) -> None:
+    spoil = workspace.folder / "spoiled"
+    workspace.describe(platform={"git": HOSTILE[name].format(spoil=spoil)})
+    message = failure(workspace.bench.inv("render"), 4, "platform.git")
     assert all(char.isprintable() or char == "\n" for char in message), repr(message)
     assert not spoil.exists()
-    assert not (ground.cache / "git").exists()
+    assert not (workspace.cache / "git").exists()
 
 
 @pytest.mark.parametrize("file", ["oca_dependencies.txt", "odpm.json"])
 @pytest.mark.parametrize("link", ["ext::sh", "--upload-pack=x"])
-def test_a_hostile_link_of_a_dependency_is_refused(ground: Ground, file: str, link: str) -> None:
+def test_a_hostile_link_of_a_dependency_is_refused(workspace: Workspace, file: str, link: str) -> None:
     text = json.dumps({"dependencies": [link]}) if file == "odpm.json" else f"sale {link}\n"
-    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n", file: text})
-    failure(ground.bench.inv("render"), 4, f"web: {file}", "refused")
-    assert not (ground.root / LOCKS[0]).exists()
+    workspace.publish(WEB, {"web_thing/__manifest__.py": "{}\n", file: text})
+    failure(workspace.bench.inv("render"), 4, f"web: {file}", "refused")
+    assert not (workspace.root / LOCKS[0]).exists()
 
 
 @pytest.mark.parametrize("file", ["oca_dependencies.txt", "odpm.json"])
-def test_a_dependency_may_not_ask_for_a_folder_of_this_machine(ground: Ground, file: str) -> None:
+def test_a_dependency_may_not_ask_for_a_folder_of_this_machine(workspace: Workspace, file: str) -> None:
     text = json.dumps({"dependencies": ["file:///etc"]}) if file == "odpm.json" else "sale file:///etc\n"
-    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n", file: text})
-    failure(ground.bench.inv("render"), 4, "web", "file:///etc")
-    assert not (ground.root / LOCKS[0]).exists()
+    workspace.publish(WEB, {"web_thing/__manifest__.py": "{}\n", file: text})
+    failure(workspace.bench.inv("render"), 4, "web", "file:///etc")
+    assert not (workspace.root / LOCKS[0]).exists()
 
 
-def test_a_dependency_whose_files_cannot_be_read_is_named(ground: Ground) -> None:
-    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n", "odpm.json": "{ broken"})
-    failure(ground.bench.inv("render"), 4, "web: odpm.json")
-    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n", "oca_dependencies.txt": "one two three four five\n"})
-    failure(ground.bench.inv("render"), 4, "web: oca_dependencies.txt", "line 1")
-    ground.publish(WEB, {"web_thing/__manifest__.py": "{}\n"})
-    ground.bench.ok("render")
+def test_a_dependency_whose_files_cannot_be_read_is_named(workspace: Workspace) -> None:
+    workspace.publish(WEB, {"web_thing/__manifest__.py": "{}\n", "odpm.json": "{ broken"})
+    failure(workspace.bench.inv("render"), 4, "web: odpm.json")
+    workspace.publish(WEB, {"web_thing/__manifest__.py": "{}\n", "oca_dependencies.txt": "one two three four five\n"})
+    failure(workspace.bench.inv("render"), 4, "web: oca_dependencies.txt", "line 1")
+    workspace.publish(WEB, {"web_thing/__manifest__.py": "{}\n"})
+    workspace.bench.ok("render")
 
 
-def test_one_repository_at_two_branches_names_both_who_ask(ground: Ground) -> None:
+def test_one_repository_at_two_branches_names_both_who_ask(workspace: Workspace) -> None:
     third = "team/stock.git"
-    ground.publish(third, {"a/__manifest__.py": "{}"})
-    ground.publish(third, {"a/__manifest__.py": "{}"}, "18.0")
+    workspace.publish(third, {"a/__manifest__.py": "{}"})
+    workspace.publish(third, {"a/__manifest__.py": "{}"}, "18.0")
     for repository, branch in ((WEB, "19.0"), (SALE, "18.0")):
-        ground.publish(
+        workspace.publish(
             repository, {"x/__manifest__.py": "{}", "oca_dependencies.txt": f"stock {HOST}{third} {branch}\n"}
         )
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
-    failure(ground.bench.inv("render"), 4, "team/stock", "odpm.json -> web", "odpm.json -> sale", "19.0", "18.0")
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0", f"{HOST}{third} 19.0"])
-    ground.bench.ok("render")
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    failure(workspace.bench.inv("render"), 4, "team/stock", "odpm.json -> web", "odpm.json -> sale", "19.0", "18.0")
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0", f"{HOST}{third} 19.0"])
+    workspace.bench.ok("render")
 
 
-def test_a_file_source_that_is_not_there(ground: Ground) -> None:
-    ground.describe(dependencies=[f"file://{ground.folder}/mine"])
-    failure(ground.bench.inv("render"), 4, f"file://{ground.folder}/mine", "odpm.json")
-    (ground.folder / "mine/thing").mkdir(parents=True)
-    (ground.folder / "mine/thing/__manifest__.py").write_text("{}", encoding="utf-8")
-    ground.bench.ok("render")
+def test_a_file_source_that_is_not_there(workspace: Workspace) -> None:
+    workspace.describe(dependencies=[f"file://{workspace.folder}/mine"])
+    failure(workspace.bench.inv("render"), 4, f"file://{workspace.folder}/mine", "odpm.json")
+    (workspace.folder / "mine/thing").mkdir(parents=True)
+    (workspace.folder / "mine/thing/__manifest__.py").write_text("{}", encoding="utf-8")
+    workspace.bench.ok("render")
 
 
 MANIFESTS: dict[str, bytes] = {
@@ -299,12 +303,12 @@ MANIFESTS: dict[str, bytes] = {
 UNNOTICED = {"odd types"}  # they are read as nothing
 
 
-def test_broken_manifests_in_a_dependency_are_only_warnings(ground_locked: Ground) -> None:
+def test_broken_manifests_in_a_dependency_are_only_warnings(workspace_locked: Workspace) -> None:
     names = {f"bad{number}/__manifest__.py": data for number, data in enumerate(MANIFESTS.values())}
-    ground_locked.publish(WEB, {"good/__manifest__.py": "{}\n", **names})
-    ground_locked.bench.ok("lock", "--update", "--only", "web")
-    ran = ground_locked.bench.ok("render")
-    assert "Traceback" not in ran.said
+    workspace_locked.publish(WEB, {"good/__manifest__.py": "{}\n", **names})
+    workspace_locked.bench.ok("lock", "--update", "--only", "web")
+    ran = workspace_locked.bench.ok("render")
+    assert "Traceback" not in ran.output
     for name, kind in zip(names, MANIFESTS, strict=True):
         assert (f"{name} is not a readable manifest" in ran.err) is (kind not in UNNOTICED), f"{kind}\n{ran.err}"
     assert not Path("/tmp/odpm-spoiled").exists()
@@ -315,19 +319,19 @@ def test_broken_manifests_in_a_dependency_are_only_warnings(ground_locked: Groun
     [("blank space", "quo'te", "ümlaut", "-option", "$(x)", 'dou"ble'), ("line\nbreak",)],
     ids=["odd", "line break"],
 )
-def test_odd_folder_names_in_a_dependency_break_nothing(ground_locked: Ground, names: tuple[str, ...]) -> None:
-    ground_locked.publish(WEB, {f"{name}/__manifest__.py": "{}\n" for name in ("good", *names)})
-    ground_locked.bench.ok("lock", "--update", "--only", "web")
-    ran = ground_locked.bench.ok("render")
-    assert "Traceback" not in ran.said
+def test_odd_folder_names_in_a_dependency_break_nothing(workspace_locked: Workspace, names: tuple[str, ...]) -> None:
+    workspace_locked.publish(WEB, {f"{name}/__manifest__.py": "{}\n" for name in ("good", *names)})
+    workspace_locked.bench.ok("lock", "--update", "--only", "web")
+    ran = workspace_locked.bench.ok("render")
+    assert "Traceback" not in ran.output
     for name in names:
-        assert (ground_locked.source("web") / name / "__manifest__.py").exists()
+        assert (workspace_locked.source("web") / name / "__manifest__.py").exists()
 
 
-def test_a_broken_manifest_in_the_project_itself_is_only_a_warning(ground_locked: Ground) -> None:
-    (ground_locked.root / "mine").mkdir()
-    (ground_locked.root / "mine/__manifest__.py").write_bytes(b"{'name': ")
-    ran = ground_locked.bench.ok("render")
+def test_a_broken_manifest_in_the_project_itself_is_only_a_warning(workspace_locked: Workspace) -> None:
+    (workspace_locked.root / "mine").mkdir()
+    (workspace_locked.root / "mine/__manifest__.py").write_bytes(b"{'name': ")
+    ran = workspace_locked.bench.ok("render")
     assert "mine/__manifest__.py" in ran.err
 
 
@@ -358,54 +362,54 @@ CORRUPT: dict[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
 }
 
 
-def corrupted(ground: Ground, kind: str) -> str:
+def corrupted(workspace: Workspace, kind: str) -> str:
     """Spoil the lock, see that it is told and kept, and give the message."""
     corrupt, words = CORRUPT[kind]
-    path = ground.root / LOCKS[0]
+    path = workspace.root / LOCKS[0]
     path.write_text(corrupt(path.read_text(encoding="utf-8")), encoding="utf-8")
-    before = photograph(ground.root)
-    failure(ground.bench.inv("lock"), 3, "deps.lock.json", *words)
-    message = failure(ground.bench.inv("render"), 3, "deps.lock.json", *words)
-    assert photograph(ground.root) == before
+    before = file_digests(workspace.root)
+    failure(workspace.bench.inv("lock"), 3, "deps.lock.json", *words)
+    message = failure(workspace.bench.inv("render"), 3, "deps.lock.json", *words)
+    assert file_digests(workspace.root) == before
     return message
 
 
 @pytest.mark.parametrize("kind", CORRUPT)
-def test_a_corrupt_lock_is_told_and_kept(ground_locked: Ground, kind: str) -> None:
-    corrupted(ground_locked, kind)
+def test_a_corrupt_lock_is_told_and_kept(workspace_locked: Workspace, kind: str) -> None:
+    corrupted(workspace_locked, kind)
 
 
-def test_every_task_that_reads_a_corrupt_lock_tells_it(ground_ready: Ground) -> None:
-    corrupted(ground_ready, "cut off")
+def test_every_task_that_reads_a_corrupt_lock_tells_it(workspace_ready: Workspace) -> None:
+    corrupted(workspace_ready, "cut off")
     for words in (("plan",), ("validate",), ("lock", "--check"), ("status",), ("up",)):
-        failure(ground_ready.bench.inv(*words), 3, "deps.lock.json")
+        failure(workspace_ready.bench.inv(*words), 3, "deps.lock.json")
     for scenario in ("server", "ci"):
-        failure(ground_ready.bench.inv("render", ODPM_SCENARIO=scenario), 3, "deps.lock.json")
+        failure(workspace_ready.bench.inv("render", ODPM_SCENARIO=scenario), 3, "deps.lock.json")
 
 
 @pytest.mark.parametrize("kind", ["cut off", "a list", "merge markers"])
-def test_the_way_out_of_a_corrupt_lock_works(ground_ready: Ground, kind: str) -> None:
-    path = ground_ready.root / LOCKS[0]
+def test_the_way_out_of_a_corrupt_lock_works(workspace_ready: Workspace, kind: str) -> None:
+    path = workspace_ready.root / LOCKS[0]
     good = path.read_text(encoding="utf-8")
-    message = corrupted(ground_ready, kind)
+    message = corrupted(workspace_ready, kind)
     if kind == "merge markers":
         path.write_text(good, encoding="utf-8")  # "take either side"
-    type_in(ground_ready, way_out(message))
-    ground_ready.bench.ok("render")
+    run_shell(workspace_ready, suggested_command(message))
+    workspace_ready.bench.ok("render")
     assert path.read_text(encoding="utf-8") == good
 
 
 @pytest.mark.parametrize("path", LOCKS[1:])
 def test_a_corrupt_python_lock_is_made_anew_in_developer_and_an_error_in_server(
-    ground_ready: Ground, path: str
+    workspace_ready: Workspace, path: str
 ) -> None:
-    good = (ground_ready.root / path).read_bytes()
+    good = (workspace_ready.root / path).read_bytes()
     for data in (b"garbage\n", b"<<<<<<< HEAD\n" + good):
-        (ground_ready.root / path).write_bytes(data)
-        failure(ground_ready.bench.inv("render", ODPM_SCENARIO="server"), 3, "Python lock")
-        assert (ground_ready.root / path).read_bytes() == data
-        ground_ready.bench.ok("render")
-        assert (ground_ready.root / path).read_bytes() == good
+        (workspace_ready.root / path).write_bytes(data)
+        failure(workspace_ready.bench.inv("render", ODPM_SCENARIO="server"), 3, "Python lock")
+        assert (workspace_ready.root / path).read_bytes() == data
+        workspace_ready.bench.ok("render")
+        assert (workspace_ready.root / path).read_bytes() == good
 
 
 STATES: dict[str, bytes] = {
@@ -418,131 +422,131 @@ STATES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("data", STATES.values(), ids=STATES)
-def test_a_corrupt_state_is_harmless(ground_ready: Ground, data: bytes) -> None:
-    before = photograph(ground_ready.root, "state.toml")
-    state = ground_ready.root / ".odpm/state.toml"
+def test_a_corrupt_state_is_harmless(workspace_ready: Workspace, data: bytes) -> None:
+    before = file_digests(workspace_ready.root, "state.toml")
+    state = workspace_ready.root / ".odpm/state.toml"
     for words in (("plan",), ("status",), ("render",)):
         state.write_bytes(data)
-        assert "Traceback" not in ground_ready.bench.ok(*words).said
-    assert photograph(ground_ready.root, "state.toml") == before
+        assert "Traceback" not in workspace_ready.bench.ok(*words).output
+    assert file_digests(workspace_ready.root, "state.toml") == before
     state.write_bytes(data)
-    ground_ready.describe(odoo_conf={"options": {"workers": 0}})
-    ground_ready.bench.ok("render")
-    assert "workers" in (ground_ready.root / ".odpm/build/odoo.conf").read_text(encoding="utf-8")
+    workspace_ready.describe(odoo_conf={"options": {"workers": 0}})
+    workspace_ready.bench.ok("render")
+    assert "workers" in (workspace_ready.root / ".odpm/build/odoo.conf").read_text(encoding="utf-8")
 
 
-def untouched(ground: Ground, *words: str) -> None:
+def untouched(workspace: Workspace, *words: str) -> None:
     """In server and in ci a run ends with 3 and has written nothing; `lock --check` says the same in developer."""
-    before = photograph(ground.root, ".gitignore")
+    before = file_digests(workspace.root, ".gitignore")
     for scenario in ("server", "ci"):
-        failure(ground.bench.inv("render", ODPM_SCENARIO=scenario), 3, *words, scenario)
-    failure(ground.bench.inv("lock", "--check"), 3)
-    assert photograph(ground.root, ".gitignore") == before
+        failure(workspace.bench.inv("render", ODPM_SCENARIO=scenario), 3, *words, scenario)
+    failure(workspace.bench.inv("lock", "--check"), 3)
+    assert file_digests(workspace.root, ".gitignore") == before
 
 
-def mended(ground: Ground) -> None:
+def mended(workspace: Workspace) -> None:
     """The way out that the message gives, and then server is content."""
-    type_in(ground, way_out(failure(ground.bench.inv("render", ODPM_SCENARIO="server"), 3)))
-    ground.bench.ok("render", ODPM_SCENARIO="server")
+    run_shell(workspace, suggested_command(failure(workspace.bench.inv("render", ODPM_SCENARIO="server"), 3)))
+    workspace.bench.ok("render", ODPM_SCENARIO="server")
 
 
 @pytest.mark.parametrize("words", [("lock",), ("lock", "--update")], ids=" ".join)
 @pytest.mark.parametrize("scenario", ["server", "ci"])
-def test_server_and_ci_do_not_write_a_lock(ground: Ground, scenario: str, words: tuple[str, ...]) -> None:
-    failure(ground.bench.inv(*words, ODPM_SCENARIO=scenario), 3, scenario)
-    assert not (ground.root / ".odpm").exists()
+def test_server_and_ci_do_not_write_a_lock(workspace: Workspace, scenario: str, words: tuple[str, ...]) -> None:
+    failure(workspace.bench.inv(*words, ODPM_SCENARIO=scenario), 3, scenario)
+    assert not (workspace.root / ".odpm").exists()
 
 
-def test_server_and_ci_want_a_lock(ground: Ground) -> None:
-    untouched(ground, "there is no lock")
-    mended(ground)
+def test_server_and_ci_want_a_lock(workspace: Workspace) -> None:
+    untouched(workspace, "there is no lock")
+    mended(workspace)
 
 
-def test_server_and_ci_want_a_complete_lock(ground_locked: Ground) -> None:
-    ground_locked.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
-    untouched(ground_locked, "incomplete", "team/sale")
-    mended(ground_locked)
+def test_server_and_ci_want_a_complete_lock(workspace_locked: Workspace) -> None:
+    workspace_locked.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    untouched(workspace_locked, "incomplete", "team/sale")
+    mended(workspace_locked)
 
 
-def test_server_and_ci_want_a_lock_of_this_description(ground_ready: Ground) -> None:
-    publish(ground_ready.host / WEB, {"other/__manifest__.py": "{}"}, "19.0-next")
-    ground_ready.describe(dependencies=[f"{HOST}{WEB} 19.0-next"])
-    untouched(ground_ready, "team/web")
-    mended(ground_ready)
+def test_server_and_ci_want_a_lock_of_this_description(workspace_ready: Workspace) -> None:
+    publish(workspace_ready.host / WEB, {"other/__manifest__.py": "{}"}, "19.0-next")
+    workspace_ready.describe(dependencies=[f"{HOST}{WEB} 19.0-next"])
+    untouched(workspace_ready, "team/web")
+    mended(workspace_ready)
 
 
-def test_server_and_ci_want_nothing_in_the_lock_that_nobody_asks_for(ground_ready: Ground) -> None:
-    ground_ready.describe(dependencies=[])
-    untouched(ground_ready, "out of date", "drop web")
-    mended(ground_ready)
+def test_server_and_ci_want_nothing_in_the_lock_that_nobody_asks_for(workspace_ready: Workspace) -> None:
+    workspace_ready.describe(dependencies=[])
+    untouched(workspace_ready, "out of date", "drop web")
+    mended(workspace_ready)
 
 
-def test_server_and_ci_want_the_python_locks(ground_ready: Ground) -> None:
-    (ground_ready.root / LOCKS[1]).unlink()
-    untouched(ground_ready, "Python lock")
-    mended(ground_ready)
+def test_server_and_ci_want_the_python_locks(workspace_ready: Workspace) -> None:
+    (workspace_ready.root / LOCKS[1]).unlink()
+    untouched(workspace_ready, "Python lock")
+    mended(workspace_ready)
 
 
-def test_server_and_ci_want_python_locks_of_this_description(ground_ready: Ground) -> None:
-    ground_ready.describe(requirements=["six==1.16.0"])
-    untouched(ground_ready, "Python lock", "out of date")
-    mended(ground_ready)
+def test_server_and_ci_want_python_locks_of_this_description(workspace_ready: Workspace) -> None:
+    workspace_ready.describe(requirements=["six==1.16.0"])
+    untouched(workspace_ready, "Python lock", "out of date")
+    mended(workspace_ready)
 
 
-def test_a_lock_that_the_manifest_contradicts_is_told_by_check(ground_ready: Ground) -> None:
-    second = ground_ready.publish(WEB, {"web_thing/__manifest__.py": "{'name': 'Later'}\n"})
-    first = next(entry["commit"] for entry in ground_ready.lock()["dependencies"])
-    ground_ready.describe(locks={"git": {f"{HOST}{WEB}": second}})
-    before = photograph(ground_ready.root)
-    failure(ground_ready.bench.inv("lock", "--check"), 3, first[:8], second[:8])
-    assert photograph(ground_ready.root) == before
+def test_a_lock_that_the_manifest_contradicts_is_told_by_check(workspace_ready: Workspace) -> None:
+    second = workspace_ready.publish(WEB, {"web_thing/__manifest__.py": "{'name': 'Later'}\n"})
+    first = next(entry["commit"] for entry in workspace_ready.lock()["dependencies"])
+    workspace_ready.describe(locks={"git": {f"{HOST}{WEB}": second}})
+    before = file_digests(workspace_ready.root)
+    failure(workspace_ready.bench.inv("lock", "--check"), 3, first[:8], second[:8])
+    assert file_digests(workspace_ready.root) == before
 
 
 # --- what was taken away between two runs ----------------------------------------------------------------------------
 
 
-def test_a_deleted_cache_heals(ground_ready: Ground) -> None:
-    before = photograph(ground_ready.root)
-    notes = ground_ready.source("web") / "notes.txt"
+def test_a_deleted_cache_heals(workspace_ready: Workspace) -> None:
+    before = file_digests(workspace_ready.root)
+    notes = workspace_ready.source("web") / "notes.txt"
     notes.write_text("mine\n", encoding="utf-8")
-    shutil.rmtree(ground_ready.cache)
-    ground_ready.bench.ok("render")
+    shutil.rmtree(workspace_ready.cache)
+    workspace_ready.bench.ok("render")
     assert notes.read_text(encoding="utf-8") == "mine\n"
     notes.unlink()
-    assert photograph(ground_ready.root) == before
+    assert file_digests(workspace_ready.root) == before
     for name in ("odoo", "web"):
-        assert git("status", "--porcelain", cwd=ground_ready.source(name)) == ""
-        git("fsck", "--no-progress", cwd=ground_ready.source(name))
+        assert git("status", "--porcelain", cwd=workspace_ready.source(name)) == ""
+        git("fsck", "--no-progress", cwd=workspace_ready.source(name))
 
 
-def test_a_deleted_cache_keeps_changes_in_a_checkout(ground_ready: Ground) -> None:
-    models = ground_ready.source("web") / "web_thing/models.py"
+def test_a_deleted_cache_keeps_changes_in_a_checkout(workspace_ready: Workspace) -> None:
+    models = workspace_ready.source("web") / "web_thing/models.py"
     models.write_text("A = 2\n", encoding="utf-8")
-    git("commit", "-qam", "mine", cwd=ground_ready.source("web"))
-    mine = git("rev-parse", "HEAD", cwd=ground_ready.source("web"))
+    git("commit", "-qam", "mine", cwd=workspace_ready.source("web"))
+    mine = git("rev-parse", "HEAD", cwd=workspace_ready.source("web"))
     models.write_text("A = 3\n", encoding="utf-8")
-    shutil.rmtree(ground_ready.cache)
-    ground_ready.bench.inv("render")
+    shutil.rmtree(workspace_ready.cache)
+    workspace_ready.bench.inv("render")
     assert models.read_text(encoding="utf-8") == "A = 3\n"
-    assert git("rev-parse", "HEAD", cwd=ground_ready.source("web")) == mine
+    assert git("rev-parse", "HEAD", cwd=workspace_ready.source("web")) == mine
 
 
-def test_deleted_sources_come_back_without_a_server(ground_ready: Ground) -> None:
-    before = photograph(ground_ready.root)
-    shutil.rmtree(ground_ready.root / ".odpm/src")
-    shutil.rmtree(ground_ready.host)
-    ground_ready.bench.ok("render")
-    assert photograph(ground_ready.root) == before
+def test_deleted_sources_come_back_without_a_server(workspace_ready: Workspace) -> None:
+    before = file_digests(workspace_ready.root)
+    shutil.rmtree(workspace_ready.root / ".odpm/src")
+    shutil.rmtree(workspace_ready.host)
+    workspace_ready.bench.ok("render")
+    assert file_digests(workspace_ready.root) == before
 
 
-def test_a_deleted_odpm_folder_but_for_the_lock_comes_back(ground_ready: Ground) -> None:
-    before = photograph(ground_ready.root, "state.toml")
-    for path in (ground_ready.root / ".odpm").iterdir():
+def test_a_deleted_odpm_folder_but_for_the_lock_comes_back(workspace_ready: Workspace) -> None:
+    before = file_digests(workspace_ready.root, "state.toml")
+    for path in (workspace_ready.root / ".odpm").iterdir():
         if f".odpm/{path.name}" not in LOCKS:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    (ground_ready.root / "docker-compose.yml").unlink()
-    ground_ready.bench.ok("render")
-    assert photograph(ground_ready.root, "state.toml") == before
+    (workspace_ready.root / "docker-compose.yml").unlink()
+    workspace_ready.bench.ok("render")
+    assert file_digests(workspace_ready.root, "state.toml") == before
 
 
 # --- hooks -------------------------------------------------------------------------------------------------------
@@ -550,21 +554,21 @@ def test_a_deleted_odpm_folder_but_for_the_lock_comes_back(ground_ready: Ground)
 
 @pytest.mark.parametrize("point", ["post_clone", "post_prepare"])
 @pytest.mark.parametrize("code", [1, 42])
-def test_a_hook_that_fails_gives_its_own_code(ground_locked: Ground, point: str, code: int) -> None:
-    allowed = ground_locked.folder / "allowed"
-    script = f"test -e {allowed} || exit {code}; echo ran >> {ground_locked.folder}/hook-log"
-    ground_locked.describe(hooks={point: [["sh", "-c", script]]})
-    failure(ground_locked.bench.inv("render"), code, f"hooks.{point}", str(code))
+def test_a_hook_that_fails_gives_its_own_code(workspace_locked: Workspace, point: str, code: int) -> None:
+    allowed = workspace_locked.folder / "allowed"
+    script = f"test -e {allowed} || exit {code}; echo ran >> {workspace_locked.folder}/hook-log"
+    workspace_locked.describe(hooks={point: [["sh", "-c", script]]})
+    failure(workspace_locked.bench.inv("render"), code, f"hooks.{point}", str(code))
     allowed.touch()
-    ground_locked.bench.ok("render")
-    assert (ground_locked.folder / "hook-log").read_text(encoding="utf-8") == "ran\n"
+    workspace_locked.bench.ok("render")
+    assert (workspace_locked.folder / "hook-log").read_text(encoding="utf-8") == "ran\n"
 
 
-def test_a_hook_that_is_killed_or_missing(ground_locked: Ground) -> None:
-    ground_locked.describe(hooks={"post_prepare": [["sh", "-c", "kill -9 $$$$"]]})
-    failure(ground_locked.bench.inv("render"), 137, "hooks.post_prepare")
-    ground_locked.describe(hooks={"post_prepare": [["no-such-program"]]})
-    ran = ground_locked.bench.inv("render")
+def test_a_hook_that_is_killed_or_missing(workspace_locked: Workspace) -> None:
+    workspace_locked.describe(hooks={"post_prepare": [["sh", "-c", "kill -9 $$$$"]]})
+    failure(workspace_locked.bench.inv("render"), 137, "hooks.post_prepare")
+    workspace_locked.describe(hooks={"post_prepare": [["no-such-program"]]})
+    ran = workspace_locked.bench.inv("render")
     failure(ran, ran.code, "no-such-program", "hooks.post_prepare")
     assert ran.code in {8, 127}
 
@@ -579,22 +583,22 @@ HOOKS = {
 
 
 @pytest.mark.parametrize(("text", "code", "told"), HOOKS.values(), ids=HOOKS)
-def test_a_function_as_hook_that_fails(ground_locked: Ground, text: str, code: int, told: str) -> None:
-    (ground_locked.root / "hooks").mkdir()
-    (ground_locked.root / "hooks/__init__.py").touch()
-    (ground_locked.root / "hooks/hook.py").write_text(text, encoding="utf-8")
-    ground_locked.describe(hooks={"post_prepare": "hooks.hook:hook"})
-    failure(ground_locked.bench.inv("render"), code, "hooks", told)
-    (ground_locked.root / "hooks/hook.py").write_text("def hook():\n    pass\n", encoding="utf-8")
-    ground_locked.bench.ok("render")
+def test_a_function_as_hook_that_fails(workspace_locked: Workspace, text: str, code: int, told: str) -> None:
+    (workspace_locked.root / "hooks").mkdir()
+    (workspace_locked.root / "hooks/__init__.py").touch()
+    (workspace_locked.root / "hooks/hook.py").write_text(text, encoding="utf-8")
+    workspace_locked.describe(hooks={"post_prepare": "hooks.hook:hook"})
+    failure(workspace_locked.bench.inv("render"), code, "hooks", told)
+    (workspace_locked.root / "hooks/hook.py").write_text("def hook():\n    pass\n", encoding="utf-8")
+    workspace_locked.bench.ok("render")
 
 
-def test_a_failing_hook_does_not_undo_or_repeat_what_was_done(ground_locked: Ground) -> None:
-    ground_locked.describe(hooks={"post_prepare": [["false"]]})
-    failure(ground_locked.bench.inv("render"), 1, "hooks.post_prepare")
-    before = photograph(ground_locked.root)
-    ran = ground_locked.bench.inv("render")
+def test_a_failing_hook_does_not_undo_or_repeat_what_was_done(workspace_locked: Workspace) -> None:
+    workspace_locked.describe(hooks={"post_prepare": [["false"]]})
+    failure(workspace_locked.bench.inv("render"), 1, "hooks.post_prepare")
+    before = file_digests(workspace_locked.root)
+    ran = workspace_locked.bench.inv("render")
     failure(ran, 1, "hooks.post_prepare")
     assert "create" not in ran.err
-    assert photograph(ground_locked.root) == before
-    assert (ground_locked.root / "docker-compose.yml").exists()
+    assert file_digests(workspace_locked.root) == before
+    assert (workspace_locked.root / "docker-compose.yml").exists()

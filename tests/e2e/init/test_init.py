@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import failure, photograph, way_out
-from tests.e2e.harness import REPOSITORY, Bench, Ran, git
+from tests.e2e.failures import failure, file_digests, suggested_command
+from tests.e2e.harness import REPOSITORY, Bench, CommandResult, git
 
 GOLDEN = REPOSITORY / "tests/golden/convert"
 
@@ -30,13 +30,13 @@ def empty(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "shop", {"HOME": str(tmp_path / "home"), "ODPM_CACHE_DIR": str(tmp_path / "cache")})
 
 
-def module(bench: Bench, *words: str, cwd: Path | None = None) -> Ran:
+def module(bench: Bench, *words: str, cwd: Path | None = None) -> CommandResult:
     """Run `python -m odpm_tasks`, the command in a folder without a tasks.py."""
     done = subprocess.run(
         [sys.executable, "-m", "odpm_tasks", *words], cwd=cwd or bench.root, env=bench.environment(), capture_output=True,
         text=True, timeout=60, stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def run_on_terminal(
@@ -111,11 +111,11 @@ def test_options_are_written_to_the_manifest(empty: Bench, schema: str) -> None:
 
 def test_a_second_init_is_refused_and_its_advice_works(empty: Bench) -> None:
     module(empty, "init")
-    before = photograph(empty.root)
+    before = file_digests(empty.root)
     message = failure(empty.inv("init", "--odoo=18.0"), 4, "odpm.json already exists", str(empty.root))
     failure(module(empty, "init", "--yes", cwd=empty.root / "addons"), 4, "inside a project", str(empty.root))
-    assert photograph(empty.root) == before
-    subprocess.run(["sh", "-c", way_out(message)], cwd=empty.root, check=True)
+    assert file_digests(empty.root) == before
+    subprocess.run(["sh", "-c", suggested_command(message)], cwd=empty.root, check=True)
     assert empty.inv("init", "--odoo=18.0").code == 0
     assert '"18.0"' in (empty.root / "odpm.json").read_text()
     assert '"19.0"' in (empty.root / "odpm.json.old").read_text()
@@ -191,7 +191,7 @@ def test_a_missing_version_is_an_error_with_the_option(empty: Bench) -> None:
     (empty.root / "repos.yaml").write_text(text)
     message = failure(module(empty, "init", "--from", "repos.yaml"), 1, "does not contain the Odoo version")
     assert not (empty.root / "odpm.json").exists()
-    assert module(empty, "init", "--from", "repos.yaml", *way_out(message).split()).code == 0
+    assert module(empty, "init", "--from", "repos.yaml", *suggested_command(message).split()).code == 0
     assert json.loads((empty.root / "odpm.json").read_text())["dependencies"] == ["https://github.com/OCA/web.git"]
 
 
@@ -228,12 +228,12 @@ def test_on_a_terminal_enter_means_the_default_and_yes_asks_nothing(empty: Bench
         empty, "init", answers=[("Odoo [", "\n"), ("PostgreSQL [", "\n"), ("continue): ", "\n"), ("add-ons [", "\n")]
     )
     assert code == 0, screen
-    asked = photograph(empty.root)
+    asked = file_digests(empty.root)
     for path in empty.root.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     code, screen = run_on_terminal(empty, "init", "--yes", answers=[])
     assert code == 0, screen
-    assert photograph(empty.root) == asked
+    assert file_digests(empty.root) == asked
     assert "[" not in screen
 
 

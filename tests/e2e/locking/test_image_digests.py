@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.failures import FILES, WEB, Ground
+from tests.e2e.failures import FILES, WEB, Workspace
 from tests.e2e.harness import docker
 from tests.standins.registry import Registry
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 BASE, DATABASE = "python:3.11-slim-bookworm", "postgres:15"
 
@@ -37,10 +37,10 @@ def registry(engine: None) -> Iterator[Registry]:
 
 
 @pytest.fixture
-def mirrored(ground: Ground, registry: Registry) -> Ground:
+def mirrored(workspace: Workspace, registry: Registry) -> Workspace:
     """A ground whose base images come from the registry, and which has services of its own."""
-    ground.bench.env["ODPM_IMAGE_MIRROR"] = f"{registry.address}/"
-    ground.describe(
+    workspace.bench.env["ODPM_IMAGE_MIRROR"] = f"{registry.address}/"
+    workspace.describe(
         services={
             "cache": {"image": f"{registry.address}/team/redis:7"},
             "chosen": {"image": "${CHOSEN:-team/other:1}"},
@@ -48,10 +48,10 @@ def mirrored(ground: Ground, registry: Registry) -> Ground:
         },
         scenarios={"server": {"services": {"probe": {"image": f"{registry.address}/team/probe:2"}}}},
     )
-    return ground
+    return workspace
 
 
-def test_digests_are_locked_and_used(mirrored: Ground, registry: Registry) -> None:
+def test_digests_are_locked_and_used(mirrored: Workspace, registry: Registry) -> None:
     address = registry.address
     pushed = {name: push(address, name, name[:4]) for name in (BASE, DATABASE, "team/redis:7", "team/probe:2")}
     mirrored.bench.ok("lock")
@@ -73,16 +73,16 @@ def test_digests_are_locked_and_used(mirrored: Ground, registry: Registry) -> No
     mirrored.bench.ok("lock", "--check")
 
 
-def _config(ground: Ground) -> str:
+def _config(workspace: Workspace) -> str:
     done = subprocess.run(
         ["docker", "compose", "config", "--format", "json"],
-        cwd=ground.root, env=ground.bench.environment(), capture_output=True, text=True, check=False,
+        cwd=workspace.root, env=workspace.bench.environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_images_of_what_a_dependency_brings_are_locked_too(mirrored: Ground, registry: Registry) -> None:
+def test_images_of_what_a_dependency_brings_are_locked_too(mirrored: Workspace, registry: Registry) -> None:
     search, own = (f"{registry.address}/their/{name}" for name in ("search:1", "own:1"))
     brings = {"manifest_schema": 2, "requires_odpm": "5.0.0", "services": {"search": {"image": search}}}
     brings["scenarios"] = {"ci": {"services": {"probe": {"image": own}}}}
@@ -101,7 +101,7 @@ def test_images_of_what_a_dependency_brings_are_locked_too(mirrored: Ground, reg
     assert mirrored.lock()["images"] == {own: pushed[own]}
 
 
-def test_a_locked_digest_moves_with_update_only(mirrored: Ground, registry: Registry) -> None:
+def test_a_locked_digest_moves_with_update_only(mirrored: Workspace, registry: Registry) -> None:
     first = push(registry.address, DATABASE, "one")
     mirrored.bench.ok("lock")
     second = push(registry.address, DATABASE, "two")
@@ -118,7 +118,7 @@ def test_a_locked_digest_moves_with_update_only(mirrored: Ground, registry: Regi
     assert mirrored.lock()["images"] == {"postgres:16": third}
 
 
-def test_a_registry_that_is_gone_changes_nothing(mirrored: Ground, registry: Registry) -> None:
+def test_a_registry_that_is_gone_changes_nothing(mirrored: Workspace, registry: Registry) -> None:
     digest = push(registry.address, DATABASE, "one")
     mirrored.bench.ok("lock")
     before = mirrored.lock()
@@ -127,19 +127,19 @@ def test_a_registry_that_is_gone_changes_nothing(mirrored: Ground, registry: Reg
     assert mirrored.lock()["images"] == before["images"] == {DATABASE: digest}
 
 
-def test_without_a_registry_there_is_a_lock_without_images(ground: Ground) -> None:
-    ground.bench.env["ODPM_IMAGE_MIRROR"] = "127.0.0.1:9/"
-    ground.bench.ok("lock")
-    assert "images" not in ground.lock()
-    ground.bench.ok("lock", "--check")
-    ground.bench.ok("render", ODPM_SCENARIO="server")
-    assert "@sha256" not in (ground.root / "docker-compose.yml").read_text(encoding="utf-8")
+def test_without_a_registry_there_is_a_lock_without_images(workspace: Workspace) -> None:
+    workspace.bench.env["ODPM_IMAGE_MIRROR"] = "127.0.0.1:9/"
+    workspace.bench.ok("lock")
+    assert "images" not in workspace.lock()
+    workspace.bench.ok("lock", "--check")
+    workspace.bench.ok("render", ODPM_SCENARIO="server")
+    assert "@sha256" not in (workspace.root / "docker-compose.yml").read_text(encoding="utf-8")
 
 
-def test_a_digest_that_is_none_is_named(ground_locked: Ground) -> None:
-    path = ground_locked.root / ".odpm/deps.lock.json"
-    data = ground_locked.lock() | {"images": {DATABASE: "latest"}}
+def test_a_digest_that_is_none_is_named(workspace_locked: Workspace) -> None:
+    path = workspace_locked.root / ".odpm/deps.lock.json"
+    data = workspace_locked.lock() | {"images": {DATABASE: "latest"}}
     path.write_text(json.dumps(data), encoding="utf-8")
-    ran = ground_locked.bench.inv("plan")
+    ran = workspace_locked.bench.inv("plan")
     assert ran.code == 3
     assert f"images.{DATABASE}" in ran.err

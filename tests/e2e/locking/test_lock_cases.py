@@ -31,7 +31,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import FILES, LOCKS, PERSON, PLATFORM, Ground, ground_of, publish
+from tests.e2e.failures import FILES, IDENTITY, LOCKS, PLATFORM, Workspace, publish, workspace_at
 from tests.e2e.harness import git
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "lock"
@@ -60,38 +60,42 @@ def serve(host: Path, served: Path) -> None:
                 git(*shlex.split(line), cwd=bare)
 
 
-def lay_case(case: Path, folder: Path) -> Ground:
-    ground = ground_of(folder, *PREFIXES)
-    ground.root.mkdir()
-    serve(case / "host", ground.host)
-    git("init", "-q", "-b", "main", "--template=", cwd=ground.root)
-    (ground.root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
+def lay_case(case: Path, folder: Path) -> Workspace:
+    workspace = workspace_at(folder, *PREFIXES)
+    workspace.root.mkdir()
+    serve(case / "host", workspace.host)
+    git("init", "-q", "-b", "main", "--template=", cwd=workspace.root)
+    (workspace.root / "tasks.py").write_text(
+        "from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8"
+    )
     for name, paths in (("odpm.json", "odpm.json"), ("env", ".env"), ("before.lock.json", LOCKS[0])):
         if (case / name).exists():
-            (ground.root / paths).parent.mkdir(exist_ok=True)
-            shutil.copyfile(case / name, ground.root / paths)
-    return ground
+            (workspace.root / paths).parent.mkdir(exist_ok=True)
+            shutil.copyfile(case / name, workspace.root / paths)
+    return workspace
 
 
-def typed(ground: Ground, command: str, case: Path) -> str:
+def typed(workspace: Workspace, command: str, case: Path) -> str:
     """Type a line into a shell that stands in the project; the line, its exit code, its output, its messages."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = ground.bench.environment({"PATH": path, "CASE": str(case), **PERSON, **DATES, **NO_REGISTRY})
-    done = subprocess.run(["sh", "-c", command], cwd=ground.root, env=env, capture_output=True, text=True, check=False)
+    env = workspace.bench.environment({"PATH": path, "CASE": str(case), **IDENTITY, **DATES, **NO_REGISTRY})
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=workspace.root, env=env, capture_output=True, text=True, check=False
+    )
     messages = [f"2> {line}".rstrip() for line in done.stderr.splitlines() if not line.startswith("fetched ")]
     lines = [f"$ {command}", f"exit {done.returncode}", *done.stdout.splitlines(), *messages]
     return "".join(re.sub(r"  \d+\.\d s$", "", line) + "\n" for line in lines)
 
 
-def outputs(ground: Ground, case: Path) -> dict[str, str | None]:
+def outputs(workspace: Workspace, case: Path) -> dict[str, str | None]:
     """The files that a case ends in, None for one that is not there; no path of this machine, no hash of packages."""
     commands = (case / "commands").read_text(encoding="utf-8") if (case / "commands").exists() else "inv lock\n"
-    said = "\n".join(typed(ground, command, case) for command in commands.splitlines())
-    assert "Traceback" not in said, said
-    lock = ground.root / LOCKS[0]
+    output = "\n".join(typed(workspace, command, case) for command in commands.splitlines())
+    assert "Traceback" not in output, output
+    lock = workspace.root / LOCKS[0]
     text = lock.read_text(encoding="utf-8") if lock.exists() else None
-    texts = {"said.txt": said, "lock.json": text and re.sub(r'("venv": )"\w+"', r'\1"…"', text)}
-    return {name: text and text.replace(str(ground.folder), "<tmp>") for name, text in texts.items()}
+    texts = {"said.txt": output, "lock.json": text and re.sub(r'("venv": )"\w+"', r'\1"…"', text)}
+    return {name: text and text.replace(str(workspace.folder), "<tmp>") for name, text in texts.items()}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -348,7 +348,7 @@ def test_no_difference_says_so(team: Team) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("words", "code", "output"),
     [
         (("--diff", "nowhere"), 1, "no commit 'nowhere'"),
         (("--diff="), 1, "no commit ''"),
@@ -357,12 +357,14 @@ def test_no_difference_says_so(team: Team) -> None:
         (("--diff", "--update"), 1, "--diff only shows"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_told_and_writes_no_lock(team: Team, words: tuple[str, ...], code: int, said: str) -> None:
+def test_what_does_not_fit_is_told_and_writes_no_lock(
+    team: Team, words: tuple[str, ...], code: int, output: str
+) -> None:
     before = snapshot(team.root)
     ran = team.bench.inv("lock", *([words] if isinstance(words, str) else words))
-    assert ran.code == code, ran.said
-    assert said in ran.err
-    assert "Traceback" not in ran.said
+    assert ran.code == code, ran.output
+    assert output in ran.err
+    assert "Traceback" not in ran.output
     assert snapshot(team.root) == before
 
 
@@ -436,7 +438,7 @@ def test_a_password_in_a_link_is_used_and_never_shown(team: Team) -> None:
     team.bench.edit(dependencies=[f"{team.server.url('OCA/web.git', with_auth=True)} 19.0"])
     ran = team.bench.ok("lock", "--diff")
     assert "4 commits" in ran.out
-    assert "s3cret" not in ran.said
+    assert "s3cret" not in ran.output
     cache = Path(team.bench.env["ODPM_CACHE_DIR"])
     assert not [file for file in cache.rglob("*") if file.is_file() and b"s3cret" in file.read_bytes()]
 

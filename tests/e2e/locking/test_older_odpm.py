@@ -17,13 +17,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.failures import FILES, HOST, LOCKS, MINIMAL, PLATFORM, SALE, WEB, Ground
-from tests.e2e.harness import LAYERS, Ran, git
+from tests.e2e.failures import FILES, HOST, LOCKS, MINIMAL, PLATFORM, SALE, WEB, Workspace
+from tests.e2e.harness import LAYERS, CommandResult, git
 from tests.ports import claim_port
 from tests.standins.engine import ensure_engine
 from tests.standins.older import NotOnIndex, ensure_older
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 OWN = "team/own.git"
 FORMATS: dict[str, dict[str, Any]] = {
     "flat": {
@@ -45,16 +45,16 @@ DEPENDENCIES = [f"{HOST}{WEB} 19.0", f"{HOST}{SALE}"]  # one with a branch, one 
 class Team:
     """A project that is worked on with both command lines: ours in `ground.root`, the older one in a folder beside."""
 
-    ground: Ground
+    workspace: Workspace
     older: list[str]
 
     @property
     def root(self) -> Path:
-        return self.ground.root
+        return self.workspace.root
 
     @property
     def elder(self) -> Path:
-        return self.ground.folder / "elder"
+        return self.workspace.folder / "elder"
 
     @property
     def elder_lock(self) -> Path:
@@ -64,20 +64,20 @@ class Team:
         """Give the project its description, and the team's server the project."""
         description = {**FORMATS[form], "dependencies": list(dependencies or DEPENDENCIES)}
         (self.root / "odpm.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-        git("init", "-q", "--bare", "-b", "main", "--template=", str(self.ground.host / OWN), cwd=self.root)
+        git("init", "-q", "--bare", "-b", "main", "--template=", str(self.workspace.host / OWN), cwd=self.root)
         git("remote", "add", "origin", f"{HOST}{OWN}", cwd=self.root)
         self.push()
 
     def push(self) -> None:
         git("add", "-A", cwd=self.root)
         git("commit", "-qm", "Work", cwd=self.root)
-        git("push", "-q", str(self.ground.host / OWN), "main", cwd=self.root)
+        git("push", "-q", str(self.workspace.host / OWN), "main", cwd=self.root)
 
     def move_tips(self) -> dict[str, str]:
         """A new commit on each dependency's branch; by repository."""
-        return {name: self.ground.publish(name, {**FILES[name], "new": "x"}) for name in (WEB, SALE)}
+        return {name: self.workspace.publish(name, {**FILES[name], "new": "x"}) for name in (WEB, SALE)}
 
-    def odpm4(self, *words: str, scenario: str = "developer", lock: bytes | None = None) -> Ran:
+    def odpm4(self, *words: str, scenario: str = "developer", lock: bytes | None = None) -> CommandResult:
         """Run odpm 4.x in a fresh folder of its own that holds nothing but its settings and, where given, a lock."""
         settings = {"developing_project": f"{HOST}{OWN}", "check_system": False, "update_git_repos": False}
         creation = {"db_lang": "en_US", "db_country_code": None, "create_demo": False}
@@ -98,9 +98,9 @@ class Team:
         outside = {name: value for name, value in os.environ.items() if not name.startswith(LAYERS)}
         done = subprocess.run(
             [*self.older, *words], cwd=self.elder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
-            env={**outside, "HOME": str(self.ground.folder / "home")}, check=False,
+            env={**outside, "HOME": str(self.workspace.folder / "home")}, check=False,
         )  # fmt: skip
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def stands_on(self, repository: str) -> str:
         """The commit that odpm 4.x has checked out."""
@@ -116,14 +116,14 @@ def older() -> list[str]:
 
 
 @pytest.fixture
-def team(ground: Ground, older: list[str]) -> Team:
+def team(workspace: Workspace, older: list[str]) -> Team:
     """odpm 4.x asks Docker who holds its ports and whether Compose accepts its file, even where it starts nothing."""
     ensure_engine(lambda text: print(text, file=sys.stderr))
-    host = f"file://{ground.host}/"
+    host = f"file://{workspace.host}/"
     rules = "".join(f"\tinsteadOf = {prefix}\n" for prefix in SPELLINGS)
-    (ground.folder / "home/.gitconfig").write_text(f'[url "{host}"]\n{rules}', encoding="utf-8")
-    ground.bench.env["ODPM_GIT_MIRROR"] = " ".join(f"{prefix}={host}" for prefix in SPELLINGS)
-    return Team(ground, older)
+    (workspace.folder / "home/.gitconfig").write_text(f'[url "{host}"]\n{rules}', encoding="utf-8")
+    workspace.bench.env["ODPM_GIT_MIRROR"] = " ".join(f"{prefix}={host}" for prefix in SPELLINGS)
+    return Team(workspace, older)
 
 
 def pins(lock: dict[str, Any]) -> dict[str, str]:
@@ -131,15 +131,15 @@ def pins(lock: dict[str, Any]) -> dict[str, str]:
 
 
 def tip(team: Team, repository: str) -> str:
-    return git("rev-parse", "19.0", cwd=team.ground.host / repository)
+    return git("rev-parse", "19.0", cwd=team.workspace.host / repository)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_older_follows_our_lock(team: Team, form: str) -> None:
     team.describe(form)
-    team.ground.bench.ok("lock")
+    team.workspace.bench.ok("lock")
     images = {"postgres:15": f"sha256:{'a' * 64}"}
-    locked = {"images": images, **team.ground.lock(), "x-team": {"note": "kept"}}
+    locked = {"images": images, **team.workspace.lock(), "x-team": {"note": "kept"}}
     assert set(locked) >= {"developing", "venv", "images"}
     text = json.dumps(locked, indent=2, sort_keys=True).encode()
     before = {name: tip(team, name) for name in (WEB, SALE)}
@@ -147,9 +147,9 @@ def test_the_older_follows_our_lock(team: Team, form: str) -> None:
 
     for scenario in ("developer", "server", "ci"):
         ran = team.odpm4("--skip-start", scenario=scenario, lock=text)
-        assert ran.code == 0, ran.said
-        assert "Applying git dependency lock" in ran.said
-        assert "drift" not in ran.said
+        assert ran.code == 0, ran.output
+        assert "Applying git dependency lock" in ran.output
+        assert "drift" not in ran.output
         assert {name: team.stands_on(name) for name in (WEB, SALE)} == before
         assert team.stands_on(PLATFORM) == locked["platform"]["commit"]
         assert team.stands_on(OWN) == locked["developing"]["commit"]
@@ -162,16 +162,16 @@ def test_the_older_follows_our_lock(team: Team, form: str) -> None:
 
 def test_the_older_accepts_our_entry_of_a_folder(team: Team) -> None:
     """Its fingerprints rest on times and on git, ours on content: it tells of drift, uses the folder and goes on."""
-    folder = team.ground.folder / "local"
+    folder = team.workspace.folder / "local"
     (folder / "local_thing").mkdir(parents=True)
     (folder / "local_thing/__manifest__.py").write_text("{'name': 'Local'}\n", encoding="utf-8")
     team.describe("nested", *DEPENDENCIES, folder.as_uri())
-    team.ground.bench.ok("lock")
+    team.workspace.bench.ok("lock")
     before = tip(team, WEB)
     team.move_tips()
     ran = team.odpm4("--skip-start", lock=(team.root / LOCKS[0]).read_bytes())
-    assert ran.code == 0, ran.said
-    assert [line for line in ran.said.splitlines() if "drift" in line and folder.as_uri() not in line] == []
+    assert ran.code == 0, ran.output
+    assert [line for line in ran.output.splitlines() if "drift" in line and folder.as_uri() not in line] == []
     assert team.stands_on(WEB) == before
     assert (team.elder / "dependencies/local").resolve() == folder.resolve()
 
@@ -179,11 +179,11 @@ def test_the_older_accepts_our_entry_of_a_folder(team: Team) -> None:
 @pytest.mark.parametrize("url", ["git@git.test:team/web.git", f"{HOST}team/web/", "http://git.test/team/web.git"])
 def test_the_older_knows_our_canonical_address(team: Team, url: str) -> None:
     team.describe("nested", f"{url} 19.0")
-    team.ground.bench.ok("lock")
+    team.workspace.bench.ok("lock")
     before = tip(team, WEB)
     team.move_tips()
     ran = team.odpm4("--skip-start", lock=(team.root / LOCKS[0]).read_bytes())
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert team.stands_on(WEB) == before
 
 
@@ -191,11 +191,11 @@ def test_the_older_knows_our_canonical_address(team: Team, url: str) -> None:
 def test_we_follow_the_lock_of_the_older(team: Team, form: str) -> None:
     team.describe(form)
     written = team.odpm4("--update-lock")
-    assert written.code == 0, written.said
+    assert written.code == 0, written.output
     theirs = json.loads(team.elder_lock.read_text(encoding="utf-8"))
     assert set(pins(theirs)) == {f"{HOST}{name}".removesuffix(".git") for name in (PLATFORM, WEB, SALE)}
     team.move_tips()
-    inv = team.ground.bench
+    inv = team.workspace.bench
     (team.root / ".odpm").mkdir()
     (team.root / LOCKS[0]).write_bytes(team.elder_lock.read_bytes())
 
@@ -205,7 +205,7 @@ def test_we_follow_the_lock_of_the_older(team: Team, form: str) -> None:
     assert not re.search(r" own +fetch", plan), "the developing checkout is here, nobody fetches it"
 
     inv.ok("lock")
-    ours = team.ground.lock()
+    ours = team.workspace.lock()
     assert pins(ours) == pins(theirs)
     assert {key: ours[key] for key in theirs if key != "developing"} == {
         key: theirs[key] for key in theirs if key != "developing"
@@ -216,7 +216,7 @@ def test_we_follow_the_lock_of_the_older(team: Team, form: str) -> None:
     inv.ok("render")
     for name in ("odoo", "web", "sale"):
         commit = next(commit for url, commit in pins(theirs).items() if url.endswith(f"/{name}"))
-        assert git("rev-parse", "HEAD", cwd=team.ground.source(name)) == commit
+        assert git("rev-parse", "HEAD", cwd=team.workspace.source(name)) == commit
 
 
 def test_a_lock_of_the_older_is_enough_for_no_strict_scenario(team: Team) -> None:
@@ -226,7 +226,7 @@ def test_a_lock_of_the_older_is_enough_for_no_strict_scenario(team: Team) -> Non
     (team.root / ".odpm").mkdir()
     (team.root / LOCKS[0]).write_bytes(team.elder_lock.read_bytes())
     for scenario in ("server", "ci"):
-        ran = team.ground.bench.inv("render", ODPM_SCENARIO=scenario)
+        ran = team.workspace.bench.inv("render", ODPM_SCENARIO=scenario)
         assert ran.code == 3
         assert "ODPM_SCENARIO=developer inv lock" in ran.err
     assert (team.root / LOCKS[0]).read_bytes() == team.elder_lock.read_bytes()
@@ -242,9 +242,9 @@ def test_a_password_that_the_older_locked_is_gone_after_us(team: Team) -> None:
     team.move_tips()
     (team.root / ".odpm").mkdir()
     (team.root / LOCKS[0]).write_text(theirs, encoding="utf-8")
-    team.ground.bench.ok("lock")
+    team.workspace.bench.ok("lock")
     assert "hunter2" not in (team.root / LOCKS[0]).read_text(encoding="utf-8")
-    assert {name: pins(team.ground.lock())[f"{HOST}{name}".removesuffix(".git")] for name in before} == before
+    assert {name: pins(team.workspace.lock())[f"{HOST}{name}".removesuffix(".git")] for name in before} == before
 
 
 def test_pins_that_the_older_wrote_into_the_manifest(team: Team) -> None:
@@ -257,11 +257,11 @@ def test_pins_that_the_older_wrote_into_the_manifest(team: Team) -> None:
     team.move_tips()
     (team.root / "odpm.json").write_text(synced, encoding="utf-8")
     team.push()
-    inv = team.ground.bench
+    inv = team.workspace.bench
     inv.ok("lock")
-    own = team.ground.lock()["developing"]
+    own = team.workspace.lock()["developing"]
     assert own["commit"] != json.loads(synced)["locks"]["git"][own["url"]]
-    assert {name: pins(team.ground.lock())[f"{HOST}{name}".removesuffix(".git")] for name in before} == before
+    assert {name: pins(team.workspace.lock())[f"{HOST}{name}".removesuffix(".git")] for name in before} == before
     inv.ok("lock", "--check")
     team.push()
     inv.ok("lock", "--check")
@@ -269,18 +269,18 @@ def test_pins_that_the_older_wrote_into_the_manifest(team: Team) -> None:
     assert git("status", "--porcelain", cwd=team.root) == ""
 
     ran = team.odpm4("--skip-start", lock=(team.root / LOCKS[0]).read_bytes())
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert {name: team.stands_on(name) for name in before} == before
 
 
 def test_the_older_reads_pins_that_we_wrote_into_the_manifest(team: Team) -> None:
     team.describe("nested")
     before = {name: tip(team, name) for name in (WEB, SALE)}
-    team.ground.bench.ok("lock", "--update", "--sync-manifest-locks")
+    team.workspace.bench.ok("lock", "--update", "--sync-manifest-locks")
     team.push()
     team.move_tips()
     ran = team.odpm4("--skip-start")
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert {name: team.stands_on(name) for name in before} == before
     valid = team.odpm4("manifest", "validate")
-    assert valid.code == 0, valid.said
+    assert valid.code == 0, valid.output

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from tests.e2e.failures import FILES, HOST, LOCKS, PLATFORM, SALE, WEB, Ground, failure
+from tests.e2e.failures import FILES, HOST, LOCKS, PLATFORM, SALE, WEB, Workspace, failure
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 BOTH = [f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"]
 
 
-def asking(ground: Ground, **texts: str) -> None:
+def asking(workspace: Workspace, **texts: str) -> None:
     """Put requirements.txt files into the repositories, and depend on both."""
     for repository, key in ((PLATFORM, "platform"), (WEB, "web"), (SALE, "sale")):
         if key in texts:
-            ground.publish(repository, {**FILES[repository], "requirements.txt": texts[key]})
-    ground.describe(dependencies=BOTH)
+            workspace.publish(repository, {**FILES[repository], "requirements.txt": texts[key]})
+    workspace.describe(dependencies=BOTH)
 
 
-def test_two_add_on_repositories_that_contradict_each_other_are_named(ground: Ground) -> None:
-    asking(ground, web="six==1.15.0\n", sale="six==1.16.0\n")
+def test_two_add_on_repositories_that_contradict_each_other_are_named(workspace: Workspace) -> None:
+    asking(workspace, web="six==1.15.0\n", sale="six==1.16.0\n")
     message = failure(
-        ground.bench.inv("lock"),
+        workspace.bench.inv("lock"),
         4,
         "six==1.15.0: required by web",
         "six==1.16.0: required by sale",
         "requirements of odpm.json",
     )
-    assert not (ground.root / LOCKS[1]).exists()
+    assert not (workspace.root / LOCKS[1]).exists()
     # the way out that it names
     assert "name the version you want" in message
-    ground.describe(dependencies=BOTH, requirements=["six==1.16.0"])
-    ran = ground.bench.ok("lock")
+    workspace.describe(dependencies=BOTH, requirements=["six==1.16.0"])
+    ran = workspace.bench.ok("lock")
     assert "six==1.16.0 of odpm.json: requirements overrides six==1.15.0 of web: requirements.txt" in ran.err
-    assert "six==1.16.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+    assert "six==1.16.0" in (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
 
 
-def test_a_contradiction_behind_a_package_names_who_asked(ground: Ground) -> None:
+def test_a_contradiction_behind_a_package_names_who_asked(workspace: Workspace) -> None:
     """requests 2.31 wants urllib3 1.21.1 or newer: no line contradicts another, what they need does."""
-    asking(ground, web="requests==2.31.0\n", sale="urllib3==1.20\n")
-    ran = ground.bench.inv("lock")
+    asking(workspace, web="requests==2.31.0\n", sale="urllib3==1.20\n")
+    ran = workspace.bench.inv("lock")
     assert ran.code == 4
     for words in (
         "requests==2.31.0: required by web: requirements.txt",
@@ -46,41 +46,41 @@ def test_a_contradiction_behind_a_package_names_who_asked(ground: Ground) -> Non
         assert words in ran.err, ran.err
 
 
-def test_the_platform_wins_over_add_ons_and_the_manifest_over_both(ground: Ground) -> None:
-    asking(ground, platform="six==1.16.0\n", web="six>=1.17\n", sale="six<1.17\n")
-    ran = ground.bench.ok("lock")
+def test_the_platform_wins_over_add_ons_and_the_manifest_over_both(workspace: Workspace) -> None:
+    asking(workspace, platform="six==1.16.0\n", web="six>=1.17\n", sale="six<1.17\n")
+    ran = workspace.bench.ok("lock")
     assert "six==1.16.0 of odoo: requirements.txt overrides six>=1.17 of web: requirements.txt" in ran.err
     assert "sale: requirements.txt" not in ran.err
-    assert "six==1.16.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
-    ground.describe(dependencies=BOTH, requirements=["six==1.17.0"])
-    ground.bench.ok("lock")
-    assert "six==1.17.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+    assert "six==1.16.0" in (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
+    workspace.describe(dependencies=BOTH, requirements=["six==1.17.0"])
+    workspace.bench.ok("lock")
+    assert "six==1.17.0" in (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
 
 
-def test_ranges_of_several_meet(ground: Ground) -> None:
-    asking(ground, platform="six>=1.14\n", web="six<1.17\n", sale="six!=1.16.0\n")
-    ground.bench.ok("lock")
-    assert "six==1.15.0" in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+def test_ranges_of_several_meet(workspace: Workspace) -> None:
+    asking(workspace, platform="six>=1.14\n", web="six<1.17\n", sale="six!=1.16.0\n")
+    workspace.bench.ok("lock")
+    assert "six==1.15.0" in (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
 
 
-def test_python_locks_that_nobody_names_are_taken_as_they_are(ground: Ground) -> None:
+def test_python_locks_that_nobody_names_are_taken_as_they_are(workspace: Workspace) -> None:
     """The repositories' lock is lost, or is that of an older odpm: nothing is asked of the index."""
-    asking(ground, web="six==1.15.0\n")
-    ground.bench.ok("lock")
-    before = {path: (ground.root / path).read_bytes() for path in LOCKS}
-    (ground.root / LOCKS[0]).unlink()
-    ground.bench.env.update(UV_OFFLINE="1", UV_CACHE_DIR=str(ground.folder / "no-packages"))
-    ground.bench.ok("lock")
-    assert {path: (ground.root / path).read_bytes() for path in LOCKS} == before
+    asking(workspace, web="six==1.15.0\n")
+    workspace.bench.ok("lock")
+    before = {path: (workspace.root / path).read_bytes() for path in LOCKS}
+    (workspace.root / LOCKS[0]).unlink()
+    workspace.bench.env.update(UV_OFFLINE="1", UV_CACHE_DIR=str(workspace.folder / "no-packages"))
+    workspace.bench.ok("lock")
+    assert {path: (workspace.root / path).read_bytes() for path in LOCKS} == before
     # what asks for packages has changed: now they are not
-    asking(ground, web="six==1.16.0\n")
-    (ground.root / LOCKS[0]).unlink()
-    assert ground.bench.inv("lock").code != 0
+    asking(workspace, web="six==1.16.0\n")
+    (workspace.root / LOCKS[0]).unlink()
+    assert workspace.bench.inv("lock").code != 0
 
 
-def test_both_architectures_and_no_index_address(ground: Ground) -> None:
-    asking(ground, web="MarkupSafe==2.1.5\n")
-    ground.bench.ok("lock")
-    text = (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+def test_both_architectures_and_no_index_address(workspace: Workspace) -> None:
+    asking(workspace, web="MarkupSafe==2.1.5\n")
+    workspace.bench.ok("lock")
+    text = (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
     assert text.count("--hash=sha256:") > 20  # wheels of every platform, and the sources
     assert "://" not in text

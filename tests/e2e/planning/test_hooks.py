@@ -7,72 +7,72 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.failures import WEB, Env, Ground, failure
+from tests.e2e.failures import WEB, Env, Workspace, failure
 from tests.e2e.services import manifest
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 TELL = "import os, pathlib\nprint('HOOK', *(os.environ.get(n) for n in {names}), pathlib.Path.cwd(), flush=True)\n"
 NAMES = ["ODPM_SCENARIO", "ODPM_PROJECT_DIR", "ODPM_LOCK"]
 
 
-def write(ground: Ground, path: str, text: str) -> None:
-    file = ground.root / path
+def write(workspace: Workspace, path: str, text: str) -> None:
+    file = workspace.root / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     file.chmod(0o755)
 
 
-def brings(ground: Ground, **files: str) -> None:
+def brings(workspace: Workspace, **files: str) -> None:
     """Let the dependency hold these files; keys are paths."""
-    ground.publish(WEB, {"web_thing/__manifest__.py": "{}", **files})
+    workspace.publish(WEB, {"web_thing/__manifest__.py": "{}", **files})
 
 
 def hooked(**hooks: Any) -> str:
     return manifest(hooks=hooks)
 
 
-def test_a_program_runs_in_the_project_with_its_environment(ground_locked: Ground) -> None:
+def test_a_program_runs_in_the_project_with_its_environment(workspace_locked: Workspace) -> None:
     write(
-        ground_locked,
+        workspace_locked,
         "tools/tell.sh",
         '#!/bin/sh\necho "HOOK $ODPM_SCENARIO $ODPM_PROJECT_DIR $ODPM_LOCK $(pwd) $1 $TOKEN"\n',
     )
-    ground_locked.describe(hooks={"post_prepare": [["./tools/tell.sh", "a b; echo ${WORD:-$$HOME} *"]]})
-    below = ground_locked.root / "tools"
-    root = ground_locked.root
-    write(ground_locked, ".env", "TOKEN=from-env\n")
-    ran = ground_locked.bench.inv("render", cwd=below)
-    assert ran.code == 0, ran.said
-    assert f"HOOK developer {root} {root}/.odpm/deps.lock.json {root} a b; echo $HOME * from-env\n" in ran.said
+    workspace_locked.describe(hooks={"post_prepare": [["./tools/tell.sh", "a b; echo ${WORD:-$$HOME} *"]]})
+    below = workspace_locked.root / "tools"
+    root = workspace_locked.root
+    write(workspace_locked, ".env", "TOKEN=from-env\n")
+    ran = workspace_locked.bench.inv("render", cwd=below)
+    assert ran.code == 0, ran.output
+    assert f"HOOK developer {root} {root}/.odpm/deps.lock.json {root} a b; echo $HOME * from-env\n" in ran.output
 
 
-def test_output_is_shown_while_the_hook_runs(ground_ready: Ground) -> None:
-    go = ground_ready.folder / "go"
-    ground_ready.describe(
+def test_output_is_shown_while_the_hook_runs(workspace_ready: Workspace) -> None:
+    go = workspace_ready.folder / "go"
+    workspace_ready.describe(
         hooks={"post_prepare": [["sh", "-c", f"echo begun; while ! test -e {go}; do sleep 0.05; done"]]}
     )
-    run = ground_ready.start("render")
-    run.reaches(lambda: "begun" in run.said().said)
+    run = workspace_ready.start("render")
+    run.wait_until(lambda: "begun" in run.output().output)
     go.touch()
     assert run.end().code == 0
 
 
-def test_the_same_hook_twice_runs_twice(ground_ready: Ground) -> None:
-    ground_ready.describe(hooks={"post_prepare": [["sh", "-c", "echo x >> log"]] * 2})
-    ground_ready.bench.ok("render")
-    assert (ground_ready.root / "log").read_text(encoding="utf-8") == "x\nx\n"
+def test_the_same_hook_twice_runs_twice(workspace_ready: Workspace) -> None:
+    workspace_ready.describe(hooks={"post_prepare": [["sh", "-c", "echo x >> log"]] * 2})
+    workspace_ready.bench.ok("render")
+    assert (workspace_ready.root / "log").read_text(encoding="utf-8") == "x\nx\n"
 
 
-def test_a_function_runs_in_the_project_with_its_environment(ground_ready: Ground) -> None:
+def test_a_function_runs_in_the_project_with_its_environment(workspace_ready: Workspace) -> None:
     body = TELL.format(names=NAMES).replace("\n", "\n    ")
-    write(ground_ready, "tools/hooks.py", f"class Group:\n  @staticmethod\n  def hook():\n    {body}\n")
-    ground_ready.describe(hooks={"post_prepare": "tools.hooks:Group.hook"})
-    root = ground_ready.root
+    write(workspace_ready, "tools/hooks.py", f"class Group:\n  @staticmethod\n  def hook():\n    {body}\n")
+    workspace_ready.describe(hooks={"post_prepare": "tools.hooks:Group.hook"})
+    root = workspace_ready.root
     (root / "below").mkdir()
-    ran = ground_ready.bench.inv("render", cwd=root / "below")
-    assert ran.code == 0, ran.said
-    assert f"HOOK developer {root} {root}/.odpm/deps.lock.json {root}\n" in ran.said
+    ran = workspace_ready.bench.inv("render", cwd=root / "below")
+    assert ran.code == 0, ran.output
+    assert f"HOOK developer {root} {root}/.odpm/deps.lock.json {root}\n" in ran.output
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_a_function_runs_in_the_project_with_its_environment(ground_ready: Groun
     ],
 )
 def test_a_function_that_fails_is_told_by_its_own_words_and_line(
-    ground_ready: Ground, text: str, code: int, told: tuple[str, ...]
+    workspace_ready: Workspace, text: str, code: int, told: tuple[str, ...]
 ) -> None:
-    write(ground_ready, "tools/hooks.py", text)
-    ground_ready.describe(hooks={"post_prepare": "tools.hooks:hook"})
-    failure(ground_ready.bench.inv("render"), code, "odpm.json: hooks.post_prepare", *told)
+    write(workspace_ready, "tools/hooks.py", text)
+    workspace_ready.describe(hooks={"post_prepare": "tools.hooks:hook"})
+    failure(workspace_ready.bench.inv("render"), code, "odpm.json: hooks.post_prepare", *told)
 
 
 THEIRS = {
@@ -115,8 +115,8 @@ THEIRS = {
 }
 
 
-def told(ground: Ground) -> dict[str, list[str]]:
-    plan = json.loads(ground.bench.ok("plan", "--format", "json").out)
+def told(workspace: Workspace) -> dict[str, list[str]]:
+    plan = json.loads(workspace.bench.ok("plan", "--format", "json").out)
     found: dict[str, list[str]] = {}
     for step in plan["steps"]:
         if step["id"] == "hooks.post_prepare":
@@ -124,53 +124,53 @@ def told(ground: Ground) -> dict[str, list[str]]:
     return found
 
 
-def test_hooks_of_a_dependency_are_announced_and_never_run_without_trust(ground: Ground) -> None:
-    brings(ground, **THEIRS)
-    ground.bench.ok("render")
-    assert told(ground) == {"skip": ["web: sh ./tell.sh", "web: tools.hooks:hook"]}
-    assert "does not trust web" in ground.bench.ok("plan").out
-    assert not (ground.root / "told").exists()
-    assert not (ground.source("web") / "called").exists()
+def test_hooks_of_a_dependency_are_announced_and_never_run_without_trust(workspace: Workspace) -> None:
+    brings(workspace, **THEIRS)
+    workspace.bench.ok("render")
+    assert told(workspace) == {"skip": ["web: sh ./tell.sh", "web: tools.hooks:hook"]}
+    assert "does not trust web" in workspace.bench.ok("plan").out
+    assert not (workspace.root / "told").exists()
+    assert not (workspace.source("web") / "called").exists()
 
 
-def test_hooks_of_a_trusted_dependency_run_in_its_checkout_before_our_own(ground: Ground) -> None:
-    brings(ground, **THEIRS)
-    write(ground, "tools/hooks.py", "import pathlib\ndef hook():\n    pathlib.Path('called').write_text('ours')\n")
+def test_hooks_of_a_trusted_dependency_run_in_its_checkout_before_our_own(workspace: Workspace) -> None:
+    brings(workspace, **THEIRS)
+    write(workspace, "tools/hooks.py", "import pathlib\ndef hook():\n    pathlib.Path('called').write_text('ours')\n")
     ours = ["sh", "-c", "cat told > seen; echo ours >> seen"]
-    ground.describe(trust=["web"], hooks={"post_prepare": ["tools.hooks:hook", ours]})
-    ground.bench.ok("render")
-    assert (ground.root / "seen").read_text(encoding="utf-8").split("\n") == [
+    workspace.describe(trust=["web"], hooks={"post_prepare": ["tools.hooks:hook", ours]})
+    workspace.bench.ok("render")
+    assert (workspace.root / "seen").read_text(encoding="utf-8").split("\n") == [
         "theirs",
-        str(ground.source("web")),
+        str(workspace.source("web")),
         "ours",
         "",
     ]
-    assert (ground.source("web") / "called").read_text(encoding="utf-8") == "theirs"
-    assert (ground.root / "called").read_text(encoding="utf-8") == "ours"  # of one name, and each its own
-    assert told(ground) == {
+    assert (workspace.source("web") / "called").read_text(encoding="utf-8") == "theirs"
+    assert (workspace.root / "called").read_text(encoding="utf-8") == "ours"  # of one name, and each its own
+    assert told(workspace) == {
         "run": ["web: sh ./tell.sh", "web: tools.hooks:hook", "tools.hooks:hook", f"sh -c {ours[2]}"]
     }
 
 
-def test_a_dependency_that_has_just_been_cloned_runs_its_hook_for_that(ground: Ground) -> None:
-    brings(ground, **{"odpm.json": hooked(post_clone=[["sh", "-c", "echo theirs >> $ODPM_PROJECT_DIR/told"]])})
-    ground.describe(trust=["web"], hooks={"post_clone": [["sh", "-c", "echo ours >> told"]]})
-    ground.bench.ok("lock")
-    ground.bench.ok("plan", "--skip-start", "--out", "saved.json")
-    ran = ground.bench.ok("up", "--plan", "saved.json")  # what was announced is what runs
-    assert (ground.root / "told").read_text(encoding="utf-8").split() == ["ours", "theirs"], ran.said
+def test_a_dependency_that_has_just_been_cloned_runs_its_hook_for_that(workspace: Workspace) -> None:
+    brings(workspace, **{"odpm.json": hooked(post_clone=[["sh", "-c", "echo theirs >> $ODPM_PROJECT_DIR/told"]])})
+    workspace.describe(trust=["web"], hooks={"post_clone": [["sh", "-c", "echo ours >> told"]]})
+    workspace.bench.ok("lock")
+    workspace.bench.ok("plan", "--skip-start", "--out", "saved.json")
+    ran = workspace.bench.ok("up", "--plan", "saved.json")  # what was announced is what runs
+    assert (workspace.root / "told").read_text(encoding="utf-8").split() == ["ours", "theirs"], ran.output
 
 
-def test_a_failing_hook_of_a_dependency_says_whose_it_is(ground: Ground) -> None:
-    brings(ground, **{"odpm.json": hooked(post_prepare=[["sh", "-c", "exit 9"]])})
-    ground.describe(trust=["web"])
-    failure(ground.bench.inv("render"), 9, "web: sh -c exit 9", "web: odpm.json: hooks.post_prepare")
+def test_a_failing_hook_of_a_dependency_says_whose_it_is(workspace: Workspace) -> None:
+    brings(workspace, **{"odpm.json": hooked(post_prepare=[["sh", "-c", "exit 9"]])})
+    workspace.describe(trust=["web"])
+    failure(workspace.bench.inv("render"), 9, "web: sh -c exit 9", "web: odpm.json: hooks.post_prepare")
 
 
-def test_without_docker_the_schema_of_the_specification_refuses(ground_locked: Ground, no_docker: Env) -> None:
-    ground_locked.describe(services={"web": {"image": "x", "healthcheck": {"retries": [1]}}})
-    failure(ground_locked.bench.inv("render", **no_docker), 4, "odpm.json: services.web.healthcheck.retries", "[1]")
-    ground_locked.describe(services={"web": {"image": "x", "depends_on": ["dv"]}})
-    failure(ground_locked.bench.inv("render"), 4, "odpm.json: services.web.depends_on", "the nearest is `db`")
-    ground_locked.describe(services={"web": {"image": "x", "cpus": "${CPUS:-1}"}})
-    ground_locked.bench.ok("render", **no_docker)
+def test_without_docker_the_schema_of_the_specification_refuses(workspace_locked: Workspace, no_docker: Env) -> None:
+    workspace_locked.describe(services={"web": {"image": "x", "healthcheck": {"retries": [1]}}})
+    failure(workspace_locked.bench.inv("render", **no_docker), 4, "odpm.json: services.web.healthcheck.retries", "[1]")
+    workspace_locked.describe(services={"web": {"image": "x", "depends_on": ["dv"]}})
+    failure(workspace_locked.bench.inv("render"), 4, "odpm.json: services.web.depends_on", "the nearest is `db`")
+    workspace_locked.describe(services={"web": {"image": "x", "cpus": "${CPUS:-1}"}})
+    workspace_locked.bench.ok("render", **no_docker)

@@ -20,123 +20,124 @@ from tests.e2e.failures import (
     FILES,
     HOST,
     WEB,
-    Choke,
+    BackgroundRun,
     Env,
-    Ground,
-    Under,
+    FaultyProxy,
+    Workspace,
     eventually,
     failure,
+    file_digests,
     leftovers,
     outcome,
-    photograph,
     processes,
 )  # fmt: skip
-from tests.e2e.harness import Bench, Ran, git
+from tests.e2e.harness import Bench, CommandResult, git
 from tests.standins.githttp import GitServer
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 NOISE = os.urandom(400_000)
 MANY = {f"web_thing/data/part{number:04}.txt": f"{number}\n" * 20 for number in range(3000)}
 
 
-def interrupted(ran: Ran, ground: Ground) -> None:
+def interrupted(ran: CommandResult, workspace: Workspace) -> None:
     """Code 130, one line, and nobody left working."""
-    assert ran.code == 130, ran.said
+    assert ran.code == 130, ran.output
     assert ran.out == ""
     assert "Traceback" not in ran.err
     talk = [line for line in ran.err.splitlines() if not re.match(r"fetched |  \S+ +(create|update|run|keep) ", line)]
     assert len(talk) == 1, ran.err
     assert talk[0].startswith("odpm: interrupted")
-    assert eventually(lambda: not processes(ground.mark), 3), processes(ground.mark)
+    assert eventually(lambda: not processes(workspace.mark), 3), processes(workspace.mark)
 
 
-def ends_well(ground: Ground, pristine: Ground) -> None:
+def ends_well(workspace: Workspace, workspace_rendered: Workspace) -> None:
     """The same command carries on, to the same bytes as a run that nobody disturbed."""
-    ground.bench.ok("render")
-    assert outcome(ground) == outcome(pristine)
-    assert "nothing to do" in ground.bench.ok("render").err
+    workspace.bench.ok("render")
+    assert outcome(workspace) == outcome(workspace_rendered)
+    assert "nothing to do" in workspace.bench.ok("render").err
 
 
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_while_a_server_thinks(ground: Ground, pristine: Ground) -> None:
-    with GitServer(ground.host, delay=2) as server:
-        run = ground.start("render", **ground.at(server))
-        run.reaches(lambda: run.runs(" fetch "))
-        interrupted(run.interrupt(), ground)
-    assert leftovers(ground) == []
-    ends_well(ground, pristine)
+def test_ctrl_c_while_a_server_thinks(workspace: Workspace, workspace_rendered: Workspace) -> None:
+    with GitServer(workspace.host, delay=2) as server:
+        run = workspace.start("render", **workspace.at(server))
+        run.wait_until(lambda: run.runs(" fetch "))
+        interrupted(run.interrupt(), workspace)
+    assert leftovers(workspace) == []
+    ends_well(workspace, workspace_rendered)
 
 
-def test_ctrl_c_in_the_middle_of_a_clone(ground: Ground, pristine: Ground) -> None:
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
-    with GitServer(ground.host) as server, Choke(server, 200_000, silent=True) as choke:
-        run = ground.start("render", **ground.at(choke))
-        run.reaches(choke.reached.is_set)
-        interrupted(run.interrupt(), ground)
-    ground.bench.ok("render")
-    assert (ground.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
-    assert git("status", "--porcelain", cwd=ground.source("web")) == ""
-    assert leftovers(ground) == []
+def test_ctrl_c_in_the_middle_of_a_clone(workspace: Workspace, workspace_rendered: Workspace) -> None:
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
+    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as choke:
+        run = workspace.start("render", **workspace.at(choke))
+        run.wait_until(choke.reached.is_set)
+        interrupted(run.interrupt(), workspace)
+    workspace.bench.ok("render")
+    assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
+    assert git("status", "--porcelain", cwd=workspace.source("web")) == ""
+    assert leftovers(workspace) == []
 
 
-def test_ctrl_c_while_a_hook_runs(ground_locked: Ground) -> None:
-    ground_locked.describe(hooks={"post_prepare": [["sleep", "60"]]})
-    run = ground_locked.start("render")
-    run.reaches(lambda: run.runs("sleep 60$"))
-    interrupted(run.interrupt(), ground_locked)
-    ground_locked.describe()
-    ground_locked.bench.ok("render")
+def test_ctrl_c_while_a_hook_runs(workspace_locked: Workspace) -> None:
+    workspace_locked.describe(hooks={"post_prepare": [["sleep", "60"]]})
+    run = workspace_locked.start("render")
+    run.wait_until(lambda: run.runs("sleep 60$"))
+    interrupted(run.interrupt(), workspace_locked)
+    workspace_locked.describe()
+    workspace_locked.bench.ok("render")
 
 
-def test_ctrl_c_while_it_waits_for_another_run(ground: Ground) -> None:
+def test_ctrl_c_while_it_waits_for_another_run(workspace: Workspace) -> None:
     """Two projects want one repository: the second waits for the first's fetch, and can be stopped while it waits."""
-    twin = Ground(
-        ground.folder, Bench(ground.folder / "twin", {**ground.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-twin"})
+    twin = Workspace(
+        workspace.folder,
+        Bench(workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-twin"}),
     )
-    shutil.copytree(ground.root, twin.root)
-    with GitServer(ground.host, delay=1.5) as server:
-        first = ground.start("render", **ground.at(server))
-        first.reaches(lambda: first.runs(" fetch "))
-        second = twin.start("render", **ground.at(server))
-        second.reaches((twin.root / ".odpm/run.lock").exists)
+    shutil.copytree(workspace.root, twin.root)
+    with GitServer(workspace.host, delay=1.5) as server:
+        first = workspace.start("render", **workspace.at(server))
+        first.wait_until(lambda: first.runs(" fetch "))
+        second = twin.start("render", **workspace.at(server))
+        second.wait_until((twin.root / ".odpm/run.lock").exists)
         interrupted(second.interrupt(), twin)
-        assert first.end().code == 0, first.said().said
+        assert first.end().code == 0, first.output().output
 
 
 @pytest.mark.parametrize("times", [6, pytest.param(100, marks=pytest.mark.long)])
-def test_ctrl_c_at_any_moment(ground_locked: Ground, pristine: Ground, times: int) -> None:
+def test_ctrl_c_at_any_moment(workspace_locked: Workspace, workspace_rendered: Workspace, times: int) -> None:
     """Also in the middle of starting a program, when there is half of one."""
-    moments, ground = random.Random(times), ground_locked
+    moments, workspace = random.Random(times), workspace_locked
     for _ in range(times):
-        for folder in (ground.cache, ground.root / ".odpm/src"):
+        for folder in (workspace.cache, workspace.root / ".odpm/src"):
             shutil.rmtree(folder, ignore_errors=True)
-        run = ground.start("render")
-        run.reaches(lambda: run.runs(r"\bgit\b"))  # noqa: B023 - called at once
+        run = workspace.start("render")
+        run.wait_until(lambda: run.runs(r"\bgit\b"))  # noqa: B023 - called at once
         time.sleep(moments.uniform(0, 0.4))
         ran = run.interrupt()
         if ran.code not in {0, -signal.SIGINT}:  # it was done, and just leaving
-            interrupted(ran, ground)
-    ends_well(ground, pristine)
+            interrupted(ran, workspace)
+    ends_well(workspace, workspace_rendered)
 
 
 @pytest.mark.docker
-def test_ctrl_c_during_an_image_build(ground_locked: Ground, engine: None) -> None:
-    ground = ground_locked
-    del ground.bench.env["ODPM_IMAGE_MIRROR"]  # the images of this machine
+def test_ctrl_c_during_an_image_build(workspace_locked: Workspace, engine: None) -> None:
+    workspace = workspace_locked
+    del workspace.bench.env["ODPM_IMAGE_MIRROR"]  # the images of this machine
     never_seen = uuid.uuid4()  # so that no cache has this step
-    ground.bench.template(lambda ours: ours.replace("AS dev\n", f"AS dev\nRUN : {never_seen}; sleep 5\n"))
-    ground.bench.ok("render")
-    run = ground.start("build")
-    run.reaches(lambda: run.runs("buildx"), 60)
+    workspace.bench.template(lambda ours: ours.replace("AS dev\n", f"AS dev\nRUN : {never_seen}; sleep 5\n"))
+    workspace.bench.ok("render")
+    run = workspace.start("build")
+    run.wait_until(lambda: run.runs("buildx"), 60)
     time.sleep(1.5)  # into the build itself
-    interrupted(run.interrupt(), ground)
-    before = photograph(ground.root, "state.toml")  # how long a build took is remembered
-    tag = ground.bench.ok("build").out.strip()
+    interrupted(run.interrupt(), workspace)
+    before = file_digests(workspace.root, "state.toml")  # how long a build took is remembered
+    tag = workspace.bench.ok("build").out.strip()
     try:
-        assert photograph(ground.root, "state.toml") == before
+        assert file_digests(workspace.root, "state.toml") == before
         done = subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False)
         assert done.returncode == 0
     finally:
@@ -180,146 +181,153 @@ def deadly_git(folder: Path, number: int) -> Env:
     return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
 
 
-def killed(ground: Ground, number: int) -> bool:
+def killed(workspace: Workspace, number: int) -> bool:
     """Whether a run was killed after its git call of that number; False where it made fewer."""
-    return ground.bench.inv("render", **deadly_git(ground.folder / "deadly", number)).code == -9
+    return workspace.bench.inv("render", **deadly_git(workspace.folder / "deadly", number)).code == -9
 
 
 @pytest.mark.parametrize("number", [1, 4, 7, 9, 11])
 def test_a_run_killed_after_some_git_call_is_finished_by_the_next(
-    ground_locked: Ground, pristine: Ground, number: int
+    workspace_locked: Workspace, workspace_rendered: Workspace, number: int
 ) -> None:
-    if not killed(ground_locked, number):
+    if not killed(workspace_locked, number):
         pytest.skip(f"a run makes fewer than {number} calls of git")
-    ends_well(ground_locked, pristine)
+    ends_well(workspace_locked, workspace_rendered)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", range(1, 40))
-def test_a_run_killed_after_any_git_call_is_finished_by_the_next(ground: Ground, pristine: Ground, number: int) -> None:
-    if not killed(ground, number):
+def test_a_run_killed_after_any_git_call_is_finished_by_the_next(
+    workspace: Workspace, workspace_rendered: Workspace, number: int
+) -> None:
+    if not killed(workspace, number):
         pytest.skip(f"a run makes fewer than {number} calls of git")
-    ends_well(ground, pristine)
+    ends_well(workspace, workspace_rendered)
 
 
-def test_what_killed_runs_have_left_is_taken_away(ground_locked: Ground) -> None:
+def test_what_killed_runs_have_left_is_taken_away(workspace_locked: Workspace) -> None:
     """Half a checkout of the platform is a gigabyte; each killed run would leave one more."""
     for number in (5, 7, 9):
-        killed(ground_locked, number)
-    ground_locked.bench.ok("render")
-    assert leftovers(ground_locked) == []
-    assert [path for path in ground_locked.cache.rglob(".*.git.*") if path.is_dir()] == []
+        killed(workspace_locked, number)
+    workspace_locked.bench.ok("render")
+    assert leftovers(workspace_locked) == []
+    assert [path for path in workspace_locked.cache.rglob(".*.git.*") if path.is_dir()] == []
 
 
-def test_runs_killed_at_some_moment_are_finished_by_the_next(ground: Ground, pristine: Ground) -> None:
+def test_runs_killed_at_some_moment_are_finished_by_the_next(
+    workspace: Workspace, workspace_rendered: Workspace
+) -> None:
     for pause in (0.25, 0.45, 0.7, 1.0):
-        run = ground.start("render")
+        run = workspace.start("render")
         eventually(lambda run=run: run.process.poll() is not None, pause)  # type: ignore[misc]
         run.kill()
-    ends_well(ground, pristine)
+    ends_well(workspace, workspace_rendered)
 
 
-def test_a_machine_that_goes_down_in_the_middle_of_a_clone(ground: Ground) -> None:
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
-    with GitServer(ground.host) as server, Choke(server, 200_000, silent=True) as choke:
-        run = ground.start("render", **ground.at(choke))
-        run.reaches(choke.reached.is_set)
+def test_a_machine_that_goes_down_in_the_middle_of_a_clone(workspace: Workspace) -> None:
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
+    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as choke:
+        run = workspace.start("render", **workspace.at(choke))
+        run.wait_until(choke.reached.is_set)
         run.kill(programs=True)
-    ground.bench.ok("render")
-    assert (ground.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
+    workspace.bench.ok("render")
+    assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
 
 
-def test_a_run_killed_in_the_middle_of_a_clone_whose_git_goes_on(ground: Ground) -> None:
+def test_a_run_killed_in_the_middle_of_a_clone_whose_git_goes_on(workspace: Workspace) -> None:
     """kill -9 takes odpm alone: its git still writes into the cache while the next run begins."""
-    with GitServer(ground.host, delay=0.7) as server:
-        run = ground.start("render", **ground.at(server))
-        run.reaches(lambda: run.runs(" fetch "))
+    with GitServer(workspace.host, delay=0.7) as server:
+        run = workspace.start("render", **workspace.at(server))
+        run.wait_until(lambda: run.runs(" fetch "))
         run.kill()
-        ground.bench.ok("render", **ground.at(server))
-    assert eventually(lambda: not processes(ground.mark), 5)
-    assert git("status", "--porcelain", cwd=ground.source("web")) == ""
-    ground.bench.ok("plan", "--strict")
+        workspace.bench.ok("render", **workspace.at(server))
+    assert eventually(lambda: not processes(workspace.mark), 5)
+    assert git("status", "--porcelain", cwd=workspace.source("web")) == ""
+    workspace.bench.ok("plan", "--strict")
 
 
-def moving(ground: Ground) -> tuple[Under, str]:
+def moving(workspace: Workspace) -> tuple[BackgroundRun, str]:
     """A run in the middle of moving a checkout from one commit to another, with thousands of files; and the new commit."""
-    ground.publish(WEB, {**FILES[WEB], **MANY})
-    ground.bench.ok("lock", "--update", "--only", "web")
-    ground.bench.ok("render")
-    later = ground.publish(WEB, {**FILES[WEB], **{path: text + "later\n" for path, text in MANY.items()}})
-    ground.bench.ok("lock", "--update", "--only", "web")
-    run = ground.start("render")
-    first = ground.source("web") / next(iter(MANY))
-    run.reaches(lambda: not first.exists() or "later" in first.read_text(encoding="utf-8"))
+    workspace.publish(WEB, {**FILES[WEB], **MANY})
+    workspace.bench.ok("lock", "--update", "--only", "web")
+    workspace.bench.ok("render")
+    later = workspace.publish(WEB, {**FILES[WEB], **{path: text + "later\n" for path, text in MANY.items()}})
+    workspace.bench.ok("lock", "--update", "--only", "web")
+    run = workspace.start("render")
+    first = workspace.source("web") / next(iter(MANY))
+    run.wait_until(lambda: not first.exists() or "later" in first.read_text(encoding="utf-8"))
     return run, later
 
 
 @pytest.mark.parametrize("how", ["the run", "the machine"])
-def test_a_run_killed_in_the_middle_of_a_checkout_is_finished_by_the_next(ground_locked: Ground, how: str) -> None:
-    run, later = moving(ground_locked)
+def test_a_run_killed_in_the_middle_of_a_checkout_is_finished_by_the_next(
+    workspace_locked: Workspace, how: str
+) -> None:
+    run, later = moving(workspace_locked)
     run.kill(programs=how == "the machine")
-    ground_locked.bench.ok("render")
-    web = ground_locked.source("web")
+    workspace_locked.bench.ok("render")
+    web = workspace_locked.source("web")
     assert git("rev-parse", "HEAD", cwd=web) == later
     assert git("status", "--porcelain", cwd=web) == ""
 
 
-def test_ctrl_c_in_the_middle_of_a_checkout(ground_locked: Ground) -> None:
-    run, later = moving(ground_locked)
-    interrupted(run.interrupt(), ground_locked)
-    ground_locked.bench.ok("render")
-    web = ground_locked.source("web")
+def test_ctrl_c_in_the_middle_of_a_checkout(workspace_locked: Workspace) -> None:
+    run, later = moving(workspace_locked)
+    interrupted(run.interrupt(), workspace_locked)
+    workspace_locked.bench.ok("render")
+    web = workspace_locked.source("web")
     assert git("rev-parse", "HEAD", cwd=web) == later
     assert git("status", "--porcelain", cwd=web) == ""
 
 
-def test_a_run_killed_while_it_locks_keeps_the_old_lock_or_has_the_new_one(ground_ready: Ground) -> None:
-    old = outcome(ground_ready)
-    ground_ready.publish(WEB, {**FILES[WEB], "new.txt": "new\n"})
+def test_a_run_killed_while_it_locks_keeps_the_old_lock_or_has_the_new_one(workspace_ready: Workspace) -> None:
+    old = outcome(workspace_ready)
+    workspace_ready.publish(WEB, {**FILES[WEB], "new.txt": "new\n"})
     texts = set()
     for number in (2, 4, 6, 9):
-        ground_ready.bench.inv("lock", "--update", **deadly_git(ground_ready.folder / "deadly", number))
-        texts.add((ground_ready.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))
-    ground_ready.bench.ok("lock", "--update")
-    new = (ground_ready.root / ".odpm/deps.lock.json").read_text(encoding="utf-8")
+        workspace_ready.bench.inv("lock", "--update", **deadly_git(workspace_ready.folder / "deadly", number))
+        texts.add((workspace_ready.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))
+    workspace_ready.bench.ok("lock", "--update")
+    new = (workspace_ready.root / ".odpm/deps.lock.json").read_text(encoding="utf-8")
     assert texts <= {old[".odpm/deps.lock.json"], new}
-    ground_ready.bench.ok("render")
-    assert (ground_ready.source("web") / "new.txt").exists()
-    assert leftovers(ground_ready) == []
+    workspace_ready.bench.ok("render")
+    assert (workspace_ready.source("web") / "new.txt").exists()
+    assert leftovers(workspace_ready) == []
 
 
 # --- two at once -------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_is_told_who_holds_the_project(ground: Ground, pristine: Ground) -> None:
-    with GitServer(ground.host, delay=1) as server:
-        first = ground.start("render", **ground.at(server))
-        first.reaches(lambda: first.runs(" fetch "))
+def test_a_second_run_is_told_who_holds_the_project(workspace: Workspace, workspace_rendered: Workspace) -> None:
+    with GitServer(workspace.host, delay=1) as server:
+        first = workspace.start("render", **workspace.at(server))
+        first.wait_until(lambda: first.runs(" fetch "))
         for words in (("render",), ("lock",)):
-            failure(ground.bench.inv(*words, **ground.at(server)), 6, f"process {first.pid}")
-        ground.bench.ok("plan")  # looking is free
+            failure(workspace.bench.inv(*words, **workspace.at(server)), 6, f"process {first.pid}")
+        workspace.bench.ok("plan")  # looking is free
         assert first.process.poll() is None, "the first run was too quick for this test"
-        assert first.end().code == 0, first.said().said
-    ends_well(ground, pristine)
+        assert first.end().code == 0, first.output().output
+    ends_well(workspace, workspace_rendered)
 
 
-def test_a_killed_run_holds_nothing(ground: Ground, pristine: Ground) -> None:
-    with GitServer(ground.host, delay=0.5) as server:
-        run = ground.start("render", **ground.at(server))
-        run.reaches(lambda: run.runs(" fetch "))
+def test_a_killed_run_holds_nothing(workspace: Workspace, workspace_rendered: Workspace) -> None:
+    with GitServer(workspace.host, delay=0.5) as server:
+        run = workspace.start("render", **workspace.at(server))
+        run.wait_until(lambda: run.runs(" fetch "))
         run.kill(programs=True)
-    ends_well(ground, pristine)
+    ends_well(workspace, workspace_rendered)
 
 
-def test_two_projects_that_want_one_repository_at_once(ground: Ground, pristine: Ground) -> None:
-    twin = Ground(
-        ground.folder, Bench(ground.folder / "twin", {**ground.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-two"})
+def test_two_projects_that_want_one_repository_at_once(workspace: Workspace, workspace_rendered: Workspace) -> None:
+    twin = Workspace(
+        workspace.folder,
+        Bench(workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-two"}),
     )
-    shutil.copytree(ground.root, twin.root)
-    with GitServer(ground.host, delay=0.2) as server:
-        runs = [each.start("render", **ground.at(server)) for each in (ground, twin)]
+    shutil.copytree(workspace.root, twin.root)
+    with GitServer(workspace.host, delay=0.2) as server:
+        runs = [each.start("render", **workspace.at(server)) for each in (workspace, twin)]
         for run in runs:
-            assert run.end().code == 0, run.said().said
-    locks = {(each.root / ".odpm/deps.lock.json").read_bytes() for each in (ground, twin, pristine)}
+            assert run.end().code == 0, run.output().output
+    locks = {(each.root / ".odpm/deps.lock.json").read_bytes() for each in (workspace, twin, workspace_rendered)}
     assert len(locks) == 1
     assert HOST.encode() in locks.pop()

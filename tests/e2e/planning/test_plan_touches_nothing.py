@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import FILES, GENERATED, PLATFORM, SALE, WEB, Env, Ground, failure
+from tests.e2e.failures import FILES, GENERATED, PLATFORM, SALE, WEB, Env, Workspace, failure
 from tests.e2e.harness import Bench, git, snapshot
 from tests.e2e.sources.test_offline import offline, pytestmark  # noqa: F401 - without a network namespace there is nothing to see
 from tests.standins.githttp import GitServer
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 NO_BYTE_CODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 NOBODY = {"ODPM_GIT_MIRROR": "https://git.test/=http://127.0.0.1:9/"}
 ENGINE = "/var/run/docker.sock"
@@ -35,113 +35,113 @@ def looks(bench: Bench, out: Path, env: Env, ways: Sequence[tuple[str, ...]] = W
     """Ways of looking, in a network namespace that has no network at all."""
     for words in (*ways, ("--out", str(out))):
         ran = offline(bench, "plan", *words, **NO_BYTE_CODE, **env)
-        assert ran.code == 0, f"{words}\n{ran.said}"
-        assert "Traceback" not in ran.said
+        assert ran.code == 0, f"{words}\n{ran.output}"
+        assert "Traceback" not in ran.output
         if "json" in words:
             assert json.loads(ran.out)["steps"]
     assert json.loads(out.read_text(encoding="utf-8"))["depends_on"]
 
 
-def see_untouched(ground: Ground, env: Env, ways: Sequence[tuple[str, ...]] = WAYS) -> None:
+def see_untouched(workspace: Workspace, env: Env, ways: Sequence[tuple[str, ...]] = WAYS) -> None:
     time.sleep(0.05)  # a file written now has another time
-    before = snapshot(ground.root), snapshot(ground.folder)
-    looks(ground.bench, ground.folder.parent / f"{ground.folder.name}.plan.json", env, ways)
-    assert (snapshot(ground.root), snapshot(ground.folder)) == before
+    before = snapshot(workspace.root), snapshot(workspace.folder)
+    looks(workspace.bench, workspace.folder.parent / f"{workspace.folder.name}.plan.json", env, ways)
+    assert (snapshot(workspace.root), snapshot(workspace.folder)) == before
 
 
-def fresh(ground: Ground) -> None:
+def fresh(workspace: Workspace) -> None:
     pass
 
 
-def locked(ground: Ground) -> None:
-    ground.bench.ok("lock")
+def locked(workspace: Workspace) -> None:
+    workspace.bench.ok("lock")
 
 
-def unread(ground: Ground) -> None:
+def unread(workspace: Workspace) -> None:
     """The cache holds the commits, and nobody has read them yet."""
-    ground.bench.ok("lock")
-    shutil.rmtree(ground.cache / "facts")
+    workspace.bench.ok("lock")
+    shutil.rmtree(workspace.cache / "facts")
 
 
-def prepared(ground: Ground) -> None:
-    ground.bench.ok("render")
+def prepared(workspace: Workspace) -> None:
+    workspace.bench.ok("render")
 
 
-def beside_a_folder(ground: Ground) -> None:
+def beside_a_folder(workspace: Workspace) -> None:
     """A source that is used in place; its files are too young for what is remembered of them to be the last word."""
-    addons = ground.folder / "addons"
+    addons = workspace.folder / "addons"
     (addons / "mine").mkdir(parents=True)
     (addons / "mine/__manifest__.py").write_text("{'name': 'Mine'}", encoding="utf-8")
-    ground.describe(dependencies=[f"https://git.test/{WEB} 19.0", f"file://{addons}"])
-    ground.bench.ok("render")
+    workspace.describe(dependencies=[f"https://git.test/{WEB} 19.0", f"file://{addons}"])
+    workspace.bench.ok("render")
     time.sleep(2.1)
 
 
-def drifted(ground: Ground) -> None:
+def drifted(workspace: Workspace) -> None:
     """A moved lock, an edited file, a file that is gone, a checkout of the user's, one whose index git would refresh."""
-    ground.bench.ok("render")
-    ground.publish(WEB, {**FILES[WEB], "README": "new\n"})
-    ground.bench.ok("lock", "--update")
-    conf = ground.root / GENERATED[5]
+    workspace.bench.ok("render")
+    workspace.publish(WEB, {**FILES[WEB], "README": "new\n"})
+    workspace.bench.ok("lock", "--update")
+    conf = workspace.root / GENERATED[5]
     conf.write_text(conf.read_text(encoding="utf-8") + "; mine\n", encoding="utf-8")
-    (ground.root / GENERATED[4]).unlink()
-    os.utime(ground.source("odoo") / "odoo-bin", (1, 1))
-    (ground.source("odoo") / "requirements.txt").write_text("# mine\n", encoding="utf-8")
+    (workspace.root / GENERATED[4]).unlink()
+    os.utime(workspace.source("odoo") / "odoo-bin", (1, 1))
+    (workspace.source("odoo") / "requirements.txt").write_text("# mine\n", encoding="utf-8")
 
 
-def without_its_cache(ground: Ground) -> None:
-    ground.bench.ok("render")
-    shutil.rmtree(ground.cache)
+def without_its_cache(workspace: Workspace) -> None:
+    workspace.bench.ok("render")
+    shutil.rmtree(workspace.cache)
 
 
 @pytest.mark.parametrize("state", [locked, unread, prepared, beside_a_folder, drifted, without_its_cache])
-def test_what_lies_there_stays(ground: Ground, state: Callable[[Ground], None], no_docker: Env) -> None:
-    state(ground)
-    see_untouched(ground, NOBODY)
+def test_what_lies_there_stays(workspace: Workspace, state: Callable[[Workspace], None], no_docker: Env) -> None:
+    state(workspace)
+    see_untouched(workspace, NOBODY)
     for scenario in ("server", "ci"):
-        see_untouched(ground, {"ODPM_SCENARIO": scenario, **NOBODY}, WAYS[-1:])
+        see_untouched(workspace, {"ODPM_SCENARIO": scenario, **NOBODY}, WAYS[-1:])
 
 
-def test_a_fresh_project_stays_fresh(ground: Ground) -> None:
-    see_untouched(ground, NOBODY)
-    assert not (ground.root / ".odpm").exists()
-    assert not ground.cache.exists()
+def test_a_fresh_project_stays_fresh(workspace: Workspace) -> None:
+    see_untouched(workspace, NOBODY)
+    assert not (workspace.root / ".odpm").exists()
+    assert not workspace.cache.exists()
 
 
-def test_the_project_may_be_read_only_for_git(ground_ready: Ground) -> None:
+def test_the_project_may_be_read_only_for_git(workspace_ready: Workspace) -> None:
     """`git status` would refresh an index whose times are off."""
-    checkout = ground_ready.source("web")
+    checkout = workspace_ready.source("web")
     os.utime(checkout / "web_thing/models.py", (1, 1))
     before = (checkout / ".git/index").stat().st_mtime_ns
-    ground_ready.bench.ok("plan", ODPM_SCENARIO="server")
+    workspace_ready.bench.ok("plan", ODPM_SCENARIO="server")
     assert (checkout / ".git/index").stat().st_mtime_ns == before
     git("status", cwd=checkout)
     assert (checkout / ".git/index").stat().st_mtime_ns != before  # it was there to be refreshed
 
 
-def steps_of(ground: Ground, *words: str, **env: str) -> dict[str, list[str]]:
+def steps_of(workspace: Workspace, *words: str, **env: str) -> dict[str, list[str]]:
     """What `inv plan` says of each step; and of the project nothing is another afterwards."""
     time.sleep(0.05)
-    before = snapshot(ground.root)
-    said = ground.bench.ok("plan", *words, "--skip-start", "--format", "json", **NO_BYTE_CODE, **env).out
-    assert snapshot(ground.root) == before
+    before = snapshot(workspace.root)
+    output = workspace.bench.ok("plan", *words, "--skip-start", "--format", "json", **NO_BYTE_CODE, **env).out
+    assert snapshot(workspace.root) == before
     found: dict[str, list[str]] = {}
-    for step in json.loads(said)["steps"]:
+    for step in json.loads(output)["steps"]:
         found.setdefault(step["id"], []).append(f"{step['action']} {step['target']} {step['detail']}".strip())
     return found
 
 
-def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(ground_locked: Ground) -> None:
-    commit = ground_locked.lock()["dependencies"][0]["commit"][:8]
-    with GitServer(ground_locked.host) as server:
-        before = steps_of(ground_locked, **ground_locked.at(server))
+def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(workspace_locked: Workspace) -> None:
+    commit = workspace_locked.lock()["dependencies"][0]["commit"][:8]
+    with GitServer(workspace_locked.host) as server:
+        before = steps_of(workspace_locked, **workspace_locked.at(server))
         assert before["compose.generate"] == ["pending  known after git.materialize"]
         assert not server.requests
-        assert not ground_locked.cache.exists()
-        found = steps_of(ground_locked, "--refresh", **ground_locked.at(server))
+        assert not workspace_locked.cache.exists()
+        found = steps_of(workspace_locked, "--refresh", **workspace_locked.at(server))
         asked = len(server.requests)
         assert asked
-        assert steps_of(ground_locked, "--refresh", **ground_locked.at(server)) == found
+        assert steps_of(workspace_locked, "--refresh", **workspace_locked.at(server)) == found
         assert len(server.requests) == asked  # lock and cache tell all of it now
     assert found["git.materialize"] == ["keep  2 repositories in the cache"]
     assert f"create .odpm/src/web 19.0 {commit}" in found["git.checkout"]
@@ -150,39 +150,40 @@ def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(ground_locked: 
     assert not [line for lines in found.values() for line in lines if line.startswith("pending")]
     for scenario in ("server", "ci"):
         assert (
-            steps_of(ground_locked, ODPM_SCENARIO=scenario, **NOBODY)["compose.generate"] == found["compose.generate"]
+            steps_of(workspace_locked, ODPM_SCENARIO=scenario, **NOBODY)["compose.generate"]
+            == found["compose.generate"]
         )
 
 
-def test_refreshed_the_pins_of_a_lock_to_be_are_told(ground: Ground) -> None:
-    tips = {name: git("rev-parse", "--short=8", "19.0", cwd=ground.host / name) for name in (PLATFORM, WEB, SALE)}
-    found = steps_of(ground, "--refresh")
+def test_refreshed_the_pins_of_a_lock_to_be_are_told(workspace: Workspace) -> None:
+    tips = {name: git("rev-parse", "--short=8", "19.0", cwd=workspace.host / name) for name in (PLATFORM, WEB, SALE)}
+    found = steps_of(workspace, "--refresh")
     (told,) = found["git.resolve"]
     assert told.startswith("create .odpm/deps.lock.json add odoo")
     assert {f"odoo {tips[PLATFORM]}", f"web {tips[WEB]}"} <= set(re.findall(r"\w+ [0-9a-f]{8}", told))
     assert found["python.lock"][0].startswith("create .odpm/requirements.lock")
-    ground.bench.ok("lock")
-    ground.describe(dependencies=[f"https://git.test/{name} 19.0" for name in (WEB, SALE)])
-    assert steps_of(ground)["git.resolve"] == ["update .odpm/deps.lock.json pin sale 19.0"]
-    found = steps_of(ground, "--refresh")
+    workspace.bench.ok("lock")
+    workspace.describe(dependencies=[f"https://git.test/{name} 19.0" for name in (WEB, SALE)])
+    assert steps_of(workspace)["git.resolve"] == ["update .odpm/deps.lock.json pin sale 19.0"]
+    found = steps_of(workspace, "--refresh")
     assert found["git.resolve"] == [f"update .odpm/deps.lock.json add sale {tips[SALE]}"]
     assert f"create .odpm/src/sale 19.0 {tips[SALE]}" in found["git.checkout"]
 
 
-def test_where_the_lock_is_only_followed_nobody_is_asked_beyond_it(ground: Ground) -> None:
-    with GitServer(ground.host) as server:
+def test_where_the_lock_is_only_followed_nobody_is_asked_beyond_it(workspace: Workspace) -> None:
+    with GitServer(workspace.host) as server:
         for scenario in ("server", "ci"):
-            env = {"ODPM_SCENARIO": scenario, **ground.at(server)}
-            failure(ground.bench.inv("plan", "--refresh", **env), 3, "there is no lock", scenario)
-        ground.bench.ok("lock")
-        ground.describe(dependencies=[f"https://git.test/{name} 19.0" for name in (WEB, SALE)])
-        failure(ground.bench.inv("plan", "--refresh", **env), 3, "the lock is incomplete")
+            env = {"ODPM_SCENARIO": scenario, **workspace.at(server)}
+            failure(workspace.bench.inv("plan", "--refresh", **env), 3, "there is no lock", scenario)
+        workspace.bench.ok("lock")
+        workspace.describe(dependencies=[f"https://git.test/{name} 19.0" for name in (WEB, SALE)])
+        failure(workspace.bench.inv("plan", "--refresh", **env), 3, "the lock is incomplete")
         assert not server.requests
 
 
-def test_what_servers_told_is_not_saved(ground: Ground) -> None:
+def test_what_servers_told_is_not_saved(workspace: Workspace) -> None:
     """Whoever carries a plan out holds it against what this machine knows by itself."""
-    ran = ground.bench.inv("plan", "--refresh", "--out", "p.json")
+    ran = workspace.bench.inv("plan", "--refresh", "--out", "p.json")
     assert "inv plan --refresh && inv plan --out p.json" in failure(ran, 1, "--refresh")
-    failure(ground.bench.inv("plan", "--refresh", "--no-git-update"), 1, "--no-git-update")
-    assert not (ground.root / "p.json").exists()
+    failure(workspace.bench.inv("plan", "--refresh", "--no-git-update"), 1, "--no-git-update")
+    assert not (workspace.root / "p.json").exists()

@@ -9,144 +9,149 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import FILES, GENERATED, LOCKS, PERSON, WEB, Ground, failure, outcome, photograph
+from tests.e2e.failures import FILES, GENERATED, IDENTITY, LOCKS, WEB, Workspace, failure, file_digests, outcome
 from tests.e2e.harness import git
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 
-def save(ground: Ground, *words: str, name: str = "plan.json") -> Path:
+def save(workspace: Workspace, *words: str, name: str = "plan.json") -> Path:
     """Save a plan of what needs no Docker, outside of the project."""
-    path = ground.folder / name
-    ground.bench.ok("plan", "--skip-start", *words, "--out", str(path))
+    path = workspace.folder / name
+    workspace.bench.ok("plan", "--skip-start", *words, "--out", str(path))
     return path
 
 
-def done(said: str) -> list[str]:
+def done(output: str) -> list[str]:
     """The lines of steps in what a run said, or a plan showed: mark, step, target and detail, durations left out."""
-    lines = [line.split() for line in said.splitlines() if line[2:4] in {"+ ", "~ ", "> "}]
+    lines = [line.split() for line in output.splitlines() if line[2:4] in {"+ ", "~ ", "> "}]
     return [" ".join(line[:-2] if line[-1] == "s" and line[-2].replace(".", "").isdigit() else line) for line in lines]
 
 
-def test_a_saved_plan_is_carried_out_exactly_so(ground_ready: Ground) -> None:
-    conf = ground_ready.root / GENERATED[5]
+def test_a_saved_plan_is_carried_out_exactly_so(workspace_ready: Workspace) -> None:
+    conf = workspace_ready.root / GENERATED[5]
     conf.write_text(conf.read_text(encoding="utf-8") + "; mine\n", encoding="utf-8")
-    ground_ready.publish(WEB, {**FILES[WEB], "web_new/__manifest__.py": "{'name': 'New'}\n"})
-    ground_ready.bench.ok("lock", "--update")
-    announced = done(ground_ready.bench.ok("plan", "--skip-start").out)
-    plan = save(ground_ready)
-    ran = ground_ready.bench.ok("up", "--plan", str(plan))
+    workspace_ready.publish(WEB, {**FILES[WEB], "web_new/__manifest__.py": "{'name': 'New'}\n"})
+    workspace_ready.bench.ok("lock", "--update")
+    announced = done(workspace_ready.bench.ok("plan", "--skip-start").out)
+    plan = save(workspace_ready)
+    ran = workspace_ready.bench.ok("up", "--plan", str(plan))
     assert done(ran.err) == announced
     assert [line.split()[2] for line in announced][:2] == ["git.checkout", "template.odoo_conf"]
-    assert ground_ready.lock()["dependencies"][0]["commit"] == git("rev-parse", "HEAD", cwd=ground_ready.source("web"))
-    assert "nothing to do" in ground_ready.bench.ok("render").err
+    assert workspace_ready.lock()["dependencies"][0]["commit"] == git(
+        "rev-parse", "HEAD", cwd=workspace_ready.source("web")
+    )
+    assert "nothing to do" in workspace_ready.bench.ok("render").err
 
 
-def test_a_plan_from_nothing_leads_where_up_does(ground: Ground, pristine: Ground) -> None:
+def test_a_plan_from_nothing_leads_where_up_does(workspace: Workspace, workspace_rendered: Workspace) -> None:
     """What is `pending` may become anything: the whole way from an empty folder is in one plan."""
-    plan = save(ground)
-    ground.bench.ok("up", "--plan", str(plan))
-    assert outcome(ground) == outcome(pristine)
+    plan = save(workspace)
+    workspace.bench.ok("up", "--plan", str(plan))
+    assert outcome(workspace) == outcome(workspace_rendered)
 
 
-def test_carried_out_once_it_is_refused(ground_locked: Ground) -> None:
-    plan = save(ground_locked)
-    ground_locked.bench.ok("up", "--plan", str(plan))
-    failure(ground_locked.bench.inv("up", "--plan", str(plan)), 2, "has moved", ".odpm/state.toml", "inv plan --out")
+def test_carried_out_once_it_is_refused(workspace_locked: Workspace) -> None:
+    plan = save(workspace_locked)
+    workspace_locked.bench.ok("up", "--plan", str(plan))
+    failure(workspace_locked.bench.inv("up", "--plan", str(plan)), 2, "has moved", ".odpm/state.toml", "inv plan --out")
 
 
-def test_with_nothing_to_do_it_says_so_as_often_as_wanted(ground_ready: Ground) -> None:
-    plan = save(ground_ready)
-    assert "nothing to do" in ground_ready.bench.ok("plan", "--skip-start").out
+def test_with_nothing_to_do_it_says_so_as_often_as_wanted(workspace_ready: Workspace) -> None:
+    plan = save(workspace_ready)
+    assert "nothing to do" in workspace_ready.bench.ok("plan", "--skip-start").out
     for _ in range(2):
-        assert "nothing to do" in ground_ready.bench.ok("up", "--plan", str(plan)).err
+        assert "nothing to do" in workspace_ready.bench.ok("up", "--plan", str(plan)).err
 
 
 def _edit(path: str, more: str) -> object:
-    def move(ground: Ground) -> None:
-        with (ground.root / path).open("a", encoding="utf-8") as file:
+    def move(workspace: Workspace) -> None:
+        with (workspace.root / path).open("a", encoding="utf-8") as file:
             file.write(more)
 
     return move
 
 
-def _relock(ground: Ground) -> None:
-    ground.publish(WEB, {**FILES[WEB], "README": "new\n"})
-    ground.bench.ok("lock", "--update")
+def _relock(workspace: Workspace) -> None:
+    workspace.publish(WEB, {**FILES[WEB], "README": "new\n"})
+    workspace.bench.ok("lock", "--update")
 
 
-def _commit(ground: Ground) -> None:
+def _commit(workspace: Workspace) -> None:
     subprocess.run(
-        ["git", "commit", "-q", "--allow-empty", "-m", "mine"], cwd=ground.source("web"), env=PERSON, check=True
+        ["git", "commit", "-q", "--allow-empty", "-m", "mine"], cwd=workspace.source("web"), env=IDENTITY, check=True
     )
 
 
 MOVES = {
     "odpm.json": _edit("odpm.json", "\n"),
     "docker-compose.yml": _edit("docker-compose.yml", "# mine\n"),
-    ".odpm/build/Dockerfile": lambda ground: (ground.root / ".odpm/build/Dockerfile").unlink(),
+    ".odpm/build/Dockerfile": lambda workspace: (workspace.root / ".odpm/build/Dockerfile").unlink(),
     ".odpm/requirements.lock": _edit(LOCKS[1], "\n"),
     f"{LOCKS[0]}: web": _relock,
     ".odpm/src/web": _commit,
-    ".odpm/src/odoo": lambda ground: shutil.rmtree(ground.source("odoo")),
+    ".odpm/src/odoo": lambda workspace: shutil.rmtree(workspace.source("odoo")),
     "ODOO_PORT": _edit(".env", "ODOO_PORT=8070\n"),
-    "the project's add-ons": lambda ground: (
-        ground.root.joinpath("mine").mkdir()
-        or (ground.root / "mine/__manifest__.py").write_text("{'name': 'Mine'}", encoding="utf-8")
+    "the project's add-ons": lambda workspace: (
+        workspace.root.joinpath("mine").mkdir()
+        or (workspace.root / "mine/__manifest__.py").write_text("{'name': 'Mine'}", encoding="utf-8")
     ),
-    ".odpm/templates/odoo.conf.j2": lambda ground: (
-        (ground.root / ".odpm/templates").mkdir()
-        or (ground.root / ".odpm/templates/odoo.conf.j2").write_text("[options]\n", encoding="utf-8")
+    ".odpm/templates/odoo.conf.j2": lambda workspace: (
+        (workspace.root / ".odpm/templates").mkdir()
+        or (workspace.root / ".odpm/templates/odoo.conf.j2").write_text("[options]\n", encoding="utf-8")
     ),
 }
 
 
 @pytest.mark.parametrize("what", MOVES)
-def test_when_the_world_moved_nothing_is_changed_and_it_is_named(ground_ready: Ground, what: str) -> None:
-    (ground_ready.root / ".odpm/build/odoo-run").unlink()  # something to do
-    plan = save(ground_ready)
-    MOVES[what](ground_ready)  # type: ignore[operator]
-    before = photograph(ground_ready.root)
-    message = failure(ground_ready.bench.inv("up", "--plan", str(plan)), 2, "has moved", what)
+def test_when_the_world_moved_nothing_is_changed_and_it_is_named(workspace_ready: Workspace, what: str) -> None:
+    (workspace_ready.root / ".odpm/build/odoo-run").unlink()  # something to do
+    plan = save(workspace_ready)
+    MOVES[what](workspace_ready)  # type: ignore[operator]
+    before = file_digests(workspace_ready.root)
+    message = failure(workspace_ready.bench.inv("up", "--plan", str(plan)), 2, "has moved", what)
     assert f"inv plan --out {plan}" in message
-    assert photograph(ground_ready.root) == before
-    save(ground_ready)
-    ground_ready.bench.ok("up", "--plan", str(plan))
+    assert file_digests(workspace_ready.root) == before
+    save(workspace_ready)
+    workspace_ready.bench.ok("up", "--plan", str(plan))
 
 
-def test_a_step_that_was_not_announced_is_refused(ground_ready: Ground) -> None:
+def test_a_step_that_was_not_announced_is_refused(workspace_ready: Workspace) -> None:
     """What a plan rests on may be as it was, and a step is new all the same: the cache has given up a commit."""
-    new = ground_ready.publish(WEB, {**FILES[WEB], "README": "new\n"})
-    ground_ready.bench.ok("lock", "--update")
-    plan = save(ground_ready)
-    (ground_ready.cache / "git/git.test" / WEB / "refs/odpm/commits" / new).unlink()
-    before = photograph(ground_ready.root)
+    new = workspace_ready.publish(WEB, {**FILES[WEB], "README": "new\n"})
+    workspace_ready.bench.ok("lock", "--update")
+    plan = save(workspace_ready)
+    (workspace_ready.cache / "git/git.test" / WEB / "refs/odpm/commits" / new).unlink()
+    before = file_digests(workspace_ready.root)
     message = failure(
-        ground_ready.bench.inv("up", "--plan", str(plan)), 2, f"create git.materialize web fetch {new[:8]}"
+        workspace_ready.bench.inv("up", "--plan", str(plan)), 2, f"create git.materialize web fetch {new[:8]}"
     )
     assert "is done" not in message
-    assert photograph(ground_ready.root) == before
+    assert file_digests(workspace_ready.root) == before
 
 
-def test_every_round_is_held_to_the_plan(ground_ready: Ground) -> None:
+def test_every_round_is_held_to_the_plan(workspace_ready: Workspace) -> None:
     """A hook that was announced edits a generated file: to write that anew was not announced."""
     hook = "echo >> .odpm/build/odoo-run"
-    ground_ready.describe(hooks={"post_prepare": [["sh", "-c", hook]]})
-    plan = save(ground_ready)
+    workspace_ready.describe(hooks={"post_prepare": [["sh", "-c", hook]]})
+    plan = save(workspace_ready)
     failure(
-        ground_ready.bench.inv("up", "--plan", str(plan)), 2, "what came before is done", "update template.dockerfile"
+        workspace_ready.bench.inv("up", "--plan", str(plan)),
+        2,
+        "what came before is done",
+        "update template.dockerfile",
     )
-    assert (ground_ready.root / ".odpm/build/odoo-run").read_bytes().endswith(b"\n\n")
+    assert (workspace_ready.root / ".odpm/build/odoo-run").read_bytes().endswith(b"\n\n")
 
 
-def test_wishes_are_part_of_the_plan(ground_ready: Ground) -> None:
-    plan = save(ground_ready, "--dev", "reload", "-d", "shop", "-i", "web_thing,mail", "--no-git-update")
+def test_wishes_are_part_of_the_plan(workspace_ready: Workspace) -> None:
+    plan = save(workspace_ready, "--dev", "reload", "-d", "shop", "-i", "web_thing,mail", "--no-git-update")
     options = json.loads(plan.read_text(encoding="utf-8"))["options"]
     assert options == {
         "database": "shop", "install": ["web_thing", "mail"], "update": [], "demo": False, "touch_git": False,
         "dev": "reload", "debug": False, "skip_start": True,
     }  # fmt: skip
-    assert "nothing to do" in ground_ready.bench.ok("up", "--plan", str(plan)).err
+    assert "nothing to do" in workspace_ready.bench.ok("up", "--plan", str(plan)).err
     for words in (
         ("--dev", "all"),
         ("-d", "x"),
@@ -156,12 +161,12 @@ def test_wishes_are_part_of_the_plan(ground_ready: Ground) -> None:
         ("--skip-start",),
         ("--free-ports",),
     ):
-        failure(ground_ready.bench.inv("up", "--plan", str(plan), *words), 1, "--plan does what the file says")
+        failure(workspace_ready.bench.inv("up", "--plan", str(plan), *words), 1, "--plan does what the file says")
 
 
-def test_what_is_no_plan_of_this_project_is_refused(ground_ready: Ground, tmp_path: Path) -> None:
-    plan = save(ground_ready)
-    bench = ground_ready.bench
+def test_what_is_no_plan_of_this_project_is_refused(workspace_ready: Workspace, tmp_path: Path) -> None:
+    plan = save(workspace_ready)
+    bench = workspace_ready.bench
     failure(bench.inv("up", "--plan", "nowhere.json"), 1, "no such file", "nowhere.json")
     failure(bench.inv("up", "--plan", "odpm.json"), 1, "not a saved plan")
     failure(bench.inv("up", "--plan", str(plan), ODPM_SCENARIO="server"), 1, "developer", "ODPM_SCENARIO=developer")
@@ -174,20 +179,22 @@ def test_what_is_no_plan_of_this_project_is_refused(ground_ready: Ground, tmp_pa
         failure(bench.inv("up", "--plan", str(plan)), 1, word)
 
 
-def test_out_replaces_nothing_but_a_plan(ground_ready: Ground) -> None:
-    before = (ground_ready.root / "odpm.json").read_bytes()
-    ran = ground_ready.bench.inv("plan", "--skip-start", "--out", "odpm.json")
+def test_out_replaces_nothing_but_a_plan(workspace_ready: Workspace) -> None:
+    before = (workspace_ready.root / "odpm.json").read_bytes()
+    ran = workspace_ready.bench.inv("plan", "--skip-start", "--out", "odpm.json")
     assert ran.code == 1
     assert "in its place" in ran.err
-    assert (ground_ready.root / "odpm.json").read_bytes() == before
-    save(ground_ready)
-    save(ground_ready)
+    assert (workspace_ready.root / "odpm.json").read_bytes() == before
+    save(workspace_ready)
+    save(workspace_ready)
 
 
-def test_no_secret_is_in_the_file(ground_ready: Ground) -> None:
-    (ground_ready.root / ".env").write_text("SMTP_PASSWORD=hunter2\nODOO_PORT=18069\nUNUSED=geheim\n", encoding="utf-8")
-    ground_ready.describe(odoo_conf={"options": {"smtp_password": "${SMTP_PASSWORD}"}})
-    text = save(ground_ready).read_text(encoding="utf-8")
+def test_no_secret_is_in_the_file(workspace_ready: Workspace) -> None:
+    (workspace_ready.root / ".env").write_text(
+        "SMTP_PASSWORD=hunter2\nODOO_PORT=18069\nUNUSED=geheim\n", encoding="utf-8"
+    )
+    workspace_ready.describe(odoo_conf={"options": {"smtp_password": "${SMTP_PASSWORD}"}})
+    text = save(workspace_ready).read_text(encoding="utf-8")
     for secret in ("hunter2", "geheim", "18069", "UNUSED"):
         assert secret not in text
     assert json.loads(text)["depends_on"]["SMTP_PASSWORD"] == "set"

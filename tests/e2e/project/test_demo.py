@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import REPOSITORY, Bench, Ran, get, git
+from tests.e2e.harness import REPOSITORY, Bench, CommandResult, get, git
 from tests.standins.common import root as standins_root
 
 pytestmark = pytest.mark.docker
@@ -27,26 +27,26 @@ def stranger(tmp_path_factory: pytest.TempPathFactory, make_bench: Callable[[Pat
     return bench
 
 
-def bare(bench: Bench, *words: str, **env: str) -> Ran:
+def bare(bench: Bench, *words: str, **env: str) -> CommandResult:
     """`python3 tasks.py …` by the machine's own Python, outside of any environment."""
     clean = {name: value for name, value in bench.environment(env).items() if name != "VIRTUAL_ENV"}
     done = subprocess.run(
         ["/usr/bin/env", "python3", "tasks.py", *words], cwd=bench.root, env=clean, capture_output=True, text=True,
         stdin=subprocess.DEVNULL, check=False, timeout=900,
     )  # fmt: skip
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def test_without_an_engine_it_shows_what_can_be_shown_and_what_to_type(stranger: Bench) -> None:
     """The first run of all: it makes the environment, too."""
     assert not (stranger.root / ".odpm/venv").exists()
     ran = bare(stranger, "demo", DOCKER_HOST="tcp://127.0.0.1:1")
-    assert ran.code == 8, ran.said
+    assert ran.code == 8, ran.output
     assert ran.err.count("installing requirements.txt") == 1
     assert re.search(r"pending +compose\.up", ran.out), ran.out
     assert re.search(r"git\.checkout .*\.odpm/src/odoo", ran.out), ran.out
     assert "python3 tasks.py demo --yes" in ran.err
-    assert "Traceback" not in ran.said
+    assert "Traceback" not in ran.output
     for made in ("docker-compose.yml", ".odpm/deps.lock.json", ".odpm/src/odoo/odoo-bin"):
         assert (stranger.root / made).is_file()
     assert stranger.containers() == {}
@@ -54,7 +54,7 @@ def test_without_an_engine_it_shows_what_can_be_shown_and_what_to_type(stranger:
 
 def test_it_ends_with_a_login_page(stranger: Bench, engine: None) -> None:
     ran = bare(stranger, "demo", "--yes")
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     url = re.search(r"^http://\S+", ran.out, re.M)
     assert url, ran.out
     assert stranger.env["ODOO_PORT"] in url[0]
@@ -72,7 +72,7 @@ def test_the_next_start_installs_nothing(stranger: Bench) -> None:
     before = stamp.stat().st_mtime_ns
     begun = time.monotonic()
     ran = bare(stranger, "--list")
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert time.monotonic() - begun < 5
     assert {"demo", "lint", "test", "up"} <= set(re.findall(r"^  (\S+)", ran.out, re.M))
     assert "installing" not in ran.err

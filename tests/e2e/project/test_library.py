@@ -18,7 +18,7 @@ import pytest
 from odpm_tasks.core.manifest.reader import problems, schema_v1, schema_v2
 from odpm_tasks.core.planning import document
 from odpm_tasks.tasks.namespace import TASKS
-from tests.e2e.harness import REPOSITORY, Bench, Ran, get, git
+from tests.e2e.harness import REPOSITORY, Bench, CommandResult, get, git
 
 DOCS = REPOSITORY / "docs"
 EXAMPLES = DOCS / "examples"
@@ -58,17 +58,17 @@ class Installed:
 
     python: Path
 
-    def inv(self, bench: Bench, *words: str) -> Ran:
+    def inv(self, bench: Bench, *words: str) -> CommandResult:
         env = {name: value for name, value in bench.environment().items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
         done = subprocess.run(
             [str(self.python.with_name("inv")), *words], cwd=bench.root, env=env, capture_output=True, text=True,
             timeout=900, stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
-    def ok(self, bench: Bench, *words: str) -> Ran:
+    def ok(self, bench: Bench, *words: str) -> CommandResult:
         ran = self.inv(bench, *words)
-        assert ran.code == 0, f"inv {' '.join(words)} ended with {ran.code}\n{ran.said}"
+        assert ran.code == 0, f"inv {' '.join(words)} ended with {ran.code}\n{ran.output}"
         return ran
 
 
@@ -147,7 +147,7 @@ def test_an_own_task_made_of_ours_does_its_own_step_between_render_and_up(
     refused = installed.inv(bench, "fresh")
     assert refused.code == 1
     assert re.search(r"^proprietary: .*web_responsive", refused.err, re.MULTILINE)
-    assert "Traceback" not in refused.said
+    assert "Traceback" not in refused.output
     assert (bench.root / "docker-compose.yml").exists()
     assert not bench.containers()
 

@@ -38,16 +38,16 @@ def docker() -> engine.EngineInfo:
 def _again(part: Callable[[Say], object]) -> tuple[list[str], float]:
     """What a part says when it is there already, and how long that takes."""
     part(_nobody)
-    said: list[str] = []
+    output: list[str] = []
     begun = time.monotonic()
-    part(said.append)
-    return said, time.monotonic() - begun
+    part(output.append)
+    return output, time.monotonic() - begun
 
 
 @pytest.mark.docker
 def test_engine_that_answers_is_used(docker: engine.EngineInfo) -> None:
-    said, spent = _again(engine.ensure_engine)
-    assert said[0].startswith(f"engine    {docker.version} answers (compose ")
+    output, spent = _again(engine.ensure_engine)
+    assert output[0].startswith(f"engine    {docker.version} answers (compose ")
     assert spent < 5
     assert docker.major >= engine.OLDEST
 
@@ -63,26 +63,26 @@ def test_engine_is_not_installed_without_leave(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.docker
 @pytest.mark.parametrize("tag", images.DEFAULT)
 def test_image_that_exists_is_kept(docker: engine.EngineInfo, tag: str) -> None:
-    said, spent = _again(lambda say: images.ensure_image(tag, say))
-    assert len(said) == 1
-    assert said[0].startswith(f"images    {tag} kept")
+    output, spent = _again(lambda say: images.ensure_image(tag, say))
+    assert len(output) == 1
+    assert output[0].startswith(f"images    {tag} kept")
     assert spent < 5
 
 
 @pytest.mark.docker
 def test_stand_in_of_another_recipe_is_made_anew_and_a_real_image_is_not(docker: engine.EngineInfo) -> None:
     tag = "axllent/mailpit:odpm-test"
-    said: list[str] = []
+    output: list[str] = []
     try:
         run("docker", "build", "-q", "-t", tag, "--label", f"{images.LABEL}=old", "-", data=b"FROM scratch\nENV A=1\n")
-        images.ensure_image(tag, said.append)
+        images.ensure_image(tag, output.append)
         run("docker", "rmi", tag)
         run("docker", "build", "-q", "-t", tag, "-", data=b"FROM scratch\nENV A=1\n")
-        images.ensure_image(tag, said.append)
+        images.ensure_image(tag, output.append)
     finally:
         run("docker", "rmi", "-f", tag)
-    assert "built from packages" in said[0]
-    assert said[1].startswith(f"images    {tag} kept (")
+    assert "built from packages" in output[0]
+    assert output[1].startswith(f"images    {tag} kept (")
 
 
 def test_image_nobody_can_make_is_named() -> None:
@@ -200,12 +200,12 @@ def test_registry_takes_a_push_gives_it_back_and_is_gone_afterwards(
             assert server.tags("team/base") == ["1"]
             run("docker", "rmi", tag)
             monkeypatch.setattr(images, "_REGISTRY", images._Registry())
-            said: list[str] = []
-            images.ensure_image(tag, said.append)
-            images.ensure_image(tag, said.append)
+            output: list[str] = []
+            images.ensure_image(tag, output.append)
+            images.ensure_image(tag, output.append)
         finally:
             subprocess.run(["docker", "rmi", tag], check=False, capture_output=True)
-        assert [row.split()[1:3] for row in said] == [[tag, "pulled"], [tag, "kept"]]
+        assert [row.split()[1:3] for row in output] == [[tag, "pulled"], [tag, "kept"]]
     assert server.get("/v2/") is None
 
 
@@ -214,9 +214,9 @@ def test_registry_takes_a_push_gives_it_back_and_is_gone_afterwards(
     ("part", "kept"), [(odoo.ensure_odoo, "odoo      19.0 kept"), (oca.ensure_oca, "oca       6 repo")]
 )
 def test_repositories_that_exist_are_kept(part: Callable[[Say], Path], kept: str) -> None:
-    said, spent = _again(part)
-    assert len(said) == 1
-    assert said[0].startswith(kept)
+    output, spent = _again(part)
+    assert len(output) == 1
+    assert output[0].startswith(kept)
     assert spent < 5
 
 
@@ -307,7 +307,7 @@ def test_two_runs_at_once_make_a_part_once(tmp_path: Path) -> None:
     env = {**os.environ, "ODPM_CACHE_DIR": str(tmp_path / "cache")}
     words = [sys.executable, "-m", "tests.standins", "oca"]
     both = [subprocess.Popen(words, env=env, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = sorted(process.communicate()[0].split()[1] for process in both)
+    output = sorted(process.communicate()[0].split()[1] for process in both)
     assert [process.returncode for process in both] == [0, 0]
-    assert said == ["6", "made"]  # one makes, the other keeps
+    assert output == ["6", "made"]  # one makes, the other keeps
     assert not any((tmp_path / "cache/standins/tmp").iterdir())

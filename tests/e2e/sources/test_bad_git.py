@@ -18,35 +18,35 @@ from tests.e2e.failures import (
     PLATFORM,
     SALE,
     WEB,
-    Choke,
     Env,
-    Ground,
-    Watch,
+    FaultyProxy,
+    ProcessWatcher,
+    Workspace,
     failure,
     grep,
     outcome,
-    type_in,
-    way_out,
+    run_shell,
+    suggested_command,
 )
 from tests.e2e.harness import git
 from tests.standins.githttp import GitServer
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 NOISE = os.urandom(400_000)  # what a fetch cannot compress away
 
 
-def others_are_there(ground: Ground) -> None:
+def others_are_there(workspace: Workspace) -> None:
     """The repositories of the same run that could be fetched are in the cache, and no lock tells of a half."""
-    assert ground.stored(PLATFORM)
-    assert ground.stored(SALE)
-    assert not (ground.root / LOCKS[0]).exists()
+    assert workspace.stored(PLATFORM)
+    assert workspace.stored(SALE)
+    assert not (workspace.root / LOCKS[0]).exists()
 
 
-def mended(ground: Ground) -> None:
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
-    ground.bench.ok("render")
-    assert [entry["url"] for entry in ground.lock()["dependencies"]] == [f"{HOST}team/sale", f"{HOST}team/web"]
+def mended(workspace: Workspace) -> None:
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    workspace.bench.ok("render")
+    assert [entry["url"] for entry in workspace.lock()["dependencies"]] == [f"{HOST}team/sale", f"{HOST}team/web"]
 
 
 @pytest.mark.parametrize(
@@ -62,38 +62,38 @@ def mended(ground: Ground) -> None:
     ],
     ids=["refused", "unknown host", "git", "ssh", "no repository", "no branch", "no commit"],
 )
-def test_a_repository_that_cannot_be_fetched(ground: Ground, link: str, told: str) -> None:
-    ground.describe(dependencies=[link, f"{HOST}{SALE} 19.0"])
-    failure(ground.bench.inv("render"), 5, told, "odpm.json")
-    others_are_there(ground)
-    mended(ground)
+def test_a_repository_that_cannot_be_fetched(workspace: Workspace, link: str, told: str) -> None:
+    workspace.describe(dependencies=[link, f"{HOST}{SALE} 19.0"])
+    failure(workspace.bench.inv("render"), 5, told, "odpm.json")
+    others_are_there(workspace)
+    mended(workspace)
 
 
-def test_a_repository_that_is_not_there_on_a_server(ground: Ground) -> None:
-    ground.describe(dependencies=[f"{HOST}team/nothing.git", f"{HOST}{SALE} 19.0"])
-    with GitServer(ground.host) as server:
-        failure(ground.bench.inv("render", **ground.at(server)), 5, "team/nothing.git", "not found")
-    others_are_there(ground)
-    mended(ground)
+def test_a_repository_that_is_not_there_on_a_server(workspace: Workspace) -> None:
+    workspace.describe(dependencies=[f"{HOST}team/nothing.git", f"{HOST}{SALE} 19.0"])
+    with GitServer(workspace.host) as server:
+        failure(workspace.bench.inv("render", **workspace.at(server)), 5, "team/nothing.git", "not found")
+    others_are_there(workspace)
+    mended(workspace)
 
 
-def test_two_that_cannot_be_fetched_are_both_named(ground: Ground) -> None:
-    ground.describe(dependencies=[f"{HOST}{WEB} none", "http://127.0.0.1:1/a/b.git", f"{HOST}{SALE} 19.0"])
-    failure(ground.bench.inv("render"), 5, "'none'", "127.0.0.1:1/a/b.git")
-    others_are_there(ground)
+def test_two_that_cannot_be_fetched_are_both_named(workspace: Workspace) -> None:
+    workspace.describe(dependencies=[f"{HOST}{WEB} none", "http://127.0.0.1:1/a/b.git", f"{HOST}{SALE} 19.0"])
+    failure(workspace.bench.inv("render"), 5, "'none'", "127.0.0.1:1/a/b.git")
+    others_are_there(workspace)
 
 
-def test_a_missing_platform(ground: Ground) -> None:
-    ground.describe(platform={"git": f"{HOST}{PLATFORM} 99.0"}, odoo_version="19.0")
-    failure(ground.bench.inv("render"), 5, "'99.0'", "odoo")
-    assert not (ground.root / ".odpm/src").exists()
+def test_a_missing_platform(workspace: Workspace) -> None:
+    workspace.describe(platform={"git": f"{HOST}{PLATFORM} 99.0"}, odoo_version="19.0")
+    failure(workspace.bench.inv("render"), 5, "'99.0'", "odoo")
+    assert not (workspace.root / ".odpm/src").exists()
 
 
-def test_a_way_out_that_can_be_typed(ground: Ground) -> None:
-    with GitServer(ground.host) as server:
-        ground.describe(dependencies=[f"{server.url(WEB)} nobranch"])
-        message = failure(ground.bench.inv("render"), 5, "'nobranch'")
-        type_in(ground, way_out(message))
+def test_a_way_out_that_can_be_typed(workspace: Workspace) -> None:
+    with GitServer(workspace.host) as server:
+        workspace.describe(dependencies=[f"{server.url(WEB)} nobranch"])
+        message = failure(workspace.bench.inv("render"), 5, "'nobranch'")
+        run_shell(workspace, suggested_command(message))
 
 
 class Wall(BaseHTTPRequestHandler):
@@ -119,9 +119,9 @@ def wall(request: pytest.FixtureRequest) -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_server_that_is_no_git_host(ground: Ground, wall: str) -> None:
-    failure(ground.bench.inv("render", ODPM_GIT_MIRROR=f"{HOST}={wall}"), 5, wall)
-    ground.bench.ok("render")
+def test_a_server_that_is_no_git_host(workspace: Workspace, wall: str) -> None:
+    failure(workspace.bench.inv("render", ODPM_GIT_MIRROR=f"{HOST}={wall}"), 5, wall)
+    workspace.bench.ok("render")
 
 
 # --- passwords ---------------------------------------------------------------------------------------------------
@@ -132,89 +132,92 @@ TOKEN = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 SECRETS = (PASSWORD, SPELLED, TOKEN)
 
 
-def nowhere(ground: Ground, said: str) -> None:
+def nowhere(workspace: Workspace, output: str) -> None:
     for secret in SECRETS:
-        assert secret not in said
-        assert grep(secret, ground.root / ".odpm", ground.root / ".git", ground.cache, ground.folder / "home") == []
+        assert secret not in output
+        assert (
+            grep(secret, workspace.root / ".odpm", workspace.root / ".git", workspace.cache, workspace.folder / "home")
+            == []
+        )
 
 
 @pytest.mark.parametrize("spelling", ["in the link", "by a variable"])
-def test_a_password_in_a_link_works_and_is_neither_shown_nor_stored(ground: Ground, spelling: str) -> None:
-    with GitServer(ground.host, auth=(USER, PASSWORD), delay=0.1) as server:
+def test_a_password_in_a_link_works_and_is_neither_shown_nor_stored(workspace: Workspace, spelling: str) -> None:
+    with GitServer(workspace.host, auth=(USER, PASSWORD), delay=0.1) as server:
         login = f"{USER}:{SPELLED}" if spelling == "in the link" else "${GIT_LOGIN}"
         link = server.url(WEB).replace("://", f"://{login}@") + " 19.0"
-        ground.describe(dependencies=[link])
+        workspace.describe(dependencies=[link])
         if spelling == "by a variable":
-            (ground.root / ".env").write_text(f"GIT_LOGIN='{USER}:{SPELLED}'\n", encoding="utf-8")
-        with Watch(ground.mark, *SECRETS) as watch:
-            said = [
-                ground.bench.ok(*words).said
+            (workspace.root / ".env").write_text(f"GIT_LOGIN='{USER}:{SPELLED}'\n", encoding="utf-8")
+        with ProcessWatcher(workspace.mark, *SECRETS) as watch:
+            output = [
+                workspace.bench.ok(*words).output
                 for words in (("plan",), ("render",), ("plan", "--diff", "--verbose"), ("status",))
             ]
         assert any(" fetch " in line for line in watch.seen), "nobody fetched while we looked"
         assert watch.caught == []
-    nowhere(ground, "".join(said))
-    assert (ground.source("web") / "web_thing/models.py").exists()
-    assert ground.lock()["dependencies"][0]["url"] == f"https://127.0.0.1:{server.port}/team/web"
-    assert git("config", "--get", "remote.origin.url", cwd=ground.source("web")) == server.url(WEB)
+    nowhere(workspace, "".join(output))
+    assert (workspace.source("web") / "web_thing/models.py").exists()
+    assert workspace.lock()["dependencies"][0]["url"] == f"https://127.0.0.1:{server.port}/team/web"
+    assert git("config", "--get", "remote.origin.url", cwd=workspace.source("web")) == server.url(WEB)
 
 
-def test_a_wrong_password_is_a_failure_that_does_not_show_it(ground: Ground) -> None:
-    with GitServer(ground.host, auth=(USER, "another")) as server:
+def test_a_wrong_password_is_a_failure_that_does_not_show_it(workspace: Workspace) -> None:
+    with GitServer(workspace.host, auth=(USER, "another")) as server:
         url = server.url(WEB).replace("://", f"://{USER}:{SPELLED}@")
-        ground.describe(dependencies=[f"{url} 19.0", f"{HOST}{SALE} 19.0"])
-        with Watch(ground.mark, *SECRETS) as watch:
-            ran = ground.bench.inv("render")
+        workspace.describe(dependencies=[f"{url} 19.0", f"{HOST}{SALE} 19.0"])
+        with ProcessWatcher(workspace.mark, *SECRETS) as watch:
+            ran = workspace.bench.inv("render")
         failure(ran, 5, server.url(WEB))
         assert watch.caught == []
-    nowhere(ground, ran.said)
-    others_are_there(ground)
+    nowhere(workspace, ran.output)
+    others_are_there(workspace)
 
 
-def test_a_wanted_password_that_nobody_gives_is_not_waited_for(ground: Ground) -> None:
-    with GitServer(ground.host, auth=(USER, PASSWORD)) as server:
-        ran = ground.bench.inv("render", timeout=30, **ground.at(server))
+def test_a_wanted_password_that_nobody_gives_is_not_waited_for(workspace: Workspace) -> None:
+    with GitServer(workspace.host, auth=(USER, PASSWORD)) as server:
+        ran = workspace.bench.inv("render", timeout=30, **workspace.at(server))
     failure(ran, 5, "odoo")
 
 
 @pytest.mark.parametrize(
     "link", ["https://robot:{}@git.test/../web.git", "https://robot:{}@git test/web.git", "ext::http://robot:{}@x/y"]
 )
-def test_a_refused_link_does_not_show_its_password(ground: Ground, link: str) -> None:
-    ground.describe(dependencies=[link.format(SPELLED)])
+def test_a_refused_link_does_not_show_its_password(workspace: Workspace, link: str) -> None:
+    workspace.describe(dependencies=[link.format(SPELLED)])
     for task in ("validate", "plan"):
-        ran = ground.bench.inv(task)
+        ran = workspace.bench.inv(task)
         failure(ran, 4, "dependencies[0]")
-        assert SPELLED not in ran.said
+        assert SPELLED not in ran.output
 
 
-def test_a_password_in_a_mirror_is_neither_shown_nor_stored(ground: Ground) -> None:
-    with GitServer(ground.host, auth=(USER, PASSWORD), delay=0.05) as server:
+def test_a_password_in_a_mirror_is_neither_shown_nor_stored(workspace: Workspace) -> None:
+    with GitServer(workspace.host, auth=(USER, PASSWORD), delay=0.05) as server:
         mirror: Env = {"ODPM_GIT_MIRROR": f"{HOST}={server.base.replace('://', f'://{USER}:{SPELLED}@')}"}
-        ground.describe(dependencies=[f"{HOST}{WEB} none"])
-        with Watch(ground.mark, *SECRETS) as watch:
-            bad = ground.bench.inv("render", **mirror)
+        workspace.describe(dependencies=[f"{HOST}{WEB} none"])
+        with ProcessWatcher(workspace.mark, *SECRETS) as watch:
+            bad = workspace.bench.inv("render", **mirror)
             failure(bad, 5, "'none'")
-            ground.describe()
-            good = ground.bench.ok("render", **mirror)
+            workspace.describe()
+            good = workspace.bench.ok("render", **mirror)
         assert watch.caught == []
-    nowhere(ground, bad.said + good.said)
+    nowhere(workspace, bad.output + good.output)
 
 
 # --- servers that go away ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def large(ground: Ground) -> Ground:
+def large(workspace: Workspace) -> Workspace:
     """The dependency holds something that takes a while to send."""
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
-    return ground
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    return workspace
 
 
 @pytest.mark.parametrize("after", [10, 1_000, 200_000])
-def test_a_server_that_dies_while_it_answers(large: Ground, after: int) -> None:
-    with GitServer(large.host) as server, Choke(server, after) as choke:
+def test_a_server_that_dies_while_it_answers(large: Workspace, after: int) -> None:
+    with GitServer(large.host) as server, FaultyProxy(server, after) as choke:
         rule = f"{HOST}{WEB}={choke.base}{WEB} {large.bench.env['ODPM_GIT_MIRROR']}"
         failure(large.bench.inv("render", ODPM_GIT_MIRROR=rule), 5, "team/web.git")
         assert choke.reached.is_set()
@@ -225,10 +228,10 @@ def test_a_server_that_dies_while_it_answers(large: Ground, after: int) -> None:
     git("fsck", "--no-progress", cwd=large.cache / "git/git.test" / WEB)
 
 
-def test_what_is_locked_and_cached_needs_no_server(ground_ready: Ground) -> None:
-    before = outcome(ground_ready)
-    shutil.rmtree(ground_ready.host)
+def test_what_is_locked_and_cached_needs_no_server(workspace_ready: Workspace) -> None:
+    before = outcome(workspace_ready)
+    shutil.rmtree(workspace_ready.host)
     for words in (("plan", "--strict"), ("render",), ("lock", "--check"), ("lock",), ("status",)):
-        ground_ready.bench.ok(*words)
-    failure(ground_ready.bench.inv("lock", "--update"), 5, "odoo")
-    assert outcome(ground_ready) == before
+        workspace_ready.bench.ok(*words)
+    failure(workspace_ready.bench.inv("lock", "--update"), 5, "odoo")
+    assert outcome(workspace_ready) == before

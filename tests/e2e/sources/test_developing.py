@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.failures import HOST, LOCKS, MINIMAL, Ground, failure, lay, type_in
-from tests.e2e.harness import Bench, Ran, git
+from tests.e2e.failures import HOST, LOCKS, MINIMAL, Workspace, create_workspace, failure, run_shell
+from tests.e2e.harness import Bench, CommandResult, git
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 OWN = "team/own.git"
 MODULE = "own_thing/__manifest__.py"
 DESCRIPTION = {**MINIMAL, "developing": {"git": f"{HOST}{OWN}"}}
@@ -49,10 +49,10 @@ def describe(bench: Bench, **keys: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+def team(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The team's server: `main` with the description, `feature` with an add-on and the lock. Only to clone from."""
-    ground = lay(tmp_path_factory.mktemp("team"))
-    bench = ground.bench
+    workspace = create_workspace(tmp_path_factory.mktemp("team"))
+    bench = workspace.bench
     describe(bench)
     commit(bench, "The description")
     git("remote", "add", "origin", f"{HOST}{OWN}", cwd=bench.root)
@@ -61,12 +61,12 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     commit(bench, "An add-on")
     bench.ok("lock")
     commit(bench, "The lock")
-    git("clone", "-q", "--bare", str(bench.root), str(ground.host / OWN), cwd=ground.folder)
-    return ground
+    git("clone", "-q", "--bare", str(bench.root), str(workspace.host / OWN), cwd=workspace.folder)
+    return workspace
 
 
 @pytest.fixture
-def clone(team: Ground, tmp_path: Path) -> Clone:
+def clone(team: Workspace, tmp_path: Path) -> Clone:
     """Makes a clone of the server's repository, by default of `feature`; `origin` is what the description says."""
 
     def make(*options: str, branch: str = "feature") -> Bench:
@@ -160,7 +160,7 @@ def beside_a_new_file(clone: Clone) -> Bench:
     ],
     ids=["depth one", "single branch", "squash", "merge", "rebase", "detached", "worktree", "fork", "lock only", "untracked"],
 )  # fmt: skip
-def test_the_same_content_is_fine(team: Ground, clone: Clone, state: Callable[[Clone], Bench]) -> None:
+def test_the_same_content_is_fine(team: Workspace, clone: Clone, state: Callable[[Clone], Bench]) -> None:
     bench = state(clone)
     before = head(bench)
     bench.ok("lock", "--check")
@@ -276,7 +276,7 @@ def test_inv_lock_records_it_anew(clone: Clone) -> None:
     assert entry["tree"] != tree
     commit(bench, "The lock alone")
     bench.ok("render", ODPM_SCENARIO="server")
-    assert "nothing changed" in bench.ok("lock").said
+    assert "nothing changed" in bench.ok("lock").output
     assert git("status", "--porcelain", cwd=bench.root) == ""
 
 
@@ -285,7 +285,7 @@ def test_what_the_message_says_mends_it(clone: Clone) -> None:
     edited(bench)
     commit(bench)
     wanting(bench, "ODPM_SCENARIO=developer inv lock")
-    type_in(Ground(bench.root.parent, bench), "ODPM_SCENARIO=developer inv lock && git commit -qam 'The lock'")
+    run_shell(Workspace(bench.root.parent, bench), "ODPM_SCENARIO=developer inv lock && git commit -qam 'The lock'")
     bench.ok("render", ODPM_SCENARIO="ci")
 
 
@@ -298,7 +298,7 @@ def test_render_records_what_the_lock_lacks(clone: Clone, missing: str) -> None:
         tree = lock.pop("developing")["tree"]
         put(bench, LOCKS[0], json.dumps(lock, indent=2, sort_keys=True) + "\n")
     commit(bench)
-    assert "git.resolve" in bench.ok("render").said
+    assert "git.resolve" in bench.ok("render").output
     entry = recorded(bench)
     assert entry is not None
     assert entry["commit"] == head(bench)
@@ -311,7 +311,7 @@ def test_render_records_what_the_lock_lacks(clone: Clone, missing: str) -> None:
 
 
 @pytest.fixture
-def elsewhere(clone: Clone, team: Ground) -> Bench:
+def elsewhere(clone: Clone, team: Workspace) -> Bench:
     """The description stands in a repository of its own and names the one that is developed."""
     bench = clone()
     git("remote", "set-url", "origin", f"{HOST}team/stand.git", cwd=bench.root)
@@ -320,8 +320,8 @@ def elsewhere(clone: Clone, team: Ground) -> Bench:
     return bench
 
 
-def test_another_repository_is_pinned_like_any_source(team: Ground, elsewhere: Bench) -> None:
-    def render(scenario: str) -> Ran:
+def test_another_repository_is_pinned_like_any_source(team: Workspace, elsewhere: Bench) -> None:
+    def render(scenario: str) -> CommandResult:
         return elsewhere.inv("render", ODPM_SCENARIO=scenario)
 
     for scenario in ("server", "ci"):
@@ -338,7 +338,7 @@ def test_another_repository_is_pinned_like_any_source(team: Ground, elsewhere: B
     elsewhere.ok("lock", "--check")
 
 
-def test_another_repository_in_the_locks_of_the_manifest(team: Ground, elsewhere: Bench) -> None:
+def test_another_repository_in_the_locks_of_the_manifest(team: Workspace, elsewhere: Bench) -> None:
     elsewhere.ok("lock", "--update", "--sync-manifest-locks")
     pin = git("rev-parse", "19.0", cwd=team.host / "team/shop.git")
     pins = json.loads((elsewhere.root / "odpm.json").read_text(encoding="utf-8"))["locks"]["git"]

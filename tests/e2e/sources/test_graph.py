@@ -20,8 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.e2e.conftest import say
-from tests.e2e.failures import FILES, LOCKS, PLATFORM, Ground, grep, ground_of, publish
-from tests.e2e.harness import Ran, git
+from tests.e2e.failures import FILES, LOCKS, PLATFORM, Workspace, grep, publish, workspace_at
+from tests.e2e.harness import CommandResult, git
 from tests.standins.githttp import GitServer
 from tests.standins.gitrepo import PREFIX, place
 from tests.standins.oca import BRANCH, ensure_oca
@@ -44,12 +44,12 @@ REACHED = {  # from crm and sale; server-tools and web by partner-contact, serve
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Ground:
+def workspace(tmp_path: Path) -> Workspace:
     """A project that asks for crm and sale, on a host of real add-ons."""
     shutil.copytree(ensure_oca(say), tmp_path / "host/OCA")
     for repository, files in ((PLATFORM, FILES[PLATFORM]), ("acme/crm.git", CRM), ("acme/sale.git", SALE)):
         publish(tmp_path / "host" / repository, files, BRANCH)
-    made = ground_of(tmp_path, PREFIX)
+    made = workspace_at(tmp_path, PREFIX)
     made.root.mkdir()
     (made.root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
     git("init", "-q", "-b", "main", "--template=", cwd=made.root)
@@ -58,25 +58,25 @@ def ground(tmp_path: Path) -> Ground:
 
 
 @pytest.fixture
-def server(ground: Ground) -> Iterator[GitServer]:
-    with GitServer(ground.host) as running:
-        ground.bench.env["ODPM_GIT_MIRROR"] = f"{PREFIX}={running.base}"
+def server(workspace: Workspace) -> Iterator[GitServer]:
+    with GitServer(workspace.host) as running:
+        workspace.bench.env["ODPM_GIT_MIRROR"] = f"{PREFIX}={running.base}"
         yield running
 
 
-def describe(ground: Ground, *dependencies: str) -> None:
-    ground.describe(platform={"git": f"{PREFIX}{PLATFORM} {BRANCH}"}, dependencies=list(dependencies))
+def describe(workspace: Workspace, *dependencies: str) -> None:
+    workspace.describe(platform={"git": f"{PREFIX}{PLATFORM} {BRANCH}"}, dependencies=list(dependencies))
 
 
-def locked(ground: Ground) -> dict[str, str]:
+def locked(workspace: Workspace) -> dict[str, str]:
     """The commits of the lock by repository."""
-    lock = ground.lock()
+    lock = workspace.lock()
     return {pin["url"].removeprefix(PREFIX): pin["commit"] for pin in (lock["platform"], *lock["dependencies"])}
 
 
-def tips(ground: Ground) -> dict[str, str]:
+def tips(workspace: Workspace) -> dict[str, str]:
     """What every branch of the graph is at, asked of the repositories themselves."""
-    return {name: git("rev-parse", f"refs/heads/{BRANCH}", cwd=ground.host / f"{name}.git") for name in REACHED}
+    return {name: git("rev-parse", f"refs/heads/{BRANCH}", cwd=workspace.host / f"{name}.git") for name in REACHED}
 
 
 def asked(server: GitServer) -> dict[str, list[str]]:
@@ -89,43 +89,43 @@ def asked(server: GitServer) -> dict[str, list[str]]:
     return dict(found)
 
 
-def test_the_lock_is_what_the_server_has_for_one_fetch_each(ground: Ground, server: GitServer) -> None:
-    ground.bench.ok("lock")
+def test_the_lock_is_what_the_server_has_for_one_fetch_each(workspace: Workspace, server: GitServer) -> None:
+    workspace.bench.ok("lock")
     assert asked(server) == dict.fromkeys(REACHED, SHALLOW_FETCH)
-    assert locked(ground) == tips(ground)
-    before = (ground.root / LOCKS[0]).read_bytes()
-    assert "nothing changed" in ground.bench.ok("lock").err
-    ground.bench.ok("lock", "--check")
-    ground.bench.ok("render")
+    assert locked(workspace) == tips(workspace)
+    before = (workspace.root / LOCKS[0]).read_bytes()
+    assert "nothing changed" in workspace.bench.ok("lock").err
+    workspace.bench.ok("lock", "--check")
+    workspace.bench.ok("render")
     assert asked(server) == {}
-    assert (ground.root / LOCKS[0]).read_bytes() == before
-    assert (ground.source("web") / "web_responsive/__manifest__.py").exists()
+    assert (workspace.root / LOCKS[0]).read_bytes() == before
+    assert (workspace.source("web") / "web_responsive/__manifest__.py").exists()
 
 
-def test_an_update_asks_each_once_and_moves_what_has_moved(ground: Ground, server: GitServer) -> None:
-    ground.bench.ok("lock")
-    old = tips(ground)
-    ground.publish("OCA/server-env.git", {"server_environment/__manifest__.py": "{'name': 'Moved'}\n"}, BRANCH)
+def test_an_update_asks_each_once_and_moves_what_has_moved(workspace: Workspace, server: GitServer) -> None:
+    workspace.bench.ok("lock")
+    old = tips(workspace)
+    workspace.publish("OCA/server-env.git", {"server_environment/__manifest__.py": "{'name': 'Moved'}\n"}, BRANCH)
     server.requests.clear()
-    ran = ground.bench.ok("lock", "--update")
+    ran = workspace.bench.ok("lock", "--update")
     counts = {name: methods.count("GET") for name, methods in asked(server).items()}
     assert counts == dict.fromkeys(REACHED, 1)
-    new = tips(ground)
-    assert locked(ground) == new
+    new = tips(workspace)
+    assert locked(workspace) == new
     assert ran.out == f"server-env {old['OCA/server-env'][:8]} -> {new['OCA/server-env'][:8]}\n"
 
 
-def test_a_colleague_gets_the_locked_commits_of_branches_that_moved(ground: Ground, server: GitServer) -> None:
-    ground.bench.ok("lock")
-    old, lock = tips(ground), (ground.root / LOCKS[0]).read_bytes()
+def test_a_colleague_gets_the_locked_commits_of_branches_that_moved(workspace: Workspace, server: GitServer) -> None:
+    workspace.bench.ok("lock")
+    old, lock = tips(workspace), (workspace.root / LOCKS[0]).read_bytes()
     for name in ("OCA/partner-contact", "OCA/server-tools"):  # asked for by crm, and by the one that crm asks for
-        ground.publish(f"{name}.git", {"other_thing/__manifest__.py": "{'name': 'Other'}\n"}, BRANCH)
-    shutil.rmtree(ground.cache)
+        workspace.publish(f"{name}.git", {"other_thing/__manifest__.py": "{'name': 'Other'}\n"}, BRANCH)
+    shutil.rmtree(workspace.cache)
     server.requests.clear()
-    ground.bench.ok("render", ODPM_SCENARIO="server")
+    workspace.bench.ok("render", ODPM_SCENARIO="server")
     assert asked(server) == dict.fromkeys(REACHED, COMMIT_FETCH)
-    assert (ground.root / LOCKS[0]).read_bytes() == lock
-    heads = {name: git("rev-parse", "HEAD", cwd=ground.source(name.rpartition("/")[2])) for name in REACHED}
+    assert (workspace.root / LOCKS[0]).read_bytes() == lock
+    heads = {name: git("rev-parse", "HEAD", cwd=workspace.source(name.rpartition("/")[2])) for name in REACHED}
     assert heads == old
 
 
@@ -138,13 +138,13 @@ def python_of(repository: Path) -> dict[str, Requirement]:
     return {canonicalize_name(requirement.name): requirement for requirement in asked}
 
 
-def test_what_add_ons_import_is_locked_with_hashes(ground: Ground, server: GitServer) -> None:
+def test_what_add_ons_import_is_locked_with_hashes(workspace: Workspace, server: GitServer) -> None:
     for name in ("server-tools", "queue"):  # from now on nothing but manifests asks for packages
-        without(ground.host / f"OCA/{name}.git", "requirements.txt")
+        without(workspace.host / f"OCA/{name}.git", "requirements.txt")
     wanted = python_of(place("OCA/server-tools")) | python_of(place("OCA/queue"))
     assert {"sentry-sdk", "requests"} <= wanted.keys()
-    ground.bench.ok("lock")
-    text = (ground.root / LOCKS[1]).read_text(encoding="utf-8")
+    workspace.bench.ok("lock")
+    text = (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
     pinned = dict(re.findall(r"^([a-z0-9.-]+)==(\S+).*\\\n    --hash=sha256:[0-9a-f]{64}", text, flags=re.MULTILINE))
     for name, requirement in wanted.items():
         assert pinned[name] in requirement.specifier
@@ -159,23 +159,23 @@ def without(repository: Path, file: str) -> None:
     git("update-ref", f"refs/heads/{BRANCH}", commit, cwd=repository)
 
 
-def test_a_private_repository_below_the_top(ground: Ground, server: GitServer, tmp_path: Path) -> None:
+def test_a_private_repository_below_the_top(workspace: Workspace, server: GitServer, tmp_path: Path) -> None:
     """Its link is a dependency's, its login one's own: `${GIT_LOGIN}` of `.env`. Links at the top are in test_bad_git."""
     publish(tmp_path / "private/team/secret.git", {"secret_thing/__manifest__.py": "{'name': 'Secret'}\n"}, BRANCH)
     with GitServer(tmp_path / "private", auth=(USER, PASSWORD)) as private:
         link = private.url("team/secret.git").replace("://", "://${GIT_LOGIN}@")
         files = {**SALE, "odpm.json": json.dumps({"odpm_version": "4.0", "dependencies": [f"{link} {BRANCH}"]})}
-        ground.publish("acme/sale.git", files, BRANCH)
-        (ground.root / ".env").write_text(f"GIT_LOGIN={USER}:{PASSWORD}\n", encoding="utf-8")
-        ran: list[Ran] = [
-            ground.bench.ok(*words) for words in (("lock",), ("render",), ("plan", "--diff", "--verbose"))
+        workspace.publish("acme/sale.git", files, BRANCH)
+        (workspace.root / ".env").write_text(f"GIT_LOGIN={USER}:{PASSWORD}\n", encoding="utf-8")
+        ran: list[CommandResult] = [
+            workspace.bench.ok(*words) for words in (("lock",), ("render",), ("plan", "--diff", "--verbose"))
         ]
         address = private.url("team/secret")
     commit = git("rev-parse", BRANCH, cwd=tmp_path / "private/team/secret.git")
-    assert locked(ground)[address.replace("http://", "https://")] == commit
-    assert (ground.source("secret") / "secret_thing/__manifest__.py").exists()
-    assert git("config", "--get", "remote.origin.url", cwd=ground.source("secret")) == f"{address}.git"
-    said = "".join(each.said for each in ran)
+    assert locked(workspace)[address.replace("http://", "https://")] == commit
+    assert (workspace.source("secret") / "secret_thing/__manifest__.py").exists()
+    assert git("config", "--get", "remote.origin.url", cwd=workspace.source("secret")) == f"{address}.git"
+    output = "".join(each.output for each in ran)
     for word in (USER, PASSWORD):
-        assert word not in said
-        assert grep(word, ground.root / ".odpm", ground.root / ".git", ground.cache) == []
+        assert word not in output
+        assert grep(word, workspace.root / ".odpm", workspace.root / ".git", workspace.cache) == []

@@ -19,24 +19,24 @@ import pytest
 from odpm_tasks.adapters.git import export
 from tests.e2e.failures import (
     HOST,
+    IDENTITY,
     LOCKS,
-    PERSON,
     PLATFORM,
     SALE,
     WEB,
     Env,
-    Ground,
+    Workspace,
+    checkout_state,
     failure,
+    file_digests,
     grep,
     leftovers,
-    photograph,
     publish,
-    standing,
 )
 from tests.e2e.harness import git
 from tests.standins.githttp import GitServer
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 FILE, PROGRAM, LINK, SUBMODULE, FOLDER = "100644", "100755", "120000", "160000", "40000"
 GOOD = {b"good/__manifest__.py": (FILE, b"{}\n")}
@@ -70,42 +70,42 @@ def grow(repo: Path, entries: Entries) -> str:
 
 def commit(repo: Path, tree_id: str) -> str:
     words = ["git", "commit-tree", tree_id, "-m", "x"]
-    done = subprocess.run(words, cwd=repo, env={**os.environ, **PERSON}, capture_output=True, text=True, check=True)
+    done = subprocess.run(words, cwd=repo, env={**os.environ, **IDENTITY}, capture_output=True, text=True, check=True)
     git("update-ref", "refs/heads/19.0", done.stdout.strip(), cwd=repo)
     return done.stdout.strip()
 
 
-def plant(ground: Ground, entries: Entries, repository: str = WEB) -> str:
+def plant(workspace: Workspace, entries: Entries, repository: str = WEB) -> str:
     """Let a repository's branch be one commit with these entries and a good add-on."""
-    repo = ground.host / repository
+    repo = workspace.host / repository
     return commit(repo, grow(repo, {**GOOD, **entries}))
 
 
 @pytest.fixture
-def both(ground: Ground) -> Ground:
+def both(workspace: Workspace) -> Workspace:
     """The stack asks for `web`, which is hostile in these tests, and for `sale`, which is not."""
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
-    return ground
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    return workspace
 
 
 @pytest.fixture
-def outside(ground: Ground) -> Path:
+def outside(workspace: Workspace) -> Path:
     """A folder that nothing of a repository may reach."""
-    folder = ground.folder / "outside"
+    folder = workspace.folder / "outside"
     folder.mkdir()
     return folder
 
 
-def served(ground: Ground, *names: str) -> None:
+def served(workspace: Workspace, *names: str) -> None:
     """The run ends well, the checkouts are whole and clean, and the plan has nothing more to say of them."""
-    ran = ground.bench.ok("render", timeout=60)
-    assert "Traceback" not in ran.said
-    plan = json.loads(ground.bench.ok("plan", "--strict", "--format", "json").out)
+    ran = workspace.bench.ok("render", timeout=60)
+    assert "Traceback" not in ran.output
+    plan = json.loads(workspace.bench.ok("plan", "--strict", "--format", "json").out)
     steps = [step for step in plan["steps"] if step["id"] in {"git.resolve", "git.checkout", "git.materialize"}]
     assert {step["action"] for step in steps} == {"keep"}
     for name in names or ("web", "sale"):
-        assert git("status", "--porcelain", "--ignored", cwd=ground.source(name)) == ""
-    assert leftovers(ground) == []
+        assert git("status", "--porcelain", "--ignored", cwd=workspace.source(name)) == ""
+    assert leftovers(workspace) == []
 
 
 # --- links -----------------------------------------------------------------------------------------------------------
@@ -138,7 +138,7 @@ LINKS = {
 @pytest.mark.parametrize("file", ["oca_dependencies.txt", "odpm.json"])
 @pytest.mark.parametrize("plain", [True, False], ids=["printable", "with control characters"])
 def test_hostile_links_of_a_repository_are_each_refused_before_git_sees_one(
-    both: Ground, file: str, plain: bool
+    both: Workspace, file: str, plain: bool
 ) -> None:
     texts = [link.format(spoil=both.folder / "spoiled") for link in LINKS.values() if link.isprintable() is plain]
     nested = json.dumps({"dependencies": texts})
@@ -154,7 +154,7 @@ def test_hostile_links_of_a_repository_are_each_refused_before_git_sees_one(
     assert [path.name for path in (both.cache / "git").iterdir()] == ["git.test"]
 
 
-def test_a_repository_that_asks_for_the_platform_or_the_project_itself_gets_what_is_there(both: Ground) -> None:
+def test_a_repository_that_asks_for_the_platform_or_the_project_itself_gets_what_is_there(both: Workspace) -> None:
     git("remote", "add", "origin", f"{HOST}team/project.git", cwd=both.root)
     text = f"odoo {HOST}{PLATFORM} 17.0\nodoo2 git@git.test:odoo/odoo\nmine git@git.test:team/project.git 18.0\n"
     both.publish(WEB, {"good/__manifest__.py": "{}\n", "oca_dependencies.txt": text})
@@ -162,7 +162,7 @@ def test_a_repository_that_asks_for_the_platform_or_the_project_itself_gets_what
     assert [entry["url"] for entry in both.lock()["dependencies"]] == [f"{HOST}team/sale", f"{HOST}team/web"]
 
 
-def test_a_repository_cannot_have_the_passwords_of_this_machine_sent_to_its_author(both: Ground) -> None:
+def test_a_repository_cannot_have_the_passwords_of_this_machine_sent_to_its_author(both: Workspace) -> None:
     secret = "hunter2hunter2"
     with GitServer(both.host) as server:
         for link in (
@@ -173,12 +173,12 @@ def test_a_repository_cannot_have_the_passwords_of_this_machine_sent_to_its_auth
             both.publish(WEB, {"good/__manifest__.py": "{}\n", "odpm.json": json.dumps({"dependencies": [link]})})
             ran = both.bench.inv("render", CI_TOKEN=secret)
             failure(ran, 4, "web")
-            assert secret not in ran.said
+            assert secret not in ran.output
         assert server.requests == []
     assert grep(secret, both.root, both.cache) == []
 
 
-def test_an_address_cannot_spoil_the_place_of_another_in_the_cache(both: Ground) -> None:
+def test_an_address_cannot_spoil_the_place_of_another_in_the_cache(both: Workspace) -> None:
     for path in (f"{WEB}.lock/x", f"{WEB}/objects/info", f"{WEB}.dates/x"):
         both.publish(SALE, {"good/__manifest__.py": "{}\n", "oca_dependencies.txt": f"x {HOST}{path}\n"})
         failure(both.bench.inv("render"), 5, path.removesuffix("/"))
@@ -189,7 +189,7 @@ def test_an_address_cannot_spoil_the_place_of_another_in_the_cache(both: Ground)
 # --- links in trees --------------------------------------------------------------------------------------------------
 
 
-def test_links_in_a_tree_are_put_there_and_not_followed(both: Ground, outside: Path) -> None:
+def test_links_in_a_tree_are_put_there_and_not_followed(both: Workspace, outside: Path) -> None:
     asks = outside / "asks.json"
     asks.write_text(json.dumps({"dependencies": [f"{HOST}{THIRD} 19.0"]}), encoding="utf-8")
     (outside / "oca").write_text(f"third {HOST}{THIRD}\n", encoding="utf-8")
@@ -212,18 +212,18 @@ def test_links_in_a_tree_are_put_there_and_not_followed(both: Ground, outside: P
             b"setup/good/odoo/addons/good": (LINK, b"../../../../good"),
         },
     )
-    before = photograph(outside)
+    before = file_digests(outside)
     served(both)
     both.bench.ok("render", "--no-git-update", timeout=60)  # reads the checkouts instead of the commits
     assert both.bench.ok("plan", timeout=60).code == 0
     assert "spoiled" not in (both.root / LOCKS[1]).read_text(encoding="utf-8")
     assert [entry["url"] for entry in both.lock()["dependencies"]] == [f"{HOST}team/sale", f"{HOST}team/web"]
-    assert photograph(outside) == before
+    assert file_digests(outside) == before
     assert (both.source("web") / "setup/good/odoo/addons/good/__manifest__.py").read_text(encoding="utf-8") == "{}\n"
 
 
-def test_pipes_and_links_in_a_folder_source_neither_hang_nor_lead_out(ground: Ground, outside: Path) -> None:
-    mine = ground.folder / "mine"
+def test_pipes_and_links_in_a_folder_source_neither_hang_nor_lead_out(workspace: Workspace, outside: Path) -> None:
+    mine = workspace.folder / "mine"
     (mine / "good").mkdir(parents=True)
     (mine / "good/__manifest__.py").write_text("{}\n", encoding="utf-8")
     (mine / "same").symlink_to("good")
@@ -236,16 +236,16 @@ def test_pipes_and_links_in_a_folder_source_neither_hang_nor_lead_out(ground: Gr
     (outside / "__manifest__.py").write_text("{'external_dependencies': {'python': ['spoiled']}}\n", encoding="utf-8")
     (mine / "far/__manifest__.py").symlink_to(outside / "__manifest__.py")
     (mine / "out").symlink_to(outside)
-    ground.describe(dependencies=[f"file://{mine}"])
-    ground.bench.ok("render", timeout=60)
-    ground.bench.ok("plan", "--strict", timeout=60)
-    assert "spoiled" not in (ground.root / LOCKS[1]).read_text(encoding="utf-8")
-    assert "/opt/odoo/src/mine," in (ground.root / ".odpm/build/odoo.conf").read_text(encoding="utf-8")
+    workspace.describe(dependencies=[f"file://{mine}"])
+    workspace.bench.ok("render", timeout=60)
+    workspace.bench.ok("plan", "--strict", timeout=60)
+    assert "spoiled" not in (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
+    assert "/opt/odoo/src/mine," in (workspace.root / ".odpm/build/odoo.conf").read_text(encoding="utf-8")
 
 
-def through(ground: Ground, outside: Path, name: bytes = b"dir") -> str:
+def through(workspace: Workspace, outside: Path, name: bytes = b"dir") -> str:
     """A commit in whose one tree a link leads out and a folder of the same name puts a file there."""
-    repo = ground.host / WEB
+    repo = workspace.host / WEB
     inner = grow(repo, {b"spoiled": (PROGRAM, b"x")})
     good = grow(repo, {b"__manifest__.py": (FILE, b"{}\n")})
     rows = [(LINK, name, write(repo, "blob", bytes(outside))), (FOLDER, b"dir", inner), (FOLDER, b"good", good)]
@@ -253,7 +253,7 @@ def through(ground: Ground, outside: Path, name: bytes = b"dir") -> str:
 
 
 @pytest.mark.parametrize("name", [b"dir", b"DIR"])
-def test_nothing_is_written_through_a_link(both: Ground, outside: Path, name: bytes) -> None:
+def test_nothing_is_written_through_a_link(both: Workspace, outside: Path, name: bytes) -> None:
     plant(both, {b"dir": (LINK, bytes(outside))})
     both.bench.ok("render")
     for repeat in range(2):  # into a checkout that is there, into a fresh one
@@ -267,7 +267,7 @@ def test_nothing_is_written_through_a_link(both: Ground, outside: Path, name: by
 
 @pytest.mark.parametrize("removed", [FILE, SUBMODULE])
 def test_a_killed_move_that_is_finished_removes_nothing_behind_a_link(
-    both: Ground, outside: Path, removed: str
+    both: Workspace, outside: Path, removed: str
 ) -> None:
     content = b"1" * 40
     plant(both, {b"dir/precious": (removed, content)})
@@ -284,7 +284,7 @@ def test_a_killed_move_that_is_finished_removes_nothing_behind_a_link(
     assert git("rev-parse", "HEAD", cwd=web) == tip
 
 
-def test_an_export_for_the_image_stays_in_its_folder(both: Ground, outside: Path) -> None:
+def test_an_export_for_the_image_stays_in_its_folder(both: Workspace, outside: Path) -> None:
     entries = {b".dockerignore/x": (FILE, b""), b"up": (LINK, b"../.."), b"out": (LINK, bytes(outside))}
     tip = plant(both, {**entries, b"sub": (SUBMODULE, b"1" * 40)})
     both.bench.ok("lock")
@@ -311,7 +311,7 @@ MODULES = """[submodule "x"]
 """
 
 
-def test_submodules_stay_empty_folders(both: Ground) -> None:
+def test_submodules_stay_empty_folders(both: Workspace) -> None:
     spoil = both.folder / "spoiled"
     links = dict.fromkeys((b"sub", b"-u", b"sub\r", b"addon"), (SUBMODULE, b"1" * 40))
     plant(both, {b".gitmodules": (FILE, MODULES.format(spoil=spoil).encode()), **links})
@@ -340,45 +340,45 @@ GITS = {
 }
 
 
-def test_gits_own_names_in_a_tree_are_refused_and_the_others_served(ground: Ground) -> None:
+def test_gits_own_names_in_a_tree_are_refused_and_the_others_served(workspace: Workspace) -> None:
     """A repository for each of them, and a good one: first none of them can be had, then none can be moved."""
-    hook = f"#!/bin/sh\ntouch {ground.folder}/spoiled\n[core]\n\tfsmonitor = touch {ground.folder}/spoiled\n".encode()
+    hook = f"#!/bin/sh\ntouch {workspace.folder}/spoiled\n[core]\n\tfsmonitor = touch {workspace.folder}/spoiled\n".encode()
     for name in GITS.keys() - {"web"}:
-        shutil.copytree(ground.host / WEB, (ground.host / WEB).with_name(f"{name}.git"))
+        shutil.copytree(workspace.host / WEB, (workspace.host / WEB).with_name(f"{name}.git"))
     owner = WEB.partition("/")[0]
-    ground.describe(dependencies=[f"{HOST}{SALE} 19.0", *(f"{HOST}{owner}/{name}.git 19.0" for name in GITS)])
+    workspace.describe(dependencies=[f"{HOST}{SALE} 19.0", *(f"{HOST}{owner}/{name}.git 19.0" for name in GITS)])
 
     def plant_all(hostile: bool) -> None:
         for name, path in GITS.items():
-            plant(ground, {path: (PROGRAM, hook)} if hostile else {}, f"{owner}/{name}.git")
+            plant(workspace, {path: (PROGRAM, hook)} if hostile else {}, f"{owner}/{name}.git")
 
     def refused() -> None:
-        ran = ground.bench.inv("render")
-        assert ran.code == 5, ran.said
-        assert "Traceback" not in ran.said
+        ran = workspace.bench.inv("render")
+        assert ran.code == 5, ran.output
+        assert "Traceback" not in ran.output
         assert [name for name in GITS if f".odpm/src/{name}" not in ran.err] == []
         assert GITS["web"].decode() in ran.err
 
     plant_all(hostile=True)
     refused()
-    assert (ground.source("sale") / "sale_thing/__manifest__.py").exists()
-    assert [name for name in GITS if ground.source(name).exists()] == []
-    assert leftovers(ground) == []
+    assert (workspace.source("sale") / "sale_thing/__manifest__.py").exists()
+    assert [name for name in GITS if workspace.source(name).exists()] == []
+    assert leftovers(workspace) == []
     plant_all(hostile=False)
-    ground.bench.ok("lock", "--update")
-    served(ground, "sale", *GITS)
-    good = ground.lock()
+    workspace.bench.ok("lock", "--update")
+    served(workspace, "sale", *GITS)
+    good = workspace.lock()
     plant_all(hostile=True)
-    ground.bench.ok("lock", "--update")
-    before = [standing(ground.source(name)) for name in GITS]
+    workspace.bench.ok("lock", "--update")
+    before = [checkout_state(workspace.source(name)) for name in GITS]
     refused()
-    assert [standing(ground.source(name)) for name in GITS] == before
-    (ground.root / LOCKS[0]).write_text(json.dumps(good), encoding="utf-8")  # the way back
-    served(ground, "sale", *GITS)
-    assert not (ground.folder / "spoiled").exists()
+    assert [checkout_state(workspace.source(name)) for name in GITS] == before
+    (workspace.root / LOCKS[0]).write_text(json.dumps(good), encoding="utf-8")  # the way back
+    served(workspace, "sale", *GITS)
+    assert not (workspace.folder / "spoiled").exists()
 
 
-def test_a_run_killed_before_git_could_refuse_is_no_trap(both: Ground) -> None:
+def test_a_run_killed_before_git_could_refuse_is_no_trap(both: Workspace) -> None:
     plant(both, {})
     served(both)
     bad = plant(both, {b".git/config": (FILE, b"")})
@@ -414,7 +414,7 @@ ODD = {
 }
 
 
-def test_attributes_are_no_drift_and_run_nothing(both: Ground) -> None:
+def test_attributes_are_no_drift_and_run_nothing(both: Workspace) -> None:
     plant(both, {b".gitattributes": (FILE, ATTRIBUTES), **ODD})
     both.bench.ok("render", timeout=60)
     web = both.source("web")
@@ -499,19 +499,19 @@ CONFIG = """
 HOOKS = ("post-checkout", "post-index-change", "reference-transaction", "post-merge", "fsmonitor")
 
 
-def set_up_oddly(ground: Ground) -> None:
+def set_up_oddly(workspace: Workspace) -> None:
     """A home whose git does what people's do, all of it at once."""
-    home = ground.folder / "home"
+    home = workspace.folder / "home"
     for folder in ("hooks", "template/hooks"):
         (home / folder).mkdir(parents=True)
         for name in HOOKS:
             (home / folder / name).write_text(f"#!/bin/sh\ntouch {home}/ran-{name}\n", encoding="utf-8")
             (home / folder / name).chmod(0o755)
     (home / "attributes").write_text("* text=auto eol=crlf\n", encoding="utf-8")
-    (home / ".gitconfig").write_text(CONFIG.format(home=home, host=ground.host), encoding="utf-8")
+    (home / ".gitconfig").write_text(CONFIG.format(home=home, host=workspace.host), encoding="utf-8")
 
 
-def test_the_users_own_settings_of_git_change_nothing(both: Ground, pristine: Ground) -> None:
+def test_the_users_own_settings_of_git_change_nothing(both: Workspace, workspace_rendered: Workspace) -> None:
     set_up_oddly(both)
     ask = json.dumps({"dependencies": [f"https://other.test/{THIRD} 19.0"]}).encode()
     publish(both.host / THIRD, {"third/__manifest__.py": "{}\n"})
@@ -534,23 +534,23 @@ def test_the_users_own_settings_of_git_change_nothing(both: Ground, pristine: Gr
     assert [path.name for path in (both.folder / "home").glob("ran-*")] == []
     assert not (web / ".git/hooks").exists()
     same = [entry for entry in both.lock()["dependencies"] if entry["url"].endswith("/sale")]
-    assert both.lock()["platform"] == pristine.lock()["platform"]
+    assert both.lock()["platform"] == workspace_rendered.lock()["platform"]
     assert len(same) == 1
 
 
-def test_a_protocol_that_the_user_forbids_is_not_used(ground: Ground) -> None:
-    (ground.folder / "home/.gitconfig").write_text('[protocol "file"]\n\tallow = never\n', encoding="utf-8")
-    failure(ground.bench.inv("render"), 5, "odoo")
-    with GitServer(ground.host) as server:
-        ground.bench.ok("render", **ground.at(server))
+def test_a_protocol_that_the_user_forbids_is_not_used(workspace: Workspace) -> None:
+    (workspace.folder / "home/.gitconfig").write_text('[protocol "file"]\n\tallow = never\n', encoding="utf-8")
+    failure(workspace.bench.inv("render"), 5, "odoo")
+    with GitServer(workspace.host) as server:
+        workspace.bench.ok("render", **workspace.at(server))
 
 
-def test_a_run_inside_of_a_git_hook_leaves_that_repository_alone(both: Ground, outside: Path) -> None:
+def test_a_run_inside_of_a_git_hook_leaves_that_repository_alone(both: Workspace, outside: Path) -> None:
     git("init", "-q", cwd=outside)
     (outside / "file").write_text("x\n", encoding="utf-8")
     git("add", "-A", cwd=outside)
     git("commit", "-qm", "x", cwd=outside)
-    before = standing(outside)
+    before = checkout_state(outside)
     own = outside / ".git"
     env: Env = {
         "GIT_DIR": str(own),
@@ -565,10 +565,10 @@ def test_a_run_inside_of_a_git_hook_leaves_that_repository_alone(both: Ground, o
     for words in (("render",), ("plan", "--strict"), ("lock", "--check"), ("sources.status",)):
         both.bench.ok(*words, **env)
     served(both)
-    assert standing(outside) == before
+    assert checkout_state(outside) == before
 
 
-def test_a_commit_hook_of_the_project_can_check_the_lock(both: Ground) -> None:
+def test_a_commit_hook_of_the_project_can_check_the_lock(both: Workspace) -> None:
     both.bench.ok("lock")
     git("add", "-A", cwd=both.root)
     git("commit", "-qm", "locked", cwd=both.root)
@@ -581,7 +581,7 @@ def test_a_commit_hook_of_the_project_can_check_the_lock(both: Ground) -> None:
     for name in ("one.txt", "two.txt"):
         (both.root / name).write_text("x\n", encoding="utf-8")
     git("add", "one.txt", "two.txt", cwd=both.root)
-    env = both.bench.environment(PERSON)
+    env = both.bench.environment(IDENTITY)
     for words in (("-m", "a part", "one.txt"), ("-m", "the rest")):
         done = subprocess.run(
             ["git", "commit", *words], cwd=both.root, env=env, capture_output=True, text=True, check=False
@@ -612,7 +612,7 @@ UNFIT = (b"tab\t", b"new\nline", b"cr\rlist_db = False", b"esc\x1b[31m", b"\xff\
 
 
 @pytest.mark.parametrize("where", ["add-on", "folder of add-ons"])
-def test_any_name_in_a_tree_can_be_locked_and_checked_out(both: Ground, where: str) -> None:
+def test_any_name_in_a_tree_can_be_locked_and_checked_out(both: Workspace, where: str) -> None:
     end = b"/__manifest__.py" if where == "add-on" else b"/thing/__manifest__.py"
     repo = both.host / WEB
     tip = commit(repo, grow(repo, {name + end: (FILE, b"{}\n") for name in (*FIT, *UNFIT)}))
@@ -639,7 +639,7 @@ def test_any_name_in_a_tree_can_be_locked_and_checked_out(both: Ground, where: s
     served(both)
 
 
-def test_names_that_differ_in_case_only_stay_two(both: Ground) -> None:
+def test_names_that_differ_in_case_only_stay_two(both: Workspace) -> None:
     plant(both, {b"Readme": (FILE, b"1"), b"README": (FILE, b"2"), b"Dir/a": (FILE, b"3"), b"dir/A": (FILE, b"4")})
     publish(both.host / "other/Web.git", {"another/__manifest__.py": "{}\n"})
     both.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}other/Web.git 19.0", f"{HOST}{SALE} 19.0"])
@@ -648,7 +648,7 @@ def test_names_that_differ_in_case_only_stay_two(both: Ground) -> None:
     assert len(set(folders)) == len(folders) == 4
 
 
-def test_a_repository_of_a_very_long_name(both: Ground) -> None:
+def test_a_repository_of_a_very_long_name(both: Workspace) -> None:
     long, deep = f"{'n' * 240}.git", f"{'deep/' * 60}x.git"
     for path in (long, deep):
         publish(both.host / path, {"thing/__manifest__.py": "{}\n"})
@@ -658,7 +658,7 @@ def test_a_repository_of_a_very_long_name(both: Ground) -> None:
     failure(both.bench.inv("render"), 5, "cannot fetch")
 
 
-def test_a_file_that_no_disk_can_hold_is_told(both: Ground) -> None:
+def test_a_file_that_no_disk_can_hold_is_told(both: Workspace) -> None:
     plant(both, {b"n" * 300: (FILE, b"x")})
     failure(both.bench.inv("render"), 5, ".odpm/src/web", "nnnn")
     assert (both.source("sale") / "sale_thing/__manifest__.py").exists()
@@ -681,7 +681,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("name", "data", "told"), REFUSED.values(), ids=REFUSED)
-def test_what_is_too_much_is_refused_at_once(both: Ground, name: bytes, data: bytes, told: str) -> None:
+def test_what_is_too_much_is_refused_at_once(both: Workspace, name: bytes, data: bytes, told: str) -> None:
     plant(both, {name: (FILE, data)})
     failure(both.bench.inv("render", timeout=60), 4, told)
     assert not both.stored("../bomb/r0.git")
@@ -689,7 +689,7 @@ def test_what_is_too_much_is_refused_at_once(both: Ground, name: bytes, data: by
     served(both)
 
 
-def test_manifests_that_are_too_much_are_told_and_passed_by(both: Ground) -> None:
+def test_manifests_that_are_too_much_are_told_and_passed_by(both: Workspace) -> None:
     many: dict[str, bytes] = {
         "huge": b"{'a': '" + b"x" * HUGE + b"'}",
         "deep": b"{'a':" * 100_000,
@@ -704,12 +704,12 @@ def test_manifests_that_are_too_much_are_told_and_passed_by(both: Ground) -> Non
 
 
 @pytest.mark.docker
-def test_folders_of_the_project_itself_may_have_odd_names(ground: Ground, engine: None) -> None:
+def test_folders_of_the_project_itself_may_have_odd_names(workspace: Workspace, engine: None) -> None:
     for name in ("sp ace", "dol$lar", "co:lon", 'dou"ble', "com,ma", "new\nline"):
-        (ground.root / name / "thing").mkdir(parents=True)
-        (ground.root / name / "thing/__manifest__.py").write_text("{}\n", encoding="utf-8")
-    ground.bench.ok("render")
-    compose: dict[str, Any] = compose_of(ground)
+        (workspace.root / name / "thing").mkdir(parents=True)
+        (workspace.root / name / "thing/__manifest__.py").write_text("{}\n", encoding="utf-8")
+    workspace.bench.ok("render")
+    compose: dict[str, Any] = compose_of(workspace)
     places = [entry if isinstance(entry, str) else entry["source"] for entry in compose["services"]["odoo"]["volumes"]]
     assert "./co:lon" in places
     assert [paths.partition(":")[0] for paths in places if paths.startswith(("./sp", "./dol", "./dou"))] == [
@@ -719,12 +719,12 @@ def test_folders_of_the_project_itself_may_have_odd_names(ground: Ground, engine
     ]
     assert not [paths for paths in places if "com" in paths or "line" in paths.partition("/opt")[0]]
     words = ["docker", "compose", "-f", "docker-compose.yml", "config", "--quiet"]
-    done = subprocess.run(words, cwd=ground.root, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=workspace.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-def compose_of(ground: Ground) -> dict[str, Any]:
+def compose_of(workspace: Workspace) -> dict[str, Any]:
     import yaml
 
-    data: dict[str, Any] = yaml.safe_load((ground.root / "docker-compose.yml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = yaml.safe_load((workspace.root / "docker-compose.yml").read_text(encoding="utf-8"))
     return data

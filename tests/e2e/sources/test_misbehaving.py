@@ -19,9 +19,9 @@ from tests.e2e.failures import (
     PLATFORM,
     SALE,
     WEB,
-    Choke,
     Env,
-    Ground,
+    FaultyProxy,
+    Workspace,
     failure,
     processes,
     publish,
@@ -29,7 +29,7 @@ from tests.e2e.failures import (
 from tests.e2e.harness import git as plain_git
 from tests.standins.githttp import DROP, HANG, Fault, GitServer
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 RELUCTANT = {"uploadpack.allowAnySHA1InWant": "false"}  # with the old protocol: nothing but what branches end in
 NO_FILTER = {"uploadpack.allowFilter": "false"}
@@ -41,24 +41,24 @@ def first(repository: str, times: int, fault: int) -> Fault:
     return lambda path, number: fault if path == repository and number < times else None
 
 
-def with_both(ground: Ground) -> None:
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+def with_both(workspace: Workspace) -> None:
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
 
 
-def others_are_there(ground: Ground) -> None:
-    assert ground.stored(PLATFORM)
-    assert ground.stored(SALE)
-    assert not ground.stored(WEB)
+def others_are_there(workspace: Workspace) -> None:
+    assert workspace.stored(PLATFORM)
+    assert workspace.stored(SALE)
+    assert not workspace.stored(WEB)
 
 
 # --- that stumble: asked again -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fault", [500, 502, 503, 429, DROP])
-def test_a_server_that_stumbles_twice(ground: Ground, fault: int) -> None:
-    with_both(ground)
-    with GitServer(ground.host, fault=first(WEB, 2, fault)) as server:
-        ran = ground.bench.ok("render", **ground.at(server))
+def test_a_server_that_stumbles_twice(workspace: Workspace, fault: int) -> None:
+    with_both(workspace)
+    with GitServer(workspace.host, fault=first(WEB, 2, fault)) as server:
+        ran = workspace.bench.ok("render", **workspace.at(server))
     told = [line for line in ran.err.splitlines() if line.startswith("web: ")]
     assert len(told) == 2, ran.err
     assert re.search(r"; retry in 0\.[3-7] s, attempt 2 of 3$", told[0])
@@ -67,38 +67,40 @@ def test_a_server_that_stumbles_twice(ground: Ground, fault: int) -> None:
 
 
 @pytest.mark.parametrize("fault", [500, 503, DROP])
-def test_a_server_that_stumbles_for_good(ground: Ground, fault: int) -> None:
-    with_both(ground)
-    with GitServer(ground.host, fault=first(WEB, 1000, fault)) as server:
-        failure(ground.bench.inv("render", **ground.at(server)), 5, f"{server.url(WEB)}, tried 3 times", "odpm.json")
+def test_a_server_that_stumbles_for_good(workspace: Workspace, fault: int) -> None:
+    with_both(workspace)
+    with GitServer(workspace.host, fault=first(WEB, 1000, fault)) as server:
+        failure(
+            workspace.bench.inv("render", **workspace.at(server)), 5, f"{server.url(WEB)}, tried 3 times", "odpm.json"
+        )
         assert server.began.count(WEB) == 3
-    others_are_there(ground)
+    others_are_there(workspace)
 
 
-def test_a_pack_that_breaks_off_is_asked_for_again(ground: Ground) -> None:
+def test_a_pack_that_breaks_off_is_asked_for_again(workspace: Workspace) -> None:
     noise = os.urandom(400_000)
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": noise})
-    with_both(ground)
-    with GitServer(ground.host) as server, Choke(server, 200_000, times=1) as choke:
-        rule = f"{HOST}{WEB}={choke.base}{WEB} {ground.bench.env['ODPM_GIT_MIRROR']}"
-        ran = ground.bench.ok("render", ODPM_GIT_MIRROR=rule)
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": noise})
+    with_both(workspace)
+    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, times=1) as choke:
+        rule = f"{HOST}{WEB}={choke.base}{WEB} {workspace.bench.env['ODPM_GIT_MIRROR']}"
+        ran = workspace.bench.ok("render", ODPM_GIT_MIRROR=rule)
     assert "2 of 3" in ran.err
-    assert (ground.source("web") / "web_thing/noise.bin").read_bytes() == noise
+    assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == noise
 
 
-def test_ctrl_c_while_it_waits_to_ask_again(ground: Ground) -> None:
-    with_both(ground)
-    with GitServer(ground.host, fault=lambda *_: 503) as server:
-        run = ground.start("render", **ground.at(server))
-        run.reaches(lambda: "3 of 3" in run.said().err)  # two seconds, more or less, begin
+def test_ctrl_c_while_it_waits_to_ask_again(workspace: Workspace) -> None:
+    with_both(workspace)
+    with GitServer(workspace.host, fault=lambda *_: 503) as server:
+        run = workspace.start("render", **workspace.at(server))
+        run.wait_until(lambda: "3 of 3" in run.output().err)  # two seconds, more or less, begin
         begun = time.monotonic()
         ran = run.interrupt()
         assert time.monotonic() - begun < 1.2
         before = len(server.began)
         time.sleep(0.5)
         assert len(server.began) == before
-    assert ran.code == 130, ran.said
-    assert not processes(ground.mark)
+    assert ran.code == 130, ran.output
+    assert not processes(workspace.mark)
 
 
 # --- that say no: asked once ---------------------------------------------------------------------------------------
@@ -107,91 +109,93 @@ def test_ctrl_c_while_it_waits_to_ask_again(ground: Ground) -> None:
 @pytest.mark.parametrize(
     ("fault", "told"), [(401, "could not read Username"), (403, "403"), (404, "not found"), (410, "410")]
 )
-def test_a_server_that_says_no_is_believed(ground: Ground, fault: int, told: str) -> None:
-    with_both(ground)
-    with GitServer(ground.host, fault=first(WEB, 1000, fault)) as server:
-        message = failure(ground.bench.inv("render", **ground.at(server)), 5, server.url(WEB), told, "odpm.json")
+def test_a_server_that_says_no_is_believed(workspace: Workspace, fault: int, told: str) -> None:
+    with_both(workspace)
+    with GitServer(workspace.host, fault=first(WEB, 1000, fault)) as server:
+        message = failure(workspace.bench.inv("render", **workspace.at(server)), 5, server.url(WEB), told, "odpm.json")
         assert server.began.count(WEB) == 1
     assert "tried" not in message
-    others_are_there(ground)
+    others_are_there(workspace)
 
 
-def test_a_missing_branch_is_asked_for_once_as_branch_and_once_as_tag(ground: Ground) -> None:
-    ground.describe(dependencies=[f"{HOST}{WEB} none", f"{HOST}{SALE} 19.0"])
-    with GitServer(ground.host) as server:
-        failure(ground.bench.inv("render", **ground.at(server)), 5, "'none'")
+def test_a_missing_branch_is_asked_for_once_as_branch_and_once_as_tag(workspace: Workspace) -> None:
+    workspace.describe(dependencies=[f"{HOST}{WEB} none", f"{HOST}{SALE} 19.0"])
+    with GitServer(workspace.host) as server:
+        failure(workspace.bench.inv("render", **workspace.at(server)), 5, "'none'")
         assert server.began.count(WEB) == 4
-    others_are_there(ground)
+    others_are_there(workspace)
 
 
 # --- that hang -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("where", [0, 2], ids=["at once", "before the pack"])
-def test_a_server_that_says_nothing_is_left_after_a_while(ground: Ground, where: int) -> None:
-    with_both(ground)
-    patience: Env = {"ODPM_GIT_TIMEOUT": "2"}
-    with GitServer(ground.host, fault=lambda path, number: HANG if path == WEB and number == where else None) as server:
+def test_a_server_that_says_nothing_is_left_after_a_while(workspace: Workspace, where: int) -> None:
+    with_both(workspace)
+    timeout: Env = {"ODPM_GIT_TIMEOUT": "2"}
+    with GitServer(
+        workspace.host, fault=lambda path, number: HANG if path == WEB and number == where else None
+    ) as server:
         begun = time.monotonic()
-        ran = ground.bench.inv("render", **ground.at(server), **patience)
+        ran = workspace.bench.inv("render", **workspace.at(server), **timeout)
         assert 2 <= time.monotonic() - begun < 8
         failure(ran, 5, f"{server.url(WEB)} did not respond for 2 s", "odpm.json", "ODPM_GIT_TIMEOUT")
         assert server.began.count(WEB) == where + 1
-    assert not processes(ground.mark)
-    others_are_there(ground)
+    assert not processes(workspace.mark)
+    others_are_there(workspace)
 
 
 @pytest.mark.parametrize("scheme", ["http", "ssh", "git"])
-def test_a_port_where_nobody_speaks(ground: Ground, scheme: str) -> None:
+def test_a_port_where_nobody_speaks(workspace: Workspace, scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/team/web.git"
-        ground.describe(dependencies=[f"{url} 19.0", f"{HOST}{SALE} 19.0"])
+        workspace.describe(dependencies=[f"{url} 19.0", f"{HOST}{SALE} 19.0"])
         begun = time.monotonic()
-        failure(ground.bench.inv("render", ODPM_GIT_TIMEOUT="1", timeout=30), 5, f"{url} did not respond for 1 s")
+        failure(workspace.bench.inv("render", ODPM_GIT_TIMEOUT="1", timeout=30), 5, f"{url} did not respond for 1 s")
         assert time.monotonic() - begun < 8
-    assert not processes(ground.mark)
-    assert ground.stored(SALE)
+    assert not processes(workspace.mark)
+    assert workspace.stored(SALE)
 
 
-def test_a_server_that_stops_in_the_middle_is_left_after_a_while(ground: Ground) -> None:
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": os.urandom(400_000)})
-    with_both(ground)
-    with GitServer(ground.host) as server, Choke(server, 200_000, silent=True) as choke:
-        rule = f"{HOST}{WEB}={choke.base}{WEB} {ground.bench.env['ODPM_GIT_MIRROR']}"
-        ran = ground.bench.inv("render", ODPM_GIT_MIRROR=rule, ODPM_GIT_TIMEOUT="2", timeout=20)
+def test_a_server_that_stops_in_the_middle_is_left_after_a_while(workspace: Workspace) -> None:
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": os.urandom(400_000)})
+    with_both(workspace)
+    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as choke:
+        rule = f"{HOST}{WEB}={choke.base}{WEB} {workspace.bench.env['ODPM_GIT_MIRROR']}"
+        ran = workspace.bench.inv("render", ODPM_GIT_MIRROR=rule, ODPM_GIT_TIMEOUT="2", timeout=20)
         failure(ran, 5, f"{choke.base}{WEB} did not respond for 2 s")
-    assert not processes(ground.mark)
-    others_are_there(ground)
+    assert not processes(workspace.mark)
+    others_are_there(workspace)
 
 
-def test_a_slow_server_that_goes_on_is_waited_for(ground: Ground) -> None:
-    with_both(ground)
-    with GitServer(ground.host, delay=1.2) as server:  # three requests take longer than a silence may
-        ground.bench.ok("render", ODPM_GIT_TIMEOUT="3", **ground.at(server))
+def test_a_slow_server_that_goes_on_is_waited_for(workspace: Workspace) -> None:
+    with_both(workspace)
+    with GitServer(workspace.host, delay=1.2) as server:  # three requests take longer than a silence may
+        workspace.bench.ok("render", ODPM_GIT_TIMEOUT="3", **workspace.at(server))
 
 
 # --- that keep commits or filters for themselves ---------------------------------------------------------------------
 
 
 @pytest.fixture
-def grown(ground: Ground) -> list[str]:
+def grown(workspace: Workspace) -> list[str]:
     """The commits of the dependency's branch, oldest first: more than a walk's first step shows."""
-    commits = [plain_git("rev-parse", "19.0", cwd=ground.host / WEB)]
+    commits = [plain_git("rev-parse", "19.0", cwd=workspace.host / WEB)]
     for number in range(130):
-        commits.append(ground.publish(WEB, {**FILES[WEB], "web_thing/number.txt": f"{number}\n"}))
+        commits.append(workspace.publish(WEB, {**FILES[WEB], "web_thing/number.txt": f"{number}\n"}))
     return commits
 
 
 @pytest.mark.parametrize("back", [1, 90, 125])
 @pytest.mark.parametrize("more", [{}, NO_FILTER, NO_TREELESS], ids=["filters", "no filters", "no treeless"])
 def test_a_commit_that_is_not_given_by_its_id_comes_with_its_branch(
-    ground: Ground, grown: list[str], back: int, more: dict[str, str]
+    workspace: Workspace, grown: list[str], back: int, more: dict[str, str]
 ) -> None:
     commit = grown[-1 - back]
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0 {commit}"])
-    with GitServer(ground.host, settings={**RELUCTANT, **more}, old=True) as server:
-        ground.bench.ok("render", **ground.at(server))
-    checkout, store = ground.source("web"), ground.cache / "git/git.test" / WEB
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0 {commit}"])
+    with GitServer(workspace.host, settings={**RELUCTANT, **more}, old=True) as server:
+        workspace.bench.ok("render", **workspace.at(server))
+    checkout, store = workspace.source("web"), workspace.cache / "git/git.test" / WEB
     assert plain_git("rev-parse", "HEAD", cwd=checkout) == commit
     assert plain_git("status", "--porcelain", cwd=checkout) == ""
     assert plain_git("rev-list", "--count", commit, cwd=store) == "1"  # no deeper than it had to be
@@ -200,17 +204,17 @@ def test_a_commit_that_is_not_given_by_its_id_comes_with_its_branch(
     assert plain_git("config", "--get-regexp", "promisor|partial|core.bare", cwd=store) == "core.bare true"
 
 
-def test_a_commit_that_its_branch_has_lost_is_gone(ground: Ground, grown: list[str]) -> None:
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0 {grown[-3]}", f"{HOST}{SALE} 19.0"])
-    plain_git("branch", "--force", "19.0", grown[1], cwd=ground.host / WEB)
-    with GitServer(ground.host, settings=RELUCTANT, old=True) as server:
-        ran = ground.bench.inv("render", **ground.at(server))
+def test_a_commit_that_its_branch_has_lost_is_gone(workspace: Workspace, grown: list[str]) -> None:
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0 {grown[-3]}", f"{HOST}{SALE} 19.0"])
+    plain_git("branch", "--force", "19.0", grown[1], cwd=workspace.host / WEB)
+    with GitServer(workspace.host, settings=RELUCTANT, old=True) as server:
+        ran = workspace.bench.inv("render", **workspace.at(server))
     failure(ran, 5, f"does not provide the commit {grown[-3][:12]}", "inv lock --update --only web")
-    others_are_there(ground)
+    others_are_there(workspace)
 
 
-def test_lost_commits_have_an_error_of_their_own(ground: Ground, grown: list[str], tmp_path: Path) -> None:
-    with GitServer(ground.host, settings=RELUCTANT, old=True) as server:
+def test_lost_commits_have_an_error_of_their_own(workspace: Workspace, grown: list[str], tmp_path: Path) -> None:
+    with GitServer(workspace.host, settings=RELUCTANT, old=True) as server:
         source = remote.remote(server.url(WEB))
         with pytest.raises(CommitMissingError):
             fetch.fetch(tmp_path / "store", source, "1" * 40, branch="19.0")
@@ -237,11 +241,11 @@ def test_history_of_a_server_that_sends_everything(tmp_path: Path, settings: dic
 # --- what is said where nobody watches -------------------------------------------------------------------------------
 
 
-def test_one_plain_line_for_each_repository_that_has_come_and_none_for_what_was_there(ground: Ground) -> None:
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": os.urandom(400_000)})
-    with_both(ground)
-    with GitServer(ground.host) as server:
-        ran = ground.bench.ok("render", **ground.at(server))
+def test_one_plain_line_for_each_repository_that_has_come_and_none_for_what_was_there(workspace: Workspace) -> None:
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": os.urandom(400_000)})
+    with_both(workspace)
+    with GitServer(workspace.host) as server:
+        ran = workspace.bench.ok("render", **workspace.at(server))
         told = sorted(line for line in ran.err.splitlines() if line.startswith("fetched "))
         assert [re.sub(r" [0-9a-f]{8}\b", " ID", re.sub(r"\.\d\d KiB", " KiB", line)) for line in told] == [
             "fetched odoo 19.0 ID",
@@ -251,5 +255,5 @@ def test_one_plain_line_for_each_repository_that_has_come_and_none_for_what_was_
         assert "\r" not in ran.err
         assert "\x1b" not in ran.err
         assert "objects" not in ran.err
-        again = ground.bench.ok("lock", "--update", **ground.at(server))
+        again = workspace.bench.ok("lock", "--update", **workspace.at(server))
         assert "fetched" not in again.err

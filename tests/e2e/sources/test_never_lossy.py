@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import FILES, WEB, Ground
+from tests.e2e.failures import FILES, WEB, Workspace
 from tests.e2e.harness import git
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 NAMES = (
     "web_thing/models.py", "web_thing/views/view.xml", "web_thing/data", "web_thing/data/a.csv", "odd name é.py",
@@ -186,18 +186,18 @@ def everything(web: Path) -> set[str]:
     return set(git("rev-list", "--all", "--reflog", "HEAD", cwd=web).split())
 
 
-def tell(ground: Ground, seed: int) -> None:
+def tell(workspace: Workspace, seed: int) -> None:
     """One story from beginning to end."""
     dice = random.Random(seed)
-    commits = [ground.publish(WEB, files) for files in history(dice)]
-    ground.bench.ok("lock", "--update", "--only", "web")
-    ground.bench.ok("render")
-    web = ground.source("web")
+    commits = [workspace.publish(WEB, files) for files in history(dice)]
+    workspace.bench.ok("lock", "--update", "--only", "web")
+    workspace.bench.ok("render")
+    web = workspace.source("web")
     story = Story(dice, web)
     later = history(dice)
     if dice.random() < 0.8:
-        ground.publish(WEB, later[-1])
-        ground.bench.ok("lock", "--update", "--only", "web")
+        workspace.publish(WEB, later[-1])
+        workspace.bench.ok("lock", "--update", "--only", "web")
     for _ in range(dice.randint(1, 6)):
         deed = dice.choice(DEEDS)
         story.done.append(deed.__name__)
@@ -210,13 +210,13 @@ def tell(ground: Ground, seed: int) -> None:
     )
     says = f"seed {seed}: {', '.join(story.done)}"
     for _ in range(2):
-        ran = ground.bench.inv("render")
-        assert ran.code in {0, 7}, f"{says}\n{ran.said}"
-        assert "Traceback" not in ran.said, f"{says}\n{ran.said}"
+        ran = workspace.bench.inv("render")
+        assert ran.code in {0, 7}, f"{says}\n{ran.output}"
+        assert "Traceback" not in ran.output, f"{says}\n{ran.output}"
         now = contents(web)
         lost = {name for name, data in mine.items() if now.get(name) != data}
-        assert not lost, f"{says}\nlost: {lost}\n{ran.said}"
-        assert ids <= everything(web) | set(commits), f"{says}\ncommits are gone\n{ran.said}"
+        assert not lost, f"{says}\nlost: {lost}\n{ran.output}"
+        assert ids <= everything(web) | set(commits), f"{says}\ncommits are gone\n{ran.output}"
         assert (
             git("for-each-ref", "--format=%(refname) %(objectname)", "refs/heads", "refs/tags", "refs/stash", cwd=web)
             == refs
@@ -224,16 +224,16 @@ def tell(ground: Ground, seed: int) -> None:
         git("fsck", "--no-progress", "--no-dangling", cwd=web)
 
 
-def reset(ground: Ground) -> None:
-    shutil.rmtree(ground.root / ".odpm/src", ignore_errors=True)
+def reset(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.root / ".odpm/src", ignore_errors=True)
 
 
 @pytest.fixture
-def stories(ground_ready: Ground) -> Callable[[range], None]:
+def stories(workspace_ready: Workspace) -> Callable[[range], None]:
     def run(seeds: range) -> None:
         for seed in seeds:
-            tell(ground_ready, seed)
-            reset(ground_ready)
+            tell(workspace_ready, seed)
+            reset(workspace_ready)
 
     return run
 

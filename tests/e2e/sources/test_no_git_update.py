@@ -7,43 +7,43 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import FILES, GENERATED, LOCKS, WEB, Env, Ground, failure, photograph, standing
+from tests.e2e.failures import FILES, GENERATED, LOCKS, WEB, Env, Workspace, checkout_state, failure, file_digests
 from tests.e2e.harness import git
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 
 @pytest.fixture
-def working(ground_ready: Ground) -> Ground:
+def working(workspace_ready: Workspace) -> Workspace:
     """A ground whose user works in the dependency: a branch, a commit, an edit, a new module; and a moved host."""
-    web = ground_ready.source("web")
+    web = workspace_ready.source("web")
     git("checkout", "-q", "-b", "fix", cwd=web)
     (web / "web_thing/models.py").write_text("A = 2\n", encoding="utf-8")
     git("commit", "-qam", "Fix", cwd=web)
     (web / "web_thing/models.py").write_text("A = 3\n", encoding="utf-8")
     (web / "web_new").mkdir()
     (web / "web_new/__manifest__.py").write_text("{'name': 'New'}\n", encoding="utf-8")
-    ground_ready.publish(WEB, {**FILES[WEB], "README": "moved\n"})
-    return ground_ready
+    workspace_ready.publish(WEB, {**FILES[WEB], "README": "moved\n"})
+    return workspace_ready
 
 
-def test_nothing_of_git_is_touched_and_nobody_is_asked(working: Ground) -> None:
-    before, git_folder = standing(working.source("web")), photograph(working.source("web") / ".git")
+def test_nothing_of_git_is_touched_and_nobody_is_asked(working: Workspace) -> None:
+    before, git_folder = checkout_state(working.source("web")), file_digests(working.source("web") / ".git")
     nobody: Env = {"ODPM_GIT_MIRROR": "https://git.test/=http://127.0.0.1:9/"}
     working.bench.ok("render", "--no-git-update", **nobody)
     assert "nothing to do" in working.bench.ok("render", "--no-git-update", **nobody).err
-    assert standing(working.source("web")) == before
-    assert photograph(working.source("web") / ".git") == git_folder
+    assert checkout_state(working.source("web")) == before
+    assert file_digests(working.source("web") / ".git") == git_folder
 
 
-def test_the_lock_is_not_read_and_not_written(working: Ground) -> None:
+def test_the_lock_is_not_read_and_not_written(working: Workspace) -> None:
     (working.root / LOCKS[0]).write_text("<<<<<<< ours\n", encoding="utf-8")
     working.bench.ok("render", "--no-git-update")
     assert (working.root / LOCKS[0]).read_text(encoding="utf-8") == "<<<<<<< ours\n"
     failure(working.bench.inv("render"), 3, "merge conflicts")
 
 
-def test_what_the_checkouts_ask_for_counts(working: Ground) -> None:
+def test_what_the_checkouts_ask_for_counts(working: Workspace) -> None:
     """A module moved to a subfolder on the user's branch changes the addons path; a new requirement the Python locks."""
     web = working.source("web")
     (web / "more/other").mkdir(parents=True)
@@ -61,52 +61,52 @@ def test_what_the_checkouts_ask_for_counts(working: Ground) -> None:
     assert "six==" not in (working.root / LOCKS[1]).read_text(encoding="utf-8")
 
 
-def test_the_plan_says_what_is_left_out(working: Ground) -> None:
-    said = working.bench.ok("plan", "--no-git-update", "--verbose").out
+def test_the_plan_says_what_is_left_out(working: Workspace) -> None:
+    output = working.bench.ok("plan", "--no-git-update", "--verbose").out
     for step in ("git.lock_load", "git.resolve", "git.materialize", "git.checkout", "git.lock_verify"):
-        row = next(line for line in said.splitlines() if step in line)
+        row = next(line for line in output.splitlines() if step in line)
         assert "skip" in row, row
         assert "--no-git-update" in row, row
 
 
-def test_a_repository_that_is_not_there_is_named_with_the_way_out(working: Ground) -> None:
+def test_a_repository_that_is_not_there_is_named_with_the_way_out(working: Workspace) -> None:
     working.describe(dependencies=["https://git.test/team/web.git 19.0", "https://git.test/team/sale.git 19.0"])
     message = failure(working.bench.inv("render", "--no-git-update"), 3, "sale", "--no-git-update")
     assert "odpm.json" in message
     assert not working.source("sale").exists()
 
 
-def test_server_wants_what_the_lock_names(ground_ready: Ground) -> None:
+def test_server_wants_what_the_lock_names(workspace_ready: Workspace) -> None:
     server: Env = {"ODPM_SCENARIO": "server"}
-    ground_ready.bench.ok("render", "--no-git-update", **server)
-    web = ground_ready.source("web")
+    workspace_ready.bench.ok("render", "--no-git-update", **server)
+    web = workspace_ready.source("web")
     (web / "web_thing/models.py").write_text("A = 2\n", encoding="utf-8")
-    failure(ground_ready.bench.inv("render", "--no-git-update", **server), 3, "local changes", "web")
+    failure(workspace_ready.bench.inv("render", "--no-git-update", **server), 3, "local changes", "web")
     git("commit", "-qam", "Fix", cwd=web)
-    failure(ground_ready.bench.inv("render", "--no-git-update", **server), 3, "out of date", "web")
-    (ground_ready.root / LOCKS[0]).unlink()
-    failure(ground_ready.bench.inv("render", "--no-git-update", **server), 3, "there is no lock")
+    failure(workspace_ready.bench.inv("render", "--no-git-update", **server), 3, "out of date", "web")
+    (workspace_ready.root / LOCKS[0]).unlink()
+    failure(workspace_ready.bench.inv("render", "--no-git-update", **server), 3, "there is no lock")
 
 
-def test_ci_refuses_it(ground_ready: Ground) -> None:
-    before = photograph(ground_ready.root)
-    failure(ground_ready.bench.inv("render", "--no-git-update", ODPM_SCENARIO="ci"), 1, "ci", "ODPM_SCENARIO")
-    assert photograph(ground_ready.root) == before
+def test_ci_refuses_it(workspace_ready: Workspace) -> None:
+    before = file_digests(workspace_ready.root)
+    failure(workspace_ready.bench.inv("render", "--no-git-update", ODPM_SCENARIO="ci"), 1, "ci", "ODPM_SCENARIO")
+    assert file_digests(workspace_ready.root) == before
 
 
-def test_a_project_without_any_lock_can_be_rendered_from_its_checkouts(ground_ready: Ground) -> None:
+def test_a_project_without_any_lock_can_be_rendered_from_its_checkouts(workspace_ready: Workspace) -> None:
     for path in GENERATED:
-        (ground_ready.root / path).unlink()
-    ground_ready.bench.ok("render", "--no-git-update")
-    assert not (ground_ready.root / LOCKS[0]).exists()
-    assert all((ground_ready.root / path).exists() for path in GENERATED if path != LOCKS[0])
+        (workspace_ready.root / path).unlink()
+    workspace_ready.bench.ok("render", "--no-git-update")
+    assert not (workspace_ready.root / LOCKS[0]).exists()
+    assert all((workspace_ready.root / path).exists() for path in GENERATED if path != LOCKS[0])
 
 
-def test_file_sources_are_linked_all_the_same(ground_ready: Ground, tmp_path: Path) -> None:
+def test_file_sources_are_linked_all_the_same(workspace_ready: Workspace, tmp_path: Path) -> None:
     folder = tmp_path / "own"
     (folder / "own_thing").mkdir(parents=True)
     (folder / "own_thing/__manifest__.py").write_text("{'name': 'Own'}", encoding="utf-8")
-    manifest = json.loads((ground_ready.root / "odpm.json").read_text(encoding="utf-8"))
-    ground_ready.describe(dependencies=[*manifest["dependencies"], f"file://{folder}"])
-    ground_ready.bench.ok("render", "--no-git-update")
-    assert ground_ready.source("own").readlink() == folder
+    manifest = json.loads((workspace_ready.root / "odpm.json").read_text(encoding="utf-8"))
+    workspace_ready.describe(dependencies=[*manifest["dependencies"], f"file://{folder}"])
+    workspace_ready.bench.ok("render", "--no-git-update")
+    assert workspace_ready.source("own").readlink() == folder

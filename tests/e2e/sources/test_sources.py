@@ -17,41 +17,41 @@ from tests.e2e.failures import (
     PLATFORM,
     SALE,
     WEB,
-    Choke,
     Env,
-    Ground,
+    FaultyProxy,
+    Workspace,
+    checkout_state,
     failure,
+    file_digests,
     grep,
     leftovers,
-    photograph,
     publish,
-    standing,
-    type_in,
-    way_out,
+    run_shell,
+    suggested_command,
 )
 from tests.e2e.harness import Bench, git, snapshot
 from tests.standins.githttp import GitServer
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 MODELS = "web_thing/models.py"
 LATER = {**FILES[WEB], MODELS: "A = 2\n", "web_thing/new.py": "N = 1\n"}
 LATEST = {**LATER, MODELS: "A = 3\n"}
 
 
-def twin(ground: Ground, name: str) -> Ground:
+def twin(workspace: Workspace, name: str) -> Workspace:
     """Another project beside the first, described and locked as that is; the host and the cache are the same."""
-    env = {**ground.bench.env, "ODPM_COMPOSE_PREFIX": f"{ground.bench.prefix}-{name}"}
-    other = Ground(ground.folder, Bench(ground.folder / name, env))
-    shutil.copytree(ground.root, other.root, ignore=shutil.ignore_patterns("src", "state.toml", "run.lock*"))
+    env = {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": f"{workspace.bench.prefix}-{name}"}
+    other = Workspace(workspace.folder, Bench(workspace.folder / name, env))
+    shutil.copytree(workspace.root, other.root, ignore=shutil.ignore_patterns("src", "state.toml", "run.lock*"))
     return other
 
 
-def moves(ground: Ground, files: dict[str, str | bytes]) -> str:
+def moves(workspace: Workspace, files: dict[str, str | bytes]) -> str:
     """The host's `web` moves on, and the project follows."""
-    commit = ground.publish(WEB, files)
-    ground.bench.ok("lock", "--update", "--only", "web")
-    ground.bench.ok("render")
+    commit = workspace.publish(WEB, files)
+    workspace.bench.ok("lock", "--update", "--only", "web")
+    workspace.bench.ok("render")
     return commit
 
 
@@ -65,18 +65,18 @@ def work(checkout: Path, file: str, text: str, message: str = "mine") -> str:
 
 def sound(checkout: Path) -> None:
     """Nothing is missing or broken, of any branch, stash or reflog."""
-    said = git("fsck", "--no-progress", "--no-dangling", "--strict", cwd=checkout)
-    assert said == ""
+    output = git("fsck", "--no-progress", "--no-dangling", "--strict", cwd=checkout)
+    assert output == ""
     git("log", "-p", "--all", "--reflog", cwd=checkout)
     git("status", cwd=checkout)
 
 
-def held(ground: Ground, repository: str = WEB) -> set[str]:
-    return {path.name for path in (ground.cache / "git/git.test" / repository / "refs/odpm/commits").glob("*")}
+def held(workspace: Workspace, repository: str = WEB) -> set[str]:
+    return {path.name for path in (workspace.cache / "git/git.test" / repository / "refs/odpm/commits").glob("*")}
 
 
-def status(ground: Ground) -> dict[str, dict[str, Any]]:
-    data = json.loads(ground.bench.ok("sources.status", "--format", "json").out)
+def status(workspace: Workspace) -> dict[str, dict[str, Any]]:
+    data = json.loads(workspace.bench.ok("sources.status", "--format", "json").out)
     return {source["name"]: source for source in data["sources"]}
 
 
@@ -87,17 +87,17 @@ def size(folder: Path) -> int:
 # --- sources.status ----------------------------------------------------------------------------------------------------
 
 
-def test_status_of_sources_as_they_are_locked(ground_ready: Ground) -> None:
-    web = status(ground_ready)["web"]
-    locked = ground_ready.lock()["dependencies"][0]["commit"]
+def test_status_of_sources_as_they_are_locked(workspace_ready: Workspace) -> None:
+    web = status(workspace_ready)["web"]
+    locked = workspace_ready.lock()["dependencies"][0]["commit"]
     assert (web["kind"], web["url"], web["branch"], web["locked"]) == ("dependency", f"{HOST}{WEB}", "19.0", locked)
     assert (web["checkout"], web["commit"], web["history"]) == ("locked", locked, "shallow")
     assert (web["changes"], web["untracked"], web["stashes"], web["on_top"]) == (0, 0, 0, 0)
-    assert status(ground_ready)["odoo"]["kind"] == "platform"
+    assert status(workspace_ready)["odoo"]["kind"] == "platform"
 
 
-def test_status_tells_what_of_the_users_is_in_a_checkout(ground_ready: Ground) -> None:
-    web = ground_ready.source("web")
+def test_status_tells_what_of_the_users_is_in_a_checkout(workspace_ready: Workspace) -> None:
+    web = workspace_ready.source("web")
     (web / MODELS).write_text("A = 'stashed'\n", encoding="utf-8")
     git("stash", cwd=web)
     git("checkout", "-q", "-b", "mine", cwd=web)
@@ -105,18 +105,18 @@ def test_status_tells_what_of_the_users_is_in_a_checkout(ground_ready: Ground) -
         work(web, MODELS, f"A = 'mine {number}'\n")
     (web / MODELS).write_text("A = 'changed'\n", encoding="utf-8")
     (web / "note.txt").write_text("untracked\n", encoding="utf-8")
-    found = status(ground_ready)["web"]
+    found = status(workspace_ready)["web"]
     assert (found["checkout"], found["own_branch"], found["on_top"]) == ("branch", "mine", 2)
     assert (found["changes"], found["untracked"], found["stashes"]) == (1, 1, 1)
-    said = ground_ready.bench.ok("sources.status").out
-    assert "your branch mine with 2 commits on top" in said
+    output = workspace_ready.bench.ok("sources.status").out
+    assert "your branch mine with 2 commits on top" in output
     for words in ("1 local change", "1 untracked", "1 stash", "shallow"):
-        assert words in " ".join(said.split())
+        assert words in " ".join(output.split())
 
 
 @pytest.mark.parametrize("state", ["absent", "commit", "elsewhere", "foreign", "gone", "link"])
-def test_status_tells_what_lies_in_the_place_of_a_source(ground_ready: Ground, state: str) -> None:
-    ground, web = ground_ready, ground_ready.source("web")
+def test_status_tells_what_lies_in_the_place_of_a_source(workspace_ready: Workspace, state: str) -> None:
+    workspace, web = workspace_ready, workspace_ready.source("web")
     if state in {"absent", "foreign", "link"}:
         shutil.rmtree(web)
     if state == "foreign":
@@ -124,69 +124,72 @@ def test_status_tells_what_lies_in_the_place_of_a_source(ground_ready: Ground, s
     if state == "commit":
         work(web, MODELS, "A = 'mine'\n")
     if state == "elsewhere":
-        ground.publish(WEB, LATER)
-        ground.bench.ok("lock", "--update", "--only", "web")
+        workspace.publish(WEB, LATER)
+        workspace.bench.ok("lock", "--update", "--only", "web")
     if state == "gone":
-        shutil.rmtree(ground.cache / "git/git.test" / WEB)
+        shutil.rmtree(workspace.cache / "git/git.test" / WEB)
     if state == "link":
-        target = ground.folder / "work/web"
-        git("clone", "-q", str(ground.host / WEB), str(target), cwd=ground.folder)
-        ground.describe(dependencies=[f"file://{target}"])
-        ground.bench.ok("render")
-    assert status(ground)["web"]["checkout"] == state
-    assert ground.bench.ok("sources.status").err == ""
+        target = workspace.folder / "work/web"
+        git("clone", "-q", str(workspace.host / WEB), str(target), cwd=workspace.folder)
+        workspace.describe(dependencies=[f"file://{target}"])
+        workspace.bench.ok("render")
+    assert status(workspace)["web"]["checkout"] == state
+    assert workspace.bench.ok("sources.status").err == ""
 
 
-def test_status_changes_nothing_and_asks_nobody(ground_ready: Ground) -> None:
-    (ground_ready.source("web") / MODELS).touch()  # git would like to note that in its index
-    before = snapshot(ground_ready.root), snapshot(ground_ready.cache)
-    shutil.rmtree(ground_ready.host)
-    ground_ready.bench.ok("sources.status")
-    ground_ready.bench.ok("sources.status", "--format", "json")
-    assert (snapshot(ground_ready.root), snapshot(ground_ready.cache)) == before
+def test_status_changes_nothing_and_asks_nobody(workspace_ready: Workspace) -> None:
+    (workspace_ready.source("web") / MODELS).touch()  # git would like to note that in its index
+    before = snapshot(workspace_ready.root), snapshot(workspace_ready.cache)
+    shutil.rmtree(workspace_ready.host)
+    workspace_ready.bench.ok("sources.status")
+    workspace_ready.bench.ok("sources.status", "--format", "json")
+    assert (snapshot(workspace_ready.root), snapshot(workspace_ready.cache)) == before
 
 
-def test_status_without_a_cache_or_a_lock(ground_ready: Ground) -> None:
-    shutil.rmtree(ground_ready.cache)
-    assert {name: found["checkout"] for name, found in status(ground_ready).items()} == {"odoo": "gone", "web": "gone"}
-    (ground_ready.root / ".odpm/deps.lock.json").unlink()
-    assert "inv lock" in ground_ready.bench.ok("sources.status").out
-    failure(ground_ready.bench.inv("sources.status", "--format", "yaml"), 1, "'yaml'")
+def test_status_without_a_cache_or_a_lock(workspace_ready: Workspace) -> None:
+    shutil.rmtree(workspace_ready.cache)
+    assert {name: found["checkout"] for name, found in status(workspace_ready).items()} == {
+        "odoo": "gone",
+        "web": "gone",
+    }
+    (workspace_ready.root / ".odpm/deps.lock.json").unlink()
+    assert "inv lock" in workspace_ready.bench.ok("sources.status").out
+    failure(workspace_ready.bench.inv("sources.status", "--format", "yaml"), 1, "'yaml'")
 
 
-def test_status_fits_its_lines_and_tells_of_the_cache(ground_ready: Ground) -> None:
-    said = ground_ready.bench.ok("sources.status").out
-    assert "\x1b" not in said
-    assert all(len(line) <= 80 for line in said.splitlines() if str(ground_ready.folder) not in line)
-    data = json.loads(ground_ready.bench.ok("sources.status", "--format", "json").out)["cache"]
-    assert data["path"] == str(ground_ready.cache)
+def test_status_fits_its_lines_and_tells_of_the_cache(workspace_ready: Workspace) -> None:
+    output = workspace_ready.bench.ok("sources.status").out
+    assert "\x1b" not in output
+    assert all(len(line) <= 80 for line in output.splitlines() if str(workspace_ready.folder) not in line)
+    data = json.loads(workspace_ready.bench.ok("sources.status", "--format", "json").out)["cache"]
+    assert data["path"] == str(workspace_ready.cache)
     assert data["projects"] == 1
     assert {store["url"]: store["commits"] for store in data["stores"]} == {f"{HOST}odoo/odoo": 1, f"{HOST}team/web": 1}
     for store in data["stores"]:
         assert store["bytes"] == size(Path(store["path"]))
-    assert data["bytes"] == size(ground_ready.cache) > sum(store["bytes"] for store in data["stores"])
+    assert data["bytes"] == size(workspace_ready.cache) > sum(store["bytes"] for store in data["stores"])
 
 
 # --- the cache is deleted ----------------------------------------------------------------------------------------------
 
 
-def test_a_deleted_cache_comes_back_and_work_of_ones_own_is_whole(ground_ready: Ground) -> None:
+def test_a_deleted_cache_comes_back_and_work_of_ones_own_is_whole(workspace_ready: Workspace) -> None:
     """A branch on the commit of now, one on a commit of an earlier lock, a stash on that: all rest on the cache."""
-    ground, web = ground_ready, ground_ready.source("web")
+    workspace, web = workspace_ready, workspace_ready.source("web")
     git("checkout", "-q", "-b", "early", cwd=web)
     early = work(web, "web_thing/early.py", "E = 1\n")
     (web / MODELS).write_text("A = 'stashed'\n", encoding="utf-8")
     git("stash", cwd=web)
     git("checkout", "-q", "--detach", "HEAD~1", cwd=web)
-    moves(ground, LATER)
+    moves(workspace, LATER)
     git("checkout", "-q", "-b", "late", cwd=web)
     late = work(web, "web_thing/late.py", "L = 1\n")
-    before = standing(web)
-    shutil.rmtree(ground.cache)
-    ground.bench.ok("render")
-    assert "nothing to do" in ground.bench.ok("render").err
-    assert standing(web) == before
-    for checkout in (web, ground.source("odoo")):
+    before = checkout_state(web)
+    shutil.rmtree(workspace.cache)
+    workspace.bench.ok("render")
+    assert "nothing to do" in workspace.bench.ok("render").err
+    assert checkout_state(web) == before
+    for checkout in (web, workspace.source("odoo")):
         sound(checkout)
     assert (git("rev-parse", "early", cwd=web), git("rev-parse", "late", cwd=web)) == (early, late)
     git("checkout", "-q", "early", cwd=web)
@@ -195,129 +198,129 @@ def test_a_deleted_cache_comes_back_and_work_of_ones_own_is_whole(ground_ready: 
 
 
 @pytest.mark.parametrize("part", ["git", "facts", "projects", "git/git.test/odoo"])
-def test_a_part_of_the_cache_is_deleted(ground_ready: Ground, part: str) -> None:
-    shutil.rmtree(ground_ready.cache / part)
-    ground_ready.bench.ok("render")
+def test_a_part_of_the_cache_is_deleted(workspace_ready: Workspace, part: str) -> None:
+    shutil.rmtree(workspace_ready.cache / part)
+    workspace_ready.bench.ok("render")
     for name in ("web", "odoo"):
-        sound(ground_ready.source(name))
-    assert "nothing to do" in ground_ready.bench.ok("render").err
-    assert (ground_ready.cache / part).exists()
+        sound(workspace_ready.source(name))
+    assert "nothing to do" in workspace_ready.bench.ok("render").err
+    assert (workspace_ready.cache / part).exists()
 
 
-def test_a_cache_in_another_place(ground_ready: Ground) -> None:
+def test_a_cache_in_another_place(workspace_ready: Workspace) -> None:
     """The checkouts go on borrowing from the old one as long as it is there."""
-    elsewhere = str(ground_ready.folder / "elsewhere")
-    git("checkout", "-q", "-b", "mine", cwd=ground_ready.source("web"))
-    mine = work(ground_ready.source("web"), MODELS, "A = 'mine'\n")
-    ground_ready.bench.ok("render", ODPM_CACHE_DIR=elsewhere)
-    sound(ground_ready.source("web"))
-    shutil.rmtree(ground_ready.cache)
-    ground_ready.bench.ok("render", ODPM_CACHE_DIR=elsewhere)
+    elsewhere = str(workspace_ready.folder / "elsewhere")
+    git("checkout", "-q", "-b", "mine", cwd=workspace_ready.source("web"))
+    mine = work(workspace_ready.source("web"), MODELS, "A = 'mine'\n")
+    workspace_ready.bench.ok("render", ODPM_CACHE_DIR=elsewhere)
+    sound(workspace_ready.source("web"))
+    shutil.rmtree(workspace_ready.cache)
+    workspace_ready.bench.ok("render", ODPM_CACHE_DIR=elsewhere)
     for name in ("web", "odoo"):
-        sound(ground_ready.source(name))
-    assert git("rev-parse", "HEAD", cwd=ground_ready.source("web")) == mine
+        sound(workspace_ready.source(name))
+    assert git("rev-parse", "HEAD", cwd=workspace_ready.source("web")) == mine
 
 
-def test_the_plan_tells_of_a_cache_that_is_gone(ground_ready: Ground) -> None:
-    shutil.rmtree(ground_ready.cache / "git")
-    said = ground_ready.bench.ok("plan").out
-    assert "fetch" in said
-    assert "give back what it rests on" in said
+def test_the_plan_tells_of_a_cache_that_is_gone(workspace_ready: Workspace) -> None:
+    shutil.rmtree(workspace_ready.cache / "git")
+    output = workspace_ready.bench.ok("plan").out
+    assert "fetch" in output
+    assert "give back what it rests on" in output
 
 
-def test_work_that_rests_on_a_commit_that_nobody_has_any_more(ground_ready: Ground) -> None:
+def test_work_that_rests_on_a_commit_that_nobody_has_any_more(workspace_ready: Workspace) -> None:
     """The cache is deleted and the server has rewritten its branch: what is there stays, and there is a way on."""
-    ground, web = ground_ready, ground_ready.source("web")
+    workspace, web = workspace_ready, workspace_ready.source("web")
     git("checkout", "-q", "-b", "mine", cwd=web)
     work(web, "web_thing/mine.py", "M = 1\n")
     git("checkout", "-q", "--detach", "HEAD~1", cwd=web)
-    shutil.rmtree(ground.host / WEB)
-    moves(ground, LATER)
-    before = standing(web)
-    shutil.rmtree(ground.cache)
-    message = failure(ground.bench.inv("render"), 5, str(web), "neither the cache nor the server")
-    assert photograph(web) == before[0]
-    type_in(ground, way_out(message))
-    ground.bench.ok("render")
+    shutil.rmtree(workspace.host / WEB)
+    moves(workspace, LATER)
+    before = checkout_state(web)
+    shutil.rmtree(workspace.cache)
+    message = failure(workspace.bench.inv("render"), 5, str(web), "neither the cache nor the server")
+    assert file_digests(web) == before[0]
+    run_shell(workspace, suggested_command(message))
+    workspace.bench.ok("render")
     sound(web)
     aside = web.with_name("web.mine")
-    assert photograph(aside) == before[0]
+    assert file_digests(aside) == before[0]
     assert git("show", "mine:web_thing/mine.py", cwd=aside) == "M = 1"
 
 
 # --- two projects ------------------------------------------------------------------------------------------------------
 
 
-def test_two_projects_with_different_pins_of_one_repository(ground_ready: Ground) -> None:
+def test_two_projects_with_different_pins_of_one_repository(workspace_ready: Workspace) -> None:
     """Each stays as it is whatever the other does, also when its user fetches by hand."""
-    first, second = ground_ready, twin(ground_ready, "second")
+    first, second = workspace_ready, twin(workspace_ready, "second")
     between = {**LATER, "web_thing/between.py": "B = 1\n"}  # commits that the store does not hold
     first.publish(WEB, between)
     moves(second, LATER)
     third = twin(second, "third")
     first.publish(WEB, between)
     moves(third, LATEST)
-    commits = [git("rev-parse", "HEAD", cwd=ground.source("web")) for ground in (first, second, third)]
+    commits = [git("rev-parse", "HEAD", cwd=workspace.source("web")) for workspace in (first, second, third)]
     assert len(set(commits)) == 3
     first.publish(WEB, {**LATEST, MODELS: "A = 4\n"})
-    for ground, commit in zip((first, second, third), commits, strict=True):
-        assert "nothing to do" in ground.bench.ok("render").err
-        web = ground.source("web")
+    for workspace, commit in zip((first, second, third), commits, strict=True):
+        assert "nothing to do" in workspace.bench.ok("render").err
+        web = workspace.source("web")
         assert git("rev-parse", "HEAD", cwd=web) == commit
         git("fetch", "-q", str(first.host / WEB), "+refs/heads/*:refs/remotes/origin/*", cwd=web)
         git("merge-base", "--is-ancestor", commit, "origin/19.0", cwd=web)
         sound(web)
 
 
-def test_a_checkout_costs_working_files_and_next_to_nothing_of_git(ground_ready: Ground) -> None:
+def test_a_checkout_costs_working_files_and_next_to_nothing_of_git(workspace_ready: Workspace) -> None:
     """Several megabytes that do not compress, and eight projects that use them."""
     noise: dict[str, str | bytes] = {f"web_thing/noise{number}.bin": os.urandom(1_000_000) for number in range(4)}
-    moves(ground_ready, {**FILES[WEB], **noise})
-    others = [twin(ground_ready, f"project{number}") for number in range(7)]
+    moves(workspace_ready, {**FILES[WEB], **noise})
+    others = [twin(workspace_ready, f"project{number}") for number in range(7)]
     for other in others:
         other.bench.ok("render")
-    store = size(ground_ready.cache / "git/git.test" / WEB)
+    store = size(workspace_ready.cache / "git/git.test" / WEB)
     assert 4_000_000 < store < 4_400_000
-    for ground in (ground_ready, *others):
-        assert (ground.source("web") / "web_thing/noise3.bin").stat().st_size == 1_000_000
-        assert size(ground.source("web") / ".git") < store * 0.05
+    for workspace in (workspace_ready, *others):
+        assert (workspace.source("web") / "web_thing/noise3.bin").stat().st_size == 1_000_000
+        assert size(workspace.source("web") / ".git") < store * 0.05
 
 
 # --- sources.prune -----------------------------------------------------------------------------------------------------
 
 
-def test_prune_shows_asks_and_removes_what_nobody_uses(ground_ready: Ground) -> None:
-    ground = ground_ready
-    first = git("rev-parse", "HEAD", cwd=ground.source("web"))
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
-    ground.bench.ok("render")
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0"])
-    ground.bench.ok("render")
+def test_prune_shows_asks_and_removes_what_nobody_uses(workspace_ready: Workspace) -> None:
+    workspace = workspace_ready
+    first = git("rev-parse", "HEAD", cwd=workspace.source("web"))
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    workspace.bench.ok("render")
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0"])
+    workspace.bench.ok("render")
     noise = os.urandom(500_000)
-    second = moves(ground, {**LATER, "web_thing/noise.bin": noise})
-    third = moves(ground, LATEST)
-    shutil.rmtree(ground.source("sale"))
-    before = snapshot(ground.cache / "git")
-    ran = ground.bench.inv("sources.prune")
+    second = moves(workspace, {**LATER, "web_thing/noise.bin": noise})
+    third = moves(workspace, LATEST)
+    shutil.rmtree(workspace.source("sale"))
+    before = snapshot(workspace.cache / "git")
+    ran = workspace.bench.inv("sources.prune")
     assert ran.code == 1
     assert "next:  inv sources.prune --yes" in ran.err
     assert "git.test/team/sale  nobody uses it" in ran.out
     assert "git.test/team/web  2 of 3 commits" in ran.out
-    assert snapshot(ground.cache / "git") == before
-    whole = size(ground.cache)
-    ran = ground.bench.ok("sources.prune", "--yes")
+    assert snapshot(workspace.cache / "git") == before
+    whole = size(workspace.cache)
+    ran = workspace.bench.ok("sources.prune", "--yes")
     assert "freed" in ran.err
-    assert whole - size(ground.cache) > 500_000
-    assert held(ground) == {third}
-    assert not {first, second} & set(git("rev-list", "--all", cwd=ground.cache / "git/git.test" / WEB).split())
-    assert not (ground.cache / "git/git.test" / SALE).exists()
-    git("fsck", "--no-progress", "--strict", cwd=ground.cache / "git/git.test" / WEB)
+    assert whole - size(workspace.cache) > 500_000
+    assert held(workspace) == {third}
+    assert not {first, second} & set(git("rev-list", "--all", cwd=workspace.cache / "git/git.test" / WEB).split())
+    assert not (workspace.cache / "git/git.test" / SALE).exists()
+    git("fsck", "--no-progress", "--strict", cwd=workspace.cache / "git/git.test" / WEB)
     for name in ("web", "odoo"):
-        sound(ground.source(name))
-    assert "nothing is unused" in ground.bench.ok("sources.prune").err
-    assert "nothing to do" in ground.bench.ok("render").err
-    assert moves(ground, LATER) in held(ground)
-    sound(ground.source("web"))
+        sound(workspace.source(name))
+    assert "nothing is unused" in workspace.bench.ok("sources.prune").err
+    assert "nothing to do" in workspace.bench.ok("render").err
+    assert moves(workspace, LATER) in held(workspace)
+    sound(workspace.source("web"))
 
 
 def rebase(web: Path) -> None:
@@ -350,85 +353,85 @@ def dropped(web: Path) -> None:
 
 
 @pytest.mark.parametrize("mine", [rebase, bare_branch, stashed, forgotten, dropped])
-def test_prune_keeps_what_work_of_ones_own_rests_on(ground_ready: Ground, mine: Callable[[Path], None]) -> None:
-    ground, web = ground_ready, ground_ready.source("web")
+def test_prune_keeps_what_work_of_ones_own_rests_on(workspace_ready: Workspace, mine: Callable[[Path], None]) -> None:
+    workspace, web = workspace_ready, workspace_ready.source("web")
     base = git("rev-parse", "HEAD", cwd=web)
     mine(web)
-    moves(ground, LATER)
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
-    ground.bench.ok("render")
-    ground.describe()
-    ground.bench.ok("render")
+    moves(workspace, LATER)
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    workspace.bench.ok("render")
+    workspace.describe()
+    workspace.bench.ok("render")
     objects = git("cat-file", "--batch-all-objects", "--batch-check", cwd=web)
-    before = standing(web)
-    ground.bench.ok("sources.prune", "--yes")
-    assert base in held(ground)
-    assert standing(web) == before
+    before = checkout_state(web)
+    workspace.bench.ok("sources.prune", "--yes")
+    assert base in held(workspace)
+    assert checkout_state(web) == before
     sound(web)
     assert git("cat-file", "--batch-all-objects", "--batch-check", cwd=web) == objects
 
 
-def test_prune_keeps_files_that_a_commit_of_ones_own_shares_with_another_projects(ground_ready: Ground) -> None:
+def test_prune_keeps_files_that_a_commit_of_ones_own_shares_with_another_projects(workspace_ready: Workspace) -> None:
     """git writes no object that the store holds already, for whichever commit."""
-    other = twin(ground_ready, "other")
+    other = twin(workspace_ready, "other")
     text = "".join(f"B = {number}\n" for number in range(1000))
     commit = moves(other, {**LATER, "web_thing/both.py": text})
-    web = ground_ready.source("web")
+    web = workspace_ready.source("web")
     git("checkout", "-q", "-b", "mine", cwd=web)
     work(web, "web_thing/both.py", text)
     blob = git("rev-parse", "HEAD:web_thing/both.py", cwd=web)
     assert not (web / ".git/objects" / blob[:2] / blob[2:]).exists(), "it is not borrowed, so this shows nothing"
     shutil.rmtree(other.root)
-    ground_ready.bench.ok("sources.prune", "--yes")
-    assert commit not in held(ground_ready)
+    workspace_ready.bench.ok("sources.prune", "--yes")
+    assert commit not in held(workspace_ready)
     assert git("show", "mine:web_thing/both.py", cwd=web) + "\n" == text
     sound(web)
 
 
-def test_prune_keeps_what_other_projects_use_and_lets_go_of_those_that_are_no_more(ground_ready: Ground) -> None:
-    other = twin(ground_ready, "other")
+def test_prune_keeps_what_other_projects_use_and_lets_go_of_those_that_are_no_more(workspace_ready: Workspace) -> None:
+    other = twin(workspace_ready, "other")
     later = moves(other, LATER)
-    ground_ready.bench.ok("sources.prune", "--yes")
-    assert later in held(ground_ready)
+    workspace_ready.bench.ok("sources.prune", "--yes")
+    assert later in held(workspace_ready)
     sound(other.source("web"))
     shutil.rmtree(other.root)
-    ran = ground_ready.bench.inv("sources.prune")
+    ran = workspace_ready.bench.inv("sources.prune")
     assert "1 project that is no more" in ran.out
-    ground_ready.bench.ok("sources.prune", "--yes")
-    assert later not in held(ground_ready)
-    assert "1 project uses" in ground_ready.bench.ok("sources.prune").out
-    sound(ground_ready.source("web"))
+    workspace_ready.bench.ok("sources.prune", "--yes")
+    assert later not in held(workspace_ready)
+    assert "1 project uses" in workspace_ready.bench.ok("sources.prune").out
+    sound(workspace_ready.source("web"))
 
 
-def test_prune_in_doubt_keeps(ground_ready: Ground) -> None:
+def test_prune_in_doubt_keeps(workspace_ready: Workspace) -> None:
     """A checkout that git cannot read to its end: nobody knows what it needs."""
-    web = ground_ready.source("web")
+    web = workspace_ready.source("web")
     first = git("rev-parse", "HEAD", cwd=web)
-    moves(ground_ready, LATER)
+    moves(workspace_ready, LATER)
     mine = work(web, MODELS, "A = 'mine'\n")
     tree = git("rev-parse", f"{mine}^{{tree}}", cwd=web)
     (web / ".git/objects" / tree[:2] / tree[2:]).unlink()
-    ran = ground_ready.bench.ok("sources.prune", "--yes")
+    ran = workspace_ready.bench.ok("sources.prune", "--yes")
     assert "git cannot tell" in ran.err
-    assert first in held(ground_ready)
+    assert first in held(workspace_ready)
 
 
-def test_prune_finishes_what_a_killed_one_began(ground_ready: Ground) -> None:
+def test_prune_finishes_what_a_killed_one_began(workspace_ready: Workspace) -> None:
     """It had let go of a commit, and was about to write the new pack."""
-    moves(ground_ready, {**LATER, "web_thing/noise.bin": os.urandom(100_000)})
-    gone = git("rev-parse", "HEAD", cwd=ground_ready.source("web"))
-    moves(ground_ready, LATEST)
-    store = ground_ready.cache / "git/git.test" / WEB
+    moves(workspace_ready, {**LATER, "web_thing/noise.bin": os.urandom(100_000)})
+    gone = git("rev-parse", "HEAD", cwd=workspace_ready.source("web"))
+    moves(workspace_ready, LATEST)
+    store = workspace_ready.cache / "git/git.test" / WEB
     git("update-ref", "-d", f"refs/odpm/commits/{gone}", cwd=store)
-    ground_ready.bench.ok("sources.prune", "--yes")
+    workspace_ready.bench.ok("sources.prune", "--yes")
     assert size(store) < 100_000
     git("fsck", "--no-progress", "--strict", cwd=store)
-    sound(ground_ready.source("web"))
-    assert "nothing is unused" in ground_ready.bench.ok("sources.prune").err
+    sound(workspace_ready.source("web"))
+    assert "nothing is unused" in workspace_ready.bench.ok("sources.prune").err
 
 
-def test_prune_takes_leftovers_of_killed_runs_away(ground_ready: Ground) -> None:
-    cache = ground_ready.cache
+def test_prune_takes_leftovers_of_killed_runs_away(workspace_ready: Workspace) -> None:
+    cache = workspace_ready.cache
     store = cache / "git/git.test" / WEB
     shutil.copytree(store, store.with_name(f".{store.name}.123456"))
     shutil.copytree(store, store.with_name(f"{store.name}.dates"))
@@ -439,62 +442,62 @@ def test_prune_takes_leftovers_of_killed_runs_away(ground_ready: Ground) -> None
     (cache / "fingerprints").mkdir(exist_ok=True)
     (cache / "fingerprints" / ("0" * 32 + ".json")).write_text("{}", encoding="utf-8")
     (cache / "facts/git.test/team/web" / ("a" * 40 + ".json")).write_text("{}", encoding="utf-8")
-    ran = ground_ready.bench.inv("sources.prune")
+    ran = workspace_ready.bench.inv("sources.prune")
     assert "2 leftovers of killed runs" in ran.out
-    ground_ready.bench.ok("sources.prune", "--yes")
+    workspace_ready.bench.ok("sources.prune", "--yes")
     names = {path.name for path in cache.rglob("*")}
     assert not {name for name in names if "123456" in name or "tmp_pack" in name or name.endswith(".dates")}
     assert not names & {"a" * 40, "a" * 40 + ".json", "0" * 32 + ".json"}
-    assert "nothing to do" in ground_ready.bench.ok("render").err
+    assert "nothing to do" in workspace_ready.bench.ok("render").err
 
 
-def test_prune_keeps_what_is_known_of_a_folder_that_is_used(ground_ready: Ground) -> None:
-    target = ground_ready.folder / "work/web"
-    git("clone", "-q", str(ground_ready.host / WEB), str(target), cwd=ground_ready.folder)
-    shutil.rmtree(ground_ready.source("web"))
-    ground_ready.describe(dependencies=[f"file://{target}"])
-    ground_ready.bench.ok("render")
-    known = set((ground_ready.cache / "fingerprints").iterdir())
+def test_prune_keeps_what_is_known_of_a_folder_that_is_used(workspace_ready: Workspace) -> None:
+    target = workspace_ready.folder / "work/web"
+    git("clone", "-q", str(workspace_ready.host / WEB), str(target), cwd=workspace_ready.folder)
+    shutil.rmtree(workspace_ready.source("web"))
+    workspace_ready.describe(dependencies=[f"file://{target}"])
+    workspace_ready.bench.ok("render")
+    known = set((workspace_ready.cache / "fingerprints").iterdir())
     assert known
-    ground_ready.bench.ok("sources.prune", "--yes")
-    assert set((ground_ready.cache / "fingerprints").iterdir()) == known
+    workspace_ready.bench.ok("sources.prune", "--yes")
+    assert set((workspace_ready.cache / "fingerprints").iterdir()) == known
 
 
-def test_prune_waits_for_nobody_who_runs(ground_ready: Ground) -> None:
+def test_prune_waits_for_nobody_who_runs(workspace_ready: Workspace) -> None:
     """A project that is at work may be about to use what nobody uses yet."""
-    other = twin(ground_ready, "other")
+    other = twin(workspace_ready, "other")
     other.bench.ok("render")
     other.publish(PLATFORM, {**FILES[PLATFORM], "noise.bin": os.urandom(400_000)})
-    later = moves(ground_ready, LATER)
-    moves(ground_ready, LATEST)
-    with GitServer(ground_ready.host) as server, Choke(server, 200_000, silent=True) as choke:
+    later = moves(workspace_ready, LATER)
+    moves(workspace_ready, LATEST)
+    with GitServer(workspace_ready.host) as server, FaultyProxy(server, 200_000, silent=True) as choke:
         run = other.start("lock", "--update", **other.at(choke))
-        run.reaches(choke.reached.is_set)
-        ran = ground_ready.bench.inv("sources.prune", "--yes")
+        run.wait_until(choke.reached.is_set)
+        ran = workspace_ready.bench.inv("sources.prune", "--yes")
         assert ran.code == 6
         assert str(other.root) in ran.err
         assert str(run.pid) in ran.err
-        assert later in held(ground_ready)
+        assert later in held(workspace_ready)
         run.interrupt()
-    ground_ready.bench.ok("sources.prune", "--yes")
-    assert later not in held(ground_ready)
+    workspace_ready.bench.ok("sources.prune", "--yes")
+    assert later not in held(workspace_ready)
 
 
 # --- sources.unshallow -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def aged(ground_ready: Ground) -> Ground:
+def aged(workspace_ready: Workspace) -> Workspace:
     """The checkout of `web` stands on the third of four commits, of which the store holds only that one; a second branch."""
-    ground_ready.publish(WEB, LATER)
-    moves(ground_ready, LATEST)
-    ground_ready.publish(WEB, {**LATEST, MODELS: "A = 4\n"})
-    ground_ready.publish(WEB, FILES[WEB], "18.0")
-    ground_ready.bench.ok("sources.prune", "--yes")
-    return ground_ready
+    workspace_ready.publish(WEB, LATER)
+    moves(workspace_ready, LATEST)
+    workspace_ready.publish(WEB, {**LATEST, MODELS: "A = 4\n"})
+    workspace_ready.publish(WEB, FILES[WEB], "18.0")
+    workspace_ready.bench.ok("sources.prune", "--yes")
+    return workspace_ready
 
 
-def test_a_source_with_its_history_can_be_worked_in_and_pushed(aged: Ground) -> None:
+def test_a_source_with_its_history_can_be_worked_in_and_pushed(aged: Workspace) -> None:
     web = aged.source("web")
     here = git("rev-parse", "HEAD", cwd=web)
     store = snapshot(aged.cache / "git")
@@ -523,7 +526,7 @@ def test_a_source_with_its_history_can_be_worked_in_and_pushed(aged: Ground) -> 
     assert "your branch mine with 1 commit on top" in aged.bench.ok("sources.status").out
 
 
-def test_a_checkout_with_history_needs_no_cache(aged: Ground) -> None:
+def test_a_checkout_with_history_needs_no_cache(aged: Workspace) -> None:
     aged.bench.ok("sources.unshallow", "web")
     shutil.rmtree(aged.cache)
     sound(aged.source("web"))
@@ -534,7 +537,7 @@ def test_a_checkout_with_history_needs_no_cache(aged: Ground) -> None:
 
 
 @pytest.mark.parametrize("by_id", [True, False])
-def test_a_checkout_with_history_moves_with_it(aged: Ground, by_id: bool) -> None:
+def test_a_checkout_with_history_moves_with_it(aged: Workspace, by_id: bool) -> None:
     web = aged.source("web")
     aged.bench.ok("sources.unshallow", "web")
     git("branch", "mine", cwd=web)
@@ -555,7 +558,7 @@ def test_a_checkout_with_history_moves_with_it(aged: Ground, by_id: bool) -> Non
     assert "nothing to do" in aged.bench.ok("render").err
 
 
-def test_history_that_the_user_fetched_by_hand(aged: Ground) -> None:
+def test_history_that_the_user_fetched_by_hand(aged: Workspace) -> None:
     web = aged.source("web")
     git("fetch", "-q", "--unshallow", str(aged.host / WEB), "+refs/heads/*:refs/remotes/origin/*", cwd=web)
     sound(web)
@@ -565,7 +568,7 @@ def test_history_that_the_user_fetched_by_hand(aged: Ground) -> None:
     sound(web)
 
 
-def test_unshallow_leaves_other_projects_alone(aged: Ground) -> None:
+def test_unshallow_leaves_other_projects_alone(aged: Workspace) -> None:
     other = twin(aged, "other")
     other.bench.ok("render")
     before = snapshot(other.source("web"))
@@ -576,7 +579,7 @@ def test_unshallow_leaves_other_projects_alone(aged: Ground) -> None:
     assert "nothing to do" in other.bench.ok("render").err
 
 
-def test_unshallow_keeps_an_origin_of_the_users_own(aged: Ground) -> None:
+def test_unshallow_keeps_an_origin_of_the_users_own(aged: Workspace) -> None:
     web = aged.source("web")
     git("remote", "set-url", "origin", "https://git.test/me/web.git", cwd=web)
     aged.bench.ok("sources.unshallow", "web")
@@ -585,7 +588,7 @@ def test_unshallow_keeps_an_origin_of_the_users_own(aged: Ground) -> None:
     assert git("rev-list", "--count", "upstream/19.0", cwd=web) == "4"
 
 
-def test_unshallow_on_top_of_work_after_the_cache_was_deleted(aged: Ground) -> None:
+def test_unshallow_on_top_of_work_after_the_cache_was_deleted(aged: Workspace) -> None:
     web = aged.source("web")
     git("checkout", "-q", "-b", "mine", cwd=web)
     mine = work(web, MODELS, "A = 'mine'\n")
@@ -596,30 +599,30 @@ def test_unshallow_on_top_of_work_after_the_cache_was_deleted(aged: Ground) -> N
     sound(web)
 
 
-def test_unshallow_with_a_password(aged: Ground) -> None:
+def test_unshallow_with_a_password(aged: Workspace) -> None:
     user, password = "robot", "s3cr@t"
     with GitServer(aged.host, auth=(user, password)) as server:
         mirror: Env = {"ODPM_GIT_MIRROR": f"{HOST}={server.base.replace('://', f'://{user}:s3cr%40t@')}"}
         ran = aged.bench.ok("sources.unshallow", "web", **mirror)
     assert git("rev-list", "--count", "origin/19.0", cwd=aged.source("web")) == "4"
     for secret in (password, "s3cr%40t"):
-        assert secret not in ran.said
+        assert secret not in ran.output
         assert grep(secret, aged.root / ".odpm", aged.cache) == []
 
 
-def test_unshallow_from_a_server_that_is_away_and_killed_half_way(aged: Ground) -> None:
+def test_unshallow_from_a_server_that_is_away_and_killed_half_way(aged: Workspace) -> None:
     web = aged.source("web")
-    before = standing(web)
+    before = checkout_state(web)
     mirror: Env = {"ODPM_GIT_MIRROR": f"{HOST}=http://127.0.0.1:1/"}
     failure(aged.bench.inv("sources.unshallow", "web", **mirror), 5, "127.0.0.1")
-    assert standing(web) == before
+    assert checkout_state(web) == before
     sound(web)
     aged.publish(WEB, {**LATEST, "web_thing/noise.bin": os.urandom(400_000)})
-    with GitServer(aged.host) as server, Choke(server, 100_000, silent=True) as choke:
+    with GitServer(aged.host) as server, FaultyProxy(server, 100_000, silent=True) as choke:
         run = aged.start("sources.unshallow", "web", **aged.at(choke))
-        run.reaches(choke.reached.is_set)
+        run.wait_until(choke.reached.is_set)
         run.kill(programs=True)
-    assert standing(web) == before
+    assert checkout_state(web) == before
     sound(web)
     aged.bench.ok("sources.unshallow", "web")
     assert git("rev-list", "--count", "origin/19.0", cwd=web) == "5"
@@ -627,27 +630,27 @@ def test_unshallow_from_a_server_that_is_away_and_killed_half_way(aged: Ground) 
     assert leftovers(aged) == []
 
 
-def test_unshallow_of_what_is_no_checkout(ground_ready: Ground) -> None:
-    failure(ground_ready.bench.inv("sources.unshallow", "nothing"), 1, "'nothing'", "odoo, web")
-    shutil.rmtree(ground_ready.source("web"))
-    failure(ground_ready.bench.inv("sources.unshallow", "web"), 1, "not checked out yet", "inv render")
-    git("clone", "-q", str(ground_ready.host / WEB), str(ground_ready.source("web")), cwd=ground_ready.root)
-    failure(ground_ready.bench.inv("sources.unshallow", "web"), 1, "your own")
-    failure(ground_ready.bench.inv("sources.unshallow", "web", ODPM_SCENARIO="ci"), 1, "ci")
-    ground_ready.describe(dependencies=[f"file://{ground_ready.folder / 'work/web'}"])
-    publish(ground_ready.folder / "work/web", {})
-    failure(ground_ready.bench.inv("sources.unshallow", "web"), 1, "a link to your own folder", "work/web")
+def test_unshallow_of_what_is_no_checkout(workspace_ready: Workspace) -> None:
+    failure(workspace_ready.bench.inv("sources.unshallow", "nothing"), 1, "'nothing'", "odoo, web")
+    shutil.rmtree(workspace_ready.source("web"))
+    failure(workspace_ready.bench.inv("sources.unshallow", "web"), 1, "not checked out yet", "inv render")
+    git("clone", "-q", str(workspace_ready.host / WEB), str(workspace_ready.source("web")), cwd=workspace_ready.root)
+    failure(workspace_ready.bench.inv("sources.unshallow", "web"), 1, "your own")
+    failure(workspace_ready.bench.inv("sources.unshallow", "web", ODPM_SCENARIO="ci"), 1, "ci")
+    workspace_ready.describe(dependencies=[f"file://{workspace_ready.folder / 'work/web'}"])
+    publish(workspace_ready.folder / "work/web", {})
+    failure(workspace_ready.bench.inv("sources.unshallow", "web"), 1, "a link to your own folder", "work/web")
 
 
 # --- as a part of a project's own tasks --------------------------------------------------------------------------------
 
 
-def test_the_group_in_a_projects_own_tasks(ground: Ground) -> None:
-    tasks = ground.root / "tasks.py"
+def test_the_group_in_a_projects_own_tasks(workspace: Workspace) -> None:
+    tasks = workspace.root / "tasks.py"
 
     def listed(without: str) -> set[str]:
         tasks.write_text(f"from odpm_tasks import collection\n\nns = collection({without})\n", encoding="utf-8")
-        return {word for word in ground.bench.ok("--list").out.split() if word.startswith("sources.")}
+        return {word for word in workspace.bench.ok("--list").out.split() if word.startswith("sources.")}
 
     assert listed("") == {"sources.status", "sources.prune", "sources.unshallow"}
     assert listed("'sources.prune'") == {"sources.status", "sources.unshallow"}
@@ -657,5 +660,5 @@ def test_the_group_in_a_projects_own_tasks(ground: Ground) -> None:
         "@task\ndef mine(c):\n    odpm_tasks.sources_status(c, format='json')\n\n\nns.add_task(mine)\n",
         encoding="utf-8",
     )
-    ground.bench.ok("render")
-    assert {source["name"] for source in json.loads(ground.bench.ok("mine").out)["sources"]} == {"odoo", "web"}
+    workspace.bench.ok("render")
+    assert {source["name"] for source in json.loads(workspace.bench.ok("mine").out)["sources"]} == {"odoo", "web"}

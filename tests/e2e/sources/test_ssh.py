@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from odpm_tasks.errors import MachineError
-from tests.e2e.failures import HOST, PLATFORM, SALE, WEB, Ground, failure, processes
+from tests.e2e.failures import HOST, PLATFORM, SALE, WEB, Workspace, failure, processes
 from tests.e2e.harness import git
 from tests.standins.sshd import SshServer, make_key
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 
 @pytest.fixture(scope="module")
@@ -30,57 +30,59 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
 
 
 @pytest.fixture
-def reached(ground: Ground, server: SshServer) -> Ground:
+def reached(workspace: Workspace, server: SshServer) -> Workspace:
     """A ground whose user's git knows the server's host key, and no key of the user's."""
-    ssh_as(ground, server)
-    ground.describe(dependencies=[link(ground, server), f"{HOST}{SALE} 19.0"])
-    return ground
+    ssh_as(workspace, server)
+    workspace.describe(dependencies=[link(workspace, server), f"{HOST}{SALE} 19.0"])
+    return workspace
 
 
-def link(ground: Ground, server: SshServer) -> str:
-    return f"{server.url(ground.host / WEB)} 19.0"
+def link(workspace: Workspace, server: SshServer) -> str:
+    return f"{server.url(workspace.host / WEB)} 19.0"
 
 
-def ssh_as(ground: Ground, server: SshServer, known_hosts: Path | None = None) -> None:
+def ssh_as(workspace: Workspace, server: SshServer, known_hosts: Path | None = None) -> None:
     """Let the user's git start ssh with a configuration of the test's: ssh itself looks in the account's real home."""
-    config = ground.folder / "ssh_config"
+    config = workspace.folder / "ssh_config"
     config.write_text(
         f"Host forge\n  HostName 127.0.0.1\n  Port {server.port}\n"
         f"Host *\n  UserKnownHostsFile {known_hosts or server.known_hosts}\n  GlobalKnownHostsFile none\n"
         "  IdentityFile none\n  StrictHostKeyChecking ask\n",
         encoding="utf-8",
     )
-    home = ground.folder / "home/.gitconfig"
+    home = workspace.folder / "home/.gitconfig"
     home.write_text(f"[core]\n\tsshCommand = ssh -F {shlex.quote(str(config))}\n", encoding="utf-8")
 
 
-def arrived(ground: Ground, server: SshServer) -> None:
-    assert (ground.source("web") / "web_thing/models.py").exists()
+def arrived(workspace: Workspace, server: SshServer) -> None:
+    assert (workspace.source("web") / "web_thing/models.py").exists()
     assert f"Accepted publickey for {server.user}" in server.log.read_text(encoding="utf-8")
-    path = ground.host / WEB
-    assert ground.lock()["dependencies"][0]["url"] == f"https://127.0.0.1:{server.port}{str(path).removesuffix('.git')}"
-    assert git("config", "--get", "remote.origin.url", cwd=ground.source("web")) == server.url(path)
+    path = workspace.host / WEB
+    assert (
+        workspace.lock()["dependencies"][0]["url"] == f"https://127.0.0.1:{server.port}{str(path).removesuffix('.git')}"
+    )
+    assert git("config", "--get", "remote.origin.url", cwd=workspace.source("web")) == server.url(path)
 
 
-def refused(ground: Ground, *words: str, **env: Any) -> str:
+def refused(workspace: Workspace, *words: str, **env: Any) -> str:
     begun = time.monotonic()
-    ran = ground.bench.inv("render", timeout=30, **env)
+    ran = workspace.bench.inv("render", timeout=30, **env)
     assert time.monotonic() - begun < 10
     message = failure(ran, 5, "odpm.json", *words)
     assert "retry in" not in ran.err
-    assert not processes(ground.mark)
-    assert ground.stored(PLATFORM)
-    assert ground.stored(SALE)
+    assert not processes(workspace.mark)
+    assert workspace.stored(PLATFORM)
+    assert workspace.stored(SALE)
     return message
 
 
-def test_the_key_of_path_to_ssh_key(reached: Ground, server: SshServer) -> None:
+def test_the_key_of_path_to_ssh_key(reached: Workspace, server: SshServer) -> None:
     reached.bench.ok("render", PATH_TO_SSH_KEY=str(server.key), SSH_AUTH_SOCK="")
     arrived(reached, server)
     reached.bench.ok("render", SSH_AUTH_SOCK="")  # what is there needs no key
 
 
-def test_the_key_of_an_agent(reached: Ground, server: SshServer) -> None:
+def test_the_key_of_an_agent(reached: Workspace, server: SshServer) -> None:
     socket = reached.folder / "agent"
     with subprocess.Popen(["ssh-agent", "-D", "-a", str(socket)], stdout=subprocess.DEVNULL) as agent:
         try:
@@ -94,7 +96,7 @@ def test_the_key_of_an_agent(reached: Ground, server: SshServer) -> None:
     arrived(reached, server)
 
 
-def test_the_short_form_of_an_address(reached: Ground, server: SshServer) -> None:
+def test_the_short_form_of_an_address(reached: Workspace, server: SshServer) -> None:
     reached.describe(dependencies=[f"{server.user}@forge:{reached.host / WEB} 19.0"])
     reached.bench.ok("render", PATH_TO_SSH_KEY=str(server.key), SSH_AUTH_SOCK="")
     assert (reached.source("web") / "web_thing/models.py").exists()
@@ -102,17 +104,17 @@ def test_the_short_form_of_an_address(reached: Ground, server: SshServer) -> Non
     assert reached.lock()["dependencies"][0]["url"] == f"https://forge{path}"
 
 
-def test_a_key_that_the_server_does_not_know(reached: Ground) -> None:
+def test_a_key_that_the_server_does_not_know(reached: Workspace) -> None:
     stranger = make_key(reached.folder / "stranger")
     message = refused(reached, "Permission denied (publickey)", PATH_TO_SSH_KEY=str(stranger), SSH_AUTH_SOCK="")
     assert "PATH_TO_SSH_KEY" in message
 
 
-def test_no_key_at_all(reached: Ground) -> None:
+def test_no_key_at_all(reached: Workspace) -> None:
     refused(reached, "Permission denied (publickey)", "ssh-add", SSH_AUTH_SOCK="")
 
 
-def test_a_key_with_a_passphrase_that_nobody_can_type(reached: Ground, server: SshServer) -> None:
+def test_a_key_with_a_passphrase_that_nobody_can_type(reached: Workspace, server: SshServer) -> None:
     locked = reached.folder / "locked"
     locked.write_bytes(server.key.read_bytes())
     locked.chmod(0o600)
@@ -120,7 +122,7 @@ def test_a_key_with_a_passphrase_that_nobody_can_type(reached: Ground, server: S
     refused(reached, "Permission denied (publickey)", PATH_TO_SSH_KEY=str(locked), SSH_AUTH_SOCK="")
 
 
-def test_a_host_whose_key_nobody_has_accepted(reached: Ground, server: SshServer) -> None:
+def test_a_host_whose_key_nobody_has_accepted(reached: Workspace, server: SshServer) -> None:
     nobody = reached.folder / "known_hosts"
     ssh_as(reached, server, nobody)
     message = refused(reached, "Host key verification failed", PATH_TO_SSH_KEY=str(server.key), SSH_AUTH_SOCK="")
@@ -128,7 +130,7 @@ def test_a_host_whose_key_nobody_has_accepted(reached: Ground, server: SshServer
     assert not nobody.exists()
 
 
-def test_a_host_that_shows_another_key(reached: Ground, server: SshServer) -> None:
+def test_a_host_that_shows_another_key(reached: Workspace, server: SshServer) -> None:
     other = make_key(reached.folder / "other").with_suffix(".pub").read_text(encoding="ascii").split()
     known = reached.folder / "known_hosts"
     known.write_text(f"[127.0.0.1]:{server.port} {other[0]} {other[1]}\n", encoding="ascii")
@@ -136,6 +138,6 @@ def test_a_host_that_shows_another_key(reached: Ground, server: SshServer) -> No
     refused(reached, "REMOTE HOST IDENTIFICATION", PATH_TO_SSH_KEY=str(server.key), SSH_AUTH_SOCK="")
 
 
-def test_a_repository_that_is_not_there(reached: Ground, server: SshServer) -> None:
+def test_a_repository_that_is_not_there(reached: Workspace, server: SshServer) -> None:
     reached.describe(dependencies=[f"{server.url(reached.host / 'team/none.git')} 19.0", f"{HOST}{SALE} 19.0"])
     refused(reached, "team/none.git", "does not appear to be a git repository", PATH_TO_SSH_KEY=str(server.key))

@@ -15,53 +15,65 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters.sockets import free_port
-from tests.e2e.failures import FILES, GENERATED, HOST, WEB, Env, Ground, failure, fill, leftovers, outcome, photograph
+from tests.e2e.failures import (
+    FILES,
+    GENERATED,
+    HOST,
+    WEB,
+    Env,
+    Workspace,
+    failure,
+    file_digests,
+    fill_disk,
+    leftovers,
+    outcome,
+)
 from tests.e2e.harness import Bench, docker, git
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 
 NOISE = os.urandom(3_000_000)
 DEAD: Env = {"DOCKER_HOST": "tcp://127.0.0.1:1"}
 needs_client = pytest.mark.skipif(shutil.which("docker") is None, reason="no docker command on this machine")
 
 
-def prepared(ground: Ground) -> None:
+def prepared(workspace: Workspace) -> None:
     """Everything that needs no Docker was done."""
     for path in (*GENERATED, ".odpm/src/odoo/odoo-bin", ".odpm/src/web/web_thing/models.py"):
-        assert (ground.root / path).exists(), path
+        assert (workspace.root / path).exists(), path
 
 
 # --- Docker --------------------------------------------------------------------------------------------------------
 
 
-def test_without_docker_all_but_docker_is_done(ground: Ground, no_docker: Env) -> None:
-    failure(ground.bench.inv("up", **no_docker), 8, "docker is not installed")
-    prepared(ground)
-    before = photograph(ground.root)
-    ran = ground.bench.inv("up", **no_docker)
+def test_without_docker_all_but_docker_is_done(workspace: Workspace, no_docker: Env) -> None:
+    failure(workspace.bench.inv("up", **no_docker), 8, "docker is not installed")
+    prepared(workspace)
+    before = file_digests(workspace.root)
+    ran = workspace.bench.inv("up", **no_docker)
     failure(ran, 8, "docker is not installed")
     assert "create" not in ran.err
     for words in (("plan", "--strict"), ("render",), ("lock", "--check"), ("status",), ("up", "--skip-start")):
-        ground.bench.ok(*words, **no_docker)
-    assert photograph(ground.root) == before
+        workspace.bench.ok(*words, **no_docker)
+    assert file_digests(workspace.root) == before
 
 
-def test_without_docker_every_task_that_needs_it_says_so(ground_ready: Ground, no_docker: Env) -> None:
+def test_without_docker_every_task_that_needs_it_says_so(workspace_ready: Workspace, no_docker: Env) -> None:
     for words in (("build",), ("down",), ("restart",), ("logs",), ("psql",), ("exec", "--", "true"), ("test",)):
-        failure(ground_ready.bench.inv(*words, **no_docker), 8, "docker is not installed")
-    failure(ground_ready.bench.inv("build-image", ODPM_SCENARIO="ci", **no_docker), 8, "docker is not installed")
+        failure(workspace_ready.bench.inv(*words, **no_docker), 8, "docker is not installed")
+    failure(workspace_ready.bench.inv("build-image", ODPM_SCENARIO="ci", **no_docker), 8, "docker is not installed")
 
 
 @needs_client
-def test_with_a_silent_engine_all_but_docker_is_done(ground: Ground) -> None:
-    failure(ground.bench.inv("up", **DEAD), 8, "does not answer", "127.0.0.1:1")
-    prepared(ground)
-    before = photograph(ground.root)
+def test_with_a_silent_engine_all_but_docker_is_done(workspace: Workspace) -> None:
+    failure(workspace.bench.inv("up", **DEAD), 8, "does not answer", "127.0.0.1:1")
+    prepared(workspace)
+    before = file_digests(workspace.root)
     for words in (("plan",), ("render",), ("status",), ("lock", "--check")):
-        ground.bench.ok(*words, **DEAD)
+        workspace.bench.ok(*words, **DEAD)
     for words in (("build",), ("down",), ("restart",), ("logs",), ("psql",)):
-        failure(ground.bench.inv(*words, **DEAD), 8, "does not answer")
-    assert photograph(ground.root) == before
+        failure(workspace.bench.inv(*words, **DEAD), 8, "does not answer")
+    assert file_digests(workspace.root) == before
 
 
 def old_docker(folder: Path, answers: dict[str, str]) -> Env:
@@ -96,13 +108,13 @@ OLD: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 @pytest.mark.docker
 @pytest.mark.parametrize(("answers", "told"), OLD.values(), ids=OLD)
 def test_an_old_installation_is_told_with_what_is_needed(
-    ground_locked: Ground, engine: None, answers: dict[str, str], told: tuple[str, ...]
+    workspace_locked: Workspace, engine: None, answers: dict[str, str], told: tuple[str, ...]
 ) -> None:
-    env = old_docker(ground_locked.folder / "old", answers)
-    message = failure(ground_locked.bench.inv("up", **env), 8, *told)
+    env = old_docker(workspace_locked.folder / "old", answers)
+    message = failure(workspace_locked.bench.inv("up", **env), 8, *told)
     assert "newer is needed" in message or "install" in message
-    prepared(ground_locked)
-    assert ground_locked.bench.containers() == {}
+    prepared(workspace_locked)
+    assert workspace_locked.bench.containers() == {}
 
 
 # --- ports ---------------------------------------------------------------------------------------------------------
@@ -154,13 +166,15 @@ def test_a_port_in_use_is_told_with_its_holder_and_another_port_carries_on(proje
 
 
 @pytest.mark.docker
-def test_a_debian_mirror_that_refuses_every_connection_ends_the_build(ground_locked: Ground, engine: None) -> None:
+def test_a_debian_mirror_that_refuses_every_connection_ends_the_build(
+    workspace_locked: Workspace, engine: None
+) -> None:
     """It takes seconds, and the message names the address; without updates an image would be made unnoticed."""
-    del ground_locked.bench.env["ODPM_IMAGE_MIRROR"]  # the images of this machine
+    del workspace_locked.bench.env["ODPM_IMAGE_MIRROR"]  # the images of this machine
     nobody = "http://127.0.0.1:9"
     never_seen = uuid.uuid4()  # a step that is in no cache, and in no other build right now
-    ground_locked.bench.template(lambda ours: ours.replace("AS base\n", f"AS base\nRUN : {never_seen}\n"))
-    ran = ground_locked.bench.inv("build", ODPM_APT_MIRROR=f"{nobody}/debian {nobody}/debian-security")
+    workspace_locked.bench.template(lambda ours: ours.replace("AS base\n", f"AS base\nRUN : {never_seen}\n"))
+    ran = workspace_locked.bench.inv("build", ODPM_APT_MIRROR=f"{nobody}/debian {nobody}/debian-security")
     failure(ran, 5, "docker buildx build failed", f"Failed to fetch {nobody}/debian-security", most=6)
 
 
@@ -175,137 +189,137 @@ def test_the_port_of_an_extra_service_in_use_is_told_with_its_holder(project: Be
 # --- disks -----------------------------------------------------------------------------------------------------------
 
 
-def on(paths: Path, ground: Ground) -> Ground:
+def on(paths: Path, workspace: Workspace) -> Workspace:
     """The same ground with its project on another file system."""
-    shutil.copytree(ground.root, paths / "project", symlinks=True)
-    return replace(ground, bench=Bench(paths / "project", ground.bench.env))
+    shutil.copytree(workspace.root, paths / "project", symlinks=True)
+    return replace(workspace, bench=Bench(paths / "project", workspace.bench.env))
 
 
 def test_a_full_disk_under_the_cache(
-    ground_locked: Ground, pristine: Ground, small_disk: Callable[[str], Path]
+    workspace_locked: Workspace, workspace_rendered: Workspace, small_disk: Callable[[str], Path]
 ) -> None:
-    ground = ground_locked
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
-    ground.bench.env["ODPM_CACHE_DIR"] = str(small_disk("size=2m"))
-    before = photograph(ground.root)
-    failure(ground.bench.inv("lock", "--update"), 8, "the disk is full")
-    assert photograph(ground.root) == before
+    workspace = workspace_locked
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
+    workspace.bench.env["ODPM_CACHE_DIR"] = str(small_disk("size=2m"))
+    before = file_digests(workspace.root)
+    failure(workspace.bench.inv("lock", "--update"), 8, "the disk is full")
+    assert file_digests(workspace.root) == before
     small_disk("size=64m")
-    ground.bench.ok("lock", "--update")
-    ground.bench.ok("render")
-    assert (ground.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
+    workspace.bench.ok("lock", "--update")
+    workspace.bench.ok("render")
+    assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
 
 
 @pytest.mark.parametrize("room", [0, 4096])
 def test_a_full_disk_under_a_project_keeps_every_old_file(
-    ground_ready: Ground, small_disk: Callable[[str], Path], room: int
+    workspace_ready: Workspace, small_disk: Callable[[str], Path], room: int
 ) -> None:
-    ground = on(small_disk("size=8m"), ground_ready)
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE[:200_000]})
-    ground.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}team/sale.git 19.0"])
-    before = photograph(ground.root)
-    head = git("rev-parse", "HEAD", cwd=ground.source("web"))
-    filler = fill(ground.root.parent, leave=room)
-    failure(ground.bench.inv("lock", "--update"), 8, "the disk is full")
-    failure(ground.bench.inv("render"), 8, "the disk is full")
-    after = photograph(ground.root)
+    workspace = on(small_disk("size=8m"), workspace_ready)
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE[:200_000]})
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}team/sale.git 19.0"])
+    before = file_digests(workspace.root)
+    head = git("rev-parse", "HEAD", cwd=workspace.source("web"))
+    filler = fill_disk(workspace.root.parent, leave=room)
+    failure(workspace.bench.inv("lock", "--update"), 8, "the disk is full")
+    failure(workspace.bench.inv("render"), 8, "the disk is full")
+    after = file_digests(workspace.root)
     assert {path: after.get(path) for path in before} == before
-    assert git("rev-parse", "HEAD", cwd=ground.source("web")) == head
+    assert git("rev-parse", "HEAD", cwd=workspace.source("web")) == head
     filler.unlink()
-    ground.bench.ok("lock", "--update")
-    ground.bench.ok("render")
-    assert (ground.source("web") / "web_thing/noise.bin").stat().st_size == 200_000
-    assert git("status", "--porcelain", cwd=ground.source("web")) == ""
-    assert leftovers(ground) == []
+    workspace.bench.ok("lock", "--update")
+    workspace.bench.ok("render")
+    assert (workspace.source("web") / "web_thing/noise.bin").stat().st_size == 200_000
+    assert git("status", "--porcelain", cwd=workspace.source("web")) == ""
+    assert leftovers(workspace) == []
 
 
-def test_a_full_disk_in_the_middle_of_a_checkout(ground_ready: Ground, small_disk: Callable[[str], Path]) -> None:
-    ground = on(small_disk("size=8m"), ground_ready)
+def test_a_full_disk_in_the_middle_of_a_checkout(workspace_ready: Workspace, small_disk: Callable[[str], Path]) -> None:
+    workspace = on(small_disk("size=8m"), workspace_ready)
     files = {f"web_thing/part{number}.bin": NOISE[number * 100_000 :][:100_000] for number in range(20)}
-    ground.publish(WEB, {**FILES[WEB], **files})
-    ground.bench.ok("lock", "--update", "--only", "web")
-    filler = fill(ground.root.parent, leave=900_000)
-    failure(ground.bench.inv("render"), 8, "the disk is full")
-    failure(ground.bench.inv("render"), 8, "the disk is full")
-    assert (ground.source("web") / "web_thing/models.py").read_text(encoding="utf-8") == "A = 1\n"
+    workspace.publish(WEB, {**FILES[WEB], **files})
+    workspace.bench.ok("lock", "--update", "--only", "web")
+    filler = fill_disk(workspace.root.parent, leave=900_000)
+    failure(workspace.bench.inv("render"), 8, "the disk is full")
+    failure(workspace.bench.inv("render"), 8, "the disk is full")
+    assert (workspace.source("web") / "web_thing/models.py").read_text(encoding="utf-8") == "A = 1\n"
     filler.unlink()
-    ground.bench.ok("render")
-    assert git("status", "--porcelain", cwd=ground.source("web")) == ""
-    assert git("rev-parse", "HEAD", cwd=ground.source("web")) == ground.lock()["dependencies"][0]["commit"]
+    workspace.bench.ok("render")
+    assert git("status", "--porcelain", cwd=workspace.source("web")) == ""
+    assert git("rev-parse", "HEAD", cwd=workspace.source("web")) == workspace.lock()["dependencies"][0]["commit"]
 
 
 def test_a_full_disk_in_the_middle_of_a_first_checkout(
-    ground_locked: Ground, small_disk: Callable[[str], Path]
+    workspace_locked: Workspace, small_disk: Callable[[str], Path]
 ) -> None:
-    ground = on(small_disk("size=8m"), ground_locked)
-    ground.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
-    ground.bench.ok("lock", "--update", "--only", "web")
-    filler = fill(ground.root.parent, leave=1_000_000)
-    failure(ground.bench.inv("render"), 8, "the disk is full")
-    assert not ground.source("web").exists()
+    workspace = on(small_disk("size=8m"), workspace_locked)
+    workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
+    workspace.bench.ok("lock", "--update", "--only", "web")
+    filler = fill_disk(workspace.root.parent, leave=1_000_000)
+    failure(workspace.bench.inv("render"), 8, "the disk is full")
+    assert not workspace.source("web").exists()
     filler.unlink()
-    ground.bench.ok("render")
-    assert (ground.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
-    assert leftovers(ground) == []
+    workspace.bench.ok("render")
+    assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
+    assert leftovers(workspace) == []
 
 
-def test_a_read_only_project(ground_ready: Ground, small_disk: Callable[[str], Path]) -> None:
-    ground = on(small_disk("size=8m"), ground_ready)
-    ground.describe(odoo_conf={"options": {"workers": 0}})
-    before = photograph(ground.root)
+def test_a_read_only_project(workspace_ready: Workspace, small_disk: Callable[[str], Path]) -> None:
+    workspace = on(small_disk("size=8m"), workspace_ready)
+    workspace.describe(odoo_conf={"options": {"workers": 0}})
+    before = file_digests(workspace.root)
     small_disk("ro")
     for words in (("plan",), ("validate",), ("status",), ("lock", "--check")):
-        ground.bench.ok(*words)
+        workspace.bench.ok(*words)
     for words in (("render",), ("lock",)):
-        failure(ground.bench.inv(*words), 8, "cannot write", str(ground.root))
+        failure(workspace.bench.inv(*words), 8, "cannot write", str(workspace.root))
     small_disk("rw")
-    assert photograph(ground.root) == before
-    ground.bench.ok("render")
+    assert file_digests(workspace.root) == before
+    workspace.bench.ok("render")
 
 
-def test_a_read_only_cache(ground_ready: Ground, small_disk: Callable[[str], Path]) -> None:
-    ground = ground_ready
-    shutil.copytree(ground.cache, small_disk("size=8m") / "cache", symlinks=True)
-    ground.bench.env["ODPM_CACHE_DIR"] = str(small_disk("ro") / "cache")
-    before = outcome(ground)
+def test_a_read_only_cache(workspace_ready: Workspace, small_disk: Callable[[str], Path]) -> None:
+    workspace = workspace_ready
+    shutil.copytree(workspace.cache, small_disk("size=8m") / "cache", symlinks=True)
+    workspace.bench.env["ODPM_CACHE_DIR"] = str(small_disk("ro") / "cache")
+    before = outcome(workspace)
     for words in (("plan",), ("status",), ("lock", "--check"), ("render",)):
-        ground.bench.ok(*words)
-    ground.publish(WEB, {**FILES[WEB], "new.txt": ""})
-    failure(ground.bench.inv("lock", "--update"), 8, "cannot write")
-    assert outcome(ground) == before
+        workspace.bench.ok(*words)
+    workspace.publish(WEB, {**FILES[WEB], "new.txt": ""})
+    failure(workspace.bench.inv("lock", "--update"), 8, "cannot write")
+    assert outcome(workspace) == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_project_of_somebody_else(ground_locked: Ground) -> None:
-    folder = ground_locked.root / ".odpm"
+def test_a_project_of_somebody_else(workspace_locked: Workspace) -> None:
+    folder = workspace_locked.root / ".odpm"
     folder.chmod(0o555)
     try:
-        failure(ground_locked.bench.inv("render"), 8, "cannot write", str(folder))
+        failure(workspace_locked.bench.inv("render"), 8, "cannot write", str(folder))
     finally:
         folder.chmod(0o755)
-    ground_locked.bench.ok("render")
+    workspace_locked.bench.ok("render")
 
 
-def test_a_file_in_the_place_of_a_folder(ground_locked: Ground) -> None:
+def test_a_file_in_the_place_of_a_folder(workspace_locked: Workspace) -> None:
     """Something of the user's lies where a folder of ours belongs: told, not removed."""
-    (ground_locked.root / ".odpm/src").write_text("mine\n", encoding="utf-8")
-    ran = ground_locked.bench.inv("render")
-    assert ran.code in {7, 8}, ran.said
-    failure(ran, ran.code, str(ground_locked.root / ".odpm/src"))
-    assert (ground_locked.root / ".odpm/src").read_text(encoding="utf-8") == "mine\n"
-    (ground_locked.root / ".odpm/src").unlink()
-    ground_locked.bench.ok("render")
+    (workspace_locked.root / ".odpm/src").write_text("mine\n", encoding="utf-8")
+    ran = workspace_locked.bench.inv("render")
+    assert ran.code in {7, 8}, ran.output
+    failure(ran, ran.code, str(workspace_locked.root / ".odpm/src"))
+    assert (workspace_locked.root / ".odpm/src").read_text(encoding="utf-8") == "mine\n"
+    (workspace_locked.root / ".odpm/src").unlink()
+    workspace_locked.bench.ok("render")
 
 
-def test_a_folder_in_the_place_of_a_generated_file(ground_locked: Ground) -> None:
-    (ground_locked.root / "docker-compose.yml/mine").mkdir(parents=True)
-    ran = ground_locked.bench.inv("render")
+def test_a_folder_in_the_place_of_a_generated_file(workspace_locked: Workspace) -> None:
+    (workspace_locked.root / "docker-compose.yml/mine").mkdir(parents=True)
+    ran = workspace_locked.bench.inv("render")
     failure(ran, ran.code, "docker-compose.yml")
-    assert (ground_locked.root / "docker-compose.yml/mine").is_dir()
+    assert (workspace_locked.root / "docker-compose.yml/mine").is_dir()
 
 
-def test_no_git(ground_locked: Ground, no_docker: Env, tmp_path: Path) -> None:
+def test_no_git(workspace_locked: Workspace, no_docker: Env, tmp_path: Path) -> None:
     folder = tmp_path / "nothing"
     folder.mkdir()
-    failure(ground_locked.bench.inv("render", PATH=str(folder)), 8, "git is not installed")
-    ground_locked.bench.ok("render", **no_docker)
+    failure(workspace_locked.bench.inv("render", PATH=str(folder)), 8, "git is not installed")
+    workspace_locked.bench.ok("render", **no_docker)

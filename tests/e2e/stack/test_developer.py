@@ -104,8 +104,8 @@ def test_postgresql_is_reached_on_loopback_and_odoos_role_is_no_superuser(develo
     assert [binding["HostIp"] for binding in bindings] == ["127.0.0.1"]
     address = f"postgresql://odoo:odoo@127.0.0.1:{developer.env['POSTGRES_PORT']}/project"
     question = "SELECT current_user, rolsuper, rolcreatedb FROM pg_roles WHERE rolname = current_user"
-    said = docker("run", "--rm", "--network=host", "--entrypoint=psql", "postgres:15", address, "-Atc", question)
-    assert said == "odoo|f|t"
+    output = docker("run", "--rm", "--network=host", "--entrypoint=psql", "postgres:15", address, "-Atc", question)
+    assert output == "odoo|f|t"
 
 
 def test_odoo_gets_the_projects_options(developer: Bench) -> None:

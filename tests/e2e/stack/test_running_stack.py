@@ -19,7 +19,7 @@ from tests.e2e.planning.test_saved_plans import done
 from tests.e2e.sources.test_offline import offline
 from tests.e2e.sources.test_offline import pytestmark as needs_namespaces
 
-pytest_plugins = ["tests.e2e.grounds"]
+pytest_plugins = ["tests.e2e.workspaces"]
 pytestmark = [pytest.mark.docker, needs_namespaces]
 ENGINE = "/var/run/docker.sock"
 
@@ -115,7 +115,7 @@ def test_a_plan_of_a_running_stack(developer: Bench, tmp_path: Path) -> None:
 def test_a_running_stack_is_brought_up_again(developer: Bench) -> None:
     before = {name: (entry["Id"], entry["State"]["StartedAt"]) for name, entry in developer.containers().items()}
     ran = offline(developer, "up")
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert "nothing to do" in ran.err
     assert {n: (e["Id"], e["State"]["StartedAt"]) for n, e in developer.containers().items()} == before
 
@@ -123,7 +123,7 @@ def test_a_running_stack_is_brought_up_again(developer: Bench) -> None:
 def test_a_stopped_stack_is_started_again(developer: Bench) -> None:
     developer.ok("down")
     ran = offline(developer, "up")
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert developer.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"
 
 
@@ -131,5 +131,5 @@ def test_a_new_clone_of_the_project_comes_up(clone: Callable[[Path], Bench], dev
     """Sources and environment image are on the machine because of another project: nothing is fetched or pulled."""
     bench = clone(tmp_path / "fresh")
     ran = offline(bench, "up")
-    assert ran.code == 0, ran.said
+    assert ran.code == 0, ran.output
     assert bench.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.failures import photograph
-from tests.e2e.harness import RENDERED, REPORT, Bench, Ran, docker, get, git
+from tests.e2e.failures import file_digests
+from tests.e2e.harness import RENDERED, REPORT, Bench, CommandResult, docker, get, git
 
 pytestmark = pytest.mark.docker
 
@@ -87,7 +87,7 @@ def test_only_the_generated_password_logs_in(server: Bench) -> None:
     ran = server.ok("up")
     password = secret(server, "admin_password")
     assert ".odpm/secrets/server/admin_password" in ran.out
-    assert password not in ran.said
+    assert password not in ran.output
     assert len(password) >= 20
     assert server.authenticate("project", "admin", password)
     assert server.authenticate("project", "admin", "admin") is False
@@ -170,8 +170,8 @@ def test_the_database_manager_is_disabled(server: Bench) -> None:
         server.url("/web/database/list"), data=b"{}", headers={"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(question, timeout=30) as answer:
-        said = json.load(answer)
-    assert said["error"]["data"]["name"] == "odoo.exceptions.AccessDenied"
+        output = json.load(answer)
+    assert output["error"]["data"]["name"] == "odoo.exceptions.AccessDenied"
 
 
 def test_every_service_comes_back_after_a_reboot(server: Bench) -> None:
@@ -202,12 +202,12 @@ def test_sources_are_mounted_and_not_writable(server: Bench) -> None:
 # --- the lock --------------------------------------------------------------------------------------------------------
 
 
-def refused(bench: Bench, *words: str) -> Ran:
+def refused(bench: Bench, *words: str) -> CommandResult:
     """A task that must end with 3 and write nothing."""
-    before = photograph(bench.root, "odoo")  # of the sources the largest is left out
+    before = file_digests(bench.root, "odoo")  # of the sources the largest is left out
     ran = bench.inv(*words)
-    assert ran.code == 3, ran.said
-    assert photograph(bench.root, "odoo") == before
+    assert ran.code == 3, ran.output
+    assert file_digests(bench.root, "odoo") == before
     assert not bench.containers()
     return ran
 
@@ -250,11 +250,11 @@ def test_up_with_a_changed_python_lock_is_refused(other: Bench) -> None:
 
 def test_up_with_a_commit_that_no_server_has_fails_before_anything_is_moved(other: Bench) -> None:
     edit_lock(other, lambda data: data["dependencies"][0].update(commit=NOBODY))
-    before = photograph(other.root, "odoo")
+    before = file_digests(other.root, "odoo")
     ran = other.inv("up")
-    assert ran.code == 5, ran.said
+    assert ran.code == 5, ran.output
     assert NOBODY[:12] in ran.err
-    assert photograph(other.root, "odoo") == before
+    assert file_digests(other.root, "odoo") == before
     assert not other.containers()
 
 
@@ -262,11 +262,11 @@ def test_up_with_a_changed_source_is_refused(other: Bench) -> None:
     """What is mounted would not be what is locked."""
     file = other.root / ".odpm/src/mail/mail_environment/__init__.py"
     file.write_text(file.read_text("utf-8") + "EDITED = 1\n", "utf-8")
-    before = photograph(other.root, "odoo")
+    before = file_digests(other.root, "odoo")
     ran = other.inv("up", "--skip-start")
-    assert ran.code in {3, 7}, ran.said
+    assert ran.code in {3, 7}, ran.output
     assert ".odpm/src/mail" in ran.err
-    assert photograph(other.root, "odoo") == before
+    assert file_digests(other.root, "odoo") == before
 
 
 def test_inv_lock_is_refused(other: Bench) -> None:

@@ -8,62 +8,62 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.failures import WEB, Ground, failure
+from tests.e2e.failures import WEB, Workspace, failure
 from tests.e2e.harness import docker
 from tests.e2e.services import BUILT, IMAGE, SLEEP, compose_file, manifest, served, state
 
-pytest_plugins = ["tests.e2e.grounds", "tests.e2e.stages"]
+pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.docker_workspaces"]
 pytestmark = pytest.mark.docker
 
 
-def put(ground: Ground, path: str, text: str) -> None:
-    file = ground.root / path
+def put(workspace: Workspace, path: str, text: str) -> None:
+    file = workspace.root / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
 
 
-def test_a_service_is_built_and_built_again_when_its_folder_changes(stage: Ground) -> None:
-    served(stage, {"site": {**BUILT, "build": {"context": "./site"}, "volumes": ["pages:/pages"]}})
-    put(stage, "site/Dockerfile", f"FROM {IMAGE}\nCOPY page /page\n")
-    put(stage, "site/page", "one")
-    stage.bench.ok("services")
-    assert stage.bench.inside("cat", "/page", service="site").out == "one"
-    stage.bench.inside("touch", "/pages/kept", service="site")
-    before = stage.bench.containers()
-    assert stage.bench.ok("services").out == "nothing to do\n"
-    assert stage.bench.containers()["site"]["Id"] == before["site"]["Id"]
+def test_a_service_is_built_and_built_again_when_its_folder_changes(docker_workspace: Workspace) -> None:
+    served(docker_workspace, {"site": {**BUILT, "build": {"context": "./site"}, "volumes": ["pages:/pages"]}})
+    put(docker_workspace, "site/Dockerfile", f"FROM {IMAGE}\nCOPY page /page\n")
+    put(docker_workspace, "site/page", "one")
+    docker_workspace.bench.ok("services")
+    assert docker_workspace.bench.inside("cat", "/page", service="site").out == "one"
+    docker_workspace.bench.inside("touch", "/pages/kept", service="site")
+    before = docker_workspace.bench.containers()
+    assert docker_workspace.bench.ok("services").out == "nothing to do\n"
+    assert docker_workspace.bench.containers()["site"]["Id"] == before["site"]["Id"]
 
-    put(stage, "site/page", "two")
-    assert stage.bench.ok("services").out == "changed\n"
-    assert stage.bench.inside("cat", "/page", service="site").out == "two"
-    assert stage.bench.inside("ls", "/pages", service="site").out == "kept\n"
-    assert stage.bench.containers()["db"]["Id"] == before["db"]["Id"]
-
-
-def test_a_missing_folder_is_named_before_anything_starts(stage: Ground) -> None:
-    served(stage, {"site": {"build": "./site"}})
-    failure(stage.bench.inv("services"), 4, "odpm.json: services.site.build", "there is no folder ./site")
-    assert state(stage) == {}
+    put(docker_workspace, "site/page", "two")
+    assert docker_workspace.bench.ok("services").out == "changed\n"
+    assert docker_workspace.bench.inside("cat", "/page", service="site").out == "two"
+    assert docker_workspace.bench.inside("ls", "/pages", service="site").out == "kept\n"
+    assert docker_workspace.bench.containers()["db"]["Id"] == before["db"]["Id"]
 
 
-def test_a_service_of_a_profile_is_started_when_the_profile_is_named(stage: Ground) -> None:
-    served(stage, {"debug": {**SLEEP, "profiles": ["debug"]}})
-    stage.bench.ok("services")
-    assert state(stage) == {"db": "running", "odoo": "running"}
-    assert stage.bench.ok("awaited").out.startswith("keep db, odoo\n")
-
-    stage.bench.ok("services", COMPOSE_PROFILES="other,debug")
-    assert state(stage) == {"db": "running", "odoo": "running", "debug": "running"}
-    assert stage.bench.ok("awaited", COMPOSE_PROFILES="other,debug").out == "keep db, debug, odoo\n"
-
-    docker("kill", str(stage.bench.containers()["debug"]["Id"]))
-    stage.bench.ok("services")  # not started here, so not waited for
-    assert stage.bench.ok("services").out == "nothing to do\n"
-    stage.bench.ok("down")
-    assert state(stage) == {}
+def test_a_missing_folder_is_named_before_anything_starts(docker_workspace: Workspace) -> None:
+    served(docker_workspace, {"site": {"build": "./site"}})
+    failure(docker_workspace.bench.inv("services"), 4, "odpm.json: services.site.build", "there is no folder ./site")
+    assert state(docker_workspace) == {}
 
 
-def test_a_service_that_ends_is_done_and_one_that_fails_is_told(stage: Ground) -> None:
+def test_a_service_of_a_profile_is_started_when_the_profile_is_named(docker_workspace: Workspace) -> None:
+    served(docker_workspace, {"debug": {**SLEEP, "profiles": ["debug"]}})
+    docker_workspace.bench.ok("services")
+    assert state(docker_workspace) == {"db": "running", "odoo": "running"}
+    assert docker_workspace.bench.ok("awaited").out.startswith("keep db, odoo\n")
+
+    docker_workspace.bench.ok("services", COMPOSE_PROFILES="other,debug")
+    assert state(docker_workspace) == {"db": "running", "odoo": "running", "debug": "running"}
+    assert docker_workspace.bench.ok("awaited", COMPOSE_PROFILES="other,debug").out == "keep db, debug, odoo\n"
+
+    docker("kill", str(docker_workspace.bench.containers()["debug"]["Id"]))
+    docker_workspace.bench.ok("services")  # not started here, so not waited for
+    assert docker_workspace.bench.ok("services").out == "nothing to do\n"
+    docker_workspace.bench.ok("down")
+    assert state(docker_workspace) == {}
+
+
+def test_a_service_that_ends_is_done_and_one_that_fails_is_told(docker_workspace: Workspace) -> None:
     once = {"image": IMAGE, "command": ["sh", "-c", "sleep 1; echo done > /work/done"], "volumes": ["work:/work"]}
     after = {
         **SLEEP,
@@ -71,50 +71,52 @@ def test_a_service_that_ends_is_done_and_one_that_fails_is_told(stage: Ground) -
         "depends_on": {"once": {"condition": "service_completed_successfully"}},
     }
     slow = {"image": IMAGE, "command": ["sleep", "3"], "restart": "no"}
-    served(stage, {"once": once, "after": after, "slow": slow})
-    stage.bench.ok("services")
-    assert stage.bench.inside("cat", "/work/done", service="after").out == "done\n"
-    docker("wait", str(stage.bench.containers()["slow"]["Id"]))
-    assert state(stage)["once"] == state(stage)["slow"] == "exited"
-    assert stage.bench.ok("services").out == "nothing to do\n"
+    served(docker_workspace, {"once": once, "after": after, "slow": slow})
+    docker_workspace.bench.ok("services")
+    assert docker_workspace.bench.inside("cat", "/work/done", service="after").out == "done\n"
+    docker("wait", str(docker_workspace.bench.containers()["slow"]["Id"]))
+    assert state(docker_workspace)["once"] == state(docker_workspace)["slow"] == "exited"
+    assert docker_workspace.bench.ok("services").out == "nothing to do\n"
 
-    served(stage, {"once": {**once, "command": ["sh", "-c", "echo the reason; exit 3"]}, "after": after})
-    failure(stage.bench.inv("services"), 5, "once", "the reason")
+    served(docker_workspace, {"once": {**once, "command": ["sh", "-c", "echo the reason; exit 3"]}, "after": after})
+    failure(docker_workspace.bench.inv("services"), 5, "once", "the reason")
 
 
-def test_networks_of_services_are_made_and_keep_others_out(stage: Ground) -> None:
+def test_networks_of_services_are_made_and_keep_others_out(docker_workspace: Workspace) -> None:
     served(
-        stage,
+        docker_workspace,
         {
             "front": {**SLEEP, "networks": ["front", "back"]},
             "back": {**SLEEP, "networks": {"back": {"aliases": ["store"]}}},
         },
         service_patches={"odoo": {"networks": ["front"]}},
     )
-    stage.bench.ok("services")
-    assert stage.bench.inside("getent", "hosts", "store", service="front").code == 0
-    assert stage.bench.inside("getent", "hosts", "front").code == 0
+    docker_workspace.bench.ok("services")
+    assert docker_workspace.bench.inside("getent", "hosts", "store", service="front").code == 0
+    assert docker_workspace.bench.inside("getent", "hosts", "front").code == 0
     assert (
-        stage.bench.inside("getent", "hosts", f"{stage.bench.prefix}-db").code == 0
+        docker_workspace.bench.inside("getent", "hosts", f"{docker_workspace.bench.prefix}-db").code == 0
     )  # a patch adds, it takes nothing away
-    assert stage.bench.inside("getent", "hosts", "store").code == 2
+    assert docker_workspace.bench.inside("getent", "hosts", "store").code == 2
 
 
-def test_two_projects_meet_on_a_network_that_exists(shared: str, stage: Ground, second_stage: Ground) -> None:
-    both = (stage, second_stage)
+def test_two_projects_meet_on_a_network_that_exists(
+    shared: str, docker_workspace: Workspace, second_docker_workspace: Workspace
+) -> None:
+    both = (docker_workspace, second_docker_workspace)
     joined = {"ODPM_COMPOSE_NETWORK": shared, "ODPM_COMPOSE_NETWORK_EXTERNAL": "yes"}
-    for ground in both:
-        served(ground, {"mail": SLEEP})
-        ground.bench.env |= joined
-    message = failure(stage.bench.inv("services"), 8, shared)
+    for workspace in both:
+        served(workspace, {"mail": SLEEP})
+        workspace.bench.env |= joined
+    message = failure(docker_workspace.bench.inv("services"), 8, shared)
     assert f"  next:  docker network create {shared}" in message
-    assert state(stage) == {}
+    assert state(docker_workspace) == {}
 
     docker("network", "create", shared)
-    for ground in both:
-        ground.bench.ok("services")
-        assert ground.bench.ok("services").out == "nothing to do\n"
-    assert compose_file(stage) == compose_file(second_stage)
+    for workspace in both:
+        workspace.bench.ok("services")
+        assert workspace.bench.ok("services").out == "nothing to do\n"
+    assert compose_file(docker_workspace) == compose_file(second_docker_workspace)
     for here, there in (both, both[::-1]):
         seen = here.bench.inside("getent", "hosts", f"{there.bench.prefix}-odoo").out.split()[0]
         assert seen == there.bench.containers()["odoo"]["NetworkSettings"]["Networks"][shared]["IPAddress"]
@@ -125,67 +127,75 @@ def test_two_projects_meet_on_a_network_that_exists(shared: str, stage: Ground, 
         found = here.bench.inside("getent", "hosts", host).out.split()[0]
         assert found == database[f"{here.bench.prefix}_database"]["IPAddress"]
         assert here.bench.inside("getent", "hosts", f"{there.bench.prefix}-db").code == 2
-    stage.bench.ok("down")
-    assert second_stage.bench.inside("getent", "hosts", "mail").code == 0
+    docker_workspace.bench.ok("down")
+    assert second_docker_workspace.bench.inside("getent", "hosts", "mail").code == 0
 
 
-def test_a_network_of_another_project_is_not_taken(shared: str, stage: Ground, second_stage: Ground) -> None:
-    for ground in (stage, second_stage):
-        served(ground, {})
-        ground.bench.env["ODPM_COMPOSE_NETWORK"] = shared
-    stage.bench.ok("services")
-    failure(second_stage.bench.inv("services"), 4, shared, stage.bench.prefix, "ODPM_COMPOSE_NETWORK_EXTERNAL=true")
-    assert state(second_stage) == {}
-    second_stage.bench.env["ODPM_COMPOSE_NETWORK_EXTERNAL"] = "maybe"
-    failure(second_stage.bench.inv("services"), 4, "'maybe'", "ODPM_COMPOSE_NETWORK_EXTERNAL")
+def test_a_network_of_another_project_is_not_taken(
+    shared: str, docker_workspace: Workspace, second_docker_workspace: Workspace
+) -> None:
+    for workspace in (docker_workspace, second_docker_workspace):
+        served(workspace, {})
+        workspace.bench.env["ODPM_COMPOSE_NETWORK"] = shared
+    docker_workspace.bench.ok("services")
+    failure(
+        second_docker_workspace.bench.inv("services"),
+        4,
+        shared,
+        docker_workspace.bench.prefix,
+        "ODPM_COMPOSE_NETWORK_EXTERNAL=true",
+    )
+    assert state(second_docker_workspace) == {}
+    second_docker_workspace.bench.env["ODPM_COMPOSE_NETWORK_EXTERNAL"] = "maybe"
+    failure(second_docker_workspace.bench.inv("services"), 4, "'maybe'", "ODPM_COMPOSE_NETWORK_EXTERNAL")
 
 
-def test_the_database_answers_to_the_name_of_the_environment(stage: Ground) -> None:
-    served(stage, {})
-    stage.bench.env["POSTGRES_SERVICE_NAME"] = "pg"
-    stage.bench.ok("services")
-    assert stage.bench.inside("printenv", "PGHOST").out == "pg\n"
+def test_the_database_answers_to_the_name_of_the_environment(docker_workspace: Workspace) -> None:
+    served(docker_workspace, {})
+    docker_workspace.bench.env["POSTGRES_SERVICE_NAME"] = "pg"
+    docker_workspace.bench.ok("services")
+    assert docker_workspace.bench.inside("printenv", "PGHOST").out == "pg\n"
     for name in ("pg", "db"):
-        assert stage.bench.inside("getent", "hosts", name).code == 0
+        assert docker_workspace.bench.inside("getent", "hosts", name).code == 0
 
 
-def brings(ground: Ground, **keys: Any) -> None:
+def brings(workspace: Workspace, **keys: Any) -> None:
     """Let the dependency bring this, and follow it there."""
     files = {
         "web_thing/__manifest__.py": "{}",
         "svc/Dockerfile": f"FROM {IMAGE}\nCOPY page /page\n",
         "svc/page": "theirs",
     }
-    ground.publish(WEB, {**files, "conf/hello": "from the checkout", "odpm.json": manifest(**keys)})
+    workspace.publish(WEB, {**files, "conf/hello": "from the checkout", "odpm.json": manifest(**keys)})
 
 
-def test_a_dependencys_service_is_brought_up_and_left_out_on_demand(stage: Ground) -> None:
-    brings(stage, services={"redis": {**SLEEP, "volumes": ["redis:/data"]}})
-    served(stage, {})
-    stage.bench.ok("services")
-    assert state(stage) == {"db": "running", "odoo": "running", "redis": "running"}
-    plan = json.loads(stage.bench.ok("plan", "--format", "json").out)
+def test_a_dependencys_service_is_brought_up_and_left_out_on_demand(docker_workspace: Workspace) -> None:
+    brings(docker_workspace, services={"redis": {**SLEEP, "volumes": ["redis:/data"]}})
+    served(docker_workspace, {})
+    docker_workspace.bench.ok("services")
+    assert state(docker_workspace) == {"db": "running", "odoo": "running", "redis": "running"}
+    plan = json.loads(docker_workspace.bench.ok("plan", "--format", "json").out)
     told = [step for step in plan["steps"] if step["id"] == "compose.fragments"]
     assert [(step["action"], step["target"]) for step in told] == [("keep", "web: redis")]
-    served(stage, {"redis": None})
-    stage.bench.ok("services")
-    assert state(stage) == {"db": "running", "odoo": "running"}
+    served(docker_workspace, {"redis": None})
+    docker_workspace.bench.ok("services")
+    assert state(docker_workspace) == {"db": "running", "odoo": "running"}
 
 
-def test_a_dependencys_files_reach_a_service_where_the_project_trusts_it(stage: Ground) -> None:
+def test_a_dependencys_files_reach_a_service_where_the_project_trusts_it(docker_workspace: Workspace) -> None:
     site = {**BUILT, "build": "./svc", "volumes": ["./conf:/conf:ro"]}
-    brings(stage, services={"site": site}, service_patches={"odoo": {"volumes": ["/:/host"]}})
-    served(stage, {})
-    ran = stage.bench.ok("services")
+    brings(docker_workspace, services={"site": site}, service_patches={"odoo": {"volumes": ["/:/host"]}})
+    served(docker_workspace, {})
+    ran = docker_workspace.bench.ok("services")
     assert "web: site is left out: it wants `build`, and odpm.json does not trust web" in ran.err
     assert "web: patch of odoo is left out" in ran.err
-    assert state(stage) == {"db": "running", "odoo": "running"}
-    assert stage.bench.inside("ls", "/host").code != 0
+    assert state(docker_workspace) == {"db": "running", "odoo": "running"}
+    assert docker_workspace.bench.inside("ls", "/host").code != 0
 
-    served(stage, {}, trust=["web"])
-    stage.bench.ok("services")
-    assert stage.bench.inside("cat", "/page", service="site").out == "theirs"
-    assert stage.bench.inside("cat", "/conf/hello", service="site").out == "from the checkout"
-    assert stage.bench.inside("ls", "/host").code == 0
-    mounts = yaml.safe_load(compose_file(stage))["services"]["site"]["volumes"]
+    served(docker_workspace, {}, trust=["web"])
+    docker_workspace.bench.ok("services")
+    assert docker_workspace.bench.inside("cat", "/page", service="site").out == "theirs"
+    assert docker_workspace.bench.inside("cat", "/conf/hello", service="site").out == "from the checkout"
+    assert docker_workspace.bench.inside("ls", "/host").code == 0
+    mounts = yaml.safe_load(compose_file(docker_workspace))["services"]["site"]["volumes"]
     assert mounts == ["./.odpm/src/web/conf:/conf:ro"]

@@ -103,7 +103,7 @@ def test_restart_leaves_a_healthy_odoo_of_a_later_start(developer: Bench) -> Non
     assert after["odoo"]["State"]["StartedAt"] > before["odoo"]["State"]["StartedAt"]
     assert after["odoo"]["State"]["Health"]["Status"] == "healthy"
     assert after["db"]["State"]["StartedAt"] == before["db"]["State"]["StartedAt"]
-    assert get(developer.url(), patience=0)[0] == 200
+    assert get(developer.url(), timeout=0)[0] == 200
     ran = developer.inv("restart", "--services", "zebra")
     assert ran.code == 5
     assert "zebra" in ran.err
@@ -114,7 +114,7 @@ def test_restart_leaves_a_healthy_odoo_of_a_later_start(developer: Bench) -> Non
 
 def test_the_add_ons_tests_pass_and_leave_no_database(developer: Bench) -> None:
     ran = developer.ok("test")
-    assert re.search(r"0 failed, 0 error\(s\) of [1-9]\d* tests", ran.said), ran.said
+    assert re.search(r"0 failed, 0 error\(s\) of [1-9]\d* tests", ran.output), ran.output
     assert developer.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'project-test%'") == "0"
 
 
@@ -124,8 +124,8 @@ def test_a_failing_test_of_an_add_on_is_a_failure(second: Bench) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
     ran = second.inv("test", "--modules", "failing")
-    assert ran.code == 5, ran.said
-    assert "green cheese" in ran.said
+    assert ran.code == 5, ran.output
+    assert "green cheese" in ran.output
     assert "Traceback" not in ran.err.splitlines()[-6:]
     assert second.sql("SELECT count(*) FROM pg_database WHERE datname LIKE 'project-test%'") == "0"
 

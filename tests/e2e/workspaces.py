@@ -1,4 +1,4 @@
-"""Fixtures of the tests of failures: grounds in the states that work begins from, machines that lack something."""
+"""Fixtures of the tests of failures: workspaces in the states that work begins from, machines that lack something."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.failures import LOCKS, Env, Ground, lay
+from tests.e2e.failures import LOCKS, Env, Workspace, create_workspace
 
 
 @pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    """A ground on which `inv render` ran once, undisturbed: what every mended run has to end in. Only to look at."""
-    ground = lay(tmp_path_factory.mktemp("pristine"))
-    ground.bench.ok("render")
-    return ground
+def workspace_rendered(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace on which `inv render` ran once, undisturbed: what every mended run has to end in. Only to look at."""
+    workspace = create_workspace(tmp_path_factory.mktemp("pristine"))
+    workspace.bench.ok("render")
+    return workspace
 
 
 @pytest.fixture
-def ground(tmp_path: Path, pristine: Ground) -> Ground:
-    """A fresh ground: nothing locked, an empty cache."""
-    return lay(tmp_path, pristine)
+def workspace(tmp_path: Path, workspace_rendered: Workspace) -> Workspace:
+    """A fresh workspace: nothing locked, an empty cache."""
+    return create_workspace(tmp_path, workspace_rendered)
 
 
 @pytest.fixture
-def ground_locked(ground: Ground, pristine: Ground) -> Ground:
-    """A ground as a colleague's clone has it: the locks are there, nothing else."""
-    (ground.root / ".odpm").mkdir()
+def workspace_locked(workspace: Workspace, workspace_rendered: Workspace) -> Workspace:
+    """A workspace as a colleague's clone has it: the locks are there, nothing else."""
+    (workspace.root / ".odpm").mkdir()
     for path in (*LOCKS, ".odpm/.gitignore"):
-        shutil.copy(pristine.root / path, ground.root / path)
-    return ground
+        shutil.copy(workspace_rendered.root / path, workspace.root / path)
+    return workspace
 
 
 @pytest.fixture
-def ground_ready(ground_locked: Ground) -> Ground:
-    """A ground on which everything that needs no Docker is done."""
-    ground_locked.bench.ok("render")
-    return ground_locked
+def workspace_ready(workspace_locked: Workspace) -> Workspace:
+    """A workspace on which everything that needs no Docker is done."""
+    workspace_locked.bench.ok("render")
+    return workspace_locked
 
 
 @pytest.fixture(scope="session")
