@@ -144,6 +144,7 @@ def test_a_refusal_shows_no_secret(text: str) -> None:
         ("http://host:443/web", "https://host/web"),
         ("https://host:/web", "https://host/web"),
         ("https://host//a///b", "https://host/a/b"),
+        ("https://GitHub.com./OCA/web", "https://github.com/OCA/web"),
         ("file:///srv/web/", "file:///srv/web"),
         ("file:///srv/./x/../web.git", "file:///srv/web.git"),
         ("/srv/web", "file:///srv/web"),
@@ -161,6 +162,9 @@ def test_canonical(url: str, identity: str) -> None:
         ("https://me:pw@host/x", "https://host/x"),
         ("https://token@host/x", "https://host/x"),
         ("ssh://git:pw@host/x", "ssh://git@host/x"),
+        ("ssh://git@host/x", "ssh://git@host/x"),
+        ("https://me:pw@host/x://y", "https://host/x://y"),
+        ("https://host/x@y/z", "https://host/x@y/z"),
         ("git@host:x", "git@host:x"),
         ("file:///srv/a@b", "file:///srv/a@b"),
         ("https://host/x@y", "https://host/x@y"),
@@ -178,6 +182,7 @@ def test_without_credentials(url: str, shown: str) -> None:
         ("https://gitlab.com/group/sub/repo", "sub", "repo"),
         ("https://host/web", "host", "web"),
         ("file:///srv/my%20addons/", "srv", "my-addons"),
+        ("file:///srv/addons.git", "srv", "addons"),
         ("https://git.sr.ht/~me/a%2Cb", "me", "a-b"),
     ],
 )
@@ -200,6 +205,17 @@ def test_source_names() -> None:
     assert names("https://h/OCA/web", "https://h/me/Web") == ["OCA-web", "me-Web"]
     assert names("https://a/OCA/web", "https://b/OCA/web") == ["a-OCA-web", "b-OCA-web"]
     assert names("https://h/OCA/web", "https://h/me/web", "https://h/x/OCA-web") == ["h-OCA-web", "me-web", "x-OCA-web"]
+
+
+def test_repositories_that_differ_only_in_odd_characters_get_distinct_folders() -> None:
+    folders = names("https://h/OCA/a~b", "https://h/OCA/a!b", "https://h/OCA/a-b")
+    assert len(set(folders)) == 3
+    assert all(folder.startswith("OCA-a-b-") for folder in folders)
+
+
+def test_a_message_shows_the_login_name_git_and_no_other() -> None:
+    assert masked("git@host:OCA/web") == "git@host:OCA/web"
+    assert masked("me@host:OCA/web") == "***@host:OCA/web"
 
 
 word = st.text(string.ascii_letters + string.digits + "_", min_size=1, max_size=8)
