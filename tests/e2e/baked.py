@@ -1,4 +1,4 @@
-"""Images that were built, as tests look at them."""
+"""Inspect built images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.e2e.harness import docker
 
 @dataclass(frozen=True)
 class Built:
-    """An image and what its build printed."""
+    """An image and the output of its build."""
 
     tag: str
     out: str
@@ -26,12 +26,12 @@ class Built:
         return docker("image", "inspect", "--format", "{{.Id}}", self.tag)
 
     def run(self, *words: str, user: str = "") -> str:
-        """A program in a container of the image, past its entrypoint."""
+        """Run a program in a container of the image, without its entrypoint."""
         options = [f"--user={user}"] if user else []
         return docker("run", "--rm", *options, f"--entrypoint={words[0]}", self.tag, *words[1:])
 
     def holding(self, *texts: str) -> str:
-        """The files of the image that hold one of these texts, where a build might have left it."""
+        """The files that contain one of these texts, in the folders that a build writes to."""
         folders = "/etc /opt/odoo/venv /root /run /tmp /usr/local /var/cache /var/lib/odoo"
         patterns = [word for text in texts for word in ("-e", text)]
         return self.run("sh", "-c", f'grep -rlF "$@" {folders} || [ $? = 1 ]', "-", *patterns, user="0")
@@ -49,7 +49,7 @@ class Built:
 
 
 def layers(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """Every blob of an image archive, unpacked: layers, configuration, manifests; also what a later layer hides."""
+    """Every blob of an image archive, decompressed: layers, also those with hidden files, configuration, manifests."""
     with tarfile.open(archive) as blobs:
         for member in blobs:
             file = blobs.extractfile(member)
@@ -59,7 +59,7 @@ def layers(archive: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def times(archive: Path) -> dict[str, float]:
-    """When each file of each layer was last changed, by its name."""
+    """`LAYER/PATH` -> modification time of every file in every layer."""
     found: dict[str, float] = {}
     for name, data in layers(archive):
         if data[257:262] == b"ustar":

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of services: workspaces with an engine, ports of their own, and nothing left afterwards."""
+"""Fixtures for tests of services: workspaces with a Docker engine and free ports; containers are removed afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.ports import claim_port
 
 @pytest.fixture
 def docker_workspace(tmp_path: Path, workspace_rendered: Workspace, engine: None) -> Iterator[Workspace]:
-    """A fresh workspace with free ports; its containers are gone afterwards."""
+    """A new workspace with free ports. Its containers and images are removed afterwards."""
     yield from _docker_workspace(tmp_path, workspace_rendered)
 
 
@@ -22,7 +22,7 @@ def docker_workspace(tmp_path: Path, workspace_rendered: Workspace, engine: None
 def second_docker_workspace(
     tmp_path_factory: pytest.TempPathFactory, workspace_rendered: Workspace, engine: None
 ) -> Iterator[Workspace]:
-    """Another one beside it."""
+    """A second such workspace."""
     yield from _docker_workspace(tmp_path_factory.mktemp("second"), workspace_rendered)
 
 
@@ -38,7 +38,7 @@ def _docker_workspace(folder: Path, workspace_rendered: Workspace) -> Iterator[W
 
 @pytest.fixture
 def shared() -> Iterator[str]:
-    """The name of a network that is not there. Ask for it before a stage, so that it outlives its containers."""
+    """The name of a network that does not exist. Request it before a workspace: then it is removed after the containers."""
     name = f"odpm-test-shared-{claim_port()}"
     yield name
     if name in docker("network", "ls", "--format", "{{.Name}}").split():

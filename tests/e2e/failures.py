@@ -1,7 +1,7 @@
-"""What tests of failures are made of: a git host of tiny repositories, servers that break, runs that are killed.
+"""Helpers for tests of failures: a git host with tiny repositories, faulty servers, runs that are interrupted or killed.
 
-The platform here is four files, so that everything before Docker takes a second. The fixtures are in `workspaces`, which a
-test module loads with `pytest_plugins = ["tests.e2e.workspaces"]`.
+The platform has four files, so everything except Docker takes about a second. The fixtures are in `workspaces`; a test
+module loads them with `pytest_plugins = ["tests.e2e.workspaces"]`.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ LOCKS = (".odpm/deps.lock.json", ".odpm/requirements.lock", ".odpm/requirements.
 GENERATED = (*LOCKS, "docker-compose.yml", ".odpm/build/Dockerfile", ".odpm/build/odoo.conf", ".odpm/build/odoo-run")
 IDENTITY = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
 _numbers = itertools.count(1)
-Env = dict[str, Any]  # variables by name; Any, so that it can stand beside the named options of `Bench.inv`
+Env = dict[str, Any]  # environment variables; Any, so that `**env` type-checks next to the options of `Bench.inv`
 
 
 @dataclass
 class Workspace:
-    """A project, a git host (`HOST` is rewritten to its folder) and a cache, all below one temporary folder."""
+    """A project, a git host (URLs below `HOST` are rewritten to its folder) and a cache in one temporary folder."""
 
     folder: Path
     bench: Bench
@@ -79,7 +79,7 @@ class Workspace:
 
     @property
     def mark(self) -> str:
-        """What stands in the environment of every process of this workspace and of no other."""
+        """The environment variable that identifies the processes of this workspace."""
         return f"ODPM_COMPOSE_PREFIX={self.bench.prefix}"
 
     def source(self, name: str) -> Path:
@@ -90,29 +90,29 @@ class Workspace:
         return data
 
     def describe(self, **keys: object) -> None:
-        """Write odpm.json: the small description, with these keys set or (None) taken away."""
+        """Write odpm.json: the minimal description with these keys set or, for None, removed."""
         data = {key: value for key, value in {**MINIMAL, **keys}.items() if value is not None}
         (self.root / "odpm.json").write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
     def publish(self, repository: str, files: Mapping[str, str | bytes], branch: str = "19.0") -> str:
-        """Put one more commit with exactly these files on a branch of the host; its id rests on the content alone."""
+        """Add a commit with exactly these files to a branch of the host. The commit id depends on the content only."""
         return publish(self.host / repository, files, branch)
 
     def at(self, server: GitServer | FaultyProxy) -> Env:
-        """The environment in which the host is that server."""
+        """The environment in which the git host is this server."""
         return {"ODPM_GIT_MIRROR": f"{HOST}={server.base}"}
 
     def start(self, *words: str, **env: str) -> BackgroundRun:
         return BackgroundRun(self, words, env)
 
     def stored(self, repository: str) -> bool:
-        """Whether the cache holds a commit of a repository whole."""
+        """Whether the cache holds a complete commit of a repository."""
         store = self.cache / "git/git.test" / repository
         return any((store / "refs/odpm/commits").glob("*"))
 
 
 def publish(repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0", date: str = "2025-09-18") -> str:
-    """One more commit on a branch of a bare repository, which is made where it is missing; `date` is ISO 8601, in UTC."""
+    """Add a commit to a branch of a bare repository, which is created if missing. `date`: ISO 8601, UTC. Returns the id."""
     if not (repo / "HEAD").exists():
         repo.mkdir(parents=True)
         git("init", "-q", "--bare", "--template=", "-b", branch, cwd=repo)
@@ -135,9 +135,9 @@ def publish(repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0", 
 
 
 def create_workspace(folder: Path, like: Workspace | None = None) -> Workspace:
-    """A workspace nobody has worked on: the three repositories, a described project of one commit, nothing locked.
+    """A new workspace: three repositories, a project with a description and one commit, no locks.
 
-    `like`: take host and project of that workspace's `blank` folder instead of making them.
+    `like`: copy host and project from the `blank` folder of that workspace instead of creating them.
     """
     blank = like.folder / "blank" if like else folder / "blank"
     if not like:
@@ -156,11 +156,11 @@ def create_workspace(folder: Path, like: Workspace | None = None) -> Workspace:
 
 
 def workspace_at(folder: Path, *prefixes: str) -> Workspace:
-    """The workspace of a folder that holds `project` and `host`; addresses with one of the prefixes lead to the host."""
+    """The workspace of a folder with `project` and `host`; URLs with one of the prefixes are rewritten to the host."""
     (folder / "home").mkdir()
     env = {
         "ODPM_GIT_MIRROR": " ".join(f"{prefix}=file://{folder}/host/" for prefix in prefixes),
-        "ODPM_IMAGE_MIRROR": "127.0.0.1:9/",  # nobody: locks hold no digest of an image, wherever tests run
+        "ODPM_IMAGE_MIRROR": "127.0.0.1:9/",  # no registry responds: locks contain no image digests, wherever tests run
         "ODPM_CACHE_DIR": str(folder / "cache"),
         "ODPM_COMPOSE_PREFIX": f"odpm-bad-{os.getpid()}-{next(_numbers)}",
         "HOME": str(folder / "home"),
@@ -171,9 +171,9 @@ def workspace_at(folder: Path, *prefixes: str) -> Workspace:
 
 
 def failure(ran: CommandResult, code: int, *words: str, most: int = 5) -> str:
-    """See that a run ended as SPEC.md 7 wants a failure to end, and that the message holds the words; give the message.
+    """Check that a run failed as SPEC.md 7 requires and that the message contains the words; returns the message.
 
-    The code; nothing on standard output; no traceback; from `odpm: ` on at most `most` lines, one of them what to do.
+    Checked: the exit code; nothing on standard output; no traceback; from `odpm: ` at most `most` lines with a `next:` line.
     """
     assert ran.code == code, f"ended with {ran.code}, not {code}\n{ran.output}"
     assert "Traceback" not in ran.output, ran.output
@@ -186,18 +186,18 @@ def failure(ran: CommandResult, code: int, *words: str, most: int = 5) -> str:
     message = "\n".join(told)
     for word in words:
         assert word in message, f"{word!r} is not in\n{message}"
-    assert any(line.startswith("  next:  ") for line in told), f"it does not say what to do\n{message}"
+    assert any(line.startswith("  next:  ") for line in told), f"no next: line\n{message}"
     return message
 
 
 def suggested_command(message: str) -> str:
-    """The command that a message gives: what follows the last colon of its last line's first clause."""
+    """The command in the `next:` line of a message: the text after the last colon of its first clause."""
     todo = next(line for line in message.splitlines() if line.startswith("  next:  "))
     return todo.removeprefix("  next:  ").split("; ")[0].rpartition(": ")[2]
 
 
 def run_shell(workspace: Workspace, command: str) -> None:
-    """Do what a message says, in a shell that stands in the project."""
+    """Run a command in a shell in the project folder."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = workspace.bench.environment({"PATH": path, **IDENTITY})
     done = subprocess.run(
@@ -207,7 +207,7 @@ def run_shell(workspace: Workspace, command: str) -> None:
 
 
 def file_digests(root: Path, *leave: str) -> dict[str, str]:
-    """Every file below a folder with its mode and content; `.git`, byte code, the run lock and `leave` are left out."""
+    """Path -> mode and digest of every file below a folder, without `.git`, byte code, the run lock and `leave`."""
     found: dict[str, str] = {}
     skip = {".git", "__pycache__", "run.lock", "run.lock.holder", *leave}
     for folder, folders, names in os.walk(root):
@@ -223,7 +223,7 @@ def file_digests(root: Path, *leave: str) -> dict[str, str]:
 
 
 def checkout_state(checkout: Path) -> tuple[object, ...]:
-    """All that a user has in a checkout: files, where HEAD points, branches, stashes, what is staged."""
+    """The user-visible state of a checkout: files, HEAD, branches, stashes, staged changes."""
     asked = (
         ("rev-parse", "HEAD"),
         ("branch", "--list"),
@@ -236,7 +236,7 @@ def checkout_state(checkout: Path) -> tuple[object, ...]:
 
 
 def outcome(workspace: Workspace) -> dict[str, str]:
-    """What a run ends in: the generated files, and each checkout's commit, changes and health."""
+    """The result of a run: generated files, and commit, status and `git fsck` of each checkout."""
     found = {path: (workspace.root / path).read_text(encoding="utf-8") for path in GENERATED}
     for checkout in sorted((workspace.root / ".odpm/src").glob("[!.]*")):
         found[f"{checkout.name} HEAD"] = git("rev-parse", "HEAD", cwd=checkout)
@@ -246,7 +246,7 @@ def outcome(workspace: Workspace) -> dict[str, str]:
 
 
 def leftovers(workspace: Workspace) -> list[str]:
-    """Half-made things that a run has left in the project: temporary files and folders, anything of no known name."""
+    """Temporary files and folders that a run left in the project, and other unknown hidden names."""
     names = [
         path.name
         for paths in (".odpm", ".odpm/src", ".odpm/build", ".")
@@ -255,18 +255,18 @@ def leftovers(workspace: Workspace) -> list[str]:
     return sorted(set(names) - {".git", ".gitignore", ".env", ".odpm", ".hypothesis"})
 
 
-def grep(secret: str, *places: Path) -> list[str]:
-    """Files below some folders that hold a word, compressed git objects left aside."""
+def grep(secret: str, *folders: Path) -> list[str]:
+    """Files below some folders that contain a word. Compressed git objects are not searched."""
     found = []
-    for paths in places:
-        for path in paths.rglob("*"):
+    for folder in folders:
+        for path in folder.rglob("*"):
             if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes():
                 found.append(str(path))
     return found
 
 
 def processes(mark: str) -> dict[int, str]:
-    """Command lines of the processes whose environment holds the mark."""
+    """Process id -> command line of the processes whose environment contains the mark."""
     found: dict[int, str] = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -278,7 +278,7 @@ def processes(mark: str) -> dict[int, str]:
 
 
 def eventually(what: Callable[[], object], timeout: float = 20.0) -> bool:
-    """Look again and again until something is the case."""
+    """Wait for a condition; returns False after the timeout (seconds)."""
     deadline = time.monotonic() + timeout
     while not what():
         if time.monotonic() > deadline:
@@ -288,11 +288,11 @@ def eventually(what: Callable[[], object], timeout: float = 20.0) -> bool:
 
 
 class BackgroundRun:
-    """A run under way, in a process group of its own as a shell gives it one."""
+    """A run in the background, in its own process group like a command of a shell."""
 
     def __init__(self, workspace: Workspace, words: Iterable[str], env: Mapping[str, str]) -> None:
         self.workspace = workspace
-        self.files = [workspace.folder / f"said-{next(_numbers)}" for _ in range(2)]
+        self.files = [workspace.folder / f"output-{next(_numbers)}" for _ in range(2)]
         with self.files[0].open("wb") as out, self.files[1].open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "invoke", *words], cwd=workspace.root, env=workspace.bench.environment(env),
@@ -304,12 +304,12 @@ class BackgroundRun:
         return self.process.pid
 
     def wait_until(self, what: Callable[[], object], timeout: float = 20.0) -> None:
-        """Wait until something is the case, and see that the run is still under way then."""
-        assert eventually(lambda: what() or self.process.poll() is not None, timeout), "it never came that far"
-        assert self.process.poll() is None, f"it ended too early\n{self.output().output}"
+        """Wait for a condition, and check that the run has not ended."""
+        assert eventually(lambda: what() or self.process.poll() is not None, timeout), "the condition was never met"
+        assert self.process.poll() is None, f"the run ended too early\n{self.output().output}"
 
     def runs(self, pattern: str) -> bool:
-        """Whether one of its programs has a command line like that."""
+        """Whether the command line of one of its processes matches the pattern."""
         return any(re.search(pattern, line) for line in processes(self.workspace.mark).values())
 
     def interrupt(self) -> CommandResult:
@@ -318,8 +318,8 @@ class BackgroundRun:
         return self.end()
 
     def kill(self, *, programs: bool = False) -> None:
-        """SIGKILL to the run, and to the programs it started as well where the whole machine goes down."""
-        with suppress(ProcessLookupError):  # it may have ended by itself just now
+        """Send SIGKILL to the run; with `programs`, as in a crash of the machine, also to the processes that it started."""
+        with suppress(ProcessLookupError):  # the run may have ended meanwhile
             os.kill(self.pid, signal.SIGKILL)
         while programs and (left := processes(self.workspace.mark)):
             for pid in left:
@@ -339,9 +339,9 @@ class BackgroundRun:
 
 @dataclass
 class FaultyProxy:
-    """A way to a git server that breaks: after `after` bytes of one connection's answers it is cut, or goes silent.
+    """A proxy for a git server that cuts a connection, or stalls it, after `after` bytes of the response.
 
-    After it broke `times` times everything goes through. `reached` is set when the first connection is choked.
+    After `times` faults it forwards everything. `reached` is set at the first fault.
     """
 
     server: GitServer
@@ -398,7 +398,7 @@ class FaultyProxy:
 
 
 class ProcessWatcher:
-    """Looks at every process of a workspace while the block runs, for words that must not stand on a command line."""
+    """Searches the command lines of all processes of a workspace for secrets while the block runs."""
 
     def __init__(self, mark: str, *secrets: str) -> None:
         self.mark, self.secrets = mark, secrets
@@ -426,7 +426,7 @@ class ProcessWatcher:
 
 
 def fill_disk(folder: Path, leave: int = 0) -> Path:
-    """Take all room of a file system but `leave` bytes; gives the file that takes it."""
+    """Fill a file system except for `leave` bytes; returns the file that fills it."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file, suppress(OSError):
         while True:

@@ -1,6 +1,6 @@
-"""Grounds whose services are started for real, without Odoo: in the place of the built-in ones a container sleeps.
+"""Workspaces with running services but without Odoo: the built-in services are replaced by containers that sleep.
 
-What is to be shown here (profiles, networks, images of a service's own) is Compose's and ours, and takes seconds this way.
+Tests of profiles, networks and built services do not need Odoo and take seconds this way.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ ns.add_task(awaited)
 """
 
 
-def served(workspace: Workspace, services: dict[str, Any], **keys: Any) -> None:
-    """Describe a project with these services beside the sleeping built-in ones; other keys as `Ground.describe` has them."""
+def describe_services(workspace: Workspace, services: dict[str, Any], **keys: Any) -> None:
+    """Describe a project with these services and sleeping built-in ones; other keys as for `Workspace.describe`."""
     patches = keys.pop("service_patches", {})
-    asleep = {name: {**STAND_IN, **patches.pop(name, {})} for name in ("db", "odoo")}
-    workspace.describe(services=services, service_patches={**asleep, **patches}, **keys)
+    sleeping = {name: {**STAND_IN, **patches.pop(name, {})} for name in ("db", "odoo")}
+    workspace.describe(services=services, service_patches={**sleeping, **patches}, **keys)
     (workspace.root / "tasks.py").write_text(TASKS, encoding="utf-8")
 
 
 def state(workspace: Workspace) -> dict[str, str]:
-    """What Docker says each service's container does."""
+    """Service -> state of its container (`docker inspect`)."""
     return {name: entry["State"]["Status"] for name, entry in workspace.bench.containers().items()}
 
 
@@ -62,5 +62,5 @@ def compose_file(workspace: Workspace) -> str:
 
 
 def manifest(**keys: Any) -> str:
-    """The text of a dependency's own description."""
+    """The text of a dependency's odpm.json."""
     return json.dumps({"manifest_schema": 2, "requires_odpm": "5.0.0", **keys})

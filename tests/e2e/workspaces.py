@@ -1,4 +1,4 @@
-"""Fixtures of the tests of failures: workspaces in the states that work begins from, machines that lack something."""
+"""Fixtures for tests of failures: workspaces in several states, machines without Docker or with a small disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.e2e.failures import LOCKS, Env, Workspace, create_workspace
 
 @pytest.fixture(scope="session")
 def workspace_rendered(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace on which `inv render` ran once, undisturbed: what every mended run has to end in. Only to look at."""
+    """A workspace after an undisturbed `inv render`: the expected result of every repaired run. Read-only."""
     workspace = create_workspace(tmp_path_factory.mktemp("pristine"))
     workspace.bench.ok("render")
     return workspace
@@ -25,13 +25,13 @@ def workspace_rendered(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def workspace(tmp_path: Path, workspace_rendered: Workspace) -> Workspace:
-    """A fresh workspace: nothing locked, an empty cache."""
+    """A new workspace: no locks, an empty cache."""
     return create_workspace(tmp_path, workspace_rendered)
 
 
 @pytest.fixture
 def workspace_locked(workspace: Workspace, workspace_rendered: Workspace) -> Workspace:
-    """A workspace as a colleague's clone has it: the locks are there, nothing else."""
+    """A workspace like a fresh clone: it has the locks and nothing else."""
     (workspace.root / ".odpm").mkdir()
     for path in (*LOCKS, ".odpm/.gitignore"):
         shutil.copy(workspace_rendered.root / path, workspace.root / path)
@@ -40,14 +40,14 @@ def workspace_locked(workspace: Workspace, workspace_rendered: Workspace) -> Wor
 
 @pytest.fixture
 def workspace_ready(workspace_locked: Workspace) -> Workspace:
-    """A workspace on which everything that needs no Docker is done."""
+    """A workspace after `inv render`: everything that does not need Docker is done."""
     workspace_locked.bench.ok("render")
     return workspace_locked
 
 
 @pytest.fixture(scope="session")
 def no_docker(tmp_path_factory: pytest.TempPathFactory) -> Env:
-    """The environment of a machine without Docker: every program of PATH but `docker`."""
+    """The environment of a machine without Docker: PATH has every program except `docker`."""
     folder = tmp_path_factory.mktemp("bin")
     for paths in os.environ["PATH"].split(os.pathsep):
         for program in Path(paths).glob("*"):
@@ -59,7 +59,7 @@ def no_docker(tmp_path_factory: pytest.TempPathFactory) -> Env:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Makes a file system of some size (`4m`); called again it changes the size of the same one. Root only."""
+    """Creates a file system of a given size (`4m`); called again, it resizes it. Requires root."""
     if os.geteuid() != 0 or not sys.platform.startswith("linux"):
         pytest.skip("only root can mount a small file system")
     paths = tmp_path / "small"

@@ -72,9 +72,9 @@ def test_ctrl_c_while_a_server_thinks(workspace: Workspace, workspace_rendered: 
 
 def test_ctrl_c_in_the_middle_of_a_clone(workspace: Workspace, workspace_rendered: Workspace) -> None:
     workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
-    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as choke:
-        run = workspace.start("render", **workspace.at(choke))
-        run.wait_until(choke.reached.is_set)
+    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as proxy:
+        run = workspace.start("render", **workspace.at(proxy))
+        run.wait_until(proxy.reached.is_set)
         interrupted(run.interrupt(), workspace)
     workspace.bench.ok("render")
     assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == NOISE
@@ -226,9 +226,9 @@ def test_runs_killed_at_some_moment_are_finished_by_the_next(
 
 def test_a_machine_that_goes_down_in_the_middle_of_a_clone(workspace: Workspace) -> None:
     workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
-    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as choke:
-        run = workspace.start("render", **workspace.at(choke))
-        run.wait_until(choke.reached.is_set)
+    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as proxy:
+        run = workspace.start("render", **workspace.at(proxy))
+        run.wait_until(proxy.reached.is_set)
         run.kill(programs=True)
     workspace.bench.ok("render")
     assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == NOISE

@@ -217,10 +217,10 @@ def large(workspace: Workspace) -> Workspace:
 
 @pytest.mark.parametrize("after", [10, 1_000, 200_000])
 def test_a_server_that_dies_while_it_answers(large: Workspace, after: int) -> None:
-    with GitServer(large.host) as server, FaultyProxy(server, after) as choke:
-        rule = f"{HOST}{WEB}={choke.base}{WEB} {large.bench.env['ODPM_GIT_MIRROR']}"
+    with GitServer(large.host) as server, FaultyProxy(server, after) as proxy:
+        rule = f"{HOST}{WEB}={proxy.base}{WEB} {large.bench.env['ODPM_GIT_MIRROR']}"
         failure(large.bench.inv("render", ODPM_GIT_MIRROR=rule), 5, "team/web.git")
-        assert choke.reached.is_set()
+        assert proxy.reached.is_set()
         others_are_there(large)
         assert not large.stored(WEB)
         large.bench.ok("render", **large.at(server))

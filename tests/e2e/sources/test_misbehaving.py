@@ -81,8 +81,8 @@ def test_a_pack_that_breaks_off_is_asked_for_again(workspace: Workspace) -> None
     noise = os.urandom(400_000)
     workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": noise})
     with_both(workspace)
-    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, times=1) as choke:
-        rule = f"{HOST}{WEB}={choke.base}{WEB} {workspace.bench.env['ODPM_GIT_MIRROR']}"
+    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, times=1) as proxy:
+        rule = f"{HOST}{WEB}={proxy.base}{WEB} {workspace.bench.env['ODPM_GIT_MIRROR']}"
         ran = workspace.bench.ok("render", ODPM_GIT_MIRROR=rule)
     assert "2 of 3" in ran.err
     assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == noise
@@ -160,10 +160,10 @@ def test_a_port_where_nobody_speaks(workspace: Workspace, scheme: str) -> None:
 def test_a_server_that_stops_in_the_middle_is_left_after_a_while(workspace: Workspace) -> None:
     workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": os.urandom(400_000)})
     with_both(workspace)
-    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as choke:
-        rule = f"{HOST}{WEB}={choke.base}{WEB} {workspace.bench.env['ODPM_GIT_MIRROR']}"
+    with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as proxy:
+        rule = f"{HOST}{WEB}={proxy.base}{WEB} {workspace.bench.env['ODPM_GIT_MIRROR']}"
         ran = workspace.bench.inv("render", ODPM_GIT_MIRROR=rule, ODPM_GIT_TIMEOUT="2", timeout=20)
-        failure(ran, 5, f"{choke.base}{WEB} did not respond for 2 s")
+        failure(ran, 5, f"{proxy.base}{WEB} did not respond for 2 s")
     assert not processes(workspace.mark)
     others_are_there(workspace)
 

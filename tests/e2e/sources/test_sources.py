@@ -470,9 +470,9 @@ def test_prune_waits_for_nobody_who_runs(workspace_ready: Workspace) -> None:
     other.publish(PLATFORM, {**FILES[PLATFORM], "noise.bin": os.urandom(400_000)})
     later = moves(workspace_ready, LATER)
     moves(workspace_ready, LATEST)
-    with GitServer(workspace_ready.host) as server, FaultyProxy(server, 200_000, silent=True) as choke:
-        run = other.start("lock", "--update", **other.at(choke))
-        run.wait_until(choke.reached.is_set)
+    with GitServer(workspace_ready.host) as server, FaultyProxy(server, 200_000, silent=True) as proxy:
+        run = other.start("lock", "--update", **other.at(proxy))
+        run.wait_until(proxy.reached.is_set)
         ran = workspace_ready.bench.inv("sources.prune", "--yes")
         assert ran.code == 6
         assert str(other.root) in ran.err
@@ -618,9 +618,9 @@ def test_unshallow_from_a_server_that_is_away_and_killed_half_way(aged: Workspac
     assert checkout_state(web) == before
     sound(web)
     aged.publish(WEB, {**LATEST, "web_thing/noise.bin": os.urandom(400_000)})
-    with GitServer(aged.host) as server, FaultyProxy(server, 100_000, silent=True) as choke:
-        run = aged.start("sources.unshallow", "web", **aged.at(choke))
-        run.wait_until(choke.reached.is_set)
+    with GitServer(aged.host) as server, FaultyProxy(server, 100_000, silent=True) as proxy:
+        run = aged.start("sources.unshallow", "web", **aged.at(proxy))
+        run.wait_until(proxy.reached.is_set)
         run.kill(programs=True)
     assert checkout_state(web) == before
     sound(web)

@@ -10,7 +10,7 @@ import yaml
 
 from tests.e2e.failures import WEB, Workspace, failure
 from tests.e2e.harness import docker
-from tests.e2e.services import BUILT, IMAGE, SLEEP, compose_file, manifest, served, state
+from tests.e2e.services import BUILT, IMAGE, SLEEP, compose_file, describe_services, manifest, state
 
 pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.docker_workspaces"]
 pytestmark = pytest.mark.docker
@@ -23,7 +23,9 @@ def put(workspace: Workspace, path: str, text: str) -> None:
 
 
 def test_a_service_is_built_and_built_again_when_its_folder_changes(docker_workspace: Workspace) -> None:
-    served(docker_workspace, {"site": {**BUILT, "build": {"context": "./site"}, "volumes": ["pages:/pages"]}})
+    describe_services(
+        docker_workspace, {"site": {**BUILT, "build": {"context": "./site"}, "volumes": ["pages:/pages"]}}
+    )
     put(docker_workspace, "site/Dockerfile", f"FROM {IMAGE}\nCOPY page /page\n")
     put(docker_workspace, "site/page", "one")
     docker_workspace.bench.ok("services")
@@ -41,13 +43,13 @@ def test_a_service_is_built_and_built_again_when_its_folder_changes(docker_works
 
 
 def test_a_missing_folder_is_named_before_anything_starts(docker_workspace: Workspace) -> None:
-    served(docker_workspace, {"site": {"build": "./site"}})
+    describe_services(docker_workspace, {"site": {"build": "./site"}})
     failure(docker_workspace.bench.inv("services"), 4, "odpm.json: services.site.build", "there is no folder ./site")
     assert state(docker_workspace) == {}
 
 
 def test_a_service_of_a_profile_is_started_when_the_profile_is_named(docker_workspace: Workspace) -> None:
-    served(docker_workspace, {"debug": {**SLEEP, "profiles": ["debug"]}})
+    describe_services(docker_workspace, {"debug": {**SLEEP, "profiles": ["debug"]}})
     docker_workspace.bench.ok("services")
     assert state(docker_workspace) == {"db": "running", "odoo": "running"}
     assert docker_workspace.bench.ok("awaited").out.startswith("keep db, odoo\n")
@@ -71,19 +73,21 @@ def test_a_service_that_ends_is_done_and_one_that_fails_is_told(docker_workspace
         "depends_on": {"once": {"condition": "service_completed_successfully"}},
     }
     slow = {"image": IMAGE, "command": ["sleep", "3"], "restart": "no"}
-    served(docker_workspace, {"once": once, "after": after, "slow": slow})
+    describe_services(docker_workspace, {"once": once, "after": after, "slow": slow})
     docker_workspace.bench.ok("services")
     assert docker_workspace.bench.inside("cat", "/work/done", service="after").out == "done\n"
     docker("wait", str(docker_workspace.bench.containers()["slow"]["Id"]))
     assert state(docker_workspace)["once"] == state(docker_workspace)["slow"] == "exited"
     assert docker_workspace.bench.ok("services").out == "nothing to do\n"
 
-    served(docker_workspace, {"once": {**once, "command": ["sh", "-c", "echo the reason; exit 3"]}, "after": after})
+    describe_services(
+        docker_workspace, {"once": {**once, "command": ["sh", "-c", "echo the reason; exit 3"]}, "after": after}
+    )
     failure(docker_workspace.bench.inv("services"), 5, "once", "the reason")
 
 
 def test_networks_of_services_are_made_and_keep_others_out(docker_workspace: Workspace) -> None:
-    served(
+    describe_services(
         docker_workspace,
         {
             "front": {**SLEEP, "networks": ["front", "back"]},
@@ -106,7 +110,7 @@ def test_two_projects_meet_on_a_network_that_exists(
     both = (docker_workspace, second_docker_workspace)
     joined = {"ODPM_COMPOSE_NETWORK": shared, "ODPM_COMPOSE_NETWORK_EXTERNAL": "yes"}
     for workspace in both:
-        served(workspace, {"mail": SLEEP})
+        describe_services(workspace, {"mail": SLEEP})
         workspace.bench.env |= joined
     message = failure(docker_workspace.bench.inv("services"), 8, shared)
     assert f"  next:  docker network create {shared}" in message
@@ -135,7 +139,7 @@ def test_a_network_of_another_project_is_not_taken(
     shared: str, docker_workspace: Workspace, second_docker_workspace: Workspace
 ) -> None:
     for workspace in (docker_workspace, second_docker_workspace):
-        served(workspace, {})
+        describe_services(workspace, {})
         workspace.bench.env["ODPM_COMPOSE_NETWORK"] = shared
     docker_workspace.bench.ok("services")
     failure(
@@ -151,7 +155,7 @@ def test_a_network_of_another_project_is_not_taken(
 
 
 def test_the_database_answers_to_the_name_of_the_environment(docker_workspace: Workspace) -> None:
-    served(docker_workspace, {})
+    describe_services(docker_workspace, {})
     docker_workspace.bench.env["POSTGRES_SERVICE_NAME"] = "pg"
     docker_workspace.bench.ok("services")
     assert docker_workspace.bench.inside("printenv", "PGHOST").out == "pg\n"
@@ -171,13 +175,13 @@ def brings(workspace: Workspace, **keys: Any) -> None:
 
 def test_a_dependencys_service_is_brought_up_and_left_out_on_demand(docker_workspace: Workspace) -> None:
     brings(docker_workspace, services={"redis": {**SLEEP, "volumes": ["redis:/data"]}})
-    served(docker_workspace, {})
+    describe_services(docker_workspace, {})
     docker_workspace.bench.ok("services")
     assert state(docker_workspace) == {"db": "running", "odoo": "running", "redis": "running"}
     plan = json.loads(docker_workspace.bench.ok("plan", "--format", "json").out)
     told = [step for step in plan["steps"] if step["id"] == "compose.fragments"]
     assert [(step["action"], step["target"]) for step in told] == [("keep", "web: redis")]
-    served(docker_workspace, {"redis": None})
+    describe_services(docker_workspace, {"redis": None})
     docker_workspace.bench.ok("services")
     assert state(docker_workspace) == {"db": "running", "odoo": "running"}
 
@@ -185,14 +189,14 @@ def test_a_dependencys_service_is_brought_up_and_left_out_on_demand(docker_works
 def test_a_dependencys_files_reach_a_service_where_the_project_trusts_it(docker_workspace: Workspace) -> None:
     site = {**BUILT, "build": "./svc", "volumes": ["./conf:/conf:ro"]}
     brings(docker_workspace, services={"site": site}, service_patches={"odoo": {"volumes": ["/:/host"]}})
-    served(docker_workspace, {})
+    describe_services(docker_workspace, {})
     ran = docker_workspace.bench.ok("services")
     assert "web: site is left out: it wants `build`, and odpm.json does not trust web" in ran.err
     assert "web: patch of odoo is left out" in ran.err
     assert state(docker_workspace) == {"db": "running", "odoo": "running"}
     assert docker_workspace.bench.inside("ls", "/host").code != 0
 
-    served(docker_workspace, {}, trust=["web"])
+    describe_services(docker_workspace, {}, trust=["web"])
     docker_workspace.bench.ok("services")
     assert docker_workspace.bench.inside("cat", "/page", service="site").out == "theirs"
     assert docker_workspace.bench.inside("cat", "/conf/hello", service="site").out == "from the checkout"
