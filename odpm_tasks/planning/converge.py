@@ -1,4 +1,4 @@
-"""Doing what a plan announces, and the plan itself: observe, decide, act, and observe anew."""
+"""The loop of a run: observe, plan, perform the steps that are ready, and observe again until no step is left."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BeforeRound = Callable[[ObservedState, Sequence[Step]], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run did, and what is to be seen after it."""
+    """What a run did, and the state that was observed after it."""
 
     steps: tuple[Step, ...]
     observed: ObservedState
@@ -34,23 +34,23 @@ class RunResult:
 
     @property
     def changed(self) -> bool:
-        """Whether anything but hooks and checks ran."""
+        """Whether any step other than hooks and checks was performed."""
         return any(step.action != "run" for step in self.steps)
 
 
 def plan(
     paths: ProjectPaths, asked: Sequence[str], options: RunOptions, queries: DockerQueries | None, *, refresh: bool
 ) -> Plan:
-    """What `Project.plan` tells."""
-    looking = replace(paths, writes_cache=False)
-    observed = observe.observe(looking, asked, options, ahead=True, queries=queries)
-    made = planner.plan(observed, asked)  # where a strict scenario refuses the lock, nobody is asked
+    """See `Project.plan`."""
+    read_only = replace(paths, writes_cache=False)
+    observed = observe.observe(read_only, asked, options, docker_early=True, queries=queries)
+    made = planner.plan(observed, asked)  # raises LockError before any network request
     if not refresh or isinstance(observed, ResolvedState):
         return made
     from odpm_tasks.locking import resolve
 
-    answered = resolve.resolve_online(paths, observed)
-    again = observe.observe(looking, asked, options, ahead=True, resolved=answered, queries=queries)
+    resolved = resolve.resolve_online(paths, observed)
+    again = observe.observe(read_only, asked, options, docker_early=True, resolved=resolved, queries=queries)
     return planner.plan(again, asked)
 
 
@@ -61,7 +61,7 @@ def converge(
     before: BeforeRound | None,
     queries: DockerQueries | None,
 ) -> RunResult:
-    """What `Project.converge` does; the caller holds the project. `queries` count until something is done."""
+    """See `Project.converge`; the caller holds the project's lock. `queries` are valid until the first step is performed."""
     done: list[Step] = []
     warned: set[str] = set()
     cache.register(paths)
@@ -87,12 +87,12 @@ def converge(
             return RunResult(tuple(done), observed, paths)
         if any(step in done for step in todo if step.action != "run"):
             raise _still_pending(todo)
-        from odpm_tasks.planning import steps as apply  # it brings with it all that can be done
+        from odpm_tasks.planning.steps import perform  # imports everything that steps need
 
         for step_id, group in groupby(todo, key=lambda step: step.id):
             steps = tuple(group)
             started = time.monotonic()
-            apply.perform(paths, observed, step_id, steps, options)
+            perform(paths, observed, step_id, steps, options)
             for step in steps:
                 print_done(step, terminal.duration(started))
             done += steps
@@ -102,16 +102,16 @@ def converge(
 
 
 def _check_complete(now: Plan) -> None:
-    waiting = next((step for step in now.steps if step.action == "pending"), None)
-    if waiting and waiting.id in ORDER[len(PREPARING) :]:
+    pending = next((step for step in now.steps if step.action == "pending"), None)
+    if pending and pending.id in ORDER[len(PREPARING) :]:
         docker.require()
-    if waiting:
-        raise ProgramError(f"cannot go on: {waiting.id} {waiting.detail}", todo="run the same command again")
+    if pending:
+        raise ProgramError(f"cannot continue: {pending.id} is {pending.detail}", todo="run the same command again")
 
 
 def _still_pending(steps: Sequence[Step]) -> ProgramError:
     return ProgramError(
-        "something is left to do after everything was done",
+        "steps are still pending after the run",
         details=[" ".join(step_lines(step)).strip() for step in steps[:3]],
-        todo="run the same command again; inv plan shows what it sees",
+        todo="run the same command again; inv plan shows the steps",
     )

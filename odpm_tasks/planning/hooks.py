@@ -1,6 +1,6 @@
-"""Hooks: a program with its words, or a Python function; of the project, and of dependencies that it trusts.
+"""Run hooks: a program with arguments, or a Python function; of the project and of dependencies that it trusts.
 
-Each runs in the folder of the repository that brings it, with the same names in its environment.
+A hook runs in the folder of its repository; all hooks get the same environment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from odpm_tasks.errors import DescriptionError, HookError, MachineError, OdpmErr
 
 
 def run_hook(paths: ProjectPaths, observed: ResolvedState, point: str, line: str) -> None:
-    """Run one hook, its output shown as it comes. Errors: HookError with the hook's own exit code."""
+    """Run one hook and show its output. Errors: HookError with the hook's own exit code."""
     hook = next((h for h in hooks_at(point, observed) if h.line == line and not h.refusal), None)
     if hook is None:
         return
@@ -35,7 +35,7 @@ def run_hook(paths: ProjectPaths, observed: ResolvedState, point: str, line: str
         "ODPM_LOCK": str(paths.root / LOCK_FILE),
     }
     if isinstance(hook.hook, str):
-        with _there(folder, env):
+        with _working_in(folder, env):
             _call_hook(folder, hook, where)
     else:
         _run_program(paths, folder, hook.hook, env, line, where)
@@ -45,7 +45,7 @@ def _run_program(
     paths: ProjectPaths, folder: Path, words: tuple[str, ...], env: dict[str, str], line: str, where: str
 ) -> None:
     argv = [expand(word, paths.settings.get, where) for word in words]
-    if "/" in argv[0]:  # `./tool` is one of that folder, wherever the user stands
+    if "/" in argv[0]:  # relative to the hook's folder, not to the user's
         argv[0] = str(folder / argv[0])
     try:
         code = process.foreground(argv, cwd=folder, env=env)
@@ -58,15 +58,18 @@ def _run_program(
 
 def _failed(line: str, where: str, code: int, why: str = "") -> HookError:
     return HookError(
-        f"the hook {line!r} ended with code {code}{why}", code, where=where, todo="mend it, then run again"
+        f"the hook {line!r} failed with exit code {code}{why}",
+        code,
+        where=where,
+        todo="fix it, then run the same command again",
     )
 
 
 @contextlib.contextmanager
-def _there(folder: Path, env: dict[str, str]) -> Iterator[None]:
-    """Stand in a folder, with an environment and its modules; afterwards everything is as before.
+def _working_in(folder: Path, env: dict[str, str]) -> Iterator[None]:
+    """Change into a folder, with an environment and the folder's modules; restore folder, environment and modules afterwards.
 
-    A module of that folder hides one of the same name from elsewhere: two repositories may both have `tools`.
+    A module of the folder hides one of the same name from elsewhere: two repositories may both have `tools`.
     """
     before, modules = dict(os.environ), dict(sys.modules)
     for name in [name for name in modules if _is_hidden(name.partition(".")[0], folder)]:
@@ -97,7 +100,7 @@ def _is_from(module: object, folder: Path) -> bool:
 
 
 def _call_hook(folder: Path, hook: Hook, where: str) -> None:
-    """Call a function with no arguments; what it raises is its failure, told with its own file and line."""
+    """Call a function without arguments. Errors: HookError with file and line of what it raised."""
     try:
         _load(folder, str(hook.hook), where)()
     except OdpmError:
@@ -106,13 +109,13 @@ def _call_hook(folder: Path, hook: Hook, where: str) -> None:
         code = ending.code if isinstance(ending.code, int) else int(bool(ending.code))
         if code:
             why = f": {ending.code}" if isinstance(ending.code, str) else ""
-            raise _failed(hook.line, f"{where}{_spot(ending, folder)}", code, why) from None
-    except Exception as error:  # whatever a function of somebody else raises is its failure, not ours
-        raise _failed(hook.line, f"{where}{_spot(error, folder)}", _code(error), f": {_words(error)}") from None
+            raise _failed(hook.line, f"{where}{_location(ending, folder)}", code, why) from None
+    except Exception as error:  # the hook's own failure, of any type
+        raise _failed(hook.line, f"{where}{_location(error, folder)}", _code(error), f": {_summary(error)}") from None
 
 
 def _load(folder: Path, name: str, where: str) -> Callable[[], object]:
-    """The function that a hook names. Errors: DescriptionError, whatever kept it from being imported."""
+    """The function that a hook names. Errors: DescriptionError where it cannot be imported, for any reason."""
     module, _, function = name.partition(":")
     try:
         loaded: Callable[[], object] = importlib.import_module(module)  # type: ignore[assignment]
@@ -120,26 +123,26 @@ def _load(folder: Path, name: str, where: str) -> Callable[[], object]:
             loaded = getattr(loaded, part)
     except Exception as error:  # the module's own code ran
         raise DescriptionError(
-            f"the hook {name} cannot be loaded: {_words(error)}",
-            where=f"{where}{_spot(error, folder)}",
+            f"the hook {name} cannot be loaded: {_summary(error)}",
+            where=f"{where}{_location(error, folder)}",
             todo="name package.module:function, importable from the root of its repository",
         ) from None
     return loaded
 
 
 def _code(error: Exception) -> int:
-    """The code of the program that failed inside of a hook, of invoke's or subprocess's making; else 1."""
+    """The exit code of a program that the hook ran by invoke or subprocess and that failed; else 1."""
     code = getattr(getattr(error, "result", None), "exited", None) or getattr(error, "returncode", None)
     return code if isinstance(code, int) and 0 < code < 256 else 1
 
 
-def _words(error: BaseException) -> str:
+def _summary(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def _spot(error: BaseException, folder: Path) -> str:
-    """` (tools/hooks.py:7)`: the last line of that folder's own code that an error went through; empty without one."""
+def _location(error: BaseException, folder: Path) -> str:
+    """` (tools/hooks.py:7)`: the last line of the folder's own code in the traceback; empty where there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         spots = [(error.filename, error.lineno)]
     else:

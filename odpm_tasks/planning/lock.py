@@ -1,4 +1,4 @@
-"""Writing the lock of a graph, and seeing that it holds."""
+"""Write and check the locks of a project."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from odpm_tasks.sources.folders import remotes
 def write(
     paths: ProjectPaths, options: RunOptions, resolved: Resolution, *, fresh_python: bool = False
 ) -> tuple[str, ...]:
-    """What `Project.write_lock` does; the caller holds the project."""
+    """See `Project.write_lock`; the caller holds the project's lock."""
     before = project_files.lock(paths)
     new = _with_own(paths, resolved.lock(before))
     if before is None or write_lock(new) != write_lock(before):
@@ -41,7 +41,7 @@ def write(
 def _with_own(paths: ProjectPaths, new: Lock) -> Lock:
     """The lock with the developing checkout recorded, where `developing.git` names it and its content has changed.
 
-    What odpm 4.x recorded for a description that names no developing project nobody needs: it is dropped.
+    An entry that odpm 4.x wrote for a description without developing project is dropped.
     """
     manifest, _ = project_files.description(paths)
     if manifest.developing is None:
@@ -53,14 +53,14 @@ def _with_own(paths: ProjectPaths, new: Lock) -> Lock:
 
 
 def check(paths: ProjectPaths, options: RunOptions) -> None:
-    """What `Project.check_lock` does. Errors: LockError, as server and ci have it."""
+    """See `Project.check_lock`. Errors: LockError, as in server and ci."""
     observed = observe.observe(paths, PREPARING, options)
     if not isinstance(observed, ResolvedState) and observed.lock is not None:
         from odpm_tasks.locking import resolve
 
         resolve.resolve_online(paths, observed)
         observed = observe.observe(paths, PREPARING, options)
-    if observed.own and not paths.settings.scenario.strict:  # a commit hook asks before anything is committed
+    if observed.own and not paths.settings.scenario.strict:  # a commit hook runs before the changes are committed
         observed = replace(observed, own=replace(observed.own, changes=()))
     strict = replace(observed, scenario=SCENARIOS["ci"], checking=not paths.settings.scenario.strict)
     planner.plan(strict, PREPARING)
@@ -76,11 +76,12 @@ def check(paths: ProjectPaths, options: RunOptions) -> None:
 
 
 def sync_manifest(paths: ProjectPaths) -> bool:
-    """What `Project.sync_manifest_locks` does. Errors: DescriptionError for the flat format, which has no such block."""
+    """See `Project.sync_manifest_locks`. Errors: DescriptionError for the flat format, LockError where there is no lock."""
     lock, text = project_files.lock(paths), files.read_text(paths.manifest) or ""
     if project_files.description(paths)[0].format != 2:
         raise DescriptionError("the flat format has no locks", where="odpm.json", todo="inv migrate --write")
-    assert lock is not None
+    if lock is None:
+        raise LockError("there is no lock", where=LOCK_FILE, todo="inv lock")
     pins = {key: pin.commit for key, pin in sorted(lock.pins.items()) if not pin.file and pin.tree is None}
     new = with_value(text, "odpm.json", "locks", {"git": pins, **({"venv": lock.venv} if lock.venv else {})})
     if new != text:

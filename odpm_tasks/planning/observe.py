@@ -1,7 +1,7 @@
-"""Where the world becomes values: everything a plan rests on is read here, and nothing is changed.
+"""Read the state of a project: everything that a plan depends on, as values. Nothing is changed.
 
-Nothing in this module uses the network or writes into the project. What is only needed when it is known that files will be
-rendered is imported then: a lock is written without it.
+This module uses no network and does not write into the project. Modules that only rendering needs are imported when files
+are rendered; `inv lock` does not need them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.system_packages import system_needs
 from odpm_tasks.core.locking.changes import lock_warnings
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
+from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState, extend
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
@@ -34,32 +35,62 @@ def observe(
     until: Iterable[str] = ORDER,
     options: RunOptions = DEFAULTS,
     *,
-    ahead: bool = False,
+    docker_early: bool = False,
     resolved: Resolution | tuple[SourceQuery, ...] | None = None,
     queries: DockerQueries | None = None,
 ) -> ObservedState:
-    """Observe everything the steps of `until` rest on, as far as it can be known now.
+    """Observe everything that the steps of `until` depend on, as far as it can be known now.
 
-    `ahead`: look at Docker also while files are still to be written, because their bytes are known already.
-    `resolved`: the graph as servers have just told it, in place of what pins and cache tell. `queries`: those to Docker
-    that were begun since nothing was changed.
+    `docker_early`: query Docker even while files are still to be written. `resolved`: the graph as servers have just
+    answered, instead of the one of pins and cache. `queries`: Docker queries that are already running.
     """
+    observed = _described(paths, options)
+    manifest, own_remotes = observed.manifest, remotes(paths)
+    url = developing_url(own_remotes, manifest.developing)
+    if resolved is None and observed.touch_git:
+        resolved = graph.resolution(paths, manifest, observed.lock, url)
+    elif resolved is None:
+        resolved = resolve_from_checkouts(paths, manifest, url)
+    if isinstance(resolved, tuple):
+        return replace(observed, unresolved=resolved, uncached=_uncached_pins(paths, observed, url))
+    own = folder_facts(paths.root)
+    with_graph = _resolved(paths, observed, resolved, own)
+    locks = with_graph.python
+    current = observed.lock.venv if observed.lock else None
+    python_locked = locks.recorded_inputs == locks.inputs and (not observed.reads_lock or locks.digest == current)
+    if not python_locked or not set(until) - set(LOCKING):
+        return with_graph
+    from odpm_tasks.stack import files
+
+    described = with_graph.fragments.merge_into(manifest)
+    stack = files.stack(paths, described, observed.lock, resolved, own, own_remotes)
+    rendered = files.with_files(paths, with_graph, stack, options.database)
+    if not set(until) - set(PREPARING):
+        return rendered
+    from odpm_tasks.core.planning.planner import plan
+    from odpm_tasks.stack.observe import observe_running
+
+    preparing = plan(rendered, PREPARING)
+    if docker_early or all(step.action not in {"create", "update"} for step in preparing.steps):
+        return extend(rendered, RunningState, running=observe_running(paths, rendered, queries))
+    return rendered
+
+
+def _described(paths: ProjectPaths, options: RunOptions) -> ObservedState:
+    """Description, lock and recorded state. Errors: UsageError for `--no-git-update` in a scenario without checkouts."""
     manifest, warnings = description(paths)
     touch_git = not options.no_git_update
     scenario = paths.settings.scenario
     if not (touch_git or scenario.mounts):
         raise UsageError(
-            f"--no-git-update takes checkouts as they are, and {scenario.name} bakes the locked commits",
+            f"--no-git-update uses checkouts as they are; {scenario.name} builds the locked commits into the image",
             where=paths.settings.where("ODPM_SCENARIO"),
-            todo="leave --no-git-update out",
+            todo="run it without --no-git-update",
         )
     reads_lock = touch_git or scenario.strict
     known = lock(paths) if reads_lock else None
-    warnings = (*warnings, *lock_warnings(known, manifest.locks_git, manifest.locks_venv))
     recorded = read_state(paths)
-    named = remotes(paths)
-    url = developing_url(named, manifest.developing)
-    observed = ObservedState(
+    return ObservedState(
         scenario=scenario,
         manifest=manifest,
         lock=known,
@@ -67,56 +98,41 @@ def observe(
         reads_lock=reads_lock,
         recorded=recorded,
         last_scenario=recorded.get("scenario"),
-        warnings=warnings,
-        own=developing_state(paths, manifest, named) if manifest.developing else None,
+        warnings=(*warnings, *lock_warnings(known, manifest.locks_git, manifest.locks_venv)),
+        own=developing_state(paths, manifest, remotes(paths)) if manifest.developing else None,
         install=options.install,
         update=options.update,
     )
-    if resolved is None:
-        resolved = (
-            graph.resolution(paths, manifest, known, url) if touch_git else resolve_from_checkouts(paths, manifest, url)
-        )
-    if isinstance(resolved, tuple):
-        source = manifest.developing is not None and manifest.developing.canonical != url
-        pins = replace(known, developing=known.developing if source else None).pins.values() if known else ()
-        missing = tuple(pin.key for pin in pins if not pin.file and not git.store_has(paths.store(pin.key), pin.commit))
-        return replace(observed, unresolved=resolved, uncached=missing)
-    mine = folder_facts(paths.root)
-    merged = python_env.merged_requirements(manifest, resolved, mine)
-    locks = python_env.read_python_locks(paths, manifest, merged)
-    brought = fragments(manifest, resolved, scenario)
-    found = extend(
+
+
+def _uncached_pins(paths: ProjectPaths, observed: ObservedState, url: str | None) -> tuple[str, ...]:
+    """The repositories of the lock whose pinned commit the cache lacks. `url`: the canonical URL of the checkout's origin."""
+    known, developing = observed.lock, observed.manifest.developing
+    if known is None:
+        return ()
+    is_source = developing is not None and developing.canonical != url
+    pins = replace(known, developing=known.developing if is_source else None).pins.values()
+    return tuple(pin.key for pin in pins if not pin.file and not git.store_has(paths.store(pin.key), pin.commit))
+
+
+def _resolved(paths: ProjectPaths, observed: ObservedState, resolved: Resolution, own: Facts) -> ResolvedState:
+    """The state with its graph, the checkouts, the Python locks and what dependencies add; `own`: the project's add-ons."""
+    merged = python_env.merged_requirements(observed.manifest, resolved, own)
+    added = fragments(observed.manifest, resolved, observed.scenario)
+    return extend(
         observed,
         ResolvedState,
         resolution=resolved,
-        fragments=brought,
-        uncached=graph.uncached(paths, resolved) if touch_git else (),
+        fragments=added,
+        uncached=graph.uncached(paths, resolved) if observed.touch_git else (),
         checkouts=graph.checkouts(paths, resolved),
-        python=locks,
+        python=python_env.read_python_locks(paths, observed.manifest, merged),
         warnings=(
-            *warnings,
-            *(f"{broken} is not a readable manifest; Odoo will not see this module" for broken in mine.broken),
+            *observed.warnings,
+            *(f"{path} is not a readable manifest; Odoo will not see this module" for path in own.broken),
             *resolved.warnings,
-            *brought.warnings,
-            *system_needs([mine, *(source.facts for source in resolved.sources)]).warnings,
-            *(f"{a.origin}: cannot read the requirement {a.line!r}" for a in merged.invalid),
+            *added.warnings,
+            *system_needs([own, *(source.facts for source in resolved.sources)]).warnings,
+            *(f"{line.origin}: cannot read the requirement {line.line!r}" for line in merged.invalid),
         ),
     )
-    current = known.venv if known else None
-    if locks.recorded_inputs != locks.inputs or (observed.reads_lock and locks.digest != current):
-        return found
-    if not set(until) - set(LOCKING):
-        return found
-    from odpm_tasks.stack import files
-
-    stack = files.stack(paths, brought.merge_into(manifest), known, resolved, mine, named)
-    rendered = files.with_files(paths, found, stack, options.database)
-    if not set(until) - set(PREPARING):
-        return rendered
-    from odpm_tasks.core.planning.planner import plan
-    from odpm_tasks.stack.observe import observe_running
-
-    preparing = plan(rendered, PREPARING)
-    if ahead or all(step.action not in {"create", "update"} for step in preparing.steps):
-        return extend(rendered, RunningState, running=observe_running(paths, rendered, queries))
-    return rendered

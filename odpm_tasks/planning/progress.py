@@ -1,4 +1,4 @@
-"""How the lines of a plan look on a stream: coloured and broken to its width on a terminal, plain anywhere else."""
+"""The lines of steps on a stream: coloured and wrapped to the width of a terminal, plain elsewhere."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from odpm_tasks.core.planning.steps import Step
 
 
 def line_style(stream: TextIO, *, full: bool = False) -> LineStyle:
-    """`whole`: long details are broken and never cut."""
+    """The layout of lines on a stream. `full`: long details are wrapped and never cut."""
     return LineStyle(lambda text, style: terminal.paint(text, style, stream), terminal.width(stream), full=full)
 
 
 def print_done(step: Step, note: str = "") -> None:
-    """Tell that a step is done, in the words in which the plan announced it."""
+    """Print a step that is done, in the words of the plan."""
     for line in step_lines(step, line_style(sys.stderr), note):
         terminal.message(line)

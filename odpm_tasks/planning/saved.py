@@ -1,4 +1,4 @@
-"""Saved plans on disk: what one rests on is gathered here, `core.saved_plan` is the rule."""
+"""Saved plans on disk. This module reads what a plan depends on; `core.planning.saved` has the rules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from odpm_tasks.planning import observe
 from odpm_tasks.sources.folders import remotes
 from odpm_tasks.stack import files as rendering
 
-# settings of ours that shape a stack and are no secret
+# settings of this library that shape a stack and are no secrets
 _SETTINGS = (
     *PORTS, "ODOO_BIND", "ODPM_BASE_IMAGE_PROFILE", "ODPM_COMPOSE_NETWORK", "ODPM_COMPOSE_NETWORK_EXTERNAL",
     "ODPM_COMPOSE_PREFIX", "ODPM_DEBUG", "ODPM_DEV", "ODPM_IDE", "ODPM_IMAGE", "ODPM_IMAGE_MIRROR",
@@ -35,23 +35,23 @@ def identity(paths: ProjectPaths) -> saved_plan.ProjectIdentity:
 
 
 def save(paths: ProjectPaths, made: Plan, options: RunOptions, path: Path) -> None:
-    """Write a plan to a file. Errors: UsageError where something else than a saved plan is in its place."""
-    there = files.read(path)
-    if there is not None:
+    """Write a plan to a file. Errors: UsageError where the file exists and is not a saved plan."""
+    existing = files.read(path)
+    if existing is not None:
         try:
-            saved_plan.load(there.decode(errors="replace"), str(path), VERSION)
+            saved_plan.load(existing.decode(errors="replace"), str(path), VERSION)
         except UsageError:
             raise UsageError(
-                "a file that is no saved plan of this odpm is in its place",
+                "this file exists and is not a saved plan of this odpm",
                 where=str(path),
-                todo="choose another name, or remove it",
+                todo="choose another name, or remove the file",
             ) from None
-    basis = _basis(paths, made.observed)
-    files.write(path, saved_plan.dump(saved_plan.saved(made, identity(paths), options, basis, VERSION)).encode())
+    depends_on = _dependencies(paths, made.observed)
+    files.write(path, saved_plan.dump(saved_plan.saved(made, identity(paths), options, depends_on, VERSION)).encode())
 
 
 def load(path: Path) -> SavedPlan:
-    """Errors: UsageError where there is no such file, or it is no plan that this odpm understands."""
+    """Read a saved plan. Errors: UsageError where the file does not exist or this odpm cannot read it."""
     text = files.read(path)
     if text is None:
         raise UsageError("there is no such file", where=str(path), todo="save a plan first: inv plan --out FILE")
@@ -61,29 +61,29 @@ def load(path: Path) -> SavedPlan:
 def plan_check(
     paths: ProjectPaths, until: Sequence[str], options: RunOptions, saved: SavedPlan, path: Path
 ) -> Callable[[ObservedState, Sequence[Step]], None]:
-    """What looks at each round of a run before it begins. Errors: DriftError where the plan no longer holds."""
+    """The check of each round of a run against a saved plan. Errors: DriftError where the plan no longer applies."""
     begun = False
 
-    def see(_: ObservedState, todo: Sequence[Step]) -> None:
+    def check(_: ObservedState, todo: Sequence[Step]) -> None:
         nonlocal begun
-        if not begun:  # as far as the plan looked, which is further than a run that has files to write
-            observed = observe.observe(paths, until, options, ahead=True)
-            saved_plan.check_unchanged(saved.depends_on, _basis(paths, observed), str(path))
+        if not begun:  # with Docker, as when the plan was saved
+            observed = observe.observe(paths, until, options, docker_early=True)
+            saved_plan.check_unchanged(saved.depends_on, _dependencies(paths, observed), str(path))
         saved_plan.check_announced(saved, todo, str(path), begun=begun)
         begun = True
 
-    return see
+    return check
 
 
-def _basis(paths: ProjectPaths, observed: ObservedState) -> dict[str, str]:
-    watched = (
+def _dependencies(paths: ProjectPaths, observed: ObservedState) -> dict[str, str]:
+    paths_read = (
         "odpm.json",
         LOCK_FILE,
         *PYTHON_LOCKS,
         *(template_file(name) for name in TEMPLATES),
         STATE_FILE,
     )
-    found = {path: files.read(paths.root / path) for path in watched}
+    found = {path: files.read(paths.root / path) for path in paths_read}
     get = paths.settings.get
     named = {reference.name for reference in references((found["odpm.json"] or b"").decode(errors="replace"))}
     return saved_plan.dependencies(

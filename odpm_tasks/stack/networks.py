@@ -19,7 +19,7 @@ def require(paths: ProjectPaths, stack: Stack) -> None:
     settings, name = paths.settings, paths.settings.get(NAME)
     if settings.external_network and not name:
         raise DescriptionError(
-            f"{EXTERNAL} is set, and no network is named", where=settings.where(EXTERNAL), todo=f"{NAME}=NAME in .env"
+            f"{EXTERNAL} is set, but no network is named", where=settings.where(EXTERNAL), todo=f"{NAME}=NAME in .env"
         )
     if not name:
         return

@@ -89,7 +89,7 @@ def _services(
         return "absent", f"start {', '.join(now.active)}"
     up = observed.recorded.get("up", {})
     if up.get("digest") != services_digest(paths, observed.stack, observed.rendered.compose):
-        return "changed", "bring the services to the new description"
+        return "changed", "update the services"
     by_id = {c.id: c for c in lasting}
     for service, identity in sorted(up.get("containers", {}).items()):
         container = by_id.get(identity)

@@ -58,7 +58,7 @@ def _refused(observed: RenderedState, found: list[Problem]) -> DescriptionError:
     ]
     first, *rest = (f"{paths}: {problem.text}" for paths, problem in zip(where, found, strict=True))
     return DescriptionError(
-        f"Compose does not take the services: {found[0].text}",
+        f"Compose rejects the services: {found[0].text}",
         where=where[0],
         details=[line for line in rest if line != first],
         todo="mend the field that is named, then run again",

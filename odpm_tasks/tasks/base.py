@@ -54,7 +54,7 @@ def task(
                 from odpm_tasks.adapters import process
 
                 process.stop_all()
-                raise Exit("odpm: interrupted; nothing is lost, the same command goes on from here", 130) from None
+                raise Exit("odpm: interrupted; no work is lost, run the same command to continue", 130) from None
 
         if run_options:
             run.__signature__ = _signature(body, run_options)  # type: ignore[attr-defined]  # what invoke parses by

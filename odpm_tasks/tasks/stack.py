@@ -205,7 +205,7 @@ def _rendered(same_scenario: bool = True) -> Project:
     project = Project.find()
     scenario = project.scenario.name
     if not project.paths.compose.exists():
-        raise ProgramError("this project has not been brought up yet", where=str(project.root), todo="inv up")
+        raise ProgramError("this project was not started yet", where=str(project.root), todo="inv up")
     last = read_state(project.paths).get("scenario", scenario)
     if same_scenario and last != scenario:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What a step costs, as far as it is known beforehand: why an image is built, what becomes of each container."""
+"""The cost of a step, as far as it is known in advance: why an image is built, what happens to each container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import Any, Literal
 
 from odpm_tasks.core.config.interpolation import expand
-from odpm_tasks.core.stack import services as own_yaml
+from odpm_tasks.core.stack import services as compose_services
 from odpm_tasks.core.stack.services import active
 
 ContainerAction = Literal["create", "recreate", "start", "remove", "keep"]
@@ -21,7 +21,7 @@ _REST = "configuration"
 
 @dataclass(frozen=True)
 class ContainerChange:
-    """What becomes of a service's container; `because`: which of image, ports, environment, configuration has changed."""
+    """What `up` does to a service's container; `reasons`: which of image, ports, environment, configuration have changed."""
 
     service: str
     action: ContainerAction
@@ -30,9 +30,10 @@ class ContainerChange:
 
 @dataclass(frozen=True)
 class Cost:
-    """`because`: the inputs of an image that have changed since the last one. `seconds`: how long the same took last time.
+    """`reasons`: the inputs of an image that have changed since the last build. `seconds`: how long the same took last time.
 
-    `containers`: what becomes of each. `odoo_down`: whether Odoo runs and will be away meanwhile; then `seconds` is how long.
+    `containers`: what `up` does to each. `odoo_down`: Odoo runs and is down meanwhile; then `seconds` is the length of the
+    last downtime.
     """
 
     reasons: tuple[str, ...] = ()
@@ -42,7 +43,7 @@ class Cost:
 
 
 def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of what differs, in the order of `now`, what is gone last; nothing where nothing was recorded."""
+    """The names whose values differ, in the order of `now`, removed ones last; none where nothing was recorded."""
     if not before:
         return ()
     return tuple(name for name in (*now, *(b for b in before if b not in now)) if before.get(name) != now.get(name))
@@ -51,21 +52,20 @@ def changed_inputs(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[s
 def service_parts(
     text: str, lookup: Callable[[str], str | None], baked: str = "", contexts: Mapping[str, str] | None = None
 ) -> dict[str, dict[str, str]]:
-    """Digests of what each service of a compose file is made from, by part, variables put in; those of no active profile are
-    left out.
+    """Digests of each service of a compose file, by part, variables expanded. Services of inactive profiles are left out.
 
-    `baked`: what the image of Odoo is made from, where its name does not tell. `contexts`: what the folders hold that
-    images of services are built from.
+    `baked`: the digest of the inputs of Odoo's image, where its name does not contain one. `contexts`: fingerprints of the
+    folders that images of services are built from.
     """
     found: dict[str, dict[str, str]] = {}
-    services = own_yaml.load(text)["services"]
+    services = compose_services.load(text)["services"]
     for name in active(services, lookup("COMPOSE_PROFILES")):
         service = services[name]
         parts = {part: {key: service.get(key) for key in keys} for part, keys in _PARTS.items()}
         known = {key for keys in _PARTS.values() for key in keys}
         parts[_REST] = {key: value for key, value in service.items() if key not in known}
         parts["image"]["inputs"] = baked if name == "odoo" else (contexts or {}).get(name, "")
-        if isinstance(service.get("environment"), Mapping):  # a name alone is handed through
+        if isinstance(service.get("environment"), Mapping):  # a name without a value takes it from the environment
             values = service["environment"].items()
             parts["environment"]["environment"] = {key: lookup(key) if v is None else v for key, v in values}
         found[name] = {part: _digest(value, lookup, f"services.{name}") for part, value in parts.items()}
@@ -83,9 +83,9 @@ def container_changes(
     running: Collection[str],
     stopped: Collection[str],
 ) -> tuple[ContainerChange, ...]:
-    """What `up` makes of each container: of the services that are described now, then of those that no longer are.
+    """What `up` does to each container: first the described services, then those that are no longer described.
 
-    `before` and `now` are `service_parts`; `stopped` has what is to run and does not.
+    `before` and `now` are results of `service_parts`; `stopped`: services that should run and do not.
     """
     changes = []
     for name, parts in now.items():
@@ -100,27 +100,27 @@ def container_changes(
 
 
 def odoo_goes_down(changes: Collection[ContainerChange], running: Collection[str]) -> bool:
-    """Whether an Odoo that runs is away meanwhile: it, or its database, is made anew or started."""
+    """Whether a running Odoo is down meanwhile: Odoo or its database is created, recreated or started."""
     acting = {change.service for change in changes if change.action != "keep"}
     return "odoo" in running and bool(acting & {"odoo", "db"})
 
 
 def containers_text(cost: Cost) -> str:
-    """`recreate odoo (image, ports); keep db, mail; Odoo is down meanwhile (12 s last time)`."""
+    """For example `recreate odoo (image, ports); keep db, mail; Odoo is down meanwhile (12 s last time)`."""
     ordered = sorted(cost.containers, key=lambda change: (_ORDER.index(change.action), change.reasons))
-    said = []
+    parts = []
     for (action, reasons), group in groupby(ordered, key=lambda change: (change.action, change.reasons)):
         why = f" ({', '.join(reasons)})" if reasons else ""
-        said.append(f"{action} {', '.join(change.service for change in group)}{why}")
+        parts.append(f"{action} {', '.join(change.service for change in group)}{why}")
     if cost.odoo_down:
-        said.append("Odoo is down meanwhile" + (f" ({_seconds(cost.seconds)} last time)" if cost.seconds else ""))
-    return "; ".join(said)
+        parts.append("Odoo is down meanwhile" + (f" ({_seconds(cost.seconds)} last time)" if cost.seconds else ""))
+    return "; ".join(parts)
 
 
 def image_text(cost: Cost) -> str:
-    """`Python packages, base image changed; took 41 s last time`."""
-    said = [f"{', '.join(cost.reasons)} changed"] if cost.reasons else []
-    return "; ".join([*said, *([f"took {_seconds(cost.seconds)} last time"] if cost.seconds else [])])
+    """For example `Python packages, base image changed; took 41 s last time`."""
+    parts = [f"{', '.join(cost.reasons)} changed"] if cost.reasons else []
+    return "; ".join([*parts, *([f"took {_seconds(cost.seconds)} last time"] if cost.seconds else [])])
 
 
 def _seconds(seconds: float) -> str:

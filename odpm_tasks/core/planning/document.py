@@ -1,4 +1,4 @@
-"""A plan as data: the document of `inv plan --format json`. Its JSON Schema is `docs/schema/plan.v1.json`."""
+"""A plan as data, for `inv plan --format json`: one typed document. Its JSON Schema is `docs/schema/plan.v1.json`."""
 
 from __future__ import annotations
 

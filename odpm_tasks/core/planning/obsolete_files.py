@@ -1,4 +1,4 @@
-"""Files that an earlier run generated and this one does not: removed where their bytes are ours, else left to the user."""
+"""Files that an earlier run generated and this run does not: unedited ones are removed, edited ones are kept."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.steps import Step
 
 REMOVE = "remove: no longer generated"
-LEAVE = "leave it to you: no longer generated, and edited"
+KEEP = "keep your edited file: no longer generated"
 
 
 def obsolete_files(
     recorded: Mapping[str, str], generated: Collection[str], digest: Callable[[str], str | None]
 ) -> dict[str, bool]:
-    """Of the files that were recorded with the digest of their bytes those that nothing generates any more and that are there.
+    """The recorded files that exist and are no longer generated, each with whether it is unedited.
 
-    True: the bytes are still the recorded ones. `digest` gives that of a file as it is, None where there is none. A path that
-    leads out of the project was never ours.
+    `recorded`: digests by path. `digest` returns the digest of a file on disk, None where it does not exist. Paths that lead
+    out of the project are ignored.
     """
     found: dict[str, bool] = {}
     for path, known in recorded.items():
@@ -33,16 +33,16 @@ def obsolete_files(
 
 
 def obsolete_file_steps(step_id: str, observed: RenderedState) -> list[Step]:
-    """What a step does about the leftovers that are its own: each is dealt with once."""
+    """The obsolete files that a step handles; each belongs to exactly one step."""
     return [
-        Step(step_id, "update", path, REMOVE if ours else LEAVE)
-        for path, ours in observed.obsolete_files.items()
+        Step(step_id, "update", path, REMOVE if unedited else KEEP)
+        for path, unedited in observed.obsolete_files.items()
         if _step(path) == step_id
     ]
 
 
 def _step(path: str) -> str:
-    """The step that writes such files."""
+    """The step that writes files of this path."""
     if path == COMPOSE_FILE:
         return "compose.generate"
     return "template.dockerfile" if path.startswith(f"{BUILD_FOLDER}/") else "ide.files"

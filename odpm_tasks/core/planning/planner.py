@@ -1,7 +1,7 @@
-"""What a run would do, as data: one ordered list of steps, decided from what was observed and from nothing else.
+"""The planner: an ordered list of steps, decided from the observed state alone.
 
-`plan` prints it, `render` and `up` perform it. A step that depends on the outcome of an earlier one is not guessed: it
-says after which step it will be known, and whoever acts observes and plans anew from there.
+`plan` prints it, `render` and `up` perform it. A step that depends on the outcome of an earlier step is `pending` and names
+that step; after that step, the run observes and plans again.
 """
 
 from __future__ import annotations
@@ -82,19 +82,19 @@ def _lock_load(step_id: str, observed: ObservedState) -> list[Step]:
     if not observed.reads_lock:
         return _untouched(step_id, observed)
     if observed.lock is None:
-        _demand(observed, "there is no lock")
-        return [Step(step_id, "skip", LOCK_FILE, "there is none yet")]
+        _require_lock(observed, "there is no lock")
+        return [Step(step_id, "skip", LOCK_FILE, "does not exist yet")]
     count = 1 + len(observed.lock.dependencies)
     return [Step(step_id, "keep", LOCK_FILE, f"{count} repositories" if count > 1 else "the platform only")]
 
 
-def _demand(observed: ObservedState, problem: str, *details: str, todo: str = "") -> None:
-    """In a strict scenario a wanting lock ends the run, and so it does a check; in developer it is written."""
+def _require_lock(observed: ObservedState, problem: str, *details: str, todo: str = "") -> None:
+    """Report a missing, incomplete or outdated lock: an error in strict scenarios and checks; developer writes the lock."""
     if observed.checking:
         raise LockError(problem, where=LOCK_FILE, details=details, todo=todo or "inv lock")
     if observed.scenario.strict:
         raise LockError(
-            f"{problem}; {observed.scenario.name} follows the lock strictly and never writes it",
+            f"{problem}; the scenario {observed.scenario.name} never writes the lock",
             where=LOCK_FILE,
             details=details,
             todo=todo or "write it in the developer scenario and commit it: ODPM_SCENARIO=developer inv lock",
@@ -106,14 +106,14 @@ def _resolve(step_id: str, observed: ObservedState) -> list[Step]:
 
 
 def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
-    moved = _moved_by_hand(observed)
+    moved = _changed_links(observed)
     if moved:
-        _demand(observed, "the lock is out of date", *moved[:3])
+        _require_lock(observed, "the lock is out of date", *moved[:3])
         return [Step(step_id, "update", LOCK_FILE, "; ".join(moved))]
     known = observed.lock is not None
     free = [ask for ask in observed.unresolved if not (ask.link.is_file or (ask.commit and known))]
     if free:
-        _demand(
+        _require_lock(
             observed, "the lock is incomplete", *[f"not pinned: {ask.link.canonical} {ask.branch}" for ask in free[:3]]
         )
         action: Action = "update" if known else "create"
@@ -126,13 +126,13 @@ def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
     new = complete_lock(new, observed.lock, observed.manifest.locks_git, own, follow_files=strict)
     if observed.lock is None or write_lock(new) != write_lock(observed.lock):
         changes = lock_changes(observed.lock, new)
-        _demand(observed, "the lock is out of date", *changes[:3])
+        _require_lock(observed, "the lock is out of date", *changes[:3])
         return [Step(step_id, "update" if observed.lock else "create", LOCK_FILE, "; ".join(changes) or "rewrite")]
     return [Step(step_id, "keep", LOCK_FILE)]
 
 
-def _moved_by_hand(observed: ObservedState) -> list[str]:
-    """Links that name another commit than the lock: known without asking anybody."""
+def _changed_links(observed: ObservedState) -> list[str]:
+    """Changes of links whose commit differs from the lock; no query is needed to know them."""
     pins = observed.lock.pins if observed.lock else {}
     pinned = ((ask.link.canonical, ask.link.commit) for ask in observed.unresolved if ask.link.commit and observed.lock)
     return [
@@ -168,7 +168,7 @@ def _checkout(step_id: str, observed: ResolvedState) -> list[Step]:
     if not observed.touch_git:
         return _checkout_as_found(step_id, observed)
     if not observed.scenario.mounts:
-        return [Step(step_id, "skip", "", "ci bakes the locked commits from the cache")]
+        return [Step(step_id, "skip", "", "ci builds the locked commits into the image")]
     strict, sources = observed.scenario.strict, observed.resolution.sources
     steps = [_checkout_one(step_id, source, observed.checkouts[source.name], strict) for source in sources]
     return [*steps, *late_hook_steps(observed)]
@@ -181,14 +181,14 @@ def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> 
     if now.kind == "absent":
         return Step(step_id, "create", target, f"{source.link.branch or ''} {source.commit[:8]}".strip())
     if now.gone:
-        return Step(step_id, "update", target, f"give back what it rests on: {', '.join(c[:8] for c in now.gone)}")
+        return Step(step_id, "update", target, f"restore missing commits: {', '.join(c[:8] for c in now.gone)}")
     if now.commit == source.commit and now.kind != "moving":
         if now.changes:
             return Step(step_id, "update", target, f"local changes: {', '.join(now.changes[:3])}")
         return Step(step_id, "keep", target, source.commit[:8])
     if now.kind in {"branch", "commit"} and now.base == source.commit and not strict:
-        whose = f"your branch {now.branch}" if now.branch else f"your commit {str(now.commit)[:8]}"
-        return Step(step_id, "keep", target, f"{source.commit[:8]} with {whose} on top")
+        work = f"your branch {now.branch}" if now.branch else f"your commit {str(now.commit)[:8]}"
+        return Step(step_id, "keep", target, f"{source.commit[:8]} with {work} on top")
     return Step(step_id, "update", target, f"{(now.commit or now.kind)[:8]} -> {source.commit[:8]}")
 
 
@@ -200,22 +200,22 @@ def _verify_lock(step_id: str, observed: ResolvedState) -> list[Step]:
     if observed.own is not None:
         recorded = observed.lock.developing if observed.lock else None
         if recorded is None or recorded.tree is None:
-            _demand(observed, "the lock does not record the developing project")
+            _require_lock(observed, "the lock does not record the developing project")
         elif recorded.tree != observed.own.pin.tree:
-            _demand(observed, "the developing project is not what the lock records")
+            _require_lock(observed, "the developing project differs from the lock")
         elif observed.own.changes:
-            _demand(
+            _require_lock(
                 observed,
                 "the developing project has local changes",
                 *observed.own.changes[:3],
-                todo="commit them, or set them aside: git stash",
+                todo="commit them, or stash them: git stash",
             )
     if python_locks_differ(observed.lock, observed.manifest.locks_venv):
-        _demand(observed, PYTHON_LOCKS_DIFFER, todo=PYTHON_LOCKS_TODO)
+        _require_lock(observed, PYTHON_LOCKS_DIFFER, todo=PYTHON_LOCKS_TODO)
     differing = conflicting_pins(observed.lock, observed.manifest.locks_git)
     if differing:
-        said = "; ".join(f"{short_name(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)
-        return [Step(step_id, "keep", LOCK_FILE, f"odpm.json overrides the lock: {said}")]
+        pins = "; ".join(f"{short_name(key)} manifest {ours[:8]}, file {theirs[:8]}" for key, ours, theirs in differing)
+        return [Step(step_id, "keep", LOCK_FILE, f"odpm.json overrides the lock: {pins}")]
     return [Step(step_id, "keep", LOCK_FILE)]
 
 
@@ -230,9 +230,9 @@ def _python(step_id: str, observed: ResolvedState) -> list[Step]:
         if locks.recorded_inputs is None
         else "the Python lock is out of date: requirements changed"
         if locks.recorded_inputs != locks.inputs
-        else "the Python lock is not the one that the lock names"
+        else "the Python lock is not the one that the lock records"
     )
-    _demand(observed, reason)
+    _require_lock(observed, reason)
     new = locks.recorded_inputs is None or recorded_only
     return [Step(step_id, "create" if new else "update", PYTHON_LOCKS[0], reason)]
 
@@ -289,10 +289,10 @@ def _database(step_id: str, observed: RunningState) -> list[Step]:
             )
         ]
     if observed.running.database == "unfinished":
-        return [Step(step_id, "update", observed.database, "finish what an interrupted run began")]
-    wishes = [("install", observed.install), ("update", observed.update)]
-    said = "; ".join(f"{verb} {', '.join(names)}" for verb, names in wishes if names)
-    return [Step(step_id, "update" if said else "keep", observed.database, said)]
+        return [Step(step_id, "update", observed.database, "finish the interrupted creation")]
+    options = [("install", observed.install), ("update", observed.update)]
+    detail = "; ".join(f"{option} {', '.join(names)}" for option, names in options if names)
+    return [Step(step_id, "update" if detail else "keep", observed.database, detail)]
 
 
 def _untouched(step_id: str, observed: ObservedState) -> list[Step]:
@@ -300,7 +300,7 @@ def _untouched(step_id: str, observed: ObservedState) -> list[Step]:
 
 
 def _checkout_as_found(step_id: str, observed: ResolvedState) -> list[Step]:
-    """Checkouts stay as they are; a link to a `file://` source is nothing of git's."""
+    """With --no-git-update checkouts stay as they are; links to `file://` sources are still created."""
     links = [source for source in observed.resolution.sources if source.link.is_file]
     steps = [
         _checkout_one(step_id, source, observed.checkouts[source.name], observed.scenario.strict) for source in links
@@ -309,13 +309,13 @@ def _checkout_as_found(step_id: str, observed: ResolvedState) -> list[Step]:
 
 
 def _verify_as_found(step_id: str, observed: ResolvedState) -> list[Step]:
-    """In a strict scenario what lies there has to be what the lock names."""
+    """With --no-git-update a strict scenario requires that the checkouts are what the lock records."""
     if not observed.scenario.strict:
         return _untouched(step_id, observed)
     _resolution(step_id, observed)
     edited = [name for name, seen in observed.checkouts.items() if seen.changes]
     if edited:
-        _demand(observed, "checkouts have local changes", *edited[:3])
+        _require_lock(observed, "checkouts have local changes", *edited[:3])
     return _verify_lock(step_id, observed)
 
 

@@ -1,7 +1,7 @@
-"""A plan in a file, to be carried out later exactly so or not at all: its steps, what was wished, what it rests on.
+"""A plan in a file, to be performed later exactly as it is or not at all: its steps, its options, what it depends on.
 
-The file holds short hashes of files, and of settings that are ours and no secret; of every other variable only whether
-it is set. What a step that was `pending` turns out to be is not in it: such a step may become anything when its time comes.
+The file contains short hashes of files and of settings of this library that are no secrets; of every other variable only
+whether it is set. A step that was `pending` may become any action of its id.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from odpm_tasks.core.planning.steps import Action, Plan, Step
 from odpm_tasks.errors import DriftError, UsageError
 
 FORMAT = 1
-ABSENT, SET, UNSET, UNKNOWN = "absent", "set", "not set", "not known"
+ABSENT, EXISTS, SET, UNSET, UNKNOWN = "absent", "exists", "set", "not set", "not known"
 _HASH = "sha256:"
-_NAMED = 3  # what moved is named up to here, then counted
+_NAMED = 3  # so many changes are named, the rest is counted
 
 
 class _Model(BaseModel):
@@ -33,7 +33,7 @@ class _Model(BaseModel):
 
 
 class ProjectIdentity(_Model):
-    """Whose plan it is: the folder's name and the name that the description gives."""
+    """The project of a plan: the name of its folder and its name by the description."""
 
     folder: str
     name: str
@@ -47,7 +47,7 @@ class SavedStep(_Model):
 
 
 class SavedPlan(_Model):
-    """The file. `rests_on`: what a person calls a thing -> a short hash of it, or how it was."""
+    """The file. `depends_on`: name of a thing -> a short hash of it, or its state."""
 
     odpm_plan: Literal[1]
     odpm: str
@@ -60,8 +60,8 @@ class SavedPlan(_Model):
 
 @dataclass(frozen=True)
 class ExternalInputs:
-    """What a plan rests on beside the world: bytes of files by path (None: not there), values of settings that are no
-    secrets, and names that the description refers to, with whether each is set."""
+    """What a plan depends on in addition to the observed state: bytes of files by path (None: absent), values of settings
+    that are no secrets, and for each variable that the description names whether it is set."""
 
     files: Mapping[str, bytes | None]
     settings: Mapping[str, str | None] = field(default_factory=dict)
@@ -69,7 +69,7 @@ class ExternalInputs:
 
 
 def dependencies(observed: ObservedState, inputs: ExternalInputs) -> dict[str, str]:
-    """Everything that a plan of this world rests on, as far as it is known, what causes first and what follows last."""
+    """Everything that a plan of this state depends on, as far as it is known; causes before consequences."""
     found = {path: _short(data) for path, data in inputs.files.items()}
     found |= {name: UNSET if value is None else _hash(value.encode()) for name, value in inputs.settings.items()}
     found |= {name: SET if there else UNSET for name, there in inputs.variables.items()}
@@ -81,25 +81,25 @@ def dependencies(observed: ObservedState, inputs: ExternalInputs) -> dict[str, s
     if isinstance(observed, ResolvedState):
         contents = {s.name: s.commit for s in observed.resolution.sources if s.link.is_file}
         for name, now in observed.checkouts.items():
-            found[source_folder(name)] = _standing(now, contents.get(name))
+            found[source_folder(name)] = _checkout_state(now, contents.get(name))
     if observed.own:
         edited = " with local changes" if observed.own.changes else ""
         found["the project's committed files"] = f"{str(observed.own.pin.tree)[:12]}{edited}"
     if isinstance(observed, ResolvedState):
-        found["what asks for Python packages"] = _HASH + observed.python.inputs[:12]
+        found["the Python requirements"] = _HASH + observed.python.inputs[:12]
     if isinstance(observed, RenderedState):
         found["the project's add-ons"] = _hash("\n".join(observed.modules).encode())
         found |= {path: _short(observed.current.get(path)) for path in observed.rendered.files}
-        found |= {f"{path} as described": _short(data) for path, data in observed.rendered.files.items()}
+        found |= {f"{path} as rendered": _short(data) for path, data in observed.rendered.files.items()}
     if isinstance(observed, RunningState) and (running := observed.running).image is not None:
-        found["the image"] = "there" if running.image else ABSENT
+        found["the image"] = EXISTS if running.image else ABSENT
         found["the services"] = f"{running.services} ({running.detail})" if running.detail else running.services
         if running.database != "unknown":
             found[f"the database {observed.database}"] = running.database
     return found
 
 
-def _standing(now: Checkout, content: str | None) -> str:
+def _checkout_state(now: Checkout, content: str | None) -> str:
     words = [now.kind, (now.commit or content or "")[:12], f"on {now.branch}" if now.branch else ""]
     words += ["with local changes" if now.changes else "", "without its objects" if now.gone else ""]
     return " ".join(word for word in words if word)
@@ -113,11 +113,11 @@ def _hash(data: bytes) -> str:
     return _HASH + hashlib.sha256(data).hexdigest()[:12]
 
 
-# --- to a file and back -----------------------------------------------------------------------------------------------
+# --- write and read the file -----------------------------------------------------------------------------------------------
 
 
 def saved(plan: Plan, identity: ProjectIdentity, options: RunOptions, basis: Mapping[str, str], odpm: str) -> SavedPlan:
-    """A plan as it goes into a file; `odpm` is the version that made it."""
+    """A plan in the form of the file; `odpm` is the version that made it."""
     steps = tuple(SavedStep(id=s.id, action=s.action, target=s.target, detail=s.detail) for s in plan.steps)
     return SavedPlan(
         odpm_plan=FORMAT,
@@ -137,7 +137,7 @@ def dump(plan: SavedPlan) -> str:
 
 
 def load(text: str, where: str, odpm: str) -> SavedPlan:
-    """Read a saved plan. Errors: UsageError where it is none, or one of an odpm newer than this."""
+    """Read a saved plan. Errors: UsageError for any other file, and for a plan of a newer odpm."""
     todo = "make one: inv plan --out FILE"
     try:
         data = json.loads(text)
@@ -149,14 +149,14 @@ def load(text: str, where: str, odpm: str) -> SavedPlan:
         raise UsageError(
             f"this plan was made by odpm {data.get('odpm', '?')}, this is {odpm}",
             where=where,
-            todo="use that odpm, or look again with this one: inv plan --out FILE",
+            todo="use that odpm, or save a new plan with this one: inv plan --out FILE",
         )
     try:
         return SavedPlan.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise UsageError(f"this saved plan is broken: {place}: {first['msg']}", where=where, todo=todo) from None
+        field_path = ".".join(map(str, first["loc"]))
+        raise UsageError(f"this saved plan is broken: {field_path}: {first['msg']}", where=where, todo=todo) from None
 
 
 def _newer(theirs: str, ours: str) -> bool:
@@ -167,69 +167,72 @@ def _newer(theirs: str, ours: str) -> bool:
 
 
 def check_fits(plan: SavedPlan, identity: ProjectIdentity, scenario: str, where: str) -> None:
-    """See that a plan is of this project and scenario. Errors: UsageError."""
+    """Check that a plan belongs to this project and scenario. Errors: UsageError."""
     if plan.project != identity:
         theirs = " in the folder ".join(dict.fromkeys((plan.project.name, plan.project.folder)))
-        raise UsageError(f"this plan is of another project: {theirs}", where=where, todo="inv plan --out FILE, here")
+        raise UsageError(
+            f"this plan belongs to another project: {theirs}", where=where, todo="save one here: inv plan --out FILE"
+        )
     if plan.scenario != scenario:
         raise UsageError(
-            f"this plan is of the scenario {plan.scenario}, and you are in {scenario}",
+            f"this plan is for the scenario {plan.scenario}; the current scenario is {scenario}",
             where=where,
             todo=f"ODPM_SCENARIO={plan.scenario} inv up --plan {where}",
         )
 
 
-# --- whether it still holds -------------------------------------------------------------------------------------------
+# --- check that it still applies -------------------------------------------------------------------------------------------
 
 
 def differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
-    """What a plan rests on and is no longer as it was: name -> what happened to it.
+    """What a plan depends on and has changed: name -> how.
 
-    A file is left out where an entry of it says more. What was not known then does not count.
+    A file is omitted where one of its entries is listed. Names that were not known when the plan was saved are ignored.
     """
     different = {name: (was, now.get(name, UNKNOWN)) for name, was in before.items() if now.get(name) != was}
     entries = {name.partition(": ")[0] for name in different if ": " in name}
-    return {name: _happened(was, is_) for name, (was, is_) in different.items() if name not in entries}
+    return {name: _change(was, is_) for name, (was, is_) in different.items() if name not in entries}
 
 
-def _happened(was: str, is_: str) -> str:
+def _change(was: str, is_: str) -> str:
     if is_ == UNKNOWN:
-        return "is not known any more"
+        return "is no longer known"
     if is_ == ABSENT:
-        return "is gone"
+        return "no longer exists"
     if was == ABSENT:
-        return "is there now" if is_.startswith(_HASH) else f"is {is_} now"
+        return "exists now" if is_.startswith(_HASH) or is_ == EXISTS else f"is {is_} now"
     return "has changed" if was.startswith(_HASH) and is_.startswith(_HASH) else f"was {was}, is {is_}"
 
 
 def check_unchanged(before: Mapping[str, str], now: Mapping[str, str], where: str) -> None:
-    """Errors: DriftError naming what moved."""
+    """Check that nothing has changed. Errors: DriftError naming what has."""
     changes = differences(before, now)
     if not changes:
         return
     first = list(changes)[:_NAMED]
     more = f" and {len(changes) - len(first)} more" if len(changes) > len(first) else ""
     raise DriftError(
-        f"the world has moved since this plan was made: {', '.join(first)}{more}",
+        f"the observed state changed since this plan was made: {', '.join(first)}{more}",
         where=where,
         details=[f"{name} {what}" for name, what in changes.items()][:2],
-        todo=f"see what is to do now: inv plan --out {where}",
+        todo=f"see the current plan: inv plan --out {where}",
     )
 
 
 def check_announced(plan: SavedPlan, todo: Sequence[Step], where: str, *, begun: bool) -> None:
-    """See that each step about to be done is one of the plan's, or of an id that was `pending`. Errors: DriftError.
+    """Check that each step of `todo` is in the plan, or has an id that was `pending` in it. Errors: DriftError.
 
     `begun`: earlier steps of the plan are done already.
     """
     known = {(step.id, step.action, step.target, step.detail) for step in plan.steps}
     open_ = {step.id for step in plan.steps if step.action == "pending"}
-    strange = [s for s in todo if s.id not in open_ and (s.id, s.action, s.target, s.detail) not in known]
-    if strange:
-        words = [" ".join(filter(None, (s.action, s.id, s.target, s.detail))) for s in strange]
+    unplanned = [s for s in todo if s.id not in open_ and (s.id, s.action, s.target, s.detail) not in known]
+    if unplanned:
+        words = [" ".join(filter(None, (s.action, s.id, s.target, s.detail))) for s in unplanned]
         raise DriftError(
-            "this plan does not hold what would be done now" + (": what came before is done" if begun else ""),
+            "this run would do something that the plan does not contain"
+            + ("; earlier steps are done" if begun else ""),
             where=where,
             details=words[:2],
-            todo=f"see what is to do now: inv plan --out {where}",
+            todo=f"see the current plan: inv plan --out {where}",
         )

@@ -1,7 +1,6 @@
-"""A step as a line: the same words when it is announced and when it is done.
+"""A step as lines of text, the same in a plan and when it is done.
 
-Targets and details were partly written by others (names of add-ons, subjects, hooks): control characters go before people
-see them.
+Targets and details contain text of repositories (names of add-ons, subjects, hooks): control characters are removed.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ from odpm_tasks.core.text import Paint, unstyled
 from odpm_tasks.errors import printable
 
 MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "pending": "?"}
-HEAD = 12  # mark and action, with the blanks around them
+HEAD = 12  # width of mark and action with the blanks around them
 _HANGING = 14
-_ROOM = 30  # a detail that would get less than this beside its target stands below it
-_MOST = 3  # lines of one detail, where lines are cut
+_MIN_DETAIL = 30  # a detail with less room than this beside its target goes on the next line
+_MAX_LINES = 3  # of one detail, where lines are cut
 
 
 @dataclass(frozen=True)
 class LineStyle:
-    """How lines are to look. `width`: of the terminal; None: there is none, and a line is never broken nor cut.
+    """The layout of lines. `width`: columns of the terminal; None: no terminal, lines are never wrapped or cut.
 
-    `ids`, `targets`: what these columns are filled up to. `whole`: break long details, and cut nothing.
+    `ids`, `targets`: minimal widths of these columns. `full`: long details are wrapped and never cut.
     """
 
     paint: Paint = unstyled
@@ -35,7 +34,7 @@ class LineStyle:
 
 
 def step_lines(step: Step, style: LineStyle = LineStyle(), note: str = "") -> list[str]:
-    """One line, or several where the terminal is too narrow for it. `note` comes last, dimmed."""
+    """The step as one line, or as several where the terminal is too narrow. `note` is appended, dimmed."""
     head = style.paint(f"  {MARK[step.action]} {step.action:<7} ", step.action)
     target, detail = printable(step.target), printable(step.detail)
     if not target:
@@ -50,7 +49,7 @@ def step_lines(step: Step, style: LineStyle = LineStyle(), note: str = "") -> li
 
 
 def _broken(head: str, label: str, words: tuple[str, str], style: LineStyle, width: int) -> list[str]:
-    """A line that does not fit: target and detail go below where they must, indented."""
+    """A step that does not fit on one line: target and detail are wrapped and indented."""
     target, detail = words
     lines = [head + style.paint(label, "dim")]
     column = HEAD + max(style.ids, len(label)) + 2
@@ -59,14 +58,14 @@ def _broken(head: str, label: str, words: tuple[str, str], style: LineStyle, wid
     else:
         lines += _wrapped(target, _HANGING, width, style)
     beside = column + max(style.targets, len(target)) + 2
-    if detail and len(lines) == 1 and width - beside >= _ROOM:
+    if detail and len(lines) == 1 and width - beside >= _MIN_DETAIL:
         first, *rest = _wrapped(detail, beside, width, style)
         return [lines[0] + " " * (beside - column - len(target)) + first.lstrip(), *rest]
     return lines + (_wrapped(detail, _HANGING, width, style) if detail else [])
 
 
 def _wrapped(text: str, indent: int, width: int, style: LineStyle) -> list[str]:
-    most = None if style.full else _MOST
+    max_lines = None if style.full else _MAX_LINES
     room = max(width - indent, 10)
-    lines = textwrap.wrap(text, room, break_on_hyphens=False, max_lines=most, placeholder=" …")
+    lines = textwrap.wrap(text, room, break_on_hyphens=False, max_lines=max_lines, placeholder=" …")
     return [" " * indent + line for line in lines]

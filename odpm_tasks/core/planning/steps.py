@@ -1,4 +1,4 @@
-"""The steps of a run by their ids, in the order in which they are done, and the files that locks are in."""
+"""The steps of a run: their ids in the order in which they are performed, a step, a plan."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ Action = Literal["create", "update", "keep", "run", "skip", "pending"]
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do, or not to: `target` is what it is done to, `detail` old -> new or the reason.
+    """One entry of a plan. `target`: what the action applies to. `detail`: old -> new, or the reason.
 
-    `pending`: what it will be is known only after the step that `detail` names. `cost` is no part of what a step is.
+    `pending`: the action is known only after the step that `detail` names. `cost` does not count when steps are compared.
     """
 
     id: str
@@ -41,20 +41,20 @@ class Step:
 
     @property
     def refused(self) -> bool:
-        """Whether a dependency wishes for something that the project does not grant: a plan never folds that away."""
+        """Whether the project denies something that a dependency asks for; a plan always shows such a step."""
         return self.action == "skip" and bool(self.target) and self.id.startswith(("hooks.", "compose.fragments"))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in the order of the contract, with the world they were decided from."""
+    """Steps in the order of `ORDER`, with the observed state that they were decided from."""
 
     observed: ObservedState
     steps: tuple[Step, ...]
 
     @property
     def ready(self) -> tuple[Step, ...]:
-        """What can be done now: everything that acts, up to the first step that is not known yet."""
+        """The steps that can be performed now: those that act, up to the first pending step."""
         known: list[Step] = []
         for step in self.steps:
             if step.action == "pending":
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def drift(self) -> tuple[Step, ...]:
-        """What exists and differs from the description; another scenario's leftovers are no drift."""
+        """The steps that change something that exists; files and services of another scenario's last run are no drift."""
         switched = self.observed.last_scenario not in {None, self.observed.scenario.name}
         files: set[str] = set()
         if isinstance(self.observed, RenderedState):
@@ -90,13 +90,13 @@ _LAST: tuple[tuple[Phase, str], ...] = (
 
 
 def phase(step_id: str) -> Phase:
-    """The phase of a step: the first one whose last step does not come before it."""
-    place = ORDER.index(step_id)
-    return next(name for name, last in _LAST if place <= ORDER.index(last))
+    """The phase that a step belongs to."""
+    position = ORDER.index(step_id)
+    return next(name for name, last in _LAST if position <= ORDER.index(last))
 
 
 def by_phase(steps: Iterable[Step]) -> dict[Phase, list[Step]]:
-    """Steps under their phases, in the order of the run; a phase without a step is not there."""
+    """The steps of each phase, in the order of the run; phases without a step are omitted."""
     found: dict[Phase, list[Step]] = {}
     for step in steps:
         found.setdefault(phase(step.id), []).append(step)

@@ -1,4 +1,4 @@
-"""A plan as a picture: its steps by phase, what would change in colour, what stays as it is folded to a number."""
+"""A plan as text: its steps by phase; changes in colour, kept and skipped steps as a number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DIFF = {"+": "create", "-": "bad", "@": "run"}
 def plan_lines(
     plan: Plan, style: LineStyle, *, verbose: bool = False, diff: bool = False, moves: Mapping[Step, Move] | None = None
 ) -> list[str]:
-    """The lines of a plan. `every`: also what is kept or skipped, a line each; `diff`: below each step how it changes."""
+    """The lines of a plan. `verbose`: one line for each kept or skipped step, too. `diff`: below each step, how it changes."""
     shown = [step for step in plan.steps if verbose or step.acts or step.refused]
     detailed = [len(printable(step.target)) for step in shown if step.target and step.detail]
     fitting = [length for length in detailed if length <= _WIDEST_TARGET]
@@ -37,45 +37,45 @@ def plan_lines(
         for step in steps:
             if verbose or step.acts or step.refused:
                 body += step_lines(step, style)
-                body += _how(plan, step, (moves or {}).get(step), style) if diff and step.acts else []
-        heading, later = ("", []) if verbose else _folded(steps, style)
-        lines += [f"{style.paint(f'{name:<7}', 'bold')}  {heading}".rstrip(), *body, *later]
+                body += _below(plan, step, (moves or {}).get(step), style) if diff and step.acts else []
+        heading, pending = ("", []) if verbose else _folded(steps, style)
+        lines += [f"{style.paint(f'{name:<7}', 'bold')}  {heading}".rstrip(), *body, *pending]
     return lines
 
 
 def _heading(plan: Plan, style: LineStyle) -> list[str]:
-    """The scenario and how much is to be done; in two lines where one is too long."""
+    """The scenario and the number of changes; two lines where one is too long."""
     counts = Counter(step.action for step in plan.steps if step.acts or step.action == "pending")
-    said = {
+    texts = {
         action: f"{counts[action]} pending" if action == "pending" else f"{counts[action]} to {action}"
         for action in _COUNTED
         if counts[action]
     }
-    summary = ", ".join(said.values()) or "nothing to do, everything is as described"
-    painted = ", ".join(style.paint(text, action) for action, text in said.items()) or summary
+    summary = ", ".join(texts.values()) or "nothing to do, everything is as described"
+    painted = ", ".join(style.paint(text, action) for action, text in texts.items()) or summary
     name = f"{style.paint('plan', 'bold')}  {plan.observed.scenario.name}"
     fits = style.width is None or len(f"plan  {plan.observed.scenario.name}  {summary}") <= style.width
     return [f"{name}  {painted}"] if fits else [name, f"  {painted}"]
 
 
 def _folded(steps: Sequence[Step], style: LineStyle) -> tuple[str, list[str]]:
-    """What a phase's heading says of the steps without a line of their own, and lines for what is known later."""
+    """The text behind a phase's name that counts the steps without a line, and the lines of its pending steps."""
     words = {"keep": "kept", "skip": "skipped"}
-    counts = {said: sum(s.action == action and not s.refused for s in steps) for action, said in words.items()}
-    heading = style.paint(", ".join(f"{count} {said}" for said, count in counts.items() if count), "keep")
-    waiting = [step for step in steps if step.action == "pending"]
-    if len(waiting) == len(steps) and len({step.detail for step in steps}) == 1:
+    counts = {word: sum(s.action == action and not s.refused for s in steps) for action, word in words.items()}
+    heading = style.paint(", ".join(f"{count} {word}" for word, count in counts.items() if count), "keep")
+    pending = [step for step in steps if step.action == "pending"]
+    if len(pending) == len(steps) and len({step.detail for step in steps}) == 1:
         return style.paint(f"? {printable(steps[0].detail)}", "pending"), []
     lines: list[str] = []
-    for detail, group in groupby(waiting, key=lambda step: step.detail):
+    for detail, group in groupby(pending, key=lambda step: step.detail):
         ids = list(dict.fromkeys(step.id for step in group))
         several = f"{ids[0]} … {ids[-1]}" if len(ids) > 1 else ids[0]
         lines += step_lines(Step(several, "pending", "", detail), replace(style, ids=max(style.ids, len(several))))
     return heading, lines
 
 
-def _how(plan: Plan, step: Step, move: Move | None, style: LineStyle) -> list[str]:
-    """What stands below a step: the difference of its file, the commits of its repository."""
+def _below(plan: Plan, step: Step, move: Move | None, style: LineStyle) -> list[str]:
+    """The lines below a step: the diff of its file, or the commits of its repository."""
     if move is not None:
         return [f"{_INDENT}{line}" for line in _commits(move, style)]
     return [
@@ -85,7 +85,7 @@ def _how(plan: Plan, step: Step, move: Move | None, style: LineStyle) -> list[st
 
 
 def file_diff(plan: Plan, step: Step) -> list[str]:
-    """The unified difference of a generated file from what lies there to what is described; empty for any other step."""
+    """The unified diff of a generated file, from disk to description; empty for any other step."""
     if not isinstance(plan.observed, RenderedState):
         return []
     rendered = plan.observed.rendered
@@ -101,7 +101,7 @@ def _commits(move: Move, style: LineStyle) -> list[str]:
     lines = [style.paint(f"- {_commit(move.old, style)}", "bad")] if move.old else []
     lines.append(style.paint(f"+ {_commit(move.new, style)}", "create"))
     if move.between is None:
-        return [*lines, "  what lies between is not on this machine"] if move.old else lines
+        return [*lines, "  the commits between are not on this machine"] if move.old else lines
     if move.between.rewritten:
         lines.append("  the branch was rewritten: the old commit does not lead to the new one")
     rest = [commit for commit in move.between.commits if commit.id != move.new.id]

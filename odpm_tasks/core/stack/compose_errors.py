@@ -1,7 +1,7 @@
-"""What is wrong with services, by the path in the description where it is to be mended.
+"""Problems of services, with the path in the description where each can be fixed.
 
-Three who may find something: our own look at names that lead nowhere, Compose's words, and the schema of the Compose
-Specification where there is no Compose.
+There are three checks: undefined names, the messages of Compose, and, where Compose is not installed, the schema of the
+Compose Specification.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FILE = 'mount a file instead, "volumes": ["./FILE:/path/in/it:ro"]'
 
 
 def undefined_names(data: Mapping[str, Any]) -> Iterator[Problem]:
-    """Names in the services of a compose file that nothing stands behind."""
+    """Names in the services of a compose file that are not defined."""
     services, secrets = data["services"], data["secrets"]
     for name, service in services.items():
         needs = service.get("depends_on")
@@ -30,18 +30,20 @@ def undefined_names(data: Mapping[str, Any]) -> Iterator[Problem]:
             how = needs.get(other) if isinstance(needs, Mapping) else None
             if other not in services and not (isinstance(how, Mapping) and how.get("required") is False):
                 near = get_close_matches(other, services, n=1, cutoff=0.5)
-                hint = f"the nearest is `{near[0]}`" if near else f"there are: {', '.join(services)}"
+                hint = f"the nearest is `{near[0]}`" if near else f"available: {', '.join(services)}"
                 yield Problem(("services", name, "depends_on"), f"there is no service `{other}`; {hint}")
         for other in names_in(service, "secrets"):
             if other not in secrets:
-                yield Problem(("services", name, "secrets"), f"`{other}` is none of {', '.join(secrets)}; {_FILE}")
+                yield Problem(
+                    ("services", name, "secrets"), f"there is no secret `{other}`, only {', '.join(secrets)}; {_FILE}"
+                )
         for key in ("configs", "models"):
             for other in names_in(service, key):
-                yield Problem(("services", name, key), f"there is no place to declare `{other}`; {_FILE}")
+                yield Problem(("services", name, key), f"`{other}` cannot be declared here; {_FILE}")
 
 
 def schema_problems(data: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
-    """What the schema of the Compose Specification has against the services of a compose file."""
+    """The violations of the schema of the Compose Specification, at most one for each service."""
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
@@ -49,29 +51,29 @@ def schema_problems(data: Mapping[str, Any], schema: Mapping[str, Any]) -> Itera
     for name, service in data["services"].items():
         errors = list(checker.iter_errors({"services": {name: service}}))
         if errors:
-            # a key whose value is wrong counts as unevaluated, too: that hides what is wrong with it
+            # a key with a wrong value is also reported as unevaluated, which hides the actual problem
             error = best_match([e for e in errors if e.validator != "unevaluatedProperties"] or errors)
             yield Problem(tuple(error.absolute_path), re.sub(r"\s+", " ", error.message)[:200])
 
 
 def compose_problem(lines: tuple[str, ...]) -> Problem:
-    """The path that Compose's words name, as far as they do, and the words without what only hides them."""
-    said = " ".join(line.strip() for line in lines if line.strip())
-    said = re.sub(r"^validating \S+: ", "", said).removesuffix(": invalid compose project")
-    said = re.sub(r"^decoding failed due to the following error\(s\): ", "", said)
-    if found := re.search(r"services[.\[]'?([\w-]+)'?\]?((?:\.\w+|\[\d+\])*)", said):
+    """A message of Compose as a problem: the path that it names, if any, and the message without common prefixes."""
+    message = " ".join(line.strip() for line in lines if line.strip())
+    message = re.sub(r"^validating \S+: ", "", message).removesuffix(": invalid compose project")
+    message = re.sub(r"^decoding failed due to the following error\(s\): ", "", message)
+    if found := re.search(r"services[.\[]'?([\w-]+)'?\]?((?:\.\w+|\[\d+\])*)", message):
         below = [int(part) if part.isdigit() else part for part in re.findall(r"\w+", found[2])]
-        return Problem(("services", found[1], *below), re.sub(r"^services\.\S+ (?=\S)", "", said))
-    if found := re.search(r'service "([^"]+)"', said):
+        return Problem(("services", found[1], *below), re.sub(r"^services\.\S+ (?=\S)", "", message))
+    if found := re.search(r'service "([^"]+)"', message):
         keys = ("depends_on", "network_mode", "networks", "volumes", "secrets", "configs")
         words = {"depends on": "depends_on", "network": "networks", "volume": "volumes", "secret": "secrets"}
-        key = next((key for word, key in words.items() if word in said), "")
-        return Problem(("services", found[1], *([key] if key in keys else [])), said)
-    return Problem((), said)
+        key = next((key for word, key in words.items() if word in message), "")
+        return Problem(("services", found[1], *([key] if key in keys else [])), message)
+    return Problem((), message)
 
 
 def written_at(path: Path, manifest: Manifest, fragments: Fragments, scenario: str) -> str:
-    """Where a path of the compose file was written: `odpm.json: services.web.cpus`, `queue: odpm.json: services.redis`.
+    """The origin of a path of the compose file: `odpm.json: services.web.cpus`, `queue: odpm.json: services.redis`.
 
     `manifest` has the scenario's overlay merged.
     """
@@ -91,7 +93,7 @@ def written_at(path: Path, manifest: Manifest, fragments: Fragments, scenario: s
 
 
 def _written(block: Mapping[str, Any], name: str, below: Path) -> bool:
-    """Whether a block itself says something of a service's key, or of the service where no key is named."""
+    """Whether a block sets this key of a service, or the service itself where no key is given."""
     entry = block.get(name)
     return isinstance(entry, Mapping) and (not below or below[0] in entry)
 

@@ -1,6 +1,6 @@
-"""`docker-compose.yml` as a value: the two built-in services, the manifest's own, and what the scenario makes of them.
+"""`docker-compose.yml` as a value: the two built-in services and those of the manifest, adapted to the scenario.
 
-Only relative paths, and `${NAME:-default}` wherever machines may differ: the same bytes for every member of a team.
+All paths are relative, and values that differ between machines are `${NAME:-default}`: the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROLE = "odoo"
 
 @dataclass(frozen=True)
 class Mount:
-    """A folder of the project that Odoo sees: `host` relative to the project's root, `inside` absolute."""
+    """A folder of the project mounted into Odoo's container: `host` relative to the project's root, `inside` absolute."""
 
     host: str
     inside: str
@@ -36,7 +36,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class ComposeSpec:
-    """Everything the compose file is made from. `manifest` has the scenario's overlay merged, and what dependencies bring."""
+    """The inputs of the compose file. `manifest` has the scenario's overlay and the fragments of dependencies merged."""
 
     name: str
     scenario: Scenario
@@ -50,7 +50,7 @@ class ComposeSpec:
 
 
 def compose(spec: ComposeSpec) -> dict[str, Any]:
-    """The compose file as plain data, in the order in which it is written."""
+    """The compose file as data, in the order in which it is written."""
     scenario = spec.scenario
     services: dict[str, Any] = {DATABASE: _database(spec), ODOO: _odoo(spec)}
     services |= {
@@ -68,7 +68,7 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
             service["image"] += f"@{digest}"
     project = f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}"
     data: dict[str, Any] = {"name": project, "services": services}
-    # the same two networks everywhere, so that a service may name either; only a published port needs a way out
+    # every scenario has the same two networks, so that a service may name either; a published port needs a route to the host
     data["networks"] = {
         "default": {
             "name": f"${{ODPM_COMPOSE_NETWORK:-{project}_default}}",
@@ -88,9 +88,9 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
 
 
 def lockable_images(manifest: Manifest, scenario: Scenario) -> dict[str, bool]:
-    """The images of a compose file that can be locked to a digest, and whether the image mirror counts for them.
+    """The images of a compose file that can be locked to a digest, and whether the image mirror applies to them.
 
-    Not those that are built here, have a digest, or that a variable decides.
+    Images that are built locally, that have a digest, or that contain a variable are omitted.
     """
     services = compose(ComposeSpec("", scenario, manifest, "", "")).get("services", {})
     found = ((_lockable(service), service) for name, service in services.items() if name != ODOO)
@@ -98,7 +98,7 @@ def lockable_images(manifest: Manifest, scenario: Scenario) -> dict[str, bool]:
 
 
 def _lockable(service: Mapping[str, Any]) -> str | None:
-    """What a registry calls a service's image."""
+    """The name of a service's image at its registry; None where it cannot be locked."""
     image = str(service.get("image", "")).removeprefix(MIRROR)
     return None if not image or "build" in service or "$" in image or "@" in image else image
 
@@ -114,7 +114,7 @@ def _database(spec: ComposeSpec) -> dict[str, Any]:
             f"db-{scenario.name}:{data}",
             f"./.odpm/secrets/{scenario.name}/roles.sql:/docker-entrypoint-initdb.d/10-odpm.sql:ro",
         ],
-        # over TCP: while the image initialises itself it listens on its socket only, and must not count as healthy
+        # over TCP: during its initialisation PostgreSQL listens on its socket only and must not be reported as healthy
         "healthcheck": {
             "test": ["CMD", "pg_isready", "--quiet", "--host=127.0.0.1", "--username=postgres"],
             "interval": "10s",
@@ -134,7 +134,7 @@ def _database(spec: ComposeSpec) -> dict[str, Any]:
 
 
 def database_host(name: str) -> str:
-    """The name by which Odoo finds its database: one that no other stack on a shared network has."""
+    """The host name of the database for Odoo: unique among the stacks on a shared network."""
     return f"${{POSTGRES_SERVICE_NAME:-${{ODPM_COMPOSE_PREFIX:-{name}}}-{DATABASE}}}"
 
 
@@ -174,7 +174,7 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
     if scenario.mounts:
         service["volumes"].append(f"./{ODOO_CONF}:/etc/odoo/odoo.conf:ro")
         service["volumes"] += [_bind(mount) for mount in spec.mounts]
-        # a bind-mounted file is not looked at by Compose: its hash makes a changed one recreate the container
+        # Compose does not compare bind-mounted files: with the hash, a changed file recreates the container
         service["labels"] = {"odpm.odoo-conf": spec.conf_digest}
     if spec.masked:
         service["tmpfs"] = list(spec.masked)
@@ -186,7 +186,7 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
 
 
 def _bind(mount: Mount) -> str | dict[str, Any]:
-    """A mount in Compose's short form; in the long one where a folder's name has a colon."""
+    """A mount in Compose's short form; in the long form where the folder's name has a colon."""
     host, inside = f"./{mount.host}".replace("$", "$$"), mount.inside.replace("$", "$$")
     if ":" in host:
         return {"type": "bind", "source": host, "target": inside, "read_only": not mount.writable}
@@ -194,7 +194,7 @@ def _bind(mount: Mount) -> str | dict[str, Any]:
 
 
 def conf_references(manifest: Manifest) -> tuple[str, ...]:
-    """The variables that `odoo_conf` refers to: Odoo's container is handed them at start."""
+    """The variables that `odoo_conf` refers to; Odoo's container gets them at start."""
     names = {
         reference.name
         for section in manifest.odoo_conf.values()
@@ -205,7 +205,7 @@ def conf_references(manifest: Manifest) -> tuple[str, ...]:
 
 
 def compose_text(spec: ComposeSpec) -> str:
-    """The file: a first line that says what made it, then YAML in the order of `compose`."""
+    """The file: a header line that names its origin, then YAML in the order of `compose`."""
     header = (
         f"# Generated by odpm {spec.tool_version} from odpm.json for the scenario {spec.scenario.name}. "
         "Change odpm.json instead: an edited file is kept as docker-compose.yml.orig.\n"
@@ -235,6 +235,6 @@ def _major(version: str) -> int:
 
 
 def project_name(text: str) -> str:
-    """A name Compose takes: lower case letters, digits, `-` and `_`, starting with a letter or digit."""
+    """A valid project name for Compose: lower case letters, digits, `-` and `_`, starting with a letter or digit."""
     name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
     return name or "odoo"

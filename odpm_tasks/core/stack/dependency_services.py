@@ -1,12 +1,12 @@
-"""What dependencies bring beside their code, by their own `odpm.json`: services, patches of services, hooks.
+"""Services, patches of services and hooks of dependencies, by their own `odpm.json`.
 
-The project decides: its own services win, `null` leaves one out, and what reaches beyond a container of its own wants the
-repository to be named in `trust`. What does not count is kept with the reason, so that a plan can say it.
+The project decides: its own services win, `null` disables one, and a service that reaches beyond its container needs its
+repository to be in `trust`. Ignored parts are kept with the reason, so that a plan can show them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -26,7 +26,7 @@ from odpm_tasks.errors import DescriptionError
 
 @dataclass(frozen=True)
 class OmittedPart:
-    """A service or patch that a dependency brings and that does not count; `decided`: by the project itself."""
+    """An ignored service, patch or hook of a dependency; `decided`: the project itself decided so."""
 
     what: str
     why: str
@@ -35,7 +35,7 @@ class OmittedPart:
 
 @dataclass(frozen=True)
 class Fragment:
-    """What one dependency, called `source`, brings. `hooks` run only where it is `trusted`."""
+    """The services, patches and hooks of one dependency; `source` is its name. `hooks` run only where it is `trusted`."""
 
     source: str
     trusted: bool
@@ -47,19 +47,19 @@ class Fragment:
 
 @dataclass(frozen=True)
 class Fragments:
-    """The fragments of all dependencies that bring something, breadth first."""
+    """The fragments of all dependencies that have one, breadth first."""
 
     items: tuple[Fragment, ...] = ()
     warnings: tuple[str, ...] = ()
 
     def source_of(self, service: str) -> str:
-        """Who brings a service; empty where no dependency does."""
+        """The dependency that has a service; empty where none has."""
         return next((fragment.source for fragment in self.items if service in fragment.services), "")
 
     def merge_into(self, manifest: Manifest) -> Manifest:
-        """The description with everything that counts: own services, then theirs; their patches, then our own.
+        """The description with all fragments: the project's services, then theirs; their patches, then the project's.
 
-        Errors: DescriptionError for a patch of our own whose service nobody brings.
+        Errors: DescriptionError for a patch of the project whose service does not exist.
         """
         services = {name: service for name, service in manifest.services.items() if service is not None}
         patches: dict[str, Any] = {}
@@ -69,13 +69,13 @@ class Fragments:
         known = (*BUILTIN_SERVICES, *services)
         for name in manifest.service_patches:
             if name not in known and manifest.services.get(name, name) is not None:
-                raise _nobody(name, known)
+                raise _unknown_service(name, known)
         own = {name: patch for name, patch in manifest.service_patches.items() if name in known}
         return replace(manifest, services=services, service_patches=apply_patch(patches, own))
 
 
 def fragments(manifest: Manifest, resolution: Resolution, scenario: Scenario) -> Fragments:
-    """What the dependencies of a resolved graph bring to a scenario. `manifest` has the scenario's overlay merged."""
+    """The fragments of a resolved graph for a scenario. `manifest` has the scenario's overlay merged."""
     found: list[Fragment] = []
     for source in resolution.sources:
         if source.kind == "platform" or not source.facts.odpm_json:
@@ -85,68 +85,96 @@ def fragments(manifest: Manifest, resolution: Resolution, scenario: Scenario) ->
             fragment = _fragment(manifest, source, raw, scenario, found)
             if fragment.services or fragment.patches or fragment.hooks or fragment.omitted:
                 found.append(fragment)
-    told = [
-        f"{each.source}: {out.what} is left out: {out.why}" for each in found for out in each.omitted if not out.decided
+    ignored = [
+        f"{fragment.source}: {part.what} is ignored: {part.why}"
+        for fragment in found
+        for part in fragment.omitted
+        if not part.decided
     ]
-    return Fragments(tuple(found), (*told, *_strangers(manifest, resolution)))
+    return Fragments(tuple(found), (*ignored, *_unknown_trust(manifest, resolution)))
 
 
 def _fragment(
-    manifest: Manifest, source: Source, raw: Mapping[str, Any], scenario: Scenario, before: Iterable[Fragment]
+    manifest: Manifest, source: Source, raw: Mapping[str, Any], scenario: Scenario, before: Sequence[Fragment]
 ) -> Fragment:
+    """The fragment of one dependency; `before`: the fragments of dependencies that precede it in the graph."""
     services, patches, hooks = (_block(raw, key, scenario.name) for key in ("services", "service_patches", "hooks"))
-    faults = _faults(services)
     trusted = is_trusted(manifest, source)
-    taken: dict[str, Mapping[str, Any]] = {}
-    left: list[OmittedPart] = []
+    kept_services, omitted = _services(manifest, source, services, scenario, before)
+    known = {
+        *BUILTIN_SERVICES, *manifest.services, *kept_services,
+        *(name for fragment in before for name in fragment.services),
+    }  # fmt: skip
+    kept_patches, omitted_patches = _patches(source, patches, scenario, known, trusted=trusted)
+    invalid = list(checks.hook_problems(hooks, ("hooks",)))
+    omitted_hooks = [OmittedPart(spell(problem.path), problem.text) for problem in invalid if trusted]
+    kept_hooks = {} if invalid else checks.hooks_value(hooks)
+    all_omitted = (*omitted, *omitted_patches, *omitted_hooks)
+    return Fragment(source.name, trusted, kept_services, kept_patches, kept_hooks, all_omitted)
+
+
+_Parts = dict[str, Mapping[str, Any]]
+
+
+def _services(
+    manifest: Manifest, source: Source, services: Mapping[str, Any], scenario: Scenario, before: Sequence[Fragment]
+) -> tuple[_Parts, list[OmittedPart]]:
+    """The services that count, with paths of the project, and those that do not."""
+    faults, trusted = _faults(services), is_trusted(manifest, source)
+    kept: _Parts = {}
+    omitted: list[OmittedPart] = []
     for name, service in services.items():
         if service is None:
             continue
-        seen = rebased(service, source_folder(source.name)) if isinstance(service, Mapping) else {}
-        rival = next((each for each in before if name in each.services), None)
+        moved = rebased(service, source_folder(source.name)) if isinstance(service, Mapping) else {}
+        rival = next((fragment for fragment in before if name in fragment.services), None)
         if name in manifest.services:
-            kept = manifest.services[name] is not None
-            left.append(
-                OmittedPart(name, "the project has its own" if kept else "odpm.json leaves it out", decided=True)
-            )
+            own = manifest.services[name] is not None
+            why = "the project has its own" if own else "odpm.json disables it"
+            omitted.append(OmittedPart(name, why, decided=True))
         elif name in faults:
-            left.append(OmittedPart(name, faults[name]))
+            omitted.append(OmittedPart(name, faults[name]))
         elif not trusted and (what := needs_trust(service)):
-            left.append(OmittedPart(name, f"it wants {what}, and odpm.json does not trust {source.name}"))
-        elif seen != service and not scenario.mounts:
-            left.append(OmittedPart(name, f"it wants files of its checkout, and {scenario.name} has none"))
+            omitted.append(OmittedPart(name, f"it needs {what}, and odpm.json does not trust {source.name}"))
+        elif moved != service and not scenario.mounts:
+            omitted.append(OmittedPart(name, _no_checkouts(scenario)))
         elif rival:
-            same = rival.services[name] == seen
-            left.append(
-                OmittedPart(name, f"{rival.source} brings {'the same' if same else 'another one'} first", decided=same)
-            )
+            same = rival.services[name] == moved
+            which = "the same service" if same else "another service of this name"
+            omitted.append(OmittedPart(name, f"{rival.source} has {which}", decided=same))
         else:
-            taken[name] = seen
-    known = {*BUILTIN_SERVICES, *manifest.services, *taken, *(name for each in before for name in each.services)}
-    counting: dict[str, Mapping[str, Any]] = {}
+            kept[name] = moved
+    return kept, omitted
+
+
+def _patches(
+    source: Source, patches: Mapping[str, Any], scenario: Scenario, known: Collection[str], *, trusted: bool
+) -> tuple[_Parts, list[OmittedPart]]:
+    """The patches that count, with paths of the project, and those that do not; `known`: all services."""
+    kept: _Parts = {}
+    omitted: list[OmittedPart] = []
     for name, patch in patches.items():
         if not trusted:
-            left.append(OmittedPart(f"patch of {name}", f"odpm.json does not trust {source.name}"))
-        elif name not in known or not isinstance(patch, Mapping):
-            left.append(
-                OmittedPart(
-                    f"patch of {name}", "there is no such service" if name not in known else "must be an object"
-                )
-            )
-        elif (seen := rebased(patch, source_folder(source.name))) != patch and not scenario.mounts:
-            left.append(
-                OmittedPart(f"patch of {name}", f"it wants files of its checkout, and {scenario.name} has none")
-            )
+            why = f"odpm.json does not trust {source.name}"
+        elif name not in known:
+            why = "there is no such service"
+        elif not isinstance(patch, Mapping):
+            why = "must be an object"
+        elif (moved := rebased(patch, source_folder(source.name))) != patch and not scenario.mounts:
+            why = _no_checkouts(scenario)
         else:
-            counting[name] = seen
-    wrong = list(checks.hook_problems(hooks, ("hooks",)))
-    left += [OmittedPart(spell(problem.path), problem.text) for problem in wrong if trusted]
-    sound = {} if wrong else checks.hooks_value(hooks)
-    return Fragment(source.name, trusted, taken, counting, sound, tuple(left))
+            kept[name] = moved
+            continue
+        omitted.append(OmittedPart(f"patch of {name}", why))
+    return kept, omitted
+
+
+def _no_checkouts(scenario: Scenario) -> str:
+    return f"it needs files of its checkout, and {scenario.name} has no checkouts"
 
 
 def _block(raw: Mapping[str, Any], key: str, scenario: str) -> dict[str, Any]:
-    """A block of a dependency's description as the scenario sees it; empty where it has another form."""
+    """A block of a dependency's description with the scenario's overlay; empty where it is not an object."""
     overlays = raw.get("scenarios")
     overlay = overlays.get(scenario) if isinstance(overlays, Mapping) else None
     base, above = (block.get(key) if isinstance(block, Mapping) else None for block in (raw, overlay))
@@ -154,7 +182,7 @@ def _block(raw: Mapping[str, Any], key: str, scenario: str) -> dict[str, Any]:
 
 
 def _faults(services: Mapping[str, Any]) -> dict[str, str]:
-    """What is wrong with services, by name; the first thing of each."""
+    """The first problem of each invalid service, by name."""
     faults: dict[str, str] = {
         name: "must be an object" for name, each in services.items() if not isinstance(each, Mapping)
     }
@@ -178,23 +206,23 @@ def _address(entry: str) -> str | None:
     return link.canonical
 
 
-def _strangers(manifest: Manifest, resolution: Resolution) -> list[str]:
+def _unknown_trust(manifest: Manifest, resolution: Resolution) -> list[str]:
     names = [source.name for source in resolution.sources if source.kind != "platform"]
     keys = [source.key for source in resolution.sources]
-    told = []
+    warnings = []
     for entry in manifest.trust:
         if entry not in names and _address(entry) not in keys:
             near = get_close_matches(entry, [*names, *keys], n=1, cutoff=0.5)
-            hint = f"the nearest is `{near[0]}`" if near else f"there are: {', '.join(names) or 'none'}"
-            told.append(f"odpm.json: trust: {entry} is no dependency of this stack; {hint}")
-    return told
+            hint = f"the nearest is `{near[0]}`" if near else f"available: {', '.join(names) or 'none'}"
+            warnings.append(f"odpm.json: trust: {entry} is not a dependency of this stack; {hint}")
+    return warnings
 
 
-def _nobody(name: str, known: Iterable[str]) -> DescriptionError:
+def _unknown_service(name: str, known: Iterable[str]) -> DescriptionError:
     near = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    hint = f"the nearest is `{near[0]}`" if near else f"there are: {', '.join(known)}"
+    hint = f"the nearest is `{near[0]}`" if near else f"available: {', '.join(known)}"
     return DescriptionError(
-        f"neither the project nor a dependency brings a service {name!r}; {hint}",
+        f"no service of the project or its dependencies is named {name!r}; {hint}",
         where=f"odpm.json: service_patches.{name}",
-        todo="correct the name, or leave the patch out",
+        todo="correct the name, or remove the patch",
     )

@@ -1,4 +1,4 @@
-"""What an image is made from, one digest a thing: what differs from the last one is the reason to build."""
+"""The inputs of an image, one digest each; the inputs that differ from the last build are the reason to build."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from odpm_tasks.core.stack.render import Stack, render
 
 
 def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
-    """Digests by name, what is lowest in the image first; `own` stands for the developing project's committed content.
+    """Digests by name, in the order of the image's layers; `own`: identity of the developing project's committed content.
 
-    Where sources are mounted none of them is an input.
+    Sources that are mounted are no inputs.
     """
     spec, templates = stack.image, stack.templates
     found: dict[str, str | bytes] = {

@@ -1,4 +1,4 @@
-"""Which ports of this machine a compose file publishes, and who decides on each."""
+"""The ports that a compose file publishes on this machine, and the variable that sets each."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from odpm_tasks.core.config.interpolation import expand, references
-from odpm_tasks.core.stack import services as own_yaml
+from odpm_tasks.core.stack import services as compose_services
 from odpm_tasks.core.stack.services import active
 
 
 @dataclass(frozen=True)
 class Published:
-    """A port of this machine that a service publishes, on one address or (empty) on all.
+    """A port that a service publishes on this machine, on one `address` or (empty) on all.
 
-    `variable` is the name that would move it, if any.
+    `variable`: the variable that sets the port, if any.
     """
 
     service: str
@@ -26,10 +26,10 @@ class Published:
 def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Published, ...]:
     """The TCP ports that a compose file publishes on this machine (short and long syntax).
 
-    Left out: ranges, ports that Docker picks, services of a profile that COMPOSE_PROFILES does not name.
+    Omitted: ranges, ports that Docker chooses, services of inactive profiles.
     """
     found: list[Published] = []
-    services = own_yaml.load(text)["services"]
+    services = compose_services.load(text)["services"]
     for name in active(services, lookup("COMPOSE_PROFILES")):
         for entry in services[name].get("ports", []):
             address, written = _written(entry)
@@ -43,7 +43,7 @@ def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Pub
 
 
 def _written(entry: object) -> tuple[str, str]:
-    """Address and host port of an entry, as they are written; no port for udp or where none is named."""
+    """Address and host port of an entry as written; no port for UDP or where none is given."""
     if isinstance(entry, Mapping):
         tcp = entry.get("protocol", "tcp") == "tcp"
         return str(entry.get("host_ip", "")), str(entry.get("published", "")) if tcp else ""
@@ -54,7 +54,7 @@ def _written(entry: object) -> tuple[str, str]:
 
 
 def _parts(entry: str) -> list[str]:
-    """An entry at its colons, but those in `${NAME:-default}` and `[::1]`."""
+    """An entry split at its colons, except those in `${NAME:-default}` and `[::1]`."""
     parts, depth = [""], 0
     for letter in entry:
         depth += (letter in "{[") - (letter in "}]")

@@ -1,4 +1,4 @@
-"""Paths of a dependency's service, which it writes relative to its own root, seen from the project's."""
+"""Convert paths in a dependency's service from relative to its own root to relative to the project's root."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from odpm_tasks.core.stack.services import is_local, is_volume_name, short_sourc
 
 
 def rebased(service: Mapping[str, Any], folder: str) -> dict[str, Any]:
-    """A service whose relative paths begin at `folder`, a path of the project. Absolute ones and `${NAME}/…` stay."""
+    """A service with its relative paths below `folder`, a path of the project. Absolute ones and `${NAME}/…` stay."""
     result: dict[str, Any] = copy.deepcopy(dict(service))
     if isinstance(result.get("volumes"), list):
         result["volumes"] = [_volume(entry, folder) for entry in result["volumes"]]

@@ -1,4 +1,4 @@
-"""From description, lock and scenario to the bytes of every generated file. The same bytes on every machine."""
+"""Render description, lock and scenario to the bytes of every generated file. The bytes are the same on every machine."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", "odoo_run.py")
 
 @dataclass(frozen=True)
 class Stack:
-    """Everything that the generated files rest on. `manifest` has the scenario's overlay merged.
+    """The inputs of the generated files. `manifest` has the scenario's overlay and the fragments of dependencies merged.
 
-    `name` is the project's, `own` what the developing checkout holds, `templates` the project's overrides by name,
-    `digests` the locked ones of images.
+    `name`: the project. `own`: add-ons of the developing checkout. `templates`: the project's templates by name.
+    `digests`: the locked digests of images.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Stack:
     @property
     def own_name(self) -> str:
         """The folder of the developing checkout in the container; never that of another source."""
-        taken = {source.name.lower() for source in self.resolution.sources}
-        return self.name if self.name not in taken else f"own-{self.name}"
+        used = {source.name.lower() for source in self.resolution.sources}
+        return self.name if self.name not in used else f"own-{self.name}"
 
     @property
     def ordered(self) -> tuple[Source, ...]:
-        """Sources as the addons path wants them: developing, dependencies in graph order, the platform last."""
+        """Sources in the order of the addons path: developing, dependencies in graph order, the platform last."""
         rank = {"developing": 0, "dependency": 1, "platform": 2}
         return tuple(sorted(self.resolution.sources, key=lambda source: rank[source.kind]))
 
@@ -95,13 +95,13 @@ class Stack:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The installable add-ons of what is being developed."""
+        """The installable add-ons of the developing project."""
         facts = [self.own, *(source.facts for source in self.resolution.sources if source.kind == "developing")]
         return tuple(sorted({module.name for fact in facts for module in fact.modules if module.installable}))
 
     @property
     def all_modules(self) -> frozenset[str]:
-        """Every add-on that Odoo can see, of whatever source."""
+        """Every add-on on the addons path."""
         facts = [self.own, *(source.facts for source in self.resolution.sources)]
         return frozenset(module.name for fact in facts for module in fact.modules) | {"base"}
 
@@ -111,7 +111,7 @@ def _join(name: str, folder: str) -> str:
 
 
 def render(stack: Stack) -> Rendered:
-    """Every generated file of a stack, with the step that writes it and the name of the image it runs in."""
+    """Every generated file of a stack, the step that writes each, and the name of the stack's image."""
     spec = stack.image
     runtime = stack.templates.get("odoo_run.py", "").encode() or stack.runtime
     dockerfile = images.dockerfile(spec, stack.templates.get("Dockerfile.j2"))
@@ -127,7 +127,7 @@ def render(stack: Stack) -> Rendered:
     else:
         image = f"${{ODPM_IMAGE:-{stack.name}:ci}}"
     sources = "".join(f"{source.name} {source.commit}\n" for source in stack.resolution.sources)
-    whole = "" in stack.own.addons
+    root_is_mounted = "" in stack.own.addons
     text = compose_text(
         ComposeSpec(
             name=stack.name,
@@ -136,7 +136,7 @@ def render(stack: Stack) -> Rendered:
             image=image,
             conf_digest=hashlib.sha256((conf + sources).encode()).hexdigest()[:16],
             mounts=stack.mounts,
-            masked=(f"{_join(stack.own_name, '')}/.odpm",) if whole and stack.scenario.mounts else (),
+            masked=(f"{_join(stack.own_name, '')}/.odpm",) if root_is_mounted and stack.scenario.mounts else (),
             digests=stack.digests,
             tool_version=stack.tool_version,
         )
@@ -157,7 +157,7 @@ def render(stack: Stack) -> Rendered:
 
 @dataclass(frozen=True)
 class Rendered:
-    """Everything generated from description and lock: bytes by path, each with the step that writes it."""
+    """The generated files: bytes by path, the step that writes each, and the name of the image."""
 
     files: Mapping[str, bytes]
     steps: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""Looking into Compose services: what they name, which of them are started, and one laid over another."""
+"""Read Compose services: the names that they use, which of them are started; apply patches to them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import yaml
 
 from odpm_tasks.core.config.interpolation import expand
 
-# what Compose takes as a map and as a list; in a list `NAME=value`, or the name alone
+# keys that Compose takes as a map and as a list; an entry of the list is `NAME=value` or a name alone
 _PAIRS = frozenset({"environment", "labels", "annotations", "sysctls", "extra_hosts", "args"})
 _NAMES = {"networks": None, "depends_on": {"condition": "service_started"}}
 
 
 def apply_patch(base: Any, patch: Any, key: str = "") -> Any:
-    """A service under a patch: maps merge, lists append, anything else replaces.
+    """A service with a patch applied: maps merge, lists append, anything else replaces.
 
-    Where Compose takes a map and a list for the same thing (`environment`, `networks`, …), a map counts on either side.
+    Where Compose takes a map and a list for the same key (`environment`, `networks`, …), lists are converted to maps.
     """
     if isinstance(base, Mapping) != isinstance(patch, Mapping):
         base, patch = _as_map(key, base), _as_map(key, patch)
@@ -46,14 +46,14 @@ def _as_map(key: str, value: Any) -> Any:
 
 
 def names_in(service: Mapping[str, Any], key: str) -> list[str]:
-    """The names that `networks`, `depends_on`, `secrets`, `configs` list, in whichever form."""
+    """The names that `networks`, `depends_on`, `secrets` or `configs` list, in any form."""
     value = service.get(key) or []
     entries = value if isinstance(value, list | Mapping) else []
     return [str(entry.get("source", "")) if isinstance(entry, Mapping) else str(entry) for entry in entries]
 
 
 def volume_sources(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Type and source of each volume; a short one is a `bind` where its source is no name, an anonymous one has none."""
+    """Type and source of each volume. In short form the type is `bind` unless the source is a name; anonymous ones have none."""
     volumes = service.get("volumes")
     for entry in volumes if isinstance(volumes, list) else []:
         if isinstance(entry, Mapping):
@@ -64,7 +64,7 @@ def volume_sources(service: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def short_source(entry: str) -> str:
-    """`./a` of `./a:/b:ro`, nothing of `/b` alone. A colon inside of `${NAME:-default}` parts nothing."""
+    """`./a` of `./a:/b:ro`, empty for `/b` alone. A colon inside `${NAME:-default}` does not separate."""
     source, colon, _ = re.sub(r"\$\{[^{}]*(\{[^{}]*\}[^{}]*)*\}", lambda m: "\0" * len(m[0]), entry).partition(":")
     return entry[: len(source)] if colon else ""
 
@@ -74,7 +74,7 @@ def is_volume_name(text: str) -> bool:
 
 
 def named_volumes(services: Mapping[str, Any]) -> list[str]:
-    """Named volumes that services use, in their order; Compose wants each declared."""
+    """Named volumes that services use, in their order; Compose requires a declaration of each."""
     found = [
         source
         for service in services.values()
@@ -85,13 +85,13 @@ def named_volumes(services: Mapping[str, Any]) -> list[str]:
 
 
 def named_networks(services: Mapping[str, Any]) -> list[str]:
-    """Networks that services name, in their order; Compose wants each declared."""
+    """Networks that services name, in their order; Compose requires a declaration of each."""
     found = (name for service in services.values() for name in names_in(service, "networks"))
     return list(dict.fromkeys(name for name in found if name))
 
 
 def active(services: Mapping[str, Any], profiles: str | None) -> list[str]:
-    """The services that an `up` starts: those of no profile, and of the profiles in COMPOSE_PROFILES (`*`: all)."""
+    """The services that `up` starts: those without a profile and those of the profiles in COMPOSE_PROFILES (`*`: all)."""
     chosen = {name.strip() for name in (profiles or "").split(",")} - {""}
     return [
         name
@@ -101,7 +101,7 @@ def active(services: Mapping[str, Any], profiles: str | None) -> list[str]:
 
 
 def one_shots(services: Mapping[str, Any]) -> set[str]:
-    """Services that end by themselves, as far as it is written: others wait for their end, or they are not restarted."""
+    """Services that exit after their work: others wait for their completion, or they are not restarted."""
     awaited = {
         str(name)
         for service in services.values()
@@ -119,7 +119,7 @@ _ENDING = frozenset({"no", "False", "on-failure"})
 
 
 def build_folders(services: Mapping[str, Any]) -> dict[str, str]:
-    """The folder that a service's image is built from, as written, by service; none for addresses."""
+    """The build context of each service as written, if it is a folder."""
     found = {}
     for name, service in services.items():
         build = service.get("build")
@@ -136,7 +136,7 @@ def is_local(context: str) -> bool:
 
 @dataclass(frozen=True)
 class ServicesSummary:
-    """What a compose file comes to: services that are started, those that end by themselves, folders images are built from."""
+    """Services that `up` starts, services that exit after their work, build contexts by service; whether any is built."""
 
     active: tuple[str, ...]
     ending: frozenset[str]
@@ -145,7 +145,7 @@ class ServicesSummary:
 
 
 def summarize(text: str, lookup: Callable[[str], str | None]) -> ServicesSummary:
-    """Look into a compose file; a folder whose path a variable decides is expanded."""
+    """Summarize a compose file; variables in paths of folders are expanded."""
     services: dict[str, Any] = load(text)["services"]
     starting = active(services, lookup("COMPOSE_PROFILES"))
     folders = {name: expand(path, lookup, f"services.{name}.build") for name, path in build_folders(services).items()}
@@ -163,6 +163,6 @@ _LOADER = getattr(
 
 
 def load(text: str) -> dict[str, Any]:
-    """The content of a compose file of ours."""
+    """Parse a generated compose file."""
     found: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
     return found

@@ -72,7 +72,7 @@ def test_python_locks_that_nobody_names_are_taken_as_they_are(workspace: Workspa
     workspace.bench.env.update(UV_OFFLINE="1", UV_CACHE_DIR=str(workspace.folder / "no-packages"))
     workspace.bench.ok("lock")
     assert {path: (workspace.root / path).read_bytes() for path in LOCKS} == before
-    # what asks for packages has changed: now they are not
+    # requirements changed: now they are not
     asking(workspace, web="six==1.16.0\n")
     (workspace.root / LOCKS[0]).unlink()
     assert workspace.bench.inv("lock").code != 0

@@ -51,7 +51,7 @@ def test_old_and_new_commit_with_date_and_subject(workspace_ready: Workspace) ->
     output = offline(workspace_ready.bench, "plan", "--diff").out
     assert f"      - {old[:8]}  2025-09-18  x\n" in output
     assert f"      + {new[:8]}  2025-10-03  [ADD] web: ?[31mtwo\n" in output  # UTC
-    assert "what lies between is not on this machine" in output
+    assert "the commits between are not on this machine" in output
     move = move_of(workspace_ready)
     assert (move["repository"], move["old"]["commit"], move["new"]["commit"]) == ("web", old, new)
     assert move["between"] is None

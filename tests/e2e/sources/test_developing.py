@@ -212,8 +212,8 @@ def test_another_content_is_refused(
     bench = state(clone)
     change(bench)
     commit(bench)
-    wanting(bench, "the developing project is not what the lock records", "ODPM_SCENARIO=developer inv lock")
-    failure(bench.inv("lock", "--check"), 3, "the developing project is not what the lock records")
+    wanting(bench, "the developing project differs from the lock", "ODPM_SCENARIO=developer inv lock")
+    failure(bench.inv("lock", "--check"), 3, "the developing project differs from the lock")
 
 
 @pytest.mark.parametrize("stage", [False, True], ids=["edited", "staged"])

@@ -225,7 +225,7 @@ def test_the_plan_tells_of_a_cache_that_is_gone(workspace_ready: Workspace) -> N
     shutil.rmtree(workspace_ready.cache / "git")
     output = workspace_ready.bench.ok("plan").out
     assert "fetch" in output
-    assert "give back what it rests on" in output
+    assert "restore missing commits" in output
 
 
 def test_work_that_rests_on_a_commit_that_nobody_has_any_more(workspace_ready: Workspace) -> None:

@@ -187,7 +187,7 @@ def test_a_database_whose_creation_was_killed_is_finished_by_the_next_up(develop
         assert run.poll() is None
         os.killpg(run.pid, signal.SIGKILL)
     ran = developer.ok("up", "-d", spare, "-i", "base")
-    assert "finish what an interrupted run began" in ran.err
+    assert "finish the interrupted creation" in ran.err
     assert developer.authenticate(spare, "admin", "admin")
     assert states(developer, spare, "base") == {"base": "installed"}
     assert "nothing to do" in developer.ok("up", "-d", spare).err

@@ -99,7 +99,7 @@ def test_a_plan_of_a_running_stack(developer: Bench, tmp_path: Path) -> None:
     developer.ok("plan", "--out", str(plan))
     assert "nothing to do" in developer.ok("up", "--plan", str(plan)).err
     depends_on = json.loads(plan.read_text(encoding="utf-8"))["depends_on"]
-    assert depends_on["the image"] == "there"
+    assert depends_on["the image"] == "exists"
     assert depends_on["the services"].startswith("running")
     assert depends_on["the database project"] == "ready"
     developer.ok("down")

@@ -191,8 +191,8 @@ def test_a_dependencys_files_reach_a_service_where_the_project_trusts_it(docker_
     brings(docker_workspace, services={"site": site}, service_patches={"odoo": {"volumes": ["/:/host"]}})
     describe_services(docker_workspace, {})
     ran = docker_workspace.bench.ok("services")
-    assert "web: site is left out: it wants `build`, and odpm.json does not trust web" in ran.err
-    assert "web: patch of odoo is left out" in ran.err
+    assert "web: site is ignored: it needs `build`, and odpm.json does not trust web" in ran.err
+    assert "web: patch of odoo is ignored" in ran.err
     assert state(docker_workspace) == {"db": "running", "odoo": "running"}
     assert docker_workspace.bench.inside("ls", "/host").code != 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odpm_tasks.core.planning.obsolete_files import LEAVE, REMOVE, obsolete_files
+from odpm_tasks.core.planning.obsolete_files import KEEP, REMOVE, obsolete_files
 from odpm_tasks.core.planning.planner import plan
 from tests.unit.planning.test_planner import observed, said
 
@@ -41,7 +41,7 @@ def test_recorded_and_there_and_not_generated_any_more() -> None:
 )
 def test_the_step_that_wrote_it_announces_it(path: str, step: str) -> None:
     assert ("update", path, REMOVE) in said(observed(obsolete_files={path: True}), step)
-    assert ("update", path, LEAVE) in said(observed(obsolete_files={path: False}), step)
+    assert ("update", path, KEEP) in said(observed(obsolete_files={path: False}), step)
 
 
 def test_it_is_drift_unless_another_scenario_left_it() -> None:

@@ -157,7 +157,7 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
     ("changes", "step", "lines"),
     [
         # git.lock_load, git.resolve
-        ({"lock": None}, "git.lock_load", [("skip", LOCK, "there is none yet")]),
+        ({"lock": None}, "git.lock_load", [("skip", LOCK, "does not exist yet")]),
         ({"lock": replace(KNOWN, dependencies=())}, "git.lock_load", [("keep", LOCK, "the platform only")]),
         (
             {"lock": None},
@@ -238,7 +238,7 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
         (
             {"python": PythonLocks("wanted", "wanted", "edited")},
             "python.lock",
-            [("update", ".odpm/requirements.lock", "the Python lock is not the one that the lock names")],
+            [("update", ".odpm/requirements.lock", "the Python lock is not the one that the lock records")],
         ),
         # files
         ({"current": {**FILES, DOCKERFILE: None}}, "template.dockerfile", [("create", DOCKERFILE, "")]),
@@ -295,7 +295,7 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
         (
             {"running": Running(True, "running", "", "unfinished")},
             "db.create",
-            [("update", "project", "finish what an interrupted run began")],
+            [("update", "project", "finish the interrupted creation")],
         ),
         (
             {"install": ("crm",), "update": ("sale", "web")},
@@ -310,7 +310,7 @@ def test_what_a_step_says(changes: dict[str, Any], step: str, lines: list[tuple[
 
 def test_ci_checks_nothing_out() -> None:
     assert said(observed("ci", checkouts={}), "git.checkout") == [
-        ("skip", "", "ci bakes the locked commits from the cache")
+        ("skip", "", "ci builds the locked commits into the image")
     ]
 
 
@@ -337,7 +337,7 @@ def test_before_anything_is_known() -> None:
     found = observed(**UNRESOLVED, lock=None, unresolved=(PLATFORM, replace(PINNED, commit=None)))
     decided = plan(found)
     assert [step for step in decided.steps if step.action != "pending"] == [
-        Step("git.lock_load", "skip", LOCK, "there is none yet"),
+        Step("git.lock_load", "skip", LOCK, "does not exist yet"),
         Step("git.resolve", "create", LOCK, "pin odoo 19.0, web 19.0"),
     ]
     assert {step.detail for step in decided.steps if step.action == "pending" and step.id != "git.materialize"} == {
@@ -422,7 +422,7 @@ INCOMPLETE: dict[str, Any] = {**UNRESOLVED, "unresolved": (replace(PINNED, commi
         ),
         (
             {"python": PythonLocks("wanted", "wanted", "edited")},
-            "the Python lock is not the one that the lock names",
+            "the Python lock is not the one that the lock records",
             (),
         ),
     ],
@@ -433,7 +433,7 @@ def test_strictly_a_wanting_lock_is_an_error(
     with pytest.raises(LockError) as caught:
         plan(observed(scenario, **changes))
     assert caught.value.exit_code == 3
-    assert caught.value.what == f"{what}; {scenario} follows the lock strictly and never writes it"
+    assert caught.value.what == f"{what}; the scenario {scenario} never writes the lock"
     assert caught.value.details == details
     assert "inv lock" in caught.value.todo
     assert plan(observed("developer", **changes)).ready

@@ -56,8 +56,8 @@ def test_nothing_that_moved_is_nothing_to_tell() -> None:
     ("found", "inputs", "name", "what"),
     [
         (observed(), replace(SEEN, files={**SEEN.files, "odpm.json": b"{ }"}), "odpm.json", "has changed"),
-        (observed(), replace(SEEN, files={**SEEN.files, "odpm.json": None}), "odpm.json", "is gone"),
-        (observed(), replace(SEEN, files={**SEEN.files, ".odpm/state.toml": b"x"}), ".odpm/state.toml", "is there now"),
+        (observed(), replace(SEEN, files={**SEEN.files, "odpm.json": None}), "odpm.json", "no longer exists"),
+        (observed(), replace(SEEN, files={**SEEN.files, ".odpm/state.toml": b"x"}), ".odpm/state.toml", "exists now"),
         (observed(), replace(SEEN, settings={"ODOO_PORT": "8071"}), "ODOO_PORT", "has changed"),
         (observed(), replace(SEEN, settings={"ODOO_PORT": None}), "ODOO_PORT", "is not set"),
         (observed(), replace(SEEN, variables={"TOKEN": False}), "TOKEN", "was set, is not set"),
@@ -69,17 +69,22 @@ def test_nothing_that_moved_is_nothing_to_tell() -> None:
             f"is branch {commit('web')[:12]} on mine",
         ),
         (observed(current={**FILES, COMPOSE: b"edited"}), SEEN, COMPOSE, "has changed"),
-        (observed(current={**FILES, COMPOSE: None}), SEEN, COMPOSE, "is gone"),
-        (observed(running=Running(False, "running", "db, odoo", "ready")), SEEN, "the image", "is gone"),
+        (observed(current={**FILES, COMPOSE: None}), SEEN, COMPOSE, "no longer exists"),
+        (observed(running=Running(False, "running", "db, odoo", "ready")), SEEN, "the image", "no longer exists"),
         (
             observed(running=Running(True, "changed", "odoo is exited", "ready")),
             SEEN,
             "the services",
             "was running (db, odoo), is changed (odoo is exited)",
         ),
-        (observed(running=Running(True, "running", "db, odoo", "absent")), SEEN, "the database project", "is gone"),
+        (
+            observed(running=Running(True, "running", "db, odoo", "absent")),
+            SEEN,
+            "the database project",
+            "no longer exists",
+        ),
         (observed(modules=("mine", "other")), SEEN, "the project's add-ons", "has changed"),
-        (observed(**UNRESOLVED), SEEN, ".odpm/src/odoo", "is not known any more"),
+        (observed(**UNRESOLVED), SEEN, ".odpm/src/odoo", "is no longer known"),
     ],
 )
 def test_what_moved_is_named(found: ObservedState, inputs: ExternalInputs, name: str, what: str) -> None:
@@ -117,7 +122,7 @@ def test_only_what_was_announced_may_be_done() -> None:
         with pytest.raises(DriftError) as caught:
             check_announced(made, [*announced, strange], "p.json", begun=True)
         assert strange.detail in str(caught.value)
-        assert "what came before is done" in str(caught.value)
+        assert "earlier steps are done" in str(caught.value)
 
 
 def test_what_was_to_be_known_later_may_become_anything() -> None:
@@ -151,7 +156,7 @@ def test_what_is_no_plan_is_refused(text: str, what: str) -> None:
 def test_a_plan_of_something_else_is_refused() -> None:
     made = saved_of(observed())
     check_fits(made, MINE, "developer", "p.json")
-    with pytest.raises(UsageError, match="of another project: shop"):
+    with pytest.raises(UsageError, match="belongs to another project: shop"):
         check_fits(made, ProjectIdentity(folder="shop", name="web"), "developer", "p.json")
     with pytest.raises(UsageError) as caught:
         check_fits(made, MINE, "server", "p.json")

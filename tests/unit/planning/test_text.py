@@ -27,7 +27,7 @@ DRIFTED = observed(
     checkouts={**OURS, "web": Checkout("ours", A)},
     current={**FILES, CONF: b"[options]\nmine"},
     edited=frozenset({CONF}),
-    running=Running(True, "changed", "bring the services to the new description", "unknown"),
+    running=Running(True, "changed", "update the services", "unknown"),
 )
 
 
@@ -140,7 +140,7 @@ def test_a_move_tells_its_commits() -> None:
     assert "the branch was rewritten" in rewritten
     unknown = seen(DRIFTED, diff=True, moves={one.step: Move("web", OLD, Commit(NEW.id))})
     assert f"+ {NEW.id[:8]}  not on this machine yet" in unknown
-    assert "what lies between is not on this machine" in unknown
+    assert "the commits between are not on this machine" in unknown
 
 
 def test_a_file_tells_its_difference_once() -> None:

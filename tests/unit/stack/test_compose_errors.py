@@ -89,8 +89,8 @@ def test_names_that_lead_nowhere() -> None:
     mount = 'mount a file instead, "volumes": ["./FILE:/path/in/it:ro"]'
     assert told(found) == [
         "services.web.depends_on: there is no service `dv`; the nearest is `db`",
-        f"services.web.secrets: `mine` is none of db_password, odoo_master_password, postgres_password; {mount}",
-        f"services.job.configs: there is no place to declare `conf`; {mount}",
+        f"services.web.secrets: there is no secret `mine`, only db_password, odoo_master_password, postgres_password; {mount}",
+        f"services.job.configs: `conf` cannot be declared here; {mount}",
     ]
 
 

@@ -48,8 +48,8 @@ def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
     )
     assert list(found.merge_into(manifest()).services) == ["redis", "worker", "more"]
     assert found.merge_into(manifest()).services["redis"] == {"image": "redis:7"}
-    assert found.warnings == ("cache: redis is left out: queue brings another one first",)
-    assert left(found)["cache: worker"] == "queue brings the same first"
+    assert found.warnings == ("cache: redis is ignored: queue has another service of this name",)
+    assert left(found)["cache: worker"] == "queue has the same service"
     assert (found.source_of("redis"), found.source_of("more"), found.source_of("db")) == ("queue", "cache", "")
 
 
@@ -58,7 +58,7 @@ def test_the_projects_own_service_wins_and_null_leaves_one_out() -> None:
     found = fragments_of(ours, queue={"services": {"redis": IMAGE, "worker": IMAGE}})
     assert found.merge_into(ours).services == {"redis": {"image": "ours"}}
     assert found.warnings == ()
-    assert left(found) == {"queue: redis": "the project has its own", "queue: worker": "odpm.json leaves it out"}
+    assert left(found) == {"queue: redis": "the project has its own", "queue: worker": "odpm.json disables it"}
 
 
 def test_null_in_a_scenario_leaves_out_there_only() -> None:
@@ -99,7 +99,7 @@ def test_their_overlay_counts_in_its_scenario() -> None:
 def test_a_service_that_would_be_refused_of_the_project_is_left_out(name: str, service: Any, why: str) -> None:
     found = fragments_of(manifest(trust=["queue"]), queue={"services": {name: service, "good": IMAGE}})
     assert left(found) == {f"queue: {name}": why}
-    assert found.warnings == (f"queue: {name} is left out: {why}",)
+    assert found.warnings == (f"queue: {name} is ignored: {why}",)
     assert list(found.items[0].services) == ["good"]
 
 
@@ -123,10 +123,10 @@ def test_a_service_that_would_be_refused_of_the_project_is_left_out(name: str, s
         ({"networks": ["database"]}, "the network of the database"),
         ({"networks": {"default": {"aliases": ["db"]}}}, "`networks.default`"),
         ({"networks": ["${NET:-database}"]}, "a variable"),
-        ({"ports": ["8080:80"]}, "a port on other addresses than 127.0.0.1"),
-        ({"ports": ["80"]}, "a port on other addresses than 127.0.0.1"),
-        ({"ports": ["${BIND:-0.0.0.0}:80:80"]}, "a port on other addresses than 127.0.0.1"),
-        ({"ports": [{"target": 80, "published": "80"}]}, "a port on other addresses than 127.0.0.1"),
+        ({"ports": ["8080:80"]}, "a port on an address other than 127.0.0.1"),
+        ({"ports": ["80"]}, "a port on an address other than 127.0.0.1"),
+        ({"ports": ["${BIND:-0.0.0.0}:80:80"]}, "a port on an address other than 127.0.0.1"),
+        ({"ports": [{"target": 80, "published": "80"}]}, "a port on an address other than 127.0.0.1"),
         ({"environment": {"A": "$TOKEN"}}, "a variable in `A`"),
         ({"environment": ["A=${TOKEN}"]}, "a variable"),
         ({"environment": ["TOKEN"]}, "the variable TOKEN"),
@@ -187,7 +187,7 @@ def test_trust_by_name_or_address(entry: str) -> None:
 def test_trust_in_nobody_names_the_nearest() -> None:
     found = fragments_of(manifest(trust=["queu"]), queue={"services": {"web": {"build": "."}}})
     assert not found.items[0].trusted
-    assert found.warnings[-1] == "odpm.json: trust: queu is no dependency of this stack; the nearest is `queue`"
+    assert found.warnings[-1] == "odpm.json: trust: queu is not a dependency of this stack; the nearest is `queue`"
 
 
 def test_the_platform_the_flat_format_and_other_forms_bring_nothing() -> None:
@@ -206,7 +206,7 @@ def test_in_ci_there_is_no_checkout_to_take_files_from() -> None:
     ours = manifest(trust=["queue"], scenario="ci")
     found = fragments_of(ours, "ci", queue=theirs)
     assert (list(found.items[0].services), list(found.items[0].patches)) == (["redis"], ["db"])
-    assert set(left(found).values()) == {"it wants files of its checkout, and ci has none"}
+    assert set(left(found).values()) == {"it needs files of its checkout, and ci has no checkouts"}
 
 
 def test_paths_begin_at_the_checkout() -> None:
@@ -285,7 +285,7 @@ def test_hooks_of_a_dependency_need_its_checkout() -> None:
     assert [(step.action, step.detail) for step in (*made, *kept, *baked)] == [
         ("run", ""),
         ("skip", "not run: it is not checked out"),
-        ("skip", "not run: it runs in its checkout, and ci has none"),
+        ("skip", "not run: ci has no checkouts"),
     ]
 
 
