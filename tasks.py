@@ -182,8 +182,9 @@ def test(c, fast=False, long=False, k="", file=""):  # type: ignore[no-untyped-d
     words += ["--hypothesis-profile=few"] if fast else []
     words += ["--hypothesis-profile=many"] if long else ["-m", "not long"]
     if not k and not file:
-        # one worker more than cores: a test that waits for a container leaves its core to another one
-        words += ["-n", str(min(4, (os.cpu_count() or 1) + (not fast))), "--dist", "loadfile", "--no-loadscope-reorder"]
+        # two workers per core: a test that waits for a container or a server leaves its core to another one
+        cores = os.cpu_count() or 1
+        words += ["-n", str(min(4, cores if fast else 2 * cores)), "--dist", "loadfile", "--no-loadscope-reorder"]
     os.chdir(ROOT)
     os.execv(PYTHON, words)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from tests.conftest import family
 from tests.e2e.baked import Built
@@ -58,9 +59,16 @@ def sources() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One shared cache for the session's projects, empty at first."""
-    return tmp_path_factory.mktemp("cache")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder that all workers of this run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def cache(common: Path) -> Path:
+    """The cache of the projects of this run, empty at first."""
+    return common / "cache"
 
 
 @pytest.fixture(scope="session")
@@ -111,13 +119,18 @@ def project(tmp_path: Path, make_bench: Callable[[Path], Bench]) -> Bench:
 
 
 @pytest.fixture(scope="session")
-def locked(tmp_path_factory: pytest.TempPathFactory, make_bench: Callable[[Path], Bench]) -> Path:
-    """A project as a developer leaves it to the team: its locks are committed."""
-    bench = make_bench(demo_project(tmp_path_factory.mktemp("team") / "project"))
-    bench.ok("lock")
-    git("add", "-A", cwd=bench.root)
-    git("commit", "-qm", "The locks", cwd=bench.root)
-    return bench.root
+def locked(common: Path, make_bench: Callable[[Path], Bench]) -> Path:
+    """A project as a developer leaves it to the team: its locks are committed. One for all workers."""
+    root = common / "team/project"
+    with FileLock(common / "team.lock"):
+        if not root.exists():
+            bench = make_bench(demo_project(common / "unlocked/project"))
+            bench.ok("lock")
+            git("add", "-A", cwd=bench.root)
+            git("commit", "-qm", "The locks", cwd=bench.root)
+            root.parent.mkdir()
+            bench.root.rename(root)
+    return root
 
 
 @pytest.fixture(scope="session")

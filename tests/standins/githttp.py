@@ -59,7 +59,8 @@ def _repository(path: str) -> str:
 class GitServer:
     """`with GitServer(folder) as server: git clone server.url("OCA/web.git")`.
 
-    `delay` seconds pass before each answer; with `auth` (user, password) everything else gets 401. `settings` are laid
+    `delay` seconds pass before each answer; one that is `held` answers nothing until `release()`. With `auth` (user,
+    password) everything else gets 401. `settings` are laid
     over git's own; `old` speaks the protocol before version 2, in which a server may keep commits for itself that no
     branch ends in. `fault` is asked with a repository's path and the number of requests for it so far (from 0): a
     status to answer with, HANG, DROP, or None to do as usual. `requests` lists what was answered, in order, `began`
@@ -71,6 +72,7 @@ class GitServer:
         folder: Path,
         *,
         delay: float = 0.0,
+        held: bool = False,
         auth: tuple[str, str] | None = None,
         host: str = "127.0.0.1",
         settings: Mapping[str, str] | None = None,
@@ -79,6 +81,9 @@ class GitServer:
     ) -> None:
         self.folder = folder.resolve()
         self.delay = delay
+        self.answering = threading.Event()
+        if not held:
+            self.answering.set()
         self.auth = auth
         self.settings = {**SETTINGS, **(settings or {})}
         self.old = old
@@ -104,6 +109,10 @@ class GitServer:
         login = f"{self.auth[0]}:{self.auth[1]}@" if with_auth and self.auth else ""
         return f"{self.base.replace('://', '://' + login)}{repository.lstrip('/')}"
 
+    def release(self) -> None:
+        """Answer what was asked and will be asked."""
+        self.answering.set()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -112,6 +121,7 @@ class GitServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.over.set()
+        self.release()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -142,6 +152,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         owner = self.server.owner
         self.received = self.sent = 0
+        owner.answering.wait()
         time.sleep(owner.delay)
         fault = self._fault()
         if fault in {HANG, DROP}:

@@ -48,7 +48,7 @@ def interrupted(ran: CommandResult, workspace: Workspace) -> None:
     talk = [line for line in ran.err.splitlines() if not re.match(r"fetched |  \S+ +(create|update|run|keep) ", line)]
     assert len(talk) == 1, ran.err
     assert talk[0].startswith("odpm: interrupted")
-    assert eventually(lambda: not processes(workspace.mark), 3), processes(workspace.mark)
+    assert eventually(lambda: not processes(workspace.mark)), processes(workspace.mark)
 
 
 def ends_well(workspace: Workspace, workspace_rendered: Workspace) -> None:
@@ -62,7 +62,7 @@ def ends_well(workspace: Workspace, workspace_rendered: Workspace) -> None:
 
 
 def test_ctrl_c_while_a_server_thinks(workspace: Workspace, workspace_rendered: Workspace) -> None:
-    with GitServer(workspace.host, delay=2) as server:
+    with GitServer(workspace.host, held=True) as server:
         run = workspace.start("render", **workspace.at(server))
         run.wait_until(lambda: run.runs(" fetch "))
         interrupted(run.interrupt(), workspace)
@@ -98,16 +98,17 @@ def test_ctrl_c_while_it_waits_for_another_run(workspace: Workspace) -> None:
         Bench(workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-twin"}),
     )
     shutil.copytree(workspace.root, twin.root)
-    with GitServer(workspace.host, delay=1.5) as server:
+    with GitServer(workspace.host, held=True) as server:
         first = workspace.start("render", **workspace.at(server))
         first.wait_until(lambda: first.runs(" fetch "))
         second = twin.start("render", **workspace.at(server))
         second.wait_until((twin.root / ".odpm/run.lock").exists)
         interrupted(second.interrupt(), twin)
+        server.release()
         assert first.end().code == 0, first.output().output
 
 
-@pytest.mark.parametrize("times", [6, pytest.param(100, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.long)])
 def test_ctrl_c_at_any_moment(workspace_locked: Workspace, workspace_rendered: Workspace, times: int) -> None:
     """Also in the middle of starting a program, when there is half of one."""
     moments, workspace = random.Random(times), workspace_locked
@@ -145,22 +146,24 @@ def test_ctrl_c_during_an_image_build(workspace_locked: Workspace, engine: None)
 
 
 @pytest.mark.docker
-def test_a_build_outlives_the_end_of_another_one_that_shared_its_steps(tmp_path: Path, engine: None) -> None:
+@pytest.mark.parametrize("moment", [0.3, *(pytest.param(moment, marks=pytest.mark.long) for moment in (0.2, 0.6))])
+def test_a_build_outlives_the_end_of_another_one_that_shared_its_steps(
+    tmp_path: Path, engine: None, moment: float
+) -> None:
     """BuildKit runs a step of two builds once; where the first of them is ended early, the other one has lost it."""
     words = ["docker", "buildx", "build", "--progress=plain", f"--secret=id=known,src={tmp_path}/secret", str(tmp_path)]
-    for moment in (0.2, 0.3, 0.6):
-        step = f"RUN --mount=type=secret,id=known,required=true : {uuid.uuid4()}; "
-        recipe = f"FROM debian:bookworm-slim\nCOPY secret /there\n{step}sleep 1\n{step}cat /run/secrets/known\n"
-        (tmp_path / "Dockerfile").write_text(recipe, encoding="utf-8")
-        (tmp_path / "secret").write_text(str(uuid.uuid4()), encoding="utf-8")
-        other = subprocess.Popen(words, stderr=subprocess.DEVNULL)
-        time.sleep(0.3)
-        end = threading.Timer(moment, other.terminate)
-        end.start()
-        outcome = docker.build_with_retry(words, lambda _: None)
-        end.join()
-        assert other.wait(20) != 0
-        assert outcome.ok, (moment, outcome.tail())
+    step = f"RUN --mount=type=secret,id=known,required=true : {uuid.uuid4()}; "
+    recipe = f"FROM debian:bookworm-slim\nCOPY secret /there\n{step}sleep 1\n{step}cat /run/secrets/known\n"
+    (tmp_path / "Dockerfile").write_text(recipe, encoding="utf-8")
+    (tmp_path / "secret").write_text(str(uuid.uuid4()), encoding="utf-8")
+    other = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    time.sleep(0.3)
+    end = threading.Timer(moment, other.terminate)
+    end.start()
+    outcome = docker.build_with_retry(words, lambda _: None)
+    end.join()
+    assert other.wait(60) != 0
+    assert outcome.ok, outcome.tail()
 
 
 # --- kill -9 ---------------------------------------------------------------------------------------------------------
@@ -186,7 +189,7 @@ def killed(workspace: Workspace, number: int) -> bool:
     return workspace.bench.inv("render", **deadly_git(workspace.folder / "deadly", number)).code == -9
 
 
-@pytest.mark.parametrize("number", [1, 4, 7, 9, 11])
+@pytest.mark.parametrize("number", [4, 9])
 def test_a_run_killed_after_some_git_call_is_finished_by_the_next(
     workspace_locked: Workspace, workspace_rendered: Workspace, number: int
 ) -> None:
@@ -207,13 +210,14 @@ def test_a_run_killed_after_any_git_call_is_finished_by_the_next(
 
 def test_what_killed_runs_have_left_is_taken_away(workspace_locked: Workspace) -> None:
     """Half a checkout of the platform is a gigabyte; each killed run would leave one more."""
-    for number in (5, 7, 9):
+    for number in (5, 9):
         killed(workspace_locked, number)
     workspace_locked.bench.ok("render")
     assert leftovers(workspace_locked) == []
     assert [path for path in workspace_locked.cache.rglob(".*.git.*") if path.is_dir()] == []
 
 
+@pytest.mark.long
 def test_runs_killed_at_some_moment_are_finished_by_the_next(
     workspace: Workspace, workspace_rendered: Workspace
 ) -> None:
@@ -236,12 +240,13 @@ def test_a_machine_that_goes_down_in_the_middle_of_a_clone(workspace: Workspace)
 
 def test_a_run_killed_in_the_middle_of_a_clone_whose_git_goes_on(workspace: Workspace) -> None:
     """kill -9 takes odpm alone: its git still writes into the cache while the next run begins."""
-    with GitServer(workspace.host, delay=0.7) as server:
+    with GitServer(workspace.host, held=True) as server:
         run = workspace.start("render", **workspace.at(server))
         run.wait_until(lambda: run.runs(" fetch "))
         run.kill()
+        server.release()
         workspace.bench.ok("render", **workspace.at(server))
-    assert eventually(lambda: not processes(workspace.mark), 5)
+    assert eventually(lambda: not processes(workspace.mark))
     assert git("status", "--porcelain", cwd=workspace.source("web")) == ""
     workspace.bench.ok("plan", "--strict")
 
@@ -259,7 +264,7 @@ def moving(workspace: Workspace) -> tuple[BackgroundRun, str]:
     return run, later
 
 
-@pytest.mark.parametrize("how", ["the run", "the machine"])
+@pytest.mark.parametrize("how", ["the run", pytest.param("the machine", marks=pytest.mark.long)])
 def test_a_run_killed_in_the_middle_of_a_checkout_is_finished_by_the_next(
     workspace_locked: Workspace, how: str
 ) -> None:
@@ -284,7 +289,7 @@ def test_a_run_killed_while_it_locks_keeps_the_old_lock_or_has_the_new_one(works
     old = outcome(workspace_ready)
     workspace_ready.publish(WEB, {**FILES[WEB], "new.txt": "new\n"})
     texts = set()
-    for number in (2, 4, 6, 9):
+    for number in (4, 9):
         workspace_ready.bench.inv("lock", "--update", **deadly_git(workspace_ready.folder / "deadly", number))
         texts.add((workspace_ready.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))
     workspace_ready.bench.ok("lock", "--update")
@@ -299,19 +304,20 @@ def test_a_run_killed_while_it_locks_keeps_the_old_lock_or_has_the_new_one(works
 
 
 def test_a_second_run_is_told_who_holds_the_project(workspace: Workspace, workspace_rendered: Workspace) -> None:
-    with GitServer(workspace.host, delay=1) as server:
+    with GitServer(workspace.host, held=True) as server:
         first = workspace.start("render", **workspace.at(server))
         first.wait_until(lambda: first.runs(" fetch "))
         for words in (("render",), ("lock",)):
             failure(workspace.bench.inv(*words, **workspace.at(server)), 6, f"process {first.pid}")
         workspace.bench.ok("plan")  # looking is free
-        assert first.process.poll() is None, "the first run was too quick for this test"
+        assert first.process.poll() is None
+        server.release()
         assert first.end().code == 0, first.output().output
     ends_well(workspace, workspace_rendered)
 
 
 def test_a_killed_run_holds_nothing(workspace: Workspace, workspace_rendered: Workspace) -> None:
-    with GitServer(workspace.host, delay=0.5) as server:
+    with GitServer(workspace.host, held=True) as server:
         run = workspace.start("render", **workspace.at(server))
         run.wait_until(lambda: run.runs(" fetch "))
         run.kill(programs=True)

@@ -77,8 +77,8 @@ def kill_at_random(workspace: Workspace, seeds: range) -> None:
     assert not processes(workspace.mark)
 
 
-def test_thirty_runs_killed_at_random_moments(large: Workspace) -> None:
-    kill_at_random(large, range(30))
+def test_eight_runs_killed_at_random_moments(large: Workspace) -> None:
+    kill_at_random(large, range(8))
 
 
 @pytest.mark.long
@@ -87,7 +87,7 @@ def test_hundreds_of_runs_killed_at_random_moments(large: Workspace, part: int) 
     kill_at_random(large, range(1000 + 40 * part, 1040 + 40 * part))
 
 
-@pytest.mark.parametrize("many", [2, 8])
+@pytest.mark.parametrize("many", [2, pytest.param(8, marks=pytest.mark.long)])
 def test_several_runs_of_one_project_at_once(large: Workspace, many: int) -> None:
     """One works, the others are told who; whoever comes after them finds everything done."""
     large.bench.ok("render")
@@ -103,7 +103,7 @@ def test_several_runs_of_one_project_at_once(large: Workspace, many: int) -> Non
     assert "nothing to do" in large.bench.ok("render").err
 
 
-@pytest.mark.parametrize("many", [2, 8])
+@pytest.mark.parametrize("many", [2, pytest.param(8, marks=pytest.mark.long)])
 def test_several_projects_on_one_cache_at_once(large: Workspace, many: int) -> None:
     """Two pins of one repository among them: each project gets its own, and each commit is fetched once."""
     old = large.publish(WEB, {**FILES[WEB], "README": "old\n"})

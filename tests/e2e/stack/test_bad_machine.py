@@ -29,8 +29,9 @@ from tests.e2e.failures import (
     outcome,
 )
 from tests.e2e.harness import Bench, docker, git
+from tests.e2e.services import IMAGE, served, state
 
-pytest_plugins = ["tests.e2e.workspaces"]
+pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.docker_workspaces"]
 
 NOISE = os.urandom(3_000_000)
 DEAD: Env = {"DOCKER_HOST": "tcp://127.0.0.1:1"}
@@ -135,34 +136,36 @@ def listening(port: int) -> Iterator[int]:
 
 
 @pytest.mark.docker
-def test_a_port_in_use_is_told_with_its_holder_and_another_port_carries_on(project: Bench, engine: None) -> None:
-    ports = {name: int(project.env[name]) for name in ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT")}
+def test_a_port_in_use_is_told_with_its_holder_and_another_port_carries_on(docker_workspace: Workspace) -> None:
+    bench = docker_workspace.bench
+    served(docker_workspace, {})
+    ports = {name: int(bench.env[name]) for name in ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT")}
     for name, port in ports.items():
         with listening(port) as pid:
-            message = failure(project.inv("up"), 8, f"port {port} is in use by python", str(pid), f"{name}=")
+            message = failure(bench.inv("services"), 8, f"port {port} is in use by python", str(pid), f"{name}=")
         other = int(message.rpartition("=")[2])
         assert other != port
         assert free_port(other) == other
-    assert project.containers() == {}
+    assert bench.containers() == {}
 
-    name = f"{project.prefix}-neighbour"
+    name = f"{bench.prefix}-neighbour"
     taken = ports["ODOO_PORT"]
-    docker("run", "-d", "--name", name, "-p", f"127.0.0.1:{taken}:80", "postgres:15", "sleep", "600")
+    publish = ("--name", name, "-p", f"127.0.0.1:{taken}:80", IMAGE, "sleep", "600")
+    docker("run", "-d", *publish)
     try:
-        failure(project.inv("up"), 8, f"port {taken} is in use by container {name}", "ODOO_PORT=")
-        labels = ("--label", "com.docker.compose.project=neighbours")
+        failure(bench.inv("services"), 8, f"port {taken} is in use by container {name}", "ODOO_PORT=")
         docker("rm", "-f", name)
-        docker("run", "-d", *labels, "--name", name, "-p", f"127.0.0.1:{taken}:80", "postgres:15", "sleep", "600")
-        message = failure(project.inv("up"), 8, name, "of the project neighbours", "ODOO_PORT=")
+        docker("run", "-d", "--label", "com.docker.compose.project=neighbours", *publish)
+        message = failure(bench.inv("services"), 8, name, "of the project neighbours", "ODOO_PORT=")
         assert docker("inspect", "-f", "{{.State.Running}}", name) == "true"
-        del project.env["ODOO_PORT"]  # the process environment would win over the file that the message names
-        with (project.root / ".env").open("a", encoding="utf-8") as file:
+        del bench.env["ODOO_PORT"]  # the process environment would win over the file that the message names
+        with (docker_workspace.root / ".env").open("a", encoding="utf-8") as file:
             file.write(message.rpartition(": ")[2] + "\n")
-        project.ok("up", "-i", "base")
+        bench.ok("services")
+        assert state(docker_workspace) == {"db": "running", "odoo": "running"}
         assert docker("inspect", "-f", "{{.State.Running}}", name) == "true"
     finally:
         docker("rm", "-f", name)
-        project.remove()
 
 
 @pytest.mark.docker
