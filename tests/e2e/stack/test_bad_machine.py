@@ -29,7 +29,7 @@ from tests.e2e.failures import (
     outcome,
 )
 from tests.e2e.harness import Bench, docker, git
-from tests.e2e.services import IMAGE, served, state
+from tests.e2e.services import IMAGE, describe_services, state
 
 pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.docker_workspaces"]
 
@@ -138,7 +138,7 @@ def listening(port: int) -> Iterator[int]:
 @pytest.mark.docker
 def test_a_port_in_use_is_told_with_its_holder_and_another_port_carries_on(docker_workspace: Workspace) -> None:
     bench = docker_workspace.bench
-    served(docker_workspace, {})
+    describe_services(docker_workspace, {})
     ports = {name: int(bench.env[name]) for name in ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT")}
     for name, port in ports.items():
         with listening(port) as pid:
