@@ -1,4 +1,4 @@
-"""Doing independent things at the same time, within the bound that the machine or ODPM_JOBS sets."""
+"""Run independent work in threads, at most as many as ODPM_JOBS or the number of cores allows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ R = TypeVar("R")
 
 
 def parallel_map(paths: ProjectPaths, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """Do independent things at the same time, as many as ODPM_JOBS or the cores allow; results in order.
+    """The results of `work` for each item, in the order of `items`.
 
-    All are let finish; then the first error, in the order of `items`, is raised with how many others there were.
+    All calls run to their end. Errors: that of the first failed item in the order of `items`; its details name the others.
     """
     if len(items) <= 1:
         return [work(item) for item in items]
@@ -29,66 +29,66 @@ def parallel_map(paths: ProjectPaths, work: Callable[[T], R], items: Sequence[T]
         for future in as_completed(futures):
             future.exception()
     finally:
-        _break_off(futures)
+        _cancel(futures)
         pool.shutdown(wait=True, cancel_futures=True)
     return _results(futures)
 
 
 class Prefetcher(Generic[T, R]):
-    """Questions that come in levels, answered in parallel; what an answer leads to is begun before it is asked for.
+    """Answer queries that come in levels, in parallel, and start the queries that will follow before they are made.
 
-    `same` tells which questions are one. `follow` names the questions that an answer will probably lead to: begun at
-    once, so that no level waits for the slowest repository of the one before. What was begun and is never asked for is
-    broken off at the end of the block; its failures are nobody's.
+    Queries with the same `key` are answered once. `follow` predicts the queries that an answer leads to; they start at once,
+    so that no level waits for the slowest repository of the level before. At the end of the block, queries that were
+    predicted and not made are cancelled, and their errors are ignored.
     """
 
     def __init__(
         self,
         paths: ProjectPaths,
         work: Callable[[T], R],
-        same: Callable[[T], Hashable],
+        key: Callable[[T], Hashable],
         follow: Callable[[T, R], Iterable[T]],
     ) -> None:
         self._pool = _pool(paths)
-        self._work, self._same, self._follow = work, same, follow
-        self._begun: dict[Hashable, Future[R]] = {}
-        self._asked: dict[Future[R], T] = {}  # under way, or not yet looked at
+        self._work, self._key, self._follow = work, key, follow
+        self._started: dict[Hashable, Future[R]] = {}
+        self._unfollowed: dict[Future[R], T] = {}  # running, or done and not yet passed to `follow`
 
     def __enter__(self) -> Prefetcher[T, R]:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _break_off(self._begun.values())
+        _cancel(self._started.values())
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def answers(self, questions: Sequence[T]) -> list[R]:
-        """The answers of one level, in order. Errors as in `together`."""
-        futures = [self._begin(question) for question in questions]
+    def answers(self, queries: Sequence[T]) -> list[R]:
+        """The answers of one level, in order. Errors as in `parallel_map`."""
+        futures = [self._start(query) for query in queries]
         while True:
-            for future in [future for future in self._asked if future.done()]:
-                question = self._asked.pop(future)
+            for future in [future for future in self._unfollowed if future.done()]:
+                query = self._unfollowed.pop(future)
                 if future.exception() is None:
-                    for next_one in self._follow(question, future.result()):
-                        self._begin(next_one)
+                    for predicted in self._follow(query, future.result()):
+                        self._start(predicted)
             if all(future.done() for future in futures):
                 break
-            wait(self._asked, return_when=FIRST_COMPLETED)
+            wait(self._unfollowed, return_when=FIRST_COMPLETED)
         return _results(futures)
 
-    def _begin(self, question: T) -> Future[R]:
-        key = self._same(question)
-        if key not in self._begun:
-            future = self._begun[key] = self._pool.submit(self._work, question)
-            self._asked[future] = question
-        return self._begun[key]
+    def _start(self, query: T) -> Future[R]:
+        key = self._key(query)
+        if key not in self._started:
+            future = self._started[key] = self._pool.submit(self._work, query)
+            self._unfollowed[future] = query
+        return self._started[key]
 
 
 def _pool(paths: ProjectPaths) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(paths.settings.jobs or min(32, 8 * (os.cpu_count() or 1)))  # most of it is waiting
+    return ThreadPoolExecutor(paths.settings.jobs or min(32, 8 * (os.cpu_count() or 1)))  # the threads mostly wait
 
 
-def _break_off(futures: Collection[Future[R]]) -> None:
-    """End what is not done yet; again and again: what was just being started is not there to be ended."""
+def _cancel(futures: Collection[Future[R]]) -> None:
+    """Cancel or stop what is not done. Repeated, because a process that is being started cannot be stopped yet."""
     for future in futures:
         future.cancel()
     while not all(future.done() for future in futures):
@@ -96,8 +96,8 @@ def _break_off(futures: Collection[Future[R]]) -> None:
         wait(futures, timeout=0.1)
 
 
-def _in_short(errors: Sequence[OdpmError]) -> str:
-    """Further errors as one line: what happened and where; of many only where."""
+def _summary(errors: Sequence[OdpmError]) -> str:
+    """Further errors as one line: of two at most with message and place, of more only the places."""
     if len(errors) <= 2:
         return "; ".join(error.what + f" ({error.where})" * bool(error.where) for error in errors)
     return ", ".join(error.where or error.what for error in errors)
@@ -109,6 +109,6 @@ def _results(futures: Sequence[Future[R]]) -> list[R]:
         if len(errors) > 1 and isinstance(errors[0], OdpmError):
             first = errors[0]
             others = [error for error in errors[1:] if isinstance(error, OdpmError)]
-            first.details = (f"also: {_in_short(others)}", *first.details) if others else first.details
+            first.details = (f"also: {_summary(others)}", *first.details) if others else first.details
         raise errors[0]
     return [future.result() for future in futures]

@@ -30,7 +30,7 @@ from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import graph
 from odpm_tasks.sources.commits import commit_range
 from odpm_tasks.sources.folders import developing_url, folder_facts, remotes
-from odpm_tasks.sources.remote import progress_watch, project_remote
+from odpm_tasks.sources.remote import progress_callback, project_remote
 
 _LIMIT = 250  # commits listed of one repository; all are counted
 
@@ -189,7 +189,7 @@ def _fetched(comparison: _Comparison, pair: PinPair, pin: Pin) -> Path:
     store = comparison.paths.store(pin.key)
     if not git.store_has(store, pin.commit):
         comparison.show.note(pair.name, f"fetch {pin.commit[:12]}")
-        watch = progress_watch(comparison.show, pair.name)
+        watch = progress_callback(comparison.show, pair.name)
         fetch.fetch(store, _remote(comparison, pin), pin.commit, watch, branch=pin.branch or comparison.branch)
     return store
 
@@ -222,7 +222,7 @@ def _history(comparison: _Comparison, pair: PinPair, old: Pin, new: Pin, notes: 
         elif old.key != new.key or not git.store_has(paths.store(new.key), old.commit):
             found = None
         else:
-            watch = progress_watch(comparison.show, pair.name)
+            watch = progress_callback(comparison.show, pair.name)
             found = log.fetch_log(paths.store(new.key), _remote(comparison, new), old.commit, new.commit, watch)
     except OdpmError as error:
         notes.append(f"the commits between both pins are not known: {command.redact(error.what)}")

@@ -1,4 +1,4 @@
-"""The digests of base images: which ones the lock needs, and asking the registries for those it lacks."""
+"""The digests of base images: the images of a stack, and the queries to their registries."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from odpm_tasks.core.stack.compose_file import lockable_images
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.errors import DescriptionError
 
-PATIENCE = 2.0  # seconds that all registries together may cost
+TIMEOUT = 2.0  # seconds for all registries together
 
 
 def start(
-    paths: ProjectPaths, wanted: Mapping[str, bool], known: Lock | None, *, fresh: bool
+    paths: ProjectPaths, images: Mapping[str, bool], known: Lock | None, *, fresh: bool
 ) -> Callable[[], dict[str, str]]:
-    """Ask for the digests of images as `images` has them; call the result to have all that is known.
+    """Start to query the digests of `base_images`. The returned function waits and returns all known digests.
 
-    Digests of the lock stay unless `fresh`, and also then where a registry does not answer.
+    Digests of the lock are kept; with `fresh` only those whose registry does not answer.
     """
     from odpm_tasks.adapters.docker import registry
 
-    locked = {name: known.images[name] for name in wanted if known and name in known.images}
+    locked = {name: known.images[name] for name in images if known and name in known.images}
     mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
-    asked = {
-        name: (mirror if mirrored else "") + name for name, mirrored in wanted.items() if fresh or name not in locked
+    references = {
+        name: (mirror if mirrored else "") + name for name, mirrored in images.items() if fresh or name not in locked
     }
-    told = registry.digests(asked, PATIENCE)
-    return lambda: locked | told()
+    found = registry.digests(references, TIMEOUT)
+    return lambda: locked | found()
 
 
 def base_images(manifest: Manifest, resolved: Resolution | None = None) -> dict[str, bool]:
-    """Every image that any scenario starts from, by its own name, and whether it is had from the image mirror.
+    """Name -> whether the image mirror applies, for each base image of any scenario.
 
-    `manifest` is the whole one. With the graph those count as well that dependencies bring.
+    `manifest` is that of all scenarios. With a resolved graph the images of dependencies are included.
     """
     found = {base_image(manifest.python, manifest.codename): True}
     for name, scenario in SCENARIOS.items():
-        theirs = manifest.for_scenario(name)
+        described = manifest.for_scenario(name)
         if resolved is not None:
-            with contextlib.suppress(DescriptionError):  # of no matter to a lock; what renders it says so
-                theirs = fragments(theirs, resolved, scenario).merge_into(theirs)
-        found |= lockable_images(theirs, scenario)
+            with contextlib.suppress(DescriptionError):  # a lock does not need it; `render` reports it
+                described = fragments(described, resolved, scenario).merge_into(described)
+        found |= lockable_images(described, scenario)
     return found

@@ -1,4 +1,4 @@
-"""The graph of repositories, with servers asked for what pins and cache do not tell."""
+"""Resolve the graph of repositories with network access, and write the lock."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files, terminal
-from odpm_tasks.adapters.git import fetch as fetching
+from odpm_tasks.adapters.git import fetch as git_fetch
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
@@ -20,87 +20,94 @@ from odpm_tasks.locking import image_digests
 from odpm_tasks.parallel import Prefetcher
 from odpm_tasks.sources import cache, graph
 from odpm_tasks.sources.folders import developing_url, file_answer, remotes
-from odpm_tasks.sources.remote import progress_watch, project_remote
+from odpm_tasks.sources.remote import progress_callback, project_remote
 
 
-def fetch(paths: ProjectPaths, reader: Reader, ask: SourceQuery, show: terminal.Activity) -> SourceAnswer:
-    """Answer one question of the resolver, from the cache where it holds the commit, else from the server."""
-    if ask.link.is_file:
-        return file_answer(paths, ask.link)
-    source = project_remote(paths, ask.link.url)
-    store = paths.store(ask.link.canonical)
-    wanted = ask.commit or ask.branch
-    look, told = progress_watch(show, ask.link.name), ""
-    show.note(ask.link.name, f"fetch {wanted[:12] if ask.commit else wanted}")
+def answer(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: terminal.Activity) -> SourceAnswer:
+    """Answer one query of the resolver, from the cache if it holds the commit, else from the server."""
+    if query.link.is_file:
+        return file_answer(paths, query.link)
+    name, message = query.link.name, ""
+    show.note(name, f"fetch {query.commit[:12] if query.commit else query.branch}")
     try:
-        if ask.day:
-            wanted = fetching.commit_at(store, source, ask.branch, ask.day, look)
-        if not (ask.commit and git.store_has(store, ask.commit)):
-            held = git.store_has(store, wanted)
-            reader.include(store)
-            wanted = fetching.fetch(store, source, wanted, look, branch=ask.branch)
-            told = "" if held else f"fetched {ask.link.name} {ask.branch} {wanted[:8]}"
-        facts = graph.facts(paths, reader, ask.link, wanted, ask.kind)
+        store = paths.store(query.link.canonical)
+        if query.commit and git.store_has(store, query.commit):
+            commit = query.commit
+        else:
+            commit, fetched = _fetch(paths, reader, query, show)
+            message = f"fetched {name} {query.branch} {commit[:8]}" if fetched else ""
+        facts = graph.stored_facts(paths, reader, query.link, commit, query.kind)
     except OdpmError as error:
-        error.where = error.where or f"asked for by {' -> '.join(ask.required_by)}"
+        error.where = error.where or f"required by {' -> '.join(query.required_by)}"
         raise
     finally:
-        show.done(ask.link.name, told)
-    assert facts is not None
-    return SourceAnswer(wanted, facts)
+        show.done(name, message)
+    return SourceAnswer(commit, facts)
+
+
+def _fetch(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: terminal.Activity) -> tuple[str, bool]:
+    """Fetch the commit of a query into its store: its id, and whether the store did not hold it before.
+
+    The tip of a branch is not known before the fetch, so it always counts as new.
+    """
+    source, store = project_remote(paths, query.link.url), paths.store(query.link.canonical)
+    on_progress = progress_callback(show, query.link.name)
+    revision = query.commit or query.branch
+    if query.day:
+        revision = git_fetch.commit_at(store, source, query.branch, query.day, on_progress)
+    held = git.store_has(store, revision)
+    reader.include(store)
+    return git_fetch.fetch(store, source, revision, on_progress, branch=query.branch), not held
 
 
 def resolve_with_images(
     paths: ProjectPaths, observed: ObservedState, *, fresh: bool = False, only: Sequence[str] = ()
 ) -> Resolution:
-    """The whole graph as `resolve_online` has it, with the digests of images: ours are asked for meanwhile."""
-    manifest, known, all_fresh = (
-        project_files.whole_description(paths).manifest,
-        observed.lock,
-        fresh and not only,
-    )
-    ours = image_digests.base_images(manifest)
-    digests = image_digests.start(paths, ours, known, fresh=all_fresh)
+    """`resolve_online` with the digests of base images. The images of the manifest are queried at the same time."""
+    manifest, known = project_files.whole_description(paths).manifest, observed.lock
+    all_fresh = fresh and not only
+    described = image_digests.base_images(manifest)
+    digests = image_digests.start(paths, described, known, fresh=all_fresh)
     resolved = resolve_online(paths, observed, fresh=fresh, only=only)
-    brought = {name: how for name, how in image_digests.base_images(manifest, resolved).items() if name not in ours}
-    their_digests = image_digests.start(paths, brought, known, fresh=all_fresh)
-    return replace(resolved, images=digests() | their_digests())
+    complete = image_digests.base_images(manifest, resolved)
+    added = {name: mirrored for name, mirrored in complete.items() if name not in described}
+    added_digests = image_digests.start(paths, added, known, fresh=all_fresh)
+    return replace(resolved, images=digests() | added_digests())
 
 
 def resolve_online(
     paths: ProjectPaths, observed: ObservedState, *, fresh: bool = False, only: Sequence[str] = ()
 ) -> Resolution:
-    """The whole graph, asking servers for what pins and cache do not tell.
+    """The whole graph. What pins and cache do not answer is fetched.
 
-    `fresh`: pins do not count (of the repositories named in `only`, where given).
+    `fresh`: ignore pins, those of the repositories in `only` where it is not empty, else all.
     """
     cache.register(paths)
-    manifest, known = observed.manifest, observed.lock
-    pins = effective_pins(known, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
+    manifest, settings = observed.manifest, paths.settings
+    pins = effective_pins(observed.lock, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
     if fresh:
-        moving = matching_keys(pins, only) if only else pins.keys()
-        pins = {key: pin for key, pin in pins.items() if key not in moving}
+        ignored = matching_keys(pins, only) if only else pins.keys()
+        pins = {key: pin for key, pin in pins.items() if key not in ignored}
     own = developing_url(remotes(paths), manifest.developing)
     walk = resolve(
-        manifest,
-        pins,
-        paths.settings.get,
-        strict=paths.settings.scenario.strict,
-        own=own,
-        given=paths.settings.is_configured,
+        manifest, pins, settings.get, strict=settings.scenario.strict, own=own, declared=settings.is_configured
     )
-    foresee = prefetch(manifest, pins, paths.settings.get, own, paths.settings.is_configured)
+    following = prefetch(manifest, pins, settings.get, own, settings.is_configured)
     with (
         terminal.activity() as show,
         Reader() as reader,
         Prefetcher(
-            paths, lambda ask: fetch(paths, reader, ask, show), lambda ask: ask.what, lambda a, f: foresee(a, f.facts)
-        ) as ahead,
+            paths,
+            work=lambda query: answer(paths, reader, query, show),
+            key=lambda query: query.request,
+            follow=lambda query, found: following(query, found.facts),
+        ) as prefetcher,
     ):
-        return drive(walk, ahead.answers)
+        return drive(walk, prefetcher.answers)
 
 
 def save_lock(paths: ProjectPaths, observed: ObservedState, resolved: Resolution) -> None:
+    """Write the lock of a resolution, as `complete_lock` limits it."""
     known = observed.lock
     new = complete_lock(resolved.lock(known), known, observed.manifest.locks_git, observed.own)
     files.write(paths.lock, write_lock(new).encode())

@@ -104,7 +104,7 @@ def _checkout(paths: ProjectPaths, observed: ResolvedState, targets: Collection[
                     if path.is_symlink() and links.get(source.name) == str(path.readlink()):
                         path.unlink()  # our link, from when this source was a folder
                     now, server = observed.checkouts[source.name], remote.project_remote(paths, source.link.url)
-                    checkouts.check_out(paths, source, now, server, remote.progress_watch(show, source.name), empty)
+                    checkouts.check_out(paths, source, now, server, remote.progress_callback(show, source.name), empty)
             finally:
                 show.done(source.name)
 

@@ -1,7 +1,7 @@
-"""The shared cache: who uses it, what nobody uses, and how that is removed without harm to anyone.
+"""The shared cache: which projects use it, which parts of it are unused, and how these are removed safely.
 
-A project is known by a file below `projects/` from its first run on. What it uses is every commit that its lock and its
-`odpm.json` name, and everything that one of its checkouts leads to. In doubt something is used.
+Each project is registered by a file below `projects/` since its first run. It uses every commit that its lock and its
+`odpm.json` name, and every object that its checkouts need. In doubt a part counts as used.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ from odpm_tasks.errors import MachineError
 
 _IDS = re.compile(rb"\b[0-9a-f]{40}\b")
 _FILE_URL = re.compile(r'"file://([^"\s]+)"')
-_LEFT = re.compile(r"\.(?P<name>.+\.git(?:\.\w+)?|[0-9a-f]{40})\.\d+(?:\.index)?")
+_LEFTOVER = re.compile(r"\.(?P<name>.+\.git(?:\.\w+)?|[0-9a-f]{40})\.\d+(?:\.index)?")
 _WAIT = 600.0
 
 
 @dataclass(frozen=True)
-class User:
-    """A project that uses the cache, as far as that is to be seen: commits it names, checkouts, folders it links to."""
+class CacheUser:
+    """A project that uses the cache: the commits that it names, its checkouts, the folders that it links to."""
 
     root: Path
-    names: frozenset[str]
+    commits: frozenset[str]
     checkouts: tuple[Path, ...]
     folders: frozenset[str]
 
 
 @dataclass(frozen=True)
-class Unused:
-    """Something in the cache that nobody uses.
+class UnusedPart:
+    """An unused part of the cache.
 
-    `store`: all of it; `commits`: some of a store that goes on living; `history`: what was fetched for one question;
-    `files`: a commit as an image took it; `facts`: what is known of a commit or a folder; `leftover`: of killed runs;
-    `project`: one that is no more. `unsure`: a store of which git cannot tell what its borrowers need.
+    `store`: a whole store; `commits`: commits of a store that is kept; `history`: commits fetched for a lock difference;
+    `files`: the files of a commit for an image; `facts`: facts of a commit or a folder; `leftover`: files of killed runs;
+    `project`: the entry of a project that no longer exists. `unsure`: a store whose needed objects git cannot determine.
     """
 
     kind: Literal["store", "commits", "history", "files", "facts", "leftover", "project", "unsure"]
@@ -55,15 +55,15 @@ class Unused:
 
 @dataclass(frozen=True)
 class CacheUsage:
-    """What there is: projects that use the cache, what nobody uses, and stores of which git could not tell."""
+    """The projects that use the cache, its unused parts, and the stores whose needed objects git cannot determine."""
 
-    users: tuple[User, ...]
-    unused: tuple[Unused, ...]
+    users: tuple[CacheUser, ...]
+    unused: tuple[UnusedPart, ...]
     unsure: tuple[Path, ...]
 
 
 def register(paths: ProjectPaths) -> None:
-    """Make a project known to the cache; waits while somebody prunes."""
+    """Register a project as a user of the cache; waits while another process prunes."""
     entry = paths.projects / files.sha256(os.fsencode(paths.root))[:32]
     data = os.fsencode(paths.root) + b"\n"
     if files.read(entry) != data:
@@ -81,39 +81,39 @@ def _entries(paths: ProjectPaths) -> Iterator[tuple[Path, Path]]:
 
 
 def roots(paths: ProjectPaths) -> tuple[Path, ...]:
-    """Where the projects are, or were."""
+    """The folders of all registered projects, whether they exist or not."""
     return tuple(root for _, root in _entries(paths))
 
 
 def count(paths: ProjectPaths) -> int:
-    """How many projects use the cache."""
+    """The number of registered projects that exist."""
     return sum(_user(root) is not None for _, root in _entries(paths))
 
 
 def usage(paths: ProjectPaths) -> CacheUsage:
-    """Look at everything. Errors: MachineError for a project that we may not look into."""
+    """Determine what is used and what is not. Errors: MachineError for a project that cannot be read."""
     users, unused = [], []
     for entry, root in _entries(paths):
         if (user := _user(root)) is not None:
             users.append(user)
         else:
-            unused.append(Unused("project", entry, 0))
-    names = frozenset[str]().union(*(user.names for user in users))
+            unused.append(UnusedPart("project", entry, 0))
+    commits = frozenset[str]().union(*(user.commits for user in users))
     folders = frozenset[str]().union(*(user.folders for user in users))
     borrowers = _borrowers(users)
     for store in stores.repositories(paths.cache / "git"):
         if store.suffix != ".git":
-            unused.append(Unused("history", store, stores.size(store)))
-        elif (found := _store(store, names, borrowers.get(store.resolve(), ()))) is not None:
+            unused.append(UnusedPart("history", store, stores.size(store)))
+        elif (found := _store(store, commits, borrowers.get(store.resolve(), ()))) is not None:
             unused.append(found)
-    unused += _derived(paths, names, folders)
-    unused += [Unused("leftover", path, stores.size(path)) for path in _leftovers(paths)]
+    unused += _derived(paths, commits, folders)
+    unused += [UnusedPart("leftover", path, stores.size(path)) for path in _leftovers(paths)]
     unsure = tuple(item.path for item in unused if item.kind == "unsure")
     return CacheUsage(tuple(users), tuple(item for item in unused if item.kind != "unsure"), unsure)
 
 
-def _borrowers(users: Sequence[User]) -> dict[Path, list[Path]]:
-    """Store -> checkouts that borrow from it."""
+def _borrowers(users: Sequence[CacheUser]) -> dict[Path, list[Path]]:
+    """Store -> the checkouts that borrow objects from it."""
     found: dict[Path, list[Path]] = {}
     for path in (path for user in users for path in user.checkouts):
         for store in alternates.alternates_of(path):
@@ -121,58 +121,58 @@ def _borrowers(users: Sequence[User]) -> dict[Path, list[Path]]:
     return found
 
 
-def _user(root: Path) -> User | None:
-    """A project as it is now; None where it is no more."""
+def _user(root: Path) -> CacheUser | None:
+    """The project in a folder; None where there is none any more."""
     try:
         if not ((root / "odpm.json").is_file() or (root / ".odpm").is_dir()):
             return None
         texts = [files.read(root / name) or b"" for name in (".odpm/deps.lock.json", "odpm.json")]
-        places = sorted((root / ".odpm/src").iterdir()) if (root / ".odpm/src").is_dir() else []
-        links = {str(path.readlink()) for path in places if path.is_symlink()}
+        sources = sorted((root / ".odpm/src").iterdir()) if (root / ".odpm/src").is_dir() else []
+        links = {str(path.readlink()) for path in sources if path.is_symlink()}
         links |= {path for text in texts for path in _FILE_URL.findall(text.decode(errors="replace"))}
-        checkouts = tuple(path for path in places if not path.is_symlink() and alternates.alternates_of(path))
+        checkouts = tuple(path for path in sources if not path.is_symlink() and alternates.alternates_of(path))
     except PermissionError as error:
         raise MachineError(
-            "a project that uses the cache cannot be looked into, so nobody knows what is unused",
+            "a project that uses the cache cannot be read, so its needs are not known",
             where=str(error.filename or root),
-            todo="run it as a user who may read it",
+            todo="run the same command as a user who can read it",
         ) from None
-    names = frozenset(word.decode() for text in texts for word in _IDS.findall(text))
-    return User(root, names, checkouts, frozenset(links))
+    commits = frozenset(word.decode() for text in texts for word in _IDS.findall(text))
+    return CacheUser(root, commits, checkouts, frozenset(links))
 
 
-def _store(store: Path, names: frozenset[str], borrowers: Sequence[Path]) -> Unused | None:
-    """What nobody uses of a store, None where everything is used."""
+def _store(store: Path, commits: frozenset[str], borrowers: Sequence[Path]) -> UnusedPart | None:
+    """The unused part of a store; None where all of it is used. `commits`: those that projects name."""
     held = stores.commits(store)
-    used = held & names
+    used = held & commits
     if not borrowers and not used:
-        return Unused("store", store, stores.size(store), frozenset(held))
+        return UnusedPart("store", store, stores.size(store), frozenset(held))
     if held == used and stores.shallow_commits(store) <= held:
         return None
     needed: set[str] = set()
     for path in borrowers:
         needs = alternates.needed_objects(path)
         if needs is None:
-            return Unused("unsure", store, 0)
+            return UnusedPart("unsure", store, 0)
         needed |= needs
     dropped = held - used - needed
     keep = frozenset(stores.kept_objects(store, held - dropped, needed))
-    size = stores.reclaimable_size(store, keep)  # without any commit: what a prune that was killed has left
-    return Unused("commits", store, size, frozenset(dropped), keep) if dropped or size else None
+    size = stores.reclaimable_size(store, keep)  # without commits: leftovers of a killed prune
+    return UnusedPart("commits", store, size, frozenset(dropped), keep) if dropped or size else None
 
 
-def _derived(paths: ProjectPaths, names: frozenset[str], folders: frozenset[str]) -> Iterator[Unused]:
-    """Facts and files of commits that nobody names, and what is remembered of folders that nobody links to."""
+def _derived(paths: ProjectPaths, commits: frozenset[str], folders: frozenset[str]) -> Iterator[UnusedPart]:
+    """Facts and files of commits that no project names, and fingerprints of folders that no project links to."""
     for path in sorted((paths.cache / "facts").rglob("*.json")):
-        if path.stem not in names:
-            yield Unused("facts", path, stores.size(path))
+        if path.stem not in commits:
+            yield UnusedPart("facts", path, stores.size(path))
     known = {files.sha256(folder.encode(errors="surrogateescape"))[:32] for folder in folders if Path(folder).is_dir()}
     for path in sorted((paths.cache / "fingerprints").glob("*.json")):
         if path.stem not in known:
-            yield Unused("facts", path, stores.size(path))
+            yield UnusedPart("facts", path, stores.size(path))
     for path in _trees(paths.cache / "trees"):
-        if path.name not in names:
-            yield Unused("files", path, stores.size(path))
+        if path.name not in commits:
+            yield UnusedPart("files", path, stores.size(path))
 
 
 def _trees(folder: Path) -> Iterator[Path]:
@@ -183,26 +183,26 @@ def _trees(folder: Path) -> Iterator[Path]:
 
 
 def _leftovers(paths: ProjectPaths) -> Iterator[Path]:
-    """What killed runs have left: beginnings of stores and trees, and packs that a fetch did not finish."""
+    """Leftovers of killed runs: unfinished stores and trees, and unfinished packs of a fetch."""
     for name in ("git", "trees"):
         for folder, folders, names in os.walk(paths.cache / name):
-            left = [entry for entry in (*folders, *names) if _LEFT.fullmatch(entry)]
-            yield from (Path(folder) / entry for entry in sorted(left))
+            leftovers = [entry for entry in (*folders, *names) if _LEFTOVER.fullmatch(entry)]
+            yield from (Path(folder) / entry for entry in sorted(leftovers))
             if Path(folder).name == "pack" and Path(folder).parent.name == "objects":
                 yield from (Path(folder) / entry for entry in sorted(names) if entry.startswith("tmp_"))
             trees = [entry for entry in folders if re.fullmatch(r"[0-9a-f]{40}", entry)]
-            folders[:] = [entry for entry in folders if entry not in left and entry not in trees]
+            folders[:] = [entry for entry in folders if entry not in leftovers and entry not in trees]
 
 
 # --- removing ----------------------------------------------------------------------------------------------------------
 
 
-def prune(paths: ProjectPaths, shown: Sequence[Unused]) -> int:
-    """Remove what was shown, as far as nobody uses it now either; the bytes that this frees.
+def prune(paths: ProjectPaths, items: Sequence[UnusedPart]) -> int:
+    """Remove the listed parts that are still unused; the number of bytes freed.
 
-    No known project may run meanwhile, and no new one comes to be known. Errors: BusyError naming who runs.
+    Holds the locks of all registered projects and of the list of projects. Errors: BusyError naming a running project.
     """
-    asked = {item.path: item for item in shown}
+    listed = {item.path: item for item in items}
     with contextlib.ExitStack() as held:
         held.enter_context(_registry(paths))
         for _, root in _entries(paths):
@@ -212,14 +212,14 @@ def prune(paths: ProjectPaths, shown: Sequence[Unused]) -> int:
         borrowers = _borrowers(now.users)
         total = 0
         for item in now.unused:
-            known = asked.get(item.path)
+            known = listed.get(item.path)
             if known is not None and item.kind == known.kind and item.commits <= known.commits:
                 _remove(item, borrowers.get(item.path.resolve(), ()))
                 total += item.size
     return total
 
 
-def _remove(item: Unused, borrowers: Sequence[Path]) -> None:
+def _remove(item: UnusedPart, borrowers: Sequence[Path]) -> None:
     with contextlib.ExitStack() as held, files.disk_errors(item.path):
         if (lock := _lock(item.path)) is not None:
             held.enter_context(files.exclusive(lock, f"the cache of {item.path.name}", wait=_WAIT))
@@ -229,16 +229,16 @@ def _remove(item: Unused, borrowers: Sequence[Path]) -> None:
                 alternates.remove_shallow_commits(path, item.commits)
         elif item.path.is_dir():
             aside = item.path.with_name(f".{item.path.name.lstrip('.')}.{os.getpid()}")
-            item.path.rename(aside)  # at once: nobody meets half of it
+            item.path.rename(aside)  # atomic: no process finds a part of it
             shutil.rmtree(aside)
         else:
             item.path.unlink(missing_ok=True)
 
 
 def _lock(path: Path) -> Path | None:
-    """The file lock of what writes here: `NAME.lock` beside NAME, also for a beginning, `.NAME.PID`."""
+    """The lock file of a part of the cache: `NAME.lock` beside NAME, also for an unfinished `.NAME.PID`."""
     folder = path.parents[2] if path.name.startswith("tmp_") else path
     if folder.suffix == ".json" or folder.parent.name == "projects":
         return None
-    left = _LEFT.fullmatch(folder.name)
+    left = _LEFTOVER.fullmatch(folder.name)
     return folder.with_name(f"{left['name'] if left else folder.name}.lock")

@@ -1,4 +1,4 @@
-"""Checkouts of a project's sources: put into their places, given their history, mended where the cache is gone."""
+"""The checkouts of a project: check out commits, fetch their history, restore objects that the cache has lost."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from odpm_tasks.errors import CommitMissingError
 def check_out(
     paths: ProjectPaths, source: Source, seen: Checkout, remote: Remote, watch: ProgressCallback, empty: Path
 ) -> None:
-    """Bring a checkout to its locked commit, or mend it first: then what is left to do is to be seen anew.
+    """Check out the locked commit, or only restore missing commits where there are any: the rest is planned afterwards.
 
-    One that has its history gets that of the commit, too. A new one begins as a copy of `empty`. Errors: WouldLoseError
-    where something of the user's is in the way; whatever a fetch meets.
+    A checkout with full history gets the history of the commit, too. A new one starts as a copy of `empty`. Errors:
+    WouldLoseError where the user's files are in the way; the errors of a fetch.
     """
     path, store = paths.source(source.name), paths.store(source.key)
     if seen.gone:
@@ -39,28 +39,28 @@ def check_out(
 def restore_commits(
     path: Path, store: Path, commits: tuple[str, ...], remote: Remote, watch: ProgressCallback, branch: str | None
 ) -> None:
-    """Give a checkout back what it rests on, commits of earlier locks with work of the user's on top among them.
+    """Fetch the missing commits that a checkout depends on, among them commits of earlier locks below the user's commits.
 
-    Errors: CommitGoneError where the server has one of them no more.
+    Errors: CommitMissingError where the server no longer has one of them.
     """
     for commit in commits:
         try:
             fetch.fetch(store, remote, commit, watch, branch=branch)
         except CommitMissingError as error:
-            mine = quote(f"{path}.mine")
+            aside = quote(f"{path}.mine")
             raise CommitMissingError(
-                f"work in the checkout rests on {commit[:12]}, which neither the cache nor the server has any more",
+                f"the checkout depends on commit {commit[:12]}, which neither the cache nor the server has any more",
                 where=str(path),
                 details=[error.what],
-                todo=f"set it aside and take a fresh one: mv {quote(str(path))} {mine}",
+                todo=f"move it away, then check it out again: mv {quote(str(path))} {aside}",
             ) from None
     alternates.set_alternate(path, store)
 
 
 def unshallow(path: Path, url: str, remote: Remote, watch: ProgressCallback) -> str:
-    """Give a checkout all history and all branches, and make it independent of the cache. Returns the remote's name.
+    """Fetch all history and all branches into a checkout, and make it independent of the cache. Returns the remote's name.
 
-    That is `origin`; where the user has turned `origin` to another repository, that stays, and ours is `upstream`.
+    The name is `origin`, or `upstream` where the user has set `origin` to another repository.
     """
     origin = git.origin(path)
     name = "origin" if origin is None or canonical(origin) == canonical(url) else "upstream"
@@ -72,7 +72,7 @@ def unshallow(path: Path, url: str, remote: Remote, watch: ProgressCallback) -> 
 
 
 def link_folder(path: Path, target: Path) -> None:
-    """A `file://` source in its place: a link. A folder that is there already is the user's. Errors: WouldLoseError."""
+    """Create the link of a `file://` source. Errors: WouldLoseError where the path is a file or folder of the user."""
     if path.exists() and not path.is_symlink():
         raise checkout.foreign_folder_error(path)
     with files.disk_errors(path):

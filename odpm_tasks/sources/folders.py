@@ -1,4 +1,4 @@
-"""What folders on disk hold: the developing checkout, `file://` sources, and checkouts that are taken as they are."""
+"""Sources that are read from folders: the developing checkout, `file://` sources, and checkouts as they are."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from odpm_tasks.errors import DescriptionError, LockError
 
 
 def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
-    """What a folder holds now, committed or not. Of the platform, modules are counted and not read, as in a commit.
+    """The facts of a folder as it is now, committed or not. Modules of the platform are counted and not read.
 
-    A link counts where it leads to a file of the same folder: what lies outside is not the repository's to show.
+    A symbolic link is followed only to a file in the same folder.
     """
     inside = root.resolve()
     patterns = [f"{depth}/{manifest}" for depth in ("*", "*/*") for manifest in addons.MANIFESTS]
@@ -34,7 +34,7 @@ def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
         relative = path.relative_to(root)
         if any(part.startswith(".") for part in relative.parts):
             continue
-        if path.is_file() and path.resolve().is_relative_to(inside):  # nor a pipe, which would never end
+        if path.is_file() and path.resolve().is_relative_to(inside):  # not a pipe, which would block
             sizes[relative.as_posix()] = path.stat().st_size
     asked, large = addons.split_by_size(sizes, skip_manifests=kind == "platform")
     contents = {file: files.read(root / file) or b"" for file in asked}
@@ -42,16 +42,16 @@ def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
 
 
 def file_answer(paths: ProjectPaths, link: Link) -> SourceAnswer:
-    """A `file://` source: used in place, known by the fingerprint of its content. Errors: DescriptionError."""
+    """The answer for a `file://` source: the fingerprint of its content. Errors: DescriptionError where it is no folder."""
     root = Path(link.path)
     if not root.is_dir():
         raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
-    memory = paths.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
-    return SourceAnswer(fingerprint(root, memory, writes_cache=paths.writes_cache), folder_facts(root))
+    remembered = paths.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
+    return SourceAnswer(fingerprint(root, remembered, writes_cache=paths.writes_cache), folder_facts(root))
 
 
 def canonical_origin(checkout: Path) -> str | None:
-    """The canonical URL of a checkout, by its `origin`; None where it has none that we could clone."""
+    """The canonical URL of the `origin` of a checkout; None without one, or where it is not a link that can be cloned."""
     if not (checkout / ".git").exists():
         return None
     url = git.origin(checkout)
@@ -61,18 +61,18 @@ def canonical_origin(checkout: Path) -> str | None:
         return None
 
 
-Remotes = Sequence[tuple[str, str]]  # names and addresses, `origin` first
+Remotes = Sequence[tuple[str, str]]  # names and URLs, `origin` first
 
 
 def remotes(paths: ProjectPaths) -> Remotes:
-    """The remotes of the developing checkout; none where it is no repository."""
+    """The remotes of the developing checkout; empty where it is not a git repository."""
     return git.remotes(paths.root) if (paths.root / ".git").exists() else ()
 
 
 def developing_url(remotes: Remotes, developing: Link | None) -> str | None:
-    """The canonical URL of the developing checkout itself: of that remote which `developing.git` names, else of `origin`.
+    """The canonical URL of the developing checkout: of the remote that `developing.git` names, else of `origin`.
 
-    A clone of somebody's fork, with the team's repository as `upstream`, is the developing project all the same.
+    A clone of a fork, with the team's repository as `upstream`, is therefore the developing project, too.
     """
     urls = []
     for _, url in remotes:
@@ -82,9 +82,9 @@ def developing_url(remotes: Remotes, developing: Link | None) -> str | None:
 
 
 def resolve_from_checkouts(paths: ProjectPaths, manifest: Manifest, own: str | None) -> Resolution:
-    """The graph as the checkouts have it now, whatever a lock says: their commits, and what their files ask for.
+    """The graph of the current checkouts without regard to the lock: their commits and the requirements in their files.
 
-    Errors: LockError where a repository that is asked for is not checked out.
+    Errors: LockError where a required repository is not checked out.
     """
     present = {
         url: path
@@ -92,37 +92,38 @@ def resolve_from_checkouts(paths: ProjectPaths, manifest: Manifest, own: str | N
         if not path.is_symlink() and (url := canonical_origin(path))
     }
 
-    def answer(asks: Sequence[SourceQuery]) -> list[SourceAnswer]:
-        missing = [ask for ask in asks if not ask.link.is_file and ask.link.canonical not in present]
+    def answers(queries: Sequence[SourceQuery]) -> list[SourceAnswer]:
+        missing = [query for query in queries if not query.link.is_file and query.link.canonical not in present]
         if missing:
             raise LockError(
-                f"--no-git-update takes checkouts as they are, and {missing[0].link.name} is not there",
+                f"--no-git-update uses checkouts as they are, and {missing[0].link.name} is not checked out",
                 where=" -> ".join(missing[0].required_by),
-                details=[f"also missing: {ask.link.name}" for ask in missing[1:3]],
-                todo="the same command without --no-git-update fetches it",
+                details=[f"also missing: {query.link.name}" for query in missing[1:3]],
+                todo="run the same command without --no-git-update",
             )
-        return [file_answer(paths, ask.link) if ask.link.is_file else found(ask) for ask in asks]
+        return [file_answer(paths, query.link) if query.link.is_file else checked_out(query) for query in queries]
 
-    def found(ask: SourceQuery) -> SourceAnswer:
-        path = present[ask.link.canonical]
+    def checked_out(query: SourceQuery) -> SourceAnswer:
+        path = present[query.link.canonical]
         head = git.head(path)
-        return SourceAnswer((head and head.commit) or "0" * 40, folder_facts(path, ask.kind))
+        return SourceAnswer((head and head.commit) or "0" * 40, folder_facts(path, query.kind))
 
     strict = paths.settings.scenario.strict
     return drive(
-        resolve(manifest, {}, paths.settings.get, strict=strict, own=own, given=paths.settings.is_configured), answer
+        resolve(manifest, {}, paths.settings.get, strict=strict, own=own, declared=paths.settings.is_configured),
+        answers,
     )
 
 
-UNTRACKED_BY_LOCK = (LOCK_FILE, *PYTHON_LOCKS, ".odpm/.gitignore", "odpm.json")
+_NOT_HASHED = (LOCK_FILE, *PYTHON_LOCKS, ".odpm/.gitignore", "odpm.json")
 
 
 def developing_state(paths: ProjectPaths, manifest: Manifest, named: Remotes) -> DevelopingState | None:
-    """The developing checkout as the lock would record it, where `developing.git` names one of its remotes (`named`)."""
+    """The developing checkout as the lock records it, where `developing.git` names one of its remotes (`named`)."""
     link = manifest.developing
     if link is None or link.canonical != developing_url(named, link):
         return None
-    tree = git.tree_digest(paths.root, UNTRACKED_BY_LOCK)
+    tree = git.tree_digest(paths.root, _NOT_HASHED)
     if tree is None:
         return None
     commit = git.query(paths.root, "rev-parse", "HEAD")

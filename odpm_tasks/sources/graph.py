@@ -1,16 +1,15 @@
-"""The sources of a project as far as pins and cache tell them, and what lies in the place of each.
+"""The sources of a project from pins and cache, and the state of their checkouts.
 
-Nothing in this module uses the network or writes into the project. The shared cache gains facts about a commit where the
-place learns: they are derived, and the same for ever.
+Nothing in this module uses the network or writes into the project. The facts of a commit, which never change, are written
+into the shared cache where `ProjectPaths.writes_cache` allows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import alternates
@@ -29,50 +28,62 @@ from odpm_tasks.errors import OdpmError
 from odpm_tasks.sources.folders import file_answer
 
 
-class _Unanswered(OdpmError):
-    def __init__(self, asks: Sequence[SourceQuery]) -> None:
-        self.asks = tuple(asks)
-        super().__init__("not known offline")
+class _UnansweredError(OdpmError):
+    def __init__(self, queries: Sequence[SourceQuery]) -> None:
+        self.queries = tuple(queries)
+        super().__init__("the cache does not answer all queries")
 
 
 def facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: str = "dependency") -> Facts | None:
-    """What a repository holds at a commit, from the cache; None where the cache does not have it."""
-    kept = paths.facts(link.canonical, commit)
-    text = files.read_text(kept)
-    if text is not None:
-        try:
-            return Facts.model_validate_json(text)
-        except ValueError:
-            pass  # read it anew
-    store = paths.store(link.canonical)
-    if not git.store_has(store, commit):
-        return None
-    with reader.reading(store) as objects:
+    """The facts of a repository at a commit, from the cache; None where the cache does not hold the commit."""
+    known = _cached_facts(paths, link, commit)
+    if known is None and git.store_has(paths.store(link.canonical), commit):
+        return _read_facts(paths, reader, link, commit, kind)
+    return known
+
+
+def stored_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: str = "dependency") -> Facts:
+    """The facts of a repository at a commit that its store holds."""
+    return _cached_facts(paths, link, commit) or _read_facts(paths, reader, link, commit, kind)
+
+
+def _cached_facts(paths: ProjectPaths, link: Link, commit: str) -> Facts | None:
+    text = files.read_text(paths.facts(link.canonical, commit))
+    try:
+        return Facts.model_validate_json(text) if text is not None else None
+    except ValueError:
+        return None  # damaged: it is read again from the store
+
+
+def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: str) -> Facts:
+    with reader.reading(paths.store(link.canonical)) as objects:
         listed = objects.files(commit, addons.DEPTH)
-        # the platform's modules are counted, not read: hundreds of manifests that its requirements.txt speaks for
+        # the hundreds of modules of the platform are counted, not read: its requirements.txt lists their packages
         asked = addons.files_to_read(listed, skip_manifests=kind == "platform")
         contents, large = objects.contents({name: listed[name] for name in asked}, addons.MAX_FILE_SIZE)
     found = addons.facts(listed, contents, large)
     if paths.writes_cache:
-        files.write(kept, found.model_dump_json().encode(), derived=True)
+        files.write(paths.facts(link.canonical, commit), found.model_dump_json().encode(), derived=True)
     return found
 
 
-def _offline(paths: ProjectPaths, reader: Reader) -> Any:
-    def answer(asks: tuple[SourceQuery, ...]) -> list[SourceAnswer]:
+def _offline(paths: ProjectPaths, reader: Reader) -> Callable[[Sequence[SourceQuery]], list[SourceAnswer]]:
+    """A function that answers queries from the cache and from folders. Errors: _UnansweredError."""
+
+    def answer(queries: Sequence[SourceQuery]) -> list[SourceAnswer]:
         found: list[SourceAnswer] = []
         missing: list[SourceQuery] = []
-        for ask in asks:
-            if ask.link.is_file:
-                found.append(file_answer(paths, ask.link))
+        for query in queries:
+            if query.link.is_file:
+                found.append(file_answer(paths, query.link))
                 continue
-            known = facts(paths, reader, ask.link, ask.commit, ask.kind) if ask.commit else None
-            if known is None or ask.commit is None:
-                missing.append(ask)
+            known = facts(paths, reader, query.link, query.commit, query.kind) if query.commit else None
+            if known is None or query.commit is None:
+                missing.append(query)
             else:
-                found.append(SourceAnswer(ask.commit, known))
+                found.append(SourceAnswer(query.commit, known))
         if missing:
-            raise _Unanswered(missing)
+            raise _UnansweredError(missing)
         return found
 
     return answer
@@ -81,9 +92,9 @@ def _offline(paths: ProjectPaths, reader: Reader) -> Any:
 def resolution(
     paths: ProjectPaths, manifest: Manifest, known: Lock | None, own: str | None
 ) -> Resolution | tuple[SourceQuery, ...]:
-    """The graph as far as pins and cache tell it; else the questions that only a server can answer.
+    """The graph from pins and cache, or the queries that only a server can answer.
 
-    `own` is the canonical URL of the developing checkout.
+    `own`: the canonical URL of the developing checkout.
     """
     pins = effective_pins(known, manifest.locks_git, manifest.odoo_version)
     walk = resolve(
@@ -92,21 +103,21 @@ def resolution(
         paths.settings.get,
         strict=paths.settings.scenario.strict,
         own=own,
-        given=paths.settings.is_configured,
+        declared=paths.settings.is_configured,
     )
     try:
         with Reader() as reader:
             return drive(walk, _offline(paths, reader))
-    except _Unanswered as unresolved:
-        return unresolved.asks
+    except _UnansweredError as error:
+        return error.queries
 
 
 def checkout(paths: ProjectPaths, source: Source) -> Checkout:
-    """What lies in the place of a source."""
+    """The state of the checkout of a source."""
     path = paths.source(source.name)
     if path.is_symlink():
-        mine = source.link.is_file and path.readlink() == Path(source.link.path)
-        return Checkout("link" if mine else "foreign")
+        expected = source.link.is_file and path.readlink() == Path(source.link.path)
+        return Checkout("link" if expected else "foreign")
     if not path.exists():
         return Checkout("absent")
     head = git.head(path)
@@ -126,11 +137,11 @@ def checkout(paths: ProjectPaths, source: Source) -> Checkout:
 
 
 def checkouts(paths: ProjectPaths, resolved: Resolution) -> dict[str, Checkout]:
-    """What lies in the place of each source; in a strict scenario also whether somebody has edited it."""
+    """The state of each checkout; in a strict scenario with the changes of tracked files."""
     found = {source.name: checkout(paths, source) for source in resolved.sources}
     if not (paths.settings.scenario.strict and paths.settings.scenario.mounts):
         return found
-    ours = [name for name, seen in found.items() if seen.kind == "ours" and not seen.gone]
+    ours = [name for name, state in found.items() if state.kind == "ours" and not state.gone]
     with ThreadPoolExecutor(4) as pool:
         changed = pool.map(lambda name: git.changes(paths.source(name)), ours)
         return found | {
@@ -139,11 +150,11 @@ def checkouts(paths: ProjectPaths, resolved: Resolution) -> dict[str, Checkout]:
 
 
 def uncached(paths: ProjectPaths, resolved: Resolution) -> tuple[str, ...]:
-    """Sources whose commit is neither checked out whole nor in the cache."""
+    """The canonical URLs of sources whose commit is neither checked out completely nor in the cache."""
 
     def checked_out(source: Source) -> bool:
-        seen = checkout(paths, source)
-        return seen.commit == source.commit and source.commit not in seen.gone
+        state = checkout(paths, source)
+        return state.commit == source.commit and source.commit not in state.gone
 
     return tuple(
         source.key

@@ -1,4 +1,4 @@
-"""What the tasks `sources.*` do: look at a project's sources and the cache, give one its history."""
+"""The state of the sources and the cache, and `sources.unshallow`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from odpm_tasks import project_files
 from odpm_tasks.adapters import terminal
 from odpm_tasks.adapters.git import alternates
 from odpm_tasks.adapters.git import repository as git
-from odpm_tasks.adapters.git import status as standing
+from odpm_tasks.adapters.git import status as git_status
 from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.locking.lockfile import Lock, Pin
@@ -24,12 +24,12 @@ from odpm_tasks.core.text import plural
 from odpm_tasks.errors import UsageError
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import cache, checkout, graph
-from odpm_tasks.sources import remote as sources_remote
 from odpm_tasks.sources.folders import developing_url, remotes
+from odpm_tasks.sources.remote import progress_callback, project_remote
 
 
 def status(paths: ProjectPaths) -> tuple[tuple[SourceState, ...], CacheState]:
-    """Every source with what lies in its place, and the cache. Asks no server, changes nothing."""
+    """The state of every source and of the cache. Uses no network and changes nothing."""
     manifest, lock = project_files.description(paths)[0], project_files.lock(paths)
     resolved = graph.resolution(paths, manifest, lock, developing_url(remotes(paths), manifest.developing))
     known = _of_lock(lock) if isinstance(resolved, tuple) else resolved.sources
@@ -38,7 +38,7 @@ def status(paths: ProjectPaths) -> tuple[tuple[SourceState, ...], CacheState]:
 
 
 def _of_lock(lock: Lock | None) -> tuple[Source, ...]:
-    """The sources as the lock alone tells of them, where the cache lacks what the graph needs."""
+    """The sources of the lock, where the cache lacks commits to resolve the graph."""
     if lock is None:
         return ()
     developing = (lock.developing,) if lock.developing and lock.developing.tree is None else ()
@@ -58,9 +58,9 @@ def _of_lock(lock: Lock | None) -> tuple[Source, ...]:
 
 def _state(paths: ProjectPaths, source: Source, version: str) -> SourceState:
     path = paths.source(source.name)
-    seen = graph.checkout(paths, source)
+    current = graph.checkout(paths, source)
     branch = "" if source.link.is_file else source.link.branch or version
-    kind = _kind(seen, source.commit)
+    kind = _kind(current, source.commit)
     state = SourceState(
         source.name,
         source.kind,
@@ -68,16 +68,16 @@ def _state(paths: ProjectPaths, source: Source, version: str) -> SourceState:
         branch,
         source.commit,
         kind,
-        seen.commit,
-        seen.branch,
+        current.commit,
+        current.branch,
     )
     if kind in {"absent", "foreign", "link", "gone"}:
         return state
-    work, upstream = standing.local_work(path), f"origin/{branch}"
-    behind, ahead = standing.behind_ahead(path, f"refs/remotes/{upstream}") or (None, None)
+    work, upstream = git_status.local_work(path), f"origin/{branch}"
+    behind, ahead = git_status.behind_ahead(path, f"refs/remotes/{upstream}") or (None, None)
     return replace(
         state,
-        on_top=standing.commits_since(path, seen.base) if seen.base else None,
+        on_top=git_status.commits_since(path, current.base) if current.base else None,
         changes=work.changes,
         untracked=work.untracked,
         stashes=work.stashes,
@@ -88,12 +88,12 @@ def _state(paths: ProjectPaths, source: Source, version: str) -> SourceState:
     )
 
 
-def _kind(seen: Checkout, locked: str) -> str:
-    if seen.gone:
+def _kind(current: Checkout, locked: str) -> str:
+    if current.gone:
         return "gone"
-    if seen.kind == "ours":
-        return "locked" if seen.commit == locked else "elsewhere"
-    return seen.kind
+    if current.kind == "ours":
+        return "locked" if current.commit == locked else "elsewhere"
+    return current.kind
 
 
 def _cache(paths: ProjectPaths, known: Sequence[Source]) -> CacheState:
@@ -107,37 +107,37 @@ def _cache(paths: ProjectPaths, known: Sequence[Source]) -> CacheState:
 
 
 def unshallow(paths: ProjectPaths, name: str) -> str:
-    """Give the checkout NAME its whole history and every branch; what came of it, in a line.
+    """Fetch the full history and every branch into the checkout NAME; the result as one line.
 
-    Errors: UsageError for what is no checkout of ours; whatever the fetch meets.
+    Errors: UsageError where it is not a checkout of odpm; the errors of a fetch.
     """
     source = _named(paths, name)
     path = paths.source(source.name)
-    seen = graph.checkout(paths, source)
-    if seen.kind == "foreign" or (seen.base is None and seen.kind in {"branch", "commit", "ours"}):
+    current = graph.checkout(paths, source)
+    if current.kind == "foreign" or (current.base is None and current.kind in {"branch", "commit", "ours"}):
         raise UsageError(
-            f"what lies in the place of {name} is your own, not a checkout of odpm's",
+            f"{name} is your own folder, not a checkout of odpm",
             where=str(path),
             todo=f"if it is a shallow clone: git -C {quote(str(path))} fetch --unshallow",
         )
-    if seen.kind == "absent":
+    if current.kind == "absent":
         raise UsageError(f"{name} is not checked out yet", todo=f"inv render && inv sources.unshallow {name}")
-    if alternates.has_full_history(path) and not seen.gone:
-        return f"{name} has its history already"
-    remote = sources_remote.project_remote(paths, source.link.url)
+    if alternates.has_full_history(path) and not current.gone:
+        return f"{name} already has its full history"
+    remote = project_remote(paths, source.link.url)
     with terminal.activity() as show:
         show.note(name, "fetch the history")
         try:
-            watch = sources_remote.progress_watch(show, name)
-            if seen.gone:
-                checkout.restore_commits(path, paths.store(source.key), seen.gone, remote, watch, source.link.branch)
+            watch = progress_callback(show, name)
+            if current.gone:
+                checkout.restore_commits(path, paths.store(source.key), current.gone, remote, watch, source.link.branch)
             origin = checkout.unshallow(path, without_credentials(source.link.url), remote, watch)
         finally:
             show.done(name)
     if not alternates.has_full_history(path):
-        return f"{name} has what the server has: its repository is shallow itself"
+        return f"{name} has all history of the server, whose repository is shallow"
     commits = git.query(path, "rev-list", "--count", "HEAD")
-    return f"{name} has its history: {plural(int(commits), 'commit')}, branches as {origin}/…"
+    return f"{name} now has its full history: {plural(int(commits), 'commit')}, branches as {origin}/…"
 
 
 def _named(paths: ProjectPaths, name: str) -> Source:
@@ -145,7 +145,7 @@ def _named(paths: ProjectPaths, name: str) -> Source:
     manifest = project_files.description(paths)[0]
     if not paths.settings.scenario.mounts:
         raise UsageError(
-            f"in {paths.settings.scenario.name} there are no checkouts: the sources are baked into the image",
+            f"the scenario {paths.settings.scenario.name} has no checkouts: the sources are baked into the image",
             where=paths.settings.where("ODPM_SCENARIO"),
             todo=f"ODPM_SCENARIO=developer inv sources.unshallow {name}",
         )
@@ -154,7 +154,7 @@ def _named(paths: ProjectPaths, name: str) -> Source:
     )
     if isinstance(resolved, tuple):
         raise UsageError(
-            "the sources of this project are not known yet", todo=f"inv render && inv sources.unshallow {name}"
+            "the sources of this project are not resolved yet", todo=f"inv render && inv sources.unshallow {name}"
         )
     found = {source.name: source for source in resolved.sources}
     if name not in found:
@@ -163,7 +163,7 @@ def _named(paths: ProjectPaths, name: str) -> Source:
     if source.link.is_file:
         folder = Path(source.link.path)
         raise UsageError(
-            f"{name} is a link to your own folder, which has the history that it has",
+            f"{name} is a link to your own folder",
             where=str(folder),
             todo=f"if it is a shallow clone: git -C {quote(str(folder))} fetch --unshallow",
         )

@@ -1,4 +1,4 @@
-"""New."""
+"""The task `lock`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from odpm_tasks.tasks.base import Context, split_list, task
 
 @task(
     help={
-        "update": "Ask every branch for its newest commit, and the package index for newest versions.",
+        "update": "Move every pin to the newest commit of its branch, and every Python package to its newest version.",
         "only": "With --update: only these repositories (names, comma separated).",
         "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, out of date or contradicted.",
         "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
-        "diff": "Write nothing; show what lies between the lock at a commit of the project (default: HEAD) and the lock now.",
+        "diff": "Write nothing; show the difference between the lock at a commit of the project (default: HEAD) and the lock now.",
         "format": "With --diff: text, json or markdown.",
     },
     optional=["diff"],
@@ -25,7 +25,7 @@ def lock(
     diff: str | bool | None = None,
     format: str = "",
 ) -> None:
-    """Pin what the description asks for: every repository to a commit, every Python package to a version."""
+    """Pin every repository of the description to a commit and every Python package to a version."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.locking.lockfile import display_names, matching_keys
     from odpm_tasks.errors import LockError, UsageError
@@ -33,23 +33,23 @@ def lock(
 
     project = Project.find()
     if only and not update:
-        raise UsageError("--only goes with --update", todo="inv lock --update --only " + only)
-    if diff is not None and diff is not False:  # "" is a name that is not there, not "lock"
+        raise UsageError("--only needs --update", todo="inv lock --update --only " + only)
+    if diff is not None and diff is not False:  # "" is an unknown revision, not HEAD
         from odpm_tasks.tasks import output
 
         if update or check or sync_manifest_locks:
-            raise UsageError("--diff only shows, and goes with nothing but --format", todo="inv lock --diff")
+            raise UsageError("--diff writes nothing and can only be combined with --format", todo="inv lock --diff")
         terminal.output(output.lock_diff(project, "HEAD" if diff is True else diff, format or "text"))
         return
     if format:
-        raise UsageError("--format goes with --diff", todo=f"inv lock --diff --format {format}")
+        raise UsageError("--format needs --diff", todo=f"inv lock --diff --format {format}")
     if check:
         project.check_lock()
-        terminal.output("the lock is complete and fits the description")
+        terminal.output("the lock is complete and matches the description")
         return
     if project.scenario.strict:
         raise LockError(
-            f"inv lock writes the lock, and {project.scenario.name} only follows it",
+            f"inv lock writes the lock, and the scenario {project.scenario.name} only reads it",
             todo="ODPM_SCENARIO=developer inv lock, then commit the lock",
         )
     with project.exclusive():

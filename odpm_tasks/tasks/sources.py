@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @task(help={"format": "text or json."})
 def status(c: Context, format: str = "text") -> None:
-    """Show every source, what its checkout stands on, and the shared cache. Asks no server."""
+    """Show every source, the state of its checkout, and the shared cache. Uses no network."""
     import shutil
     import sys
 
@@ -37,7 +37,7 @@ def status(c: Context, format: str = "text") -> None:
 
 @task(help={"yes": "Do not ask."})
 def prune(c: Context, yes: bool = False) -> None:
-    """Show what no project uses of the shared cache and how much that frees, then remove it. Asks first."""
+    """Show the parts of the shared cache that no project uses and their size, ask, then remove them."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.text import size
     from odpm_tasks.errors import UsageError
@@ -48,7 +48,7 @@ def prune(c: Context, yes: bool = False) -> None:
     cache.register(paths)
     found = cache.usage(paths)
     for store in found.unsure:
-        terminal.warn(f"{store} is kept: git cannot tell what a checkout needs of it (inv render may mend that)")
+        terminal.warn(f"{store} is kept: cannot determine which objects checkouts still need (inv render may fix it)")
     for line in _unused(paths, found):
         terminal.output(line)
     if not found.unused:
@@ -72,7 +72,7 @@ def unshallow(c: Context, name: str) -> None:
 
 
 def _unused(paths: ProjectPaths, found: CacheUsage) -> list[str]:
-    """A line for each store that goes or shrinks, one for each other kind of thing, then the sum."""
+    """A line for each store with unused commits, one for each other kind of unused part, then the sum."""
     from odpm_tasks.adapters.git import store as stores
     from odpm_tasks.core.text import plural, size
 
@@ -81,8 +81,8 @@ def _unused(paths: ProjectPaths, found: CacheUsage) -> list[str]:
         if item.kind in {"store", "commits"}:
             name = str(item.path.relative_to(paths.cache / "git")).removesuffix(".git")
             whole = plural(len(stores.commits(item.path)), "commit")
-            part = f"{len(item.commits)} of {whole}" if item.commits else "left of an interrupted prune"
-            rows.append((item.size, f"{name}  {'nobody uses it' if item.kind == 'store' else part}"))
+            part = f"{len(item.commits)} of {whole}" if item.commits else "leftovers of an interrupted prune"
+            rows.append((item.size, f"{name}  {'unused' if item.kind == 'store' else part}"))
     for kind, words in _KINDS.items():
         items = [item for item in found.unused if item.kind == kind]
         if items:
@@ -94,9 +94,9 @@ def _unused(paths: ProjectPaths, found: CacheUsage) -> list[str]:
 
 
 _KINDS = {
-    "history": ("history that was looked at once", "histories that were looked at once"),
-    "files": ("commit as files for an image", "commits as files for images"),
-    "facts": ("note on a commit or folder", "notes on commits and folders"),
+    "history": ("history fetched for a lock difference", "histories fetched for lock differences"),
+    "files": ("file tree for an image", "file trees for images"),
+    "facts": ("cached fact of a commit or folder", "cached facts of commits and folders"),
     "leftover": ("leftover of a killed run", "leftovers of killed runs"),
-    "project": ("project that is no more", "projects that are no more"),
+    "project": ("project that no longer exists", "projects that no longer exist"),
 }

@@ -61,12 +61,12 @@ def test_all_are_let_finish_and_the_first_error_tells_of_the_others() -> None:
     assert sorted(finished) == [1, 4]
 
 
-def test_what_an_answer_leads_to_does_not_wait_for_the_rest_of_its_level() -> None:
+def test_predicted_queries_do_not_wait_for_the_rest_of_the_level() -> None:
     grandchild = threading.Event()
 
     def work(name: str) -> str:
         if name == "slow":
-            assert grandchild.wait(10), "nothing was begun ahead"
+            assert grandchild.wait(10), "nothing was prefetched"
         if name == "fast of fast of fast":
             grandchild.set()
         return name
@@ -74,27 +74,27 @@ def test_what_an_answer_leads_to_does_not_wait_for_the_rest_of_its_level() -> No
     def follow(name: str, answer: str) -> list[str]:
         return [f"fast of {name}"] if name.count("fast") in {1, 2} else []
 
-    with Prefetcher(paths(), work, lambda name: name, follow) as ahead:
-        assert ahead.answers(["slow", "fast"]) == ["slow", "fast"]
+    with Prefetcher(paths(), work, lambda name: name, follow) as prefetcher:
+        assert prefetcher.answers(["slow", "fast"]) == ["slow", "fast"]
 
 
-def test_one_question_is_answered_once_whoever_asks() -> None:
-    asked: list[tuple[str, str]] = []
+def test_queries_with_the_same_key_are_answered_once() -> None:
+    answered: list[tuple[str, str]] = []
 
-    def work(question: tuple[str, str]) -> str:
-        asked.append(question)
-        return question[0].upper()
+    def work(query: tuple[str, str]) -> str:
+        answered.append(query)
+        return query[0].upper()
 
-    ahead: Prefetcher[tuple[str, str], str] = Prefetcher(
-        paths(), work, lambda question: question[0], lambda question, _: []
+    prefetcher: Prefetcher[tuple[str, str], str] = Prefetcher(
+        paths(), work, lambda query: query[0], lambda query, _: []
     )
-    with ahead:
-        assert ahead.answers([("web", "a"), ("web", "b")]) == ["WEB", "WEB"]
-        assert ahead.answers([("web", "c")]) == ["WEB"]
-    assert asked == [("web", "a")]
+    with prefetcher:
+        assert prefetcher.answers([("web", "a"), ("web", "b")]) == ["WEB", "WEB"]
+        assert prefetcher.answers([("web", "c")]) == ["WEB"]
+    assert answered == [("web", "a")]
 
 
-def test_a_failure_that_nobody_asked_for_is_nobodys() -> None:
+def test_the_error_of_a_query_that_was_not_made_is_ignored() -> None:
     done = threading.Event()
 
     def work(name: str) -> str:
@@ -103,9 +103,9 @@ def test_a_failure_that_nobody_asked_for_is_nobodys() -> None:
             raise ProgramError("wrong guess")
         return name
 
-    ahead: Prefetcher[str, str]
-    with Prefetcher(paths(), work, lambda name: name, lambda name, _: ["guess"]) as ahead:
-        assert ahead.answers(["web"]) == ["web"]
+    prefetcher: Prefetcher[str, str]
+    with Prefetcher(paths(), work, lambda name: name, lambda name, _: ["guess"]) as prefetcher:
+        assert prefetcher.answers(["web"]) == ["web"]
         assert done.wait(10)
         with pytest.raises(ProgramError, match="wrong guess"):
-            ahead.answers(["guess"])
+            prefetcher.answers(["guess"])

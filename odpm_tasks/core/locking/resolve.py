@@ -1,8 +1,8 @@
-"""The graph of repositories: who asks for whom, at which commit.
+"""The graph of repositories: which repository requires which, at which commit.
 
-`resolve` is a generator that knows the rules and nothing of the world: it yields the questions of one level (each a
-repository at a pin or at a branch), is sent the answers, and in the end returns the whole graph. Whoever drives it
-decides whether to ask a server, the cache or nobody, and how many at a time.
+`resolve` is a generator without side effects. It yields the queries of one level (each a repository at a pin or at a branch),
+is sent the answers, and returns the whole graph. The caller decides where the answers come from (server, cache, folder) and
+how many queries run at the same time.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ TOP = "odpm.json"
 
 @dataclass(frozen=True)
 class SourceQuery:
-    """A question: what is in this repository at `commit`, or, where that is None, at the tip of `branch`?
+    """A query: what does this repository hold at `commit`, or, if that is None, at the tip of `branch`?
 
-    `day` (YYYY-MM-DD) asks for the branch's last commit of that day instead of its tip.
+    `day` (YYYY-MM-DD): at the last commit of the branch on that day instead of its tip. `required_by`: the names from the
+    manifest down to the repository that requires this one.
     """
 
     link: Link
@@ -40,14 +41,14 @@ class SourceQuery:
     day: str | None = None
 
     @property
-    def what(self) -> tuple[str, str, str | None, str | None, Kind]:
-        """What is asked, whoever asks: two questions with the same are answered by one request."""
+    def request(self) -> tuple[str, str, str | None, str | None, Kind]:
+        """The query without `required_by`: queries with the same request have the same answer."""
         return (self.link.url, self.branch, self.commit, self.day, self.kind)
 
 
 @dataclass(frozen=True)
 class SourceAnswer:
-    """An answer: the commit (of `file://`: the fingerprint) and what the repository holds there."""
+    """The answer to a query: the commit (of `file://`: the fingerprint) and the facts of the repository at it."""
 
     commit: str
     facts: Facts
@@ -75,9 +76,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Resolution:
-    """The resolved graph: the platform, then dependencies breadth first, the developing source where it is one of its own.
+    """The resolved graph: the platform, the developing source where it is a separate one, the dependencies breadth first.
 
-    `images` are the digests of base images; None where nobody was asked.
+    `images`: the digests of base images; None where no registry was queried.
     """
 
     sources: tuple[Source, ...]
@@ -91,7 +92,7 @@ class Resolution:
         return next(source for source in self.sources if source.kind == "platform")
 
     def lock(self, before: Lock | None) -> Lock:
-        """These pins as a lock; what the old one knew beyond pins stays, also the paths it gives `file://` sources."""
+        """These pins as a lock. Other data of the old lock is kept, and so are its paths of `file://` sources."""
         old = before.pins if before else {}
         fresh = [source.pin for source in self.sources]
         files = match_file_pins(fresh, tuple(old.values()))
@@ -125,46 +126,46 @@ class _Graph:
     strict: bool
     pins: Mapping[str, Pin]
     own: str | None = None
-    given: Callable[[str], bool] = lambda name: False
-    wanted: dict[str, SourceQuery] = field(default_factory=dict)
-    found: dict[str, SourceAnswer] = field(default_factory=dict)
+    declared: Callable[[str], bool] = lambda name: False
+    queries: dict[str, SourceQuery] = field(default_factory=dict)
+    answers: dict[str, SourceAnswer] = field(default_factory=dict)
     requirements: list[RequirementLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def want(self, link: Link, required_by: tuple[str, ...], kind: Kind = "dependency") -> SourceQuery | None:
-        """Take note of a wish; None where it is known already, or the developing checkout itself is what is wanted.
+    def add(self, link: Link, required_by: tuple[str, ...], kind: Kind = "dependency") -> SourceQuery | None:
+        """Add a requirement to the graph; the new query, or None for a known repository and for the developing checkout.
 
-        A contradiction below the top level is an error, and so are too many wishes.
+        Errors: DescriptionError for two revisions of one repository below the manifest, and for more than MOST repositories.
         """
         key = link.canonical
         if key == self.own and len(required_by) > 1:
             return None
         branch = link.branch or self.manifest.odoo_version
-        known = self.wanted.get(key)
+        known = self.queries.get(key)
         if known is None:
-            if len(self.wanted) >= MOST:
+            if len(self.queries) >= MOST:
                 raise DescriptionError(
-                    f"{required_by[-1]} asks for more repositories than a stack has: it would be more than {MOST}",
+                    f"{required_by[-1]} requires more repositories than a stack may have: more than {MOST}",
                     where=" -> ".join(required_by[-4:]),
-                    todo="leave that repository out, or name a commit of it that asks for less",
+                    todo="remove that repository, or pin a commit of it that requires fewer",
                 )
-            ask = self.wanted[key] = self._ask(key, link, branch, required_by, kind)
-            return ask
+            query = self.queries[key] = self._query(key, link, branch, required_by, kind)
+            return query
         same = (branch, link.commit) == (known.branch, known.link.commit)
         top_level_wins = len(known.required_by) == 1 and len(required_by) > 1
         if not same and not top_level_wins:
             raise DescriptionError(
-                f"{key} is asked for at two revisions",
+                f"{key} is required at two revisions",
                 where=TOP,
                 details=[
-                    f"{_spot(known.branch, known.link.commit)}: {' -> '.join(known.required_by)}",
-                    f"{_spot(branch, link.commit)}: {' -> '.join(required_by)}",
+                    f"{_revision(known.branch, known.link.commit)}: {' -> '.join(known.required_by)}",
+                    f"{_revision(branch, link.commit)}: {' -> '.join(required_by)}",
                 ],
                 todo="name the repository and the revision you want in the dependencies of odpm.json",
             )
         return None
 
-    def _ask(self, key: str, link: Link, branch: str, required_by: tuple[str, ...], kind: Kind) -> SourceQuery:
+    def _query(self, key: str, link: Link, branch: str, required_by: tuple[str, ...], kind: Kind) -> SourceQuery:
         pin = self.pins.get(key)
         commit = link.commit or (
             pin.commit if pin and pin.fits(link, self.manifest.odoo_version) and not link.is_file else None
@@ -172,18 +173,18 @@ class _Graph:
         dated = kind == "platform" and commit is None and self.manifest.build_date != "latest"
         return SourceQuery(link, branch, commit, required_by, kind, self.manifest.build_date if dated else None)
 
-    def read(self, ask: SourceQuery, facts: Facts) -> list[SourceQuery]:
-        """What one repository asks for in turn."""
-        by = (*ask.required_by, ask.link.name)
-        label = " -> ".join(by[1:])
+    def read(self, query: SourceQuery, facts: Facts) -> list[SourceQuery]:
+        """Add the requirements of a repository to the graph; the new queries."""
+        chain = (*query.required_by, query.link.name)
+        label = " -> ".join(chain[1:])
         for name in facts.too_large:
             raise DescriptionError(
-                f"{label}: {name} is larger than any such file, {MAX_FILE_SIZE // 1000} kB, and is not read",
+                f"{label}: {name} is larger than {MAX_FILE_SIZE // 1000} kB and is not read",
                 where=TOP,
-                todo="pin a commit of that repository where it is right, or leave the repository out",
+                todo="pin a commit of that repository with a smaller file, or remove the repository",
             )
         self.requirements += requirement_lines(facts.requirements or "", f"{label}: requirements.txt")
-        if ask.kind == "platform":
+        if query.kind == "platform":
             return []
         for module in facts.modules:
             if module.installable:
@@ -197,23 +198,24 @@ class _Graph:
             links += parse_oca_dependencies(facts.oca_dependencies, where)
         if facts.odpm_json:
             links += self._nested(facts.odpm_json, label)
-        if not ask.link.is_file:
-            mine = (self.manifest.platform, self.manifest.developing, *self.manifest.dependencies)
-            check_links(links, label, filter(None, mine), self.given)
-        return [new for link in links if (new := self.want(link, by))]
+        if not query.link.is_file:
+            ours = (self.manifest.platform, self.manifest.developing, *self.manifest.dependencies)
+            check_links(links, label, filter(None, ours), self.declared)
+        return [new for link in links if (new := self.add(link, chain))]
 
     def _nested(self, text: str, label: str) -> Iterable[Link]:
         nested = read_dependency_manifest(text, self.lookup, f"{label}: odpm.json")
-        mine = self.manifest
-        for what, theirs, ours in (
-            ("Odoo", nested.odoo_version, mine.odoo_version),
-            ("Python", nested.python, mine.python),
+        for program, theirs, ours in (
+            ("Odoo", nested.odoo_version, self.manifest.odoo_version),
+            ("Python", nested.python, self.manifest.python),
         ):
             if theirs and _major_minor(theirs) != _major_minor(ours):
-                message = f"{label} is made for {what} {theirs}, this project for {ours}"
+                message = f"{label} is for {program} {theirs}, this project for {ours}"
                 if self.strict:
                     raise DescriptionError(
-                        message, where=TOP, todo="pin a revision of it that fits, or change this project's version"
+                        message,
+                        where=TOP,
+                        todo="pin a compatible revision of it, or change the version of this project",
                     )
                 self.warnings.append(f"{message}; in server and ci this is an error")
         self.requirements += [RequirementLine(line, f"{label}: odpm.json") for line in nested.requirements]
@@ -227,38 +229,39 @@ def resolve(
     *,
     strict: bool = False,
     own: str | None = None,
-    given: Callable[[str], bool] = lambda name: False,
+    declared: Callable[[str], bool] = lambda name: False,
 ) -> Generator[tuple[SourceQuery, ...], Sequence[SourceAnswer], Resolution]:
-    """Walk the graph: manifest dependencies, then breadth first what each repository asks for at its commit.
+    """Walk the graph breadth first, from the links of the manifest to the requirements of each repository at its commit.
 
-    `pins` (by canonical URL) say which commits count; what has no fitting pin is asked at its branch. `own` is the
-    canonical URL of the checkout itself: a `developing.git` that names it is no source, nor is it one where a repository
-    asks for it in turn. `given` tells which variables are written down for odpm. The same repository asked at two
-    revisions: the top-level manifest wins, else DescriptionError with both chains.
+    `pins`: by canonical URL; a repository without a pin that fits is queried at its branch. `own`: the canonical URL of the
+    developing checkout; it is not a source, whether `developing.git` or another repository names it. `declared`: whether a
+    variable is set in a `.env` file. Where one repository is required at two revisions, the manifest wins; without a line
+    in the manifest that is a DescriptionError with both chains.
     """
-    graph = _Graph(manifest, lookup, strict, pins, own, given)
-    level = [ask for ask in [graph.want(manifest.platform, (TOP,), "platform")] if ask]
+    graph = _Graph(manifest, lookup, strict, pins, own, declared)
+    roots: list[tuple[Link, Kind]] = [(manifest.platform, "platform")]
     if manifest.developing and manifest.developing.canonical != own:
-        level += [ask for ask in [graph.want(manifest.developing, (TOP,), "developing")] if ask]
-    level += [ask for link in manifest.dependencies if (ask := graph.want(link, (TOP,)))]
+        roots.append((manifest.developing, "developing"))
+    roots += [(link, "dependency") for link in manifest.dependencies]
+    level = [query for link, kind in roots if (query := graph.add(link, (TOP,), kind))]
     while level:
         answers = yield tuple(level)
         following: list[SourceQuery] = []
-        for ask, answer in zip(level, answers, strict=True):
-            graph.found[ask.link.canonical] = answer
-            following += graph.read(ask, answer.facts)
+        for query, answer in zip(level, answers, strict=True):
+            graph.answers[query.link.canonical] = answer
+            following += graph.read(query, answer.facts)
         level = following
-    names = source_names([ask.link for ask in graph.wanted.values()])
+    names = source_names([query.link for query in graph.queries.values()])
     sources = tuple(
         Source(
-            names[ask.link.canonical],
-            ask.kind,
-            ask.link,
-            graph.found[key].commit,
-            graph.found[key].facts,
-            ask.required_by,
+            names[query.link.canonical],
+            query.kind,
+            query.link,
+            graph.answers[key].commit,
+            graph.answers[key].facts,
+            query.required_by,
         )
-        for key, ask in graph.wanted.items()
+        for key, query in graph.queries.items()
     )
     return Resolution(sources, tuple(graph.requirements), tuple(graph.warnings), manifest.odoo_version)
 
@@ -268,42 +271,42 @@ def prefetch(
     pins: Mapping[str, Pin],
     lookup: Callable[[str], str | None],
     own: str | None = None,
-    given: Callable[[str], bool] = lambda name: False,
+    declared: Callable[[str], bool] = lambda name: False,
 ) -> Callable[[SourceQuery, Facts], list[SourceQuery]]:
-    """What an answer will probably lead to, told as soon as it is there; contradictions are for `resolve` to find."""
-    graph = _Graph(manifest, lookup, False, pins, own, given)
+    """A function that predicts the queries that follow from one answer. Errors are left to `resolve`."""
+    graph = _Graph(manifest, lookup, False, pins, own, declared)
     for link in (manifest.platform, *manifest.dependencies):
-        graph.want(link, (TOP,))
+        graph.add(link, (TOP,))
 
-    def look(ask: SourceQuery, facts: Facts) -> list[SourceQuery]:
+    def following(query: SourceQuery, facts: Facts) -> list[SourceQuery]:
         try:
-            return graph.read(ask, facts)
+            return graph.read(query, facts)
         except OdpmError:
             return []
 
-    return look
+    return following
 
 
 def drive(
     walk: Generator[tuple[SourceQuery, ...], Sequence[SourceAnswer], Resolution],
     answer: Callable[[tuple[SourceQuery, ...]], Sequence[SourceAnswer]],
 ) -> Resolution:
-    """Run `resolve` to its end with somebody who answers one level of questions at a time."""
+    """Run `resolve` to its end. `answer` answers the queries of one level."""
     try:
-        questions = next(walk)
+        queries = next(walk)
         while True:
             try:
-                answers = answer(questions)
+                answers = answer(queries)
             except OdpmError:
                 walk.close()
                 raise
-            questions = walk.send(answers)
+            queries = walk.send(answers)
     except StopIteration as done:
         result: Resolution = done.value
         return result
 
 
-def _spot(branch: str, commit: str | None) -> str:
+def _revision(branch: str, commit: str | None) -> str:
     return f"{branch} {commit[:12]}" if commit else branch
 
 

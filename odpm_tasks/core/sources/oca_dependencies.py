@@ -1,7 +1,7 @@
-"""`oca_dependencies.txt`: the repositories that an OCA repository needs.
+"""`oca_dependencies.txt`: the repositories that an OCA repository requires.
 
-One per line: `name [url [branch [commit]]]`; `#` begins a comment. Without url it is the OCA repository of that name, without
-branch the branch of the Odoo version.
+One per line: `NAME [URL [BRANCH [COMMIT]]]`; `#` starts a comment. Without a URL it is the OCA repository of that name, without
+a branch the branch of the Odoo version.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 
 
 def parse_oca_dependencies(text: str, where: str) -> tuple[Link, ...]:
-    """Links in the order of the lines, exact repetitions left out; DescriptionError naming every line that cannot be read."""
+    """The links in the order of the lines, without duplicates. Errors: DescriptionError with every invalid line."""
     links: list[Link] = []
-    wrong: list[str] = []
+    invalid: list[str] = []
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     for number, line in enumerate(lines, start=1):
         words = _COMMENT.sub("", line).split()
@@ -28,13 +28,13 @@ def parse_oca_dependencies(text: str, where: str) -> tuple[Link, ...]:
         try:
             links.append(_link(words))
         except DescriptionError as error:
-            wrong.append(f"line {number}: {error.what}")
-    if wrong:
+            invalid.append(f"line {number}: {error.what}")
+    if invalid:
         raise DescriptionError(
             f"{where} cannot be read",
             where=where,
-            details=wrong,
-            todo="mend it there (NAME [URL [BRANCH [COMMIT]]] on each line), or name another commit of it in odpm.json",
+            details=invalid,
+            todo="fix it there (NAME [URL [BRANCH [COMMIT]]] on each line), or pin another commit of it in odpm.json",
         )
     return tuple(dict.fromkeys(links))
 
@@ -43,5 +43,5 @@ def _link(words: list[str]) -> Link:
     if len(words) > 4:
         raise DescriptionError("more than four words")
     if not _NAME.fullmatch(words[0]) or words[0].strip(".") == "":
-        raise DescriptionError("the first word is not the name of a repository")
+        raise DescriptionError("the first word is not a repository name")
     return parse_link(" ".join(words[1:]) if len(words) > 1 else f"{OCA}/{words[0]}")

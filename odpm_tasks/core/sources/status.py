@@ -1,4 +1,4 @@
-"""What `sources.status` and `sources.prune` tell, as values, as text for people and as data for programs."""
+"""The output of `sources.status`: values, text and JSON."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ _NARROW = 60
 
 @dataclass(frozen=True)
 class SourceState:
-    """A source and what lies in its place, as far as that is known without asking a server.
+    """A source and the state of its checkout, without network access.
 
-    `checkout`: `absent`, `locked` (ours, at the locked commit), `elsewhere` (ours, at another one), `branch` or `commit` (the
-    user's own), `moving` (a move was interrupted), `foreign`, `link`, `gone` (what it borrows is not there). `on_top`: the
-    user's commits on what we put there. `history`: `shallow` or `whole`. `behind`, `ahead`: of `upstream`.
+    `checkout`: `absent`; `locked` (at the locked commit); `elsewhere` (at another commit that odpm checked out); `branch` or
+    `commit` (of the user); `moving` (a checkout was interrupted); `foreign` (not created by odpm); `link` (to a folder);
+    `gone` (commits are missing in the cache). `on_top`: the number of the user's commits above that of odpm. `history`:
+    `shallow` or `whole`. `behind`, `ahead`: numbers of commits compared with `upstream`.
     """
 
     name: str
@@ -42,7 +43,7 @@ class SourceState:
 
 @dataclass(frozen=True)
 class StoreState:
-    """A store of the shared cache that this project uses; bytes, and how many commits it holds for whomever."""
+    """A store that this project uses: its size in bytes and the number of commits that it holds for all projects."""
 
     url: str
     path: str
@@ -52,7 +53,7 @@ class StoreState:
 
 @dataclass(frozen=True)
 class CacheState:
-    """The shared cache: where it is, what of it this project uses, how large all of it is and for how many projects."""
+    """The shared cache: its path, the stores that this project uses, its size in bytes, the number of projects."""
 
     path: str
     stores: tuple[StoreState, ...]
@@ -67,13 +68,13 @@ def as_json(sources: Sequence[SourceState], cache: CacheState) -> str:
 
 
 def as_text(sources: Sequence[SourceState], cache: CacheState, width: int, paint: Paint) -> str:
-    """A table: name, branch, locked commit, state; the address below each. Lines are folded to `width` where they can be."""
+    """A table with name, branch, locked commit and state, and the URL below each row. Lines are wrapped to `width`."""
     rows = [(source.name, source.branch or "-", source.locked[:8], _state(source)) for source in sources]
     heads = ("source", "branch", "locked", "checkout")
     wide = [max(len(row[column]) for row in [heads, *rows]) for column in range(3)]
     lines = []
     for row, source in zip([heads, *rows], [None, *sources], strict=True):
-        first = "  ".join(f"{word:<{room}}" for word, room in zip(row[:3], wide, strict=True))
+        first = "  ".join(f"{word:<{column}}" for word, column in zip(row[:3], wide, strict=True))
         indent = "  " if width < _NARROW or len(first) > width // 2 else " " * (len(first) + 2)
         folded = textwrap.wrap(row[3], max(20, width - len(indent)), break_long_words=False, break_on_hyphens=False)
         if len(indent) > 2:
@@ -84,48 +85,48 @@ def as_text(sources: Sequence[SourceState], cache: CacheState, width: int, paint
         lines += [indent + part for part in folded]
         if source is not None:
             lines.append(paint(f"  {source.kind}  {source.url}", "dim"))
-    return "\n".join([*(lines if rows else ["no source is known yet: inv lock"]), "", *_cache_lines(cache, paint)])
+    return "\n".join([*(lines if rows else ["no sources are known yet: inv lock"]), "", *_cache_lines(cache, paint)])
 
 
 def _styled(text: str, source: SourceState | None, paint: Paint) -> str:
     if source is None:
         return paint(text, "bold")
-    yours = source.checkout not in {"locked", "link", "absent"} or source.changes or source.stashes
-    return paint(text, "warn") if yours else text
+    changed = source.checkout not in {"locked", "link", "absent"} or source.changes or source.stashes
+    return paint(text, "warn") if changed else text
 
 
 def _state(source: SourceState) -> str:
-    """Everything that is to be said of a checkout, most important first."""
+    """The state of a checkout as phrases, the most important first."""
     at = (source.commit or "")[:8]
     top = plural(source.on_top or 0, "commit") + " on top" if source.on_top else ""
-    said = [
+    phrases = [
         {
             "absent": "not checked out",
             "locked": "as locked",
-            "elsewhere": f"at {at}, to be moved: inv render",
+            "elsewhere": f"at {at}, not at the locked commit: inv render",
             "branch": " with ".join(filter(None, (f"your branch {source.own_branch}", top))),
             "commit": ", ".join(filter(None, (f"your commit {at}", top))),
-            "moving": "a move was interrupted: inv render",
-            "foreign": "something of yours is in its place",
+            "moving": "a checkout was interrupted: inv render",
+            "foreign": "not a checkout of odpm",
             "link": "a link to your folder",
-            "gone": "what it borrows is gone from the cache: inv render",
+            "gone": "commits are missing in the cache: inv render",
         }[source.checkout]
     ]
-    said += [plural(source.changes, "local change")] if source.changes else []
-    said += [f"{source.untracked} untracked"] if source.untracked else []
-    said += [plural(source.stashes, "stash", "stashes")] if source.stashes else []
-    said += [{"shallow": "shallow", "whole": "with history"}[source.history]] if source.history else []
+    phrases += [plural(source.changes, "local change")] if source.changes else []
+    phrases += [f"{source.untracked} untracked"] if source.untracked else []
+    phrases += [plural(source.stashes, "stash", "stashes")] if source.stashes else []
+    phrases += [{"shallow": "shallow", "whole": "with history"}[source.history]] if source.history else []
     if source.upstream and (source.behind or source.ahead):
         ways = [
             f"{number} {word}" for number, word in ((source.behind, "behind"), (source.ahead, "ahead of")) if number
         ]
-        said.append(f"{' and '.join(ways)} {source.upstream}")
-    return ", ".join(said)
+        phrases.append(f"{' and '.join(ways)} {source.upstream}")
+    return ", ".join(phrases)
 
 
 def _cache_lines(cache: CacheState, paint: Paint) -> list[str]:
     lines = [paint("cache", "bold") + f"  {cache.path}"]
     lines += [f"  {size(store.bytes):>8}  {store.url}" for store in cache.stores]
     used = sum(store.bytes for store in cache.stores)
-    whose = plural(cache.projects, "project")
-    return [*lines, f"  {size(used)} for this project, {size(cache.bytes)} in all for {whose}"]
+    projects = plural(cache.projects, "project")
+    return [*lines, f"  {size(used)} for this project, {size(cache.bytes)} in all for {projects}"]

@@ -186,7 +186,7 @@ def test_github_tells_what_a_pull_request_does_to_the_lock(forge: Forge) -> None
     assert "sale" in job.summary
     assert "sale_thing" in job.summary
     assert "|" in job.summary or "#" in job.summary
-    assert "the lock is complete and fits the description" in job.output
+    assert "the lock is complete and matches the description" in job.output
 
 
 def test_github_fails_on_a_stale_lock_and_on_a_wrong_description(forge: Forge) -> None:

@@ -675,7 +675,7 @@ REFUSED = {
     "thousands of repositories": (
         b"oca_dependencies.txt",
         b"".join(b"r%d https://git.test/bomb/r%d.git\n" % (number, number) for number in range(10_000)),
-        "web asks for more repositories",
+        "web requires more repositories",
     ),
 }
 

@@ -304,7 +304,7 @@ def test_prune_shows_asks_and_removes_what_nobody_uses(workspace_ready: Workspac
     ran = workspace.bench.inv("sources.prune")
     assert ran.code == 1
     assert "next:  inv sources.prune --yes" in ran.err
-    assert "git.test/team/sale  nobody uses it" in ran.out
+    assert "git.test/team/sale  unused" in ran.out
     assert "git.test/team/web  2 of 3 commits" in ran.out
     assert snapshot(workspace.cache / "git") == before
     whole = size(workspace.cache)
@@ -396,7 +396,7 @@ def test_prune_keeps_what_other_projects_use_and_lets_go_of_those_that_are_no_mo
     sound(other.source("web"))
     shutil.rmtree(other.root)
     ran = workspace_ready.bench.inv("sources.prune")
-    assert "1 project that is no more" in ran.out
+    assert "1 project that no longer exists" in ran.out
     workspace_ready.bench.ok("sources.prune", "--yes")
     assert later not in held(workspace_ready)
     assert "1 project uses" in workspace_ready.bench.ok("sources.prune").out
@@ -511,7 +511,7 @@ def test_a_source_with_its_history_can_be_worked_in_and_pushed(aged: Workspace) 
     assert snapshot(aged.cache / "git").keys() == store.keys()
     found = status(aged)["web"]
     assert (found["checkout"], found["history"], found["behind"], found["ahead"]) == ("locked", "whole", 1, 0)
-    assert "has its history already" in aged.bench.ok("sources.unshallow", "web").err
+    assert "already has its full history" in aged.bench.ok("sources.unshallow", "web").err
 
     git("checkout", "-q", "-b", "mine", cwd=web)
     mine = work(web, MODELS, "A = 'mine'\n")

@@ -132,10 +132,10 @@ def test_the_branch_of_the_series_is_the_same_wish_as_none() -> None:
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        (flat(odoo_version="18.0"), "web is made for Odoo 18.0, this project for 19.0"),
-        (nested(odoo_version="17.0"), "web is made for Odoo 17.0, this project for 19.0"),
-        (flat(odoo_version="19.0", python_version="3.7"), "web is made for Python 3.7, this project for 3.12"),
-        (nested(python="3.11.4"), "web is made for Python 3.11.4, this project for 3.12"),
+        (flat(odoo_version="18.0"), "web is for Odoo 18.0, this project for 19.0"),
+        (nested(odoo_version="17.0"), "web is for Odoo 17.0, this project for 19.0"),
+        (flat(odoo_version="19.0", python_version="3.7"), "web is for Python 3.7, this project for 3.12"),
+        (nested(python="3.11.4"), "web is for Python 3.11.4, this project for 3.12"),
     ],
 )
 def test_another_series_below_is_a_warning_or_strictly_an_error(facts: Facts, said: str) -> None:
@@ -207,12 +207,12 @@ def test_a_repository_below_sends_no_value_of_this_machine_where_ours_does_not(l
     mine = replace(parse_link("https://hunter2@git.example.org/me/base"), variables=frozenset({"LOGIN"}))
     described = replace(manifest(f"{OCA}/web"), developing=mine)
     servers = Servers(web=flat(link), base=flat("https://${OTHER}/x"))
-    with pytest.raises(DescriptionError, match="would send the value of") as caught:
+    with pytest.raises(DescriptionError, match="would send the environment variable") as caught:
         servers.resolve(described, lookup=lookup)
     assert "hunter2" not in str(caught.value)
     allowed = Servers().put("file:///srv/own", flat(link)).resolve(manifest("file:///srv/own"), lookup=lookup)
     assert len(allowed.sources) == 3  # a folder of this machine is its owner's
-    walk = resolve(described, {}, lookup, given={"LOGIN", "OTHER"}.__contains__)
+    walk = resolve(described, {}, lookup, declared={"LOGIN", "OTHER"}.__contains__)
     assert drive(walk, servers.answer).sources[-1].link.variables  # written down for odpm
 
 
@@ -225,7 +225,7 @@ def test_the_checkout_itself_is_no_source_where_a_repository_asks_for_it() -> No
 
 def test_a_repository_that_asks_for_thousands_is_refused_before_any_is_asked() -> None:
     servers = Servers(web=oca("bomb"), bomb=oca(*(f"r{number}" for number in range(10_000))))
-    with pytest.raises(DescriptionError, match="bomb asks for more repositories") as caught:
+    with pytest.raises(DescriptionError, match="bomb requires more repositories") as caught:
         servers.resolve(manifest(f"{OCA}/web"))
     assert "odpm.json -> web -> bomb" in str(caught.value)
     assert len(servers.asked) == 3
