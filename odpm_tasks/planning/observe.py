@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.image.system_packages import system_needs
+from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.odoo.addons import Facts
@@ -132,7 +132,7 @@ def _resolved(paths: ProjectPaths, observed: ObservedState, resolved: Resolution
             *(f"{path} is not a readable manifest; Odoo will not see this module" for path in own.broken),
             *resolved.warnings,
             *added.warnings,
-            *system_needs([own, *(source.facts for source in resolved.sources)]).warnings,
+            *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,
             *(f"{line.origin}: cannot read the requirement {line.line!r}" for line in merged.invalid),
         ),
     )

@@ -1,11 +1,10 @@
-"""Tells as JSON what the image holds that it runs in; the value is `Contents` of odpm_tasks/core/contents.py.
+"""Print the census of the image that this program runs in, as JSON: `Census` of odpm_tasks/core/audit/census.py.
 
     docker run --rm --interactive --network=none --workdir=/ --entrypoint=PYTHON IMAGE -B - [smoke] [imports] < census.py
 
-Everything is read from the root file system and from this Python's path. Everything is sorted, but for add-ons, which stand
-in the order in which Odoo looks for them. What the image's own configuration says (its environment) is asked of the engine
-instead. `imports`: try whether each Python distribution can be imported. `smoke`: tell only what shows that it runs. Nothing
-is written. Standard library only, Python 3.7 and later.
+The program reads the root file system and this Python's path, and writes nothing. Lists are sorted, except add-ons, which
+are in Odoo's search order. The environment of the image is not included; it comes from the engine. `imports`: also import
+each Python distribution. `smoke`: only the fields of a smoke test. Standard library only, Python 3.7 and later.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ from pathlib import Path
 
 SOURCES = Path("/opt/odoo/src")
 CONFIGURATION = "/etc/odoo/odoo.conf"
-NODE = ("/opt/node", "/usr/local/lib")  # what lies elsewhere is a package of the system
+NODE = ("/opt/node", "/usr/local/lib")  # packages in other folders belong to system packages
 FONTS = ("/usr/share/fonts", "/usr/local/share/fonts")
 DOCUMENTS = Path("/usr/share/doc")
-PATIENCE = 540  # seconds; whoever started us has a little more
+TIMEOUT = 540  # seconds; less than the timeout of the caller
 MANIFESTS = ("__manifest__.py", "__openerp__.py")
 
 
-def said(*words: str) -> str:
-    """What a program prints; nothing where it is not there or fails."""
+def output_of(*command: str) -> str:
+    """The standard output of a program; empty if it is not installed or fails."""
     try:
         done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False
         )
     except OSError:
         return ""
@@ -47,7 +46,7 @@ def said(*words: str) -> str:
 
 
 def text_of(path: Path) -> str:
-    """A file's text; nothing where it cannot be read."""
+    """The text of a file; empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -58,15 +57,15 @@ def text_of(path: Path) -> str:
 
 
 def distribution() -> str:
-    """Name and version of the distribution: `debian 12`."""
+    """Name and version of the distribution, as `debian 12`."""
     found = dict(re.findall(r"^(ID|VERSION_ID)=[\"']?([^\"'\n]*)", text_of(Path("/etc/os-release")), re.MULTILINE))
     return " ".join(found[key] for key in ("ID", "VERSION_ID") if found.get(key))
 
 
 def system_packages() -> list[dict[str, object]]:
-    """What dpkg has installed."""
+    """The packages that dpkg has installed."""
     form = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n"
-    rows = [line.split("\t") for line in said("dpkg-query", "--show", "--showformat=" + form).splitlines()]
+    rows = [line.split("\t") for line in output_of("dpkg-query", "--show", "--showformat=" + form).splitlines()]
     return [
         {"name": row[1], "version": row[2], "arch": row[3], "licenses": copyright_names(row[1])}
         for row in sorted(rows, key=lambda row: row[1:])
@@ -75,7 +74,7 @@ def system_packages() -> list[dict[str, object]]:
 
 
 def copyright_names(package: str) -> list[str]:
-    """The short names of a machine-readable copyright file, of any other the common licences that it refers to."""
+    """The licence names in a machine-readable copyright file; from other copyright files, the common licences they mention."""
     text = text_of(DOCUMENTS / package / "copyright")
     if re.search(r"^Format(-Specification)?:", text, re.MULTILINE):
         names = re.findall(r"^License:[ \t]*(\S.*)$", text, re.MULTILINE)
@@ -104,7 +103,7 @@ def files_below(root: str):
 
 
 def fonts() -> dict[str, str]:
-    """The SHA-256 of every font file; the indexes that font tools keep beside them are left out."""
+    """The SHA-256 of every font file, without the index files of font tools."""
     paths = [Path(path) for root in FONTS for path, _ in files_below(root)]
     return {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -114,7 +113,7 @@ def fonts() -> dict[str, str]:
 
 
 def setuid() -> list[str]:
-    """The files that run as their owner or group and not as who starts them."""
+    """Files with the set-uid or set-gid bit."""
     return sorted(path for path, mode in files_below("/") if mode & (stat.S_ISUID | stat.S_ISGID))
 
 
@@ -122,7 +121,7 @@ def setuid() -> list[str]:
 
 
 def metadata() -> dict[str, tuple[Path, object]]:
-    """Folder and headers of every distribution on the path, by normalized name; the first one counts, as for an import."""
+    """Folder and headers of every distribution on the path, by normalized name; the first one wins, as for imports."""
     found: dict[str, tuple[Path, object]] = {}
     for entry in sys.path:
         for folder in sorted([*Path(entry).glob("*.dist-info"), *Path(entry).glob("*.egg-info")]):
@@ -141,7 +140,7 @@ def python_packages(found: dict[str, tuple[Path, object]]) -> list[dict[str, obj
 
 
 def license_names(headers) -> list[str]:
-    """An expression where there is one, else the classifiers, else the free field where it holds a name and not a text."""
+    """The licence expression, else the classifiers, else the field License if it is a name and not a text."""
     if headers["License-Expression"]:
         return [headers["License-Expression"]]
     classes = [line.split(" :: ") for line in headers.get_all("Classifier", []) if line.startswith("License :: ")]
@@ -150,22 +149,22 @@ def license_names(headers) -> list[str]:
     return names or ([free] if free and "\n" not in free and len(free) <= 80 and free != "UNKNOWN" else [])
 
 
-# names that say of themselves that they are not meant for everybody, or are none
-UNFIT = re.compile(r"_|\w*tests$|test$|test_|testing$|examples?$|docs?$|setup$|benchmarks?$|\d|.*\W")
+# names of modules that are private, tests, documentation or no identifiers
+NOT_PUBLIC = re.compile(r"_|\w*tests$|test$|test_|testing$|examples?$|docs?$|setup$|benchmarks?$|\d|.*\W")
 
 
 def recorded(folder: Path) -> list[list[str]]:
-    """The files that a distribution has installed, as the parts of their names."""
+    """The installed files of a distribution, as lists of path components."""
     return [row[0].split("/") for row in csv.reader(text_of(folder / "RECORD").splitlines()) if row]
 
 
 def modules(folder: Path) -> list[str]:
-    """What a distribution is imported by: its packages that are inside no other one of it, its modules beside them."""
+    """The importable names of a distribution: its top-level packages and modules."""
     files = recorded(folder)
     packages = {tuple(parts[:-1]) for parts in files if parts[-1] == "__init__.py"}
     top = {parts for parts in packages if not any(parts[:depth] in packages for depth in range(1, len(parts)))}
     top |= {(parts[0].split(".")[0],) for parts in files if len(parts) == 1 and parts[0].endswith((".py", ".so"))}
-    return sorted(".".join(parts) for parts in top if not any(UNFIT.match(word) for word in parts))
+    return sorted(".".join(parts) for parts in top if not any(NOT_PUBLIC.match(word) for word in parts))
 
 
 def extensions(folder: Path) -> list[str]:
@@ -174,12 +173,12 @@ def extensions(folder: Path) -> list[str]:
     return sorted(
         ".".join(parts)
         for parts in found
-        if len(parts) > 1 and parts[-1].isidentifier() and not any(UNFIT.match(word) for word in parts[:-1])
+        if len(parts) > 1 and parts[-1].isidentifier() and not any(NOT_PUBLIC.match(word) for word in parts[:-1])
     )
 
 
-# Runs in a Python of its own, whose standard output is the only thing we read: a line of JSON for each name, once tried.
-TRY = """
+# Runs in a separate Python. Prints a line of JSON for each name after its import.
+IMPORT_ALL = """
 import importlib, json, os, sys
 answers = os.fdopen(os.dup(1), "w", 1)
 null = os.open(os.devnull, os.O_RDWR)
@@ -196,27 +195,27 @@ os._exit(0)
 """
 
 
-def tried(names: list[str]) -> dict[str, str]:
-    """The error of each import ("": none); what comes after an import that ends Python is not in it."""
-    out = said(sys.executable, "-B", "-W", "ignore", "-c", TRY, *names) if names else ""
-    return dict(json.loads(line) for line in out.splitlines())
+def import_errors(names: list[str]) -> dict[str, str]:
+    """The error of each import ("": none). If an import terminates Python, it and the names after it are missing."""
+    output = output_of(sys.executable, "-B", "-W", "ignore", "-c", IMPORT_ALL, *names) if names else ""
+    return dict(json.loads(line) for line in output.splitlines())
 
 
 def unimportable(found: dict[str, tuple[Path, object]]) -> dict[str, str]:
-    """The distributions of which a module cannot be imported, with the error.
+    """The distributions with a module that cannot be imported, and the error.
 
-    What it is imported by must raise nothing. A compiled module must find the libraries that it is linked with; one that
-    asks for a Python module that is not there is meant for others. All are imported by one Python; what fails there is
-    tried again by itself, so that nobody fails because of another.
+    Importable names must not raise an exception. A compiled module must find the libraries that it is linked with; a
+    missing Python module is allowed, because some compiled modules are optional integrations. All names are imported in one
+    Python; a failed import is repeated in a separate one, to exclude the effect of other imports.
     """
-    wanted = {str(headers["Name"]): (modules(folder), extensions(folder)) for folder, headers in found.values()}
-    parallel_map = tried(sorted({name for listed in wanted.values() for names in listed for name in names}))
+    names = {str(headers["Name"]): (modules(folder), extensions(folder)) for folder, headers in found.values()}
+    parallel_map = import_errors(sorted({name for pair in names.values() for listed in pair for name in listed}))
     errors = {}
-    for distribution_name, (asked, compiled) in sorted(wanted.items()):
-        for name in asked + compiled:
+    for distribution_name, (public, compiled) in sorted(names.items()):
+        for name in public + compiled:
             error = parallel_map.get(name)
             if error != "":
-                error = tried([name]).get(name, "Python ends")
+                error = import_errors([name]).get(name, "Python ends")
             if error and not (name in compiled and error.startswith("ModuleNotFoundError")):
                 errors.setdefault(distribution_name, "import {}: {}".format(name, error))
     return errors
@@ -226,16 +225,16 @@ def unimportable(found: dict[str, tuple[Path, object]]) -> dict[str, str]:
 
 
 def node_packages() -> list[dict[str, object]]:
-    """What npm has installed, however deep: of two versions of a name both."""
+    """The packages that npm has installed, at any depth, with all versions of each."""
     found = {}
     for root in NODE:
         for file in Path(root).glob("**/package.json"):
             folder = file.parent.parent
             if "node_modules" not in {folder.name, folder.parent.name if folder.name.startswith("@") else ""}:
-                continue  # part of a package
+                continue  # a file inside a package
             try:
-                told = json.loads(text_of(file))
-                found[str(told["name"]), str(told["version"])] = told.get("license")
+                package = json.loads(text_of(file))
+                found[str(package["name"]), str(package["version"])] = package.get("license")
             except (ValueError, KeyError, TypeError, AttributeError):
                 continue
     return [
@@ -248,7 +247,7 @@ def node_packages() -> list[dict[str, object]]:
 
 
 def odoo() -> tuple[str, str]:
-    """What `odoo --version` prints, and where it fails the last line of its complaint. Not asked without sources."""
+    """The output of `odoo --version`, and the last line of its error. Both are empty if there are no sources."""
     program, sources = shutil.which("odoo"), os.environ.get("ODOO_BIN")
     if program is None or (sources and not Path(sources).is_file()):
         return "", ""
@@ -269,7 +268,7 @@ def odoo() -> tuple[str, str]:
 
 
 def configuration() -> dict[str, dict[str, str]]:
-    """Section -> key -> value of Odoo's configuration file, nothing substituted; empty where there is none."""
+    """Odoo's configuration file as section -> key -> value, references not replaced; empty if it does not exist."""
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read(CONFIGURATION, encoding="utf-8")
@@ -278,8 +277,8 @@ def configuration() -> dict[str, dict[str, str]]:
     return {section: dict(parser.items(section)) for section in parser.sections()}
 
 
-def folders_of_addons(path: str) -> list[Path]:
-    """The add-ons in a folder of the addons path."""
+def addon_folders(path: str) -> list[Path]:
+    """The folders of the add-ons in an entry of the addons path."""
     try:
         folders = sorted(Path(path).iterdir())
     except OSError:
@@ -288,35 +287,35 @@ def folders_of_addons(path: str) -> list[Path]:
 
 
 def addon(folder: Path) -> dict[str, object]:
-    """One add-on; of a manifest that cannot be read, which Odoo skips, only the place."""
+    """One add-on; if its manifest cannot be read (Odoo skips it), only name and path."""
     file = next(path for path in (folder / name for name in MANIFESTS) if path.is_file())
     try:
-        told = ast.literal_eval(file.read_text(encoding="utf-8-sig").strip())
+        manifest = ast.literal_eval(file.read_text(encoding="utf-8-sig").strip())
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError, OSError):
-        told = None
-    readable = isinstance(told, dict)
-    told = told if readable else {}
-    depends = told.get("depends")
+        manifest = None
+    readable = isinstance(manifest, dict)
+    manifest = manifest if readable else {}
+    depends = manifest.get("depends")
     return {
         "name": folder.name,
         "path": str(folder),
         "source": folder.relative_to(SOURCES).parts[0] if SOURCES in folder.parents else "",
-        "version": str(told.get("version") or ""),
-        "license": str(told.get("license") or ""),
+        "version": str(manifest.get("version") or ""),
+        "license": str(manifest.get("license") or ""),
         "depends": [str(name) for name in depends] if isinstance(depends, (list, tuple)) else [],
-        "installable": readable and bool(told.get("installable", True)),
+        "installable": readable and bool(manifest.get("installable", True)),
     }
 
 
 def core_addons(addons_path: list[str]) -> list[str]:
-    """Odoo's innermost add-ons (`base`), which it finds beside its own code without being told."""
+    """Odoo's core add-ons (`base`), which Odoo finds without an entry in the addons path."""
     sources = os.environ.get("ODOO_BIN")
-    inner = [str(Path(sources).parent / name / "addons") for name in ("odoo", "openerp")] if sources else []
-    return [path for path in inner if path not in addons_path]
+    paths = [str(Path(sources).parent / name / "addons") for name in ("odoo", "openerp")] if sources else []
+    return [path for path in paths if path not in addons_path]
 
 
 def everything(
-    settings: dict[str, dict[str, str]], holds: dict[str, list[Path]], found: dict[str, tuple[Path, object]]
+    settings: dict[str, dict[str, str]], addons: dict[str, list[Path]], found: dict[str, tuple[Path, object]]
 ) -> dict[str, object]:
     return {
         "distribution": distribution(),
@@ -326,36 +325,36 @@ def everything(
         "node": node_packages(),
         "fonts": fonts(),
         "configuration": settings,
-        "addons": [addon(folder) for entry in holds for folder in holds[entry]],
+        "addons": [addon(folder) for entry in addons for folder in addons[entry]],
         "setuid": setuid(),
     }
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     settings = configuration()
-    listed = settings.get("options", {}).get("addons_path", "").split(",")
-    addons_path = [entry.strip().replace("$$", "$") for entry in listed if entry.strip()]
-    holds = {entry: folders_of_addons(entry) for entry in [*addons_path, *core_addons(addons_path)]}
-    brief = "smoke" in words
-    found = {} if brief and "imports" not in words else metadata()
-    version, complaint = odoo()
-    told: dict[str, object] = {
-        "architecture": said("dpkg", "--print-architecture").strip(),
+    entries = settings.get("options", {}).get("addons_path", "").split(",")
+    addons_path = [entry.strip().replace("$$", "$") for entry in entries if entry.strip()]
+    addons = {entry: addon_folders(entry) for entry in [*addons_path, *core_addons(addons_path)]}
+    smoke = "smoke" in arguments
+    found = {} if smoke and "imports" not in arguments else metadata()
+    version, error = odoo()
+    census: dict[str, object] = {
+        "architecture": output_of("dpkg", "--print-architecture").strip(),
         "odoo": version,
-        "odoo_error": complaint,
+        "odoo_error": error,
         "addons_path": addons_path,
-        "missing": [entry for entry in addons_path if not holds[entry]],
-        "unimportable": unimportable(found) if "imports" in words else {},
+        "missing": [entry for entry in addons_path if not addons[entry]],
+        "unimportable": unimportable(found) if "imports" in arguments else {},
     }
-    if not brief:
-        told.update(everything(settings, holds, found))
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
+    if not smoke:
+        census.update(everything(settings, addons, found))
+    text = json.dumps(census, sort_keys=True, ensure_ascii=False)
     sys.stdout.buffer.write(text.encode("utf-8", "replace"))
 
 
 if __name__ == "__main__":
-    # the first process of a container hears of no signal that it does not wait for
+    # the first process of a container ignores signals without a handler
     for number in (signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, lambda *_: sys.exit("the census was broken off"))
-    signal.alarm(PATIENCE)
+        signal.signal(number, lambda *_: sys.exit("the census was interrupted"))
+    signal.alarm(TIMEOUT)
     main(sys.argv[1:])

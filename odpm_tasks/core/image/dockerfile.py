@@ -1,8 +1,8 @@
-"""The Odoo image: what goes into it, as one value, and the Dockerfile that value renders.
+"""The Odoo image: its specification as one value, and the Dockerfile rendered from it.
 
-Three targets of one file: `server` (runtime and Python environment), `dev` (the same plus the developer's
-packages) and `ci` (`server` plus every source as a layer of its own). Sources reach the build as named
-contexts (`--build-context src-NAME=DIR`), so the build context itself is four small files.
+One file with three targets: `server` (runtime and Python environment), `dev` (`server` plus the developer packages) and
+`ci` (`server` plus one layer per source). Sources are named contexts (`--build-context src-NAME=DIR`); the build context
+itself has four small files.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ UV_VERSION = "0.13.8"
 TEMPLATE = "Dockerfile.j2"
 RUNTIME = "odoo_run.py"
 
-# What the context `.odpm/` gives to the build, by path in it.
+# The files of the build context, relative to `.odpm/`.
 REQUIREMENTS = "requirements.lock"
 DEVELOPER_REQUIREMENTS = "requirements.developer.lock"
 ENTRYPOINT = "build/odoo-run"
 CONFIGURATION = "build/odoo.conf"
 CONTEXT = (REQUIREMENTS, DEVELOPER_REQUIREMENTS, ENTRYPOINT, CONFIGURATION)
 
-# Debian's names of the same thing; later releases than these have the newest name.
+# Debian package names by release; later releases use the newest name.
 _LDAP = {
     "stretch": "libldap-2.4-2",
     "buster": "libldap-2.4-2",
@@ -38,9 +38,18 @@ _LDAP = {
 }
 _MAGIC = dict.fromkeys(_LDAP, "libmagic1")
 _WITH_WKHTMLTOPDF = tuple(_LDAP)
-# For libraries that are compiled where no wheel is found: to run and to build them.
-_RARE_RUNTIME = ("libjpeg62-turbo", "libxml2", "libxslt1.1")
-_RARE_BUILD = ("g++", "libffi-dev", "libjpeg-dev", "libssl-dev", "libxml2-dev", "libxslt1-dev", "make", "zlib1g-dev")
+# Packages to run and to build libraries that have no wheel.
+_COMPILED_RUNTIME = ("libjpeg62-turbo", "libxml2", "libxslt1.1")
+_COMPILED_BUILD = (
+    "g++",
+    "libffi-dev",
+    "libjpeg-dev",
+    "libssl-dev",
+    "libxml2-dev",
+    "libxslt1-dev",
+    "make",
+    "zlib1g-dev",
+)
 _CJK = ("zh", "ja", "ko")
 
 
@@ -49,7 +58,7 @@ Kind = Literal["platform", "dependency", "developing"]
 
 @dataclass(frozen=True)
 class ImageSource:
-    """One repository to bake: `name` as in `.odpm/src/NAME`."""
+    """A source in the image: `name` as in `.odpm/src/NAME`."""
 
     name: str
     kind: Kind
@@ -65,12 +74,12 @@ class ImageSource:
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """All that feeds the Dockerfile template.
+    """All variables of the Dockerfile template.
 
-    `base_image` may carry a digest. `platform` is the platform's NAME in the source root. `sources` are baked in
-    the target `ci`, in layers: platform, dependencies in the order given, the developing project last.
-    `system_packages` are the manifest's, `addon_packages` those that add-ons ask for. `profile`: `medium` has a PDF
-    renderer, `full` Node tools too, `ci` neither. `labels` are pairs, for `ci` only.
+    `base_image` may contain a digest. `platform` is the folder of the platform in the source root. `sources` are copied
+    into target `ci`, a layer each: platform, dependencies in the given order, the developing project last.
+    `system_packages` are those of the manifest, `addon_packages` those of add-ons. `profile`: `medium` has a PDF renderer,
+    `full` also Node tools, `ci` neither.
     """
 
     base_image: str
@@ -85,7 +94,6 @@ class ImageSpec:
     arch: str | None = None
     uv_version: str = UV_VERSION
     sources: tuple[ImageSource, ...] = ()
-    labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def series(self) -> Series:
@@ -98,7 +106,7 @@ class ImageSpec:
 
     @property
     def layers(self) -> tuple[ImageSource, ...]:
-        """The sources, what moves least first."""
+        """The sources, the least frequently changed first."""
         order: dict[Kind, int] = {"platform": 0, "dependency": 1, "developing": 2}
         return tuple(sorted(self.sources, key=lambda source: order[source.kind]))
 
@@ -107,18 +115,18 @@ class ImageSpec:
         return f"{SOURCE_ROOT}/{self.platform}/{self.series.odoo_bin}"
 
     @property
-    def wheels_are_rare(self) -> bool:
-        """Whether pins of Odoo meet no wheel here and libraries with C inside are compiled."""
+    def compiles_packages(self) -> bool:
+        """Whether Odoo's pinned packages have no wheels for this processor or Python and must be compiled."""
         return self.arch not in (None, "amd64", "x86_64") or self.python_release >= (3, 13)
 
     @property
-    def elsewhere_runtime(self) -> tuple[str, ...]:
-        """Further packages where the processor is no amd64 and the description leaves the processor open."""
-        return () if self.arch or self.wheels_are_rare else _RARE_RUNTIME
+    def non_amd64_runtime_packages(self) -> tuple[str, ...]:
+        """Additional packages on other processors than amd64, if the description does not set the processor."""
+        return () if self.arch or self.compiles_packages else _COMPILED_RUNTIME
 
     @property
-    def elsewhere_build(self) -> tuple[str, ...]:
-        return () if self.arch or self.wheels_are_rare else _RARE_BUILD
+    def non_amd64_build_packages(self) -> tuple[str, ...]:
+        return () if self.arch or self.compiles_packages else _COMPILED_BUILD
 
     @property
     def has_wkhtmltopdf(self) -> bool:
@@ -134,12 +142,12 @@ class ImageSpec:
 
     @property
     def runtime_packages(self) -> tuple[str, ...]:
-        """Debian packages of every container: libraries that compiled wheels link, fonts, clients."""
+        """Debian packages of every container: libraries that Python packages link, fonts, clients."""
         packages = ["ca-certificates", "fonts-dejavu-core", "fonts-liberation", "libpq5", "libsasl2-2"]
         packages += [_LDAP.get(self.codename, "libldap2"), _MAGIC.get(self.codename, "libmagic1t64")]
         packages += ["postgresql-client", "tini"]
-        if self.wheels_are_rare:
-            packages += _RARE_RUNTIME
+        if self.compiles_packages:
+            packages += _COMPILED_RUNTIME
         if self.has_wkhtmltopdf:
             packages.append("wkhtmltopdf")
         if self.series.needs_lessc or self.has_node_tools:
@@ -152,28 +160,28 @@ class ImageSpec:
 
     @property
     def own_packages(self) -> tuple[str, ...]:
-        """Debian packages that this project asks for, in a layer of their own."""
-        asked = {*map(_package, self.system_packages), *self.addon_packages}
-        return tuple(sorted(asked - set(self.runtime_packages)))
+        """Debian packages that this project needs in addition, in a separate layer."""
+        requested = {*map(_package, self.system_packages), *self.addon_packages}
+        return tuple(sorted(requested - set(self.runtime_packages)))
 
     @property
     def system_stage(self) -> str:
-        """The stage that has every Debian package of what runs."""
+        """The stage with all Debian packages of the runtime."""
         return "system" if self.own_packages else "base"
 
     @property
     def build_packages(self) -> tuple[str, ...]:
-        """Debian packages of the stage that compiles, none of which is in the image."""
+        """Debian packages of the build stage; they are not in the image."""
         packages = ["gcc", "libc6-dev", "libldap2-dev", "libpq-dev", "libsasl2-dev"]
-        if self.wheels_are_rare:
-            packages += _RARE_BUILD
+        if self.compiles_packages:
+            packages += _COMPILED_BUILD
         if self.uv_needs_debian_python:
             packages.append("python3-pip")
         return tuple(sorted(packages))
 
     @property
     def uv_needs_debian_python(self) -> bool:
-        """uv makes environments for Python 3.7 but pip does not install uv there: Debian's own Python does."""
+        """Whether to install uv with Debian's Python: uv supports Python 3.7 environments but cannot be installed in one."""
         return self.python_release < (3, 8)
 
     @property
@@ -186,12 +194,12 @@ class ImageSpec:
 
 
 def base_image(python: str, suite: str) -> str:
-    """The official image: Debian-based, slim."""
+    """The official slim Python image of a Debian release."""
     return f"python:{python}-slim-{suite}"
 
 
 def context_name(name: str) -> str:
-    """The BuildKit context of a source: a legal image name, unlike for unlike NAMEs on every machine."""
+    """The named context of a source: a valid image name, different for different source names, equal on every machine."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     if plain == name:
         return f"src-{name}"
@@ -199,22 +207,22 @@ def context_name(name: str) -> str:
 
 
 def dockerfile(spec: ImageSpec, template: str | None = None) -> str:
-    """The text of `.odpm/build/Dockerfile`; `template` replaces ours (`.odpm/templates/Dockerfile.j2`)."""
+    """The text of `.odpm/build/Dockerfile`. `template` overrides the default (`.odpm/templates/Dockerfile.j2`)."""
     return templating.render(TEMPLATE, template, spec=spec)
 
 
 def dockerignore() -> str:
-    """The text of `.odpm/build/Dockerfile.dockerignore`: the context is these files, whatever else lies there."""
-    header = "# Generated by odpm from its Dockerfile.j2: the build sees these files and nothing else.\n*\n"
+    """The text of `.odpm/build/Dockerfile.dockerignore`: only the files of `CONTEXT` are in the build context."""
+    header = "# Generated by odpm from its Dockerfile.j2: the build context has only these files.\n*\n"
     return header + "".join(f"!{f}\n" for f in CONTEXT)
 
 
 def environment_digest(spec: ImageSpec, *locks: bytes, runtime: bytes, template: str | None = None) -> str:
-    """Names the environment image: 16 hex digits over all that goes into `server` and `dev`.
+    """The digest in the name of the environment image: 16 hex digits over everything in `server` and `dev`.
 
-    Sources and labels are left out: they are in `ci` only, and a code edit must not rename the environment.
+    Sources are excluded: they are in `ci` only, and a change of code must not rename the environment.
     """
-    text = dockerfile(replace(spec, sources=(), labels=()), template)
+    text = dockerfile(replace(spec, sources=()), template)
     digest = hashlib.sha256()
     for part in (text.encode(), runtime, *locks):
         digest.update(f"{len(part)}:".encode() + part)
@@ -222,15 +230,15 @@ def environment_digest(spec: ImageSpec, *locks: bytes, runtime: bytes, template:
 
 
 def is_package(name: str) -> bool:
-    """Whether it is a Debian package name, optionally `=version`, and no option of apt or piece of shell."""
+    """Whether `name` is a Debian package name, optionally with `=version`; excludes apt options and shell code."""
     return bool(re.fullmatch(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9]+)?(=[A-Za-z0-9.+:~-]+)?", name))
 
 
 def _package(name: str) -> str:
     if not is_package(name):
         raise DescriptionError(
-            f"{name!r} is no Debian package name",
+            f"{name!r} is not a Debian package name",
             where="odpm.json: system_packages",
-            todo="write package names as apt knows them",
+            todo="use package names as in apt install",
         )
     return name

@@ -1,4 +1,4 @@
-"""What add-ons ask of the system (`external_dependencies`: `deb`, `bin`), as Debian packages."""
+"""System dependencies of add-ons (`external_dependencies`: `deb`, `bin`) as Debian packages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from odpm_tasks.core.image.dockerfile import is_package
 from odpm_tasks.core.odoo.addons import Facts
 
-# Programs that add-ons name, and the package that brings each. Those of the profile are there or left out with it.
+# Programs in manifests of add-ons -> Debian package.
 PROGRAMS = {
     "antiword": "antiword",
     "convert": "imagemagick",
@@ -40,20 +40,20 @@ PROGRAMS = {
     "xmlsec1": "xmlsec1",
     "zbarimg": "zbar-tools",
 }
-_OF_THE_PROFILE = {"wkhtmltopdf", "wkhtmltoimage", "rtlcss"}
-_THERE = {"pg_dump", "pg_restore", "psql", "python", "python3", "sh"}
+_IN_PROFILE = {"wkhtmltopdf", "wkhtmltoimage", "rtlcss"}
+_INSTALLED = {"pg_dump", "pg_restore", "psql", "python", "python3", "sh"}
 
 
 @dataclass(frozen=True)
-class SystemNeeds:
-    """Debian packages, sorted, and what could not be made one: a line for each."""
+class SystemDependencies:
+    """Sorted Debian packages, and a warning for each dependency without a known package."""
 
     packages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def system_needs(facts: Iterable[Facts]) -> SystemNeeds:
-    """What the installable add-ons of these repositories need. Nothing is guessed: an unknown program is told."""
+def system_dependencies(facts: Iterable[Facts]) -> SystemDependencies:
+    """The system dependencies of the installable add-ons of these repositories; an unknown program gives a warning."""
     packages: set[str] = set()
     unknown: dict[str, str] = {}
     for module in (module for fact in facts for module in fact.modules if module.installable):
@@ -61,11 +61,11 @@ def system_needs(facts: Iterable[Facts]) -> SystemNeeds:
             if is_package(name):
                 packages.add(name)
             else:
-                unknown.setdefault(f"{name!r}, which is no Debian package name", module.name)
+                unknown.setdefault(f"{name!r}, which is not a Debian package name", module.name)
         for name in module.bin:
             if name in PROGRAMS:
                 packages.add(PROGRAMS[name])
-            elif name not in _OF_THE_PROFILE | _THERE:
+            elif name not in _IN_PROFILE | _INSTALLED:
                 unknown.setdefault(f"the program {name!r}: name its Debian package in system_packages", module.name)
-    told = tuple(f"the add-on {module} needs {what}" for what, module in sorted(unknown.items()))
-    return SystemNeeds(tuple(sorted(packages)), told)
+    warnings = tuple(f"the add-on {module} needs {what}" for what, module in sorted(unknown.items()))
+    return SystemDependencies(tuple(sorted(packages)), warnings)

@@ -12,7 +12,7 @@ from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image import dockerfile as images
 from odpm_tasks.core.image.dockerfile import ImageSource, ImageSpec
-from odpm_tasks.core.image.system_packages import SystemNeeds, system_needs
+from odpm_tasks.core.image.system_packages import SystemDependencies, system_dependencies
 from odpm_tasks.core.locking.lockfile import with_digest
 from odpm_tasks.core.locking.resolve import Resolution, Source
 from odpm_tasks.core.manifest.model import Manifest
@@ -70,8 +70,8 @@ class Stack:
         return (*own, *rest)
 
     @property
-    def needs(self) -> SystemNeeds:
-        return system_needs([self.own, *(source.facts for source in self.resolution.sources)])
+    def needs(self) -> SystemDependencies:
+        return system_dependencies([self.own, *(source.facts for source in self.resolution.sources)])
 
     @property
     def image(self) -> ImageSpec:

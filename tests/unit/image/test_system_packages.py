@@ -9,14 +9,14 @@ import pytest
 
 from odpm_tasks.core.config.settings import Layer, Settings
 from odpm_tasks.core.image.dockerfile import dockerfile
-from odpm_tasks.core.image.system_packages import SystemNeeds, system_needs
+from odpm_tasks.core.image.system_packages import SystemDependencies, system_dependencies
 from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.errors import DescriptionError
 from tests.unit.image.test_dockerfile import CASES
 
 
-def needs(**keys: tuple[str, ...]) -> SystemNeeds:
-    return system_needs([Facts(modules=(Module(path="web/scan", **keys),))])
+def needs(**keys: tuple[str, ...]) -> SystemDependencies:
+    return system_dependencies([Facts(modules=(Module(path="web/scan", **keys),))])
 
 
 @pytest.mark.parametrize(
@@ -30,18 +30,21 @@ def needs(**keys: tuple[str, ...]) -> SystemNeeds:
     ],
 )
 def test_packages(keys: dict[str, tuple[str, ...]], packages: tuple[str, ...]) -> None:
-    assert needs(**keys) == SystemNeeds(packages)
+    assert needs(**keys) == SystemDependencies(packages)
 
 
 def test_of_what_is_not_installable_nothing_counts() -> None:
-    assert system_needs([Facts(modules=(Module(path="a", deb=("hello",), installable=False),))]) == SystemNeeds()
+    assert (
+        system_dependencies([Facts(modules=(Module(path="a", deb=("hello",), installable=False),))])
+        == SystemDependencies()
+    )
 
 
 def test_what_nobody_knows_is_told_and_not_guessed() -> None:
     found = needs(bin=("frobnicate",), deb=("--allow; rm",))
     assert found.packages == ()
     assert found.warnings == (
-        "the add-on scan needs '--allow; rm', which is no Debian package name",
+        "the add-on scan needs '--allow; rm', which is not a Debian package name",
         "the add-on scan needs the program 'frobnicate': name its Debian package in system_packages",
     )
 
@@ -88,6 +91,6 @@ def test_an_unknown_profile_is_refused() -> None:
 
 def test_other_processors_get_what_is_compiled_there() -> None:
     text = dockerfile(CASES["17.0"])
-    assert "$(where_wheels_are_rare libjpeg62-turbo libxml2 libxslt1.1)" in text
-    assert "where_wheels_are_rare" not in dockerfile(replace(CASES["17.0"], arch="amd64"))
+    assert "$(unless_amd64 libjpeg62-turbo libxml2 libxslt1.1)" in text
+    assert "unless_amd64" not in dockerfile(replace(CASES["17.0"], arch="amd64"))
     assert "libxml2-dev" in installed(dockerfile(replace(CASES["17.0"], arch="arm64")), "build")
