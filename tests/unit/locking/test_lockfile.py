@@ -329,6 +329,33 @@ def test_a_folder_is_known_by_content_then_name_then_place() -> None:
     assert match_file_pins([ODOO], old) == {}
 
 
+def test_a_folder_whose_path_and_content_changed_is_known_by_its_name() -> None:
+    """The order alone would pair each with the other."""
+    old = [Pin("file:///srv/work/a", A, file=True), Pin("file:///srv/work/b", B, file=True)]
+    new = [Pin("file:///home/me/b", C, file=True), Pin("file:///home/me/a", C, file=True)]
+    assert match_file_pins(new, old) == {"file:///home/me/b": old[1], "file:///home/me/a": old[0]}
+
+
+def test_a_folder_at_the_same_path_is_the_same_whatever_it_holds() -> None:
+    old = [Pin("file:///srv/a", A, file=True), Pin("file:///srv/b", B, file=True)]
+    new = [Pin("file:///srv/a", B, file=True), Pin("file:///srv/b", A, file=True)]
+    assert match_file_pins(new, old) == {"file:///srv/a": old[0], "file:///srv/b": old[1]}
+
+
+def test_the_odoo_version_of_pins_without_a_branch_survives_a_rewrite() -> None:
+    lock = Lock(ODOO, (Pin(WEB.url, B),), odoo_version="19.0")
+    assert read_lock(write_lock(lock)) == lock
+
+
+def test_a_pin_of_the_manifest_that_the_file_lacks_has_the_commit_of_the_manifest() -> None:
+    assert effective_pins(None, {"git@github.com:OCA/web.git": C}, "19.0") == {WEB.key: Pin(WEB.key, C)}
+    assert Pin("git@github.com:OCA/web.git", C).key == WEB.key
+
+
+def test_a_folder_is_named_by_the_last_part_of_its_path() -> None:
+    assert matching_keys(["file:///srv/addons/", WEB.key], ["addons"]) == {"file:///srv/addons/"}
+
+
 def test_repositories_are_named_by_folder_or_by_the_last_part_of_the_address() -> None:
     ours, theirs, mail = "https://github.com/acme/web", "https://github.com/OCA/web", "https://github.com/OCA/mail"
     keys = [ours, theirs, mail]

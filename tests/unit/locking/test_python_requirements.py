@@ -201,3 +201,22 @@ def test_origins_are_kept_by_normalized_name() -> None:
 def test_comments_and_hashes_are_not_part_of_a_requirement() -> None:
     text = "lxml==5.0\t# why\nrequests==2.0 --hash=sha256:0\n# all\n-r other.txt\n"
     assert [row.line for row in requirement_lines(text, "x")] == ["lxml==5.0", "requests==2.0"]
+
+
+def test_an_extra_that_a_weaker_line_asks_for_is_added_to_an_exact_version_only() -> None:
+    assert merge((), required("qrcode>=7"), required("qrcode[pil,test]>=6")).lines == (
+        "qrcode>=7",
+        "qrcode[pil,test]>=6",
+    )
+    assert merge((), required("qrcode===7"), required("qrcode[test,pil]>=6")).lines == (
+        "qrcode===7",
+        "qrcode[pil,test]",
+    )
+
+
+def test_overridden_lines_and_conflicts_of_every_package_are_reported() -> None:
+    platform, others = required("a==1", "b==1", origin="odoo"), required("a==2", "b==2", "x==1", "x==2", "y==1", "y==2")
+    merged = merge((), platform, others)
+    assert [weak.line for weak, _ in merged.overridden] == ["a==2", "b==2"]
+    assert [[one.line, two.line] for one, two in merged.conflicts] == [["x==1", "x==2"], ["y==1", "y==2"]]
+    assert merged.text == "".join(f"{line}\n" for line in merged.lines)

@@ -328,6 +328,40 @@ def test_the_lock_of_a_graph_keeps_what_it_knew_and_drops_what_nobody_needs() ->
     assert [dict(pin.extra) for pin in after.dependencies] == [{"note": "why"}, {}, {}]
 
 
+def test_a_lock_keeps_the_path_that_it_gives_a_folder_on_another_machine() -> None:
+    resolved = Servers().resolve(manifest("file:///home/me/a"))
+    fingerprint = resolved.sources[1].commit
+    before = Lock(Pin(ODOO, A, "19.0"), (Pin("file:///srv/work/a", A, file=True, extra={"note": "why"}),))
+    (folder,) = resolved.lock(before).dependencies
+    assert folder == Pin("file:///srv/work/a", fingerprint, file=True)
+    assert folder.extra == {"note": "why"}
+
+
+def test_a_developing_project_of_another_repository_is_pinned_in_the_lock() -> None:
+    described = manifest(developing={"git": "git@github.com:me/project.git main"})
+    before = Lock(Pin(ODOO, A, "19.0"), developing=Pin("https://github.com/me/old", A))
+    pinned = Pin("https://github.com/me/project", commit("https://github.com/me/project main"), "main")
+    assert Servers().resolve(described).lock(None).developing == pinned
+    assert Servers().resolve(described).lock(before).developing == pinned
+
+
+def test_digests_that_a_registry_answered_replace_those_of_the_lock() -> None:
+    before = Lock(Pin(ODOO, A, "19.0"), images={"postgres:16": "sha256:1"})
+    resolved = Servers().resolve(manifest())
+    assert resolved.lock(before).images == {"postgres:16": "sha256:1"}
+    assert replace(resolved, images={"postgres:16": "sha256:2"}).lock(before).images == {"postgres:16": "sha256:2"}
+
+
+def test_a_repository_is_asked_by_both_of_its_files() -> None:
+    both = Facts(odpm_json=flat(f"{OCA}/mail").odpm_json, oca_dependencies="queue\n")
+    assert names(Servers(web=both).resolve(manifest(f"{OCA}/web"))) == ["odoo", "web", "queue", "mail"]
+
+
+def test_the_warnings_of_all_repositories_are_kept() -> None:
+    broken = Facts(broken=("x/__manifest__.py",))
+    assert len(Servers(web=broken, mail=broken).resolve(manifest(f"{OCA}/web", f"{OCA}/mail")).warnings) == 2
+
+
 def test_the_first_lock_names_the_branch_only_where_the_description_does() -> None:
     resolved = Servers().resolve(manifest(f"{OCA}/web", f"{OCA}/mail 19.0"))
     assert resolved.lock(None) == Lock(
