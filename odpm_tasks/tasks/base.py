@@ -1,4 +1,4 @@
-"""How our tasks are declared: stable short flags, and a Ctrl-C that says what comes next."""
+"""The declaration of tasks: fixed short flags, options from one table, and a message on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Context", "remainder", "split_list", "task"]
 
 
 class _Task(Task[Any]):
-    """A task whose short flags are declared, so that adding a parameter never moves one."""
+    """A task with declared short flags: a new parameter does not change the flags of others."""
 
     short: Mapping[str, str] = {}
 
@@ -32,10 +32,10 @@ class _Task(Task[Any]):
 def task(
     *, short: Mapping[str, str] | None = None, run_options: str = "", **settings: Any
 ) -> Callable[[Callable[..., Any]], Task[Any]]:
-    """Declare a task: no automatic short flags, `short` maps parameters to the ones it has.
+    """Declare a task. `short`: parameter -> short flag; there are no automatic short flags.
 
-    `run_options`: the task's name in the table of `RunOptions`. Its options become parameters of the task, and the body
-    gets them as one value, `options`.
+    `run_options`: the name of the task in the table of `RunOptions`. The options of the table become parameters of the task;
+    the body receives them as one value, `options`.
     """
     flags = dict(short or {})
     help_ = dict(settings.pop("help", {}))
@@ -46,7 +46,7 @@ def task(
     def wrap(body: Callable[..., Any]) -> Task[Any]:
         @functools.wraps(body)
         def run(*args: Any, **kwargs: Any) -> Any:
-            # invoke has forbidden it, so that nothing appears beside tasks.py; every run would compile all of us anew
+            # invoke disables bytecode for the sake of tasks.py; then every run would compile the whole package
             sys.dont_write_bytecode = bool(sys.flags.dont_write_bytecode)
             try:
                 return body(*args, **(_with_options(run_options, kwargs) if run_options else kwargs))
@@ -57,16 +57,16 @@ def task(
                 raise Exit("odpm: interrupted; no work is lost, run the same command to continue", 130) from None
 
         if run_options:
-            run.__signature__ = _signature(body, run_options)  # type: ignore[attr-defined]  # what invoke parses by
-        made = _Task(run, auto_shortflags=False, help=help_, **settings)
-        made.short = flags
-        return made
+            run.__signature__ = _signature(body, run_options)  # type: ignore[attr-defined]  # invoke reads it
+        declared = _Task(run, auto_shortflags=False, help=help_, **settings)
+        declared.short = flags
+        return declared
 
     return wrap
 
 
 def _signature(body: Callable[..., Any], task_name: str) -> inspect.Signature:
-    """The parameters of a body, with one for each option in the place of `options`; a list is written as text."""
+    """The parameters of a body, with one per option instead of `options`. The default of a list option is text."""
     own = inspect.signature(body)
     shared = [
         inspect.Parameter(
@@ -78,7 +78,7 @@ def _signature(body: Callable[..., Any], task_name: str) -> inspect.Signature:
 
 
 def _with_options(task_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a body: the options of the table as one value, the others as they are."""
+    """The arguments of a body: the options of the table as one value, all others unchanged."""
     table = {option.name: option for option in options_of(task_name)}
     values: dict[str, Any] = {
         name: split_list(value) if isinstance(table[name].default, tuple) else value
@@ -89,11 +89,11 @@ def _with_options(task_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def split_list(value: str | list[str] | tuple[str, ...] | None) -> tuple[str, ...]:
-    """A list option: `a,b` or repeated, or a list from Python."""
+    """The values of a list option: `a,b`, a repeated option, or a list from Python."""
     given = [value] if isinstance(value, str) else list(value or ())
     return tuple(word.strip() for text in given for word in text.split(",") if word.strip())
 
 
 def remainder() -> list[str]:
-    """What stands behind a lone `--` on the command line, word by word (invoke itself joins it to one string)."""
+    """The arguments after `--` on the command line; invoke joins them to one string."""
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []

@@ -1,14 +1,13 @@
-"""The words of the older command line (odpm 4.x), answered with the task that does it now."""
+"""The command line of odpm 4.x: its options are refused with the task that replaces them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection as Words
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePath
 
 from odpm_tasks.errors import UsageError
 
-_ANYWHERE = {
+_OPTIONS = {
     "--update-lock": "inv lock --update",
     "--build-image": "ODPM_SCENARIO=ci inv build-image",
     "--image-tag": "ODPM_SCENARIO=ci inv build-image --tag NAME",
@@ -18,8 +17,8 @@ _ANYWHERE = {
     "--plan-format": "inv plan --format json",
     "--plan-strict": "inv plan --strict",
 }
-# these are options of tasks now, and old where they stand without one
-_ALONE = {
+# these are options of tasks now; without a task they are options of odpm 4.x
+_OPTIONS_WITHOUT_TASK = {
     "--sync-manifest-locks": "inv lock --update --sync-manifest-locks",
     "--plan": "inv plan",
     "--skip-start": "inv up --skip-start",
@@ -32,24 +31,24 @@ _ALONE = {
 _COMMANDS = {"migrate": "inv migrate", "validate": "inv validate"}
 
 
-def reject_legacy_arguments(argv: Sequence[str], tasks: Words[str]) -> None:
-    """Look at a command line of invoke. Errors: UsageError with today's task, where it is one of odpm 4.x.
+def reject_legacy_arguments(argv: Sequence[str], tasks: Collection[str]) -> None:
+    """Check a command line of invoke. `tasks`: the names of odpm's tasks; arguments of other tasks are not checked.
 
-    `tasks` are the names of our own: what stands behind a project's own task is that task's business.
+    Errors: UsageError with the replacement, if the command line has an option of odpm 4.x.
     """
     if not argv or PurePath(argv[0]).name not in {"inv", "invoke", "__main__.py"}:
         return
     words = list(argv[1 : argv.index("--")] if "--" in argv else argv[1:])
     first = words[0] if words else ""
     if first == "manifest" and len(words) > 1:
-        _tell(" ".join(words[:2]), _COMMANDS.get(words[1]))
+        _refuse(" ".join(words[:2]), _COMMANDS.get(words[1]))
     if first.startswith("-"):
-        _tell(first, _ALONE.get(first.partition("=")[0]))
+        _refuse(first, _OPTIONS_WITHOUT_TASK.get(first.partition("=")[0]))
     if first.startswith("-") or first in tasks:
         for word in words:
-            _tell(word, _ANYWHERE.get(word.partition("=")[0]))
+            _refuse(word, _OPTIONS.get(word.partition("=")[0]))
 
 
-def _tell(word: str, today: str | None) -> None:
-    if today:
-        raise UsageError(f"{word} is a word of odpm 4", todo=today)
+def _refuse(word: str, replacement: str | None) -> None:
+    if replacement:
+        raise UsageError(f"{word} belongs to the command line of odpm 4", todo=replacement)

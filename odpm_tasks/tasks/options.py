@@ -1,4 +1,4 @@
-"""What `plan` and `up` do with their options, and with a plan that was saved earlier."""
+"""The options of `plan` and `up`, from the command line and from a saved plan."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ if TYPE_CHECKING:
 
 
 def project_for(options: RunOptions) -> Project:
-    """The project of the current folder with these options. Errors: UsageError for options of `developer` elsewhere."""
+    """The project of the current folder with these options. Errors: UsageError for an option that only
+    `developer` has."""
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project
 
     project = Project.find().with_options(options)
     if (options.dev or options.debug) and not project.scenario.developer:
         raise UsageError(
-            f"--dev and --debug belong to developer, this is {project.scenario.name}",
+            f"--dev and --debug are available in developer only, the scenario is {project.scenario.name}",
             todo="ODPM_SCENARIO=developer inv up …",
         )
     return project
 
 
 def from_saved_plan(file: str, options: RunOptions) -> tuple[Project, Sequence[str], BeforeRound]:
-    """The project with the options of a saved plan, the steps to do, and the check of each round against the plan.
+    """The project with the options of a saved plan, the ids of its steps, and the check of each round against the plan.
 
-    Errors: UsageError where the plan is of another project or scenario, or where `options` sets anything.
+    Errors: UsageError if the plan is of another project or scenario, or if `options` is not empty.
     """
     from odpm_tasks.core.planning.saved import check_fits
     from odpm_tasks.errors import UsageError
@@ -39,7 +40,7 @@ def from_saved_plan(file: str, options: RunOptions) -> tuple[Project, Sequence[s
     if given := options.given():
         raise UsageError(
             f"--plan cannot be combined with {given[0]}",
-            todo=f"leave it out, or save a plan with it: inv plan {given[0]} … --out {file}",
+            todo=f"omit it, or save a plan with it: inv plan {given[0]} … --out {file}",
         )
     path = Path(file)
     saved = saved_plans.load(path)

@@ -1,4 +1,4 @@
-"""The words of odpm 4.x and the tasks that answer them."""
+"""Options of odpm 4.x and the tasks that replace them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TASKS = ("lock", "up", "plan", "build-image")
 
 
 @pytest.mark.parametrize(
-    ("line", "today"),
+    ("line", "replacement"),
     [
         ("inv --update-lock", "inv lock --update"),
         ("inv up --update-lock", "inv lock --update"),
@@ -28,10 +28,10 @@ TASKS = ("lock", "up", "plan", "build-image")
         ("__main__.py --init https://example.org/x", "python -m odpm_tasks init"),
     ],
 )
-def test_an_old_word_is_answered_with_the_task(line: str, today: str) -> None:
+def test_an_option_of_odpm_4_is_refused_with_its_replacement(line: str, replacement: str) -> None:
     with pytest.raises(UsageError) as error:
         reject_legacy_arguments(line.split(), TASKS)
-    assert error.value.todo == today
+    assert error.value.todo == replacement
     assert "odpm 4" in str(error.value)
 
 
@@ -50,5 +50,5 @@ def test_an_old_word_is_answered_with_the_task(line: str, today: str) -> None:
         "",
     ],
 )
-def test_what_is_no_old_word_is_left_alone(line: str) -> None:
+def test_other_command_lines_are_accepted(line: str) -> None:
     reject_legacy_arguments(line.split(), TASKS)
