@@ -1,4 +1,4 @@
-"""What users write wrongly: description, settings, links, locks. Each ends with its code and one message, and loses nothing."""
+"""Invalid input in the manifest, settings, links and locks: each ends with its exit code and one message, and no data is lost."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("text", "spot"), BROKEN.values(), ids=BROKEN)
-def test_broken_json_is_told_with_line_and_column(workspace: Workspace, text: str, spot: str) -> None:
+def test_invalid_json_is_reported_with_line_and_column(workspace: Workspace, text: str, spot: str) -> None:
     path = workspace.root / "odpm.json"
     path.write_text(text, encoding="utf-8")
     line, column = spot[1:].split(":")
@@ -63,7 +63,7 @@ def test_broken_json_is_told_with_line_and_column(workspace: Workspace, text: st
     assert path.read_text(encoding="utf-8") == text
 
 
-def test_validate_tells_the_same_as_a_run(workspace: Workspace) -> None:
+def test_validate_reports_the_same_as_a_run(workspace: Workspace) -> None:
     (workspace.root / "odpm.json").write_text(BROKEN["no colon"][0], encoding="utf-8")
     failure(workspace.bench.inv("validate"), 4, "odpm.json", "line 3, column 14")
     workspace.describe(dependancies=[])
@@ -75,12 +75,12 @@ def test_validate_tells_the_same_as_a_run(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     "data", [b"[]", b'"text"', b"null", b"\xff\xfe{}", b"\xef\xbb\xbf{}", b"[" * 5000], ids=lambda data: str(data[:6])
 )
-def test_what_is_no_json_object_is_refused(workspace: Workspace, data: bytes) -> None:
+def test_a_file_that_is_no_json_object_is_refused(workspace: Workspace, data: bytes) -> None:
     (workspace.root / "odpm.json").write_bytes(data)
     failure(workspace.bench.inv("plan"), 4, "odpm.json")
 
 
-def test_a_folder_in_the_place_of_odpm_json(workspace: Workspace) -> None:
+def test_a_folder_named_odpm_json(workspace: Workspace) -> None:
     (workspace.root / "odpm.json").unlink()
     (workspace.root / "odpm.json").mkdir()
     failure(workspace.bench.inv("plan"), 4, "odpm.json")
@@ -97,14 +97,14 @@ UNKNOWN: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize(("keys", "path", "nearest"), UNKNOWN.values(), ids=UNKNOWN)
-def test_an_unknown_key_is_told_with_its_path_and_the_nearest(
+def test_an_unknown_key_is_reported_with_its_path_and_the_nearest_key(
     workspace: Workspace, keys: dict[str, Any], path: str, nearest: str
 ) -> None:
     workspace.describe(**keys)
     failure(workspace.bench.inv("render"), 4, f" {path}", f"`{nearest}`")
 
 
-def test_every_problem_is_listed_at_once(workspace: Workspace) -> None:
+def test_all_problems_are_listed(workspace: Workspace) -> None:
     workspace.describe(
         python=3.11, postgres=None, dependencies=["../web"], colour="red", services={"db": {"image": "x"}}
     )
@@ -114,7 +114,7 @@ def test_every_problem_is_listed_at_once(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "told"),
+    ("keys", "message"),
     [
         ({"manifest_schema": 3}, "install a newer odpm"),
         ({"requires_odpm": "99.0.0"}, "99.0.0"),
@@ -123,21 +123,21 @@ def test_every_problem_is_listed_at_once(workspace: Workspace) -> None:
     ],
     ids=["schema", "requires_odpm", "refused option", "substitution"],
 )
-def test_a_description_this_odpm_cannot_follow(workspace: Workspace, keys: dict[str, Any], told: str) -> None:
+def test_an_unsupported_manifest(workspace: Workspace, keys: dict[str, Any], message: str) -> None:
     workspace.describe(**keys)
-    failure(workspace.bench.inv("render"), 4, told)
+    failure(workspace.bench.inv("render"), 4, message)
 
 
 # --- settings ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("words", [*TASKS, ("down",), ("build-image",)], ids=" ".join)
-def test_an_unknown_scenario_lists_the_three(workspace: Workspace, words: tuple[str, ...]) -> None:
+def test_an_unknown_scenario_lists_the_valid_ones(workspace: Workspace, words: tuple[str, ...]) -> None:
     ran = workspace.bench.inv(*words, ODPM_SCENARIO="production")
     failure(ran, 4, "'production'", "developer, server, ci", "the process environment")
 
 
-def test_an_unknown_scenario_is_told_with_its_layer(workspace: Workspace) -> None:
+def test_an_unknown_scenario_is_reported_with_its_layer(workspace: Workspace) -> None:
     home = workspace.folder / "home/.odpm"
     home.mkdir()
     (home / ".env").write_text("ODPM_SCENARIO=mine\n", encoding="utf-8")
@@ -147,7 +147,7 @@ def test_an_unknown_scenario_is_told_with_its_layer(workspace: Workspace) -> Non
     workspace.bench.ok("plan", ODPM_SCENARIO="developer")
 
 
-def test_a_line_of_env_that_is_none_is_told_with_its_number(workspace: Workspace) -> None:
+def test_an_invalid_line_of_env_is_reported_with_its_number(workspace: Workspace) -> None:
     (workspace.root / ".env").write_text("ODOO_PORT=8069\nthis is no assignment\n", encoding="utf-8")
     failure(workspace.bench.inv("plan"), 4, ".env:2")
     (workspace.root / ".env").write_bytes(b"ODOO_PORT=8069\nNAME=\xff\n")
@@ -166,13 +166,13 @@ def test_a_line_of_env_that_is_none_is_told_with_its_number(workspace: Workspace
         ("ODOO_PORT", "٣"),
     ],
 )
-def test_a_port_that_is_none_is_told_with_its_name(workspace: Workspace, no_docker: Env, name: str, value: str) -> None:
+def test_an_invalid_port_is_reported_with_its_name(workspace: Workspace, no_docker: Env, name: str, value: str) -> None:
     (workspace.root / ".env").write_text(f"{name}={value}\n", encoding="utf-8")
     failure(workspace.bench.inv("up", **no_docker), 4, name, value, ".env")
 
 
 @pytest.mark.parametrize("name", ["ODPM_JOBS", "ODPM_GIT_MIRROR", "ODPM_GIT_TIMEOUT"])
-def test_a_setting_that_is_none_is_told_with_its_name(workspace: Workspace, name: str) -> None:
+def test_an_invalid_setting_is_reported_with_its_name(workspace: Workspace, name: str) -> None:
     setting: Env = {name: "many"}
     failure(workspace.bench.inv("render", **setting), 4, name, "'many'", "the process environment")
 
@@ -188,7 +188,7 @@ UNSET: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("keys", "path"), UNSET.values(), ids=UNSET)
-def test_an_unset_variable_is_told_with_field_and_name(
+def test_an_unset_variable_is_reported_with_field_and_name(
     workspace_locked: Workspace, keys: dict[str, Any], path: str
 ) -> None:
     workspace_locked.describe(**keys)
@@ -218,7 +218,7 @@ HOSTILE = {
 }
 
 
-def test_hostile_links_are_refused_before_git_sees_one(workspace: Workspace) -> None:
+def test_hostile_links_are_refused_before_git_runs(workspace: Workspace) -> None:
     spoil = workspace.folder / "spoiled"
     workspace.describe(dependencies=[link.format(spoil=spoil) for link in HOSTILE.values()])
     message = failure(workspace.bench.inv("render"), 4, "problems", most=2 * len(HOSTILE) + 3)
@@ -230,7 +230,7 @@ def test_hostile_links_are_refused_before_git_sees_one(workspace: Workspace) -> 
 
 
 @pytest.mark.parametrize("name", ["a helper", "an option", "a control character"])
-def test_a_hostile_platform_is_refused_before_git_sees_it(workspace: Workspace, name: str) -> None:
+def test_a_hostile_platform_is_refused_before_git_runs(workspace: Workspace, name: str) -> None:
     spoil = workspace.folder / "spoiled"
     workspace.describe(platform={"git": HOSTILE[name].format(spoil=spoil)})
     message = failure(workspace.bench.inv("render"), 4, "platform.git")
@@ -249,14 +249,14 @@ def test_a_hostile_link_of_a_dependency_is_refused(workspace: Workspace, file: s
 
 
 @pytest.mark.parametrize("file", ["oca_dependencies.txt", "odpm.json"])
-def test_a_dependency_may_not_ask_for_a_folder_of_this_machine(workspace: Workspace, file: str) -> None:
+def test_a_dependency_cannot_request_a_folder_of_this_machine(workspace: Workspace, file: str) -> None:
     text = json.dumps({"dependencies": ["file:///etc"]}) if file == "odpm.json" else "sale file:///etc\n"
     workspace.publish(WEB, {"web_thing/__manifest__.py": "{}\n", file: text})
     failure(workspace.bench.inv("render"), 4, "web", "file:///etc")
     assert not (workspace.root / LOCKS[0]).exists()
 
 
-def test_a_dependency_whose_files_cannot_be_read_is_named(workspace: Workspace) -> None:
+def test_a_dependency_with_invalid_files_is_named(workspace: Workspace) -> None:
     workspace.publish(WEB, {"web_thing/__manifest__.py": "{}\n", "odpm.json": "{ broken"})
     failure(workspace.bench.inv("render"), 4, "web: odpm.json")
     workspace.publish(WEB, {"web_thing/__manifest__.py": "{}\n", "oca_dependencies.txt": "one two three four five\n"})
@@ -265,7 +265,7 @@ def test_a_dependency_whose_files_cannot_be_read_is_named(workspace: Workspace) 
     workspace.bench.ok("render")
 
 
-def test_one_repository_at_two_branches_names_both_who_ask(workspace: Workspace) -> None:
+def test_a_repository_at_two_branches_is_an_error_with_both_requesters(workspace: Workspace) -> None:
     third = "team/stock.git"
     workspace.publish(third, {"a/__manifest__.py": "{}"})
     workspace.publish(third, {"a/__manifest__.py": "{}"}, "18.0")
@@ -279,7 +279,7 @@ def test_one_repository_at_two_branches_names_both_who_ask(workspace: Workspace)
     workspace.bench.ok("render")
 
 
-def test_a_file_source_that_is_not_there(workspace: Workspace) -> None:
+def test_a_missing_file_source(workspace: Workspace) -> None:
     workspace.describe(dependencies=[f"file://{workspace.folder}/mine"])
     failure(workspace.bench.inv("render"), 4, f"file://{workspace.folder}/mine", "odpm.json")
     (workspace.folder / "mine/thing").mkdir(parents=True)
@@ -319,7 +319,7 @@ def test_broken_manifests_in_a_dependency_are_only_warnings(workspace_locked: Wo
     [("blank space", "quo'te", "ümlaut", "-option", "$(x)", 'dou"ble'), ("line\nbreak",)],
     ids=["odd", "line break"],
 )
-def test_odd_folder_names_in_a_dependency_break_nothing(workspace_locked: Workspace, names: tuple[str, ...]) -> None:
+def test_unusual_folder_names_in_a_dependency(workspace_locked: Workspace, names: tuple[str, ...]) -> None:
     workspace_locked.publish(WEB, {f"{name}/__manifest__.py": "{}\n" for name in ("good", *names)})
     workspace_locked.bench.ok("lock", "--update", "--only", "web")
     ran = workspace_locked.bench.ok("render")
@@ -363,7 +363,7 @@ CORRUPT: dict[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
 
 
 def corrupted(workspace: Workspace, kind: str) -> str:
-    """Spoil the lock, see that it is told and kept, and give the message."""
+    """Corrupt the lock and check that it is reported and not changed. Returns the message."""
     corrupt, words = CORRUPT[kind]
     path = workspace.root / LOCKS[0]
     path.write_text(corrupt(path.read_text(encoding="utf-8")), encoding="utf-8")
@@ -375,11 +375,11 @@ def corrupted(workspace: Workspace, kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", CORRUPT)
-def test_a_corrupt_lock_is_told_and_kept(workspace_locked: Workspace, kind: str) -> None:
+def test_a_corrupt_lock_is_reported_and_kept(workspace_locked: Workspace, kind: str) -> None:
     corrupted(workspace_locked, kind)
 
 
-def test_every_task_that_reads_a_corrupt_lock_tells_it(workspace_ready: Workspace) -> None:
+def test_every_task_that_reads_the_lock_reports_a_corrupt_one(workspace_ready: Workspace) -> None:
     corrupted(workspace_ready, "cut off")
     for words in (("plan",), ("validate",), ("lock", "--check"), ("status",), ("up",)):
         failure(workspace_ready.bench.inv(*words), 3, "deps.lock.json")
@@ -388,7 +388,7 @@ def test_every_task_that_reads_a_corrupt_lock_tells_it(workspace_ready: Workspac
 
 
 @pytest.mark.parametrize("kind", ["cut off", "a list", "merge markers"])
-def test_the_way_out_of_a_corrupt_lock_works(workspace_ready: Workspace, kind: str) -> None:
+def test_the_advice_for_a_corrupt_lock_works(workspace_ready: Workspace, kind: str) -> None:
     path = workspace_ready.root / LOCKS[0]
     good = path.read_text(encoding="utf-8")
     message = corrupted(workspace_ready, kind)
@@ -400,7 +400,7 @@ def test_the_way_out_of_a_corrupt_lock_works(workspace_ready: Workspace, kind: s
 
 
 @pytest.mark.parametrize("path", LOCKS[1:])
-def test_a_corrupt_python_lock_is_made_anew_in_developer_and_an_error_in_server(
+def test_a_corrupt_python_lock_is_rewritten_in_developer_and_an_error_in_server(
     workspace_ready: Workspace, path: str
 ) -> None:
     good = (workspace_ready.root / path).read_bytes()
@@ -436,7 +436,7 @@ def test_a_corrupt_state_is_harmless(workspace_ready: Workspace, data: bytes) ->
 
 
 def untouched(workspace: Workspace, *words: str) -> None:
-    """In server and in ci a run ends with 3 and has written nothing; `lock --check` says the same in developer."""
+    """In server and ci a run exits with 3 and writes nothing; `lock --check` reports the same in developer."""
     before = file_digests(workspace.root, ".gitignore")
     for scenario in ("server", "ci"):
         failure(workspace.bench.inv("render", ODPM_SCENARIO=scenario), 3, *words, scenario)
@@ -445,7 +445,7 @@ def untouched(workspace: Workspace, *words: str) -> None:
 
 
 def mended(workspace: Workspace) -> None:
-    """The way out that the message gives, and then server is content."""
+    """Run the command from the message; then a run in server succeeds."""
     run_shell(workspace, suggested_command(failure(workspace.bench.inv("render", ODPM_SCENARIO="server"), 3)))
     workspace.bench.ok("render", ODPM_SCENARIO="server")
 
@@ -457,43 +457,43 @@ def test_server_and_ci_do_not_write_a_lock(workspace: Workspace, scenario: str, 
     assert not (workspace.root / ".odpm").exists()
 
 
-def test_server_and_ci_want_a_lock(workspace: Workspace) -> None:
+def test_server_and_ci_need_a_lock(workspace: Workspace) -> None:
     untouched(workspace, "there is no lock")
     mended(workspace)
 
 
-def test_server_and_ci_want_a_complete_lock(workspace_locked: Workspace) -> None:
+def test_server_and_ci_need_a_complete_lock(workspace_locked: Workspace) -> None:
     workspace_locked.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
     untouched(workspace_locked, "incomplete", "team/sale")
     mended(workspace_locked)
 
 
-def test_server_and_ci_want_a_lock_of_this_description(workspace_ready: Workspace) -> None:
+def test_server_and_ci_need_a_lock_of_this_manifest(workspace_ready: Workspace) -> None:
     publish(workspace_ready.host / WEB, {"other/__manifest__.py": "{}"}, "19.0-next")
     workspace_ready.describe(dependencies=[f"{HOST}{WEB} 19.0-next"])
     untouched(workspace_ready, "team/web")
     mended(workspace_ready)
 
 
-def test_server_and_ci_want_nothing_in_the_lock_that_nobody_asks_for(workspace_ready: Workspace) -> None:
+def test_server_and_ci_refuse_a_lock_with_unneeded_entries(workspace_ready: Workspace) -> None:
     workspace_ready.describe(dependencies=[])
     untouched(workspace_ready, "out of date", "drop web")
     mended(workspace_ready)
 
 
-def test_server_and_ci_want_the_python_locks(workspace_ready: Workspace) -> None:
+def test_server_and_ci_need_the_python_locks(workspace_ready: Workspace) -> None:
     (workspace_ready.root / LOCKS[1]).unlink()
     untouched(workspace_ready, "Python lock")
     mended(workspace_ready)
 
 
-def test_server_and_ci_want_python_locks_of_this_description(workspace_ready: Workspace) -> None:
+def test_server_and_ci_need_python_locks_of_this_manifest(workspace_ready: Workspace) -> None:
     workspace_ready.describe(requirements=["six==1.16.0"])
     untouched(workspace_ready, "Python lock", "out of date")
     mended(workspace_ready)
 
 
-def test_a_lock_that_the_manifest_contradicts_is_told_by_check(workspace_ready: Workspace) -> None:
+def test_check_reports_a_lock_that_contradicts_the_manifest(workspace_ready: Workspace) -> None:
     second = workspace_ready.publish(WEB, {"web_thing/__manifest__.py": "{'name': 'Later'}\n"})
     first = next(entry["commit"] for entry in workspace_ready.lock()["dependencies"])
     workspace_ready.describe(locks={"git": {f"{HOST}{WEB}": second}})
@@ -505,7 +505,7 @@ def test_a_lock_that_the_manifest_contradicts_is_told_by_check(workspace_ready: 
 # --- what was taken away between two runs ----------------------------------------------------------------------------
 
 
-def test_a_deleted_cache_heals(workspace_ready: Workspace) -> None:
+def test_a_deleted_cache_is_restored(workspace_ready: Workspace) -> None:
     before = file_digests(workspace_ready.root)
     notes = workspace_ready.source("web") / "notes.txt"
     notes.write_text("mine\n", encoding="utf-8")
@@ -531,7 +531,7 @@ def test_a_deleted_cache_keeps_changes_in_a_checkout(workspace_ready: Workspace)
     assert git("rev-parse", "HEAD", cwd=workspace_ready.source("web")) == mine
 
 
-def test_deleted_sources_come_back_without_a_server(workspace_ready: Workspace) -> None:
+def test_deleted_sources_are_restored_without_a_server(workspace_ready: Workspace) -> None:
     before = file_digests(workspace_ready.root)
     shutil.rmtree(workspace_ready.root / ".odpm/src")
     shutil.rmtree(workspace_ready.host)
@@ -539,7 +539,7 @@ def test_deleted_sources_come_back_without_a_server(workspace_ready: Workspace) 
     assert file_digests(workspace_ready.root) == before
 
 
-def test_a_deleted_odpm_folder_but_for_the_lock_comes_back(workspace_ready: Workspace) -> None:
+def test_a_deleted_odpm_folder_is_restored_from_the_lock(workspace_ready: Workspace) -> None:
     before = file_digests(workspace_ready.root, "state.toml")
     for path in (workspace_ready.root / ".odpm").iterdir():
         if f".odpm/{path.name}" not in LOCKS:
@@ -554,7 +554,7 @@ def test_a_deleted_odpm_folder_but_for_the_lock_comes_back(workspace_ready: Work
 
 @pytest.mark.parametrize("point", ["post_clone", "post_prepare"])
 @pytest.mark.parametrize("code", [1, 42])
-def test_a_hook_that_fails_gives_its_own_code(workspace_locked: Workspace, point: str, code: int) -> None:
+def test_a_failing_hook_sets_the_exit_code(workspace_locked: Workspace, point: str, code: int) -> None:
     allowed = workspace_locked.folder / "allowed"
     script = f"test -e {allowed} || exit {code}; echo ran >> {workspace_locked.folder}/hook-log"
     workspace_locked.describe(hooks={point: [["sh", "-c", script]]})
@@ -564,7 +564,7 @@ def test_a_hook_that_fails_gives_its_own_code(workspace_locked: Workspace, point
     assert (workspace_locked.folder / "hook-log").read_text(encoding="utf-8") == "ran\n"
 
 
-def test_a_hook_that_is_killed_or_missing(workspace_locked: Workspace) -> None:
+def test_a_killed_or_missing_hook(workspace_locked: Workspace) -> None:
     workspace_locked.describe(hooks={"post_prepare": [["sh", "-c", "kill -9 $$$$"]]})
     failure(workspace_locked.bench.inv("render"), 137, "hooks.post_prepare")
     workspace_locked.describe(hooks={"post_prepare": [["no-such-program"]]})
@@ -582,18 +582,18 @@ HOOKS = {
 }
 
 
-@pytest.mark.parametrize(("text", "code", "told"), HOOKS.values(), ids=HOOKS)
-def test_a_function_as_hook_that_fails(workspace_locked: Workspace, text: str, code: int, told: str) -> None:
+@pytest.mark.parametrize(("text", "code", "message"), HOOKS.values(), ids=HOOKS)
+def test_a_failing_hook_function(workspace_locked: Workspace, text: str, code: int, message: str) -> None:
     (workspace_locked.root / "hooks").mkdir()
     (workspace_locked.root / "hooks/__init__.py").touch()
     (workspace_locked.root / "hooks/hook.py").write_text(text, encoding="utf-8")
     workspace_locked.describe(hooks={"post_prepare": "hooks.hook:hook"})
-    failure(workspace_locked.bench.inv("render"), code, "hooks", told)
+    failure(workspace_locked.bench.inv("render"), code, "hooks", message)
     (workspace_locked.root / "hooks/hook.py").write_text("def hook():\n    pass\n", encoding="utf-8")
     workspace_locked.bench.ok("render")
 
 
-def test_a_failing_hook_does_not_undo_or_repeat_what_was_done(workspace_locked: Workspace) -> None:
+def test_a_failing_hook_does_not_undo_or_repeat_finished_steps(workspace_locked: Workspace) -> None:
     workspace_locked.describe(hooks={"post_prepare": [["false"]]})
     failure(workspace_locked.bench.inv("render"), 1, "hooks.post_prepare")
     before = file_digests(workspace_locked.root)

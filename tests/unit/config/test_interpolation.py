@@ -1,4 +1,4 @@
-"""`${NAME}`, `${NAME:-default}`, `$$`, and everything else that only looks like them."""
+"""`${NAME}`, `${NAME:-default}`, `$$`, and similar texts that are literal."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_expand(text: str, expected: str) -> None:
     assert expand(text, VALUES.get, "here") == expected
 
 
-def test_unset_names_field_and_variables() -> None:
+def test_the_error_names_field_and_variables() -> None:
     with pytest.raises(DescriptionError) as caught:
         expand("${NO}/${A}/${ALSO}/${NO}", VALUES.get, "odpm.json: dependencies[2]")
     text = str(caught.value)
@@ -87,7 +87,7 @@ def test_escape_round_trip(text: str) -> None:
 
 
 @given(st.text("${}:-A b"))
-def test_nothing_but_the_unset_fails(text: str) -> None:
+def test_only_unset_variables_fail(text: str) -> None:
     if missing(text, VALUES.get):
         with pytest.raises(DescriptionError):
             expand(text, VALUES.get, "here")
@@ -95,7 +95,7 @@ def test_nothing_but_the_unset_fails(text: str) -> None:
         expand(text, VALUES.get, "here")
 
 
-def test_depth_costs_nothing() -> None:
+def test_deep_nesting() -> None:
     deep = "${NO:-" * 20_000 + "x"
     assert expand(deep, VALUES.get, "here") == deep
     assert expand(deep + "}" * 20_000, VALUES.get, "here") == "x"
@@ -114,7 +114,7 @@ def test_any_text_with_any_values(text: str, values: dict[str, str]) -> None:
 
 
 @given(st.lists(st.tuples(st.text(), st.from_regex(r"[A-Z_]{1,4}", fullmatch=True), st.text())))
-def test_what_is_put_in_is_not_read_again(parts: list[tuple[str, str, str]]) -> None:
+def test_inserted_values_are_not_expanded(parts: list[tuple[str, str, str]]) -> None:
     values = {name: value for _, name, value in parts}
     text = "".join(f"{escape(plain)}${{{name}}}" for plain, name, _ in parts)
     assert expand(text, values.get, "here") == "".join(plain + values[name] for plain, name, _ in parts)

@@ -1,4 +1,4 @@
-"""Where things lie: the folders of a project and of the cache, which no URL can leave."""
+"""The paths of a project and of the cache; no URL gives a path outside of the cache."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HERE = ProjectPaths(Path("/srv/project"), Path("/var/cache/odpm"), Settings(()))
 COMMIT = "a" * 40
 
 
-def test_the_folders_of_a_project() -> None:
+def test_paths_of_a_project() -> None:
     assert {
         "manifest": HERE.manifest,
         "lock": HERE.lock,
@@ -45,7 +45,7 @@ def test_the_folders_of_a_project() -> None:
         ("https://git.example.org:8443/group/sub/web", "git.example.org+8443/group/sub/web"),
     ],
 )
-def test_the_folders_of_the_cache(url: str, below: str) -> None:
+def test_paths_of_the_cache(url: str, below: str) -> None:
     cache = "/var/cache/odpm"
     assert str(HERE.store(url)) == f"{cache}/git/{below}.git"
     assert str(HERE.facts(url, COMMIT)) == f"{cache}/facts/{below}/{COMMIT}.json"
@@ -70,7 +70,7 @@ def test_the_folders_of_the_cache(url: str, below: str) -> None:
         "https://host/" + "x" * 300,
     ],
 )
-def test_an_odd_address_gets_a_place_of_its_own(url: str) -> None:
+def test_an_unusual_url_gets_its_own_path(url: str) -> None:
     assert str(HERE.store(url)).startswith("/var/cache/odpm/git/odd/")
     assert HERE.store(url) != HERE.store(url + "x")
 
@@ -80,7 +80,7 @@ def inside(path: Path, folder: str) -> bool:
 
 
 @given(st.text() | st.text("./:hx\\~%$ -").map("https://{}".format))
-def test_no_address_leaves_the_cache(url: str) -> None:
+def test_no_url_leaves_the_cache(url: str) -> None:
     assert inside(HERE.store(url), "git")
     assert inside(HERE.facts(url, COMMIT), "facts")
     assert inside(HERE.tree(url, COMMIT), "trees")

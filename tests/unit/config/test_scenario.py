@@ -1,4 +1,4 @@
-"""The three packagings: the table of the contract."""
+"""The three scenarios, as the contract lists them."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from odpm_tasks.errors import DescriptionError
         ("ci", True, False, "ci", False, None),
     ],
 )
-def test_what_differs(name: str, strict: bool, mounts: bool, target: str, publishes: bool, restart: str | None) -> None:
+def test_properties_of_a_scenario(
+    name: str, strict: bool, mounts: bool, target: str, publishes: bool, restart: str | None
+) -> None:
     assert scenario(name) == Scenario(name, strict, mounts, target, publishes, restart)
     assert scenario(name).developer is (name == "developer")
 
 
-def test_there_are_three_and_the_manifest_knows_them() -> None:
+def test_the_manifest_has_an_overlay_for_each_scenario() -> None:
     assert tuple(SCENARIOS) == tuple(Scenarios.model_fields)
 
 
 @pytest.mark.parametrize("name", ["prod", "", "Developer", " ci"])
-def test_an_unknown_one_lists_the_three(name: str) -> None:
+def test_an_unknown_scenario_lists_the_valid_ones(name: str) -> None:
     with pytest.raises(DescriptionError) as caught:
         scenario(name, "ODPM_SCENARIO in .env")
     assert str(caught.value) == (

@@ -1,4 +1,4 @@
-"""What the machine may set: which layer counts, and what is said about values that cannot be."""
+"""Settings: the order of the layers, and the errors for invalid values."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ LAYERS = Settings(
         ("D", None, "D"),
     ],
 )
-def test_the_strongest_layer_counts(name: str, value: str | None, where: str) -> None:
+def test_the_first_layer_with_the_name_applies(name: str, value: str | None, where: str) -> None:
     assert LAYERS.get(name) == value
     assert LAYERS.where(name) == where
 
 
-def test_merged_is_what_get_says() -> None:
+def test_merged_equals_get_for_every_name() -> None:
     assert LAYERS.merged() == {"A": "process", "B": "project", "C": "home", "EMPTY": ""}
 
 
-def test_the_command_line_is_stronger() -> None:
+def test_the_command_line_overrides_all_layers() -> None:
     chosen = LAYERS.with_values(A="option")
     assert (chosen.get("A"), chosen.where("A"), chosen.get("B")) == ("option", "A in the command line", "project")
     assert LAYERS.get("A") == "process"
@@ -53,11 +53,11 @@ def test_scenario(name: str) -> None:
 
 
 @pytest.mark.parametrize("values", [{}, {"ODPM_SCENARIO": ""}])
-def test_the_scenario_is_developer_unless_said(values: dict[str, str]) -> None:
+def test_the_default_scenario_is_developer(values: dict[str, str]) -> None:
     assert settings(**values).scenario.name == "developer"
 
 
-def test_an_unknown_scenario_names_where_it_stands() -> None:
+def test_an_unknown_scenario_is_reported_with_its_layer() -> None:
     with pytest.raises(DescriptionError) as caught:
         _ = settings(ODPM_SCENARIO="prod").scenario
     assert caught.value.where == "ODPM_SCENARIO in .env"
@@ -80,7 +80,7 @@ def test_port(text: str, port: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "65536", "-1", "80a", " 80", "8069/tcp", "٨٠", "1e3", "0x50", "127.0.0.1:80"])
-def test_no_port(text: str) -> None:
+def test_an_invalid_port(text: str) -> None:
     with pytest.raises(DescriptionError) as caught:
         settings(ODOO_PORT=text).port("ODOO_PORT")
     assert repr(text) in caught.value.what
@@ -94,18 +94,18 @@ def test_jobs(values: dict[str, str], jobs: int | None) -> None:
 
 
 @pytest.mark.parametrize(("values", "seconds"), [({}, 30), ({"ODPM_GIT_TIMEOUT": "120"}, 120)])
-def test_patience_with_git_servers(values: dict[str, str], seconds: int) -> None:
+def test_git_timeout(values: dict[str, str], seconds: int) -> None:
     assert settings(**values).git_timeout == seconds
 
 
 @pytest.mark.parametrize("text", ["0", "3601", "-4", "1.5", "long", "²"])
-def test_no_patience(text: str) -> None:
+def test_an_invalid_git_timeout(text: str) -> None:
     with pytest.raises(DescriptionError, match="1 to 3600"):
         _ = settings(ODPM_GIT_TIMEOUT=text).git_timeout
 
 
 @pytest.mark.parametrize("text", ["0", "257", "-4", "many", "²"])
-def test_no_number_of_jobs(text: str) -> None:
+def test_an_invalid_number_of_jobs(text: str) -> None:
     with pytest.raises(DescriptionError, match="1 to 256"):
         _ = settings(ODPM_JOBS=text).jobs
 
@@ -126,7 +126,7 @@ def test_git_mirrors(text: str, rules: tuple[tuple[str, str], ...]) -> None:
 
 
 @pytest.mark.parametrize("text", ["https://a/", "=https://b/", "https://a/=", "https://a/=b ="])
-def test_no_git_mirror(text: str) -> None:
+def test_an_invalid_git_mirror(text: str) -> None:
     with pytest.raises(DescriptionError, match="PREFIX=TARGET") as caught:
         _ = settings(ODPM_GIT_MIRROR=text).git_mirrors
     assert caught.value.where == "ODPM_GIT_MIRROR in .env"

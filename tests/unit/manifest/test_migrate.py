@@ -1,4 +1,4 @@
-"""From the flat format to the nested one."""
+"""The migration from the flat format to the nested one."""
 
 from __future__ import annotations
 
@@ -109,20 +109,20 @@ def test_whole_file() -> None:
     )
 
 
-def test_twice_changes_nothing() -> None:
+def test_a_second_migration_changes_nothing() -> None:
     first = migrate(json.dumps(SMALL))
     second = migrate(first.new_text, user_settings='{"developing_project": "https://h/x"}')
     assert second == Migration(first.new_text, notes=("odpm.json is already in the nested format",), already_v2=True)
 
 
-def test_defaults_are_written_down() -> None:
+def test_defaults_are_written_out() -> None:
     new, migration = moved(SMALL)
     assert new["platform"] == {"git": "https://github.com/odoo/odoo.git"}
     assert (new["python"], new["distro"], new["postgres"]) == ("3.7", {"name": "debian", "version": "11"}, "13")
     assert migration.unplaced == migration.notes == ()
 
 
-def test_what_has_no_place_is_named() -> None:
+def test_values_without_a_key_are_reported() -> None:
     new, migration = moved(
         {
             **SMALL,
@@ -154,7 +154,7 @@ def test_what_has_no_place_is_named() -> None:
     read_manifest(migration.new_text, ENVIRONMENT.get)
 
 
-def test_blocks_that_are_there_are_kept() -> None:
+def test_existing_blocks_are_kept() -> None:
     blocks = {
         "services": {"m": {"image": "${IMAGE}"}},
         "service_patches": {"odoo": {"ports": ["1"]}},
@@ -288,7 +288,7 @@ flat_files = st.fixed_dictionaries(
 
 
 @given(flat_files)
-def test_the_migrated_file_says_the_same(raw: dict[str, Any]) -> None:
+def test_the_migrated_file_is_the_same_manifest(raw: dict[str, Any]) -> None:
     text = json.dumps(raw)
     migration = migrate(text)
     assert migration.unplaced == ()

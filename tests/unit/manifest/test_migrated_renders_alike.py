@@ -1,4 +1,4 @@
-"""A flat project and its migration are one project: every generated file has the same bytes, for every series."""
+"""A flat project and its migration generate the same files, byte by byte, for every series and scenario."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def files(text: str, scenario: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("scenario", sorted(SCENARIOS))
 @pytest.mark.parametrize("series", SERIES)
-def test_the_same_bytes_before_and_after(series: str, scenario: str) -> None:
+def test_generated_files_are_equal_before_and_after(series: str, scenario: str) -> None:
     before = json.dumps(flat(series))
     after = migrate(before)
     assert not after.unplaced

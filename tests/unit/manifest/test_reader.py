@@ -1,4 +1,4 @@
-"""`odpm.json`, both formats: what is read, and what is said about what is not."""
+"""`odpm.json` in both formats: the manifests, the problems and the warnings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def read(raw: object, **values: str) -> ManifestResult:
 
 
 def faults(raw: object) -> list[str]:
-    """Errors without their line."""
+    """The errors without their line."""
     errors, _ = problems(json.dumps(raw), nothing)
     return [error.partition(": ")[2] for error in errors]
 
@@ -67,8 +67,8 @@ def test_v1_defaults_are_those_of_odpm_4() -> None:
     )
 
 
-def test_v1_in_full() -> None:
-    reading = read(
+def test_v1_with_every_key() -> None:
+    result = read(
         v1(
             odpm_version="3.0",
             python_version="3.10",
@@ -87,7 +87,7 @@ def test_v1_in_full() -> None:
         ),
         HERE="/srv",
     )
-    assert reading == ManifestResult(
+    assert result == ManifestResult(
         Manifest(
             format=1,
             requires_odpm="3.0",
@@ -126,9 +126,9 @@ def test_v1_in_full() -> None:
     ],
 )
 def test_v1_spellings(keys: dict[str, Any], changes: dict[str, Any]) -> None:
-    reading = read(v1(**keys))
-    assert replace(reading.manifest, platform=ODOO) == replace(read(SMALL_V1).manifest, **changes)
-    assert reading.warnings == ()
+    result = read(v1(**keys))
+    assert replace(result.manifest, platform=ODOO) == replace(read(SMALL_V1).manifest, **changes)
+    assert result.warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -152,13 +152,13 @@ def test_v1_warnings(raw: dict[str, Any], warnings: list[str]) -> None:
     assert all(text.startswith(start) for text, start in zip(found, warnings, strict=True))
 
 
-def test_v1_leaves_out_what_is_not_yours() -> None:
+def test_v1_ignores_options_that_odpm_sets() -> None:
     conf = read(v1(odoo_conf={"options": {"db_host": "x", "workers": "1"}})).manifest.odoo_conf
     assert conf == {"options": {"workers": "1"}}
 
 
 @pytest.mark.parametrize(
-    ("keys", "fault"),
+    ("keys", "error"),
     [
         ({"odoo_version": "nineteen"}, "odoo_version: 'nineteen' is not an Odoo version like 19.0"),
         ({"odoo_version": None}, "odoo_version: is required: the branch of odoo_git_link is not an Odoo version"),
@@ -181,11 +181,11 @@ def test_v1_leaves_out_what_is_not_yours() -> None:
         ({"arch": "amd64 x"}, "arch: 'amd64 x' is not an architecture like amd64"),
     ],
 )
-def test_v1_faults(keys: dict[str, Any], fault: str) -> None:
-    assert faults(v1(**keys)) == [fault]
+def test_v1_errors(keys: dict[str, Any], error: str) -> None:
+    assert faults(v1(**keys)) == [error]
 
 
-def test_v2_small() -> None:
+def test_v2_with_required_keys_only() -> None:
     assert read(SMALL_V2) == ManifestResult(
         Manifest(
             format=2,
@@ -199,7 +199,7 @@ def test_v2_small() -> None:
     )
 
 
-def test_v2_in_full() -> None:
+def test_v2_with_every_key() -> None:
     manifest = read(
         v2(
             requires_odpm="5.0.0",
@@ -255,7 +255,7 @@ def test_v2_in_full() -> None:
     assert ci.hooks == {**manifest.hooks, "pre_up": ()}
 
 
-def test_overlay_merges_maps_and_replaces_the_rest() -> None:
+def test_an_overlay_merges_maps_and_replaces_other_values() -> None:
     manifest = read(
         v2(
             services={"m": {"image": "a", "ports": ["1"], "environment": {"A": "1", "B": "2"}}},
@@ -268,7 +268,7 @@ def test_overlay_merges_maps_and_replaces_the_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "fault"),
+    ("keys", "error"),
     [
         (
             {"manifest_schema": 3},
@@ -359,13 +359,13 @@ def test_overlay_merges_maps_and_replaces_the_rest() -> None:
         ),
     ],
 )
-def test_v2_faults(keys: dict[str, Any], fault: str) -> None:
+def test_v2_errors(keys: dict[str, Any], error: str) -> None:
     found = faults(v2(**keys))
     assert len(found) == 1, found
-    assert found[0].startswith(fault)
+    assert found[0].startswith(error)
 
 
-def test_every_problem_at_once_in_the_order_of_the_file() -> None:
+def test_all_problems_are_listed_in_the_order_of_the_file() -> None:
     text = """{
   "manifest_schema": 2,
   "requires_odpm": "4.6.0",
@@ -393,7 +393,7 @@ def test_every_problem_at_once_in_the_order_of_the_file() -> None:
     assert "line 1: postgres: is required" in str(caught.value)
 
 
-def test_one_problem_is_the_headline() -> None:
+def test_a_single_problem_is_in_the_first_line() -> None:
     with pytest.raises(DescriptionError) as caught:
         read(v2(postgres=15))
     assert str(caught.value).splitlines() == [
@@ -403,14 +403,14 @@ def test_one_problem_is_the_headline() -> None:
     ]
 
 
-def test_system_packages_ask_for_5() -> None:
+def test_system_packages_need_odpm_5() -> None:
     assert read(v2(system_packages=["curl"])).warnings == (
         "line 1: system_packages: needs odpm 5.0.0, but requires_odpm is 4.6.0",
     )
     assert read(v2(system_packages=["curl"], requires_odpm="5.0.0")).warnings == ()
 
 
-def test_an_unset_variable_is_an_error_when_needed_and_a_warning_in_validate() -> None:
+def test_an_unset_variable_is_an_error_on_reading_and_a_warning_in_validate() -> None:
     raw = v2(
         dependencies=["file://${HERE}"],
         services={"m": {"image": "${IMAGE}", "environment": {"A": "${B:-x}", "C": "$${D}"}}},
@@ -453,7 +453,7 @@ def test_broken_json(text: str, reason: str) -> None:
     assert problems(text, nothing)[0] == (caught.value.what,)
 
 
-def test_nested_reads_only_what_adds_to_the_graph() -> None:
+def test_a_dependency_manifest_has_only_the_keys_of_the_graph() -> None:
     flat = {"dependencies": ["https://h/x"], "requirements_txt": ["a", "# b"], "foo": {}, "odoo_version": "18.0"}
     assert read_dependency_manifest(json.dumps(flat), nothing, "x") == DependencyManifest(
         (Link("https://h/x"),), ("a",), "18.0", None
@@ -472,7 +472,7 @@ def test_nested_reads_only_what_adds_to_the_graph() -> None:
         {"requirements_txt": ["a\nb"]},
     ],
 )
-def test_nested_refuses(raw: object) -> None:
+def test_an_invalid_dependency_manifest_is_refused(raw: object) -> None:
     with pytest.raises(DescriptionError, match=r"web/odpm\.json"):
         read_dependency_manifest(json.dumps(raw), nothing, "web/odpm.json")
 
@@ -505,7 +505,7 @@ def test_schemas() -> None:
     assert schema_v1()["properties"]["postgres_version"]["default"] == "13"
 
 
-def test_setting_one_key_keeps_every_other_byte() -> None:
+def test_with_value_keeps_every_other_byte() -> None:
     text = '{\n  "b" :  [1,2],\n\t"locks": { "git": {} }  ,\n  "a": 1 }'
     assert json_document.with_value(text, "f", "locks", {}) == text.replace('{ "git": {} }', "{}")
     assert json_document.with_value('{\n  "a": 1\n}\n', "f", "b", [2]) == '{\n  "a": 1,\n  "b": [\n    2\n  ]\n}\n'
@@ -523,7 +523,7 @@ json_values = st.recursive(
     st.dictionaries(st.sampled_from([*schema_v1()["properties"], *schema_v2()["properties"]]), json_values),
     st.booleans(),
 )
-def test_any_object_is_read_or_refused_by_us(raw: dict[str, Any], nested: bool) -> None:
+def test_any_object_is_read_or_refused(raw: dict[str, Any], nested: bool) -> None:
     text = json.dumps({**raw, "manifest_schema": 2} if nested else raw)
     with suppress(OdpmError):
         read_manifest(text, nothing)
@@ -531,13 +531,13 @@ def test_any_object_is_read_or_refused_by_us(raw: dict[str, Any], nested: bool) 
 
 
 @given(st.dictionaries(st.sampled_from([*list(SMALL_V2)[1:], "hooks", "services", "scenarios", "locks"]), json_values))
-def test_any_change_of_v2_is_read_or_refused_by_us(raw: dict[str, Any]) -> None:
+def test_any_change_of_v2_is_read_or_refused(raw: dict[str, Any]) -> None:
     with suppress(OdpmError):
         read(v2(**raw))
 
 
 @given(json_values, st.sampled_from([None, 1, "\t"]))
-def test_json_text_agrees_with_json(value: Any, indent: int | str | None) -> None:
+def test_parse_agrees_with_json(value: Any, indent: int | str | None) -> None:
     text = json.dumps(value, indent=indent)
     document = json_document.parse(text, "f")
     assert document.value == value
