@@ -1,6 +1,6 @@
-"""A project on this machine: what tasks, ours and a project's own, are made of.
+"""A project on this machine: the object that tasks use, those of this library and a project's own.
 
-What observes and acts is imported where it is used: Docker is asked meanwhile.
+Modules that observe and act are imported where they are used, while Docker queries already run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files
-from odpm_tasks.core.config.paths import COMPOSE_FILE, GITIGNORE, ProjectPaths
+from odpm_tasks.core.config.paths import COMPOSE_FILE, GITIGNORE, MANIFEST_FILE, ProjectPaths
 from odpm_tasks.core.config.settings import ENVIRONMENT, Layer, Settings
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
@@ -36,10 +36,10 @@ __all__ = ["ORDER", "PREPARING", "Project", "RunOptions"]
 
 @dataclass(frozen=True)
 class Project:
-    """One checkout: `Project.find()` is the one you stand in.
+    """One checkout of a project; `Project.find()` is the one of the current folder.
 
-    Reading (`manifest`, `lock`, `plan`) changes nothing. Acting (`resolve`, `apply`) wants `exclusive()` around it where
-    several things must go together; each holds it by itself anyway.
+    `manifest`, `lock` and `plan` change nothing. `write_lock`, `apply` and `converge` hold the project's lock; use
+    `exclusive()` around several calls that belong together.
     """
 
     paths: ProjectPaths
@@ -47,18 +47,18 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None, **settings: str) -> Project:
-        """The project of a folder: the nearest one upward that holds `odpm.json`, checkouts of sources left out.
+        """The project of a folder: the nearest parent with `odpm.json`, except checkouts of sources.
 
-        `settings` are values stronger than every environment layer. Errors: DescriptionError where there is none.
+        `settings` override every layer of the environment. Errors: DescriptionError where there is none.
         """
         here = (start or Path.cwd()).resolve()
         for folder in (here, *here.parents):
-            if (folder / "odpm.json").exists() and not _inside_sources(folder):
+            if (folder / MANIFEST_FILE).exists() and not _inside_sources(folder):
                 return cls.at(folder, **settings)
         raise DescriptionError(
             "there is no odpm.json",
             where=f"{here} and the folders above",
-            todo="go to a project, or make one of this folder: python -m odpm_tasks init",
+            todo="change to a project, or create one here: python -m odpm_tasks init",
         )
 
     @classmethod
@@ -84,25 +84,22 @@ class Project:
 
     @property
     def scenario(self) -> Scenario:
-        """Errors: DescriptionError for an unknown one."""
+        """The scenario of the settings. Errors: DescriptionError for an unknown one."""
         return self.paths.settings.scenario
 
     @property
     def manifest(self) -> Manifest:
-        """The description as this scenario sees it. Errors: DescriptionError with every problem."""
-
+        """The description with the scenario's overlay. Errors: DescriptionError with every problem."""
         return project_files.description(self.paths)[0]
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the author of the description should know. Errors: as `manifest`."""
-
+        """Warnings about the description. Errors: as `manifest`."""
         return project_files.description(self.paths)[1]
 
     @property
     def lock(self) -> Lock | None:
-        """The lock as it is on disk. Errors: LockError where it cannot be read."""
-
+        """The lock on disk; None where there is none. Errors: LockError where it cannot be read."""
         return project_files.lock(self.paths)
 
     def with_options(self, options: RunOptions) -> Project:
@@ -111,82 +108,82 @@ class Project:
         return replace(self, paths=replace(self.paths, settings=settings), options=options)
 
     def observe(self, until: Iterable[str] = ORDER) -> ObservedState:
-        """Everything observed now that the steps of `until` rest on."""
+        """The current state of everything that the steps of `until` depend on."""
         from odpm_tasks.planning import observe
 
         return observe.observe(self.paths, tuple(until), self.options)
 
     def plan(self, until: Iterable[str] = ORDER, *, refresh: bool = False) -> Plan:
-        """What bringing this checkout to its description would do. Changes nothing, in the cache neither; uses no network.
+        """The steps that a run would perform. Changes nothing, not even the cache; makes no network request.
 
-        `refresh`: servers are asked for what lock and cache cannot tell, which fills the cache and changes nothing else.
+        `refresh`: query servers for what lock and cache do not contain; this fills the cache and changes nothing else.
         """
-        asked = tuple(until)
-        queries = self._prefetch(asked)
+        step_ids = tuple(until)
+        queries = self._prefetch(step_ids)
         from odpm_tasks.planning import converge
 
-        return converge.plan(self.paths, asked, self.options, queries, refresh=refresh)
+        return converge.plan(self.paths, step_ids, self.options, queries, refresh=refresh)
 
     def resolve(self, *, update: bool = False, only: Sequence[str] = ()) -> Resolution:
-        """The graph of repositories at its pins, asking servers for what is not pinned or not in the cache, and registries
-        for the digests of base images.
+        """The graph of repositories at its pins. Queries git servers for what is not pinned or not in the cache, and
+        registries for the digests of base images.
 
-        `update`: pins do not count and branches are asked for their tips; of the repositories in `only`, where given.
+        `update`: ignore the pins and take the newest commits; of the repositories in `only`, if given.
         """
         from odpm_tasks.locking import resolve as resolving
 
         return resolving.resolve_with_images(self.paths, self.observe(LOCKING), fresh=update, only=only)
 
     def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> tuple[str, ...]:
-        """Write both kinds of locks for a graph; return what changed in the repositories' one."""
+        """Write the lock of the repositories and the Python locks; return the changes of the former."""
         from odpm_tasks.planning import lock as locking
 
         with self.exclusive():
             return locking.write(self.paths, self.options, resolved, fresh_python=fresh_python)
 
     def check_lock(self) -> None:
-        """See that the lock is there, complete, current and not contradicted. Errors: LockError, as server and ci have it."""
+        """Check that the lock exists, is complete, current and consistent. Errors: LockError, as in server and ci."""
         from odpm_tasks.planning import lock as locking
 
         locking.check(self.paths, self.options)
 
     def sync_manifest_locks(self) -> bool:
-        """Write the lock's pins into `locks` of odpm.json, every other byte kept; whether that changed anything.
+        """Write the lock's pins into `locks` of odpm.json; every other byte is kept. Returns whether the file changed.
 
-        Errors: DescriptionError for the flat format, which has no such block.
+        Errors: DescriptionError for the flat format, which has no such block; LockError where there is no lock.
         """
         from odpm_tasks.planning import lock as locking
 
         return locking.sync_manifest(self.paths)
 
     def apply(self, plan: Plan) -> tuple[Step, ...]:
-        """Do what a plan announces. Returns what was done; errors as in `converge`."""
+        """Perform the steps of a plan. Returns the steps that were performed; errors as in `converge`."""
         return self.converge(dict.fromkeys(step.id for step in plan.steps)).steps
 
     def converge(self, until: Iterable[str] = ORDER, before: BeforeRound | None = None) -> RunResult:
-        """Bring this checkout to its description, step by step, observing anew wherever a step rests on an earlier one.
+        """Observe, plan and perform steps, in rounds, until the checkout is as described.
 
-        `before` is shown what was seen and the steps that come next, each time before any of them is done, and may refuse.
-        Errors: whatever a step meets; ProgramError where after all of it something is left to do.
+        `before` gets the observed state and the next steps before each round; it may raise an error to stop the run.
+        Errors: those of the steps; ProgramError where steps are still pending after the run.
         """
-        asked = tuple(until)
+        step_ids = tuple(until)
         with self.exclusive():
-            queries = self._prefetch(asked)
+            queries = self._prefetch(step_ids)
             from odpm_tasks.planning import converge
 
-            return converge.converge(self.paths, asked, self.options, before, queries)
+            return converge.converge(self.paths, step_ids, self.options, before, queries)
 
     def _prefetch(self, until: Sequence[str]) -> prefetch.DockerQueries | None:
-        """Questions to Docker, begun before what takes long to import is imported."""
+        """Docker queries, started before slow imports."""
         if set(until) <= set(PREPARING):
             return None
         return prefetch.prefetch(read_state(self.paths), self.options.database)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Hold the project: one run at a time. Errors: BusyError saying who holds it."""
+        """Hold the project's lock: one run at a time. Errors: BusyError naming the process that holds it."""
         with files.exclusive(self.paths.odpm / "run.lock", "this project"):
-            files.remove_temporary_files(self.root, (COMPOSE_FILE, "odpm.json"))
+            files.remove_temporary_files(self.root, (COMPOSE_FILE, MANIFEST_FILE))
             for folder in (self.paths.odpm, self.paths.odpm / "build", *self.paths.odpm.glob("secrets/*")):
                 files.remove_temporary_files(folder)
             if not (self.paths.odpm / ".gitignore").exists():

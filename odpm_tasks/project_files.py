@@ -1,4 +1,7 @@
-"""`.odpm/state.toml`: what the last run applied. A memory, never a truth: without it everything is observed anew."""
+"""Read the files of a project: description, lock, `.env`, and `.odpm/state.toml`, which records what the last run applied.
+
+The recorded state is an optimization: without it everything is observed again.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from odpm_tasks.core.manifest.model import Manifest, ManifestResult
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.errors import DescriptionError
 
-# What is believed of the file, by its place in it; "*" stands for any name.
+# The types of the values in the file; "*" stands for any name.
 _SHAPE: dict[str, Any] = {
     "scenario": str,
     "validated": str,
@@ -37,25 +40,25 @@ _SHAPE: dict[str, Any] = {
 
 
 def read_state(paths: ProjectPaths) -> dict[str, Any]:
-    """What was recorded; what is not readable, or not of our shape, is left out."""
+    """The recorded state; invalid values are dropped."""
     try:
         data = tomllib.loads(files.read_text(paths.state) or "")
     except (tomllib.TOMLDecodeError, DescriptionError):
         return {}
-    return dict(_fitting(data, _SHAPE))
+    return dict(_valid(data, _SHAPE))
 
 
-def _fitting(table: dict[str, Any], shape: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+def _valid(table: dict[str, Any], shape: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in table.items():
         kind = shape.get(name) or shape.get("*")
         if isinstance(kind, dict) and isinstance(value, dict):
-            yield name, dict(_fitting(value, kind))
+            yield name, dict(_valid(value, kind))
         elif kind and not isinstance(kind, dict) and isinstance(value, kind):
             yield name, value
 
 
 def write_state(paths: ProjectPaths, **changes: Any) -> None:
-    """Record what this run applied, beside what is recorded already."""
+    """Record what this run applied; other recorded values stay."""
     import tomli_w
 
     data = {**read_state(paths), "scenario": paths.settings.scenario.name, **changes}
@@ -63,18 +66,18 @@ def write_state(paths: ProjectPaths, **changes: Any) -> None:
 
 
 def chosen_ports(paths: ProjectPaths) -> dict[str, str]:
-    """The ports that `--free-ports` picked for this checkout, by variable; what is no port number is left out."""
+    """The ports that `--free-ports` chose for this checkout, by variable; invalid ones are dropped."""
     found = {name: str(port) for name, port in read_state(paths).get("ports", {}).items()}
     return {name: port for name, port in found.items() if port.isascii() and port.isdigit() and 0 < int(port) < 65536}
 
 
 def record_duration(paths: ProjectPaths, what: str, seconds: float) -> None:
-    """Record how long something took this time."""
+    """Record how long something took, in seconds."""
     write_state(paths, durations={**read_state(paths).get("durations", {}), what: round(seconds, 1)})
 
 
 def record_image_inputs(paths: ProjectPaths, inputs: dict[str, str]) -> None:
-    """Record what the image of this scenario is made from: what differs is why the next one is built."""
+    """Record the inputs of the scenario's image; inputs that differ are the reason of the next build."""
     write_state(paths, images={**read_state(paths).get("images", {}), paths.settings.scenario.name: inputs})
 
 
@@ -85,17 +88,17 @@ def env_file(path: Path) -> dict[str, str]:
 
 
 def description(paths: ProjectPaths) -> tuple[Manifest, tuple[str, ...]]:
-    """The manifest as the scenario sees it, and what its author should know. Errors: DescriptionError."""
-    reading = whole_description(paths)
-    return reading.manifest.for_scenario(paths.settings.scenario.name), reading.warnings
+    """The manifest with the scenario's overlay, and warnings. Errors: DescriptionError."""
+    result = manifest_of_all_scenarios(paths)
+    return result.manifest.for_scenario(paths.settings.scenario.name), result.warnings
 
 
-def whole_description(paths: ProjectPaths) -> ManifestResult:
-    """The manifest before any scenario's overlay. Errors: DescriptionError."""
+def manifest_of_all_scenarios(paths: ProjectPaths) -> ManifestResult:
+    """The manifest without any scenario's overlay. Errors: DescriptionError."""
     text = files.read_text(paths.manifest)
     if text is None:
         raise DescriptionError(
-            "there is no odpm.json", where=str(paths.root), todo="make one: python -m odpm_tasks init"
+            "there is no odpm.json", where=str(paths.root), todo="create one: python -m odpm_tasks init"
         )
     for name in PORTS:
         paths.settings.port(name)
@@ -103,5 +106,6 @@ def whole_description(paths: ProjectPaths) -> ManifestResult:
 
 
 def lock(paths: ProjectPaths) -> Lock | None:
+    """The lock; None where there is none. Errors: LockError where it cannot be read."""
     text = files.read_text(paths.lock)
     return read_lock(text) if text is not None else None

@@ -64,7 +64,7 @@ def resolve_with_images(
     paths: ProjectPaths, observed: ObservedState, *, fresh: bool = False, only: Sequence[str] = ()
 ) -> Resolution:
     """`resolve_online` with the digests of base images. The images of the manifest are queried at the same time."""
-    manifest, known = project_files.whole_description(paths).manifest, observed.lock
+    manifest, known = project_files.manifest_of_all_scenarios(paths).manifest, observed.lock
     all_fresh = fresh and not only
     described = image_digests.base_images(manifest)
     digests = image_digests.start(paths, described, known, fresh=all_fresh)

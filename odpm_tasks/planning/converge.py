@@ -39,24 +39,24 @@ class RunResult:
 
 
 def plan(
-    paths: ProjectPaths, asked: Sequence[str], options: RunOptions, queries: DockerQueries | None, *, refresh: bool
+    paths: ProjectPaths, step_ids: Sequence[str], options: RunOptions, queries: DockerQueries | None, *, refresh: bool
 ) -> Plan:
     """See `Project.plan`."""
     read_only = replace(paths, writes_cache=False)
-    observed = observe.observe(read_only, asked, options, docker_early=True, queries=queries)
-    made = planner.plan(observed, asked)  # raises LockError before any network request
+    observed = observe.observe(read_only, step_ids, options, docker_early=True, queries=queries)
+    made = planner.plan(observed, step_ids)  # raises LockError before any network request
     if not refresh or isinstance(observed, ResolvedState):
         return made
     from odpm_tasks.locking import resolve
 
     resolved = resolve.resolve_online(paths, observed)
-    again = observe.observe(read_only, asked, options, docker_early=True, resolved=resolved, queries=queries)
-    return planner.plan(again, asked)
+    again = observe.observe(read_only, step_ids, options, docker_early=True, resolved=resolved, queries=queries)
+    return planner.plan(again, step_ids)
 
 
 def converge(
     paths: ProjectPaths,
-    asked: Sequence[str],
+    step_ids: Sequence[str],
     options: RunOptions,
     before: BeforeRound | None,
     queries: DockerQueries | None,
@@ -66,15 +66,15 @@ def converge(
     warned: set[str] = set()
     cache.register(paths)
     for _ in range(len(ORDER)):
-        observed = observe.observe(paths, asked, options, queries=queries)
+        observed = observe.observe(paths, step_ids, options, queries=queries)
         if options.free_ports and isinstance(observed, RunningState) and observed.running.image is not None:
             from odpm_tasks.stack import ports
 
             paths = ports.choose_free_ports(paths, observed)
             options = replace(options, free_ports=False)
-            observed = observe.observe(paths, asked, options)
+            observed = observe.observe(paths, step_ids, options)
         queries = None
-        now = planner.plan(observed, asked)
+        now = planner.plan(observed, step_ids)
         for warning in observed.warnings:
             if warning not in warned:
                 terminal.warn(warning)

@@ -1,4 +1,4 @@
-"""New."""
+"""The inputs of Compose for a project: project name, environment, digests of its services."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from odpm_tasks.image.inputs import content_digest
 
 
 def compose_project(paths: ProjectPaths, stack: Stack) -> str:
-    """The name that Compose gives the project's containers."""
+    """The project name for Compose: the prefix of container names."""
     return paths.settings.get("ODPM_COMPOSE_PREFIX") or stack.name
 
 
 def compose_env(paths: ProjectPaths) -> dict[str, str]:
-    """What Compose is handed: every layer's values, and the user that Odoo's files belong to."""
+    """The environment of Compose: the values of all settings layers, and the user that owns Odoo's files."""
     owner = paths.root.stat()
     uid, gid = (owner.st_uid, owner.st_gid) if owner.st_uid else (1000, 1000)
     given = paths.settings.merged()
-    if "ODPM_COMPOSE_NETWORK_EXTERNAL" in given:  # Compose knows two words for it
+    if "ODPM_COMPOSE_NETWORK_EXTERNAL" in given:  # Compose takes `true` and `false` only
         given["ODPM_COMPOSE_NETWORK_EXTERNAL"] = str(paths.settings.external_network).lower()
     return {"ODPM_UID": str(uid), "ODPM_GID": str(gid), **given}
 
 
 def services_summary(paths: ProjectPaths, text: bytes) -> ServicesSummary:
-    """What the services of a compose file are, with the variables that count here."""
+    """The services of a compose file, with the project's variables expanded."""
     return summarize(text.decode(), paths.settings.get)
 
 
 def contexts(paths: ProjectPaths, text: bytes) -> dict[str, str]:
-    """Fingerprints of the folders that images of services are built from, by service; `.odpm` counts for nothing."""
+    """Fingerprints of the folders that images of services are built from, by service; `.odpm` is excluded."""
     if b"build:" not in text:
         return {}
     folders = {service: paths.root / folder for service, folder in services_summary(paths, text).folders.items()}
@@ -41,7 +41,7 @@ def contexts(paths: ProjectPaths, text: bytes) -> dict[str, str]:
 
 
 def services_digest(paths: ProjectPaths, stack: Stack, text: bytes) -> str:
-    """What the running services depend on: the compose file, the value of each variable it names, what is in the image."""
+    """The digest of everything that the running services depend on: compose file, values of its variables, image inputs."""
     env = compose_env(paths)
     named = sorted({reference.name for reference in references(text.decode())} | {"COMPOSE_PROFILES"})
     values = "".join(f"{variable}={env.get(variable, '')}\n" for variable in named)
@@ -50,5 +50,5 @@ def services_digest(paths: ProjectPaths, stack: Stack, text: bytes) -> str:
 
 
 def parts(paths: ProjectPaths, stack: Stack, text: bytes) -> dict[str, dict[str, str]]:
-    """What each service is made from, as digests: recorded, it tells which containers the next `up` makes anew."""
+    """The parts of each service as digests; the next run compares them to know which containers `up` recreates."""
     return service_parts(text.decode(), compose_env(paths).get, content_digest(paths, stack), contexts(paths, text))

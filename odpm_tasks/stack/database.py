@@ -1,4 +1,4 @@
-"""The database: brought into being, filled with add-ons, tested in."""
+"""The database: create it, install and update add-ons, run tests."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from odpm_tasks.stack import compose, prefetch
 from odpm_tasks.stack.secrets import admin_password
 from odpm_tasks.stack.up import container, wait_until_healthy
 
-MAINTENANCE = "/run/odoo/maintenance"  # as templates/odoo_run.py has it
+MAINTENANCE = "/run/odoo/maintenance"  # the same path as in templates/odoo_run.py
 
 
 def sql(database_container: str, statement: str, database: str = "postgres") -> str:
-    """Run SQL as PostgreSQL's superuser, by the socket inside the container. Errors: ProgramError."""
+    """Run SQL as PostgreSQL's superuser, through the socket in the container. Errors: ProgramError."""
     words = ("psql", "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1", "-Atq")
     return docker.execute(database_container, *words, stdin=statement.encode(), check=True).text.strip()
 
@@ -32,10 +32,9 @@ def identifier(name: str) -> str:
 
 
 def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunOptions, create: bool) -> None:
-    """Create the database and install add-ons, or install and update in one that is there.
+    """Create the database and install add-ons, or install and update add-ons in an existing one.
 
-    An interrupted creation is marked in the database itself, so that the next run finishes it; a finished one is never
-    created again.
+    An unfinished creation is marked in the database itself, and the next run finishes it.
     """
     stack = observed.stack
     name = observed.database
@@ -58,7 +57,7 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     install = options.install or (observed.modules or ("base",) if unfinished else ())
     words = [f"-i{','.join(install)}"] if install else []
     words += [f"-u{','.join(options.update)}"] if options.update else []
-    with _announced(container(paths, observed, "odoo").id):
+    with _maintenance(container(paths, observed, "odoo").id):
         run_odoo(paths, observed, name, [*words, *switches])
     if unfinished:
         _finish(paths, observed, database.id, name)
@@ -69,10 +68,10 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
 
 
 @contextmanager
-def _announced(odoo: str) -> Iterator[None]:
-    """The serving Odoo counts as healthy meanwhile, although it answers 500 for a database in the making.
+def _maintenance(odoo: str) -> Iterator[None]:
+    """Mark the running Odoo as in maintenance: it is reported as healthy although it answers 500 for an unfinished database.
 
-    The announcement of a killed run stays until the next one has finished its work, or until the container is started anew.
+    The mark of a killed run stays until the next run removes it or the container is recreated.
     """
     docker.execute(odoo, "touch", MAINTENANCE)
     try:
@@ -93,7 +92,7 @@ def run_odoo(
     words: Sequence[str],
     on_line: Callable[[str], None] | None = None,
 ) -> None:
-    """Run Odoo beside the serving one until it stops by itself. Errors: ProgramError with its own last errors."""
+    """Run a second Odoo until it exits. Errors: ProgramError with the last errors of its log."""
     lines: list[str] = []
     with terminal.activity() as show:
 
@@ -109,11 +108,11 @@ def run_odoo(
         )
     errors = [line for line in lines if " ERROR " in line or " CRITICAL " in line]
     if not outcome.ok:
-        telling = errors[-2:] + [line for line in lines if line.strip()][-2:]
+        details = errors[-2:] + [line for line in lines if line.strip()][-2:]
         raise ProgramError(
-            f"odoo ended with code {outcome.code} on {database}",
-            details=telling[-4:],
-            todo="mend what it names, then run again",
+            f"odoo failed with exit code {outcome.code} on {database}",
+            details=details[-4:],
+            todo="fix what it reports, then run the same command again",
         )
     missing = [line for line in lines if "invalid module names, ignored" in line]
     if missing:
@@ -125,9 +124,9 @@ def run_odoo(
 def task_container(
     paths: ProjectPaths, observed: RenderedState, on_line: Callable[[str], None], *words: str
 ) -> command.Outcome:
-    """Run a program in a container of its own, like Odoo's service but without its ports; it ends with us."""
+    """Run a program in a separate container of Odoo's service, without ports; it is removed when this process ends."""
     name = f"{compose.compose_project(paths, observed.stack)}-task"
-    command.run(["docker", "rm", "--force", name], check=False)  # a run that was killed may have left it
+    command.run(["docker", "rm", "--force", name], check=False)  # left by a killed run
     try:
         return docker.compose_stream(
             paths.root,
@@ -150,7 +149,7 @@ def task_container(
         raise
 
 
-_SETTLE = """\
+_INITIAL_DATA = """\
 import os
 user = env.ref("base.user_admin")
 password = {password!r}
@@ -172,11 +171,13 @@ env.cr.commit()
 
 
 def _finish(paths: ProjectPaths, observed: RenderedState, database_container: str, name: str) -> None:
-    """Administrator's password, country and language of a new database; then it counts as made."""
+    """Set administrator's password, country and language of a new database, and remove the mark of its creation."""
     manifest = observed.manifest
     password = "" if paths.settings.scenario.developer else admin_password(paths)
     if password or manifest.country or manifest.language:
-        script = _SETTLE.format(password=password, country=manifest.country or "", language=manifest.language or "")
+        script = _INITIAL_DATA.format(
+            password=password, country=manifest.country or "", language=manifest.language or ""
+        )
         odoo = container(paths, observed, "odoo")
         outcome = docker.execute(odoo.id, "odoo", "shell", "-d", name, "--no-http", stdin=script.encode())
         if not outcome.ok or b"Traceback" in outcome.stderr:
@@ -185,19 +186,19 @@ def _finish(paths: ProjectPaths, observed: RenderedState, database_container: st
 
 
 def failures(log: Sequence[str]) -> list[str]:
-    """What an Odoo log says of failures: errors with what follows them, up to the next ordinary line."""
+    """The errors of an Odoo log, each with the lines that follow it up to the next ordinary line."""
     kept: list[str] = []
-    telling = False
+    in_error = False
     for line in log:
         if re.match(r"\d{4}-\d\d-\d\d ", line):
-            telling = " ERROR " in line or " CRITICAL " in line or " tests when loading database" in line
-        if telling:
+            in_error = " ERROR " in line or " CRITICAL " in line or " tests when loading database" in line
+        if in_error:
             kept.append(line)
     return kept
 
 
 def run_tests(paths: ProjectPaths, observed: RenderedState, modules: Sequence[str], tags: str, keep: bool) -> None:
-    """Install add-ons in a new database with their tests on. Errors: ProgramError where one fails."""
+    """Install add-ons in a new database and run their tests. Errors: ProgramError where a test fails."""
     chosen = tuple(modules) or observed.stack.modules
     if not chosen:
         raise DescriptionError("the developing project has no add-on to test", todo="inv test --modules NAME")
@@ -206,8 +207,8 @@ def run_tests(paths: ProjectPaths, observed: RenderedState, modules: Sequence[st
     sql(database.id, f"CREATE DATABASE {identifier(name)} OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'")
     lines: list[str] = []
     try:
-        wanted = tags or ",".join(f"/{module}" for module in chosen)
-        words = [f"-i{','.join(chosen)}", "--test-enable", f"--test-tags={wanted}"]
+        selected = tags or ",".join(f"/{module}" for module in chosen)
+        words = [f"-i{','.join(chosen)}", "--test-enable", f"--test-tags={selected}"]
         run_odoo(
             paths,
             observed,

@@ -1,4 +1,4 @@
-"""The generated files: what they are rendered from, and what lies in their places."""
+"""The generated files: their inputs, their bytes as described, and their bytes on disk."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def stack(
     own: Facts,
     remotes: Remotes,
 ) -> Stack:
-    """What the files are rendered from."""
+    """The inputs of the generated files."""
     locks = [files.read(paths.root / path) or b"" for path in PYTHON_LOCKS]
     overrides = {
         template: text for template in TEMPLATES if (text := files.read_text(paths.template(template))) is not None
@@ -73,7 +73,7 @@ def stack(
 
 
 def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, database: str) -> RenderedState:
-    """The world with its generated files: as they are to be, and as they lie there. `database` is the one wished for."""
+    """The state with its generated files, as described and as on disk. `database`: the name in the options."""
     templating.use_bytecode_cache(TemplateCache(_FOLDER))
     rendered = render(stack)
     current = {path: files.read(paths.root / path) for path in rendered.files}
@@ -81,7 +81,6 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
     edited = {path for path, data in current.items() if data is not None and files.sha256(data) != hashes.get(path)}
     edited |= {path for path in current if (paths.root / path).is_symlink()}
     database = database or observed.manifest.odoo_conf.get("options", {}).get("db_name", "") or paths.root.name
-    text = rendered.compose
     return extend(
         observed,
         RenderedState,
@@ -91,7 +90,7 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
         edited=frozenset(edited),
         obsolete_files=obsolete_files(hashes, rendered.files, lambda path: files.digest_below(paths.root, path)),
         overrides={path: template_file(template) for template, path in _TEMPLATE_FILES if template in stack.templates},
-        validated=observed.recorded.get("validated") == files.sha256(text),
+        validated=observed.recorded.get("validated") == files.sha256(rendered.compose),
         image=expand(rendered.image, paths.settings.get, COMPOSE_FILE),
         database=database,
         modules=stack.modules,

@@ -1,4 +1,4 @@
-"""The network that a project's services join: its own, or one that others of this machine share."""
+"""The network that a project's services join: its own, or one that other projects share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME, EXTERNAL = "ODPM_COMPOSE_NETWORK", "ODPM_COMPOSE_NETWORK_EXTERNAL"
 
 
 def require(paths: ProjectPaths, stack: Stack) -> None:
-    """See that a shared network is there, and that one of our own is not somebody else's, before anything is made.
+    """Check that a shared network exists and that the project's own network does not belong to another project.
 
     Errors: DescriptionError where the settings contradict each other or the engine, MachineError where it is missing.
     """
@@ -30,7 +30,7 @@ def require(paths: ProjectPaths, stack: Stack) -> None:
         )
     if not settings.external_network and owner not in {None, compose.compose_project(paths, stack)}:
         raise DescriptionError(
-            f"the network {name} is " + (f"that of the project {owner}" if owner else "not this project's own"),
+            f"the network {name} is " + (f"the one of the project {owner}" if owner else "not created by this project"),
             where=settings.where(NAME),
             todo=f"to join it: {EXTERNAL}=true in .env",
         )

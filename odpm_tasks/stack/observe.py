@@ -1,4 +1,4 @@
-"""What Docker says of a project: its image, its services, its database. Nothing is changed."""
+"""Query Docker for the state of a project: image, services, database. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ def observe_running(
     project = compose_project(paths, stack)
     made_from, found = prefetch.start_queries(queries, recorded, project, observed.image, observed.database)
     try:
-        there, containers = image_is_current(paths, stack, made_from.result()), found.result()
+        image_exists, containers = image_is_current(paths, stack, made_from.result()), found.result()
     except MachineError as error:
         return Running(problem=error.what)
     elsewhere = [c for c in containers if c.folder not in {"", str(paths.root)} and Path(c.folder).is_dir()]
     if elsewhere:
-        return Running(there, "absent", f"{project} runs from another checkout: {elsewhere[0].folder}")
+        return Running(image_exists, "absent", f"{project} runs from another checkout: {elsewhere[0].folder}")
     services, detail = _services(paths, observed, containers)
-    cost = Cost()
+    start_cost = Cost()
     if services != "running":
-        cost = _start_cost(paths, stack, observed.rendered.compose, containers, recorded)
-    build_cost = Cost() if there else _build_cost(paths, stack, recorded)
+        start_cost = _start_cost(paths, stack, observed.rendered.compose, containers, recorded)
+    build_cost = Cost() if image_exists else _build_cost(paths, stack, recorded)
     database = next((c for c in containers if c.service == "db" and not c.oneoff and c.state == "running"), None)
-    condition: DatabaseState = "unknown"
+    database_state: DatabaseState = "unknown"
     if database and services == "running":
-        condition = queries.start(prefetch.database_state, database.id, observed.database).result()
-    acting = any(change.action != "keep" for change in cost.containers)
-    words = containers_text(cost) if acting else detail
-    return Running(there, services, words, condition, "", build_cost, cost)
+        database_state = queries.start(prefetch.database_state, database.id, observed.database).result()
+    if any(change.action != "keep" for change in start_cost.containers):
+        detail = containers_text(start_cost)
+    return Running(image_exists, services, detail, database_state, "", build_cost, start_cost)
 
 
 def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) -> Cost:
-    """Why the image has to be built, as far as an earlier one is remembered, and how long that took."""
+    """Why the image has to be built, and how long the last build took, as far as an earlier build is recorded."""
     scenario = stack.scenario.name
     before = recorded.get("images", {}).get(scenario, {})
     reasons = changed_inputs(before, input_digests(paths, stack)) if before else ()
@@ -65,7 +65,7 @@ def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) 
 def _start_cost(
     paths: ProjectPaths, stack: Stack, text: bytes, containers: Sequence[docker.Container], recorded: Mapping[str, Any]
 ) -> Cost:
-    """What becomes of each container. Nothing is said where containers are there and nothing is remembered of them."""
+    """What `up` does to each container; unknown where containers exist and no earlier run is recorded."""
     lasting = [c for c in containers if not c.oneoff]
     before = recorded.get("up", {}).get("parts")
     if lasting and before is None:
@@ -83,6 +83,7 @@ def _start_cost(
 def _services(
     paths: ProjectPaths, observed: RenderedState, containers: Sequence[docker.Container]
 ) -> tuple[ServicesState, str]:
+    """The state of the services, with the reason for a change or their names."""
     lasting = [c for c in containers if not c.oneoff]
     now = services_summary(paths, observed.rendered.compose)
     if not any(c.state == "running" for c in lasting):

@@ -1,4 +1,4 @@
-"""Comparing what images really contain: those that a project's scenarios would run, or any two."""
+"""Compare the contents of images: those of a project's scenarios, or any others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from odpm_tasks.stack import compose
 
 @dataclass(frozen=True)
 class Side:
-    """What a scenario of a project would run."""
+    """The image and sources that a scenario of a project runs."""
 
     paths: ProjectPaths
     stack: Stack
@@ -37,34 +37,36 @@ class Side:
 
 
 def of_scenarios(sides: Sequence[Side]) -> tuple[Comparison, tuple[str, ...]]:
-    """Compare what the scenarios of a project run, as far as it is on this machine; and what to know about it.
+    """Compare the images of a project's scenarios that exist on this machine. Returns the comparison and notes on it.
 
-    Sources and configuration are mounted as the compose file mounts them; nothing is written into the project.
-    Errors: MachineError where there are fewer than two.
+    Sources and configuration are mounted as in the compose file; nothing is written into the project.
+    Errors: MachineError where there are fewer than two images.
     """
     docker.require()
-    lacking = {side.scenario.name: lack for side in sides if (lack := _lacking(side))}
-    there = [side for side in sides if side.scenario.name not in lacking]
-    if len(there) < 2:
-        raise MachineError("two images are needed for a comparison", details=[f"{k}: {v}" for k, v in lacking.items()])
-    notes = [f"{name} is left out, it is not built here: {lack}" for name, lack in lacking.items()]
+    missing = {side.scenario.name: command for side in sides if (command := _missing(side))}
+    available = [side for side in sides if side.scenario.name not in missing]
+    if len(available) < 2:
+        raise MachineError("two images are needed for a comparison", details=[f"{k}: {v}" for k, v in missing.items()])
+    notes = [
+        f"{name} is skipped, its image is not built on this machine: {command}" for name, command in missing.items()
+    ]
     notes += [
-        f"{side.scenario.name}: {side.image} was made of something else than what is here now: {_command(side.scenario)}"
-        for side in there
+        f"{side.scenario.name}: {side.image} is out of date: {_command(side.scenario)}"
+        for side in available
         if not inputs.image_is_current(side.paths, side.stack, inputs.image_made_from(side.image))
     ]
     with terminal.activity() as show:
-        for side in there:
-            show.note(side.scenario.name, f"looking into {side.image}")
-        contents = parallel_map(there[0].paths, _contents, there)
-    labelled = {side.scenario.name: held for side, held in zip(there, contents, strict=True)}
-    known = explanations({side.scenario.name: side.stack for side in there})
-    names = {side.scenario.name: side.image for side in there}
+        for side in available:
+            show.note(side.scenario.name, f"reading {side.image}")
+        contents = parallel_map(available[0].paths, _contents, available)
+    labelled = {side.scenario.name: held for side, held in zip(available, contents, strict=True)}
+    known = explanations({side.scenario.name: side.stack for side in available})
+    names = {side.scenario.name: side.image for side in available}
     return Comparison(names, labelled, differences(labelled, known)), tuple(notes)
 
 
 def of_images(names: Sequence[str]) -> Comparison:
-    """Compare images as they are; no scenario explains anything."""
+    """Compare images as they are, without differences that scenarios explain."""
     docker.require()
     contents = {name: read_census(name) for name in names}
     return Comparison({name: name for name in names}, contents, differences(contents))
@@ -74,8 +76,8 @@ def _command(scenario: Scenario) -> str:
     return f"ODPM_SCENARIO={scenario.name} inv {'build' if scenario.mounts else 'build-image'}"
 
 
-def _lacking(side: Side) -> str:
-    """The command that makes what a scenario lacks for being looked at; empty where it lacks nothing."""
+def _missing(side: Side) -> str:
+    """The command that creates the missing image or checkouts of a scenario; empty where nothing is missing."""
     absent = side.scenario.mounts and [m for m in side.stack.mounts if not (side.paths.root / m.host).exists()]
     return "" if run_image.environment(side.image) is not None and not absent else _command(side.scenario)
 

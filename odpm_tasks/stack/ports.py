@@ -1,4 +1,4 @@
-"""The ports that the services publish: that nobody else has them, or others in their place (`--free-ports`)."""
+"""The ports that the services publish: check that they are free, or choose others (`--free-ports`)."""
 
 from __future__ import annotations
 
@@ -16,62 +16,61 @@ from odpm_tasks.stack import compose
 
 
 def require_free_ports(paths: ProjectPaths, observed: RenderedState) -> None:
-    """See that nobody else has a port that we publish. Errors: MachineError naming the port and who has it."""
-    for wanted, who in _taken(paths, observed):
-        raise _in_use(paths, wanted, who)
+    """Check that every published port is free. Errors: MachineError naming the port and the program that uses it."""
+    for port, user in _ports_in_use(paths, observed):
+        raise _in_use(paths, port, user)
 
 
 def choose_free_ports(paths: ProjectPaths, observed: RenderedState) -> ProjectPaths:
-    """Choose a free port for each that is taken, remember it, and return the place whose settings have it.
+    """Choose a free port for each that is in use, record it, and return the paths with settings that contain it.
 
-    What is free stays, and so does what was chosen before. No port that another project has chosen is taken.
-    Errors: MachineError where the user named a port that is taken, or no variable would move it.
+    Free ports and earlier choices stay. Ports that another project has chosen are not used.
+    Errors: MachineError where the user set a port that is in use, or where no variable sets it.
     """
     with files.exclusive(paths.cache / "ports.lock", "the ports of this machine", wait=60):
-        taken = list(_taken(paths, observed))
+        in_use = list(_ports_in_use(paths, observed))
         chosen = chosen_ports(paths)
         text = observed.rendered.compose.decode()
-        avoided = {wanted.port for wanted in published_ports(text, paths.settings.get)} | _of_others(paths)
-        told: list[tuple[str, str]] = []
-        for wanted, who in taken:
-            if wanted.variable is None or paths.settings.is_set(wanted.variable):
-                raise _in_use(paths, wanted, who)
-            if wanted.variable in dict(told):
+        excluded = {port.port for port in published_ports(text, paths.settings.get)} | _ports_of_others(paths)
+        messages: dict[str, str] = {}
+        for port, user in in_use:
+            if port.variable is None or paths.settings.is_set(port.variable):
+                raise _in_use(paths, port, user)
+            if port.variable in messages:
                 continue
-            port = sockets.free_port(wanted.port + 1, wanted.address, avoided)
-            avoided.add(port)
-            chosen[wanted.variable] = str(port)
-            told.append((wanted.variable, f"{wanted.variable}={port}: port {wanted.port} is in use by {who}"))
-        if told:
+            free = sockets.free_port(port.port + 1, port.address, excluded)
+            excluded.add(free)
+            chosen[port.variable] = str(free)
+            messages[port.variable] = f"{port.variable}={free}: port {port.port} is in use by {user}"
+        if messages:
             write_state(paths, ports=chosen)
-    for _, words in told:
-        terminal.message(f"  {words}")
-    return ProjectPaths(paths.root, paths.cache, paths.settings.with_chosen_ports(chosen)) if told else paths
+    for message in messages.values():
+        terminal.message(f"  {message}")
+    return ProjectPaths(paths.root, paths.cache, paths.settings.with_chosen_ports(chosen)) if messages else paths
 
 
-def _taken(paths: ProjectPaths, observed: RenderedState) -> Iterator[tuple[Published, str]]:
-    """The ports that somebody else has, with who; those of our own running containers are ours."""
+def _ports_in_use(paths: ProjectPaths, observed: RenderedState) -> Iterator[tuple[Published, str]]:
+    """The published ports that another program uses, each with its name; running containers of the project do not count."""
     found = docker.containers(compose.compose_project(paths, observed.stack))
     ours = {c.id for c in found if c.state == "running"}
-    text = observed.rendered.compose.decode()
-    for wanted in published_ports(text, paths.settings.get):
-        if not sockets.in_use(wanted.port, wanted.address) or (ours and docker.publishes(ours, wanted.port)):
+    for port in published_ports(observed.rendered.compose.decode(), paths.settings.get):
+        if not sockets.in_use(port.port, port.address) or (ours and docker.publishes(ours, port.port)):
             continue
-        yield wanted, docker.publisher(wanted.port) or sockets.owner(wanted.port) or "another program"
+        yield port, docker.publisher(port.port) or sockets.owner(port.port) or "another program"
 
 
-def _in_use(paths: ProjectPaths, wanted: Published, who: str) -> MachineError:
-    free = sockets.free_port(wanted.port + 1, wanted.address)
-    if wanted.variable is None:
-        where, todo = f"odpm.json: services.{wanted.service}.ports", f"choose another one, {free} is free"
+def _in_use(paths: ProjectPaths, port: Published, user: str) -> MachineError:
+    free = sockets.free_port(port.port + 1, port.address)
+    if port.variable is None:
+        where, todo = f"odpm.json: services.{port.service}.ports", f"choose another one, {free} is free"
     else:
-        where, todo = paths.settings.where(wanted.variable), f"choose another one in .env: {wanted.variable}={free}"
-        if not paths.settings.is_set(wanted.variable):
-            todo = f"inv up --free-ports picks others; or {todo}"
-    return MachineError(f"port {wanted.port} is in use by {who}", where=where, todo=todo)
+        where, todo = paths.settings.where(port.variable), f"choose another one in .env: {port.variable}={free}"
+        if not paths.settings.is_set(port.variable):
+            todo = f"inv up --free-ports chooses others; or {todo}"
+    return MachineError(f"port {port.port} is in use by {user}", where=where, todo=todo)
 
 
-def _of_others(paths: ProjectPaths) -> set[int]:
-    """The ports that other projects of this machine have chosen: they want them back, running or not."""
+def _ports_of_others(paths: ProjectPaths) -> set[int]:
+    """The ports that other projects of this machine have chosen; reserved even while those projects do not run."""
     others = [ProjectPaths(root, paths.cache, paths.settings) for root in cache.roots(paths) if root != paths.root]
     return {int(port) for other in others for port in chosen_ports(other).values()}

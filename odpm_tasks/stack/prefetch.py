@@ -1,7 +1,6 @@
-"""What the Docker engine is asked about a project.
+"""Prefetch: run the Docker queries of the last run in threads; an answer is used only if the same query is needed.
 
-The engine takes as long to answer as all the rest of a run with nothing to do takes: what it will probably be asked is
-asked while files are read, and believed only where it turns out to be the question.
+The engine's answers take as long as the rest of a run without changes; the queries run while files are read.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ UNFINISHED = "odpm: creating"
 
 
 class DockerQueries:
-    """Questions that are asked once each, all at the same time. What was begun and nobody wants is let go."""
+    """Queries that run in threads, each once. Answers that are not needed are discarded."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(4)
         self._answers: dict[tuple[Any, ...], Future[Any]] = {}
 
     def start(self, query: Callable[..., T], *words: str) -> Future[T]:
-        """Ask, where nobody has asked yet."""
+        """The answer of a query; the query is started unless it was started before."""
         key = (query, *words)
         if key not in self._answers:
             self._answers[key] = self._pool.submit(query, *words)
@@ -37,7 +36,7 @@ class DockerQueries:
 
 
 def prefetch(recorded: Mapping[str, Any], database: str = "") -> DockerQueries:
-    """The queries of the last run, begun; none where nothing was brought up. `database` is the one that is wished for."""
+    """Start the queries of the last run, if it started services. `database`: the name in the options."""
     queries = DockerQueries()
     up = recorded.get("up", {})
     if not (up.get("project") and up.get("image") and command.is_installed("docker")):
@@ -49,8 +48,8 @@ def prefetch(recorded: Mapping[str, Any], database: str = "") -> DockerQueries:
 def start_queries(
     queries: DockerQueries, recorded: Mapping[str, Any], project: str, image: str, database: str
 ) -> tuple[Future[str | None], Future[tuple[docker.Container, ...]]]:
-    """Begin what a run wants to know: what the image was made from, the containers, and of the database's container of last
-    time, which is probably still that, the database's state."""
+    """Start the queries for the inputs of the image and for the containers, and for the state of the database in the
+    container of the last run, which is usually still the current one."""
     container = recorded.get("up", {}).get("containers", {}).get("db", "")
     if re.fullmatch(r"[0-9a-f]{64}", container):
         queries.start(database_state, container, database)
@@ -58,7 +57,7 @@ def start_queries(
 
 
 def database_state(container: str, database: str) -> DatabaseState:
-    """Whether a database is there and finished: `absent`, `unfinished` (interrupted, or empty) or `ready`."""
+    """The state of a database: `absent`, `unfinished` (interrupted, or empty), `ready`, or `unknown`."""
     query = (
         "SELECT to_regclass('ir_module_module') IS NOT NULL, coalesce(shobj_description(oid, 'pg_database'), '') "
         "FROM pg_database WHERE datname = current_database()"

@@ -1,4 +1,4 @@
-"""The passwords of a scenario: files below `.odpm/secrets`, each for its reader only."""
+"""The passwords of a scenario: files below `.odpm/secrets`, each readable by one user only."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from odpm_tasks.stack.compose import compose_env
 
 
 def make_secrets(paths: ProjectPaths) -> None:
-    """The scenario's passwords, each in a file that only its reader can read; made once, never changed."""
+    """Create the scenario's passwords, each in a file that only its user can read. Existing ones are never changed."""
     scenario = paths.settings.scenario
     folder = paths.secrets(scenario.name)
     with files.disk_errors(folder):
@@ -28,7 +28,7 @@ def make_secrets(paths: ProjectPaths) -> None:
         path = folder / name
         if not path.exists():
             files.write(path, known.get(name, secrets.token_urlsafe(24)).encode(), 0o400)
-        # Compose hands files over as they are: Odoo's user in the container must be able to read its own
+        # Compose mounts secrets with the owner of the file: Odoo's user in the container must be able to read them
         if os.geteuid() == 0 and name in {"db_password", "odoo_master_password"}:
             os.chown(path, int(env["ODPM_UID"]), int(env["ODPM_GID"]))
     roles = folder / "roles.sql"

@@ -1,4 +1,4 @@
-"""Bringing the services to what the description says, and the database into being."""
+"""Start the services as described, and wait until they are healthy."""
 
 from __future__ import annotations
 
@@ -16,35 +16,34 @@ from odpm_tasks.project_files import record_duration, record_image_inputs, write
 from odpm_tasks.stack import compose, ports
 from odpm_tasks.stack.secrets import passwords
 
-PATIENCE = 600.0
-_LOOK_EVERY = 0.25
+HEALTH_TIMEOUT = 600.0
+_POLL_INTERVAL = 0.25
 
 
 def up(paths: ProjectPaths, observed: RenderedState) -> None:
     """Start or change the services, wait until each is healthy, and record what is running."""
     docker.require()
     project = compose.compose_project(paths, observed.stack)
-    before = docker.containers(project)
-    _same_checkout(paths, project, before)
+    _check_same_checkout(paths, project, docker.containers(project))
     ports.require_free_ports(paths, observed)
     env = compose.compose_env(paths)
     text = observed.rendered.compose
-    away = Downtime("-odoo-")
+    downtime = Downtime("-odoo-")
     with terminal.activity() as show:
 
-        def told(line: str) -> None:
-            away.told(line)
+        def on_line(line: str) -> None:
+            downtime.on_line(line)
             show.note("compose", line)
 
-        # an image of a service's own is built where something is brought up, not on every start
+        # images of other services are built here, where something changed, not on every start
         build = "--build" if compose.services_summary(paths, text).builds else "--no-build"
         words = ("up", "--detach", "--remove-orphans", build)
-        outcome = docker.compose_stream(paths.root, env, told, *words)
+        outcome = docker.compose_stream(paths.root, env, on_line, *words)
         if not outcome.ok:
-            _explain(paths, project, outcome)
+            _raise_failure(paths, project, outcome)
         started = wait_until_healthy(paths, project, show)
     if isinstance(observed, RunningState) and observed.running.start_cost.odoo_down:
-        record_duration(paths, "odoo down", away.seconds)
+        record_duration(paths, "odoo down", downtime.seconds)
     record_image_inputs(paths, inputs.input_digests(paths, observed.stack))
     write_state(
         paths,
@@ -61,12 +60,12 @@ def up(paths: ProjectPaths, observed: RenderedState) -> None:
 
 
 class Downtime:
-    """For how long a container is away, by what Compose tells: from when it is stopped or made anew until now."""
+    """How long a container is down, by the output of Compose: from its stop or recreation until now."""
 
     def __init__(self, name: str) -> None:
         self._name, self._since, self._named = name, time.monotonic(), False
 
-    def told(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
         if self._name in line and not self._named:
             self._since, self._named = time.monotonic(), True
 
@@ -75,26 +74,24 @@ class Downtime:
         return time.monotonic() - self._since
 
 
-def _same_checkout(paths: ProjectPaths, project: str, found: Sequence[docker.Container]) -> None:
-    """Two checkouts with one project name would fight over the same containers. Errors: DescriptionError."""
+def _check_same_checkout(paths: ProjectPaths, project: str, found: Sequence[docker.Container]) -> None:
+    """Check that no other checkout runs containers of the same project name. Errors: DescriptionError."""
     for container in found:
         other = container.folder
         if other and other != str(paths.root) and container.state == "running" and Path(other).is_dir():
             raise DescriptionError(
                 f"the containers of {project} belong to another checkout",
                 where=other,
-                todo="inv down there, or give this one a name of its own in .env: ODPM_COMPOSE_PREFIX="
-                + project
-                + "-2",
+                todo="run inv down there, or set another name in .env: ODPM_COMPOSE_PREFIX=" + project + "-2",
             )
 
 
 def wait_until_healthy(paths: ProjectPaths, project: str, show: terminal.Activity) -> tuple[docker.Container, ...]:
-    """Wait for every service to be up, healthy where it says so, or finished without error. Errors: ProgramError.
+    """Wait until every service runs, is healthy if it has a health check, or exited with code 0. Errors: ProgramError.
 
-    Containers of a profile that is not active, which somebody started by hand, are nobody's to wait for.
+    Containers of inactive profiles, started by the user, are ignored.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + HEALTH_TIMEOUT
     expected = compose.services_summary(paths, paths.compose.read_bytes()).active
     while True:
         found = [c for c in docker.containers(project) if not c.oneoff and c.service in expected]
@@ -113,8 +110,8 @@ def wait_until_healthy(paths: ProjectPaths, project: str, show: terminal.Activit
         if found and not waiting:
             return tuple(found)
         if time.monotonic() > deadline:
-            raise _broken(paths, waiting[0] if waiting else None, f"is not healthy after {PATIENCE:.0f} s")
-        time.sleep(_LOOK_EVERY)
+            raise _broken(paths, waiting[0] if waiting else None, f"is not healthy after {HEALTH_TIMEOUT:.0f} s")
+        time.sleep(_POLL_INTERVAL)
 
 
 def _broken(paths: ProjectPaths, container: docker.Container | None, how: str) -> ProgramError:
@@ -123,16 +120,16 @@ def _broken(paths: ProjectPaths, container: docker.Container | None, how: str) -
     return ProgramError(f"{service} {how}", details=details[-3:], todo=f"inv logs --service {service}")
 
 
-def _explain(paths: ProjectPaths, project: str, outcome: command.Outcome) -> None:
-    """Turn a failed `docker compose up` into the error that says what to do."""
-    said = outcome.stderr.decode(errors="replace")
+def _raise_failure(paths: ProjectPaths, project: str, outcome: command.Outcome) -> None:
+    """Raise the error of a failed `docker compose up`, with the command to type next."""
+    output = outcome.stderr.decode(errors="replace")
     if docker.is_unreachable(outcome):
         raise docker.unreachable(outcome)
-    if "port is already allocated" in said or "address already in use" in said:
+    if "port is already allocated" in output or "address already in use" in output:
         raise MachineError(
             "a port that the services publish is in use",
             details=outcome.tail()[-1:],
-            todo="inv up --free-ports picks others; or choose one in .env, or inv down the other project",
+            todo="inv up --free-ports chooses others; or set one in .env, or run inv down in the other project",
         )
     for container in docker.containers(project):
         if container.health == "unhealthy" or (
@@ -143,6 +140,7 @@ def _explain(paths: ProjectPaths, project: str, outcome: command.Outcome) -> Non
 
 
 def container(paths: ProjectPaths, observed: RenderedState, service: str) -> docker.Container:
+    """The running container of a service. Errors: ProgramError where it does not run."""
     project = compose.compose_project(paths, observed.stack)
     for found in docker.containers(project):
         if found.service == service and found.state == "running" and not found.oneoff:

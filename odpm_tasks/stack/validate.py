@@ -1,4 +1,4 @@
-"""The step `compose.validate`: what Compose, or without it the schema of its specification, has against the services."""
+"""The step `compose.validate`: check the services with Compose, or with the schema of its specification."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ SCHEMA = Path(__file__).parents[1] / "templates" / "compose-spec.json"
 
 
 def validate(paths: ProjectPaths, observed: RenderedState) -> None:
-    """See that every variable is set and that the services can be started. Errors: DescriptionError with the field.
+    """Check that every variable is set and that the services can be started. Errors: DescriptionError with the field.
 
-    The compose file lies on disk by now. No engine, and no password, is needed.
+    The compose file must be on disk. No engine and no password is needed.
     """
     require_variables(paths, observed)
     text = observed.rendered.compose
     data = services.load(text.decode())
     found = [*undefined_names(data), *_missing_folders(paths, data)]
     if not found:
-        by_compose = _asked_of_compose(paths)
+        by_compose = _problems_by_compose(paths)
         found = list(schema_problems(data, json.loads(SCHEMA.read_bytes()))) if by_compose is None else by_compose
     if found:
         raise _refused(observed, found)
     write_state(paths, validated=files.sha256(text))
 
 
-def _asked_of_compose(paths: ProjectPaths) -> list[Problem] | None:
-    """What Compose has to say of the file on disk; None where there is no Compose."""
+def _problems_by_compose(paths: ProjectPaths) -> list[Problem] | None:
+    """The problems that Compose reports for the file on disk; None where Compose is not installed."""
     if not command.is_installed("docker"):
         return None
     outcome = docker.compose(paths.root, compose.compose_env(paths), "config", "--quiet", check=False)
     if outcome.ok:
         return []
-    there = command.run(["docker", "compose", "version"], check=False).ok
-    return [compose_problem(outcome.tail()[-3:])] if there else None
+    installed = command.run(["docker", "compose", "version"], check=False).ok
+    return [compose_problem(outcome.tail()[-3:])] if installed else None
 
 
 def _refused(observed: RenderedState, found: list[Problem]) -> DescriptionError:
@@ -61,7 +61,7 @@ def _refused(observed: RenderedState, found: list[Problem]) -> DescriptionError:
         f"Compose rejects the services: {found[0].text}",
         where=where[0],
         details=[line for line in rest if line != first],
-        todo="mend the field that is named, then run again",
+        todo="fix this field, then run the same command again",
     )
 
 
@@ -74,7 +74,7 @@ def _missing_folders(paths: ProjectPaths, data: dict[str, Any]) -> list[Problem]
 
 
 def require_variables(paths: ProjectPaths, observed: RenderedState) -> None:
-    """See that every variable that services and configuration name is set. Errors: DescriptionError with its field."""
+    """Check that every variable that services and configuration name is set. Errors: DescriptionError with its field."""
     lookup = paths.settings.get
     for block in ("odoo_conf", "services", "service_patches"):
         _expand_all(getattr(observed.manifest, block), (block,), lookup, "odpm.json")

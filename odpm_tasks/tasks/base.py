@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from invoke.context import Context
@@ -14,7 +14,7 @@ from invoke.tasks import Task
 
 from odpm_tasks.core.planning.options import RunOptions, options_of
 
-__all__ = ["Context", "remainder", "split_list", "task"]
+__all__ = ["Context", "check_format", "remainder", "split_list", "task"]
 
 
 class _Task(Task[Any]):
@@ -97,3 +97,11 @@ def split_list(value: str | list[str] | tuple[str, ...] | None) -> tuple[str, ..
 def remainder() -> list[str]:
     """The arguments after `--` on the command line; invoke joins them to one string."""
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+def check_format(format: str, formats: Sequence[str] = ("text", "json")) -> None:
+    """Check the value of `--format`. Errors: UsageError naming the formats."""
+    if format not in formats:
+        from odpm_tasks.errors import UsageError
+
+        raise UsageError(f"unknown format {format!r}", todo=f"--format {', '.join(formats[:-1])} or {formats[-1]}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, split_list, task
+from odpm_tasks.tasks.base import Context, check_format, split_list, task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +31,7 @@ def parity(c: Context, image: list[str] | None = None, format: str = "text", ver
     from odpm_tasks.project import Project
     from odpm_tasks.stack.parity import of_images, of_scenarios
 
-    if format not in {"text", "json"}:
-        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    check_format(format)
     named = tuple(dict.fromkeys(split_list(image)))
     if len(named) == 1:
         raise UsageError("parity needs at least two images", todo=f"inv parity --image {named[0]} --image ANOTHER")
@@ -119,8 +118,7 @@ def build_image(
     project = Project.find()
     scenario = project.scenario
     tags = split_list(tag)
-    if format not in {"text", "json"}:
-        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    check_format(format)
     if scenario.mounts:
         raise UsageError(
             f"build-image copies the sources into the image; in {scenario.name} they are mounted from disk",

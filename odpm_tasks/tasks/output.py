@@ -1,4 +1,4 @@
-"""What tasks show: plans, differences of locks, where to log in, what runs."""
+"""The output of tasks: plans, differences of locks, the address to log in, the running services."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.commits import Move
 from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState
 from odpm_tasks.core.planning.steps import Plan, Step
-from odpm_tasks.errors import MachineError, UsageError
+from odpm_tasks.errors import MachineError
 from odpm_tasks.project import Project
 from odpm_tasks.stack import compose
+from odpm_tasks.tasks.base import check_format
 
 
 def plan_text(
     plan: Plan, *, diff: bool = False, verbose: bool = False, moves: Mapping[Step, Move] | None = None
 ) -> str:
-    """The plan as a picture for the terminal that standard output is, or as plain lines. `verbose`: every step."""
+    """The plan as text for standard output: with colours and wrapped on a terminal. `verbose`: every step."""
     from odpm_tasks.core.planning.text import plan_lines
     from odpm_tasks.planning.progress import line_style
 
@@ -53,13 +54,12 @@ def lock_diff(project: Project, ref: str, format: str) -> str:
         "json": diff_text.as_json,
         "markdown": diff_markdown.as_markdown,
     }
-    if format not in formats:
-        raise UsageError(f"unknown format {format!r}", todo="--format text, json or markdown")
+    check_format(format, tuple(formats))
     return formats[format](diff_against(project.paths, ref))
 
 
 def greeting(paths: ProjectPaths, observed: RenderedState) -> list[str]:
-    """Where to log in, told at the end of `up`. A generated password is shown only where its file is."""
+    """The address and user to log in with, printed after `up`; of a generated password only its file."""
     name = observed.database
     port = paths.settings.port("ODOO_PORT")
     scenario = paths.settings.scenario
@@ -69,7 +69,7 @@ def greeting(paths: ProjectPaths, observed: RenderedState) -> list[str]:
 
 
 def status(paths: ProjectPaths, observed: ObservedState, *, as_json: bool = False) -> str:
-    """What runs and what it is made of."""
+    """The running services and the repositories of the stack."""
     database = observed.database if isinstance(observed, RenderedState) else ""
     found: list[docker.Container] = []
     if isinstance(observed, RenderedState) and command.is_installed("docker"):

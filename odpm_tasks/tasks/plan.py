@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odpm_tasks.core.planning.options import NO_GIT_UPDATE, RunOptions
-from odpm_tasks.tasks.base import Context, task
+from odpm_tasks.tasks.base import Context, check_format, task
 from odpm_tasks.tasks.options import project_for, step_ids
 
 
@@ -34,17 +34,14 @@ def plan(
     from odpm_tasks.errors import DriftError, UsageError
     from odpm_tasks.tasks import output
 
-    if format not in {"text", "json"}:
-        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    check_format(format)
     if refresh and out:  # a saved plan is held against what is to be seen offline
         raise UsageError(
-            "--out saves what this machine knows by itself, --refresh asks servers first",
+            "--out cannot be combined with --refresh",
             todo=f"inv plan --refresh && inv plan --out {out}",
         )
     if refresh and options.no_git_update:
-        raise UsageError(
-            "--no-git-update takes checkouts as they are, so there is nothing to ask", todo="leave one out"
-        )
+        raise UsageError("--refresh cannot be combined with --no-git-update", todo="leave one of them out")
     project = project_for(options)
     made = project.plan(step_ids(options), refresh=refresh)
     for warning in made.observed.warnings:
@@ -56,12 +53,12 @@ def plan(
         from odpm_tasks.planning import saved
 
         saved.save(project.paths, made, options, Path(out))
-        terminal.message(f"saved; carry it out: inv up --plan {out}")
+        terminal.message(f"saved; run it: inv up --plan {out}")
     if strict and made.drift:
         raise DriftError(
-            f"drift: {len(made.drift)} step{'s' if len(made.drift) > 1 else ''} would change what exists",
+            f"drift: {len(made.drift)} step{'s' if len(made.drift) > 1 else ''} would change something that exists",
             details=[f"{step.id}  {step.target}" for step in made.drift[:3]],
-            todo="inv up brings it to the description; inv plan --diff shows how",
+            todo="inv up applies the description; inv plan --diff shows the changes",
         )
 
 

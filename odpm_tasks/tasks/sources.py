@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, task
+from odpm_tasks.tasks.base import Context, check_format, task
 
 if TYPE_CHECKING:
     from odpm_tasks.core.config.paths import ProjectPaths
@@ -19,12 +19,10 @@ def status(c: Context, format: str = "text") -> None:
 
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.sources import status as sources_text
-    from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project
     from odpm_tasks.sources import status as sources
 
-    if format not in {"text", "json"}:
-        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    check_format(format)
     found, cache = sources.status(Project.find().paths)
     if format == "json":
         terminal.output(sources_text.as_json(found, cache))

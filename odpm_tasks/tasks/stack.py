@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from odpm_tasks.core.planning.options import RunOptions
-from odpm_tasks.tasks.base import Context, remainder, split_list, task
+from odpm_tasks.tasks.base import Context, check_format, remainder, split_list, task
 from odpm_tasks.tasks.options import from_saved_plan, project_for, step_ids
 
 if TYPE_CHECKING:
@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 @task(
     run_options="up",
-    help={
-        "plan": "Do exactly what this file of `inv plan --out` says, or refuse (exit 2): the observed state changed."
-    },
+    help={"plan": "Perform the plan in this file of `inv plan --out`; exit 2 when the observed state changed."},
 )
 def up(
     c: Context,
@@ -25,7 +23,7 @@ def up(
     *,
     options: RunOptions,
 ) -> None:
-    """Bring everything to the description: sources, Python environment, files, services, database."""
+    """Apply the description: sources, Python environment, files, services, database."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.project import ORDER
@@ -120,11 +118,9 @@ def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -
 def status(c: Context, format: str = "text") -> None:
     """Show what is running, where, and which repositories it is made of."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project
 
-    if format not in {"text", "json"}:
-        raise UsageError(f"unknown format {format!r}", todo="--format text or --format json")
+    check_format(format)
     from odpm_tasks.tasks import output
 
     project = Project.find()
@@ -209,9 +205,9 @@ def _rendered(same_scenario: bool = True) -> Project:
     last = read_state(project.paths).get("scenario", scenario)
     if same_scenario and last != scenario:
         raise UsageError(
-            f"what runs here is of the scenario {last}, and you are in {scenario}",
+            f"the running services belong to the scenario {last}; the current scenario is {scenario}",
             where=project.paths.settings.where("ODPM_SCENARIO"),
-            todo=f"ODPM_SCENARIO={last} inv …, or bring this one up: inv up",
+            todo=f"ODPM_SCENARIO={last} inv …, or start this scenario: inv up",
         )
     return project
 

@@ -90,7 +90,7 @@ def test_without_the_option_a_busy_port_is_told_with_it(two: tuple[Bench, Bench]
     before = file.read_text(encoding="utf-8")
     file.write_text(before.replace(state(second)["ports"]["ODOO_PORT"], str(wanted)), encoding="utf-8")
     failure(
-        second.inv("up"), 8, f"port {wanted} is in use", "chosen by --free-ports", "inv up --free-ports picks others"
+        second.inv("up"), 8, f"port {wanted} is in use", "chosen by --free-ports", "inv up --free-ports chooses others"
     )
     ran = second.ok("up", "--free-ports")
     chosen = state(second)["ports"]["ODOO_PORT"]
