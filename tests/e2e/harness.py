@@ -1,4 +1,4 @@
-"""What end-to-end tests are made of: a project in a folder of its own, driven as a user drives it, by its command line."""
+"""Helpers for end-to-end tests: a test bench, that is a project in its own folder, used by its command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PORTS = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_POR
 LAYERS = ("ODPM_", "ODOO_", "GEVENT_", "POSTGRES_", "DEBUGGER_", "MAIL_", "COMPOSE_")
 
 
-# Fed to Odoo's shell: a report with style sheets, as a PDF.
+# Input for the Odoo shell: render a report with style sheets as PDF.
 REPORT = """
 modules = env["ir.module.module"].search([("name", "=", "base")])
 data, kind = env["ir.actions.report"]._render_qweb_pdf("base.report_irmodulereference", modules.ids)
@@ -38,7 +38,7 @@ RENDERED = "report pdf %PDF- True"
 
 @dataclass(frozen=True)
 class CommandResult:
-    """How a command ended."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -58,7 +58,7 @@ def _server() -> InvServer:
 
 @dataclass
 class Bench:
-    """A project on disk with an environment of its own; `inv` runs a task in it."""
+    """A test bench: a project on disk with its own environment. `inv` runs a task in it."""
 
     root: Path
     env: dict[str, str] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Bench:
     def inv(
         self, *words: str, timeout: float = 900, cwd: Path | None = None, feed: str = "", **env: str
     ) -> CommandResult:
-        """Run a task to its end; its environment is the machine's, without what would configure odpm, plus ours."""
+        """Run a task and wait for it. Environment: that of the machine without variables that configure odpm, then `env`."""
         environment = self.environment(env)
         if not plain(environment):
             return CommandResult(*_server().run(words, cwd or self.root, environment, feed, timeout))
@@ -83,7 +83,7 @@ class Bench:
 
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A task that runs by itself, in a process group of its own so that all of it can be killed."""
+        """A task in the background, in its own process group, which is killed at the end of the block."""
         argv = [sys.executable, "-m", "invoke", *words]
         quiet = subprocess.DEVNULL
         started = subprocess.Popen(
@@ -97,7 +97,7 @@ class Bench:
             started.wait()
 
     def ok(self, *words: str, **env: Any) -> CommandResult:
-        """As `inv`, and it must end well."""
+        """Like `inv`, and check that the exit code is 0."""
         ran = self.inv(*words, **env)
         assert ran.code == 0, f"inv {' '.join(words)} ended with {ran.code}\n{ran.output}"
         return ran
@@ -110,32 +110,32 @@ class Bench:
         return f"http://localhost:{self.env['ODOO_PORT']}{path}"
 
     def authenticate(self, database: str, user: str, password: str) -> int | bool:
-        """Log in as a program would: the user's id, or False."""
+        """Log in over XML-RPC; returns the id of the user, or False."""
         answer = xmlrpc.client.ServerProxy(self.url("/xmlrpc/2/common")).authenticate(database, user, password, {})
         assert isinstance(answer, int)
         return answer
 
     def call(self, database: str, model: str, method: str, *words: Any, password: str = "admin") -> Any:
-        """What Odoo answers the administrator over XML-RPC."""
+        """Call a method of a model as administrator over XML-RPC."""
         user = self.authenticate(database, "admin", password)
         return xmlrpc.client.ServerProxy(self.url("/xmlrpc/2/object")).execute_kw(
             database, user, password, model, method, words
         )
 
     def sql(self, query: str, database: str = "postgres") -> str:
-        """Ask PostgreSQL as its superuser, inside its container."""
+        """Run a query in the PostgreSQL container as superuser."""
         return docker(
             "exec", str(self.containers()["db"]["Id"]), "psql", "-U", "postgres", "-d", database, "-Atc", query
         )
 
     def inside(self, *words: str, service: str = "odoo") -> CommandResult:
-        """Run a program in a service's container, past the product."""
+        """Run a program in the container of a service with `docker exec`."""
         argv = ["docker", "exec", str(self.containers()[service]["Id"]), *words]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def edit(self, **keys: object) -> None:
-        """Set top-level keys of odpm.json; None takes one away."""
+        """Set top-level keys of odpm.json; None removes a key."""
         path = self.root / "odpm.json"
         data = json.loads(path.read_text(encoding="utf-8"))
         for key, value in keys.items():
@@ -145,21 +145,21 @@ class Bench:
         path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
     def template(self, change: Callable[[str], str]) -> Path:
-        """A Dockerfile template of the project's own: ours, changed."""
+        """Give the project its own Dockerfile template: the built-in one, changed."""
         own = self.root / ".odpm/templates/Dockerfile.j2"
         own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(change((REPOSITORY / "odpm_tasks/templates/Dockerfile.j2").read_text(encoding="utf-8")), "utf-8")
         return own
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """What Docker says of each service's container: `docker inspect`, by service."""
+        """Service -> `docker inspect` of its container."""
         label = f"label=com.docker.compose.project={self.prefix}"
         ids = docker("ps", "--all", "--quiet", "--filter", label).split()
         found = json.loads(docker("inspect", *ids)) if ids else []
         return {entry["Config"]["Labels"]["com.docker.compose.service"]: entry for entry in found}
 
     def remove(self) -> None:
-        """Take away everything that Docker has of this project."""
+        """Remove all containers, volumes and networks of this project."""
         for kind, lister in (
             ("container", ("ps", "--all")),
             ("volume", ("volume", "ls")),
@@ -178,7 +178,7 @@ def docker(*words: str) -> str:
 
 
 def get(url: str, timeout: float = 30) -> tuple[int, str]:
-    """Status and text of a page; connection errors are waited out for `patience` seconds."""
+    """Status and text of a page. Connection errors are retried for `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while True:
         try:
@@ -193,15 +193,15 @@ def get(url: str, timeout: float = 30) -> tuple[int, str]:
 
 
 def eventually(true: Callable[[], object], timeout: float = 60) -> None:
-    """Wait until something is so. It is an error if it is not so after `patience` seconds."""
+    """Wait for a condition; fails after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not true():
-        assert time.monotonic() < deadline, f"not so after {timeout:.0f} s"
+        assert time.monotonic() < deadline, f"condition not met after {timeout:.0f} s"
         time.sleep(0.2)
 
 
 def snapshot(root: Path) -> dict[str, tuple[bytes, int]]:
-    """Every file and folder below a root, git's own among them: its bytes and when it was last changed."""
+    """Path -> content and modification time of every file and folder below a root, `.git` included."""
 
     def content(path: Path) -> bytes:
         if path.is_symlink():
@@ -225,7 +225,7 @@ def git(*words: str, cwd: Path) -> str:
 
 
 def demo_project(root: Path) -> Path:
-    """The repository's own project (description and add-on) as a user's project: the shortest tasks.py, one commit."""
+    """The demo project of this repository (description and add-on) with the shortest tasks.py, as one commit."""
     root.mkdir(parents=True)
     shutil.copy(REPOSITORY / "odpm.json", root)
     shutil.copytree(REPOSITORY / "addons", root / "addons", ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,8 +1,9 @@
-"""Runs `python -m invoke` many times with its libraries imported once: a program that forks for each run.
+"""A server that runs `python -m invoke` in forks of one process, which has imported the libraries.
 
-Starting Python and importing pydantic, rich and jinja2 is most of what a short task takes, and the tests start thousands.
-What a run reads of its surroundings it reads anew: of odpm_tasks nothing but the pure part is there beforehand. Runs that
-are to be killed, and those whose environment changes Python itself, are started plainly (`Bench.running`, `plain`).
+The tests start thousands of short tasks; most of their time is the start of Python and the import of pydantic, rich and
+jinja2. Of odpm_tasks only the pure modules are imported in advance: everything that reads the environment is imported by
+the fork. Runs that are killed, and runs whose environment configures Python itself, do not use the server
+(`Bench.running`, `plain`).
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ _INTERPRETERS = ("PYTHON", "LC_", "LANG", "TZ")
 
 
 def plain(env: Mapping[str, str]) -> bool:
-    """Whether this environment asks for an interpreter of its own."""
+    """Whether this environment configures Python itself, so that the run needs a new interpreter."""
     return any(env.get(name) != os.environ.get(name) for name in {*env, *os.environ} if name.startswith(_INTERPRETERS))
 
 
 class InvServer:
-    """`server.run(words, cwd, env, feed, timeout)`: exit code, output, messages. One for a process; it ends with it."""
+    """`server.run(words, cwd, env, feed, timeout)`: exit code, standard output, standard error. Ends with this process."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="inv-")
@@ -72,7 +73,7 @@ class InvServer:
                 with os.fdopen(writer, "wb") as stdin:
                     stdin.write(feed.encode())
             except BrokenPipeError:
-                pass  # it did not want to hear
+                pass  # the task does not read its input
             try:
                 told = line.recv(8)
             except TimeoutError:
@@ -92,7 +93,7 @@ class InvServer:
 
 
 def serve(address: str) -> None:
-    """Answer until standard input ends."""
+    """Serve until standard input is closed."""
     import importlib
 
     for name in (*AHEAD, *(f"odpm_tasks.core.{name}" for name in CORE)):
@@ -100,24 +101,24 @@ def serve(address: str) -> None:
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    with socket.socket(socket.AF_UNIX) as door:
-        door.bind(address)
-        door.listen(64)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(64)
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         while True:
-            ready, _, _ = select.select([door, sys.stdin], [], [])
+            ready, _, _ = select.select([listener, sys.stdin], [], [])
             if sys.stdin in ready:
                 return
-            line, _ = door.accept()
+            line, _ = listener.accept()
             if os.fork() == 0:
-                door.close()
+                listener.close()
                 _answer(line)
             line.close()
 
 
 def _answer(line: socket.socket) -> None:
-    """In a process of its own: start the run, wait for it, tell how it ended."""
+    """In a forked process: start the run, wait for it, send its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     head, fds, _, _ = socket.recv_fds(line, 8, 3)
     size, text = int.from_bytes(head, "big"), b""
@@ -137,7 +138,7 @@ def _answer(line: socket.socket) -> None:
 
 
 def _become(words: Sequence[str], cwd: str, env: Mapping[str, str], fds: Sequence[int]) -> NoReturn:
-    """Be `python -m invoke WORDS` in that folder and environment."""
+    """Run `python -m invoke WORDS` in this process, with this folder and environment."""
     for number, fd in enumerate(fds):
         os.dup2(fd, number)
         os.close(fd)

@@ -1,6 +1,6 @@
-"""The real thing on a machine that reaches only package registries.
+"""Stand-ins for servers and images on a machine that can reach only package registries.
 
-Docker, base images, Odoo, OCA repositories, a registry and a git server, each made from what apt and pip offer. Every
-part looks first and keeps what is there; what a registry or a git host gives is preferred to a stand-in.
-`python -m tests.standins all` makes them.
+Docker, base images, Odoo, OCA repositories, a container registry and a git server, made from packages of apt and pip.
+Existing parts are kept; images and repositories from a reachable registry or git host are preferred to stand-ins.
+`python -m tests.standins all` creates them.
 """

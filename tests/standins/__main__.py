@@ -1,6 +1,6 @@
-"""`python -m tests.standins PART [IMAGE ...]`: make what is missing, say what is there.
+"""`python -m tests.standins PART [IMAGE ...]`: create the missing parts, report the existing ones.
 
-Parts: engine, images, odoo, oca, registry, all; `stop` ends the engine that was started here.
+Parts: engine, images, odoo, oca, registry, all; `stop` stops the engine that a stand-in started.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
             return 0
         if options.part == "all":
             parts["engine"]()
-            with ThreadPoolExecutor() as pool:  # images wait for the network and the disk, git for the processor
+            with ThreadPoolExecutor() as pool:  # images are limited by network and disk, git by the processor
                 for future in [pool.submit(parts[name]) for name in ("images", "odoo", "oca", "registry")]:
                     future.result()
         else:

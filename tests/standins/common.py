@@ -1,7 +1,7 @@
-"""What every stand-in shares: the cache folder, its locks, atomic folders, apt in a corner of its own, progress lines.
+"""Shared by the stand-ins: cache folder, locks, atomic folders, a separate apt configuration, progress lines.
 
-Everything lies below `root()`. A part is made in a temporary folder on the same file system and renamed, so a kill
-leaves nothing half made. No mirror is named here: the Debian mirror is the one of the machine's own apt settings.
+All files are below `root()`. A part is created in a temporary folder on the same file system and then renamed, so a
+killed process leaves no incomplete part. The Debian mirror is read from the apt settings of the machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 
 def root() -> Path:
-    """The folder of all state: `$ODPM_CACHE_DIR/standins`, else `standins` in the user's cache folder of odpm."""
+    """The folder of all state: `$ODPM_CACHE_DIR/standins`, by default `standins` in the odpm cache folder of the user."""
     base = os.environ.get("ODPM_CACHE_DIR")
     path = (Path(base) if base else platformdirs.user_cache_path("odpm")) / "standins"
     path.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def root() -> Path:
 
 
 def line(part: str, text: str) -> str:
-    """One progress line: the part in a column of its own, then what is the case."""
+    """One progress line: the part in the first column, then the text."""
     return f"{part:<9} {text}"
 
 
@@ -48,7 +48,7 @@ def seconds(since: float) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes as people read them, in powers of 1000 as Docker does."""
+    """A number of bytes with its unit, in powers of 1000 like Docker."""
     for unit in ("B", "kB", "MB"):
         if number < 1000:
             return f"{number:.0f} {unit}"
@@ -61,7 +61,7 @@ def folder_size(path: Path) -> int:
 
 
 def fingerprint(*parts: str | bytes | Path) -> str:
-    """A short hash of texts and of the contents of files: what a made thing depends on."""
+    """A short hash of texts and of the content of files: the inputs of a part."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.read_bytes() if isinstance(part, Path) else part.encode() if isinstance(part, str) else part
@@ -71,7 +71,7 @@ def fingerprint(*parts: str | bytes | Path) -> str:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Only one process makes `name` at a time; who comes second waits and then looks again."""
+    """A lock: one process at a time creates `name`; the others wait and must check again."""
     folder = root() / "locks"
     folder.mkdir(exist_ok=True)
     with FileLock(folder / f"{name}.lock", is_singleton=True):
@@ -79,9 +79,9 @@ def locked(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def scratch(place: Path | None = None) -> Iterator[Path]:
-    """A temporary folder on the file system of the cache, gone afterwards; those of killed runs go after a day."""
-    base = place or root() / "tmp"
+def scratch(parent: Path | None = None) -> Iterator[Path]:
+    """A temporary folder on the file system of the cache. Folders of killed runs are removed after a day."""
+    base = parent or root() / "tmp"
     base.mkdir(parents=True, exist_ok=True)
     for old in base.glob("work-*"):
         if time.time() - old.stat().st_mtime > 86400:
@@ -94,7 +94,7 @@ def scratch(place: Path | None = None) -> Iterator[Path]:
 
 
 def install_folder(made: Path, final: Path) -> None:
-    """`made` becomes `final`; an old `final` is set aside by rename first, so readers see the old or the new one."""
+    """Rename `made` to `final`. An old `final` is renamed first: readers see the old or the new folder, never a mixture."""
     final.parent.mkdir(parents=True, exist_ok=True)
     with scratch() as aside:
         if final.exists():
@@ -109,7 +109,7 @@ def run(
     timeout: float | None = None,
     data: bytes | None = None,
 ) -> str:
-    """Run a program and give its output; where it fails, its own last lines are the error's details."""
+    """Run a program and return its output. If it fails, its last lines become the details of the error."""
     words = [str(word) for word in argv]
     full_env = {**os.environ, "LC_ALL": "C.UTF-8", **(env or {})}
     try:
@@ -121,13 +121,13 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise ProgramError(f"{words[0]} did not end within {timeout} s", details=[" ".join(words)]) from error
     if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        raise ProgramError(f"{words[0]} ended with {done.returncode}", details=[" ".join(words[:12]), *said[-12:]])
+        output = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        raise ProgramError(f"{words[0]} ended with {done.returncode}", details=[" ".join(words[:12]), *output[-12:]])
     return done.stdout.decode(errors="replace")
 
 
 def pip_command() -> list[str]:
-    """pip of this Python, else any on the machine, else one that uv fetches for the moment."""
+    """pip of this Python; otherwise pip on PATH; otherwise `uv tool run pip`."""
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip"]
     if found := shutil.which("pip3") or shutil.which("pip"):
@@ -149,13 +149,13 @@ def is_debian() -> bool:
 
 @dataclass(frozen=True)
 class Mirrors:
-    """Where this machine takes Debian from: the archive, and the security archive where it has one."""
+    """Debian mirrors of this machine: the archive and, if configured, the security archive."""
 
     archive: str
     security: str
 
     def sources(self, suite: str) -> str:
-        """One-line-style apt sources of a suite, with updates and security where the suite has them."""
+        """apt sources of a suite in one-line style, with updates and security if the suite has them."""
         rows = [f"deb {self.archive} {suite} main"]
         if suite not in ("sid", "unstable", "experimental"):
             rows.append(f"deb {self.archive} {suite}-updates main")
@@ -166,13 +166,13 @@ class Mirrors:
 
 @lru_cache(maxsize=1)
 def mirrors() -> Mirrors:
-    """The Debian mirrors of the machine's apt settings, whether or not its lists were ever fetched.
+    """The Debian mirrors in the apt settings of the machine, even if package lists were never fetched.
 
-    `indextargets` names only what was downloaded, so the addresses `update` would fetch are read too; `/debian` and
-    `/debian-security` at the end of an archive's address tell the two apart from other vendors' archives.
+    `indextargets` lists only downloaded indexes, so the URLs that `update` would fetch are read, too. URLs that end with
+    `/debian` and `/debian-security` are Debian's; other vendors' archives are ignored.
     """
     if shutil.which("apt-get") is None:
-        raise MachineError("apt-get is not installed: stand-ins are made from Debian's packages")
+        raise MachineError("apt-get is not installed: stand-ins are created from Debian packages")
     found = run("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages").split()
     planned = re.findall(r"^'(\S+?)/dists/", run("apt-get", "--print-uris", "-qq", "update"), re.MULTILINE)
     sites = [site.rstrip("/") for site in (*found, *planned)]
@@ -188,9 +188,9 @@ def mirrors() -> Mirrors:
 
 
 class Apt:
-    """apt for one suite, with lists, cache and sources in our own folder: the machine's own stay as they are.
+    """apt for one suite with separate lists, cache and sources; the configuration of the machine is not changed.
 
-    `updates` adds the suite's updates and security archives; lists older than `max_age` seconds are fetched anew.
+    `updates` adds the updates and security archives of the suite. Lists older than `max_age` seconds are fetched again.
     """
 
     def __init__(self, suite: str, *, updates: bool = False, max_age: float = 86400) -> None:
@@ -219,20 +219,20 @@ class Apt:
             "APT::Sandbox::User": "root",
             "Acquire::Languages": "none",
             "Acquire::Retries": 3,
-            # a mirror may be frozen at a day; what it holds is signed all the same
+            # a mirror can be a snapshot of an earlier day; its content is signed nevertheless
             "Acquire::Check-Valid-Until": "false",
         }
         return ["-qq", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
 
     def update(self, *, force: bool = False) -> None:
-        """Fetch the package lists where they are older than `max_age` seconds."""
+        """Fetch the package lists if they are older than `max_age` seconds."""
         if not force and self.stamp.exists() and time.time() - self.stamp.stat().st_mtime < self.max_age:
             return
         run("apt-get", *self.options(), "update")
         self.stamp.touch()
 
     def fresh(self, *words: str, cwd: Path | None = None) -> str:
-        """Run apt-get with our settings; where it fails the lists may have gone stale: fetch them and try once more."""
+        """Run apt-get with these settings. If it fails, the lists may be out of date: fetch them and retry once."""
         with locked(f"apt-{self.name}"):
             self.update()
             try:
@@ -242,13 +242,13 @@ class Apt:
                 return run("apt-get", *self.options(), *words, cwd=cwd)
 
     def download(self, packages: Sequence[str], into: Path) -> list[Path]:
-        """The packages as files in `into`; apt checks size and hash."""
+        """Download packages into a folder; apt verifies size and hash."""
         into.mkdir(parents=True, exist_ok=True)
         self.fresh("download", *packages, cwd=into)
         return sorted(into.glob("*.deb"))
 
     def bootstrap(self, into: Path) -> list[Path]:
-        """What a minimal system consists of: the essential and required packages, apt, and what these need."""
+        """Download the packages of a minimal system: essential and required ones, apt, and their dependencies."""
         archives = into / "archives"
         (archives / "partial").mkdir(parents=True)
         (into / "status").touch()
@@ -258,16 +258,25 @@ class Apt:
         return sorted(archives.glob("*.deb"))
 
     def install(self, *packages: str) -> None:
-        """Install packages into the machine itself (the only place that gives something to dpkg)."""
+        """Install packages on the machine itself. No other function uses dpkg."""
         with locked(f"apt-{self.name}"):
             self.update()
             quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-            patient = ("-o", "DPkg::Lock::Timeout=120")
-            run("apt-get", *self.options(), *patient, "install", "-y", "--no-install-recommends", *packages, env=quiet)
+            lock_timeout = ("-o", "DPkg::Lock::Timeout=120")
+            run(
+                "apt-get",
+                *self.options(),
+                *lock_timeout,
+                "install",
+                "-y",
+                "--no-install-recommends",
+                *packages,
+                env=quiet,
+            )
 
 
 def unpack(debs: Sequence[Path], into: Path, *, documentation: bool = False) -> None:
-    """Unpack packages beside the system, in their order; documentation is left out unless asked for."""
+    """Unpack packages into a folder, in this order, without documentation unless requested."""
     into.mkdir(parents=True, exist_ok=True)
     leave = [] if documentation else ["--exclude=./usr/share/man*", "--exclude=./usr/share/doc*"]
     words = ["tar", "-x", "-C", str(into), "--no-same-owner", "--keep-directory-symlink", *leave]

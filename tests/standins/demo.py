@@ -1,4 +1,4 @@
-"""`python3 tasks.py demo`: the whole way from a bare machine to Odoo's login page."""
+"""`python3 tasks.py demo`: set up everything from an empty machine to the login page of Odoo."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.standins.images import ensure_images
 
 
 def run(c: Context, root: Path, *, install: bool) -> None:
-    """Git host or repositories in its place, lock, checkouts and files; then engine, base images, and `up`.
+    """Git host or stand-in repositories, lock, checkouts and files; then engine, base images and `up`.
 
-    What needs no engine is done and shown first, so that it is there even where there is none. Errors: MachineError.
+    Steps that need no engine run first: their result exists even if Docker is missing. Errors: MachineError.
     """
     started = time.monotonic()
     project = with_git_host(Project.at(root))
@@ -31,7 +31,7 @@ def run(c: Context, root: Path, *, install: bool) -> None:
         ensure_engine(terminal.message, install=install)
     except MachineError as error:
         terminal.output(output.plan_text(project.plan(), verbose=True))
-        terminal.message("lock, checkouts and files are there; containers need Docker")
+        terminal.message("lock, checkouts and files exist; containers need Docker")
         error.todo = (
             "as root on Debian: python3 tasks.py demo --yes; else install Docker Engine with Compose and Buildx"
         )
@@ -44,7 +44,7 @@ def run(c: Context, root: Path, *, install: bool) -> None:
 
 
 def with_git_host(project: Project) -> Project:
-    """The project, with a rewrite rule in its `.env` where its git host does not answer and none is set."""
+    """The project. If its git host does not respond and no mirror is set, a mirror rule is written to `.env`."""
     manifest = project.manifest
     if project.paths.settings.get("ODPM_GIT_MIRROR"):
         return project
@@ -57,12 +57,12 @@ def with_git_host(project: Project) -> Project:
     env.write_text(
         f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}ODPM_GIT_MIRROR={rule}\n", encoding="utf-8"
     )
-    terminal.message(line("git", "rewrite rule ODPM_GIT_MIRROR written to .env; odpm.json stays as it is"))
+    terminal.message(line("git", "ODPM_GIT_MIRROR written to .env; odpm.json is not changed"))
     return Project.at(project.root)
 
 
 def base_images(project: Project) -> list[str]:
-    """The images that the project starts from: Python's, PostgreSQL's, those of its services."""
+    """The base images of the project: Python, PostgreSQL, images of its services."""
     manifest = project.manifest
     named = [str(service["image"]) for service in manifest.services.values() if "image" in service]
     return [f"python:{manifest.python}-slim-{manifest.codename}", f"postgres:{manifest.postgres}", *named]

@@ -1,8 +1,8 @@
-"""A Docker engine with Compose and buildx out of Debian's packages, unpacked beside the system.
+"""A Docker engine with Compose and Buildx from Debian packages, unpacked into the cache.
 
-An engine that answers and is new enough is used as it is. Ours lies in `engine/` of the cache: `root` (the unpacked
-packages), `daemon.json`, `pid`, `dockerd.log`. dpkg gets nothing but `iptables`; the client's plugins go where every
-client looks for them, because a machine may have a bare client of its own.
+A running engine that is new enough is used unchanged. The stand-in is in `engine/` of the cache: `root` (the unpacked
+packages), `daemon.json`, `pid`, `dockerd.log`. Only `iptables` is installed on the machine. The plugins are copied to the
+folder that every client searches, because the machine may have its own client without plugins.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CONTROLLERS_V1 = ("cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "b
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """What answers: versions of the engine, of Compose and of buildx (empty where the client lacks the plugin)."""
+    """Versions of the engine, of Compose and of Buildx; empty if the client does not have the plugin."""
 
     version: str
     compose: str
@@ -73,7 +73,7 @@ def _ask(*argv: str) -> str:
 
 
 def answers() -> EngineInfo | None:
-    """The engine that the `docker` on PATH reaches, or None."""
+    """The engine that `docker` on PATH connects to; None if there is none."""
     try:
         server = json.loads(_ask("docker", "version", "--format", "json") or "{}").get("Server") or {}
     except ValueError:
@@ -87,9 +87,9 @@ def answers() -> EngineInfo | None:
 
 
 def ensure_engine(say: Say, install: bool = True) -> EngineInfo:
-    """The engine in use: one that answers, else ours, started and where need be installed.
+    """The running engine; otherwise the stand-in is installed, if necessary, and started.
 
-    `install` allows changes to this machine. MachineError names what is missing and what to type.
+    `install` allows changes to this machine. Errors: MachineError with the missing part and a command.
     """
     info = answers()
     if info and info.fits():
@@ -127,7 +127,7 @@ def _remedy() -> str:
 def _bring_up(say: Say) -> EngineInfo:
     begun = time.monotonic()
     info = answers()
-    if info and info.fits():  # another run made it while we waited
+    if info and info.fits():  # another process started it meanwhile
         say(line("engine", f"{info.version} answers (compose {info.compose}, buildx {info.buildx})"))
         return info
     fresh = _install(say) if _needs_packages(info) else False
@@ -154,7 +154,7 @@ def _install(say: Say) -> bool:
         debs = Apt(SUITE).download(PACKAGES, work / "debs")
         unpack(debs, work / "root")
         if not _ask(str(work / "root/usr/sbin/runc"), "--version"):
-            # A newer release's runc may want a newer glibc than this machine has; its own release has one that runs.
+            # runc of a newer release may need a newer glibc; the one of the machine's own release runs.
             own = Apt(os_release().get("VERSION_CODENAME", "stable")).download(["runc"], work / "own")
             unpack(own, work / "root")
         for program in ("usr/sbin/dockerd", "usr/sbin/runc", "usr/bin/containerd", "usr/bin/docker"):
@@ -164,12 +164,12 @@ def _install(say: Say) -> bool:
 
 
 def _client_and_plugins() -> None:
-    """Plugins where every client looks; a link for a missing client. What works already is left alone."""
+    """Copy missing plugins to the folder that every client searches; link the client if the machine has none."""
     unpacked = home() / "root"
     ours = unpacked / "usr/bin/docker"
     if shutil.which("docker") is None and ours.exists():
         CLIENT.parent.mkdir(parents=True, exist_ok=True)
-        CLIENT.unlink(missing_ok=True)  # a link left dangling by a removed cache
+        CLIENT.unlink(missing_ok=True)  # the link may be broken because the cache was removed
         CLIENT.symlink_to(ours)
     for name in ("compose", "buildx"):
         source = unpacked / f"usr/libexec/docker/cli-plugins/docker-{name}"
@@ -200,9 +200,9 @@ def _start() -> None:
         _clear_containerd()
         path = f"{unpacked}/usr/sbin:{unpacked}/usr/bin:{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
         with (state / "dockerd.log").open("wb") as log:
-            subprocess.Popen(  # outlives us on purpose, in a session of its own
+            subprocess.Popen(  # runs on after this process, in its own session
                 [unpacked / "usr/sbin/dockerd", "--config-file", state / "daemon.json"],
-                # a width of ours would cut what `docker top` shows for as long as the engine runs
+                # COLUMNS would truncate the output of `docker top` as long as the engine runs
                 env={
                     **{name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}},
                     "PATH": path,
@@ -222,7 +222,7 @@ def _start() -> None:
 
 
 def _data_root() -> Path:
-    """Docker's usual data folder, unless a daemon that is not ours has lived there."""
+    """Docker's usual data folder, unless another daemon has used it."""
     if DATA.exists() and any(DATA.iterdir()) and not (DATA / MARKER).exists():
         return home() / "data"
     DATA.mkdir(parents=True, exist_ok=True, mode=0o710)
@@ -231,7 +231,7 @@ def _data_root() -> Path:
 
 
 def _mtu() -> int:
-    """The MTU of the default route's device: a larger one in containers loses packets without a word."""
+    """The MTU of the default route's device: with a larger MTU, packets of containers are lost silently."""
     try:
         rows = [row.split() for row in Path("/proc/net/route").read_text(encoding="utf-8").splitlines()[1:]]
         device = next(row[0] for row in rows if row[1] == "00000000")
@@ -241,20 +241,20 @@ def _mtu() -> int:
 
 
 def _mount_cgroups() -> None:
-    """Where nothing is mounted on /sys/fs/cgroup: version 2, else the controllers of version 1."""
-    place = Path("/sys/fs/cgroup")
-    if place.is_mount():
+    """If nothing is mounted on /sys/fs/cgroup, mount cgroup version 2 or, failing that, the controllers of version 1."""
+    target = Path("/sys/fs/cgroup")
+    if target.is_mount():
         return
-    if subprocess.run(["mount", "-t", "cgroup2", "cgroup2", place], capture_output=True, check=False).returncode == 0:
+    if subprocess.run(["mount", "-t", "cgroup2", "cgroup2", target], capture_output=True, check=False).returncode == 0:
         return
-    run("mount", "-t", "tmpfs", "cgroup", place)
+    run("mount", "-t", "tmpfs", "cgroup", target)
     for name in CONTROLLERS_V1:
-        (place / name).mkdir(exist_ok=True)
-        subprocess.run(["mount", "-t", "cgroup", "-o", name, name, place / name], capture_output=True, check=False)
+        (target / name).mkdir(exist_ok=True)
+        subprocess.run(["mount", "-t", "cgroup", "-o", name, name, target / name], capture_output=True, check=False)
 
 
 def _clear_containerd() -> None:
-    """What a killed daemon leaves makes the next one wait ten seconds: its containerd, or only the number of it."""
+    """Stop the containerd of a killed daemon and remove its pid file: a new daemon would wait ten seconds for it."""
     file = Path("/var/run/docker/containerd/containerd.pid")
     try:
         pid = int(file.read_text(encoding="utf-8"))
@@ -273,7 +273,7 @@ def _clear_containerd() -> None:
 
 
 def _our_pid() -> int | None:
-    """The process id of the daemon we started, while it runs."""
+    """The process id of the stand-in daemon; None if it does not run."""
     try:
         pid = int((home() / "pid").read_text(encoding="utf-8"))
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -283,11 +283,11 @@ def _our_pid() -> int | None:
 
 
 def stop_engine(say: Say) -> None:
-    """End the daemon we started, and no other."""
+    """Stop the stand-in daemon. Other daemons are not touched."""
     with locked("engine"):
         pid = _our_pid()
         if pid is None:
-            say(line("engine", "none of ours runs"))
+            say(line("engine", "no engine of ours is running"))
             return
         os.kill(pid, signal.SIGTERM)
         for _ in range(600):
@@ -295,4 +295,4 @@ def stop_engine(say: Say) -> None:
                 say(line("engine", "stopped"))
                 return
             time.sleep(0.1)
-    raise OdpmError(f"the Docker engine (process {pid}) does not end", where=str(home() / "dockerd.log"))
+    raise OdpmError(f"the Docker engine (process {pid}) does not stop", where=str(home() / "dockerd.log"))

@@ -1,4 +1,4 @@
-"""The git host, or our repositories in its place: one question decides."""
+"""The git host if it responds; otherwise stand-in repositories with a mirror rule."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from tests.standins.gitrepo import PREFIX, rewrite_rule
 from tests.standins.oca import REPOSITORIES, ensure_oca
 from tests.standins.odoo import ensure_odoo
 
-PATIENCE = 5.0  # seconds the host has to answer; an unknown name answers at once
+TIMEOUT = 5.0  # seconds for a response; an unknown host name fails at once
 
 
-def answers(url: str, patience: float = PATIENCE) -> bool:
-    """Whether git can read this repository from here, without asking anybody for a password."""
+def answers(url: str, timeout: float = TIMEOUT) -> bool:
+    """Whether git can read this repository without a password prompt."""
     env = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
     words = ["git", "ls-remote", "--heads", "--quiet", url]
     try:
-        return subprocess.run(words, env=env, capture_output=True, timeout=patience, check=False).returncode == 0
+        return subprocess.run(words, env=env, capture_output=True, timeout=timeout, check=False).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
 
 def ensure_git_host(urls: Sequence[str], say: Say) -> str | None:
-    """None where the host of these addresses answers; else stand-ins are made and the rewrite rule `FROM=TO` returned.
+    """None if the hosts of these URLs respond; otherwise stand-ins are created and the mirror rule `FROM=TO` returned.
 
-    One address per host is asked. MachineError where a host is silent and an address has no stand-in.
+    Tests one URL per host. Errors: MachineError if a host does not respond and a URL has no stand-in.
     """
     hosts = {urlsplit(url).netloc: url for url in reversed(urls)}
     silent = {host for host, url in hosts.items() if not answers(url)}
@@ -40,11 +40,11 @@ def ensure_git_host(urls: Sequence[str], say: Say) -> str | None:
     wanted = {url.removesuffix("/").removesuffix(".git") for url in urls if urlsplit(url).netloc in silent}
     if unknown := sorted(wanted - made):
         raise MachineError(
-            f"{', '.join(sorted(silent))} does not answer, and nothing stands in for {len(unknown)} of the repositories",
+            f"{', '.join(sorted(silent))} does not respond, and {len(unknown)} of the repositories have no stand-in",
             details=unknown,
             todo="check the network, or use only " + ", ".join(sorted(url.removeprefix(PREFIX) for url in made)),
         )
-    say(line("git", f"{', '.join(sorted(silent))} does not answer: repositories are made from packages"))
+    say(line("git", f"{', '.join(sorted(silent))} does not respond: repositories are created from packages"))
     if f"{PREFIX}odoo/odoo" in wanted:
         ensure_odoo(say)
     if wanted - {f"{PREFIX}odoo/odoo"}:

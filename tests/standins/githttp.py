@@ -1,7 +1,6 @@
-"""A smart-HTTP git server on loopback over a folder of bare repositories: git's own `http-backend` behind http.server.
+"""A smart-HTTP git server on loopback for a folder of bare repositories: `git http-backend` behind http.server.
 
-It counts what is asked of it, can be slow on purpose, can want a password, refuse what git hosts refuse, and fail as
-they fail: what a git host does to its clients.
+It records requests and can simulate git hosts: delays, authentication, refused requests, faults.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ SETTINGS = {
     "safe.directory": "*",
     "http.receivepack": "true",
 }
-HANG, DROP = 0, 1  # what a fault can be besides a status: saying nothing while the server is up, hanging up at once
+HANG, DROP = 0, 1  # faults besides a status: no response until the server stops; close the connection at once
 Fault = Callable[[str, int], int | None]
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it was answered: bytes are those of the bodies."""
+    """One request and its response; `received` and `sent` are the bytes of the bodies."""
 
     method: str
     path: str
@@ -45,7 +44,7 @@ class Request:
 
     @property
     def repository(self) -> str:
-        """The path of the repository, without what git appends."""
+        """The path of the repository, without the endpoint that git appends."""
         return _repository(self.path)
 
 
@@ -59,12 +58,11 @@ def _repository(path: str) -> str:
 class GitServer:
     """`with GitServer(folder) as server: git clone server.url("OCA/web.git")`.
 
-    `delay` seconds pass before each answer; one that is `held` answers nothing until `release()`. With `auth` (user,
-    password) everything else gets 401. `settings` are laid
-    over git's own; `old` speaks the protocol before version 2, in which a server may keep commits for itself that no
-    branch ends in. `fault` is asked with a repository's path and the number of requests for it so far (from 0): a
-    status to answer with, HANG, DROP, or None to do as usual. `requests` lists what was answered, in order, `began`
-    what was begun; each test may clear it. `complaints` are git's own words about what it refused.
+    `delay`: seconds before each response; `held`: no response before `release()`. `auth` (user, password): other requests get 401. `settings` override git's
+    configuration. `old`: protocol version 0, in which a server may refuse commits that are not the tip of a branch.
+    `fault` gets the path of a repository and the number of earlier requests for it; it returns a status, HANG, DROP, or
+    None for a normal response. `requests`: completed requests in order; `began`: started ones; tests may clear both.
+    `complaints`: messages of git about refused requests.
     """
 
     def __init__(
@@ -102,7 +100,7 @@ class GitServer:
 
     @property
     def base(self) -> str:
-        """The address of the folder, with a slash at its end: the TO of a rewrite rule."""
+        """The URL of the folder with a trailing slash: the TO of a mirror rule."""
         return f"http://{self._server.server_address[0]!s}:{self.port}/"
 
     def url(self, repository: str, *, with_auth: bool = False) -> str:
@@ -138,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One request: headers become the environment of `git http-backend`, bodies are streamed both ways."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # small answers in two writes would wait 40 ms for an acknowledgement
+    disable_nagle_algorithm = True  # otherwise a small response in two writes waits 40 ms for an acknowledgement
     server: _Server
     received = 0
     sent = 0
@@ -209,7 +207,7 @@ class _Handler(BaseHTTPRequestHandler):
         return env
 
     def _body(self) -> Iterator[bytes]:
-        """The request's body in blocks; git sends a large one in chunks of its own."""
+        """The body of the request in blocks; git sends a large one with chunked encoding."""
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             while length := int(self.rfile.readline().split(b";")[0] or b"0", 16):
                 yield self.rfile.read(length)
@@ -242,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._feed(process.stdin)
                 status = self._relay(process.stdout)
             except (BrokenPipeError, ConnectionResetError):
-                process.kill()  # the client went away; nobody waits for the rest
+                process.kill()  # the client closed the connection
                 self.close_connection = True
                 return 499
             if status >= 400:
@@ -252,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
             return status
 
     def _feed(self, stdin: IO[bytes]) -> None:
-        """The whole request first: git's service reads it before it answers."""
+        """Send the whole request first: the service reads it before it responds."""
         try:
             for block in self._body():
                 self.received += len(block)
@@ -290,4 +288,4 @@ class _Handler(BaseHTTPRequestHandler):
         return status
 
     def log_message(self, format: str, *args: object) -> None:
-        """Requests are kept in `requests`; they are not worth a line."""
+        """Do nothing: `requests` records the requests."""

@@ -1,4 +1,4 @@
-"""Bare git repositories out of a stream of files: one commit, one branch, one pack, the same id for the same content."""
+"""Bare git repositories from a stream of files: one commit, one branch, one pack; the id depends on the content only."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.standins.common import install_folder, root, run, scratch
 
 LABEL = "odpm.standin"
 WHO = "odpm stand-ins <standins@localhost>"
-WHEN = "1758153600 +0000"  # one moment for every commit: the id then rests on the content alone
+WHEN = "1758153600 +0000"  # the same time for every commit, so that the id depends on the content only
 PREFIX = "https://github.com/"
 
 
 @dataclass(frozen=True)
 class File:
-    """One file of a tree: its path with slashes, its content, whether it may be run."""
+    """One file of a tree: path with slashes, content, whether it is executable."""
 
     path: str
     data: bytes
@@ -26,7 +26,7 @@ class File:
 
 
 def place(name: str) -> Path:
-    """Where the stand-in of `PREFIX + name` lies: a prefix rewrite of the address finds it."""
+    """The path of the stand-in for `PREFIX + name`; a mirror rule for the prefix leads to it."""
     return root() / "git" / "github.com" / f"{name}.git"
 
 
@@ -36,7 +36,7 @@ def rewrite_rule() -> str:
 
 
 def recipe_of(repo: Path) -> str:
-    """What the repository was made by, "" where there is none."""
+    """The recipe of the repository; "" if it does not exist."""
     done = subprocess.run(
         ["git", "config", "--file", str(repo / "config"), LABEL], capture_output=True, text=True, check=False
     )
@@ -48,10 +48,10 @@ def commit_of(repo: Path, branch: str) -> str:
 
 
 def write_bare(final: Path, branch: str, message: str, files: Iterable[File], recipe: str) -> int:
-    """Make `final` hold one commit with the files; gives their number.
+    """Create the repository `final` with one commit; returns the number of files.
 
-    Everything goes through one `git fast-import` into a single pack: no working tree, no loose objects, and a server
-    hands the pack's entries on as they are. The repository serves partial clones and any commit id.
+    One `git fast-import` writes a single pack: no working tree, no loose objects, and a server can send the entries of
+    the pack unchanged. The repository allows partial clones and requests for any commit id.
     """
     with scratch() as work:
         repo = work / "repo.git"
@@ -94,7 +94,7 @@ def _import(repo: Path, branch: str, message: str, files: Iterable[File]) -> int
             out.close()
         except BrokenPipeError:
             tree = []
-        said = process.stderr.read().decode(errors="replace")
+        errors = process.stderr.read().decode(errors="replace")
     if process.returncode:
-        raise ProgramError("git fast-import failed", where=str(repo), details=said.splitlines()[-8:])
+        raise ProgramError("git fast-import failed", where=str(repo), details=errors.splitlines()[-8:])
     return len(tree)

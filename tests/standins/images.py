@@ -1,8 +1,8 @@
-"""Base images: what exists is kept, what a registry gives is pulled, the rest is made from Debian's packages.
+"""Base images: existing ones are kept, others are pulled from a registry or built from Debian packages.
 
-A stand-in carries the label `odpm.standin=RECIPE`, a hash of all it is made from; one of another recipe is made anew, an
-image without the label is a real one and is never touched. Stand-ins hold no certificate authority of this machine:
-like the official images they know only the public ones.
+A stand-in has the label `odpm.standin=RECIPE`, a hash of its inputs. One with another recipe is built again; an image
+without the label is not a stand-in and is never changed. Like the official images, stand-ins contain only public
+certificate authorities, not those of this machine.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ DEFAULT = ("debian:bookworm-slim", "python:3.11-slim-bookworm", "postgres:15", "
 PYTHONS = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
 POSTGRES = {"13": "bullseye", "15": "bookworm", "17": "trixie"}
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-QUICK = 3.0  # seconds a registry has to say that it knows an image
-PATIENT = 300.0  # seconds a pull may take once the registry has answered
+QUICK = 3.0  # seconds for the first output of `docker pull`
+PULL_TIMEOUT = 300.0  # seconds for a pull after its first output
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a stand-in is made: the folder of its Dockerfile, the image it starts from, the arguments of the build."""
+    """How a stand-in is built: the folder of its Dockerfile, its base image, the build arguments."""
 
     kind: str
     suite: str
@@ -61,7 +61,7 @@ class Recipe:
 
 
 def recipe(tag: str) -> Recipe:
-    """The recipe for an image; MachineError where Debian's packages hold no such thing."""
+    """The recipe for an image. Errors: MachineError if Debian packages cannot replace it."""
     if match := re.fullmatch(r"debian:([a-z]+)-slim", tag):
         return Recipe("debian", match[1])
     if match := re.fullmatch(r"python:([\d.]+)-slim-([a-z]+)", tag):
@@ -75,7 +75,7 @@ def recipe(tag: str) -> Recipe:
     if re.fullmatch(r"axllent/mailpit:[\w.-]+", tag):
         return Recipe("mailpit", "bookworm", "python:3.11-slim-bookworm")
     raise MachineError(
-        f"no registry gives {tag}, and Debian's packages cannot stand in for it",
+        f"no registry provides {tag}, and there is no stand-in from Debian packages",
         details=[
             "stand-ins: debian:SUITE-slim, axllent/mailpit:TAG,",
             ", ".join(f"python:{python}-slim-{suite}" for suite, python in PYTHONS.items()) + ",",
@@ -86,14 +86,14 @@ def recipe(tag: str) -> Recipe:
 
 
 def ensure_images(tags: Sequence[str], say: Say) -> None:
-    """All images, two at a time: one waits for packages while another unpacks them."""
+    """All images, two at a time: one downloads packages while the other unpacks them."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         for future in [pool.submit(ensure_image, tag, say) for tag in tags]:
             future.result()
 
 
 def ensure_image(tag: str, say: Say) -> None:
-    """The image exists locally afterwards: kept, pulled, or made from packages."""
+    """Make sure that the image exists locally: keep it, pull it or build it from packages."""
     begun = time.monotonic()
     with locked("image-" + re.sub(r"\W+", "-", tag)):
         there, current = _label(tag), _recipe_hash(tag)
@@ -111,7 +111,7 @@ def ensure_image(tag: str, say: Say) -> None:
 
 
 def _quiet(say: Say) -> Say:
-    """A base that was merely kept needs no line of its own each time."""
+    """`say` without the lines for base images that were kept."""
     return lambda text: None if " kept" in text else say(text)
 
 
@@ -123,7 +123,7 @@ def _recipe_hash(tag: str) -> str | None:
 
 
 def _label(tag: str) -> str | None:
-    """The recipe of a stand-in, "" for any other image, None where there is no image."""
+    """The recipe of a stand-in; "" for another image; None if the image does not exist."""
     words = ["docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', tag]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
@@ -134,15 +134,15 @@ def _size(tag: str) -> str:
 
 
 class _Registry:
-    """Asks the registry with the pull itself; one that did not answer in time is not asked again in this run."""
+    """Pulls images. After a timeout the registry is not used again in this run."""
 
     def __init__(self) -> None:
-        self.silent = False
+        self.timed_out = False
         self.lock = threading.Lock()
 
     def pull(self, tag: str) -> bool:
-        with self.lock:  # one question at a time: the first answer counts for all
-            if self.silent:
+        with self.lock:  # one pull at a time: if the first one times out, the others do not start
+            if self.timed_out:
                 return False
             process = subprocess.Popen(
                 ["docker", "pull", tag], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -156,11 +156,11 @@ class _Registry:
             if not (first and first[0]):
                 process.kill()
                 process.wait()
-                self.silent = True
+                self.timed_out = True
                 return False
         threading.Thread(target=output.read, daemon=True).start()
         try:
-            return process.wait(PATIENT) == 0
+            return process.wait(PULL_TIMEOUT) == 0
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -181,16 +181,16 @@ def _build(tag: str, wanted: Recipe) -> None:
         pairs = [("BASE", wanted.base or ""), *wanted.arguments]
         pairs += [(name, os.environ[name]) for name in PROXIES if name in os.environ]
         words += [word for key, value in pairs for word in ("--build-arg", f"{key}={value}")]
-        # The engine's own builder: one in a container of its own would not see local base images.
+        # The builder of the engine: a builder in a container cannot use local base images.
         env = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDX_BUILDER": "default"}
         done = subprocess.run([*words, context], env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        said = re.findall(r"^#\d+ [\d.]+ (.*)$", done.stderr, re.MULTILINE)[-8:] or done.stderr.splitlines()[-8:]
-        raise ProgramError(f"{tag} cannot be built from packages", where=str(HERE / wanted.kind), details=said)
+        output = re.findall(r"^#\d+ [\d.]+ (.*)$", done.stderr, re.MULTILINE)[-8:] or done.stderr.splitlines()[-8:]
+        raise ProgramError(f"{tag} cannot be built from packages", where=str(HERE / wanted.kind), details=output)
 
 
 def _debian_context(suite: str, context: Path, work: Path) -> None:
-    """The packages of a minimal system: as files, and unpacked into a tree that can run dpkg."""
+    """The packages of a minimal system, as files and unpacked into a root file system that can run dpkg."""
     debs = Apt(suite, updates=True).bootstrap(work)
     tree = work / "tree"
     tree.mkdir()
@@ -213,7 +213,7 @@ def _debian_context(suite: str, context: Path, work: Path) -> None:
 
 
 def _settings(archive: str, security: str, suite: str) -> dict[str, str]:
-    """Files in /etc that make a minimal Debian a slim one; apt's sources are those of the machine that builds."""
+    """Files in /etc that turn a minimal Debian into a slim one. The apt sources are those of this machine."""
     stanza = "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     sources = stanza.format(archive, f"{suite} {suite}-updates")
     if security:

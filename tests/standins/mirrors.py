@@ -1,7 +1,7 @@
-"""What a closed network has on loopback: a Debian mirror and a package index, both asking for a password.
+"""Servers of a closed network on loopback: a Debian mirror and a package index, both with a password.
 
-The Debian mirror passes on what the machine's own one has; what it has passed on of an index (`dists/`) stays as it is, so
-that two builds see the same packages. The package index has the packages that it is given.
+The Debian mirror forwards requests to the mirror of the machine. Indexes (`dists/`) are cached, so that two builds get the
+same packages. The package index has the given packages.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ USER = "team"
 
 
 def wheel(name: str, version: str, code: str) -> tuple[str, bytes]:
-    """A package of one module, as a wheel: its file name and its bytes."""
+    """A wheel with one module: file name and content."""
     module, info = name.replace("-", "_"), f"{name.replace('-', '_')}-{version}.dist-info"
     files = {
         f"{module}.py": code,
@@ -57,9 +57,9 @@ class Mirrors:
 
     @property
     def debian(self) -> str:
-        """What ODPM_APT_MIRROR is to be: the archive, and the security archive where this machine has one.
+        """The value of ODPM_APT_MIRROR: the archive and, if this machine has one, the security archive.
 
-        BuildKit's cache does not tell mirrors apart, so a mirror with less would get into the images of other tests.
+        BuildKit's cache does not distinguish mirrors: indexes of an incomplete mirror would get into images of other tests.
         """
         base = f"http://{USER}:{self.password}@{self.address}"
         return f"{base}/debian {base}/debian-security" if mirrors().security else f"{base}/debian"
@@ -112,7 +112,7 @@ class Mirrors:
                 self.wfile.write(body)
 
             def log_message(self, *words: object) -> None:
-                """Says nothing."""
+                """Do not log requests."""
 
         return Handler
 

@@ -1,6 +1,6 @@
-"""odpm 4.x, the older command line, installed from the Python index as its users have it: driven by its options only.
+"""odpm 4.x, the older command line tool, installed from the Python index.
 
-It refuses to run as root, so where we are root it runs as `nobody` of a user namespace, who owns there what root owns.
+It refuses to run as root. As root, it is started as `nobody` in a user namespace, in which `nobody` owns root's files.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ NOBODY = "65534"
 
 
 class NotOnIndex(Exception):
-    """The machine's Python index answers, and has no such package."""
+    """The Python index of the machine responds but does not have the package."""
 
 
 def ensure_older(say: Say) -> list[str]:
-    """The words that run odpm 4.x; installed once per machine, below the cache folder.
+    """The command that runs odpm 4.x, installed once per machine below the cache folder.
 
-    Errors: NotOnIndex; ProgramError with pip's own last lines for any other reason; MachineError where root can become
-    nobody else.
+    Errors: NotOnIndex; ProgramError with the last lines of pip for another failure; MachineError if root cannot create a
+    user namespace.
     """
     final = root() / WANTED.replace("==", "-")
     with locked(final.name):
@@ -46,8 +46,10 @@ def _install(venv: Path) -> None:
         pip = [*pip_command(), "--python", str(venv / "bin" / "python"), "--disable-pip-version-check"]
         run(*pip, "install", "--quiet", WANTED, timeout=600)
     except ProgramError as error:
-        said = "\n".join(error.details)
-        if f"No matching distribution found for {WANTED}" in said and not re.search(r"Retrying|connection", said, re.I):
+        output = "\n".join(error.details)
+        if f"No matching distribution found for {WANTED}" in output and not re.search(
+            r"Retrying|connection", output, re.I
+        ):
             raise NotOnIndex(f"the Python index of this machine has no {WANTED}") from error
         raise
 
@@ -59,7 +61,7 @@ def _as_nobody() -> list[str]:
     done = subprocess.run([*words, "id", "-u"], capture_output=True, text=True, check=False)
     if done.stdout.strip() != NOBODY:
         raise MachineError(
-            "odpm 4.x refuses root, and this machine gives root no user namespace",
+            "odpm 4.x refuses to run as root, and this machine does not allow user namespaces",
             details=done.stderr.splitlines()[-2:],
             todo="run the tests as another user",
         )

@@ -1,4 +1,4 @@
-"""A container registry on loopback: Debian's `docker-registry`, unpacked in the cache, gone with its content at exit."""
+"""A container registry on loopback: Debian's `docker-registry`, unpacked in the cache. Its content is removed at exit."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PACKAGE = "docker-registry"
 
 
 def _quiet(text: str) -> None:
-    """Says nothing."""
+    """Discard progress lines."""
 
 
 def ensure_registry(say: Say = _quiet) -> Path:
-    """The registry's program: the machine's own, else the package's, unpacked in the cache."""
+    """The registry program: on PATH, otherwise from the Debian package, unpacked in the cache."""
     if found := shutil.which(PACKAGE):
         say(line("registry", f"{found} kept"))
         return Path(found)
@@ -52,8 +52,8 @@ def ensure_registry(say: Say = _quiet) -> Path:
 class Registry:
     """`with Registry() as registry: docker push f"{registry.address}/name:tag"`.
 
-    The port is a free one of loopback, which Docker trusts without TLS. What was pushed lies in a temporary folder.
-    `login`: user and password that it wants, over TLS with a certificate of its own.
+    It listens on a free port of loopback, which Docker accepts without TLS, and stores images in a temporary folder.
+    `login`: user and password; the registry then uses TLS with its own certificate.
     """
 
     def __init__(self, say: Say = _quiet, login: tuple[str, str] | None = None) -> None:
@@ -91,12 +91,12 @@ class Registry:
             if self._process.poll() is not None:
                 break
             time.sleep(0.05)
-        said = (self._folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
+        output = (self._folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
         self.__exit__(None, None, None)
-        raise MachineError("the registry does not start", details=said)
+        raise MachineError("the registry does not start", details=output)
 
     def get(self, path: str, kind: str = "") -> bytes | None:
-        """The body of a GET (of that content type), None where nobody answers or the answer is no."""
+        """The body of a GET with this Accept header; None if the request fails."""
         question = urllib.request.Request(f"{'https' if self._login else 'http'}://{self.address}{path}")
         if kind:
             question.add_header("Accept", kind)
@@ -122,7 +122,7 @@ class Registry:
         return {"key": str(folder / "certificate"), "certificate": str(folder / "certificate")}
 
     def _passwords(self, folder: Path) -> Path:
-        """What htpasswd would write: bcrypt, which this registry asks for."""
+        """An htpasswd file with bcrypt, the only format that this registry supports."""
         assert self._login is not None
         user, password = self._login
         path = folder / "htpasswd"
@@ -130,12 +130,12 @@ class Registry:
         return path
 
     def tags(self, name: str) -> list[str]:
-        """The tags of a repository; none where nothing of that name was pushed."""
+        """The tags of a repository; empty if it does not exist."""
         body = self.get(f"/v2/{name}/tags/list")
         return sorted(json.loads(body)["tags"] or []) if body else []
 
     def stored(self) -> int:
-        """Bytes of all that was pushed, a layer that two images share once."""
+        """Total bytes of the pushed blobs; a shared layer counts once."""
         assert self._folder is not None
         return sum(blob.stat().st_size for blob in (self._folder / "data").rglob("blobs/sha256/*/*/data"))
 

@@ -1,7 +1,7 @@
-"""An OpenSSH server on loopback, out of Debian's package where the machine has none: keys of its own, nobody's settings.
+"""An OpenSSH server on loopback with its own keys and configuration, from the Debian package if none is installed.
 
-Unpacked it lies in `sshd/` of the cache. dpkg gets nothing; as root the account `sshd` and `/run/sshd`, which the package
-would make, are made where they are missing.
+The package is unpacked to `sshd/` in the cache and not installed. As root, the account `sshd` and the folder `/run/sshd`,
+which the package would create, are created if missing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EMPTY = Path("/run/sshd")
 
 
 def ensure_sshd() -> list[str]:
-    """The command that starts a server: the machine's, else one unpacked beside the system. Errors: MachineError."""
+    """The command that starts sshd: installed, otherwise unpacked in the cache. Errors: MachineError."""
     found = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if found:
         _account()
@@ -47,7 +47,7 @@ def ensure_sshd() -> list[str]:
 
 
 def _account() -> None:
-    """What a server of root drops its rights to. Others need none of it."""
+    """Create the account for privilege separation, which sshd needs only as root."""
     if os.geteuid() != 0:
         return
     EMPTY.mkdir(mode=0o755, exist_ok=True)
@@ -64,9 +64,9 @@ def make_key(path: Path, passphrase: str = "") -> Path:
 
 
 class SshServer:
-    """`with SshServer(folder) as server: git clone server.url(PATH)`, for whoever runs this, with `server.key` alone.
+    """`with SshServer(folder) as server: git clone server.url(PATH)`, as the current user, with `server.key` only.
 
-    `folder` gets the keys, `known_hosts` and the server's configuration; `log` is what the server said.
+    The keys, `known_hosts` and the configuration are written to `folder`; `log` is the log file of the server.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -117,8 +117,8 @@ class SshServer:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 5) as door:
-                return door.recv(4) == b"SSH-"
+            with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+                return connection.recv(4) == b"SSH-"
         except OSError:
             return False
 

@@ -1,4 +1,4 @@
-"""Literal values that several tests start from: short to write, and legible in a failure."""
+"""Builders for the values that many tests start from."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ OCA = "https://github.com/OCA"
 
 
 def commit(word: str) -> str:
-    """Forty hex digits that stand for a word."""
+    """A commit id (40 hex digits) derived from a word."""
     return hashlib.sha1(word.encode()).hexdigest()
 
 
 def manifest(*dependencies: str, scenario: str = "developer", **keys: Any) -> Manifest:
-    """A nested description of Odoo 19.0 with these dependencies, as a scenario sees it."""
+    """A description of Odoo 19.0 with these dependencies, resolved for a scenario."""
     text = json.dumps({**MINIMAL, "dependencies": list(dependencies), **keys})
     return read_manifest(text, lambda name: None).manifest.for_scenario(scenario)
 
@@ -42,7 +42,7 @@ def module(path: str, **keys: Any) -> Module:
 
 
 def source(link: str, kind: Any = "dependency", at: str = "", facts: Facts | None = None) -> Source:
-    """A repository of a stack, at the commit that the word `at` (else its name) stands for."""
+    """A source at the commit `commit(at)`, by default `commit(NAME)`."""
     parsed = parse_link(link)
     return Source(parsed.name, kind, parsed, commit(at or parsed.name), facts or Facts(), ("odpm.json",))
 
@@ -52,15 +52,15 @@ def resolution(*sources: Source) -> Resolution:
 
 
 class Servers:
-    """The repositories of a small world: what each holds, by canonical URL; it remembers what it was asked.
+    """Answers the resolver's queries from `facts` (by canonical URL) and records the queries.
 
-    A question without a commit is answered with the commit that `URL BRANCH` (or `URL BRANCH DAY`) stands for.
+    A query without a commit gets `commit("URL BRANCH")`, or `commit("URL BRANCH DAY")`.
     """
 
     def __init__(self, **facts: Facts) -> None:
         self.facts = {f"{OCA}/{name}": held for name, held in facts.items()}
         self.levels: list[list[str]] = []
-        self.asked: list[SourceQuery] = []
+        self.queries: list[SourceQuery] = []
 
     def put(self, url: str, facts: Facts) -> Servers:
         self.facts[url] = facts
@@ -68,7 +68,7 @@ class Servers:
 
     def answer(self, asks: tuple[SourceQuery, ...]) -> Sequence[SourceAnswer]:
         self.levels.append([ask.link.name for ask in asks])
-        self.asked += asks
+        self.queries += asks
         return [SourceAnswer(ask.commit or self.tip(ask), self.facts.get(self.key(ask), Facts())) for ask in asks]
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""A home of its own and no settings of whoever runs the tests, for those that ask for `clean`."""
+"""The fixture `clean`: an empty home folder and none of the user's settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def clean(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder; git and odpm know nothing of this machine. Returns the home."""
+    """An empty home folder; git and odpm read no settings of this machine. Returns the home folder."""
     home = tmp_path_factory.mktemp("home")
     (home / ".gitconfig").write_text("[core]\n\tfsync = none\n[gc]\n\tauto = 0\n", encoding="utf-8")
     for name in os.environ:

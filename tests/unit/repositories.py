@@ -1,4 +1,4 @@
-"""Real git repositories, named by the state they are in."""
+"""Create and change real git repositories."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Files = Mapping[str, str | None]
 AUTHOR = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_AUTHOR_NAME": "somebody",
-    "GIT_AUTHOR_EMAIL": "somebody@localhost",
-    "GIT_COMMITTER_NAME": "somebody",
-    "GIT_COMMITTER_EMAIL": "somebody@localhost",
+    "GIT_AUTHOR_NAME": "author",
+    "GIT_AUTHOR_EMAIL": "author@localhost",
+    "GIT_COMMITTER_NAME": "author",
+    "GIT_COMMITTER_EMAIL": "author@localhost",
 }
 
 
 def git(where: Path, *words: str, env: Mapping[str, str] | None = None) -> str:
-    """What plain git says, as stripped text."""
+    """The standard output of `git WORDS`, stripped."""
     done = subprocess.run(
         ["git", "-c", "core.fsync=none", "-C", str(where), *words],
         capture_output=True,
@@ -33,7 +33,7 @@ def git(where: Path, *words: str, env: Mapping[str, str] | None = None) -> str:
 
 
 def put(where: Path, files: Files) -> None:
-    """Write files; None removes one."""
+    """Write files; None removes a file."""
     for name, text in files.items():
         path = where / name
         if text is None:
@@ -44,7 +44,7 @@ def put(where: Path, files: Files) -> None:
 
 
 def save(where: Path, message: str, files: Files | None = None, day: str = "2025-01-01") -> str:
-    """Commit files and return the commit's id; `day` is its date, or `YYYY-MM-DDTHH:MM:SS`."""
+    """Commit files; returns the id of the commit. `day`: its date, or `YYYY-MM-DDTHH:MM:SS`, UTC."""
     put(where, files or {})
     when = f"{day}+0000" if "T" in day else f"{day}T12:00:00+0000"
     dates = {"GIT_AUTHOR_DATE": when, "GIT_COMMITTER_DATE": when}
@@ -54,7 +54,7 @@ def save(where: Path, message: str, files: Files | None = None, day: str = "2025
 
 
 def repository(where: Path, files: Files | None = None, branch: str = "19.0") -> Path:
-    """A repository with one commit on `branch`, of which any commit may be asked."""
+    """A repository with one commit on `branch`. As a server, it allows filters and requests for any commit id."""
     where.mkdir(parents=True)
     git(where, "init", "--quiet", "--template=", "-b", branch)
     with (where / ".git" / "config").open("a", encoding="utf-8") as config:
@@ -64,13 +64,13 @@ def repository(where: Path, files: Files | None = None, branch: str = "19.0") ->
 
 
 def packed(where: Path) -> Path:
-    """The same repository in few files and folders: cheap to copy."""
+    """Pack the repository into few files, so that it is cheap to copy."""
     git(where, "gc", "--quiet", "--prune=now")
     return where
 
 
 def check_out(checkout: Path, store: Path, commit: str, url: str) -> None:
-    """Put a commit into a checkout, a new one from an empty repository of its own."""
+    """Check out a commit from a store."""
     with worktree.empty_repository(checkout.parent) as empty:
         worktree.check_out(checkout, store, commit, url, empty)
 
@@ -80,7 +80,7 @@ def tip(where: Path, name: str = "HEAD") -> str:
 
 
 def content(where: Path) -> dict[str, tuple[bytes | str, int, int]]:
-    """Everything below a folder, `.git` too: bytes (of a link: its target), mode and time of change."""
+    """Path -> content (of a link: its target), mode and modification time of everything below a folder, `.git` included."""
     found: dict[str, tuple[bytes | str, int, int]] = {}
     for path in sorted(where.rglob("*")):
         status = path.lstat()
@@ -94,5 +94,5 @@ def content(where: Path) -> dict[str, tuple[bytes | str, int, int]]:
 
 
 def without_times(where: Path) -> dict[str, tuple[bytes | str, int]]:
-    """The same without times, and without the index: git writes that anew when it only looks."""
+    """Like `content`, without times and without the index, which git rewrites even in read-only commands."""
     return {name: (what, mode) for name, (what, mode, _) in content(where).items() if name != ".git/index"}

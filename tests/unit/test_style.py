@@ -13,7 +13,7 @@ CHECKS = ("ruff check -q .", "ruff format -q --check .", "mypy --no-error-summar
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_nothing_to_complain_of(check: str) -> None:
+def test_style_types_and_layers(check: str) -> None:
     program, *words = check.split()
     done = subprocess.run(
         [Path(sys.executable).with_name(program), *words],

@@ -240,7 +240,7 @@ def test_git_host_that_answers_is_left_alone(tmp_path: Path) -> None:
 def test_git_host_that_is_silent_and_has_no_stand_in_is_named() -> None:
     with pytest.raises(MachineError) as caught:
         githost.ensure_git_host(["https://git.invalid/team/addons.git"], _nobody)
-    assert "git.invalid does not answer" in caught.value.what
+    assert "git.invalid does not respond" in caught.value.what
 
 
 @pytest.fixture

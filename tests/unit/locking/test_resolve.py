@@ -228,7 +228,7 @@ def test_a_repository_that_asks_for_thousands_is_refused_before_any_is_asked() -
     with pytest.raises(DescriptionError, match="bomb requires more repositories") as caught:
         servers.resolve(manifest(f"{OCA}/web"))
     assert "odpm.json -> web -> bomb" in str(caught.value)
-    assert len(servers.asked) == 3
+    assert len(servers.queries) == 3
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_a_repository_that_asks_for_thousands_is_refused_before_any_is_asked() -
 def test_a_pin_counts_only_where_it_fits(link: str, pin: Pin, asked: str | None) -> None:
     servers = Servers()
     resolved = servers.resolve(manifest(link), pin)
-    assert servers.asked[1].commit == asked
+    assert servers.queries[1].commit == asked
     assert resolved.sources[1].commit == (asked or commit(f"{OCA}/web 19.0"))
 
 
@@ -261,7 +261,7 @@ def test_pins_reach_below_the_top() -> None:
 def test_a_folders_fingerprint_is_never_pinned() -> None:
     servers = Servers()
     servers.resolve(manifest("file:///srv/a"), Pin("file:///srv/a", A, file=True))
-    assert servers.asked[1].commit is None
+    assert servers.queries[1].commit is None
 
 
 def test_the_day_is_asked_of_the_platform_only() -> None:
@@ -269,14 +269,14 @@ def test_the_day_is_asked_of_the_platform_only() -> None:
     servers = Servers()
     described = manifest(f"{OCA}/web", platform=dated, developing={"git": "https://github.com/me/project"})
     resolved = servers.resolve(described)
-    assert [(ask.link.name, ask.day) for ask in servers.asked] == [
+    assert [(ask.link.name, ask.day) for ask in servers.queries] == [
         ("odoo", "2025-12-23"),
         ("project", None),
         ("web", None),
     ]
     assert resolved.platform.commit == commit(f"{ODOO} 19.0 2025-12-23")
     servers.resolve(described, Pin(ODOO, A, "19.0"))
-    assert (servers.asked[3].commit, servers.asked[3].day) == (A, None)
+    assert (servers.queries[3].commit, servers.queries[3].day) == (A, None)
 
 
 def test_the_developing_project_is_a_source_unless_it_is_this_checkout() -> None:
@@ -377,7 +377,7 @@ def test_pins_of_a_graph_resolve_to_the_same_graph() -> None:
     first = servers.resolve(described)
     again = servers.resolve(described, *first.lock(None).pins.values())
     assert again == first
-    assert all(ask.commit for ask in servers.asked[4:])
+    assert all(ask.commit for ask in servers.queries[4:])
 
 
 def test_whoever_answers_may_fail() -> None:
