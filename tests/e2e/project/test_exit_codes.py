@@ -23,6 +23,7 @@ pytest_plugins = ["tests.e2e.workspaces"]
 
 HOLD = """
 import sys
+from pathlib import Path
 from odpm_tasks.adapters.files import exclusive
 with exclusive(Path(sys.argv[1]), "this project"):
     print("held", flush=True)
@@ -37,7 +38,7 @@ class Case:
     name: str
     code: int
     words: str
-    prepare: Callable[[Workspace], object] = lambda workspace: None
+    prepare: Callable[[Workspace], object] | None = None
     env: Env = field(default_factory=dict)
 
 
@@ -99,9 +100,13 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_cause_ends_with_its_documented_code(workspace_ready: Workspace, case: Case) -> None:
-    case.prepare(workspace_ready)
-    ran = workspace_ready.bench.inv(*case.words.split(), **case.env)
+def test_a_cause_ends_with_its_documented_code(request: pytest.FixtureRequest, case: Case) -> None:
+    # a command that changes nothing uses the workspace of the session
+    name = "workspace_ready" if case.prepare else "workspace_rendered"
+    workspace: Workspace = request.getfixturevalue(name)
+    if case.prepare:
+        case.prepare(workspace)
+    ran = workspace.bench.inv(*case.words.split(), **case.env)
     assert ran.code == case.code, ran.output
     assert "Traceback" not in ran.output
     if case.code in range(2, 9):
