@@ -1,6 +1,6 @@
-"""What an image really contains, as its own census tells it (`templates/census.py`, run inside a container of it).
+"""The census: the content of an image, as `templates/census.py` reads it from the root file system of a container.
 
-Read from the root file system and nowhere else, so that it holds for an image of any origin.
+It uses no other source, so it works for images of any origin.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict
 
 
-class _Told(BaseModel):
+class _Record(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Package(_Told):
-    """A package of the system (`name` as dpkg has it), of the Python environment (as its metadata has it) or of Node's tools."""
+class Package(_Record):
+    """An installed package: a Debian package, a Python distribution or an npm package; `name` as in its own metadata."""
 
     name: str
     version: str
@@ -23,8 +23,8 @@ class Package(_Told):
     licenses: tuple[str, ...] = ()
 
 
-class Addon(_Told):
-    """An Odoo add-on on the addons path: `source` is the NAME of its repository's folder, `path` is in the container."""
+class Addon(_Record):
+    """An Odoo add-on on the addons path. `source`: folder name of its repository; `path`: path in the container."""
 
     name: str
     path: str
@@ -35,15 +35,14 @@ class Addon(_Told):
     installable: bool = True
 
 
-class Census(_Told):
+class Census(_Record):
     """The census of an image.
 
-    `distribution` as `debian 12`, `architecture` as Debian calls it (`amd64`), `python` as `3.11.2`, `odoo` what
-    `odoo --version` printed (empty where the sources are not in the image, or where it failed: then `odoo_error` is the end
-    of its complaint). `environment` is what the image's own configuration sets. `fonts` are files with the SHA-256 of
-    each. `configuration` is section -> key -> value of /etc/odoo/odoo.conf. `missing` are entries of the addons path that
-    hold no add-on, `unimportable` names Python packages with the error of their import, `setuid` files that run as another
-    user than who starts them.
+    `distribution`: as `debian 12`. `architecture`: Debian's name (`amd64`). `python`: as `3.11.2`. `odoo`: the output of
+    `odoo --version`; empty without sources, or if it failed, then `odoo_error` is its last line. `environment`: the variables
+    of the image's configuration. `fonts`: path -> SHA-256. `configuration`: section -> key -> value of /etc/odoo/odoo.conf.
+    `missing`: entries of the addons path without add-ons. `unimportable`: Python package -> error of its import. `setuid`:
+    files with the set-uid or set-gid bit.
     """
 
     distribution: str = ""
@@ -64,22 +63,22 @@ class Census(_Told):
     setuid: tuple[str, ...] = ()
 
 
-# Debian's names of what comes second in a platform's name; others are the same.
+# The architecture of a Docker platform -> Debian's name; all others are equal.
 _ARCHITECTURES = {"386": "i386", "arm": "armhf", "ppc64le": "ppc64el"}
 
 
-def problems(contents: Census, platform: str = "") -> tuple[str, ...]:
-    """What is wrong with an image whatever it is meant for, a line each: Odoo that does not start, packages that cannot be
-    imported, an addons path that leads nowhere, another processor than that of `platform` (`linux/arm64`).
+def problems(census: Census, platform: str = "") -> tuple[str, ...]:
+    """The problems of any image, a line each: Odoo does not start, packages cannot be imported, an entry of the addons path has
+    no add-ons, the processor is not that of `platform` (`linux/arm64`).
 
-    Odoo is expected where an addons path is.
+    Odoo must start only if there is an addons path.
     """
     found = []
-    wanted = platform.split("/")[1] if "/" in platform else ""
-    if wanted and contents.architecture != (expected := _ARCHITECTURES.get(wanted, wanted)):
-        found.append(f"its programs are for {contents.architecture}: the base image has nothing for {expected}")
-    if contents.odoo_error or (contents.addons_path and not contents.odoo):
-        found.append(f"odoo --version fails: {contents.odoo_error or 'there is no such program, or no sources'}")
-    found += [f"{name}: {error}" for name, error in sorted(contents.unimportable.items())]
-    found += [f"{entry} is on the addons path and holds no add-on" for entry in contents.missing]
+    requested = platform.split("/")[1] if "/" in platform else ""
+    if requested and census.architecture != (expected := _ARCHITECTURES.get(requested, requested)):
+        found.append(f"the image is for {census.architecture}: the base image does not support {expected}")
+    if census.odoo_error or (census.addons_path and not census.odoo):
+        found.append(f"odoo --version fails: {census.odoo_error or 'the program or the sources do not exist'}")
+    found += [f"{name}: {error}" for name, error in sorted(census.unimportable.items())]
+    found += [f"{entry} is on the addons path and contains no add-on" for entry in census.missing]
     return tuple(found)

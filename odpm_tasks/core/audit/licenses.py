@@ -1,18 +1,18 @@
-"""Which add-on may depend on which, by their licences; the words of Odoo's manifests and what SPDX calls them.
+"""Licence conflicts between add-ons that depend on each other, and SPDX identifiers for the licences in Odoo manifests.
 
-The rule is about dependencies only, as in OCA's reading: add-ons that merely stand side by side are works of their own.
-It holds along a whole chain, and where it comes from:
+As in OCA's interpretation, the rules apply to dependencies only: independent add-ons in the same image are separate works.
+They apply to direct and indirect dependencies:
 
-- what depends on (A)GPL code goes out under the (A)GPL, so a proprietary add-on cannot (FSF's GPL FAQ, to which Odoo's
-  page on licences points; Odoo's app store and OCA's `manifestoo check-licenses` refuse it, too);
-- (A)GPL code asks for the sources of all that it is combined with, so it cannot rest on a proprietary add-on: the
-  Odoo Enterprise and Odoo Proprietary licences forbid to publish theirs;
-- LGPL and MIT may rest on a proprietary add-on: both licences name them as fit for add-ons built on Odoo Enterprise;
-- LGPL, GPL and AGPL of version 3 may depend on each other: FSF's compatibility matrix and section 13 of GPL and AGPL
-  let the whole go out under the strongest of them. `manifestoo` is stricter here: it wants the strongest on the add-on itself;
-- GPL of version 2 alone combines with nothing of version 3, LGPL-3 of Odoo itself included (the same matrix).
+- Add-ons that depend on (A)GPL code must be distributed under the (A)GPL, so proprietary add-ons must not (FSF's GPL FAQ,
+  which Odoo's page on licences refers to; Odoo's app store and OCA's `manifestoo check-licenses` have the same rule).
+- (A)GPL requires the sources of all code that it is combined with, so an (A)GPL add-on must not depend on a proprietary one:
+  the Odoo Enterprise and Odoo Proprietary licences forbid the publication of their sources.
+- LGPL and MIT add-ons may depend on proprietary ones: both Odoo licences name them for add-ons based on Odoo Enterprise.
+- LGPL, GPL and AGPL of version 3 may depend on each other: by FSF's compatibility matrix and section 13 of GPL and AGPL, the
+  whole is distributed under the strongest of them. `manifestoo` is stricter: the add-on itself must have that licence.
+- GPL version 2 only is not compatible with version 3, including LGPL-3 of Odoo itself (the same matrix).
 
-Python packages are not judged: no manifest says by its licence which of them it links with.
+Python packages are not checked: manifests do not tell which packages an add-on links with.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from odpm_tasks.core.audit.census import Addon
 from odpm_tasks.errors import printable
 
-DEFAULT = "LGPL-3"  # what Odoo takes for a manifest without a licence, since 9.0
+DEFAULT = "LGPL-3"  # Odoo's default for manifests without a licence, since 9.0
 
-# what a manifest says, in lower case -> the SPDX identifier (empty: has none) and the family that the rule is about
-_WORDS = {
+# licence in a manifest, in lower case -> SPDX identifier (empty: none) and licence family
+_LICENSES = {
     "mit": ("MIT", "permissive"),
     "lgpl-3": ("LGPL-3.0-only", "lgpl3"),
     "lgpl-3 or any later version": ("LGPL-3.0-or-later", "lgpl3"),
@@ -40,15 +40,17 @@ _WORDS = {
     "opl-1": ("", "proprietary"),
     "other proprietary": ("", "proprietary"),
 }
-_SPDX = {spdx.lower(): (spdx, family) for spdx, family in _WORDS.values() if spdx}
+_SPDX = {spdx.lower(): (spdx, family) for spdx, family in _LICENSES.values() if spdx}
 _COPYLEFT = {"gpl2", "gpl", "gpl3", "agpl3"}
 _VERSION_3 = {"lgpl3", "gpl3", "agpl3"}
-_MOST = 3  # names in one line
+_MAX_NAMES = 3  # in one line
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """`chain` leads from an add-on to the one it may not depend on; `also` are those that only inherit it, through the first."""
+    """`chain`: dependency chain from an add-on to one it must not depend on. `also`: add-ons with this conflict only because
+    they depend on the first one of the chain.
+    """
 
     chain: tuple[str, ...]
     license: str
@@ -66,25 +68,25 @@ class Conflict:
 
 
 def spdx(word: str) -> str:
-    """The SPDX identifier for what a manifest says; empty where there is none."""
+    """The SPDX identifier of a licence in a manifest; empty if it has none."""
     return _meaning(word)[0]
 
 
 def unknown_licenses(addons: Iterable[Addon]) -> tuple[str, ...]:
-    """A line for each licence that the rule does not know, `Other OSI approved licence` among them: nothing is guessed."""
+    """A line for each licence without a rule, which includes `Other OSI approved licence`."""
     named: dict[str, list[str]] = {}
     for addon in _installable(addons).values():
         if not _meaning(addon.license)[1]:
             named.setdefault(_shown(addon.license), []).append(addon.name)
     return tuple(
-        printable(f"licence `{word}` is not judged; it is that of {_listed(named[word])}") for word in sorted(named)
+        printable(f"licence `{word}` is not checked; add-ons with it: {_listed(named[word])}") for word in sorted(named)
     )
 
 
 def conflicts(addons: Iterable[Addon]) -> tuple[Conflict, ...]:
-    """Every installable add-on with what it may not depend on, by the shortest chain; nothing that lies behind that.
+    """The conflicts of all installable add-ons, with the shortest chain; a chain ends at its first conflict.
 
-    Of two add-ons with one name the first counts, as for Odoo. Dependencies that are not there are passed over.
+    Of several add-ons with the same name, the first is used, as in Odoo. Missing dependencies are ignored.
     """
     known = _installable(addons)
     families = {name: _meaning(addon.license)[1] for name, addon in known.items()}
@@ -93,57 +95,55 @@ def conflicts(addons: Iterable[Addon]) -> tuple[Conflict, ...]:
     for name in known:
         if any(_why(families[name], other) for other in present):
             found |= {(name, chain[-1]): chain for chain in _chains(name, known, families)}
-    heirs: dict[tuple[str, str], list[str]] = {pair: [] for pair in found}
+    inherited: dict[tuple[str, str], list[str]] = {pair: [] for pair in found}
     for pair in found:
-        heirs[_root(pair, found)].append(pair[0])
+        inherited[_root(pair, found)].append(pair[0])
     return tuple(
         Conflict(
             chain,
             _shown(known[name].license),
             _shown(known[other].license),
             _why(families[name], families[other]),
-            tuple(sorted(set(heirs[name, other]) - {name})),
+            tuple(sorted(set(inherited[name, other]) - {name})),
         )
         for (name, other), chain in sorted(found.items())
-        if heirs[name, other]
+        if inherited[name, other]
     )
 
 
 def _chains(start: str, known: Mapping[str, Addon], families: Mapping[str, str]) -> list[tuple[str, ...]]:
-    """The shortest chains from an add-on to those that it may not depend on, breadth first and by name."""
+    """The shortest chains from an add-on to those that it must not depend on, breadth first and by name."""
     found: list[tuple[str, ...]] = []
     level: list[tuple[str, ...]] = [(start,)]
     seen = {start}
     while level:
-        further: list[tuple[str, ...]] = []
+        next_level: list[tuple[str, ...]] = []
         for chain in level:
             for name in sorted(set(known[chain[-1]].depends) - seen):
                 seen.add(name)
                 if name not in known:
                     continue
                 longer = (*chain, name)
-                (found if _why(families[start], families[name]) else further).append(longer)
-        level = further
+                (found if _why(families[start], families[name]) else next_level).append(longer)
+        level = next_level
     return found
 
 
 def _root(pair: tuple[str, str], found: Mapping[tuple[str, str], tuple[str, ...]]) -> tuple[str, str]:
-    """The conflict that this one only repeats: that of an add-on further down its chain; itself where there is none."""
+    """The conflict that this one inherits from an add-on of its chain; itself if there is none."""
     name, other = pair
     nearer = next(((between, other) for between in reversed(found[pair][1:-1]) if (between, other) in found), None)
     return _root(nearer, found) if nearer else (name, other)
 
 
 def _why(work: str, other: str) -> str:
-    """Why an add-on of the one family may not depend on one of the other; empty where it may, or nobody knows."""
+    """Why an add-on of family `work` must not depend on one of family `other`; empty if it may or a family is unknown."""
     if work == "proprietary" and other in _COPYLEFT:
-        return "what depends on GPL or AGPL code has to be under such a licence itself"
+        return "an add-on that depends on GPL or AGPL code must have such a licence"
     if work in _COPYLEFT and other == "proprietary":
-        return (
-            "GPL and AGPL ask for the sources of all that the add-on rests on, and a proprietary licence keeps its own"
-        )
+        return "GPL and AGPL require the sources of all dependencies, and a proprietary licence does not provide them"
     if (work == "gpl2" and other in _VERSION_3) or (work in _VERSION_3 and other == "gpl2"):
-        return "version 2 of the GPL without `or any later version` does not combine with version 3"
+        return "GPL version 2 without `or any later version` is not compatible with version 3"
     return ""
 
 
@@ -156,7 +156,7 @@ def _installable(addons: Iterable[Addon]) -> dict[str, Addon]:
 
 def _meaning(word: str) -> tuple[str, str]:
     key = (word.strip() or DEFAULT).lower()
-    return _WORDS.get(key) or _SPDX.get(key) or ("", "")
+    return _LICENSES.get(key) or _SPDX.get(key) or ("", "")
 
 
 def _shown(word: str) -> str:
@@ -164,7 +164,7 @@ def _shown(word: str) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Some names, and how many more there are."""
+    """The first names, and the number of the others."""
     names = list(names)
-    more = len(names) - _MOST
-    return ", ".join(names[:_MOST]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MAX_NAMES
+    return ", ".join(names[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

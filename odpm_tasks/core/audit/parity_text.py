@@ -1,4 +1,4 @@
-"""A comparison of images as text for people and as JSON for programs."""
+"""A comparison of images as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from odpm_tasks.core.audit.census import Census
-from odpm_tasks.core.audit.parity import Difference, facts
+from odpm_tasks.core.audit.parity import Difference, items
 from odpm_tasks.core.text import Paint, clean, cut, plural, unstyled
 
-SHOWN = 30  # differences of one kind that people are shown; programs get all
+SHOWN = 30  # differences per kind in the text; the JSON has all
 _LONGEST = 48
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Images by the label under which they are shown: their names, what they contain, and what differs."""
+    """The compared images: label -> name, label -> census, and the differences."""
 
     names: Mapping[str, str]
-    contents: Mapping[str, Census]
+    censuses: Mapping[str, Census]
     differences: tuple[Difference, ...]
 
     @property
@@ -31,32 +31,32 @@ class Comparison:
         return tuple(each for each in self.differences if each.reason)
 
 
-def as_text(compared: Comparison, paint: Paint = unstyled, *, verbose: bool = False) -> str:
-    """A line where the images are equal, else a table: what differs, and what each image has.
+def as_text(comparison: Comparison, paint: Paint = unstyled, *, verbose: bool = False) -> str:
+    """One line if the images are equal, else a table of the differences with a column per image.
 
-    What the scenarios explain is one line, `verbose`: a table with the reasons.
+    Explained differences are one line; `verbose`: a table with the reasons.
     """
-    explained = compared.explained
-    if not compared.failing:
-        lines = [summary(compared)]
+    explained = comparison.explained
+    if not comparison.failing:
+        lines = [summary(comparison)]
     else:
-        lines = [f"{label}  {name}" for label, name in _aligned(compared.names.items()) if label.strip() != name]
-        lines += [*([""] if lines else []), *_table(compared, compared.failing, paint)]
+        lines = [f"{label}  {name}" for label, name in _aligned(comparison.names.items()) if label.strip() != name]
+        lines += [*([""] if lines else []), *_table(comparison, comparison.failing, paint)]
         if explained:
             lines += ["", _explained(explained)]
     if explained and not verbose:
         lines[-1] += paint("  (--verbose shows them)", "dim")
     if explained and verbose:
-        lines += ["", *_table(compared, explained, paint)]
+        lines += ["", *_table(comparison, explained, paint)]
     return "\n".join(lines)
 
 
-def summary(compared: Comparison) -> str:
-    """What was compared, and that it is equal."""
-    kinds = [what for what, _ in {fact for contents in compared.contents.values() for fact in facts(contents)}]
+def summary(comparison: Comparison) -> str:
+    """The numbers of compared items and of explained differences."""
+    kinds = [kind for kind, _ in {item for census in comparison.censuses.values() for item in items(census)}]
     number = {word: sum(1 for kind in kinds if kind.endswith(word)) for word in ("package", "font", "add-on")}
-    parts = [plural(len(compared.contents), "image"), *(plural(count, word) for word, count in number.items())]
-    some = f"; {_explained(compared.explained)}" if compared.explained else ""
+    parts = [plural(len(comparison.censuses), "image"), *(plural(count, word) for word, count in number.items())]
+    some = f"; {_explained(comparison.explained)}" if comparison.explained else ""
     return f"parity: {', '.join(parts)}{some}"
 
 
@@ -64,14 +64,14 @@ def _explained(rows: Sequence[Difference]) -> str:
     return f"{plural(len(rows), 'difference')} explained by the scenario"
 
 
-def _table(compared: Comparison, rows: Sequence[Difference], paint: Paint) -> list[str]:
-    """Columns: kind, name, an image each, the reasons."""
-    kinds = dict.fromkeys(row.what for row in rows)
-    lines: list[tuple[str, ...]] = [("", "", *(cut(name, _LONGEST) for name in compared.names), "")]
+def _table(comparison: Comparison, rows: Sequence[Difference], paint: Paint) -> list[str]:
+    """A table with the columns kind, name, one per image, reason."""
+    kinds = dict.fromkeys(row.kind for row in rows)
+    lines: list[tuple[str, ...]] = [("", "", *(cut(name, _LONGEST) for name in comparison.names), "")]
     rest = []
     for kind in kinds:
-        alike = [row for row in rows if row.what == kind]
-        lines += [(row.what, clean(row.name), *map(_value, row.values), row.reason) for row in alike[:SHOWN]]
+        alike = [row for row in rows if row.kind == kind]
+        lines += [(row.kind, clean(row.name), *map(_value, row.values), row.reason) for row in alike[:SHOWN]]
         if len(alike) > SHOWN:
             rest.append(f"… and {len(alike) - SHOWN} more: {kind}")
     head, *body = ["  ".join(cells).rstrip() for cells in _aligned(lines)]
@@ -79,7 +79,7 @@ def _table(compared: Comparison, rows: Sequence[Difference], paint: Paint) -> li
 
 
 def _aligned(lines: Iterable[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Cells filled up to the width of their column, the last ones excepted."""
+    """The cells padded to the width of their column, except the last column."""
     rows = list(lines)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [(*(f"{cell:<{width}}" for cell, width in zip(row[:-1], widths, strict=False)), row[-1]) for row in rows]
@@ -89,24 +89,24 @@ def _value(value: str | None) -> str:
     return "–" if value is None else cut(value, _LONGEST) or '""'
 
 
-def as_json(compared: Comparison) -> str:
+def as_json(comparison: Comparison) -> str:
     """The comparison as data::
 
-    {"equal": bool (nothing but what the scenario explains),
+    {"equal": bool (true: all differences are explained),
      "images": [{"label", "name"}],
-     "differences": [{"what", "name", "values": {label: text | null (not there)}, "reason": text | null (none: a failure)}]}
+     "differences": [{"what", "name", "values": {label: text | null (absent)}, "reason": text | null (not explained)}]}
     """
     data = {
-        "equal": not compared.failing,
-        "images": [{"label": label, "name": name} for label, name in compared.names.items()],
+        "equal": not comparison.failing,
+        "images": [{"label": label, "name": name} for label, name in comparison.names.items()],
         "differences": [
             {
-                "what": each.what,
+                "what": each.kind,
                 "name": each.name,
-                "values": dict(zip(compared.names, each.values, strict=True)),
+                "values": dict(zip(comparison.names, each.values, strict=True)),
                 "reason": each.reason or None,
             }
-            for each in compared.differences
+            for each in comparison.differences
         ],
     }
     return json.dumps(data, indent=2, ensure_ascii=False)

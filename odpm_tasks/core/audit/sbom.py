@@ -1,8 +1,9 @@
-"""The bill of materials of an image: CycloneDX 1.6, as JSON.
+"""The SBOM of an image: CycloneDX 1.6, as JSON.
 
-It lists what the census of the image found: the distribution, its packages, Python and its packages, those of Node, Odoo, and
-every add-on with the repository and commit it comes from. Deterministic: the same contents give the same bytes, whatever the
-order in which they were found. Formats: https://cyclonedx.org/docs/1.6/json and, for package URLs,
+It lists the census of the image: the distribution, its packages, Python and its packages, npm packages, Odoo, and all add-ons
+with their repository and commit. The same content gives the same bytes, whatever the order of the census.
+
+Formats: https://cyclonedx.org/docs/1.6/json and, for package URLs,
 https://github.com/package-url/purl-spec (types deb, pypi, npm, github, generic, oci).
 """
 
@@ -20,7 +21,7 @@ from odpm_tasks.core.audit.census import Addon, Census, Package
 from odpm_tasks.core.config.paths import SOURCE_ROOT
 from odpm_tasks.core.sources.link import canonical
 
-if TYPE_CHECKING:  # heavy: imported where it is used
+if TYPE_CHECKING:  # slow to import: imported where it is used
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.bom_ref import BomRef
     from cyclonedx.model.component import Component, ComponentType
@@ -29,19 +30,19 @@ if TYPE_CHECKING:  # heavy: imported where it is used
 
 _GITHUB = "https://github.com/"
 _OPERATORS = {"AND", "OR", "WITH"}
-_LONGEST = 100  # characters of a licence's name
+_MAX_LICENSE_NAME = 100  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """Where a folder of sources comes from: its canonical URL and the commit."""
+    """The origin of a source folder: canonical URL and commit."""
 
     url: str
     commit: str
 
 
 def sbom(
-    contents: Census,
+    census: Census,
     *,
     name: str,
     digest: str,
@@ -49,14 +50,14 @@ def sbom(
     epoch: int,
     tool_version: str,
 ) -> str:
-    """The bill of materials of the image `name` with this digest.
+    """The SBOM of the image `name` with this digest.
 
-    `sources`: by the name of the folder. `epoch`: seconds, the time that the image's layers bear. The serial number follows
-    from the digest and what is listed.
+    `sources`: repository by folder name. `epoch`: timestamp of the image in seconds. The serial number is derived from the
+    digest and the listed components.
     """
     from cyclonedx.output.json import JsonV1Dot6
 
-    bom = _bom(contents, name, digest, sources)
+    bom = _bom(census, name, digest, sources)
     bom.metadata.timestamp = datetime.fromtimestamp(epoch, UTC)
     bom.metadata.tools.components.add(_application("odpm-tasks", tool_version))
     bom.serial_number = uuid.UUID(int=0)
@@ -65,40 +66,40 @@ def sbom(
     return text.replace(bom.serial_number.urn, serial.urn, 1) + "\n"
 
 
-def _bom(contents: Census, name: str, digest: str, sources: Mapping[str, Repository]) -> Bom:
+def _bom(census: Census, name: str, digest: str, sources: Mapping[str, Repository]) -> Bom:
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.dependency import Dependency
     from cyclonedx.model.lifecycle import LifecyclePhase, PredefinedLifecycle
 
-    addons = {addon.path: _addon(addon, sources) for addon in contents.addons}
-    first: dict[str, BomRef] = {}  # of two add-ons with one name Odoo takes the first
-    needs: dict[BomRef, set[BomRef]] = {}
-    for addon in contents.addons:
+    addons = {addon.path: _addon(addon, sources) for addon in census.addons}
+    first: dict[str, BomRef] = {}  # of several add-ons with the same name, Odoo uses the first
+    dependencies: dict[BomRef, set[BomRef]] = {}
+    for addon in census.addons:
         first.setdefault(addon.name, addons[addon.path].bom_ref)
-    for addon in contents.addons:
+    for addon in census.addons:
         ref = addons[addon.path].bom_ref
-        needs[ref] = {first[wanted] for wanted in addon.depends if wanted in first} - {ref}
+        dependencies[ref] = {first[name] for name in addon.depends if name in first} - {ref}
     others = [
-        *_system(contents),
-        *map(_python, contents.packages),
-        *_node(contents),
-        *_odoo(contents, sources),
+        *_system(census),
+        *map(_python, census.packages),
+        *_node(census),
+        *_odoo(census, sources),
     ]
     listed = {component.bom_ref: component for component in (*others, *addons.values())}
 
     bom = Bom(components=listed.values())
     bom.metadata.component = _image(name, digest)
     bom.metadata.lifecycles.add(PredefinedLifecycle(LifecyclePhase.POST_BUILD))
-    needs |= {bom.metadata.component.bom_ref: set(listed)}
+    dependencies |= {bom.metadata.component.bom_ref: set(listed)}
     bom.dependencies.update(
-        Dependency(ref, (Dependency(wanted) for wanted in needs.get(ref, ())))
+        Dependency(ref, (Dependency(other) for other in dependencies.get(ref, ())))
         for ref in (bom.metadata.component.bom_ref, *listed)
     )
     return bom
 
 
 def _image(name: str, digest: str) -> Component:
-    """The image itself; a purl names it by the last part of its name, registry and tag are hints where to find it."""
+    """The image itself. Its purl has the last part of the name; registry and tag are qualifiers."""
     from cyclonedx.model.component import ComponentType
     from packageurl import PackageURL
 
@@ -113,20 +114,20 @@ def _image(name: str, digest: str) -> Component:
     return _component(ComponentType.CONTAINER, repository, digest, purl)
 
 
-def _system(contents: Census) -> Iterable[Component]:
-    """The distribution, its packages, and the Python that is none of them."""
+def _system(census: Census) -> Iterable[Component]:
+    """The distribution, its packages, and Python, which is not a Debian package."""
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
-    distribution, _, release = contents.distribution.partition(" ")
+    distribution, _, release = census.distribution.partition(" ")
     vendor = distribution or "debian"
     if distribution:
         ref = f"os:{distribution}@{release}"
         yield Component(type=ComponentType.OPERATING_SYSTEM, name=distribution, version=release or None, bom_ref=ref)
-    if contents.python:
-        purl = PackageURL("generic", None, "python", contents.python)
-        yield _component(ComponentType.APPLICATION, "python", contents.python, purl)
-    for package in contents.system:
+    if census.python:
+        purl = PackageURL("generic", None, "python", census.python)
+        yield _component(ComponentType.APPLICATION, "python", census.python, purl)
+    for package in census.system:
         qualifiers = {"arch": package.arch, "distro": f"{vendor}-{release}" if release else ""}
         purl = PackageURL("deb", vendor, package.name, package.version, qualifiers)
         yield _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
@@ -140,29 +141,29 @@ def _python(package: Package) -> Component:
     return _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
 
 
-def _node(contents: Census) -> Iterable[Component]:
-    """What npm has installed. A `package.json` may say anything; what has no name there is nothing one can list."""
+def _node(census: Census) -> Iterable[Component]:
+    """The npm packages. A `package.json` may contain any name; packages without a valid name are skipped."""
     from cyclonedx.model.component import ComponentType
     from packageurl import PackageURL
 
-    for package in contents.node:
+    for package in census.node:
         if parts := [part for part in package.name.split("/") if part.strip()]:
             purl = PackageURL("npm", "/".join(parts[:-1]) or None, parts[-1], package.version)
             yield _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
 
 
-def _odoo(contents: Census, sources: Mapping[str, Repository]) -> Iterable[Component]:
-    """The server, which is no add-on: it comes with `base` and has its licence."""
+def _odoo(census: Census, sources: Mapping[str, Repository]) -> Iterable[Component]:
+    """The server, with source and licence of the add-on `base`."""
     from cyclonedx.model.component import ComponentType
 
-    base = next((addon for addon in contents.addons if addon.name == "base"), None)
-    if contents.odoo:
-        version = contents.odoo.rpartition(" ")[2]
+    base = next((addon for addon in census.addons if addon.name == "base"), None)
+    if census.odoo:
+        version = census.odoo.rpartition(" ")[2]
         repository = sources.get(base.source) if base else None
         component = _component(ComponentType.FRAMEWORK, "odoo", version, _purl("odoo", version, "", repository))
         if base:
             component.licenses.update(_licenses([licenses.spdx(base.license) or base.license]))
-        _trace(component, base.source if base else "", repository)
+        _add_origin(component, base.source if base else "", repository)
         yield component
 
 
@@ -178,12 +179,12 @@ def _addon(addon: Addon, sources: Mapping[str, Repository]) -> Component:
     component.properties.add(Property(name="odpm:kind", value="odoo-addon"))
     if not addon.installable:
         component.properties.add(Property(name="odpm:installable", value="false"))
-    _trace(component, addon.source, repository)
+    _add_origin(component, addon.source, repository)
     return component
 
 
 def _purl(name: str, version: str, path: str, repository: Repository | None) -> PackageURL:
-    """A part of a repository: named by GitHub's owner and repository where it is there, else by its own name."""
+    """The package URL of a path in a repository: type github for repositories on GitHub, else generic."""
     from packageurl import PackageURL
 
     url = _address(repository)
@@ -194,8 +195,8 @@ def _purl(name: str, version: str, path: str, repository: Repository | None) -> 
     return PackageURL("generic", None, name, version or None, qualifiers, path)
 
 
-def _trace(component: Component, source: str, repository: Repository | None) -> None:
-    """Where it comes from. A folder of the building machine is told by its name: its path means nothing elsewhere."""
+def _add_origin(component: Component, source: str, repository: Repository | None) -> None:
+    """Add repository and commit. A local folder is given by its name, because its path is not valid on other machines."""
     from cyclonedx.model import ExternalReference, ExternalReferenceType, Property, XsUri
 
     url = _address(repository)
@@ -208,7 +209,7 @@ def _trace(component: Component, source: str, repository: Repository | None) -> 
 
 
 def _address(repository: Repository | None) -> str:
-    """The canonical URL, so without user and password; empty for a folder of this machine and for what is no URL."""
+    """The canonical URL without credentials; empty for a local folder or an invalid URL."""
     url = canonical(repository.url) if repository else ""
     return url if url.startswith("https://") and "@" not in url.split("/")[2] else ""
 
@@ -233,20 +234,20 @@ def _component(kind: ComponentType, name: str, version: str, purl: PackageURL, w
 
 
 def _licenses(words: Iterable[str]) -> list[License]:
-    """Identifiers and expressions of SPDX as such, anything else by name. An expression has to stand alone, else it is a name."""
+    """SPDX identifiers and expressions as such, all others by name. CycloneDX allows an expression only as the single entry."""
     from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
     from cyclonedx.spdx import fixup_id
 
-    said = sorted({" ".join(word.split())[:_LONGEST] for word in words} - {""})
-    if len(said) == 1 and not fixup_id(said[0]) and _is_expression(said[0]):
-        return [LicenseExpression(said[0])]
+    names = sorted({" ".join(word.split())[:_MAX_LICENSE_NAME] for word in words} - {""})
+    if len(names) == 1 and not fixup_id(names[0]) and _is_expression(names[0]):
+        return [LicenseExpression(names[0])]
     return [
-        DisjunctiveLicense(id=known) if (known := fixup_id(word)) else DisjunctiveLicense(name=word) for word in said
+        DisjunctiveLicense(id=known) if (known := fixup_id(word)) else DisjunctiveLicense(name=word) for word in names
     ]
 
 
 def _is_expression(word: str) -> bool:
-    """The library takes for one also what people merely use to say, such as `GPL`."""
+    """Whether it is an SPDX expression. The library also accepts colloquial names such as `GPL`."""
     from cyclonedx.spdx import fixup_id, is_expression
 
     return is_expression(word) and all(fixup_id(name) or name in _OPERATORS for name in re.findall(r"[^\s()]+", word))

@@ -203,4 +203,4 @@ def test_what_cannot_run_is_found(derive: Callable[[str, str], str]) -> None:
     assert re.search(rf"^odoo --version fails: {lost}", output, re.MULTILINE), output
     assert re.search(rf"^python-ldap: import \w+: {lost}", output, re.MULTILINE), output
     assert re.search(rf"^psycopg2: import psycopg2: {lost}", output, re.MULTILINE), output
-    assert "/opt/odoo/src/mail is on the addons path and holds no add-on" in output
+    assert "/opt/odoo/src/mail is on the addons path and contains no add-on" in output

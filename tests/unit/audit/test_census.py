@@ -50,13 +50,13 @@ def test_all_that_is_wrong_is_named() -> None:
         "odoo --version fails: ModuleNotFoundError: No module named 'lxml'",
         "lxml: import lxml: ImportError: no",
         "python-ldap: import ldap: ImportError: libldap.so",
-        "/src/gone is on the addons path and holds no add-on",
+        "/src/gone is on the addons path and contains no add-on",
     )
 
 
 def test_an_addons_path_without_an_odoo_is_wrong() -> None:
     (found,) = problems(Census(addons_path=("/src/web",)))
-    assert found.startswith("odoo --version fails: there is no such program")
+    assert found.startswith("odoo --version fails: the program or the sources do not exist")
 
 
 # --- the program -----------------------------------------------------------------------------------------------------

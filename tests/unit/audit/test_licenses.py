@@ -75,7 +75,7 @@ def test_a_conflict_is_told_in_one_line() -> None:
     )
     assert str(found) == (
         "shop (OPL-1) depends on crm_y (AGPL-3) through stock_x: "
-        "what depends on GPL or AGPL code has to be under such a licence itself"
+        "an add-on that depends on GPL or AGPL code must have such a licence"
     )
 
 
@@ -134,9 +134,9 @@ def test_unknown_words_are_named_once_and_not_guessed() -> None:
         ]
     )
     assert found == (
-        "licence `?[31mred alert` is not judged; it is that of c",
-        "licence `Beerware` is not judged; it is that of a0, a1, a2 and 2 more",
-        "licence `Other OSI approved licence` is not judged; it is that of b",
+        "licence `?[31mred alert` is not checked; add-ons with it: c",
+        "licence `Beerware` is not checked; add-ons with it: a0, a1, a2 and 2 more",
+        "licence `Other OSI approved licence` is not checked; add-ons with it: b",
     )
 
 

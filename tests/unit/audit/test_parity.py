@@ -64,7 +64,7 @@ def test_equal_images_have_none() -> None:
         ({"fonts": {"/usr/share/fonts/a.ttf": "cd" * 32}}, ("font", "/usr/share/fonts/a.ttf", ("ab" * 6, "cd" * 6))),
         ({"environment": {"LANG": ""}}, ("environment", "LANG", ("C.UTF-8", ""))),
         ({"addons_path": ("/src/odoo",)}, ("addons path", "/src/web", ("yes", None))),
-        ({"missing": ("/src/web",)}, ("addons path", "/src/web", ("yes", "no add-on there"))),
+        ({"missing": ("/src/web",)}, ("addons path", "/src/web", ("yes", "no add-on"))),
         ({"addons_path": ("/src/odoo", "/src/web")}, ("addons path", "order, entry 1", ("/src/web", "/src/odoo"))),
         (
             {"addons": (WEB.model_copy(update={"version": "19.0.2.0.0"}),)},
