@@ -58,10 +58,11 @@ def _repository(path: str) -> str:
 class GitServer:
     """`with GitServer(folder) as server: git clone server.url("OCA/web.git")`.
 
-    `delay`: seconds before each response; `held`: no response before `release()`. `auth` (user, password): other requests get 401. `settings` override git's
-    configuration. `old`: protocol version 0, in which a server may refuse commits that are not the tip of a branch.
-    `fault` gets the path of a repository and the number of earlier requests for it; it returns a status, HANG, DROP, or
-    None for a normal response. `requests`: completed requests in order; `began`: started ones; tests may clear both.
+    `delay`: seconds before each response; `held`: no response before `release()`. `auth` (user, password): other requests
+    get 401. `settings` override git's configuration. `old`: protocol version 0, in which a server may refuse commits that
+    are not the tip of a branch. `fault` gets the path of a repository and the number of earlier requests for it; it returns
+    a status, HANG, DROP, or None for a normal response. `requests`: completed requests in order; `began`: started ones;
+    tests may clear both.
     `complaints`: messages of git about refused requests.
     """
 
