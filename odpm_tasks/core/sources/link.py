@@ -1,7 +1,7 @@
-"""Links to source trees: `url[ branch[ commit]]`, their identity and the folder names they get.
+"""Links to sources: `URL[ BRANCH[ COMMIT]]`, their canonical URL, and the names of their folders.
 
 Accepted are `https://`, `http://`, `ssh://`, `git://`, `user@host:path` and `file:///absolute/path`. Everything else is
-refused here, before any program sees it: a link may come from a repository that nobody of the team wrote.
+refused before it reaches a program, because a link may come from a repository that is not trusted.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ _ODD_IN_BRANCH = re.compile(r"[~^:?*\[\\]|\.\.|//|@\{|/\.|\.lock(?:/|$)")
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One source tree somebody asked for: what to clone, and from where on.
+    """One link to a source.
 
-    `url` is as written, scheme in lower case; it may carry a user and a password, so show `without_credentials(url)`.
-    `branch` None: the branch named like the Odoo version. `commit`: 40 lower-case hex digits. `variables`: of this machine,
-    that were expanded in it.
+    `url` as written, with the scheme in lower case. It may contain a user and a password: show `without_credentials(url)`.
+    `branch` None: the branch with the name of the Odoo version. `commit`: 40 lower-case hex digits. `variables`: the
+    environment variables that were expanded in it.
     """
 
     url: str
@@ -60,12 +60,12 @@ class Link:
 
     @property
     def path(self) -> str:
-        """The folder of a `file://` link (`%20` and its like decoded); empty for every other link."""
+        """The folder of a `file://` link, percent-decoded; empty for every other link."""
         return _file_path(self.url) if self.is_file else ""
 
     @property
     def name(self) -> str:
-        """Last part of the path without `.git`, fit to be a folder name."""
+        """The last part of the path without `.git`, as a valid folder name."""
         return _folder(self._parts[-1])
 
     @property
@@ -81,19 +81,19 @@ class Link:
 
     @property
     def host(self) -> str:
-        """Where it leads, with the port; `file` for a folder of this machine."""
+        """The host with the port; `file` for a folder of this machine."""
         return "file" if self.is_file else self.canonical.removeprefix("https://").partition("/")[0]
 
     def __str__(self) -> str:
-        """As one would write it in `odpm.json`, credentials left out."""
+        """The link as in `odpm.json`, without credentials."""
         return " ".join(word for word in (without_credentials(self.url), self.branch, self.commit) if word)
 
 
 def parse_link(text: str, shown: str = "") -> Link:
-    """Read `url[ branch[ commit]]`, its variables already expanded.
+    """Parse `URL[ BRANCH[ COMMIT]]` after the expansion of variables.
 
-    Raises DescriptionError with the reason. The message never shows what stands before an `@`; with `shown`, the text before
-    its variables were expanded, nor what they hold.
+    `shown`: the text before the expansion, for messages without the values. Errors: DescriptionError with the reason; its
+    message never contains the part before an `@`.
     """
     odd, words, text = _odd_character(text), text.split(), shown or text
     if odd:
@@ -117,12 +117,12 @@ def parse_link(text: str, shown: str = "") -> Link:
 
 @lru_cache(4096)
 def canonical(url: str) -> str:
-    """The identity of a repository, not an address to clone from.
+    """The URL that identifies a repository; it is not necessarily the URL to clone from.
 
-    No user, no trailing `/` or `.git`, host in lower case, the scheme's default port left out, case of the path kept; every
-    remote form as `https://host/path`. A `file://` URL or an absolute path becomes `file:///path` with `.` and `..`
-    resolved (`.git` stays: it is part of the folder's name). Idempotent; never raises, so that it can be asked about the
-    remote of any checkout.
+    Every remote form becomes `https://host/path`: no user, no trailing `/` or `.git`, the host in lower case, no default port
+    of the scheme, the path in its case. A `file://` URL or an absolute path becomes `file:///path` with `.` and `..` resolved
+    (`.git` is kept as a part of the folder name). Idempotent. Never raises, because it is applied to the remotes of any
+    checkout.
     """
     url = url.strip()
     if url[:8].lower() == "file:///" or url.startswith("/"):
@@ -132,15 +132,15 @@ def canonical(url: str) -> str:
     if found is None:
         return url
     scheme, host, port, path = found
-    # The result reads as https, so 443 has to go whatever the scheme was: canonical() of it must give itself.
+    # The result is an https URL, so port 443 is removed for every scheme: canonical() must be idempotent.
     tail = f":{port}" if port and port not in (_DEFAULT_PORT[scheme], "443") else ""
     return f"https://{host.rstrip('.').lower()}{tail}/{_bare_path(path)}"
 
 
 def without_credentials(url: str) -> str:
-    """The address without its secrets: no password, and no user but ssh's login name.
+    """The URL without a password and without a user, except the login name of ssh.
 
-    For messages and for a checkout's remote. The lock stores `canonical()`, which has no user at all.
+    For messages and for the remote of a checkout. The lock contains `canonical()`, which never has a user.
     """
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.lower() == "file":
@@ -153,9 +153,9 @@ def without_credentials(url: str) -> str:
 
 
 def masked(text: str) -> str:
-    """Text that was meant as a link, fit for a message: nothing before an `@` or after a `?` is shown."""
+    """The text of an invalid link for a message: the parts before an `@` and after a `?` are replaced."""
     text = "".join(char if char.isprintable() else " " for char in text).strip()
-    if not re.match(r"git@[^@]*$", text):  # the one login name that is no secret
+    if not re.match(r"git@[^@]*$", text):  # the only login name that is not a secret
         text = re.sub(r"^((?:\w+::)?[A-Za-z][A-Za-z0-9+.-]*://)?.*@", r"\1***@", text)
     return re.sub(r"[?].*", "?***", text)
 
@@ -163,8 +163,8 @@ def masked(text: str) -> str:
 def source_names(links: Iterable[Link]) -> dict[str, str]:
     """Canonical URL -> name of its folder under `.odpm/src`.
 
-    The last part of the path; where two repositories would get the same name (on a file system that ignores case, too) all
-    of them get their owner in front, then the host, at last a hash. The order of the links has no influence.
+    The name is the last part of the path. Where several repositories would get the same name (without regard to case), all
+    of them get the owner as a prefix, then the host, at last a hash. The result does not depend on the order of the links.
     """
     choices = {link.canonical: _name_choices(link) for link in links}
     level = dict.fromkeys(choices, 0)
@@ -187,12 +187,12 @@ def _name_choices(link: Link) -> tuple[str, ...]:
 
 
 def _short(name: str) -> str:
-    """So much of a name as fits a folder of any file system, with what we put around it."""
+    """The start of a name, short enough for any file system with our prefixes and suffixes."""
     return name.encode()[:_LONGEST].decode(errors="ignore")
 
 
 def _folder(part: str) -> str:
-    """A path part as a folder name that needs no quoting anywhere."""
+    """A part of a path as a folder name that needs no quotes in a shell."""
     name = re.sub(r"[^\w.+-]", "-", unquote(part)).lstrip("-")
     return name if name.strip(".") and name != ".git" else "_"
 
@@ -202,7 +202,7 @@ def _file_path(url: str) -> str:
 
 
 def _split(url: str) -> tuple[str, str, str, str] | None:
-    """Scheme, host, port and path of a remote address; None where it has no form we know."""
+    """Scheme, host, port and path of a remote URL; None for an unknown form."""
     scheme, separator, rest = url.partition("://")
     if match := _URL.fullmatch(f"{scheme.lower()}{separator}{rest}"):
         return match["scheme"], match["host"], match["port"] or "", match["path"]
@@ -275,7 +275,7 @@ def _check_remote(url: str, text: str) -> None:
 
 
 def _check_branch(branch: str, text: str) -> None:
-    """The rules of `git check-ref-format`, as far as they can be told from the name."""
+    """The rules of `git check-ref-format` that depend on the name only."""
     if branch.startswith("-"):
         _refuse(text, "its branch begins with `-`, like an option")
     if _COMMIT.fullmatch(branch):
@@ -285,7 +285,7 @@ def _check_branch(branch: str, text: str) -> None:
 
 
 def _odd_character(text: str, blank: str = _BLANK) -> str:
-    """Name of the first character that is invisible or not ours to interpret; empty where there is none."""
+    """The name of the first control or invisible character; empty without one."""
     for char in text:
         category = unicodedata.category(char)
         if char not in blank and (category[0] == "C" or category[0] == "Z"):

@@ -48,6 +48,16 @@ def test_commit_in_the_store_is_not_requested_again(origin: Path, store: Path) -
     assert fetch.fetch(store, near(origin), commit) == commit
 
 
+@pytest.mark.parametrize("lock", ["shallow.lock", "refs/odpm/incoming.lock"])
+def test_stale_lock_of_git_is_removed_before_a_fetch(origin: Path, store: Path, lock: str) -> None:
+    fetch.fetch(store, near(origin), "v1")
+    stale = store / lock
+    stale.parent.mkdir(parents=True, exist_ok=True)
+    stale.touch()
+    assert fetch.fetch(store, near(origin), "19.0") == tip(origin)
+    assert not stale.exists()
+
+
 def test_rewritten_branch_gives_the_new_commit_and_keeps_the_old_one(origin: Path, store: Path) -> None:
     first = fetch.fetch(store, near(origin), "19.0")
     repositories.git(origin, "reset", "--quiet", "--hard", "v1^{commit}")

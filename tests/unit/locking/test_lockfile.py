@@ -316,7 +316,7 @@ def test_a_pin_without_a_branch_counts_for_the_version_it_was_made_for() -> None
     assert ODOO.key in effective_pins(lock, {}, "19.0")
 
 
-def test_a_folder_is_known_by_content_then_name_then_place() -> None:
+def test_a_file_source_is_matched_by_url_then_content_then_name_then_order() -> None:
     def folder(path: str, commit: str) -> Pin:
         return Pin(f"file://{path}", commit, file=True)
 
@@ -324,6 +324,20 @@ def test_a_folder_is_known_by_content_then_name_then_place() -> None:
     assert match_file_pins([folder("/home/x", B), folder("/home/a", C)], old) == {
         "file:///home/x": old[1],
         "file:///home/a": old[0],
+    }
+    # the same name is stronger than the order
+    assert match_file_pins([folder("/home/b", C), folder("/home/a", C)], old) == {
+        "file:///home/b": old[1],
+        "file:///home/a": old[0],
+    }
+    # the same URL is stronger than the same fingerprint, and that is stronger than the same name
+    assert match_file_pins([folder("/home/c", A), folder("/srv/a", B)], old) == {
+        "file:///srv/a": old[0],
+        "file:///home/c": old[1],
+    }
+    assert match_file_pins([folder("/home/a", B), folder("/home/b", A)], old) == {
+        "file:///home/a": old[1],
+        "file:///home/b": old[0],
     }
     assert match_file_pins([folder("/home/q", C)], old) == {"file:///home/q": old[0]}
     assert match_file_pins([ODOO], old) == {}
