@@ -82,7 +82,7 @@ def _config(workspace: Workspace) -> str:
     return done.stdout
 
 
-def test_images_of_what_a_dependency_brings_are_locked_too(mirrored: Workspace, registry: Registry) -> None:
+def test_images_of_dependencies_are_locked_too(mirrored: Workspace, registry: Registry) -> None:
     search, own = (f"{registry.address}/their/{name}" for name in ("search:1", "own:1"))
     brings = {"manifest_schema": 2, "requires_odpm": "5.0.0", "services": {"search": {"image": search}}}
     brings["scenarios"] = {"ci": {"services": {"probe": {"image": own}}}}
@@ -118,7 +118,7 @@ def test_a_locked_digest_moves_with_update_only(mirrored: Workspace, registry: R
     assert mirrored.lock()["images"] == {"postgres:16": third}
 
 
-def test_a_registry_that_is_gone_changes_nothing(mirrored: Workspace, registry: Registry) -> None:
+def test_an_unreachable_registry_changes_nothing(mirrored: Workspace, registry: Registry) -> None:
     digest = push(registry.address, DATABASE, "one")
     mirrored.bench.ok("lock")
     before = mirrored.lock()
@@ -136,7 +136,7 @@ def test_without_a_registry_there_is_a_lock_without_images(workspace: Workspace)
     assert "@sha256" not in (workspace.root / "docker-compose.yml").read_text(encoding="utf-8")
 
 
-def test_a_digest_that_is_none_is_named(workspace_locked: Workspace) -> None:
+def test_an_invalid_digest_is_reported(workspace_locked: Workspace) -> None:
     path = workspace_locked.root / ".odpm/deps.lock.json"
     data = workspace_locked.lock() | {"images": {DATABASE: "latest"}}
     path.write_text(json.dumps(data), encoding="utf-8")

@@ -216,7 +216,7 @@ lock  HEAD (COMMIT) -> now: 1 repository moved, 1 added, 5 Python packages
 """
 
 
-def test_a_lock_that_moved_is_told_as_text_and_nothing_is_written_in_the_project(team: Team) -> None:
+def test_the_difference_as_text_and_nothing_is_written_in_the_project(team: Team) -> None:
     move(team)
     before = snapshot(team.root)
     ran = team.bench.ok("lock", "--diff")
@@ -225,7 +225,7 @@ def test_a_lock_that_moved_is_told_as_text_and_nothing_is_written_in_the_project
     assert snapshot(team.root) == before
 
 
-def test_the_same_as_data_and_as_markdown(team: Team) -> None:
+def test_the_difference_as_json_and_as_markdown(team: Team) -> None:
     move(team)
     found = team.diff("HEAD")
     web = next(entry for entry in found["repositories"] if entry["name"] == "web")
@@ -244,7 +244,7 @@ def test_the_same_as_data_and_as_markdown(team: Team) -> None:
     assert "``[FIX] web_b: `x` | @team <b>``" in text
 
 
-def test_one_repository_costs_a_handful_of_requests_and_none_the_second_time(team: Team) -> None:
+def test_one_repository_needs_few_requests_and_none_the_second_time(team: Team) -> None:
     move(team)
     team.server.requests.clear()
     first = team.diff()
@@ -263,14 +263,14 @@ def test_history_is_fetched_without_trees(team: Team) -> None:
     assert set(kinds) == {"commit"}
 
 
-def test_a_server_without_filters_is_understood(team: Team, tmp_path: Path) -> None:
+def test_a_server_without_filters_is_supported(team: Team, tmp_path: Path) -> None:
     move(team)
     (tmp_path / "host").rename(tmp_path / "plain")  # file://, with no setting that allows filters
     found = team.diff(ODPM_GIT_MIRROR=f"{HOST}=file://{tmp_path}/plain/")
     assert [entry["commits"] and entry["commits"]["count"] for entry in found["repositories"]] == [None, 4]
 
 
-def test_a_force_pushed_branch_is_called_rewritten(team: Team) -> None:
+def test_a_force_pushed_branch_is_reported_as_rewritten(team: Team) -> None:
     web = team.repository("OCA/web")
     root = web.tip
     web.commit("lost", {"web_b/lost.py": ""})
@@ -284,7 +284,7 @@ def test_a_force_pushed_branch_is_called_rewritten(team: Team) -> None:
     assert "1 commit, rewritten" in team.bench.ok("lock", "--diff").out
 
 
-def test_an_old_commit_that_no_server_has_any_more_is_a_note(team: Team) -> None:
+def test_an_old_commit_that_the_server_has_lost_is_a_note(team: Team) -> None:
     web = team.repository("OCA/web")
     web.commit("new", {"web_a/more.py": ""})
     team.write_lock("odoo/odoo", "OCA/web", web="1" * 40)
@@ -298,7 +298,7 @@ def test_an_old_commit_that_no_server_has_any_more_is_a_note(team: Team) -> None
     assert found["update"]["argument"] == "web_a,web_b,web_old,web_same"
 
 
-def test_a_branch_that_began_before_the_old_commit_is_counted_whole(team: Team) -> None:
+def test_a_branch_that_started_before_the_old_commit_is_counted_completely(team: Team) -> None:
     """History is first fetched as far as the old commit's date; what was merged later may have begun before it."""
     web = team.repository("OCA/web")
     root = web.tip
@@ -318,7 +318,7 @@ def test_a_branch_that_began_before_the_old_commit_is_counted_whole(team: Team) 
     assert {c["subject"] for c in commits["list"]} == {"merge", *(f"side {number}" for number in range(5))}
 
 
-def test_the_platforms_base_stands_for_every_module(team: Team) -> None:
+def test_a_change_of_base_updates_every_module(team: Team) -> None:
     team.repository("odoo/odoo").commit("base", {"odoo/addons/base/models.py": "", "addons/mail/x.py": ""})
     team.write_lock("odoo/odoo", "OCA/web")
     found = team.diff()["update"]
@@ -341,7 +341,7 @@ def test_without_a_lock_at_the_commit_everything_is_new(team: Team) -> None:
     assert not team.diff("HEAD~1")["changed"]
 
 
-def test_no_difference_says_so(team: Team) -> None:
+def test_no_difference_is_reported(team: Team) -> None:
     ran = team.bench.ok("lock", "--diff")
     assert re.fullmatch(r"lock  HEAD \([0-9a-f]{8}\) -> now: nothing changed\n", ran.out)
     assert team.server.requests == []
@@ -357,7 +357,7 @@ def test_no_difference_says_so(team: Team) -> None:
         (("--diff", "--update"), 1, "--diff only shows"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_told_and_writes_no_lock(
+def test_invalid_options_are_reported_and_no_lock_is_written(
     team: Team, words: tuple[str, ...], code: int, output: str
 ) -> None:
     before = snapshot(team.root)
@@ -368,14 +368,14 @@ def test_what_does_not_fit_is_told_and_writes_no_lock(
     assert snapshot(team.root) == before
 
 
-def test_without_a_lock_on_disk_there_is_nothing_to_compare(team: Team) -> None:
+def test_without_a_lock_on_disk_the_diff_is_an_error(team: Team) -> None:
     (team.root / ".odpm/deps.lock.json").unlink()
     ran = team.bench.inv("lock", "--diff")
     assert ran.code == 3
     assert "inv lock" in ran.err
 
 
-def test_the_checkout_itself_is_asked_where_the_lock_records_it(team: Team) -> None:
+def test_the_developing_checkout_is_compared_where_the_lock_records_it(team: Team) -> None:
     url = f"{HOST}team/project"
     git("remote", "add", "origin", f"{url}.git", cwd=team.root)
     for name, text in addon("mine").items():
@@ -402,7 +402,7 @@ def record(team: Team, url: str) -> None:
     path.write_text(json.dumps(data, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def test_a_folder_that_changed_may_have_changed_anywhere(team: Team, tmp_path: Path) -> None:
+def test_all_add_ons_of_a_changed_folder_are_unknown(team: Team, tmp_path: Path) -> None:
     for name, text in addon("local").items():
         (tmp_path / "folder" / name).parent.mkdir(parents=True)
         (tmp_path / "folder" / name).write_text(text, "utf-8")

@@ -340,7 +340,7 @@ GITS = {
 }
 
 
-def test_gits_own_names_in_a_tree_are_refused_and_the_others_served(workspace: Workspace) -> None:
+def test_names_of_git_in_a_tree_are_refused_and_other_sources_are_checked_out(workspace: Workspace) -> None:
     """A repository for each of them, and a good one: first none of them can be had, then none can be moved."""
     hook = f"#!/bin/sh\ntouch {workspace.folder}/spoiled\n[core]\n\tfsmonitor = touch {workspace.folder}/spoiled\n".encode()
     for name in GITS.keys() - {"web"}:
@@ -378,7 +378,7 @@ def test_gits_own_names_in_a_tree_are_refused_and_the_others_served(workspace: W
     assert not (workspace.folder / "spoiled").exists()
 
 
-def test_a_run_killed_before_git_could_refuse_is_no_trap(both: Workspace) -> None:
+def test_a_run_killed_before_git_refuses_leaves_no_hook(both: Workspace) -> None:
     plant(both, {})
     served(both)
     bad = plant(both, {b".git/config": (FILE, b"")})
@@ -414,7 +414,7 @@ ODD = {
 }
 
 
-def test_attributes_are_no_drift_and_run_nothing(both: Workspace) -> None:
+def test_attributes_cause_no_drift_and_run_nothing(both: Workspace) -> None:
     plant(both, {b".gitattributes": (FILE, ATTRIBUTES), **ODD})
     both.bench.ok("render", timeout=60)
     web = both.source("web")
@@ -658,7 +658,7 @@ def test_a_repository_of_a_very_long_name(both: Workspace) -> None:
     failure(both.bench.inv("render"), 5, "cannot fetch")
 
 
-def test_a_file_that_no_disk_can_hold_is_told(both: Workspace) -> None:
+def test_a_file_that_exceeds_the_disk_is_reported(both: Workspace) -> None:
     plant(both, {b"n" * 300: (FILE, b"x")})
     failure(both.bench.inv("render"), 5, ".odpm/src/web", "nnnn")
     assert (both.source("sale") / "sale_thing/__manifest__.py").exists()
@@ -681,7 +681,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("name", "data", "told"), REFUSED.values(), ids=REFUSED)
-def test_what_is_too_much_is_refused_at_once(both: Workspace, name: bytes, data: bytes, told: str) -> None:
+def test_too_large_files_are_refused_at_once(both: Workspace, name: bytes, data: bytes, told: str) -> None:
     plant(both, {name: (FILE, data)})
     failure(both.bench.inv("render", timeout=60), 4, told)
     assert not both.stored("../bomb/r0.git")
@@ -689,7 +689,7 @@ def test_what_is_too_much_is_refused_at_once(both: Workspace, name: bytes, data:
     served(both)
 
 
-def test_manifests_that_are_too_much_are_told_and_passed_by(both: Workspace) -> None:
+def test_too_large_manifests_are_reported_and_skipped(both: Workspace) -> None:
     many: dict[str, bytes] = {
         "huge": b"{'a': '" + b"x" * HUGE + b"'}",
         "deep": b"{'a':" * 100_000,

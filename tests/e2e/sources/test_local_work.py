@@ -109,7 +109,7 @@ def test_an_untracked_folder_in_the_way(moved: Workspace) -> None:
     refused(moved)
 
 
-def test_untracked_files_that_are_not_in_the_way_stay(moved: Workspace) -> None:
+def test_untracked_files_that_are_not_in_the_way_are_kept(moved: Workspace) -> None:
     mine = moved.source("web") / "web_thing/mine.py"
     mine.write_text("mine\n", encoding="utf-8")
     moved.bench.ok("render")
@@ -218,7 +218,7 @@ def test_a_repository_that_becomes_a_folder_of_this_machine(workspace_ready: Wor
     assert workspace_ready.source("web").readlink() == target
 
 
-def test_work_in_a_repository_that_nobody_asks_for_any_more_stays(workspace_ready: Workspace) -> None:
+def test_work_in_an_obsolete_source_is_kept(workspace_ready: Workspace) -> None:
     dirty(workspace_ready.source("web"))
     before = checkout_state(workspace_ready.source("web"))
     workspace_ready.describe(dependencies=[f"{HOST}{SALE} 19.0"])
@@ -226,7 +226,7 @@ def test_work_in_a_repository_that_nobody_asks_for_any_more_stays(workspace_read
     assert checkout_state(workspace_ready.source("web")) == before
 
 
-def test_changes_stay_while_the_lock_does_not_move(workspace_ready: Workspace) -> None:
+def test_changes_are_kept_while_the_lock_does_not_change(workspace_ready: Workspace) -> None:
     dirty(workspace_ready.source("web"))
     before = checkout_state(workspace_ready.source("web"))
     for words in (("render",), ("plan",), ("lock",)):

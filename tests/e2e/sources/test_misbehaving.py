@@ -55,7 +55,7 @@ def others_are_there(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("fault", [500, 502, 503, 429, DROP])
-def test_a_server_that_stumbles_twice(workspace: Workspace, fault: int) -> None:
+def test_a_server_that_fails_twice(workspace: Workspace, fault: int) -> None:
     with_both(workspace)
     with GitServer(workspace.host, fault=first(WEB, 2, fault)) as server:
         ran = workspace.bench.ok("render", **workspace.at(server))
@@ -67,7 +67,7 @@ def test_a_server_that_stumbles_twice(workspace: Workspace, fault: int) -> None:
 
 
 @pytest.mark.parametrize("fault", [500, 503, DROP])
-def test_a_server_that_stumbles_for_good(workspace: Workspace, fault: int) -> None:
+def test_a_server_that_always_fails(workspace: Workspace, fault: int) -> None:
     with_both(workspace)
     with GitServer(workspace.host, fault=first(WEB, 1000, fault)) as server:
         failure(
@@ -77,7 +77,7 @@ def test_a_server_that_stumbles_for_good(workspace: Workspace, fault: int) -> No
     others_are_there(workspace)
 
 
-def test_a_pack_that_breaks_off_is_asked_for_again(workspace: Workspace) -> None:
+def test_a_truncated_pack_is_fetched_again(workspace: Workspace) -> None:
     noise = os.urandom(400_000)
     workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": noise})
     with_both(workspace)
@@ -88,7 +88,7 @@ def test_a_pack_that_breaks_off_is_asked_for_again(workspace: Workspace) -> None
     assert (workspace.source("web") / "web_thing/noise.bin").read_bytes() == noise
 
 
-def test_ctrl_c_while_it_waits_to_ask_again(workspace: Workspace) -> None:
+def test_ctrl_c_during_the_delay_before_a_retry(workspace: Workspace) -> None:
     with_both(workspace)
     with GitServer(workspace.host, fault=lambda *_: 503) as server:
         run = workspace.start("render", **workspace.at(server))
@@ -109,7 +109,7 @@ def test_ctrl_c_while_it_waits_to_ask_again(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("fault", "told"), [(401, "could not read Username"), (403, "403"), (404, "not found"), (410, "410")]
 )
-def test_a_server_that_says_no_is_believed(workspace: Workspace, fault: int, told: str) -> None:
+def test_a_refusal_of_the_server_is_not_retried(workspace: Workspace, fault: int, told: str) -> None:
     with_both(workspace)
     with GitServer(workspace.host, fault=first(WEB, 1000, fault)) as server:
         message = failure(workspace.bench.inv("render", **workspace.at(server)), 5, server.url(WEB), told, "odpm.json")
@@ -118,7 +118,7 @@ def test_a_server_that_says_no_is_believed(workspace: Workspace, fault: int, tol
     others_are_there(workspace)
 
 
-def test_a_missing_branch_is_asked_for_once_as_branch_and_once_as_tag(workspace: Workspace) -> None:
+def test_a_missing_branch_is_requested_once_as_branch_and_once_as_tag(workspace: Workspace) -> None:
     workspace.describe(dependencies=[f"{HOST}{WEB} none", f"{HOST}{SALE} 19.0"])
     with GitServer(workspace.host) as server:
         failure(workspace.bench.inv("render", **workspace.at(server)), 5, "'none'")
@@ -130,7 +130,7 @@ def test_a_missing_branch_is_asked_for_once_as_branch_and_once_as_tag(workspace:
 
 
 @pytest.mark.parametrize("where", [0, 2], ids=["at once", "before the pack"])
-def test_a_server_that_says_nothing_is_left_after_a_while(workspace: Workspace, where: int) -> None:
+def test_a_silent_server_times_out(workspace: Workspace, where: int) -> None:
     with_both(workspace)
     timeout: Env = {"ODPM_GIT_TIMEOUT": "2"}
     with GitServer(
@@ -146,7 +146,7 @@ def test_a_server_that_says_nothing_is_left_after_a_while(workspace: Workspace, 
 
 
 @pytest.mark.parametrize("scheme", ["http", "ssh", "git"])
-def test_a_port_where_nobody_speaks(workspace: Workspace, scheme: str) -> None:
+def test_a_closed_port(workspace: Workspace, scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/team/web.git"
         workspace.describe(dependencies=[f"{url} 19.0", f"{HOST}{SALE} 19.0"])
@@ -157,7 +157,7 @@ def test_a_port_where_nobody_speaks(workspace: Workspace, scheme: str) -> None:
     assert workspace.stored(SALE)
 
 
-def test_a_server_that_stops_in_the_middle_is_left_after_a_while(workspace: Workspace) -> None:
+def test_a_server_that_stops_sending_times_out(workspace: Workspace) -> None:
     workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": os.urandom(400_000)})
     with_both(workspace)
     with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as proxy:
@@ -168,7 +168,7 @@ def test_a_server_that_stops_in_the_middle_is_left_after_a_while(workspace: Work
     others_are_there(workspace)
 
 
-def test_a_slow_server_that_goes_on_is_waited_for(workspace: Workspace) -> None:
+def test_a_slow_server_that_keeps_sending_does_not_time_out(workspace: Workspace) -> None:
     with_both(workspace)
     with GitServer(workspace.host, delay=1.2) as server:  # three requests take longer than a silence may
         workspace.bench.ok("render", ODPM_GIT_TIMEOUT="3", **workspace.at(server))
@@ -188,7 +188,7 @@ def grown(workspace: Workspace) -> list[str]:
 
 @pytest.mark.parametrize("back", [1, 90, 125])
 @pytest.mark.parametrize("more", [{}, NO_FILTER, NO_TREELESS], ids=["filters", "no filters", "no treeless"])
-def test_a_commit_that_is_not_given_by_its_id_comes_with_its_branch(
+def test_a_commit_that_is_not_served_by_id_is_fetched_with_its_branch(
     workspace: Workspace, grown: list[str], back: int, more: dict[str, str]
 ) -> None:
     commit = grown[-1 - back]
@@ -204,7 +204,7 @@ def test_a_commit_that_is_not_given_by_its_id_comes_with_its_branch(
     assert plain_git("config", "--get-regexp", "promisor|partial|core.bare", cwd=store) == "core.bare true"
 
 
-def test_a_commit_that_its_branch_has_lost_is_gone(workspace: Workspace, grown: list[str]) -> None:
+def test_a_commit_that_its_branch_has_lost_is_missing(workspace: Workspace, grown: list[str]) -> None:
     workspace.describe(dependencies=[f"{HOST}{WEB} 19.0 {grown[-3]}", f"{HOST}{SALE} 19.0"])
     plain_git("branch", "--force", "19.0", grown[1], cwd=workspace.host / WEB)
     with GitServer(workspace.host, settings=RELUCTANT, old=True) as server:
@@ -241,7 +241,7 @@ def test_history_of_a_server_that_sends_everything(tmp_path: Path, settings: dic
 # --- what is said where nobody watches -------------------------------------------------------------------------------
 
 
-def test_one_plain_line_for_each_repository_that_has_come_and_none_for_what_was_there(workspace: Workspace) -> None:
+def test_one_line_for_each_fetched_repository_and_none_for_cached_ones(workspace: Workspace) -> None:
     workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": os.urandom(400_000)})
     with_both(workspace)
     with GitServer(workspace.host) as server:

@@ -238,11 +238,11 @@ def stories(workspace_ready: Workspace) -> Callable[[range], None]:
     return run
 
 
-def test_no_byte_of_the_users_is_ever_gone(stories: Callable[[range], None]) -> None:
+def test_no_data_of_the_user_is_lost(stories: Callable[[range], None]) -> None:
     stories(range(12))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("decade", range(30))
-def test_no_byte_of_the_users_is_ever_gone_in_many_stories(stories: Callable[[range], None], decade: int) -> None:
+def test_no_data_of_the_user_is_lost_in_many_stories(stories: Callable[[range], None], decade: int) -> None:
     stories(range(100 + 10 * decade, 110 + 10 * decade))

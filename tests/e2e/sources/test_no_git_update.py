@@ -27,7 +27,7 @@ def working(workspace_ready: Workspace) -> Workspace:
     return workspace_ready
 
 
-def test_nothing_of_git_is_touched_and_nobody_is_asked(working: Workspace) -> None:
+def test_git_is_unchanged_and_no_network_is_used(working: Workspace) -> None:
     before, git_folder = checkout_state(working.source("web")), file_digests(working.source("web") / ".git")
     nobody: Env = {"ODPM_GIT_MIRROR": "https://git.test/=http://127.0.0.1:9/"}
     working.bench.ok("render", "--no-git-update", **nobody)
@@ -43,7 +43,7 @@ def test_the_lock_is_not_read_and_not_written(working: Workspace) -> None:
     failure(working.bench.inv("render"), 3, "merge conflicts")
 
 
-def test_what_the_checkouts_ask_for_counts(working: Workspace) -> None:
+def test_the_requirements_of_the_checkouts_are_used(working: Workspace) -> None:
     """A module moved to a subfolder on the user's branch changes the addons path; a new requirement the Python locks."""
     web = working.source("web")
     (web / "more/other").mkdir(parents=True)
@@ -61,7 +61,7 @@ def test_what_the_checkouts_ask_for_counts(working: Workspace) -> None:
     assert "six==" not in (working.root / LOCKS[1]).read_text(encoding="utf-8")
 
 
-def test_the_plan_says_what_is_left_out(working: Workspace) -> None:
+def test_the_plan_shows_the_skipped_steps(working: Workspace) -> None:
     output = working.bench.ok("plan", "--no-git-update", "--verbose").out
     for step in ("git.lock_load", "git.resolve", "git.materialize", "git.checkout", "git.lock_verify"):
         row = next(line for line in output.splitlines() if step in line)
@@ -69,14 +69,14 @@ def test_the_plan_says_what_is_left_out(working: Workspace) -> None:
         assert "--no-git-update" in row, row
 
 
-def test_a_repository_that_is_not_there_is_named_with_the_way_out(working: Workspace) -> None:
+def test_a_missing_checkout_is_reported_with_a_command(working: Workspace) -> None:
     working.describe(dependencies=["https://git.test/team/web.git 19.0", "https://git.test/team/sale.git 19.0"])
     message = failure(working.bench.inv("render", "--no-git-update"), 3, "sale", "--no-git-update")
     assert "odpm.json" in message
     assert not working.source("sale").exists()
 
 
-def test_server_wants_what_the_lock_names(workspace_ready: Workspace) -> None:
+def test_server_requires_the_locked_commits(workspace_ready: Workspace) -> None:
     server: Env = {"ODPM_SCENARIO": "server"}
     workspace_ready.bench.ok("render", "--no-git-update", **server)
     web = workspace_ready.source("web")
@@ -102,7 +102,7 @@ def test_a_project_without_any_lock_can_be_rendered_from_its_checkouts(workspace
     assert all((workspace_ready.root / path).exists() for path in GENERATED if path != LOCKS[0])
 
 
-def test_file_sources_are_linked_all_the_same(workspace_ready: Workspace, tmp_path: Path) -> None:
+def test_file_sources_are_linked(workspace_ready: Workspace, tmp_path: Path) -> None:
     folder = tmp_path / "own"
     (folder / "own_thing").mkdir(parents=True)
     (folder / "own_thing/__manifest__.py").write_text("{'name': 'Own'}", encoding="utf-8")

@@ -28,7 +28,7 @@ def offline(bench: Bench, *words: str, **env: str) -> CommandResult:
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def test_the_namespace_cuts_off() -> None:
+def test_the_namespace_has_no_network() -> None:
     """The ground of the other tests: a server on loopback that answers here does not answer there."""
     probe = "import socket; socket.create_connection(('127.0.0.1', 1), 2)"
     cut = subprocess.run([*CUT_OFF, sys.executable, "-c", probe], capture_output=True, text=True, check=False)
@@ -54,7 +54,7 @@ def test_a_colleagues_clone_is_rendered_from_lock_and_cache(workspace_locked: Wo
         assert ran.code == 0, f"{words}\n{ran.output}"
 
 
-def test_what_is_not_in_the_cache_is_told(workspace_locked: Workspace) -> None:
+def test_a_commit_missing_in_the_cache_is_reported(workspace_locked: Workspace) -> None:
     ran = offline(workspace_locked.bench, "render", ODPM_GIT_MIRROR="https://git.test/=http://127.0.0.1:9/")
     assert ran.code == 5, ran.output
     assert "Traceback" not in ran.output

@@ -87,7 +87,7 @@ def size(folder: Path) -> int:
 # --- sources.status ----------------------------------------------------------------------------------------------------
 
 
-def test_status_of_sources_as_they_are_locked(workspace_ready: Workspace) -> None:
+def test_status_of_locked_sources(workspace_ready: Workspace) -> None:
     web = status(workspace_ready)["web"]
     locked = workspace_ready.lock()["dependencies"][0]["commit"]
     assert (web["kind"], web["url"], web["branch"], web["locked"]) == ("dependency", f"{HOST}{WEB}", "19.0", locked)
@@ -96,7 +96,7 @@ def test_status_of_sources_as_they_are_locked(workspace_ready: Workspace) -> Non
     assert status(workspace_ready)["odoo"]["kind"] == "platform"
 
 
-def test_status_tells_what_of_the_users_is_in_a_checkout(workspace_ready: Workspace) -> None:
+def test_status_shows_local_work_in_a_checkout(workspace_ready: Workspace) -> None:
     web = workspace_ready.source("web")
     (web / MODELS).write_text("A = 'stashed'\n", encoding="utf-8")
     git("stash", cwd=web)
@@ -115,7 +115,7 @@ def test_status_tells_what_of_the_users_is_in_a_checkout(workspace_ready: Worksp
 
 
 @pytest.mark.parametrize("state", ["absent", "commit", "elsewhere", "foreign", "gone", "link"])
-def test_status_tells_what_lies_in_the_place_of_a_source(workspace_ready: Workspace, state: str) -> None:
+def test_status_shows_the_state_of_each_checkout(workspace_ready: Workspace, state: str) -> None:
     workspace, web = workspace_ready, workspace_ready.source("web")
     if state in {"absent", "foreign", "link"}:
         shutil.rmtree(web)
@@ -137,7 +137,7 @@ def test_status_tells_what_lies_in_the_place_of_a_source(workspace_ready: Worksp
     assert workspace.bench.ok("sources.status").err == ""
 
 
-def test_status_changes_nothing_and_asks_nobody(workspace_ready: Workspace) -> None:
+def test_status_changes_nothing_and_uses_no_network(workspace_ready: Workspace) -> None:
     (workspace_ready.source("web") / MODELS).touch()  # git would like to note that in its index
     before = snapshot(workspace_ready.root), snapshot(workspace_ready.cache)
     shutil.rmtree(workspace_ready.host)
@@ -157,7 +157,7 @@ def test_status_without_a_cache_or_a_lock(workspace_ready: Workspace) -> None:
     failure(workspace_ready.bench.inv("sources.status", "--format", "yaml"), 1, "'yaml'")
 
 
-def test_status_fits_its_lines_and_tells_of_the_cache(workspace_ready: Workspace) -> None:
+def test_status_wraps_its_lines_and_shows_the_cache(workspace_ready: Workspace) -> None:
     output = workspace_ready.bench.ok("sources.status").out
     assert "\x1b" not in output
     assert all(len(line) <= 80 for line in output.splitlines() if str(workspace_ready.folder) not in line)
@@ -173,7 +173,7 @@ def test_status_fits_its_lines_and_tells_of_the_cache(workspace_ready: Workspace
 # --- the cache is deleted ----------------------------------------------------------------------------------------------
 
 
-def test_a_deleted_cache_comes_back_and_work_of_ones_own_is_whole(workspace_ready: Workspace) -> None:
+def test_a_deleted_cache_is_restored_and_local_work_is_complete(workspace_ready: Workspace) -> None:
     """A branch on the commit of now, one on a commit of an earlier lock, a stash on that: all rest on the cache."""
     workspace, web = workspace_ready, workspace_ready.source("web")
     git("checkout", "-q", "-b", "early", cwd=web)
@@ -207,7 +207,7 @@ def test_a_part_of_the_cache_is_deleted(workspace_ready: Workspace, part: str) -
     assert (workspace_ready.cache / part).exists()
 
 
-def test_a_cache_in_another_place(workspace_ready: Workspace) -> None:
+def test_a_cache_in_another_folder(workspace_ready: Workspace) -> None:
     """The checkouts go on borrowing from the old one as long as it is there."""
     elsewhere = str(workspace_ready.folder / "elsewhere")
     git("checkout", "-q", "-b", "mine", cwd=workspace_ready.source("web"))
@@ -221,14 +221,14 @@ def test_a_cache_in_another_place(workspace_ready: Workspace) -> None:
     assert git("rev-parse", "HEAD", cwd=workspace_ready.source("web")) == mine
 
 
-def test_the_plan_tells_of_a_cache_that_is_gone(workspace_ready: Workspace) -> None:
+def test_the_plan_shows_that_the_cache_is_missing(workspace_ready: Workspace) -> None:
     shutil.rmtree(workspace_ready.cache / "git")
     output = workspace_ready.bench.ok("plan").out
     assert "fetch" in output
     assert "restore missing commits" in output
 
 
-def test_work_that_rests_on_a_commit_that_nobody_has_any_more(workspace_ready: Workspace) -> None:
+def test_work_on_top_of_a_commit_that_is_lost_everywhere(workspace_ready: Workspace) -> None:
     """The cache is deleted and the server has rewritten its branch: what is there stays, and there is a way on."""
     workspace, web = workspace_ready, workspace_ready.source("web")
     git("checkout", "-q", "-b", "mine", cwd=web)
@@ -272,7 +272,7 @@ def test_two_projects_with_different_pins_of_one_repository(workspace_ready: Wor
         sound(web)
 
 
-def test_a_checkout_costs_working_files_and_next_to_nothing_of_git(workspace_ready: Workspace) -> None:
+def test_a_checkout_needs_space_for_files_and_little_for_git(workspace_ready: Workspace) -> None:
     """Several megabytes that do not compress, and eight projects that use them."""
     noise: dict[str, str | bytes] = {f"web_thing/noise{number}.bin": os.urandom(1_000_000) for number in range(4)}
     moves(workspace_ready, {**FILES[WEB], **noise})
@@ -289,7 +289,7 @@ def test_a_checkout_costs_working_files_and_next_to_nothing_of_git(workspace_rea
 # --- sources.prune -----------------------------------------------------------------------------------------------------
 
 
-def test_prune_shows_asks_and_removes_what_nobody_uses(workspace_ready: Workspace) -> None:
+def test_prune_lists_asks_and_removes_unused_parts(workspace_ready: Workspace) -> None:
     workspace = workspace_ready
     first = git("rev-parse", "HEAD", cwd=workspace.source("web"))
     workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
@@ -353,7 +353,7 @@ def dropped(web: Path) -> None:
 
 
 @pytest.mark.parametrize("mine", [rebase, bare_branch, stashed, forgotten, dropped])
-def test_prune_keeps_what_work_of_ones_own_rests_on(workspace_ready: Workspace, mine: Callable[[Path], None]) -> None:
+def test_prune_keeps_the_commits_below_local_work(workspace_ready: Workspace, mine: Callable[[Path], None]) -> None:
     workspace, web = workspace_ready, workspace_ready.source("web")
     base = git("rev-parse", "HEAD", cwd=web)
     mine(web)
@@ -371,7 +371,7 @@ def test_prune_keeps_what_work_of_ones_own_rests_on(workspace_ready: Workspace, 
     assert git("cat-file", "--batch-all-objects", "--batch-check", cwd=web) == objects
 
 
-def test_prune_keeps_files_that_a_commit_of_ones_own_shares_with_another_projects(workspace_ready: Workspace) -> None:
+def test_prune_keeps_files_that_a_local_commit_shares_with_another_project(workspace_ready: Workspace) -> None:
     """git writes no object that the store holds already, for whichever commit."""
     other = twin(workspace_ready, "other")
     text = "".join(f"B = {number}\n" for number in range(1000))
@@ -388,7 +388,7 @@ def test_prune_keeps_files_that_a_commit_of_ones_own_shares_with_another_project
     sound(web)
 
 
-def test_prune_keeps_what_other_projects_use_and_lets_go_of_those_that_are_no_more(workspace_ready: Workspace) -> None:
+def test_prune_keeps_what_other_projects_use_and_ignores_deleted_projects(workspace_ready: Workspace) -> None:
     other = twin(workspace_ready, "other")
     later = moves(other, LATER)
     workspace_ready.bench.ok("sources.prune", "--yes")
@@ -403,7 +403,7 @@ def test_prune_keeps_what_other_projects_use_and_lets_go_of_those_that_are_no_mo
     sound(workspace_ready.source("web"))
 
 
-def test_prune_in_doubt_keeps(workspace_ready: Workspace) -> None:
+def test_prune_keeps_a_store_in_doubt(workspace_ready: Workspace) -> None:
     """A checkout that git cannot read to its end: nobody knows what it needs."""
     web = workspace_ready.source("web")
     first = git("rev-parse", "HEAD", cwd=web)
@@ -416,7 +416,7 @@ def test_prune_in_doubt_keeps(workspace_ready: Workspace) -> None:
     assert first in held(workspace_ready)
 
 
-def test_prune_finishes_what_a_killed_one_began(workspace_ready: Workspace) -> None:
+def test_prune_finishes_a_killed_prune(workspace_ready: Workspace) -> None:
     """It had let go of a commit, and was about to write the new pack."""
     moves(workspace_ready, {**LATER, "web_thing/noise.bin": os.urandom(100_000)})
     gone = git("rev-parse", "HEAD", cwd=workspace_ready.source("web"))
@@ -430,7 +430,7 @@ def test_prune_finishes_what_a_killed_one_began(workspace_ready: Workspace) -> N
     assert "nothing is unused" in workspace_ready.bench.ok("sources.prune").err
 
 
-def test_prune_takes_leftovers_of_killed_runs_away(workspace_ready: Workspace) -> None:
+def test_prune_removes_leftovers_of_killed_runs(workspace_ready: Workspace) -> None:
     cache = workspace_ready.cache
     store = cache / "git/git.test" / WEB
     shutil.copytree(store, store.with_name(f".{store.name}.123456"))
@@ -451,7 +451,7 @@ def test_prune_takes_leftovers_of_killed_runs_away(workspace_ready: Workspace) -
     assert "nothing to do" in workspace_ready.bench.ok("render").err
 
 
-def test_prune_keeps_what_is_known_of_a_folder_that_is_used(workspace_ready: Workspace) -> None:
+def test_prune_keeps_the_fingerprint_of_a_used_folder(workspace_ready: Workspace) -> None:
     target = workspace_ready.folder / "work/web"
     git("clone", "-q", str(workspace_ready.host / WEB), str(target), cwd=workspace_ready.folder)
     shutil.rmtree(workspace_ready.source("web"))
@@ -463,7 +463,7 @@ def test_prune_keeps_what_is_known_of_a_folder_that_is_used(workspace_ready: Wor
     assert set((workspace_ready.cache / "fingerprints").iterdir()) == known
 
 
-def test_prune_waits_for_nobody_who_runs(workspace_ready: Workspace) -> None:
+def test_prune_fails_while_another_project_runs(workspace_ready: Workspace) -> None:
     """A project that is at work may be about to use what nobody uses yet."""
     other = twin(workspace_ready, "other")
     other.bench.ok("render")
@@ -497,7 +497,7 @@ def aged(workspace_ready: Workspace) -> Workspace:
     return workspace_ready
 
 
-def test_a_source_with_its_history_can_be_worked_in_and_pushed(aged: Workspace) -> None:
+def test_a_source_with_history_can_be_changed_and_pushed(aged: Workspace) -> None:
     web = aged.source("web")
     here = git("rev-parse", "HEAD", cwd=web)
     store = snapshot(aged.cache / "git")
@@ -537,7 +537,7 @@ def test_a_checkout_with_history_needs_no_cache(aged: Workspace) -> None:
 
 
 @pytest.mark.parametrize("by_id", [True, False])
-def test_a_checkout_with_history_moves_with_it(aged: Workspace, by_id: bool) -> None:
+def test_a_checkout_with_history_keeps_it_when_the_lock_changes(aged: Workspace, by_id: bool) -> None:
     web = aged.source("web")
     aged.bench.ok("sources.unshallow", "web")
     git("branch", "mine", cwd=web)
@@ -610,7 +610,7 @@ def test_unshallow_with_a_password(aged: Workspace) -> None:
         assert grep(secret, aged.root / ".odpm", aged.cache) == []
 
 
-def test_unshallow_from_a_server_that_is_away_and_killed_half_way(aged: Workspace) -> None:
+def test_unshallow_without_a_server_and_killed_halfway(aged: Workspace) -> None:
     web = aged.source("web")
     before = checkout_state(web)
     mirror: Env = {"ODPM_GIT_MIRROR": f"{HOST}=http://127.0.0.1:1/"}
@@ -630,7 +630,7 @@ def test_unshallow_from_a_server_that_is_away_and_killed_half_way(aged: Workspac
     assert leftovers(aged) == []
 
 
-def test_unshallow_of_what_is_no_checkout(workspace_ready: Workspace) -> None:
+def test_unshallow_of_a_folder_that_is_not_a_checkout(workspace_ready: Workspace) -> None:
     failure(workspace_ready.bench.inv("sources.unshallow", "nothing"), 1, "'nothing'", "odoo, web")
     shutil.rmtree(workspace_ready.source("web"))
     failure(workspace_ready.bench.inv("sources.unshallow", "web"), 1, "not checked out yet", "inv render")

@@ -104,7 +104,7 @@ def test_the_short_form_of_an_address(reached: Workspace, server: SshServer) -> 
     assert reached.lock()["dependencies"][0]["url"] == f"https://forge{path}"
 
 
-def test_a_key_that_the_server_does_not_know(reached: Workspace) -> None:
+def test_a_key_that_the_server_rejects(reached: Workspace) -> None:
     stranger = make_key(reached.folder / "stranger")
     message = refused(reached, "Permission denied (publickey)", PATH_TO_SSH_KEY=str(stranger), SSH_AUTH_SOCK="")
     assert "PATH_TO_SSH_KEY" in message
@@ -114,7 +114,7 @@ def test_no_key_at_all(reached: Workspace) -> None:
     refused(reached, "Permission denied (publickey)", "ssh-add", SSH_AUTH_SOCK="")
 
 
-def test_a_key_with_a_passphrase_that_nobody_can_type(reached: Workspace, server: SshServer) -> None:
+def test_a_key_with_a_passphrase(reached: Workspace, server: SshServer) -> None:
     locked = reached.folder / "locked"
     locked.write_bytes(server.key.read_bytes())
     locked.chmod(0o600)
@@ -122,7 +122,7 @@ def test_a_key_with_a_passphrase_that_nobody_can_type(reached: Workspace, server
     refused(reached, "Permission denied (publickey)", PATH_TO_SSH_KEY=str(locked), SSH_AUTH_SOCK="")
 
 
-def test_a_host_whose_key_nobody_has_accepted(reached: Workspace, server: SshServer) -> None:
+def test_an_unknown_host_key(reached: Workspace, server: SshServer) -> None:
     nobody = reached.folder / "known_hosts"
     ssh_as(reached, server, nobody)
     message = refused(reached, "Host key verification failed", PATH_TO_SSH_KEY=str(server.key), SSH_AUTH_SOCK="")
@@ -130,7 +130,7 @@ def test_a_host_whose_key_nobody_has_accepted(reached: Workspace, server: SshSer
     assert not nobody.exists()
 
 
-def test_a_host_that_shows_another_key(reached: Workspace, server: SshServer) -> None:
+def test_a_changed_host_key(reached: Workspace, server: SshServer) -> None:
     other = make_key(reached.folder / "other").with_suffix(".pub").read_text(encoding="ascii").split()
     known = reached.folder / "known_hosts"
     known.write_text(f"[127.0.0.1]:{server.port} {other[0]} {other[1]}\n", encoding="ascii")

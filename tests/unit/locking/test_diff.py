@@ -85,7 +85,7 @@ def test_the_add_ons_of_a_commit_are_those_on_the_add_ons_path() -> None:
     assert diff.addons_at(entries, "dependency") == {"web_a": CommitAddon("web_a", "id of web_a", scripts=scripts)}
 
 
-def test_the_platform_has_base_beside_its_add_ons() -> None:
+def test_the_platform_includes_the_add_ons_of_odoo_addons() -> None:
     names = ["addons/mail/__manifest__.py", "odoo/addons/base/__manifest__.py", "odoo/addons/base/x/__manifest__.py"]
     entries = dict.fromkeys(names, "") | {"addons/mail": "1", "odoo/addons/base": "2"}
     assert diff.addons_at(entries, "platform") == {
@@ -95,7 +95,7 @@ def test_the_platform_has_base_beside_its_add_ons() -> None:
     assert set(diff.addons_at(entries, "dependency")) == {"mail"}
 
 
-def test_only_what_differs_is_read_and_what_odoo_would_skip_is_no_add_on() -> None:
+def test_only_differing_manifests_are_read_and_add_ons_that_odoo_skips_are_left_out() -> None:
     old = held(CommitAddon("same", "1"), CommitAddon("edited", "1"), CommitAddon("gone", "1"))
     new = held(
         CommitAddon("same", "1"),
@@ -163,7 +163,7 @@ def test_an_add_on_that_changed_its_repository_is_one_change() -> None:
         (PinPair("web", "dependency", pin("web"), None), PairDetails(), []),
     ],
 )
-def test_what_cannot_be_compared_may_have_changed(
+def test_an_add_on_that_cannot_be_compared_is_unknown(
     pair: PinPair, seen: PairDetails, expected: list[tuple[str, ...]]
 ) -> None:
     assert told((pair, seen)) == expected
@@ -225,7 +225,7 @@ def test_python_packages_by_marker(old: str, new: str, expected: list[tuple[str,
     assert [(change.name, change.kind, words(change.old), words(change.new)) for change in found] == expected
 
 
-def test_a_package_of_both_locks_is_told_once() -> None:
+def test_a_package_of_both_locks_is_listed_once() -> None:
     found = packages(PythonSide("a==1\n", "a==1\nb==1\n"), PythonSide("a==2\n", "a==2\nb==2\n"))
     assert [(change.name, change.developer) for change in found] == [("a", False), ("b", True)]
 
@@ -233,7 +233,7 @@ def test_a_package_of_both_locks_is_told_once() -> None:
 # --- what to update ---
 
 
-def test_base_alone_says_everything_and_a_name_stands_once() -> None:
+def test_base_alone_is_the_update_argument_and_each_module_is_listed_once() -> None:
     first = (
         moved("odoo"),
         PairDetails(
@@ -460,7 +460,7 @@ def test_no_difference() -> None:
     }  # fmt: skip
 
 
-def test_long_lists_are_bounded_for_people_and_whole_for_programs() -> None:
+def test_long_lists_are_cut_in_text_and_complete_in_json() -> None:
     new = held(*(CommitAddon(f"a{number:03}", "2", "1.0") for number in range(200)))
     found = compare(LABELS, "19.0", [(moved(), PairDetails({}, new))], NONE)
     assert as_text(found).splitlines()[-1] == "    … and 170 more"
@@ -468,7 +468,7 @@ def test_long_lists_are_bounded_for_people_and_whole_for_programs() -> None:
     assert len(json.loads(as_json(found))["repositories"][0]["addons"]) == 200
 
 
-def test_history_that_was_not_followed_to_its_end() -> None:
+def test_incomplete_history() -> None:
     commits = (Commit(C, subject="x"),)
     open_end = compare(LABELS, "19.0", [(moved(), PairDetails({}, {}, CommitRange(commits, 1, complete=False)))], NONE)
     lost = compare(LABELS, "19.0", [(moved(), PairDetails({}, {}, CommitRange(rewritten=True, complete=False)))], NONE)
@@ -480,7 +480,7 @@ def test_history_that_was_not_followed_to_its_end() -> None:
     assert as_text(lost).splitlines()[2:] == [f"  web  19.0  {A[:8]} -> {B[:8]}  unknown commits, rewritten"]
 
 
-def test_colour_comes_from_outside() -> None:
+def test_styles_come_from_the_paint_function() -> None:
     painted = as_text(many(), lambda text, style: f"<{style}>{text}</>")
     assert "<bold>web</>" in painted
     assert "    <create>+</> web;rm   19.0.1.0.0" in painted

@@ -152,7 +152,7 @@ def test_urls_become_canonical_and_file_addresses_stay() -> None:
         ('{"schema_version": 1}}', ":1:22"),
     ],
 )
-def test_broken_json_is_named_with_line_and_column(broken: str, place: str) -> None:
+def test_invalid_json_is_reported_with_line_and_column(broken: str, place: str) -> None:
     with pytest.raises(LockError) as caught:
         read_lock(broken)
     assert caught.value.where == f".odpm/deps.lock.json{place}"
@@ -192,7 +192,7 @@ def test_merge_conflicts_are_recognised() -> None:
         ("[" * 100_000, "nested too deeply"),
     ],
 )
-def test_what_is_wrong_is_named(wrong: str, named: str) -> None:
+def test_an_invalid_field_is_named(wrong: str, named: str) -> None:
     with pytest.raises(LockError) as caught:
         read_lock(wrong, "here.json")
     assert named in str(caught.value)
@@ -257,7 +257,7 @@ def test_the_order_of_dependencies_does_not_matter(lock: Lock) -> None:
 
 
 @given(st.text() | st.text('{}[]":,1 '))
-def test_any_text_is_a_lock_or_our_error(any_text: str) -> None:
+def test_any_text_is_a_lock_or_a_lock_error(any_text: str) -> None:
     with pytest.raises(LockError):
         read_lock(any_text)
 
@@ -276,11 +276,11 @@ def test_any_text_is_a_lock_or_our_error(any_text: str) -> None:
         ("19.0", f"https://h/web 19.0 {B}", False),
     ],
 )
-def test_a_pin_fits_what_the_description_asks(branch: str | None, link: str, fits: bool) -> None:
+def test_whether_a_pin_fits_a_link(branch: str | None, link: str, fits: bool) -> None:
     assert Pin("https://h/web", A, branch).fits(parse_link(link), "19.0") is fits
 
 
-def test_pins_of_the_manifest_win_and_the_file_completes_them() -> None:
+def test_pins_of_the_manifest_override_those_of_the_lock() -> None:
     lock = Lock(ODOO, (WEB, FILES))
     pins = effective_pins(
         lock,
@@ -297,7 +297,7 @@ def test_pins_of_the_manifest_win_and_the_file_completes_them() -> None:
 
 
 @pytest.mark.parametrize("branch", ["", " 18.0", " 19.0"])
-def test_a_pin_of_the_manifest_fits_whatever_branch_is_asked(branch: str) -> None:
+def test_a_pin_of_the_manifest_fits_every_branch(branch: str) -> None:
     lock = Lock(ODOO, (Pin(WEB.url, B, "18.0"),))
     pin = effective_pins(lock, {WEB.url: C}, "19.0")[WEB.key]
     assert pin.commit == C
@@ -305,11 +305,11 @@ def test_a_pin_of_the_manifest_fits_whatever_branch_is_asked(branch: str) -> Non
 
 
 @pytest.mark.parametrize("lock", [None, Lock(ODOO, (WEB,))])
-def test_without_manifest_pins_the_file_counts(lock: Lock | None) -> None:
+def test_without_pins_in_the_manifest_the_lock_is_used(lock: Lock | None) -> None:
     assert effective_pins(lock, {}, "19.0") == (lock.pins if lock else {})
 
 
-def test_a_pin_without_a_branch_counts_for_the_version_it_was_made_for() -> None:
+def test_a_pin_without_a_branch_is_valid_for_its_odoo_version_only() -> None:
     lock = Lock(ODOO, (Pin(WEB.url, B),), odoo_version="18.0")
     assert WEB.key in effective_pins(lock, {}, "18.0")
     assert WEB.key not in effective_pins(lock, {}, "19.0")
@@ -380,7 +380,7 @@ def test_repositories_are_named_by_folder_or_by_the_last_part_of_the_address() -
     assert matching_keys(keys, ["we", ""]) == frozenset()
 
 
-def test_disagreements() -> None:
+def test_conflicting_pins() -> None:
     lock = Lock(ODOO, (WEB,))
     manifest = {"git@github.com:OCA/web.git": C, ODOO.url: A, "https://github.com/OCA/new": C}
     assert conflicting_pins(lock, manifest) == ((WEB.key, C, B),)

@@ -47,7 +47,7 @@ def test_manifest_order_then_breadth_first() -> None:
     assert resolved.platform.name == "odoo"
 
 
-def test_each_source_is_at_the_commit_that_was_answered() -> None:
+def test_each_source_has_the_commit_of_its_answer() -> None:
     servers = Servers(web=oca("queue"))
     resolved = servers.resolve(manifest(f"{OCA}/web 19.0-fix"))
     assert [(s.key, s.kind, s.commit) for s in resolved.sources] == [
@@ -74,7 +74,7 @@ def test_both_formats_below_and_their_requirements() -> None:
     )
 
 
-def test_the_platforms_modules_and_files_are_not_followed() -> None:
+def test_dependencies_of_the_platform_are_not_followed() -> None:
     held = Facts(oca_dependencies="web", requirements="lxml==5\n", modules=(module("addons/x", python=("y",)),))
     resolved = Servers().put(ODOO, held).resolve(manifest())
     assert names(resolved) == ["odoo"]
@@ -86,7 +86,7 @@ def test_a_cycle_ends() -> None:
     assert names(servers.resolve(manifest(f"{OCA}/a"))) == ["odoo", "a", "b", "c"]
 
 
-def test_spellings_of_one_repository_are_one_and_the_first_is_cloned() -> None:
+def test_spellings_of_one_repository_are_one_source_with_the_first_url() -> None:
     servers = Servers(web=flat("git@github.com:OCA/queue.git 19.0"), mail=oca("queue https://GITHUB.com/OCA/queue/"))
     resolved = servers.resolve(manifest("ssh://git@github.com/OCA/web 19.0", f"{OCA}/mail.git", f"{OCA}/web.git 19.0"))
     assert names(resolved) == ["odoo", "web", "mail", "queue"]
@@ -97,7 +97,7 @@ def test_spellings_of_one_repository_are_one_and_the_first_is_cloned() -> None:
     ]
 
 
-def test_the_top_level_wins() -> None:
+def test_the_manifest_overrides_dependencies() -> None:
     servers = Servers(web=oca("queue"), mail=oca(f"queue {OCA}/queue 18.0"))
     resolved = servers.resolve(manifest(f"{OCA}/web", f"{OCA}/mail", f"git@github.com:OCA/queue 19.0-mine {A}"))
     queue = next(source for source in resolved.sources if source.name == "queue")
@@ -112,7 +112,7 @@ def test_the_top_level_wins() -> None:
         (f"queue {OCA}/queue 19.0 {A}", f"queue {OCA}/queue 19.0 {B}", (f"19.0 {A[:12]}", f"19.0 {B[:12]}")),
     ],
 )
-def test_a_conflict_below_the_top_shows_both_chains(first: str, second: str, spots: tuple[str, str]) -> None:
+def test_a_conflict_between_dependencies_shows_both_chains(first: str, second: str, spots: tuple[str, str]) -> None:
     servers = Servers(web=oca("tools"), tools=oca(first), mail=oca("base"), base=oca(second))
     with pytest.raises(DescriptionError) as caught:
         servers.resolve(manifest(f"{OCA}/web", f"{OCA}/mail"))
@@ -124,7 +124,7 @@ def test_a_conflict_below_the_top_shows_both_chains(first: str, second: str, spo
     )
 
 
-def test_the_branch_of_the_series_is_the_same_wish_as_none() -> None:
+def test_the_branch_of_the_series_equals_no_branch() -> None:
     servers = Servers(web=flat(f"{OCA}/queue"), mail=oca("queue"))
     assert names(servers.resolve(manifest(f"{OCA}/web", f"{OCA}/mail"))) == ["odoo", "web", "mail", "queue"]
 
@@ -138,7 +138,7 @@ def test_the_branch_of_the_series_is_the_same_wish_as_none() -> None:
         (nested(python="3.11.4"), "web is for Python 3.11.4, this project for 3.12"),
     ],
 )
-def test_another_series_below_is_a_warning_or_strictly_an_error(facts: Facts, said: str) -> None:
+def test_a_dependency_for_another_series_is_a_warning_or_in_strict_mode_an_error(facts: Facts, said: str) -> None:
     resolved = Servers(web=facts).resolve(manifest(f"{OCA}/web"))
     assert resolved.warnings == (f"{said}; in server and ci this is an error",)
     with pytest.raises(DescriptionError, match=said) as caught:
@@ -147,7 +147,7 @@ def test_another_series_below_is_a_warning_or_strictly_an_error(facts: Facts, sa
 
 
 @pytest.mark.parametrize("facts", [flat(), nested(odoo_version="19.0", python="3.12.9"), flat(python_version="3.12")])
-def test_the_same_major_and_minor_is_no_mismatch(facts: Facts) -> None:
+def test_the_same_major_and_minor_version_is_compatible(facts: Facts) -> None:
     assert Servers(web=facts).resolve(manifest(f"{OCA}/web"), strict=True).warnings == ()
 
 
@@ -158,13 +158,13 @@ def test_a_broken_module_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize("asks", [oca("x file:///etc"), flat("file:///etc"), nested("file:///etc")])
-def test_a_cloned_repository_may_not_ask_for_a_folder_of_this_machine(asks: Facts) -> None:
+def test_a_cloned_repository_must_not_require_a_local_folder(asks: Facts) -> None:
     with pytest.raises(DescriptionError, match="a folder of this machine, file:///etc") as caught:
         Servers(web=oca("tools"), tools=asks).resolve(manifest(f"{OCA}/web"))
     assert "web -> tools" in caught.value.what
 
 
-def test_a_folder_of_this_machine_may_ask_for_another() -> None:
+def test_a_local_folder_may_require_another() -> None:
     servers = Servers().put("file:///srv/a", flat("file:///srv/b", f"{OCA}/web")).put("file:///srv/b", Facts())
     resolved = servers.resolve(manifest("file:///srv/a"))
     assert [(s.key, s.pin.file) for s in resolved.sources] == [
@@ -175,14 +175,14 @@ def test_a_folder_of_this_machine_may_ask_for_another() -> None:
     ]
 
 
-def test_unreadable_files_below_are_named_with_who_asked() -> None:
+def test_unreadable_files_of_dependencies_are_reported_with_the_chain() -> None:
     for facts, file in ((oca("web https://h/x b c d"), "oca_dependencies.txt"), (Facts(odpm_json="{"), "odpm.json")):
         with pytest.raises(DescriptionError) as caught:
             Servers(web=oca("tools"), tools=facts).resolve(manifest(f"{OCA}/web"))
         assert f"web -> tools: {file}" in str(caught.value)
 
 
-def test_variables_of_a_nested_description_are_looked_up() -> None:
+def test_variables_in_a_nested_manifest_are_expanded() -> None:
     link = "https://${LOGIN}@git.example.org/me/tools"
     lookup = {"LOGIN": "robot:pw", "OTHER": "git.example.org"}.get
     servers = Servers(web=flat(link))
@@ -202,7 +202,7 @@ def test_variables_of_a_nested_description_are_looked_up() -> None:
         "https://${OTHER}/x",
     ],
 )
-def test_a_repository_below_sends_no_value_of_this_machine_where_ours_does_not(link: str) -> None:
+def test_a_dependency_must_not_send_environment_variables_to_other_hosts(link: str) -> None:
     lookup = {"LOGIN": "hunter2", "OTHER": "hunter2.example"}.get
     mine = replace(parse_link("https://hunter2@git.example.org/me/base"), variables=frozenset({"LOGIN"}))
     described = replace(manifest(f"{OCA}/web"), developing=mine)
@@ -216,14 +216,14 @@ def test_a_repository_below_sends_no_value_of_this_machine_where_ours_does_not(l
     assert drive(walk, servers.answer).sources[-1].link.variables  # written down for odpm
 
 
-def test_the_checkout_itself_is_no_source_where_a_repository_asks_for_it() -> None:
+def test_the_developing_checkout_is_not_a_source_of_its_dependencies() -> None:
     servers = Servers(web=oca("project https://github.com/me/project 18.0", "tools"))
     own = "https://github.com/me/project"
     assert names(servers.resolve(manifest(f"{OCA}/web"), own=own)) == ["odoo", "web", "tools"]
     assert "project" in names(servers.resolve(manifest(f"{OCA}/web")))
 
 
-def test_a_repository_that_asks_for_thousands_is_refused_before_any_is_asked() -> None:
+def test_a_repository_with_thousands_of_dependencies_is_refused_before_any_query() -> None:
     servers = Servers(web=oca("bomb"), bomb=oca(*(f"r{number}" for number in range(10_000))))
     with pytest.raises(DescriptionError, match="bomb requires more repositories") as caught:
         servers.resolve(manifest(f"{OCA}/web"))
@@ -245,26 +245,26 @@ def test_a_repository_that_asks_for_thousands_is_refused_before_any_is_asked() -
         ("git@github.com:OCA/web.git 19.0", Pin(f"{OCA}/web", A, "19.0"), A),
     ],
 )
-def test_a_pin_counts_only_where_it_fits(link: str, pin: Pin, asked: str | None) -> None:
+def test_a_pin_is_used_only_if_it_fits(link: str, pin: Pin, asked: str | None) -> None:
     servers = Servers()
     resolved = servers.resolve(manifest(link), pin)
     assert servers.queries[1].commit == asked
     assert resolved.sources[1].commit == (asked or commit(f"{OCA}/web 19.0"))
 
 
-def test_pins_reach_below_the_top() -> None:
+def test_pins_apply_to_transitive_dependencies() -> None:
     servers = Servers(web=oca("queue"))
     resolved = servers.resolve(manifest(f"{OCA}/web"), Pin(f"{OCA}/queue", A, "19.0"))
     assert resolved.sources[2].commit == A
 
 
-def test_a_folders_fingerprint_is_never_pinned() -> None:
+def test_the_fingerprint_of_a_folder_is_not_a_pin() -> None:
     servers = Servers()
     servers.resolve(manifest("file:///srv/a"), Pin("file:///srv/a", A, file=True))
     assert servers.queries[1].commit is None
 
 
-def test_the_day_is_asked_of_the_platform_only() -> None:
+def test_the_build_date_applies_to_the_platform_only() -> None:
     dated = {"git": "https://github.com/odoo/odoo.git 19.0", "build_date": "2025-12-23"}
     servers = Servers()
     described = manifest(f"{OCA}/web", platform=dated, developing={"git": "https://github.com/me/project"})
@@ -290,14 +290,14 @@ def test_the_developing_project_is_a_source_unless_it_is_this_checkout() -> None
     assert names(Servers().resolve(described, own="https://github.com/me/project")) == ["odoo", "web"]
 
 
-def test_equal_names_get_their_owner_in_front() -> None:
+def test_equal_names_get_the_owner_as_a_prefix() -> None:
     servers = Servers(web=oca("web https://github.com/me/web"))
     resolved = servers.resolve(manifest(f"{OCA}/web"))
     assert names(resolved) == ["odoo", "OCA-web", "me-web"]
     assert resolved.sources[1].commit == commit(f"{OCA}/web 19.0")
 
 
-def test_the_lock_of_a_graph_keeps_what_it_knew_and_drops_what_nobody_needs() -> None:
+def test_the_lock_of_a_graph_keeps_other_data_and_drops_unused_pins() -> None:
     resolved = Servers(web=oca("queue")).resolve(manifest(f"{OCA}/web 19.0", "file:///srv/a"))
     before = Lock(
         Pin(ODOO, A, "18.0", extra={"depth": 1}),
@@ -362,7 +362,7 @@ def test_the_warnings_of_all_repositories_are_kept() -> None:
     assert len(Servers(web=broken, mail=broken).resolve(manifest(f"{OCA}/web", f"{OCA}/mail")).warnings) == 2
 
 
-def test_the_first_lock_names_the_branch_only_where_the_description_does() -> None:
+def test_a_new_lock_has_a_branch_only_where_the_description_has_one() -> None:
     resolved = Servers().resolve(manifest(f"{OCA}/web", f"{OCA}/mail 19.0"))
     assert resolved.lock(None) == Lock(
         Pin(ODOO, commit(f"{ODOO} 19.0"), "19.0"),
@@ -380,7 +380,7 @@ def test_pins_of_a_graph_resolve_to_the_same_graph() -> None:
     assert all(ask.commit for ask in servers.queries[4:])
 
 
-def test_whoever_answers_may_fail() -> None:
+def test_an_error_of_the_answer_function_is_raised() -> None:
     def unreachable(asks: tuple[SourceQuery, ...]) -> list[SourceAnswer]:
         raise ProgramError(f"no answer to {len(asks)} questions")
 

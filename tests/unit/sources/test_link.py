@@ -31,7 +31,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
         ("file:///srv/аддоны", Link("file:///srv/аддоны")),
     ],
 )
-def test_read(text: str, link: Link) -> None:
+def test_parse(text: str, link: Link) -> None:
     assert parse_link(text) == link
 
 
@@ -109,7 +109,7 @@ def test_read(text: str, link: Link) -> None:
         (f"https://host/x 19.0 {COMMIT} more", "more than three words"),
     ],
 )
-def test_refused(text: str, reason: str) -> None:
+def test_refused_links(text: str, reason: str) -> None:
     with pytest.raises(DescriptionError) as caught:
         parse_link(text)
     assert reason in caught.value.what
@@ -132,7 +132,7 @@ def test_refused(text: str, reason: str) -> None:
         "https://host/x?token=hunter2",
     ],
 )
-def test_a_refusal_shows_no_secret(text: str) -> None:
+def test_the_error_of_a_link_shows_no_secret(text: str) -> None:
     with pytest.raises(DescriptionError) as caught:
         parse_link(text)
     assert "hunter2" not in str(caught.value)
@@ -251,7 +251,7 @@ def test_round_trip(url: str, branch: str | None, pin: bool) -> None:
 
 
 @given(st.text())
-def test_any_text_is_a_link_or_a_refusal(text: str) -> None:
+def test_any_text_is_a_link_or_an_error(text: str) -> None:
     try:
         link = parse_link(text)
     except OdpmError:
@@ -274,7 +274,7 @@ def test_names_are_distinct(found: list[str]) -> None:
 
 
 @given(st.text() | urls | st.builds("{}{}".format, urls, st.text()))
-def test_whatever_is_accepted_has_a_safe_folder(text: str) -> None:
+def test_every_accepted_link_has_a_safe_folder_name(text: str) -> None:
     try:
         link = parse_link(text)
     except OdpmError:

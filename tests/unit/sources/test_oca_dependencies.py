@@ -26,11 +26,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
         ("b\na\nb", (Link("https://github.com/OCA/b"), Link("https://github.com/OCA/a"))),
     ],
 )
-def test_read(text: str, links: tuple[Link, ...]) -> None:
+def test_parse(text: str, links: tuple[Link, ...]) -> None:
     assert parse_oca_dependencies(text, "web/oca_dependencies.txt") == links
 
 
-def test_every_bad_line_is_named() -> None:
+def test_every_invalid_line_is_named() -> None:
     text = "web\n../x\nqueue ext::sh\nmail https://me:hunter2@h/x -b\na https://h/x b c d"
     with pytest.raises(DescriptionError) as caught:
         parse_oca_dependencies(text, "queue/oca_dependencies.txt")
@@ -41,7 +41,7 @@ def test_every_bad_line_is_named() -> None:
 
 
 @given(st.text() | st.text("ab#/:@. \n-"))
-def test_any_text_gives_links_or_our_error(text: str) -> None:
+def test_any_text_gives_links_or_an_error(text: str) -> None:
     try:
         links = parse_oca_dependencies(text, "here")
     except OdpmError:
