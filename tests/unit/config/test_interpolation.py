@@ -65,6 +65,8 @@ def test_the_error_names_field_and_variables() -> None:
         ("${A:-${X}}", ()),
         ("${X:-", ()),
         ("${Y:-${X}", ("X",)),
+        ("${Z} ${NO:-${X}}", ("Z", "X")),
+        ("${Y:-${X} ${Z:-${W}", ("X", "W")),
         ("$${NO}", ()),
     ],
 )

@@ -152,6 +152,19 @@ def test_v1_warnings(raw: dict[str, Any], warnings: list[str]) -> None:
     assert all(text.startswith(start) for text, start in zip(found, warnings, strict=True))
 
 
+def test_v1_reads_an_odpm_version_between_the_supported_ones_with_a_warning() -> None:
+    assert read(v1(odpm_version="3.5")).warnings == read(v1(odpm_version="2.0")).warnings
+
+
+def test_v1_names_the_field_of_a_broken_link() -> None:
+    raw = v1(odoo_git_link="ext::a", dependencies=["https://h/x", "ext::b"], developing_project="ext::c")
+    assert [fault.partition(":")[0] for fault in faults(raw)] == [
+        "odoo_git_link",
+        "dependencies[1]",
+        "developing_project",
+    ]
+
+
 def test_v1_ignores_options_that_odpm_sets() -> None:
     conf = read(v1(odoo_conf={"options": {"db_host": "x", "workers": "1"}})).manifest.odoo_conf
     assert conf == {"options": {"workers": "1"}}
@@ -165,6 +178,10 @@ def test_v1_ignores_options_that_odpm_sets() -> None:
         ({"python_version": 3.10}, "python_version: must be a string: put it in quotes"),
         (
             {"odpm_version": "9.0"},
+            "odpm_version: is not a supported version of the flat format; supported: 3.0 and 4.0",
+        ),
+        (
+            {"odpm_version": "four"},
             "odpm_version: is not a supported version of the flat format; supported: 3.0 and 4.0",
         ),
         ({"odoo_build_date": "20251301"}, "odoo_build_date: '20251301' is not a valid date"),
@@ -335,14 +352,35 @@ def test_an_overlay_merges_maps_and_replaces_other_values() -> None:
         ({"service_patches": {"db": {"port": []}}}, "service_patches.db.port: unknown key; the nearest is `ports`"),
         ({"hooks": {"pre_up": [[]]}}, "hooks.pre_up[0]: write a list of argument lists"),
         ({"hooks": {"pre_up": "make"}}, "hooks.pre_up: write a list of argument lists"),
+        ({"hooks": {"pre_up": [["make", 1]]}}, "hooks.pre_up[0]: write a list of argument lists"),
+        ({"hooks": {"pre_up": [["make", "a\0b"]]}}, "hooks.pre_up[0]: write a list of argument lists"),
         ({"hooks": {"pre_up": {"a": 1}}}, "hooks.pre_up: write a list of argument lists"),
         ({"hooks": {"pre_upp": []}}, "hooks.pre_upp: unknown key; the nearest is `pre_up`"),
         (
             {"locks": {"git": {"https://h/x": "abc"}}},
             "locks.git[\"https://h/x\"]: 'abc' is not a commit of 40 hex digits",
         ),
+        (
+            {"locks": {"git": {"https://h/x 19.0": COMMIT}}},
+            'locks.git["https://h/x 19.0"]: `https://h/x 19.0` must be an address without',
+        ),
+        (
+            {"locks": {"git": {"file:///srv/x": COMMIT}}},
+            'locks.git["file:///srv/x"]: `file:///srv/x` must be an address without',
+        ),
         ({"locks": {"git": {"x": COMMIT}}}, "locks.git.x: link `x` is refused"),
         ({"locks": {"git": {"https://h/x": COMMIT, "git@h:x": "f" * 40}}}, 'locks.git["git@h:x"]: the same repository'),
+        ({"developing": {"git": "ext::x"}}, "developing.git: link `ext::x` is refused"),
+        ({"postgres": "1\x7f"}, "postgres: contains a line break or control character"),
+        ({"database": {"langage": "de_DE"}}, "database.langage: unknown key; the nearest is `language`"),
+        (
+            {"scenarios": {"ci": {"service_patches": {"ode": {}}}}},
+            "scenarios.ci.service_patches.ode: unknown key; the nearest is `odoo`",
+        ),
+        (
+            {"scenarios": {"ci": {"service_patches": {"db": {"port": []}}}}},
+            "scenarios.ci.service_patches.db.port: unknown key; the nearest is `ports`",
+        ),
         ({"scenarios": {"prod": {}}}, "scenarios.prod: unknown key; known keys: developer, server, ci"),
         ({"scenarios": {"ci": {"dependencies": []}}}, "scenarios.ci.dependencies: unknown key"),
         (
@@ -391,6 +429,51 @@ def test_all_problems_are_listed_in_the_order_of_the_file() -> None:
     ]
     assert "line 5: platform.git: link `ext::sh` is refused: it would make git run a program" in str(caught.value)
     assert "line 1: postgres: is required" in str(caught.value)
+
+
+def test_a_service_of_a_scenario_may_be_patched() -> None:
+    overlays = {"ci": {"services": {"queue": {"image": "x"}}}, "server": {"service_patches": {"queue": {}}}}
+    assert faults(v2(scenarios=overlays, service_patches={"queue": {}})) == []
+
+
+@pytest.mark.parametrize("keys", [{"dependencies": ["https://h/x"]}, {"developing": {"git": "https://h/x"}}])
+def test_a_patched_service_may_come_from_a_repository(keys: dict[str, Any]) -> None:
+    patches = {"service_patches": {"queue": {}}, "scenarios": {"ci": {"service_patches": {"cache": {}}}}}
+    assert len(faults(v2(**patches))) == 2
+    assert faults(v2(**patches, **keys)) == []
+
+
+def test_a_service_may_extend_another() -> None:
+    assert faults(v2(services={"queue": {"extends": {"service": "odoo"}}})) == []
+
+
+def test_a_problem_of_one_entry_hides_none_of_the_next() -> None:
+    assert len(faults(v2(hooks={"pre_upp": [], "post_up": [1]}))) == 2
+    assert len(faults(v2(locks={"git": {"x": COMMIT, "y": COMMIT}}))) == 2
+    _, warnings = problems(json.dumps(v2(dependencies=["https://h/${A}", "https://h/${B}"])), nothing)
+    assert len(warnings) == 2
+
+
+def test_an_unset_variable_in_a_list_is_named_with_its_index() -> None:
+    _, warnings = problems(json.dumps(v2(services={"m": {"image": "x", "command": ["a", "${B}"]}})), nothing)
+    assert warnings == ("line 1: services.m.command[1]: the variable B is not set and has no default",)
+
+
+def test_a_link_records_the_variables_that_were_expanded_in_it() -> None:
+    raw = v2(dependencies=["https://${LOGIN}@h/x", "https://h/${UNSET:-y}", "https://h/z"])
+    found = [link.variables for link in read(raw, LOGIN="me").manifest.dependencies]
+    assert found == [{"LOGIN"}, frozenset(), frozenset()]
+
+
+def test_a_refused_link_shows_no_value_of_a_variable() -> None:
+    with pytest.raises(DescriptionError) as caught:
+        read(v2(dependencies=["https://h/x ${TOKEN} a b"]), TOKEN="hunter2")
+    assert "${TOKEN}" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_package_of_another_platform_is_kept() -> None:
+    assert read(v2(platform_name="openerp")).manifest.platform_name == "openerp"
 
 
 def test_a_single_problem_is_in_the_first_line() -> None:
