@@ -160,19 +160,19 @@ def test_found_from_any_folder_below(bare: Desk, below: str) -> None:
     assert Project.find(folder).root == bare.root
 
 
-def test_found_from_where_one_stands(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_found_from_the_current_folder(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     put(bare.root, {"addons/x": ""})
     monkeypatch.chdir(bare.root / "addons")
     assert Project.find().root == bare.root
 
 
-def test_the_nearest_one_counts(bare: Desk) -> None:
+def test_the_nearest_project_is_found(bare: Desk) -> None:
     inner = bare.root / "addons" / "inner"
     put(inner, {"odpm.json": "{}", "x/y": ""})
     assert Project.find(inner / "x").root == inner
 
 
-def test_none_is_an_error_that_says_where_was_looked(tmp_path: Path, clean: Path) -> None:
+def test_no_project_is_an_error_with_the_folder(tmp_path: Path, clean: Path) -> None:
     with pytest.raises(DescriptionError) as caught:
         Project.find(tmp_path)
     assert str(tmp_path) in caught.value.where
@@ -187,7 +187,7 @@ def settings(bare: Desk, project: str = "", home: str = "") -> None:
     (bare.home / ".odpm" / ".env").write_text(home, encoding="utf-8")
 
 
-def test_the_process_wins_over_the_project_and_that_over_the_home(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_overrides_project_overrides_home(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     settings(bare, "A=project\nB=project\nODPM_SCENARIO=server\n", "A=home\nB=home\nC=home\nODPM_SCENARIO=ci\n")
     monkeypatch.setenv("A", "process")
     found = bare.project().paths.settings
@@ -199,13 +199,13 @@ def test_the_process_wins_over_the_project_and_that_over_the_home(bare: Desk, mo
     assert bare.project(ODPM_SCENARIO="ci").scenario.name == "ci"
 
 
-def test_without_any_file_there_are_defaults(bare: Desk) -> None:
+def test_defaults_without_any_file(bare: Desk) -> None:
     (bare.home / ".odpm" / ".env").unlink()
     assert bare.project().scenario.name == "developer"
     assert bare.project().paths.cache == bare.home / ".cache" / "odpm"
 
 
-def test_the_cache_is_where_it_is_said_to_be(bare: Desk) -> None:
+def test_the_cache_folder_is_a_setting(bare: Desk) -> None:
     settings(bare, "ODPM_CACHE_DIR=~/elsewhere\n")
     assert bare.project().paths.cache == bare.home / "elsewhere"
 
@@ -231,7 +231,7 @@ def test_the_cache_is_where_it_is_said_to_be(bare: Desk) -> None:
         ("A=ключ", "ключ"),
     ],
 )
-def test_what_env_files_may_hold(bare: Desk, line: str, value: str) -> None:
+def test_syntax_of_env_files(bare: Desk, line: str, value: str) -> None:
     settings(bare, line)
     assert bare.project().paths.settings.get("A") == value
 
@@ -252,19 +252,19 @@ def test_a_broken_line_is_named(bare: Desk, text: str, line: int, where: str) ->
 # What is read
 
 
-def test_the_description_as_the_scenario_sees_it(bare: Desk) -> None:
+def test_the_description_with_the_scenarios_overlay(bare: Desk) -> None:
     bare.describe(scenarios={"ci": {"services": {"mail": {"image": "x"}}}})
     assert dict(bare.project().manifest.services) == {}
     assert dict(bare.project(ODPM_SCENARIO="ci").manifest.services) == {"mail": {"image": "x"}}
 
 
-def test_links_take_their_variables_from_the_same_layers(bare: Desk) -> None:
+def test_variables_of_links_come_from_the_same_layers(bare: Desk) -> None:
     settings(bare, "HOST=git.example.org\n")
     bare.describe("https://${HOST}/x/y")
     assert bare.project().manifest.dependencies[0].url == "https://git.example.org/x/y"
 
 
-def test_a_broken_description_or_lock_is_our_error(bare: Desk) -> None:
+def test_an_invalid_description_or_lock_is_an_odpm_error(bare: Desk) -> None:
     put(bare.root, {"odpm.json": "{"})
     with pytest.raises(DescriptionError):
         bare.project().plan(PREPARING)
@@ -309,7 +309,7 @@ def moved(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("state", [never, locked, resolved, prepared, dirty, moved])
-def test_a_plan_changes_nothing_and_asks_nobody(desk: Desk, state: Callable[[Desk], None]) -> None:
+def test_a_plan_changes_nothing_and_makes_no_request(desk: Desk, state: Callable[[Desk], None]) -> None:
     state(desk)
     (desk.room / "servers").rename(desk.room / "unreachable")
     before = content(desk.root)
@@ -322,7 +322,7 @@ def test_a_plan_changes_nothing_and_asks_nobody(desk: Desk, state: Callable[[Des
     assert first.steps == second.steps
 
 
-def test_what_a_plan_says_on_the_way_from_nothing_to_prepared(desk: Desk) -> None:
+def test_plans_from_an_empty_to_a_prepared_project(desk: Desk) -> None:
     assert [step.id for step in desk.project().plan(PREPARING).ready] == ["git.resolve"]
     locked(desk)
     plan = desk.project().plan(PREPARING)
@@ -392,7 +392,7 @@ def test_the_second_run_has_nothing_to_do(desk: Desk) -> None:
     assert changed <= {".odpm", ".odpm/run.lock"}
 
 
-def test_a_run_that_was_killed_is_finished_by_the_next(desk: Desk) -> None:
+def test_a_killed_run_is_finished_by_the_next(desk: Desk) -> None:
     prepared(desk)
     shutil.rmtree(desk.root / ".odpm" / "src" / "web")
     (desk.root / ".odpm" / "src" / ".odoo.4242").mkdir()
@@ -404,7 +404,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(desk: Desk) -> None:
     assert project.plan(PREPARING).ready == ()
 
 
-def test_an_edited_file_is_drift_and_kept_aside(desk: Desk) -> None:
+def test_an_edited_file_is_drift_and_kept_as_orig(desk: Desk) -> None:
     prepared(desk)
     put(desk.root, {"docker-compose.yml": "mine"})
     project = desk.project()
@@ -434,7 +434,7 @@ def test_local_work_stops_the_run_and_stays(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["server", "ci"])
-def test_strictly_the_lock_is_never_written(desk: Desk, scenario: str) -> None:
+def test_strict_scenarios_never_write_the_lock(desk: Desk, scenario: str) -> None:
     project = desk.project(ODPM_SCENARIO=scenario)
     with pytest.raises(LockError) as caught:
         project.plan(PREPARING)
@@ -484,14 +484,14 @@ def test_a_folder_of_this_machine_is_used_in_place(desk: Desk, tmp_path: Path) -
         desk.project(ODPM_SCENARIO="server").plan(PREPARING)
 
 
-def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:
+def test_a_missing_folder_is_named(desk: Desk) -> None:
     desk.describe("file:///nowhere/at/all")
     with pytest.raises(DescriptionError) as caught:
         desk.project().plan(PREPARING)
     assert "file:///nowhere/at/all" in str(caught.value)
 
 
-def test_every_address_of_a_remote_tells_who_a_checkout_is(desk: Desk) -> None:
+def test_every_url_of_a_remote_identifies_a_checkout(desk: Desk) -> None:
     git(desk.root, "remote", "set-url", "--add", "origin", "https://backup.test/acme.git")
     git(desk.root, "remote", "add", "another", "https://github.com/team/another")
     found = remotes(desk.project().paths)

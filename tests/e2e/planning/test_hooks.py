@@ -99,7 +99,7 @@ def test_a_function_runs_in_the_project_with_its_environment(workspace_ready: Wo
         ("import no_such_module\n", 4, ("no_such_module", "tools/hooks.py:1")),
     ],
 )
-def test_a_function_that_fails_is_told_by_its_own_words_and_line(
+def test_a_failing_function_is_reported_with_its_message_and_line(
     workspace_ready: Workspace, text: str, code: int, told: tuple[str, ...]
 ) -> None:
     write(workspace_ready, "tools/hooks.py", text)
@@ -124,7 +124,7 @@ def told(workspace: Workspace) -> dict[str, list[str]]:
     return found
 
 
-def test_hooks_of_a_dependency_are_announced_and_never_run_without_trust(workspace: Workspace) -> None:
+def test_hooks_of_an_untrusted_dependency_are_shown_and_not_run(workspace: Workspace) -> None:
     brings(workspace, **THEIRS)
     workspace.bench.ok("render")
     assert told(workspace) == {"skip": ["web: sh ./tell.sh", "web: tools.hooks:hook"]}
@@ -133,7 +133,7 @@ def test_hooks_of_a_dependency_are_announced_and_never_run_without_trust(workspa
     assert not (workspace.source("web") / "called").exists()
 
 
-def test_hooks_of_a_trusted_dependency_run_in_its_checkout_before_our_own(workspace: Workspace) -> None:
+def test_hooks_of_a_trusted_dependency_run_in_its_checkout_first(workspace: Workspace) -> None:
     brings(workspace, **THEIRS)
     write(workspace, "tools/hooks.py", "import pathlib\ndef hook():\n    pathlib.Path('called').write_text('ours')\n")
     ours = ["sh", "-c", "cat told > seen; echo ours >> seen"]
@@ -152,7 +152,7 @@ def test_hooks_of_a_trusted_dependency_run_in_its_checkout_before_our_own(worksp
     }
 
 
-def test_a_dependency_that_has_just_been_cloned_runs_its_hook_for_that(workspace: Workspace) -> None:
+def test_post_clone_of_a_dependency_runs_after_its_checkout(workspace: Workspace) -> None:
     brings(workspace, **{"odpm.json": hooked(post_clone=[["sh", "-c", "echo theirs >> $ODPM_PROJECT_DIR/told"]])})
     workspace.describe(trust=["web"], hooks={"post_clone": [["sh", "-c", "echo ours >> told"]]})
     workspace.bench.ok("lock")
@@ -161,13 +161,13 @@ def test_a_dependency_that_has_just_been_cloned_runs_its_hook_for_that(workspace
     assert (workspace.root / "told").read_text(encoding="utf-8").split() == ["ours", "theirs"], ran.output
 
 
-def test_a_failing_hook_of_a_dependency_says_whose_it_is(workspace: Workspace) -> None:
+def test_a_failing_hook_of_a_dependency_names_it(workspace: Workspace) -> None:
     brings(workspace, **{"odpm.json": hooked(post_prepare=[["sh", "-c", "exit 9"]])})
     workspace.describe(trust=["web"])
     failure(workspace.bench.inv("render"), 9, "web: sh -c exit 9", "web: odpm.json: hooks.post_prepare")
 
 
-def test_without_docker_the_schema_of_the_specification_refuses(workspace_locked: Workspace, no_docker: Env) -> None:
+def test_without_docker_the_schema_of_the_specification_is_checked(workspace_locked: Workspace, no_docker: Env) -> None:
     workspace_locked.describe(services={"web": {"image": "x", "healthcheck": {"retries": [1]}}})
     failure(workspace_locked.bench.inv("render", **no_docker), 4, "odpm.json: services.web.healthcheck.retries", "[1]")
     workspace_locked.describe(services={"web": {"image": "x", "depends_on": ["dv"]}})

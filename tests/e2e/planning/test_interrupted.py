@@ -61,7 +61,7 @@ def ends_well(workspace: Workspace, workspace_rendered: Workspace) -> None:
 # --- Ctrl-C ----------------------------------------------------------------------------------------------------------
 
 
-def test_ctrl_c_while_a_server_thinks(workspace: Workspace, workspace_rendered: Workspace) -> None:
+def test_ctrl_c_while_waiting_for_a_server(workspace: Workspace, workspace_rendered: Workspace) -> None:
     with GitServer(workspace.host, held=True) as server:
         run = workspace.start("render", **workspace.at(server))
         run.wait_until(lambda: run.runs(" fetch "))
@@ -91,7 +91,7 @@ def test_ctrl_c_while_a_hook_runs(workspace_locked: Workspace) -> None:
     workspace_locked.bench.ok("render")
 
 
-def test_ctrl_c_while_it_waits_for_another_run(workspace: Workspace) -> None:
+def test_ctrl_c_while_waiting_for_another_run(workspace: Workspace) -> None:
     """Two projects want one repository: the second waits for the first's fetch, and can be stopped while it waits."""
     twin = Workspace(
         workspace.folder,
@@ -147,9 +147,7 @@ def test_ctrl_c_during_an_image_build(workspace_locked: Workspace, engine: None)
 
 @pytest.mark.docker
 @pytest.mark.parametrize("moment", [0.3, *(pytest.param(moment, marks=pytest.mark.long) for moment in (0.2, 0.6))])
-def test_a_build_outlives_the_end_of_another_one_that_shared_its_steps(
-    tmp_path: Path, engine: None, moment: float
-) -> None:
+def test_a_build_survives_the_end_of_another_that_shared_its_steps(tmp_path: Path, engine: None, moment: float) -> None:
     """BuildKit runs a step of two builds once; where the first of them is ended early, the other one has lost it."""
     words = ["docker", "buildx", "build", "--progress=plain", f"--secret=id=known,src={tmp_path}/secret", str(tmp_path)]
     step = f"RUN --mount=type=secret,id=known,required=true : {uuid.uuid4()}; "
@@ -208,7 +206,7 @@ def test_a_run_killed_after_any_git_call_is_finished_by_the_next(
     ends_well(workspace, workspace_rendered)
 
 
-def test_what_killed_runs_have_left_is_taken_away(workspace_locked: Workspace) -> None:
+def test_leftovers_of_killed_runs_are_removed(workspace_locked: Workspace) -> None:
     """Half a checkout of the platform is a gigabyte; each killed run would leave one more."""
     for number in (5, 9):
         killed(workspace_locked, number)
@@ -228,7 +226,7 @@ def test_runs_killed_at_some_moment_are_finished_by_the_next(
     ends_well(workspace, workspace_rendered)
 
 
-def test_a_machine_that_goes_down_in_the_middle_of_a_clone(workspace: Workspace) -> None:
+def test_power_loss_in_the_middle_of_a_clone(workspace: Workspace) -> None:
     workspace.publish(WEB, {**FILES[WEB], "web_thing/noise.bin": NOISE})
     with GitServer(workspace.host) as server, FaultyProxy(server, 200_000, silent=True) as proxy:
         run = workspace.start("render", **workspace.at(proxy))
@@ -303,7 +301,9 @@ def test_a_run_killed_while_it_locks_keeps_the_old_lock_or_has_the_new_one(works
 # --- two at once -------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_is_told_who_holds_the_project(workspace: Workspace, workspace_rendered: Workspace) -> None:
+def test_a_second_run_names_the_process_that_holds_the_project(
+    workspace: Workspace, workspace_rendered: Workspace
+) -> None:
     with GitServer(workspace.host, held=True) as server:
         first = workspace.start("render", **workspace.at(server))
         first.wait_until(lambda: first.runs(" fetch "))
@@ -324,7 +324,7 @@ def test_a_killed_run_holds_nothing(workspace: Workspace, workspace_rendered: Wo
     ends_well(workspace, workspace_rendered)
 
 
-def test_two_projects_that_want_one_repository_at_once(workspace: Workspace, workspace_rendered: Workspace) -> None:
+def test_two_projects_fetch_one_repository_at_once(workspace: Workspace, workspace_rendered: Workspace) -> None:
     twin = Workspace(
         workspace.folder,
         Bench(workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-two"}),

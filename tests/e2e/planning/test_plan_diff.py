@@ -57,7 +57,7 @@ def test_old_and_new_commit_with_date_and_subject(workspace_ready: Workspace) ->
     assert move["between"] is None
 
 
-def test_what_lies_between_where_the_history_is_there(workspace_ready: Workspace) -> None:
+def test_commits_between_where_the_history_is_local(workspace_ready: Workspace) -> None:
     first, second, third = push(workspace_ready, "one", "two", "three")
     workspace_ready.bench.ok("sources.unshallow", "web")
     workspace_ready.bench.ok("lock", "--update")
@@ -84,7 +84,7 @@ def test_a_commit_that_is_not_in_the_cache_yet(workspace_ready: Workspace) -> No
     assert f"+ {new[:8]}  not on this machine yet" in offline(workspace_ready.bench, "plan", "--diff").out
 
 
-def test_the_difference_of_files_is_data_as_well(workspace_ready: Workspace) -> None:
+def test_diffs_of_files_as_data(workspace_ready: Workspace) -> None:
     path = workspace_ready.root / "docker-compose.yml"
     path.write_text(path.read_text(encoding="utf-8") + "# mine\n", encoding="utf-8")
     steps = json.loads(offline(workspace_ready.bench, "plan", "--diff", "--format", "json").out)["steps"]

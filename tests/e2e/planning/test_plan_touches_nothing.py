@@ -95,7 +95,7 @@ def without_its_cache(workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize("state", [locked, unread, prepared, beside_a_folder, drifted, without_its_cache])
-def test_what_lies_there_stays(workspace: Workspace, state: Callable[[Workspace], None], no_docker: Env) -> None:
+def test_nothing_is_changed(workspace: Workspace, state: Callable[[Workspace], None], no_docker: Env) -> None:
     state(workspace)
     see_untouched(workspace, NOBODY)
     for scenario in ("server", "ci"):
@@ -108,7 +108,7 @@ def test_a_fresh_project_stays_fresh(workspace: Workspace) -> None:
     assert not workspace.cache.exists()
 
 
-def test_the_project_may_be_read_only_for_git(workspace_ready: Workspace) -> None:
+def test_git_does_not_refresh_an_index(workspace_ready: Workspace) -> None:
     """`git status` would refresh an index whose times are off."""
     checkout = workspace_ready.source("web")
     os.utime(checkout / "web_thing/models.py", (1, 1))
@@ -131,7 +131,7 @@ def steps_of(workspace: Workspace, *words: str, **env: str) -> dict[str, list[st
     return found
 
 
-def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(workspace_locked: Workspace) -> None:
+def test_refresh_shows_the_files_of_a_fresh_clone(workspace_locked: Workspace) -> None:
     commit = workspace_locked.lock()["dependencies"][0]["commit"][:8]
     with GitServer(workspace_locked.host) as server:
         before = steps_of(workspace_locked, **workspace_locked.at(server))
@@ -155,7 +155,7 @@ def test_refreshed_a_colleagues_clone_is_known_down_to_its_files(workspace_locke
         )
 
 
-def test_refreshed_the_pins_of_a_lock_to_be_are_told(workspace: Workspace) -> None:
+def test_refresh_shows_the_pins_of_the_future_lock(workspace: Workspace) -> None:
     tips = {name: git("rev-parse", "--short=8", "19.0", cwd=workspace.host / name) for name in (PLATFORM, WEB, SALE)}
     found = steps_of(workspace, "--refresh")
     (told,) = found["git.resolve"]
@@ -170,7 +170,7 @@ def test_refreshed_the_pins_of_a_lock_to_be_are_told(workspace: Workspace) -> No
     assert f"create .odpm/src/sale 19.0 {tips[SALE]}" in found["git.checkout"]
 
 
-def test_where_the_lock_is_only_followed_nobody_is_asked_beyond_it(workspace: Workspace) -> None:
+def test_refresh_in_strict_scenarios_requires_the_lock(workspace: Workspace) -> None:
     with GitServer(workspace.host) as server:
         for scenario in ("server", "ci"):
             env = {"ODPM_SCENARIO": scenario, **workspace.at(server)}
@@ -181,7 +181,7 @@ def test_where_the_lock_is_only_followed_nobody_is_asked_beyond_it(workspace: Wo
         assert not server.requests
 
 
-def test_what_servers_told_is_not_saved(workspace: Workspace) -> None:
+def test_refresh_cannot_be_combined_with_out(workspace: Workspace) -> None:
     """Whoever carries a plan out holds it against what this machine knows by itself."""
     ran = workspace.bench.inv("plan", "--refresh", "--out", "p.json")
     assert "inv plan --refresh && inv plan --out p.json" in failure(ran, 1, "--refresh")

@@ -28,7 +28,7 @@ def done(output: str) -> list[str]:
     return [" ".join(line[:-2] if line[-1] == "s" and line[-2].replace(".", "").isdigit() else line) for line in lines]
 
 
-def test_a_saved_plan_is_carried_out_exactly_so(workspace_ready: Workspace) -> None:
+def test_a_saved_plan_is_performed_exactly(workspace_ready: Workspace) -> None:
     conf = workspace_ready.root / GENERATED[5]
     conf.write_text(conf.read_text(encoding="utf-8") + "; mine\n", encoding="utf-8")
     workspace_ready.publish(WEB, {**FILES[WEB], "web_new/__manifest__.py": "{'name': 'New'}\n"})
@@ -44,20 +44,20 @@ def test_a_saved_plan_is_carried_out_exactly_so(workspace_ready: Workspace) -> N
     assert "nothing to do" in workspace_ready.bench.ok("render").err
 
 
-def test_a_plan_from_nothing_leads_where_up_does(workspace: Workspace, workspace_rendered: Workspace) -> None:
+def test_a_plan_of_an_empty_project_has_the_result_of_up(workspace: Workspace, workspace_rendered: Workspace) -> None:
     """What is `pending` may become anything: the whole way from an empty folder is in one plan."""
     plan = save(workspace)
     workspace.bench.ok("up", "--plan", str(plan))
     assert outcome(workspace) == outcome(workspace_rendered)
 
 
-def test_carried_out_once_it_is_refused(workspace_locked: Workspace) -> None:
+def test_a_performed_plan_is_refused(workspace_locked: Workspace) -> None:
     plan = save(workspace_locked)
     workspace_locked.bench.ok("up", "--plan", str(plan))
     failure(workspace_locked.bench.inv("up", "--plan", str(plan)), 2, "has moved", ".odpm/state.toml", "inv plan --out")
 
 
-def test_with_nothing_to_do_it_says_so_as_often_as_wanted(workspace_ready: Workspace) -> None:
+def test_a_plan_without_changes_can_be_repeated(workspace_ready: Workspace) -> None:
     plan = save(workspace_ready)
     assert "nothing to do" in workspace_ready.bench.ok("plan", "--skip-start").out
     for _ in range(2):
@@ -104,7 +104,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("what", MOVES)
-def test_when_the_world_moved_nothing_is_changed_and_it_is_named(workspace_ready: Workspace, what: str) -> None:
+def test_a_changed_state_is_refused_and_named(workspace_ready: Workspace, what: str) -> None:
     (workspace_ready.root / ".odpm/build/odoo-run").unlink()  # something to do
     plan = save(workspace_ready)
     MOVES[what](workspace_ready)  # type: ignore[operator]
@@ -116,7 +116,7 @@ def test_when_the_world_moved_nothing_is_changed_and_it_is_named(workspace_ready
     workspace_ready.bench.ok("up", "--plan", str(plan))
 
 
-def test_a_step_that_was_not_announced_is_refused(workspace_ready: Workspace) -> None:
+def test_a_new_step_is_refused(workspace_ready: Workspace) -> None:
     """What a plan rests on may be as it was, and a step is new all the same: the cache has given up a commit."""
     new = workspace_ready.publish(WEB, {**FILES[WEB], "README": "new\n"})
     workspace_ready.bench.ok("lock", "--update")
@@ -130,7 +130,7 @@ def test_a_step_that_was_not_announced_is_refused(workspace_ready: Workspace) ->
     assert file_digests(workspace_ready.root) == before
 
 
-def test_every_round_is_held_to_the_plan(workspace_ready: Workspace) -> None:
+def test_every_round_is_checked_against_the_plan(workspace_ready: Workspace) -> None:
     """A hook that was announced edits a generated file: to write that anew was not announced."""
     hook = "echo >> .odpm/build/odoo-run"
     workspace_ready.describe(hooks={"post_prepare": [["sh", "-c", hook]]})
@@ -144,7 +144,7 @@ def test_every_round_is_held_to_the_plan(workspace_ready: Workspace) -> None:
     assert (workspace_ready.root / ".odpm/build/odoo-run").read_bytes().endswith(b"\n\n")
 
 
-def test_wishes_are_part_of_the_plan(workspace_ready: Workspace) -> None:
+def test_options_are_part_of_the_plan(workspace_ready: Workspace) -> None:
     plan = save(workspace_ready, "--dev", "reload", "-d", "shop", "-i", "web_thing,mail", "--no-git-update")
     options = json.loads(plan.read_text(encoding="utf-8"))["options"]
     assert options == {
@@ -179,7 +179,7 @@ def test_what_is_no_plan_of_this_project_is_refused(workspace_ready: Workspace, 
         failure(bench.inv("up", "--plan", str(plan)), 1, word)
 
 
-def test_out_replaces_nothing_but_a_plan(workspace_ready: Workspace) -> None:
+def test_out_replaces_only_a_saved_plan(workspace_ready: Workspace) -> None:
     before = (workspace_ready.root / "odpm.json").read_bytes()
     ran = workspace_ready.bench.inv("plan", "--skip-start", "--out", "odpm.json")
     assert ran.code == 1

@@ -47,7 +47,7 @@ def prepared(workspace: Workspace) -> None:
 # --- Docker --------------------------------------------------------------------------------------------------------
 
 
-def test_without_docker_all_but_docker_is_done(workspace: Workspace, no_docker: Env) -> None:
+def test_without_docker_everything_else_is_done(workspace: Workspace, no_docker: Env) -> None:
     failure(workspace.bench.inv("up", **no_docker), 8, "docker is not installed")
     prepared(workspace)
     before = file_digests(workspace.root)
@@ -59,14 +59,14 @@ def test_without_docker_all_but_docker_is_done(workspace: Workspace, no_docker: 
     assert file_digests(workspace.root) == before
 
 
-def test_without_docker_every_task_that_needs_it_says_so(workspace_ready: Workspace, no_docker: Env) -> None:
+def test_without_docker_every_task_that_needs_it_reports_it(workspace_ready: Workspace, no_docker: Env) -> None:
     for words in (("build",), ("down",), ("restart",), ("logs",), ("psql",), ("exec", "--", "true"), ("test",)):
         failure(workspace_ready.bench.inv(*words, **no_docker), 8, "docker is not installed")
     failure(workspace_ready.bench.inv("build-image", ODPM_SCENARIO="ci", **no_docker), 8, "docker is not installed")
 
 
 @needs_client
-def test_with_a_silent_engine_all_but_docker_is_done(workspace: Workspace) -> None:
+def test_with_an_unresponsive_engine_everything_else_is_done(workspace: Workspace) -> None:
     failure(workspace.bench.inv("up", **DEAD), 8, "does not answer", "127.0.0.1:1")
     prepared(workspace)
     before = file_digests(workspace.root)
@@ -108,7 +108,7 @@ OLD: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
 
 @pytest.mark.docker
 @pytest.mark.parametrize(("answers", "told"), OLD.values(), ids=OLD)
-def test_an_old_installation_is_told_with_what_is_needed(
+def test_an_old_installation_is_reported_with_the_requirement(
     workspace_locked: Workspace, engine: None, answers: dict[str, str], told: tuple[str, ...]
 ) -> None:
     env = old_docker(workspace_locked.folder / "old", answers)
@@ -136,7 +136,7 @@ def listening(port: int) -> Iterator[int]:
 
 
 @pytest.mark.docker
-def test_a_port_in_use_is_told_with_its_holder_and_another_port_carries_on(docker_workspace: Workspace) -> None:
+def test_a_port_in_use_is_reported_and_another_port_works(docker_workspace: Workspace) -> None:
     bench = docker_workspace.bench
     describe_services(docker_workspace, {})
     ports = {name: int(bench.env[name]) for name in ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT")}
@@ -182,7 +182,7 @@ def test_a_debian_mirror_that_refuses_every_connection_ends_the_build(
 
 
 @pytest.mark.docker
-def test_the_port_of_an_extra_service_in_use_is_told_with_its_holder(project: Bench, engine: None) -> None:
+def test_a_port_in_use_of_an_extra_service_is_reported(project: Bench, engine: None) -> None:
     port = int(project.env["MAIL_PORT"])
     with listening(port) as pid:
         failure(project.inv("up"), 8, f"port {port}", "MAIL_PORT", "python", str(pid))
@@ -293,7 +293,7 @@ def test_a_read_only_cache(workspace_ready: Workspace, small_disk: Callable[[str
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_project_of_somebody_else(workspace_locked: Workspace) -> None:
+def test_a_project_of_another_user(workspace_locked: Workspace) -> None:
     folder = workspace_locked.root / ".odpm"
     folder.chmod(0o555)
     try:
@@ -303,7 +303,7 @@ def test_a_project_of_somebody_else(workspace_locked: Workspace) -> None:
     workspace_locked.bench.ok("render")
 
 
-def test_a_file_in_the_place_of_a_folder(workspace_locked: Workspace) -> None:
+def test_a_file_instead_of_a_folder(workspace_locked: Workspace) -> None:
     """Something of the user's lies where a folder of ours belongs: told, not removed."""
     (workspace_locked.root / ".odpm/src").write_text("mine\n", encoding="utf-8")
     ran = workspace_locked.bench.inv("render")
@@ -314,7 +314,7 @@ def test_a_file_in_the_place_of_a_folder(workspace_locked: Workspace) -> None:
     workspace_locked.bench.ok("render")
 
 
-def test_a_folder_in_the_place_of_a_generated_file(workspace_locked: Workspace) -> None:
+def test_a_folder_instead_of_a_generated_file(workspace_locked: Workspace) -> None:
     (workspace_locked.root / "docker-compose.yml/mine").mkdir(parents=True)
     ran = workspace_locked.bench.inv("render")
     failure(ran, ran.code, "docker-compose.yml")

@@ -42,7 +42,7 @@ def states(bench: Bench, database: str, *modules: str) -> dict[str, str]:
     return dict(row.split("|") for row in rows.splitlines())
 
 
-def test_reports_come_out_as_pdf(developer: Bench) -> None:
+def test_reports_are_pdf(developer: Bench) -> None:
     assert RENDERED in developer.inv("shell", feed=REPORT).out
 
 
@@ -77,19 +77,19 @@ def test_a_second_up_changes_nothing_and_interrupts_nothing(developer: Bench) ->
     assert {s: (entry["Id"], entry["State"]["StartedAt"]) for s, entry in developer.containers().items()} == before
 
 
-def test_the_plan_is_clean_after_up(developer: Bench) -> None:
+def test_the_plan_has_no_changes_after_up(developer: Bench) -> None:
     ran = developer.ok("plan", "--strict", "--format", "json")
     assert {step["action"] for step in json.loads(ran.out)["steps"]} <= {"keep", "skip", "run"}
 
 
-def test_git_sees_what_the_team_shares_and_no_generated_file(developer: Bench) -> None:
+def test_git_shows_shared_files_and_no_generated_file(developer: Bench) -> None:
     seen = git("status", "--porcelain", "--untracked-files=all", cwd=developer.root).splitlines()
     assert set(seen) == {f"?? {path}" for path in SHARED}
     assert (developer.root / "docker-compose.yml").is_file()
     assert not (developer.root / ".gitignore").exists()
 
 
-def test_the_compose_file_names_no_path_of_this_machine(developer: Bench) -> None:
+def test_the_compose_file_contains_no_local_path(developer: Bench) -> None:
     text = (developer.root / "docker-compose.yml").read_text(encoding="utf-8")
     assert str(developer.root) not in text
     services: dict[str, Any] = yaml.safe_load(text)["services"]
@@ -147,7 +147,7 @@ def test_an_up_without_dev_ends_the_dev_mode(developer: Bench) -> None:
     assert TITLE in get(developer.url("/stack"))[1]
 
 
-def test_an_unknown_add_on_is_refused_before_anything_is_made(developer: Bench) -> None:
+def test_an_unknown_add_on_is_refused_before_any_change(developer: Bench) -> None:
     ran = developer.inv("up", "-d", "never", "-i", "no_such_add_on")
     assert ran.code == 4
     assert "no_such_add_on" in ran.err

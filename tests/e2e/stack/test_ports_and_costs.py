@@ -31,7 +31,7 @@ def planned(bench: Bench, step: str, **env: str) -> dict[str, Any]:
     return found
 
 
-def test_two_projects_with_default_ports_both_come_up(two: tuple[Bench, Bench]) -> None:
+def test_two_projects_with_default_ports_both_start(two: tuple[Bench, Bench]) -> None:
     second = two[1]
     urls = [status(bench)["url"] for bench in two]
     assert len(set(urls)) == 2
@@ -54,7 +54,7 @@ def test_two_projects_with_default_ports_both_come_up(two: tuple[Bench, Bench]) 
     assert compose[0] == compose[1]
 
 
-def test_every_later_command_knows_the_chosen_ports(two: tuple[Bench, Bench]) -> None:
+def test_every_later_command_uses_the_chosen_ports(two: tuple[Bench, Bench]) -> None:
     _, second = two
     url = status(second)["url"]
     assert "nothing to do" in second.ok("up").err
@@ -83,7 +83,7 @@ def test_a_port_that_the_user_names_is_not_replaced(two: tuple[Bench, Bench]) ->
     assert "nothing to do" in second.ok("up").err
 
 
-def test_without_the_option_a_busy_port_is_told_with_it(two: tuple[Bench, Bench]) -> None:
+def test_without_the_option_a_port_in_use_is_reported_with_it(two: tuple[Bench, Bench]) -> None:
     first, second = two
     wanted = int(status(first)["url"].rpartition(":")[2])
     file = second.root / ".odpm/state.toml"
@@ -99,7 +99,7 @@ def test_without_the_option_a_busy_port_is_told_with_it(two: tuple[Bench, Bench]
     assert get(f"http://localhost:{chosen}/web/login")[0] == 200
 
 
-def test_a_plan_says_what_becomes_of_each_container_before_anything_is_written(two: tuple[Bench, Bench]) -> None:
+def test_a_plan_shows_each_containers_change_before_writing(two: tuple[Bench, Bench]) -> None:
     first, _ = two
     before = {service: entry["Id"] for service, entry in first.containers().items()}
     described = (first.root / "odpm.json").read_bytes()
@@ -134,7 +134,7 @@ def test_a_plan_says_what_becomes_of_each_container_before_anything_is_written(t
     assert planned(first, "compose.up")["cost"] is None
 
 
-def test_a_plan_says_why_for_ports_and_for_what_is_stopped(two: tuple[Bench, Bench]) -> None:
+def test_a_plan_shows_reasons_for_ports_and_stopped_services(two: tuple[Bench, Bench]) -> None:
     first, _ = two
     assert "recreate odoo (ports); keep db, mail" in planned(first, "compose.up", ODOO_PORT="18099")["detail"]
     docker("stop", str(first.containers()["mail"]["Id"]))
@@ -144,7 +144,7 @@ def test_a_plan_says_why_for_ports_and_for_what_is_stopped(two: tuple[Bench, Ben
     first.ok("up")
 
 
-def test_a_plan_says_why_an_image_is_built(two: tuple[Bench, Bench]) -> None:
+def test_a_plan_shows_why_an_image_is_built(two: tuple[Bench, Bench]) -> None:
     first, _ = two
     described = (first.root / "odpm.json").read_bytes()
     first.edit(system_packages=["jq"])

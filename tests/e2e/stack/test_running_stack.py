@@ -73,7 +73,7 @@ def of_project(bench: Bench) -> list[str]:
     return [*running, docker("volume", "ls", "--quiet", *label), docker("network", "ls", "--quiet", *label)]
 
 
-def test_a_running_stack_stays_as_it_is(developer: Bench, tmp_path: Path, overheard: Overhear) -> None:
+def test_plan_does_not_change_a_running_stack(developer: Bench, tmp_path: Path, overheard: Overhear) -> None:
     """The engine is asked and told nothing, but to run `psql` in the database's container."""
     developer.ok("up")
     conf = developer.root / ".odpm/build/odoo.conf"
@@ -112,7 +112,7 @@ def test_a_plan_of_a_running_stack(developer: Bench, tmp_path: Path) -> None:
     developer.ok("plan", "--strict")
 
 
-def test_a_running_stack_is_brought_up_again(developer: Bench) -> None:
+def test_up_of_a_running_stack_without_network(developer: Bench) -> None:
     before = {name: (entry["Id"], entry["State"]["StartedAt"]) for name, entry in developer.containers().items()}
     ran = offline(developer, "up")
     assert ran.code == 0, ran.output
@@ -120,14 +120,14 @@ def test_a_running_stack_is_brought_up_again(developer: Bench) -> None:
     assert {n: (e["Id"], e["State"]["StartedAt"]) for n, e in developer.containers().items()} == before
 
 
-def test_a_stopped_stack_is_started_again(developer: Bench) -> None:
+def test_up_of_a_stopped_stack_without_network(developer: Bench) -> None:
     developer.ok("down")
     ran = offline(developer, "up")
     assert ran.code == 0, ran.output
     assert developer.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"
 
 
-def test_a_new_clone_of_the_project_comes_up(clone: Callable[[Path], Bench], developer: Bench, tmp_path: Path) -> None:
+def test_a_new_clone_starts_without_network(clone: Callable[[Path], Bench], developer: Bench, tmp_path: Path) -> None:
     """Sources and environment image are on the machine because of another project: nothing is fetched or pulled."""
     bench = clone(tmp_path / "fresh")
     ran = offline(bench, "up")

@@ -48,7 +48,7 @@ def other(prepared: Bench) -> Iterator[Bench]:
         git("checkout", "-q", ".", cwd=checkout)
 
 
-def test_reports_come_out_as_pdf(server: Bench) -> None:
+def test_reports_are_pdf(server: Bench) -> None:
     assert RENDERED in server.inv("shell", feed=REPORT).out
 
 
@@ -154,7 +154,7 @@ def test_no_password_is_seen_from_outside(server: Bench) -> None:
     assert [(name, word) for name, text in places.items() for word in passwords if word in text] == []
 
 
-def test_odoo_is_configured_for_others(server: Bench) -> None:
+def test_odoo_is_configured_for_production(server: Bench) -> None:
     effective = config(server)
     assert effective["list_db"] == "False"
     assert effective["proxy_mode"] == "True"
@@ -174,7 +174,7 @@ def test_the_database_manager_is_disabled(server: Bench) -> None:
     assert output["error"]["data"]["name"] == "odoo.exceptions.AccessDenied"
 
 
-def test_every_service_comes_back_after_a_reboot(server: Bench) -> None:
+def test_every_service_restarts_after_a_reboot(server: Bench) -> None:
     policies = {service: entry["HostConfig"]["RestartPolicy"]["Name"] for service, entry in server.containers().items()}
     assert policies == dict.fromkeys(("db", "mail", "odoo"), "unless-stopped")
 
@@ -229,7 +229,7 @@ def test_up_with_a_dependency_that_is_not_locked_is_refused(other: Bench) -> Non
     assert "https://github.com/OCA/mail 19.0" in refused(other, "up").err
 
 
-def test_up_with_a_locked_repository_that_nobody_asks_for_is_refused(other: Bench) -> None:
+def test_up_with_a_superfluous_locked_repository_is_refused(other: Bench) -> None:
     entry = {"url": "https://github.com/OCA/zebra", "branch": "19.0", "commit": NOBODY}
     edit_lock(other, lambda data: data["dependencies"].append(entry))
     assert "drop zebra" in refused(other, "up").err
@@ -248,7 +248,7 @@ def test_up_with_a_changed_python_lock_is_refused(other: Bench) -> None:
     assert "Python lock" in refused(other, "up").err
 
 
-def test_up_with_a_commit_that_no_server_has_fails_before_anything_is_moved(other: Bench) -> None:
+def test_up_with_an_unavailable_commit_fails_before_any_change(other: Bench) -> None:
     edit_lock(other, lambda data: data["dependencies"][0].update(commit=NOBODY))
     before = file_digests(other.root, "odoo")
     ran = other.inv("up")

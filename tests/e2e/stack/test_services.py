@@ -65,7 +65,7 @@ def test_a_service_of_a_profile_is_started_when_the_profile_is_named(docker_work
     assert state(docker_workspace) == {}
 
 
-def test_a_service_that_ends_is_done_and_one_that_fails_is_told(docker_workspace: Workspace) -> None:
+def test_a_service_that_exits_is_done_and_a_failing_one_is_reported(docker_workspace: Workspace) -> None:
     once = {"image": IMAGE, "command": ["sh", "-c", "sleep 1; echo done > /work/done"], "volumes": ["work:/work"]}
     after = {
         **SLEEP,
@@ -86,7 +86,7 @@ def test_a_service_that_ends_is_done_and_one_that_fails_is_told(docker_workspace
     failure(docker_workspace.bench.inv("services"), 5, "once", "the reason")
 
 
-def test_networks_of_services_are_made_and_keep_others_out(docker_workspace: Workspace) -> None:
+def test_networks_of_services_are_created_and_isolated(docker_workspace: Workspace) -> None:
     describe_services(
         docker_workspace,
         {
@@ -104,7 +104,7 @@ def test_networks_of_services_are_made_and_keep_others_out(docker_workspace: Wor
     assert docker_workspace.bench.inside("getent", "hosts", "store").code == 2
 
 
-def test_two_projects_meet_on_a_network_that_exists(
+def test_two_projects_share_an_existing_network(
     shared: str, docker_workspace: Workspace, second_docker_workspace: Workspace
 ) -> None:
     both = (docker_workspace, second_docker_workspace)
@@ -135,7 +135,7 @@ def test_two_projects_meet_on_a_network_that_exists(
     assert second_docker_workspace.bench.inside("getent", "hosts", "mail").code == 0
 
 
-def test_a_network_of_another_project_is_not_taken(
+def test_a_network_of_another_project_is_refused(
     shared: str, docker_workspace: Workspace, second_docker_workspace: Workspace
 ) -> None:
     for workspace in (docker_workspace, second_docker_workspace):
@@ -173,7 +173,7 @@ def brings(workspace: Workspace, **keys: Any) -> None:
     workspace.publish(WEB, {**files, "conf/hello": "from the checkout", "odpm.json": manifest(**keys)})
 
 
-def test_a_dependencys_service_is_brought_up_and_left_out_on_demand(docker_workspace: Workspace) -> None:
+def test_a_dependencys_service_is_started_and_can_be_disabled(docker_workspace: Workspace) -> None:
     brings(docker_workspace, services={"redis": {**SLEEP, "volumes": ["redis:/data"]}})
     describe_services(docker_workspace, {})
     docker_workspace.bench.ok("services")

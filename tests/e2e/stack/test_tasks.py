@@ -39,7 +39,7 @@ def page_of(bench: Bench, path: str = "/web/login") -> int:
 # --- what looks ------------------------------------------------------------------------------------------------------
 
 
-def test_status_says_what_runs_and_of_what_it_is_made(developer: Bench) -> None:
+def test_status_shows_services_and_repositories(developer: Bench) -> None:
     lock = json.loads((developer.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))
     data = json.loads(developer.ok("status", "--format", "json").out)
     assert (data["scenario"], data["database"]) == ("developer", "project")
@@ -159,7 +159,7 @@ def test_the_database_survives_down_and_up(developer: Bench, second: Bench) -> N
     assert page_of(second) == 200
 
 
-def test_volumes_are_removed_only_on_a_word(developer: Bench, second: Bench) -> None:
+def test_volumes_are_removed_only_when_confirmed(developer: Bench, second: Bench) -> None:
     had = volumes(second)
     assert len(had) == 2
     ran = second.inv("down", "--volumes")

@@ -53,7 +53,7 @@ def test_a_write_that_fails_leaves_the_old_bytes_and_nothing_else(tmp_path: Path
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_folder_in_the_place_of_a_file_stays(tmp_path: Path) -> None:
+def test_a_folder_instead_of_a_file_is_kept(tmp_path: Path) -> None:
     (tmp_path / "file").mkdir()
     with pytest.raises(OSError, match="directory"):
         files.write(tmp_path / "file", b"x")

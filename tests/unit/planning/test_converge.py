@@ -172,7 +172,7 @@ def left(plan: Plan) -> list[tuple[str, str, str, str]]:
     env=ENV,
     turns=st.lists(st.sampled_from(sorted(SCENARIOS)), unique=True, min_size=1, max_size=2),
 )
-def test_after_apply_nothing_is_left_to_do(
+def test_after_apply_no_step_is_pending(
     room: Path, description: dict[str, Any], dependencies: list[str], env: dict[str, Any], turns: list[str]
 ) -> None:
     """In one scenario, and in another one after it."""

@@ -58,17 +58,17 @@ def parts(env: Mapping[str, str] = ENV, baked: str = "", **changes: Any) -> dict
          {"db": ("configuration",), "odoo": ("image", "configuration")}),
     ],
 )  # fmt: skip
-def test_why_a_container_is_made_anew(now: dict[str, dict[str, str]], changes: dict[str, tuple[str, ...]]) -> None:
+def test_why_a_container_is_recreated(now: dict[str, dict[str, str]], changes: dict[str, tuple[str, ...]]) -> None:
     found = container_changes(parts(), now, {"db", "odoo", "mail"}, ())
     assert {change.service: change.reasons for change in found if change.action == "recreate"} == changes
     assert {change.service for change in found if change.action == "keep"} == set(SERVICES) - set(changes)
 
 
-def test_no_value_of_a_variable_is_in_what_is_recorded() -> None:
+def test_recorded_parts_contain_no_value_of_a_variable() -> None:
     assert "geheim" not in str(parts({**ENV, "TOKEN": "geheim", "A": "geheim"}))
 
 
-def test_what_is_there_stopped_and_no_longer_described() -> None:
+def test_existing_stopped_and_obsolete_containers() -> None:
     now = parts(mail=None)
     assert container_changes({}, now, (), ()) == (ContainerChange("db", "create"), ContainerChange("odoo", "create"))
     assert container_changes(parts(), now, {"odoo", "mail"}, {"db"}) == (
@@ -90,11 +90,11 @@ def test_what_is_there_stopped_and_no_longer_described() -> None:
         ((ContainerChange("odoo", "start"), ContainerChange("db", "keep")), {"db"}, False),
     ],
 )
-def test_whether_odoo_is_away(changes: tuple[ContainerChange, ...], running: set[str], down: bool) -> None:
+def test_whether_odoo_goes_down(changes: tuple[ContainerChange, ...], running: set[str], down: bool) -> None:
     assert odoo_goes_down(changes, running) is down
 
 
-def test_the_words_for_containers() -> None:
+def test_text_of_container_changes() -> None:
     changes = (
         ContainerChange("db", "keep"),
         ContainerChange("odoo", "recreate", ("image", "ports")),
@@ -108,7 +108,7 @@ def test_the_words_for_containers() -> None:
     assert containers_text(Cost((), None, changes[:2], odoo_down=True)).endswith("keep db; Odoo is down meanwhile")
 
 
-def test_the_words_for_an_image() -> None:
+def test_text_of_an_image_build() -> None:
     assert image_text(Cost(("Python packages", "base image"), 41.2)) == (
         "Python packages, base image changed; took 41 s last time"
     )
@@ -116,7 +116,7 @@ def test_the_words_for_an_image() -> None:
     assert image_text(Cost()) == ""
 
 
-def test_what_differs() -> None:
+def test_changed_inputs() -> None:
     assert changed_inputs({}, {"a": "1"}) == ()
     assert changed_inputs({"a": "1", "gone": "1", "b": "1"}, {"b": "2", "new": "1", "a": "1"}) == ("b", "new", "gone")
 
@@ -150,7 +150,7 @@ def test_in_ci_sources_are_inputs() -> None:
     assert "web" in changed_inputs(image_inputs(before), image_inputs(gone))
 
 
-def test_a_plan_carries_costs_in_words_and_as_data() -> None:
+def test_a_plan_has_costs_as_text_and_as_data() -> None:
     building = Cost(("base image",), 41.0)
     start_cost = Cost((), None, (ContainerChange("odoo", "recreate", ("image",)),), odoo_down=True)
     running = Running(False, "changed", containers_text(start_cost), build_cost=building, start_cost=start_cost)

@@ -158,7 +158,7 @@ def outputs(case: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_comes_out(case: str) -> None:
+def test_generated_files_and_plan(case: str) -> None:
     for name, text in outputs(case).items():
         golden = GOLDEN / case / name
         if os.environ.get("ODPM_GOLDEN") == "write":
@@ -176,14 +176,14 @@ def test_the_description_is_valid_and_so_are_its_services(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_after_up_nothing_is_left_to_do(case: str) -> None:
+def test_after_up_no_step_is_left(case: str) -> None:
     after = plan(brought_up(fresh(case)))
     assert {step.action for step in after.steps} <= {"keep", "run", "skip"}
     assert after.drift == ()
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_env_sets_stands_in_no_generated_file(case: str) -> None:
+def test_values_of_env_are_in_no_generated_file(case: str) -> None:
     env = read_env(text_of(GOLDEN / case / "env"), "env", {})
     values = {value for name, value in env.items() if name != "ODPM_SCENARIO" and value not in {"true", "printing"}}
     for name in (COMPOSE, "odoo.conf"):

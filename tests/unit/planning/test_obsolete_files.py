@@ -9,7 +9,7 @@ from odpm_tasks.core.planning.planner import plan
 from tests.unit.planning.test_planner import observed, said
 
 
-def test_recorded_and_there_and_not_generated_any_more() -> None:
+def test_recorded_existing_and_no_longer_generated() -> None:
     recorded = {
         "ours": "1",
         "edited": "1",
@@ -39,12 +39,12 @@ def test_recorded_and_there_and_not_generated_any_more() -> None:
         (".vscode/launch.json", "ide.files"),
     ],
 )
-def test_the_step_that_wrote_it_announces_it(path: str, step: str) -> None:
+def test_the_step_that_wrote_a_file_removes_it(path: str, step: str) -> None:
     assert ("update", path, REMOVE) in said(observed(obsolete_files={path: True}), step)
     assert ("update", path, KEEP) in said(observed(obsolete_files={path: False}), step)
 
 
-def test_it_is_drift_unless_another_scenario_left_it() -> None:
+def test_an_obsolete_file_is_drift_unless_of_another_scenario() -> None:
     found = observed(obsolete_files={".odpm/build/old": True})
     assert [step.target for step in plan(found).drift] == [".odpm/build/old"]
     assert plan(observed(obsolete_files={".odpm/build/old": True}, last_scenario="ci")).drift == ()

@@ -86,7 +86,7 @@ EXTENDED = manifest(
 )
 
 
-def test_the_order_of_the_contract() -> None:
+def test_the_order_of_the_steps() -> None:
     assert ORDER == (
         "git.lock_load",
         "git.resolve",
@@ -117,7 +117,7 @@ def test_the_order_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
-def test_when_all_is_as_described_nothing_acts(scenario: str) -> None:
+def test_no_step_acts_when_everything_is_as_described(scenario: str) -> None:
     decided = plan(observed(scenario))
     assert decided.complete
     assert decided.ready == ()
@@ -304,17 +304,19 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
         ),
     ],
 )
-def test_what_a_step_says(changes: dict[str, Any], step: str, lines: list[tuple[str, str, str]]) -> None:
+def test_action_target_and_detail_of_a_step(
+    changes: dict[str, Any], step: str, lines: list[tuple[str, str, str]]
+) -> None:
     assert said(observed(**changes), step) == lines
 
 
-def test_ci_checks_nothing_out() -> None:
+def test_ci_has_no_checkouts() -> None:
     assert said(observed("ci", checkouts={}), "git.checkout") == [
         ("skip", "", "ci builds the locked commits into the image")
     ]
 
 
-def test_a_folder_of_this_machine_is_linked() -> None:
+def test_a_local_folder_is_linked() -> None:
     addons = source("file:///srv/addons", at="content")
     graph = resolution(*GRAPH.sources, addons)
     found = observed(
@@ -333,7 +335,7 @@ PINNED = SourceQuery(parse_link(f"{WEB} 19.0"), "19.0", A, ("odpm.json",))
 UNRESOLVED: dict[str, Any] = {"state": ObservedState}
 
 
-def test_before_anything_is_known() -> None:
+def test_plan_without_lock_and_cache() -> None:
     found = observed(**UNRESOLVED, lock=None, unresolved=(PLATFORM, replace(PINNED, commit=None)))
     decided = plan(found)
     assert [step for step in decided.steps if step.action != "pending"] == [
@@ -347,7 +349,7 @@ def test_before_anything_is_known() -> None:
     assert not decided.complete
 
 
-def test_a_pinned_commit_that_is_not_in_the_cache_is_fetched_first() -> None:
+def test_a_pinned_uncached_commit_is_fetched_first() -> None:
     decided = plan(observed(**UNRESOLVED, unresolved=(replace(PLATFORM, commit=B), PINNED)))
     assert decided.ready == (
         Step("git.materialize", "create", "odoo", "fetch bbbbbbbb"),
@@ -356,12 +358,12 @@ def test_a_pinned_commit_that_is_not_in_the_cache_is_fetched_first() -> None:
     assert {step.detail for step in decided.steps if step.action == "pending"} == {"known after git.materialize"}
 
 
-def test_a_lock_that_lacks_a_repository_is_completed() -> None:
+def test_an_incomplete_lock_is_completed() -> None:
     found = observed(**UNRESOLVED, unresolved=(replace(PINNED, commit=None),))
     assert said(found, "git.resolve") == [("update", LOCK, "pin web 19.0")]
 
 
-def test_files_wait_for_the_python_lock() -> None:
+def test_files_are_pending_until_the_python_lock() -> None:
     found = observed(state=ResolvedState, python=PythonLocks("wanted", None, None))
     decided = plan(found)
     assert decided.ready == (Step("python.lock", "create", ".odpm/requirements.lock", "there is no Python lock"),)
@@ -369,14 +371,14 @@ def test_files_wait_for_the_python_lock() -> None:
     assert {step.detail for step in decided.steps if step.action == "pending"} == {"known after python.lock"}
 
 
-def test_docker_is_looked_at_when_all_is_prepared() -> None:
+def test_docker_steps_are_pending_until_files_are_written() -> None:
     found = observed(state=RenderedState, current={**FILES, CONF: b"old"})
     assert plan(found).steps[-1] == Step("hooks.post_up", "pending", "", "known after template.odoo_conf")
     assert actions(found)["image.build"] == "pending"
     assert plan(found, PREPARING).complete
 
 
-def test_without_docker_the_reason_is_told() -> None:
+def test_without_docker_the_reason_is_shown() -> None:
     decided = plan(observed(running=Running(problem="docker is not installed")))
     assert {step.detail for step in decided.steps if step.action == "pending"} == {
         "known when Docker answers: docker is not installed"
@@ -384,7 +386,7 @@ def test_without_docker_the_reason_is_told() -> None:
     assert [step.id for step in decided.steps if step.action == "pending"] == list(ORDER[14:])
 
 
-def test_the_database_is_known_after_the_services_are_up() -> None:
+def test_the_database_is_pending_until_the_services_run() -> None:
     for running in (Running(True, "absent"), Running(True, "changed")):
         decided = plan(observed(running=running))
         assert [(step.id, step.detail) for step in decided.steps if step.action == "pending"] == [
@@ -394,7 +396,7 @@ def test_the_database_is_known_after_the_services_are_up() -> None:
         assert [step.id for step in decided.ready] == ["compose.up"]
 
 
-def test_nothing_behind_the_first_unknown_step_is_pending() -> None:
+def test_ready_ends_at_the_first_pending_step() -> None:
     found = observed(running=Running(True, "absent", "", "unknown"), manifest=EXTENDED)
     assert [step.id for step in plan(found).ready] == [
         "hooks.post_clone",
@@ -427,7 +429,7 @@ INCOMPLETE: dict[str, Any] = {**UNRESOLVED, "unresolved": (replace(PINNED, commi
         ),
     ],
 )
-def test_strictly_a_wanting_lock_is_an_error(
+def test_strict_scenarios_reject_an_incomplete_or_outdated_lock(
     scenario: str, changes: dict[str, Any], what: str, details: tuple[str, ...]
 ) -> None:
     with pytest.raises(LockError) as caught:
@@ -440,7 +442,7 @@ def test_strictly_a_wanting_lock_is_an_error(
 
 
 @pytest.mark.parametrize("scenario", ["server", "ci"])
-def test_strictly_python_locks_that_the_manifest_does_not_name_are_an_error(scenario: str) -> None:
+def test_strict_scenarios_reject_python_locks_other_than_the_manifests(scenario: str) -> None:
     changes = {"manifest": manifest(f"{WEB} 19.0", locks={"git": {}, "venv": "another"})}
     with pytest.raises(LockError, match=r"odpm.json \(locks.venv\) names other Python locks than the lock") as caught:
         plan(observed(scenario, **changes))
@@ -451,7 +453,7 @@ def test_strictly_python_locks_that_the_manifest_does_not_name_are_an_error(scen
 
 
 @pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
-def test_pinned_by_the_manifest_alone_is_drift_but_known_commits_are_enough(scenario: str) -> None:
+def test_pins_of_the_manifest_suffice_for_known_commits(scenario: str) -> None:
     found = observed(scenario, **{**UNRESOLVED, "unresolved": (replace(PLATFORM, commit=A), PINNED)})
     assert [step.id for step in plan(found).ready] == ["git.materialize", "git.materialize"]
 
@@ -480,7 +482,7 @@ def test_drift_is_what_exists_and_differs(changes: dict[str, Any], drifted: list
     assert [step.id for step in plan(observed(**changes)).drift] == drifted
 
 
-def test_changes_between_locks_are_told_in_a_phrase_each() -> None:
+def test_each_change_between_locks_is_one_phrase() -> None:
     old = Lock(Pin(ODOO, A, "18.0"), (Pin(f"{OCA}/gone", A), Pin(WEB, A, "19.0")))
     new = Lock(Pin(ODOO, A, "19.0"), (Pin(WEB, B, "19.0"), Pin("file:///srv/addons/", A, file=True)))
     assert lock_changes(old, new) == (

@@ -39,14 +39,14 @@ def saved_of(found: ObservedState, inputs: ExternalInputs = SEEN, **options: Any
     return saved(plan(found), MINE, RunOptions(**options), dependencies(found, inputs), "5.0.0")
 
 
-def test_a_file_gives_back_what_was_saved() -> None:
+def test_load_returns_what_was_saved() -> None:
     made = saved_of(observed(current={**FILES, CONF: None}), install=("sale",), dev="all")
     assert load(dump(made), "p.json", "5.0.0") == made
     assert made.options.install == ("sale",)
     assert {(s.action, s.target) for s in made.steps if s.action == "create"} == {("create", CONF)}
 
 
-def test_nothing_that_moved_is_nothing_to_tell() -> None:
+def test_no_difference_without_a_change() -> None:
     before = dependencies(observed(), SEEN)
     assert differences(before, dependencies(observed(), SEEN)) == {}
     check_unchanged(before, before, "p.json")
@@ -87,7 +87,7 @@ def test_nothing_that_moved_is_nothing_to_tell() -> None:
         (observed(**UNRESOLVED), SEEN, ".odpm/src/odoo", "is no longer known"),
     ],
 )
-def test_what_moved_is_named(found: ObservedState, inputs: ExternalInputs, name: str, what: str) -> None:
+def test_changes_are_named(found: ObservedState, inputs: ExternalInputs, name: str, what: str) -> None:
     changes = differences(dependencies(observed(), SEEN), dependencies(found, inputs))
     assert what in changes[name]
     assert changes.keys().isdisjoint({LOCK})  # an entry of it says more
@@ -98,7 +98,7 @@ def test_what_moved_is_named(found: ObservedState, inputs: ExternalInputs, name:
     assert len(str(caught.value).splitlines()) <= 5
 
 
-def test_what_was_not_known_when_it_was_saved_may_be_anything() -> None:
+def test_values_unknown_at_saving_are_ignored() -> None:
     assert differences(dependencies(observed(**UNRESOLVED), SEEN), dependencies(observed(), SEEN)) == {}
 
 
@@ -112,7 +112,7 @@ def test_no_value_of_a_variable_is_in_the_file() -> None:
 STEP = Step("git.checkout", "update", ".odpm/src/web", "aaaaaaaa -> bbbbbbbb")
 
 
-def test_only_what_was_announced_may_be_done() -> None:
+def test_a_step_outside_the_plan_is_refused() -> None:
     found = observed(checkouts={**OURS, "web": Checkout("absent")})
     made = saved_of(found)
     announced = plan(found).ready
@@ -125,7 +125,7 @@ def test_only_what_was_announced_may_be_done() -> None:
         assert "earlier steps are done" in str(caught.value)
 
 
-def test_what_was_to_be_known_later_may_become_anything() -> None:
+def test_a_pending_step_may_become_any_action() -> None:
     made = saved_of(observed(**UNRESOLVED, lock=None))
     check_announced(made, [STEP], "p.json", begun=True)
     with pytest.raises(DriftError):
@@ -145,7 +145,7 @@ def test_what_was_to_be_known_later_may_become_anything() -> None:
         ('{"odpm_plan": 1, "odpm": "5.0.0"}', "broken: project"),
     ],
 )
-def test_what_is_no_plan_is_refused(text: str, what: str) -> None:
+def test_other_files_are_refused(text: str, what: str) -> None:
     with pytest.raises(UsageError) as caught:
         load(text, "p.json", "5.0.0")
     assert what in str(caught.value)
@@ -153,7 +153,7 @@ def test_what_is_no_plan_is_refused(text: str, what: str) -> None:
     assert "inv plan --out" in str(caught.value)
 
 
-def test_a_plan_of_something_else_is_refused() -> None:
+def test_a_plan_of_another_project_or_scenario_is_refused() -> None:
     made = saved_of(observed())
     check_fits(made, MINE, "developer", "p.json")
     with pytest.raises(UsageError, match="belongs to another project: shop"):
@@ -163,7 +163,7 @@ def test_a_plan_of_something_else_is_refused() -> None:
     assert caught.value.todo == "ODPM_SCENARIO=developer inv up --plan p.json"
 
 
-def test_every_pin_of_the_lock_is_an_entry_of_its_own() -> None:
+def test_every_pin_of_the_lock_is_one_entry() -> None:
     names = [name for name in dependencies(observed(), SEEN) if name.startswith(LOCK)]
     assert names == [LOCK, *(f"{LOCK}: {name}" for name in ("odoo", "web"))]
     assert (

@@ -46,7 +46,7 @@ def test_nothing_to_do() -> None:
     )
 
 
-def test_what_is_not_known_yet_is_one_line() -> None:
+def test_pending_steps_are_one_line() -> None:
     assert seen(FRESH) == (
         "plan  developer  1 to create, 17 pending\n"
         "\n"
@@ -59,7 +59,7 @@ def test_what_is_not_known_yet_is_one_line() -> None:
     )
 
 
-def test_columns_stand_below_each_other() -> None:
+def test_columns_are_aligned() -> None:
     shown = seen(DRIFTED)
     assert f"  ~ update  git.checkout        .odpm/src/web          aaaaaaaa -> {commit('web')[:8]}\n" in shown
     assert f"  ~ update  template.odoo_conf  {CONF}  your edits are kept as {CONF}.orig\n" in shown
@@ -69,7 +69,7 @@ def test_columns_stand_below_each_other() -> None:
 
 @pytest.mark.parametrize("found", [FRESH, DRIFTED, observed()])
 @pytest.mark.parametrize("width", [160, 80, 50, 30])
-def test_a_terminal_is_never_too_narrow(found: ObservedState, width: int) -> None:
+def test_lines_are_wrapped_at_any_width(found: ObservedState, width: int) -> None:
     """Lines are broken, not lost: the same words in the same order."""
     text = seen(found, width)
     assert max(len(line) for line in text.splitlines()) <= max(width, 46)  # a step's name is not broken
@@ -88,7 +88,7 @@ def test_a_long_detail_is_cut_on_a_terminal_only() -> None:
     assert step_lines(step, LineStyle()) == [f"  ~ update  git.resolve          lock  {step.detail}"]
 
 
-def test_the_same_words_before_and_after() -> None:
+def test_a_step_has_the_same_text_in_the_plan_and_when_done() -> None:
     announced = seen(DRIFTED).splitlines()
     for step in plan(DRIFTED).ready:
         (done,) = step_lines(step, LineStyle(), "1.2 s")
@@ -96,19 +96,19 @@ def test_the_same_words_before_and_after() -> None:
         assert done.endswith("  1.2 s")
 
 
-def test_colour_is_all_that_paint_adds() -> None:
+def test_paint_adds_only_colour() -> None:
     painted = "\n".join(plan_lines(plan(DRIFTED), LineStyle(paint=lambda text, style: f"⟦{style}:{text}⟧")))
     assert "⟦update:  ~ update  ⟧" in painted
     assert "⟦pending:2 pending⟧" in painted
     assert re.sub(r"⟦\w+:|⟧", "", painted) == seen(DRIFTED)
 
 
-def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:
+def test_control_characters_are_removed() -> None:
     (line,) = step_lines(Step("hooks.pre_up", "run", "echo \x1b[2J\r"))
     assert line.isprintable()
 
 
-def test_every_step_when_asked() -> None:
+def test_verbose_shows_every_step() -> None:
     lines = seen(observed(), verbose=True).splitlines()
     assert [line for line in lines if not line.startswith("  ")][2:] == ["sources", "python", "files", "run"]
     assert len([line for line in lines if line.startswith("  ")]) == len(plan(observed()).steps)
@@ -125,7 +125,7 @@ def test_every_step_belongs_to_a_phase() -> None:
 OLD, NEW = Commit(A, "2025-01-02", "Old"), Commit(commit("web"), "2025-03-04", "New \x1b[31m")
 
 
-def test_a_move_tells_its_commits() -> None:
+def test_a_moving_repository_shows_its_commits() -> None:
     (one,) = planned_moves(plan(DRIFTED))
     assert (one.folder, one.old, one.new) == ("web", A, commit("web"))
     between = CommitRange((NEW, Commit("c" * 40, "2025-02-03", "Middle")), 40)
@@ -143,7 +143,7 @@ def test_a_move_tells_its_commits() -> None:
     assert "the commits between are not on this machine" in unknown
 
 
-def test_a_file_tells_its_difference_once() -> None:
+def test_a_file_shows_its_diff_once() -> None:
     shown = seen(DRIFTED, diff=True)
     assert shown.count(f"      --- a/{CONF}\n      +++ b/{CONF}\n") == 1
     assert "      -mine\n" in shown
@@ -151,14 +151,14 @@ def test_a_file_tells_its_difference_once() -> None:
     assert "      --- /dev/null\n" in new
 
 
-def test_pinned_and_not_fetched_is_a_move_as_well() -> None:
+def test_a_pinned_uncached_commit_is_a_move() -> None:
     found = observed(**UNRESOLVED, unresolved=(replace(PLATFORM, commit=A),))
     assert [(one.folder, one.old, one.new) for one in planned_moves(plan(found))] == [("odoo", None, A)]
 
 
 @pytest.mark.parametrize("found", [FRESH, DRIFTED, observed("ci"), observed("server")])
 @pytest.mark.parametrize("diff", [False, True])
-def test_the_document_is_what_its_schema_says(found: ObservedState, diff: bool) -> None:
+def test_the_document_matches_its_schema(found: ObservedState, diff: bool) -> None:
     made = plan(found)
     moves = {one.step: Move(one.folder, OLD, NEW, CommitRange((NEW,), 1)) for one in planned_moves(made)}
     text = as_json(document(made, moves, "5.0.0", diff=diff))

@@ -31,7 +31,7 @@ def composed(**services: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("case", "scenario"), EACH)
-def test_whatever_we_write_is_what_the_specification_takes(case: str, scenario: str) -> None:
+def test_generated_services_match_the_specification(case: str, scenario: str) -> None:
     data = compose(case_spec(case, scenario))
     assert list(schema_problems(data, SPECIFICATION)) == []
     assert list(undefined_names(data)) == []
@@ -75,7 +75,7 @@ def test_every_key_of_the_specification_is_known() -> None:
     assert SERVICE_KEYS - keys(definitions["service"]) == set()
 
 
-def test_names_that_lead_nowhere() -> None:
+def test_undefined_names() -> None:
     found = undefined_names(
         composed(
             web={
@@ -125,14 +125,14 @@ def test_names_that_lead_nowhere() -> None:
         ("Invalid containerPort: b", "", "Invalid containerPort: b"),
     ],
 )
-def test_what_compose_says_of_which_field(said: str, path: str, words: str) -> None:
+def test_the_field_of_a_compose_message(said: str, path: str, words: str) -> None:
     problem = compose_problem((said,))
     assert spell(problem.path) == path
     assert words in problem.text
     assert "/p/" not in problem.text
 
 
-def test_where_a_field_was_written() -> None:
+def test_the_origin_of_a_field() -> None:
     described = manifest(
         services={"web": {"image": "x", "cpus": 1}},
         service_patches={"odoo": {"cpus": 1}, "web": {"mem_limit": "1g"}},

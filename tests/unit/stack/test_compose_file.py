@@ -94,7 +94,7 @@ def texts(value: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("case", "scenario"), EACH)
-def test_what_is_written_is_what_was_meant(case: str, scenario: str) -> None:
+def test_the_text_parses_to_the_data(case: str, scenario: str) -> None:
     assert parsed(case, scenario) == compose(case_spec(case, scenario))
 
 
@@ -161,7 +161,7 @@ def test_the_debugger_is_reachable_for_a_developer_only() -> None:
         assert not any("DEBUG" in text for text in texts(small(scenario)))
 
 
-def test_only_a_server_comes_back_after_a_reboot() -> None:
+def test_only_server_restarts_services_after_a_reboot() -> None:
     extra = {"mail": {"image": "mailpit"}, "once": {"image": "job", "restart": "no"}}
     for scenario in ("developer", "ci"):
         assert not any(
@@ -231,7 +231,7 @@ def test_a_changed_configuration_changes_the_file() -> None:
     assert [line.strip() for line in changed] == ["odpm.odoo-conf: '0000000000000000'"]
 
 
-def test_odoo_is_handed_the_variables_its_configuration_names() -> None:
+def test_odoo_gets_the_variables_of_its_configuration() -> None:
     conf = {"options": {"smtp_server": "${SMTP:-mail}", "x": "$$ $1 ${A}${B:-${C}}"}, "queue": {"y": "${A}"}}
     assert conf_references(manifest(odoo_conf=conf)) == ("A", "B", "C", "SMTP")
     environment = small("server", odoo_conf=conf)["services"]["odoo"]["environment"]

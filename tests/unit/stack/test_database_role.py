@@ -27,7 +27,7 @@ def parts(verifier: str) -> tuple[str, bytes, bytes, bytes]:
     return iterations, b64decode(salt), b64decode(stored), b64decode(server)
 
 
-def test_the_exchange_of_the_standard_holds_with_our_verifier() -> None:
+def test_a_scram_exchange_succeeds_with_the_verifier() -> None:
     iterations, salt, stored, server = parts(scram_verifier("pencil", SALT))
     assert (iterations, salt) == ("4096", SALT)
     assert hmac.digest(server, MESSAGE, "sha256") == SIGNATURE
@@ -41,7 +41,7 @@ def test_the_exchange_of_the_standard_holds_with_our_verifier() -> None:
     st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40),
     st.binary(min_size=1, max_size=32),
 )
-def test_it_is_what_rfc_5803_computes_block_by_block(password: str, salt: bytes) -> None:
+def test_the_verifier_matches_rfc_5803(password: str, salt: bytes) -> None:
     block = hmac.new(password.encode(), salt + b"\x00\x00\x00\x01", hashlib.sha256).digest()
     total = int.from_bytes(block, "big")
     for _ in range(4095):
@@ -54,7 +54,7 @@ def test_it_is_what_rfc_5803_computes_block_by_block(password: str, salt: bytes)
     assert scram_verifier(password, salt) == f"SCRAM-SHA-256$4096:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
-def test_the_statement_does_not_hold_the_password() -> None:
+def test_the_statement_does_not_contain_the_password() -> None:
     text = roles_sql(scram_verifier("hunter2", SALT))
     assert "hunter2" not in text
     assert text.count("'") == 2

@@ -40,7 +40,7 @@ def left(found: Fragments) -> dict[str, str]:
     return {f"{each.source}: {out.what}": out.why for each in found.items for out in each.omitted}
 
 
-def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
+def test_the_first_dependency_with_a_service_wins() -> None:
     found = fragments_of(
         manifest(),
         queue={"services": {"redis": {"image": "redis:7"}, "worker": IMAGE}},
@@ -53,7 +53,7 @@ def test_the_first_that_brings_a_service_wins_and_the_other_is_told() -> None:
     assert (found.source_of("redis"), found.source_of("more"), found.source_of("db")) == ("queue", "cache", "")
 
 
-def test_the_projects_own_service_wins_and_null_leaves_one_out() -> None:
+def test_the_projects_service_wins_and_null_disables_one() -> None:
     ours = manifest(services={"redis": {"image": "ours"}, "worker": None})
     found = fragments_of(ours, queue={"services": {"redis": IMAGE, "worker": IMAGE}})
     assert found.merge_into(ours).services == {"redis": {"image": "ours"}}
@@ -61,7 +61,7 @@ def test_the_projects_own_service_wins_and_null_leaves_one_out() -> None:
     assert left(found) == {"queue: redis": "the project has its own", "queue: worker": "odpm.json disables it"}
 
 
-def test_null_in_a_scenario_leaves_out_there_only() -> None:
+def test_null_in_a_scenario_disables_only_there() -> None:
     keys: dict[str, Any] = {
         "scenarios": {"ci": {"services": {"redis": None, "mail": None}}},
         "services": {"mail": IMAGE},
@@ -73,7 +73,7 @@ def test_null_in_a_scenario_leaves_out_there_only() -> None:
         )
 
 
-def test_their_overlay_counts_in_its_scenario() -> None:
+def test_the_overlay_of_a_dependency_applies_in_its_scenario() -> None:
     theirs = {
         "services": {"redis": IMAGE},
         "scenarios": {"server": {"services": {"redis": {"scale": 2}, "more": IMAGE}}},
@@ -96,7 +96,7 @@ def test_their_overlay_counts_in_its_scenario() -> None:
         ("web", ["x"], "must be an object"),
     ],
 )
-def test_a_service_that_would_be_refused_of_the_project_is_left_out(name: str, service: Any, why: str) -> None:
+def test_an_invalid_service_is_ignored(name: str, service: Any, why: str) -> None:
     found = fragments_of(manifest(trust=["queue"]), queue={"services": {name: service, "good": IMAGE}})
     assert left(found) == {f"queue: {name}": why}
     assert found.warnings == (f"queue: {name} is ignored: {why}",)
@@ -134,7 +134,7 @@ def test_a_service_that_would_be_refused_of_the_project_is_left_out(name: str, s
         ({"image": "evil.example/${TOKEN}"}, "a variable in `image`"),
     ],
 )
-def test_what_needs_consent(keys: dict[str, Any], what: str) -> None:
+def test_what_needs_trust(keys: dict[str, Any], what: str) -> None:
     assert needs_trust({"image": "x", **keys}) == what
     theirs = {"services": {"web": {"image": "x", **keys}}}
     if "tomorrow" not in keys:
@@ -142,7 +142,7 @@ def test_what_needs_consent(keys: dict[str, Any], what: str) -> None:
         assert list(fragments_of(manifest(trust=["queue"]), queue=theirs).items[0].services) == ["web"]
 
 
-def test_what_needs_none() -> None:
+def test_what_needs_no_trust() -> None:
     plain = {
         "image": "redis:7",
         "command": ["redis-server", "--save", "$$HOME"],
@@ -157,7 +157,7 @@ def test_what_needs_none() -> None:
     assert needs_trust(plain) == ""
 
 
-def test_patches_want_trust_and_ours_come_last() -> None:
+def test_patches_need_trust_and_the_projects_come_last() -> None:
     theirs = {
         "services": {"redis": IMAGE},
         "service_patches": {"odoo": {"environment": {"A": "1", "B": "1"}}, "no": {}},
@@ -171,7 +171,7 @@ def test_patches_want_trust_and_ours_come_last() -> None:
     assert left(found) == {"queue: patch of no": "there is no such service"}
 
 
-def test_a_patch_of_ours_for_nobody_is_an_error_with_the_nearest_name() -> None:
+def test_a_patch_of_an_unknown_service_is_an_error() -> None:
     ours = manifest("https://h/x 1", service_patches={"redsi": {"scale": 2}})
     with pytest.raises(DescriptionError, match="the nearest is `redis`") as caught:
         fragments_of(ours, queue={"services": {"redis": IMAGE}}).merge_into(ours)
@@ -184,13 +184,13 @@ def test_trust_by_name_or_address(entry: str) -> None:
     assert (found.items[0].trusted, found.warnings) == (True, ())
 
 
-def test_trust_in_nobody_names_the_nearest() -> None:
+def test_unknown_trust_is_a_warning() -> None:
     found = fragments_of(manifest(trust=["queu"]), queue={"services": {"web": {"build": "."}}})
     assert not found.items[0].trusted
     assert found.warnings[-1] == "odpm.json: trust: queu is not a dependency of this stack; the nearest is `queue`"
 
 
-def test_the_platform_the_flat_format_and_other_forms_bring_nothing() -> None:
+def test_platform_flat_format_and_invalid_files_have_no_fragment() -> None:
     for text in (
         '{"odoo_version": "19.0", "services": {"a": {"image": "x"}}}',
         '{"manifest_schema": 2, "services": []}',
@@ -198,7 +198,7 @@ def test_the_platform_the_flat_format_and_other_forms_bring_nothing() -> None:
         assert fragments_of(manifest(), queue=text).items == ()
 
 
-def test_in_ci_there_is_no_checkout_to_take_files_from() -> None:
+def test_in_ci_services_with_files_are_ignored() -> None:
     theirs = {
         "services": {"web": {"build": "./web"}, "redis": IMAGE},
         "service_patches": {"odoo": {"volumes": ["./a:/a"]}, "db": {"shm_size": "1gb"}},
@@ -261,7 +261,7 @@ def observed(ours: Manifest, scenario: str = "developer", **changes: Any) -> Res
     )
 
 
-def test_hooks_of_a_dependency_run_where_it_is_trusted_before_our_own() -> None:
+def test_hooks_of_a_trusted_dependency_run_before_the_projects() -> None:
     ours = manifest(trust=["queue"], hooks={"post_prepare": [["ours"]]})
     assert hook_steps("hooks.post_prepare", observed(ours)) == [
         Step("hooks.post_prepare", "run", "queue: make css"),
@@ -270,7 +270,7 @@ def test_hooks_of_a_dependency_run_where_it_is_trusted_before_our_own() -> None:
     ]
 
 
-def test_hooks_of_a_dependency_are_shown_and_not_run_where_it_is_not() -> None:
+def test_hooks_of_an_untrusted_dependency_are_skipped() -> None:
     why = 'not run: odpm.json does not trust queue ("trust": ["queue"])'
     assert hook_steps("hooks.pre_up", observed(manifest())) == [Step("hooks.pre_up", "skip", "queue: x", why)]
     assert hook_steps("hooks.post_up", observed(manifest())) == [Step("hooks.post_up", "skip", "", "no hooks")]
@@ -301,7 +301,7 @@ def test_the_hook_for_a_fresh_clone_comes_after_its_checkout() -> None:
     assert late_hook_steps(there) == []
 
 
-def test_a_broken_hook_of_a_dependency_is_told_where_it_is_trusted() -> None:
+def test_an_invalid_hook_of_a_trusted_dependency_is_reported() -> None:
     theirs = {"hooks": {"pre_up": [[]], "post_up": [["fine"]]}}
     assert fragments_of(manifest(), queue=theirs).warnings == ()
     found = fragments_of(manifest(trust=["queue"]), queue=theirs)
@@ -309,7 +309,7 @@ def test_a_broken_hook_of_a_dependency_is_told_where_it_is_trusted() -> None:
     assert found.items[0].hooks == {}
 
 
-def test_the_plan_says_who_brings_what() -> None:
+def test_the_plan_shows_services_by_dependency() -> None:
     ours = manifest(services={"mail": IMAGE, "off": None})
     assert fragment_steps("compose.fragments", observed(ours)) == [
         Step("compose.fragments", "keep", "", "services of the project: mail"),

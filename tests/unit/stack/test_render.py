@@ -52,7 +52,7 @@ def text(found: Stack, path: str) -> str:
 
 
 @pytest.mark.parametrize("scenario", list(SCENARIOS))
-def test_the_files_and_who_writes_them(scenario: str) -> None:
+def test_files_and_their_steps(scenario: str) -> None:
     rendered = render(stack(scenario))
     assert rendered.steps == ALL
     assert list(rendered.files) == list(ALL)
@@ -105,7 +105,7 @@ def test_modules() -> None:
     assert stack().all_modules == {"mine", "off", "web_studio", "a", "b", "sale", "base"}
 
 
-def test_the_checkout_gives_way_to_a_source_of_its_name() -> None:
+def test_the_checkout_is_renamed_where_a_source_has_its_name() -> None:
     found = stack(name="web")
     assert found.addons_path[0] == "/opt/odoo/src/own-web/addons"
     assert len({path.split("/")[4] for path in found.addons_path}) == 4
@@ -122,7 +122,7 @@ def test_add_ons_in_the_root_are_mounted_without_our_own_folder() -> None:
     assert "tmpfs" not in text(baked, "docker-compose.yml")
 
 
-def test_the_environment_is_named_by_what_goes_into_it() -> None:
+def test_the_environment_image_is_named_by_its_inputs() -> None:
     image = render(stack()).image
     assert image.startswith("odpm/environment:19.0-dev-")
     assert f"image: {image}\n" in text(stack(), "docker-compose.yml")
@@ -147,7 +147,7 @@ MOVED = replace(ENTERPRISE, commit=commit("another"))
         {"manifest": manifest(postgres="15")},
     ],
 )
-def test_code_does_not_rename_the_environment(changes: dict[str, Any]) -> None:
+def test_code_does_not_change_the_environments_name(changes: dict[str, Any]) -> None:
     assert render(stack(**changes)).image == render(stack()).image
 
 
@@ -165,7 +165,7 @@ def test_code_does_not_rename_the_environment(changes: dict[str, Any]) -> None:
         {"templates": {"odoo_run.py": "pass\n"}},
     ],
 )
-def test_its_inputs_do(changes: dict[str, Any]) -> None:
+def test_inputs_change_the_environments_name(changes: dict[str, Any]) -> None:
     assert render(stack(**changes)).image != render(stack()).image
 
 
@@ -184,7 +184,7 @@ def test_new_code_and_new_configuration_recreate_the_container() -> None:
     assert conf_label(stack()) == labels[0]
 
 
-def test_templates_of_the_project_take_the_place_of_ours() -> None:
+def test_templates_of_the_project_replace_ours() -> None:
     templates = {
         "Dockerfile.j2": "FROM {{ spec.base_image }}\n",
         "odoo.conf.j2": "[options]\naddons_path = {{ spec.addons_path | length }}\n",
@@ -205,7 +205,7 @@ def test_a_broken_template_is_named(broken: str) -> None:
 
 
 @pytest.mark.parametrize("scenario", list(SCENARIOS))
-def test_no_file_holds_a_variables_value_or_a_path_of_this_machine(scenario: str) -> None:
+def test_no_file_contains_a_variables_value_or_a_local_path(scenario: str) -> None:
     described = manifest(scenario=scenario, odoo_conf={"options": {"smtp_password": "${SMTP_PASSWORD}"}})
     rendered = render(stack(scenario, manifest=described))
     for data in rendered.files.values():

@@ -35,7 +35,7 @@ def test_a_patch_in_the_other_form(key: str, base: Any, patch: Any, result: Any)
     assert apply_patch({key: base}, {key: patch}) == {key: result}
 
 
-def test_what_starts_under_which_profiles() -> None:
+def test_active_services_by_profile() -> None:
     services = {"a": {}, "b": {"profiles": ["x"]}, "c": {"profiles": ["x", "y"]}}
     for profiles, names in (
         (None, ["a"]),
@@ -47,7 +47,7 @@ def test_what_starts_under_which_profiles() -> None:
         assert active(services, profiles) == names
 
 
-def test_what_ends_by_itself() -> None:
+def test_one_shot_services() -> None:
     services: dict[str, Any] = {
         "a": {"restart": "no"},
         "b": {"restart": "on-failure:3"},
@@ -84,7 +84,7 @@ def test_networks_and_folders() -> None:
     assert build_folders(services) == {"a": "./a", "b": "."}
 
 
-def test_what_a_file_comes_to() -> None:
+def test_summary_of_a_compose_file() -> None:
     text = """
 services:
   web: {build: "${FOLDER:-./web}"}
