@@ -1,6 +1,6 @@
-"""Turn a terminal's text, colours included, into the picture of the README: `python docs/record.py TITLE < TEXT > demo.svg`.
+"""Convert the text of a terminal with its colours into an SVG: `python docs/record.py TITLE < TEXT > docs/demo.svg`.
 
-The text is what a terminal shows, for instance of `tmux capture-pane -epS -`. The picture asks nobody for a font.
+The text is the output of `tmux capture-pane -epS -`. The picture uses fonts of the reader's machine and loads none.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""`python -m odpm_tasks TASK`: every task without a tasks.py, above all `init` in a folder that has none yet."""
+"""`python -m odpm_tasks TASK` runs a task in a folder without a tasks.py, for example `init`."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The library as its users meet it: a wheel in an environment of its own, the examples of docs/, the promises of docs/."""
+"""The library as installed: a wheel in a separate environment, and the examples of docs/ with it."""
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -11,17 +10,13 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from odpm_tasks.core.manifest.reader import problems, schema_v1, schema_v2
-from odpm_tasks.core.planning import document
 from odpm_tasks.tasks.namespace import TASKS
 from tests.e2e.harness import REPOSITORY, Bench, CommandResult, get, git
 
-DOCS = REPOSITORY / "docs"
-EXAMPLES = DOCS / "examples"
+EXAMPLES = REPOSITORY / "docs/examples"
 
 
 def run(*words: str | Path, cwd: Path) -> str:
@@ -34,7 +29,7 @@ def run(*words: str | Path, cwd: Path) -> str:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The distribution, built from a copy: a build writes into the tree it builds."""
+    """The wheel, built from a copy of the sources, because a build writes into its source tree."""
     base = tmp_path_factory.mktemp("wheel")
     shutil.copytree(REPOSITORY / "odpm_tasks", base / "tree/odpm_tasks", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -54,7 +49,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment that has the wheel and what it asks for, and nothing of this checkout."""
+    """An environment with the wheel and its dependencies, without this checkout."""
 
     python: Path
 
@@ -84,7 +79,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 @pytest.fixture
 def example(tmp_path: Path, make_bench: Callable[[Path], Bench]) -> Callable[[str], Bench]:
-    """Copies an example into a folder and a git repository of its own."""
+    """Copies an example into a new git repository."""
 
     def copy(name: str) -> Bench:
         root = tmp_path / name
@@ -97,7 +92,7 @@ def example(tmp_path: Path, make_bench: Callable[[Path], Bench]) -> Callable[[st
     return copy
 
 
-def test_the_wheel_holds_templates_types_and_licence(wheel: Path) -> None:
+def test_the_wheel_contains_templates_types_and_licence(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for file in (REPOSITORY / "odpm_tasks/templates").iterdir():
         if file.is_file():
@@ -107,7 +102,7 @@ def test_the_wheel_holds_templates_types_and_licence(wheel: Path) -> None:
     assert not [name for name in names if not name.startswith(("odpm_tasks/", "odpm_tasks-5"))]
 
 
-def test_it_is_imported_from_the_environment_it_was_installed_into(installed: Installed, tmp_path: Path) -> None:
+def test_the_installed_package_is_imported(installed: Installed, tmp_path: Path) -> None:
     out = run(
         installed.python, "-c", "import odpm_tasks; print(odpm_tasks.__file__, odpm_tasks.__version__)", cwd=tmp_path
     )
@@ -116,7 +111,7 @@ def test_it_is_imported_from_the_environment_it_was_installed_into(installed: In
 
 
 @pytest.mark.docker
-def test_the_shortest_project_lists_its_tasks_and_comes_up(
+def test_the_shortest_project_lists_its_tasks_and_starts(
     installed: Installed, example: Callable[[str], Bench], engine: None
 ) -> None:
     bench = example("shortest")
@@ -133,7 +128,7 @@ def test_the_shortest_project_lists_its_tasks_and_comes_up(
 
 
 @pytest.mark.docker
-def test_an_own_task_made_of_ours_does_its_own_step_between_render_and_up(
+def test_a_task_of_the_project_runs_its_step_between_render_and_up(
     installed: Installed, example: Callable[[str], Bench], engine: None
 ) -> None:
     bench = example("own-task")
@@ -161,21 +156,7 @@ def test_an_own_task_made_of_ours_does_its_own_step_between_render_and_up(
     bench.remove()
 
 
-@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*/odpm.json")), ids=lambda file: file.parent.name)
-def test_the_description_of_an_example_is_valid(file: Path) -> None:
-    assert problems(file.read_text(encoding="utf-8"), lambda name: None) == ((), ())
-
-
-@pytest.mark.parametrize(
-    ("name", "schema"),
-    [("odpm.v1.json", schema_v1()), ("odpm.v2.json", schema_v2()), ("plan.v1.json", document.schema())],
-)
-def test_the_written_schema_is_that_of_the_models(name: str, schema: dict[str, Any]) -> None:
-    written = (DOCS / "schema" / name).read_text(encoding="utf-8")
-    assert written == json.dumps(schema, indent=2, ensure_ascii=False) + "\n", "write it anew: docs/develop.md says how"
-
-
-def test_python_keeps_what_it_compiles_of_us_and_of_nothing_beside_tasks_py(tmp_path: Path) -> None:
+def test_byte_code_is_kept_for_the_library_and_not_for_the_project(tmp_path: Path) -> None:
     root = tmp_path / "project"
     root.mkdir()
     (root / "tasks.py").write_text("from odpm_tasks import collection\n\nns = collection()\n", encoding="utf-8")
