@@ -294,3 +294,38 @@ def test_the_migrated_file_is_the_same_manifest(raw: dict[str, Any]) -> None:
     assert migration.unplaced == ()
     assert manifest(migration.new_text) == manifest(text)
     assert migrate(migration.new_text).already_v2
+
+
+def test_the_platform_name_and_the_architecture_are_kept() -> None:
+    new, _ = moved({**SMALL, "platform_name": "openerp", "arch": "arm64"})
+    assert (new["platform_name"], new["arch"]) == ("openerp", "arm64")
+    assert not {"platform_name", "arch", "odoo_version"} & set(moved({"odoo_git_link": "https://h/odoo 19.0"})[0])
+
+
+def test_a_folder_as_the_developing_project_of_the_user_settings_is_noted() -> None:
+    new, migration = moved(SMALL, {"developing_project": "file:///srv/me"})
+    assert new["developing"] == {"git": "file:///srv/me"}
+    assert len(migration.notes) == 1
+    assert "user_settings.json" in migration.notes[0]
+
+
+def test_variables_of_the_user_settings_stay_as_written() -> None:
+    new, _ = moved(SMALL, {"developing_project": "https://${LOGIN}@h/me/x 19.0"})
+    assert new["developing"] == {"git": "https://${LOGIN}@h/me/x 19.0"}
+
+
+def test_folders_of_the_lock_are_not_pinned_in_the_manifest() -> None:
+    entries = [{"url": "file:///srv/a", "commit": COMMIT}, {"url": "https://h/b", "commit": COMMIT, "kind": "file"}]
+    lock = {"schema_version": 1, "platform": {"url": "https://h/odoo", "commit": OTHER}, "dependencies": entries}
+    new, migration = moved(SMALL, lock=lock)
+    assert new["locks"] == {"git": {"https://h/odoo": OTHER}}
+    assert len(migration.notes) == 2
+
+
+@pytest.mark.parametrize("changes", [{"schema_version": 2}, {"dependencies": {"a": 1}}, {"dependencies": ["x"]}])
+def test_a_lock_of_another_form_is_refused(changes: dict[str, Any]) -> None:
+    lock = {"schema_version": 1, "platform": {"url": "https://h/odoo", "commit": COMMIT}, "dependencies": []}
+    assert moved(SMALL, lock=lock)[0]["locks"]["git"]
+    with pytest.raises(LockError) as caught:
+        moved(SMALL, lock=lock | changes)
+    assert caught.value.exit_code == 3

@@ -319,3 +319,15 @@ def test_the_plan_shows_services_by_dependency() -> None:
     said = fragment_steps("compose.fragments", observed(ours, fragments=refused))[1:]
     assert [(step.action, step.target) for step in said] == [("skip", "queue: web"), ("skip", "queue: patch of odoo")]
     assert all(step.refused for step in said)
+
+
+def test_a_service_that_a_dependency_sets_to_null_hides_none_of_its_others() -> None:
+    found = fragments_of(manifest(), queue={"services": {"redis": None, "worker": IMAGE}})
+    assert list(found.merge_into(manifest()).services) == ["worker"]
+    assert left(found) == {}
+
+
+def test_a_patch_of_a_service_that_the_project_sets_to_null_is_dropped() -> None:
+    ours = manifest(services={"redis": None}, service_patches={"redis": {"restart": "always"}}, dependencies=[OCA])
+    found = fragments_of(ours, queue={"services": {"redis": IMAGE}}).merge_into(ours)
+    assert (found.services, found.service_patches) == ({}, {})
