@@ -127,6 +127,7 @@ def test_up_of_a_stopped_stack_without_network(developer: Bench) -> None:
     assert developer.containers()["odoo"]["State"]["Health"]["Status"] == "healthy"
 
 
+@pytest.mark.long
 def test_a_new_clone_starts_without_network(clone: Callable[[Path], Bench], developer: Bench, tmp_path: Path) -> None:
     """Sources and environment image are on the machine because of another project: nothing is fetched or pulled."""
     bench = clone(tmp_path / "fresh")
