@@ -1,9 +1,9 @@
-"""A server that runs `python -m invoke` in forks of one process, which has imported the libraries.
+"""A server that runs `python -m invoke` in forks of one process, which has imported the modules.
 
-The tests start thousands of short tasks; most of their time is the start of Python and the import of pydantic, rich and
-jinja2. Of odpm_tasks only the pure modules are imported in advance: everything that reads the environment is imported by
-the fork. Runs that are killed, and runs whose environment configures Python itself, do not use the server
-(`Bench.running`, `plain`).
+A short task spends most of its time on the start of Python and on imports, and the tests start thousands. The server
+imports all modules of odpm_tasks before the first run: no module may read environment, folder or terminal on import.
+Runs that a test kills, and runs whose environment changes Python itself, get a process of their own (`Bench.running`,
+`plain`).
 """
 
 from __future__ import annotations
@@ -21,22 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-AHEAD = (
-    "invoke",
-    "invoke.program",
-    "jinja2",
-    "jsonschema",
-    "pydantic",
-    "rich.console",
-    "rich.live",
-    "rich.table",
-    "sh",
-    "yaml",
-)
-CORE = (
-    "stack.compose_file", "image.dockerfile", "locking.lockfile", "manifest.reader", "planning.planner", "stack.render",
-    "locking.resolve", "planning.saved", "planning.document",
-)  # fmt: skip
+LIBRARIES = ("invoke.program", "jinja2", "jsonschema", "rich.console", "rich.live", "rich.table", "sh", "yaml")
 _INTERPRETERS = ("PYTHON", "LC_", "LANG", "TZ")
 
 
@@ -95,9 +80,14 @@ class InvServer:
 def serve(address: str) -> None:
     """Serve until standard input is closed."""
     import importlib
+    import pkgutil
 
-    for name in (*AHEAD, *(f"odpm_tasks.core.{name}" for name in CORE)):
-        importlib.import_module(name)
+    import odpm_tasks
+
+    own = [module.name for module in pkgutil.walk_packages(odpm_tasks.__path__, "odpm_tasks.")]
+    for name in (*LIBRARIES, *own):
+        if not name.startswith("odpm_tasks.templates") and not name.endswith("__main__"):
+            importlib.import_module(name)
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

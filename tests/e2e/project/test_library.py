@@ -146,7 +146,13 @@ def test_a_task_of_the_project_runs_its_step_between_render_and_up(
     assert (bench.root / "docker-compose.yml").exists()
     assert not bench.containers()
 
-    tasks.write_text(text, encoding="utf-8")
+
+@pytest.mark.long
+@pytest.mark.docker
+def test_an_own_task_made_of_ours_brings_the_stack_up(
+    installed: Installed, example: Callable[[str], Bench], engine: None
+) -> None:
+    bench = example("own-task")
     installed.ok(bench, "fresh")
     status, page = get(f"http://localhost:{bench.env['ODOO_PORT']}/notes")
     assert status == 200
