@@ -1,113 +1,46 @@
-"""Python packages: this machine's index settings, and locking with uv."""
+"""Resolve Python requirements with uv."""
 
 from __future__ import annotations
 
-import configparser
-import os
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 
-from odpm_tasks.adapters import command, files
-from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
+from packaging.utils import canonicalize_name
 
-# Packages without wheels whose metadata step needs a compiler or libraries: (name, requires-dist).
-_METADATA = (
-    ("psycopg2", ()),
-    ("python-ldap", ("pyasn1>=0.3.7", "pyasn1-modules>=0.1.5")),
+from odpm_tasks.adapters import command
+from odpm_tasks.adapters.index_settings import index
+from odpm_tasks.errors import DescriptionError, MachineError, OdpmError, ProgramError
+
+# Where the images run: Linux with CPython, on both processors.
+_ENVIRONMENTS = tuple(
+    f"sys_platform == 'linux' and platform_machine == '{machine}' and implementation_name == 'cpython'"
+    for machine in ("x86_64", "aarch64")
+)
+_SOURCE_ONLY = re.compile(
+    r"Wheels are required for `(?P<hint>[\w.-]+)`"
+    r"|\b(?P<name>[A-Za-z0-9][\w.-]*?)(?:\[[^\]]*\])?(?:\{[^}]*\})?(?:[=<>!~]=?[^\s,]+)? has no (?:usable|`[^`]+`-compatible) wheels"
+    r"|Building source distributions for `(?P<build>[\w.-]+)` is disabled"
 )
 
 
-@dataclass(frozen=True)
-class Index:
-    """Access to the package index from this machine: variables for uv and pip, and a file of trusted certificates."""
+class SourceOnlyError(Exception):
+    """uv cannot go on: of these packages some version has no wheel for Linux. `refusal` is the error without more help."""
 
-    variables: Mapping[str, str]
-    certificates: Path | None
-
-
-def export_lines(variables: Mapping[str, str]) -> str:
-    """Variables as `export` lines for a POSIX shell."""
-    return "".join(f"export {name}={quote(value)}\n" for name, value in sorted(variables.items()))
+    def __init__(self, names: frozenset[str], refusal: OdpmError) -> None:
+        super().__init__(", ".join(sorted(names)))
+        self.names = names
+        self.refusal = refusal
 
 
-def npm_registry() -> dict[str, str]:
-    """This machine's npm registry as npm's variable: from the environment, else from ~/.npmrc; empty for npm's default."""
-    for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
-        if os.environ.get(name):
-            return {"NPM_CONFIG_REGISTRY": os.environ[name]}
-    text = files.read_text(Path.home() / ".npmrc") or ""
-    found = re.search(r"^registry\s*=\s*(\S+)", text, re.MULTILINE)
-    return {"NPM_CONFIG_REGISTRY": found[1]} if found else {}
+def compile_lock(
+    requirements: str, python: str, *, constraints: str = "", previous: str = "", wheels: Path | None = None
+) -> str:
+    """Resolve requirements to exact versions with hashes, for Linux on both processors. No code of a package runs.
 
-
-def index() -> Index:
-    """This machine's index settings: uv's variables, else pip's variables, else pip's configuration files."""
-    pip = _pip_configuration()
-
-    def setting(uv_names: tuple[str, ...], name: str) -> str:
-        for variable in (*uv_names, f"PIP_{name.upper().replace('-', '_')}"):
-            if os.environ.get(variable):
-                return os.environ[variable]
-        return pip.get(name, "")
-
-    variables: dict[str, str] = {}
-    if default := setting(("UV_DEFAULT_INDEX", "UV_INDEX_URL"), "index-url"):
-        variables |= {"UV_DEFAULT_INDEX": default, "PIP_INDEX_URL": default}
-    extra = [
-        url for url in setting(("UV_INDEX", "UV_EXTRA_INDEX_URL"), "extra-index-url").split() if url.startswith("http")
-    ]
-    if extra:
-        variables |= {"UV_INDEX": " ".join(extra), "PIP_EXTRA_INDEX_URL": " ".join(extra)}
-    return Index(variables, _certificates(pip.get("cert", "")))
-
-
-def _pip_configuration() -> dict[str, str]:
-    """Options of pip's configuration files, sections `[global]` and `[install]`; later files override earlier ones.
-
-    Source: pip's documentation, "Configuration".
-    """
-    home = Path.home()
-    paths = [
-        Path("/etc/pip.conf"),
-        Path("/etc/xdg/pip/pip.conf"),
-        home / ".pip/pip.conf",
-        Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip/pip.conf",
-    ]
-    if os.environ.get("PIP_CONFIG_FILE"):
-        paths.append(Path(os.environ["PIP_CONFIG_FILE"]))
-    parser = configparser.RawConfigParser()
-    values: dict[str, str] = {}
-    for path in paths:
-        try:
-            parser.read(path, encoding="utf-8")
-        except (configparser.Error, OSError, UnicodeDecodeError):
-            continue
-        for section in ("global", "install"):
-            if parser.has_section(section):
-                values |= dict(parser.items(section))
-    return values
-
-
-def _certificates(pip_cert: str) -> Path | None:
-    """The certificate file to trust if this machine has additional certificates (a proxy, a private index), else None."""
-    configured = [os.environ.get(name, "") for name in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")]
-    for text in (*configured, pip_cert):
-        if text and Path(text).is_file():
-            return Path(text)
-    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
-    added = any(Path("/usr/local/share/ca-certificates").glob("**/*.crt"))
-    return bundle if added and bundle.is_file() else None
-
-
-def compile_lock(requirements: str, python: str, constraints: str = "", previous: str = "") -> str:
-    """Resolve requirements to exact versions with hashes, for all platforms, without a compiler.
-
-    `python` is the target version (X.Y). `previous` is an earlier result; its versions are kept if they still match.
-    Errors: DescriptionError if the requirements conflict, ProgramError if the index does not answer.
+    `python` is the target's version (X.Y). `previous` is an earlier result, whose versions are kept where they still
+    fit. `wheels` is a folder of further wheels. Errors: SourceOnlyError where a package has no wheel; DescriptionError
+    when the requirements contradict each other; ProgramError when the index does not answer.
     """
     if not requirements.strip():
         return ""
@@ -121,7 +54,7 @@ def compile_lock(requirements: str, python: str, constraints: str = "", previous
     with tempfile.TemporaryDirectory(prefix="odpm-lock-") as name:
         folder = Path(name)
         # uv reads it from the working directory; --config-file would disable the user's configuration
-        (folder / "pyproject.toml").write_text(_metadata_settings(), encoding="utf-8")
+        (folder / "pyproject.toml").write_text(_project_settings(python), encoding="utf-8")
         (folder / "requirements.in").write_text(requirements, encoding="utf-8")
         (folder / "constraints.txt").write_text(constraints, encoding="utf-8")
         output = folder / "requirements.lock"
@@ -132,22 +65,28 @@ def compile_lock(requirements: str, python: str, constraints: str = "", previous
             env["SSL_CERT_FILE"] = str(settings.certificates)
         outcome = command.run(
             [uv, "pip", "compile", "--universal", "--python-version", python, "--generate-hashes", "--no-header",
+             "--no-build", *(["--find-links", str(wheels)] if wheels else []),
              "--no-annotate", "--quiet", "--constraint", "constraints.txt", "--output-file", str(output), "requirements.in"],
             cwd=folder, env=env, check=False, timeout=600,
         )  # fmt: skip
-        if not outcome.ok and previous and "No solution found" not in outcome.stderr.decode(errors="replace"):
-            return compile_lock(requirements, python, constraints)  # `previous` is unreadable
+        text = outcome.stderr.decode(errors="replace")
+        if not outcome.ok and previous and "No solution found" not in text:
+            return compile_lock(requirements, python, constraints=constraints, wheels=wheels)  # `previous` is unreadable
         if not outcome.ok:
-            raise _failure(outcome)
+            refusal = _failure(outcome)
+            found = {match["hint"] or match["name"] or match["build"] for match in _SOURCE_ONLY.finditer(_joined(text))}
+            raise SourceOnlyError(frozenset(map(canonicalize_name, found)), refusal) if found else refusal
         return output.read_text(encoding="utf-8")
 
 
-def _metadata_settings() -> str:
-    blocks = (
-        f'[[tool.uv.dependency-metadata]]\nname = "{name}"\nrequires-dist = [{", ".join(f"{chr(34)}{r}{chr(34)}" for r in requires)}]\n'
-        for name, requires in _METADATA
-    )
-    return "\n".join(blocks)
+def _joined(text: str) -> str:
+    """A message without its line breaks and the signs that draw its tree."""
+    return " ".join(text.replace("╰─▶", " ").split())
+
+
+def _project_settings(python: str) -> str:
+    environments = ", ".join(f"\"{marker} and python_version == '{python}'\"" for marker in _ENVIRONMENTS)
+    return f'[project]\nname = "odpm-lock"\nversion = "0"\n[tool.uv]\nenvironments = [{environments}]\n'
 
 
 def _failure(outcome: command.Outcome) -> DescriptionError | ProgramError | MachineError:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from odpm_tasks.adapters import apt, files, uv
+from odpm_tasks.adapters import apt, files, index_settings
 from odpm_tasks.adapters.docker import buildx
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.dockerfile import ImageSpec
@@ -29,11 +29,11 @@ class BuildSecrets:
 
 def build_secrets(paths: ProjectPaths, spec: ImageSpec, cleanup: contextlib.ExitStack) -> BuildSecrets:
     """Write the current settings to temporary files that `cleanup` removes. Errors: DescriptionError."""
-    index = uv.index()
-    variables = {**index.variables, **(uv.npm_registry() if spec.has_node_tools else {})}
+    index = index_settings.index()
+    variables = {**index.variables, **(index_settings.npm_registry() if spec.has_node_tools else {})}
     settings = paths.settings
     debian = apt.sources(spec.codename, settings.get("ODPM_APT_MIRROR"), settings.where("ODPM_APT_MIRROR"))
-    texts = {"index": uv.export_lines(variables), "apt": debian}
+    texts = {"index": index_settings.export_lines(variables), "apt": debian}
     folder = files.temporary_folder(cleanup, "odpm-machine-")
     secrets = {"ca": index.certificates} if index.certificates else {}
     for name, text in texts.items():

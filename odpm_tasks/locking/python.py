@@ -8,7 +8,7 @@ from dataclasses import replace
 from packaging.utils import canonicalize_name
 
 from odpm_tasks import project_files
-from odpm_tasks.adapters import files, terminal, uv
+from odpm_tasks.adapters import files, terminal
 from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
 from odpm_tasks.core.locking.python_requirements import (
@@ -27,6 +27,7 @@ from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.errors import DescriptionError
+from odpm_tasks.locking.python_resolver import PythonResolver
 from odpm_tasks.sources.folders import folder_facts
 
 _TOOLS = "\n".join(DEVELOPER_TOOLS)
@@ -93,12 +94,13 @@ def write_python_locks(
     header = python_lock_header(locks.inputs)
     targets = [paths.root / path for path in PYTHON_LOCKS]
     before = ["" if fresh else files.read_text(path) or "" for path in targets]
+    resolver = PythonResolver(paths, manifest.python)
     try:
-        main = uv.compile_lock(merged.text, manifest.python, previous=before[0])
+        main = resolver.lock(merged.text, previous=before[0])
     except DescriptionError as error:
         error.details = (*error.details, *_origins(merged, " ".join(error.details)))
         raise
-    developer = uv.compile_lock(_TOOLS, manifest.python, constraints=main, previous=before[1])
+    developer = resolver.lock(_TOOLS, constraints=main, previous=before[1])
     texts = [(header + text).encode() for text in (main, developer)]
     for path, data in zip(targets, texts, strict=True):
         files.write(path, data)

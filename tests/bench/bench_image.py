@@ -31,7 +31,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from odpm_tasks.adapters import apt, uv
+from odpm_tasks.adapters import apt, index_settings
 from odpm_tasks.core.image.dockerfile import UV_VERSION
 from tests.bench.project import demo, ran, task
 from tests.e2e.harness import Bench, docker, git
@@ -110,8 +110,8 @@ def floor(bench: Bench, folder: Path, tag: str) -> Side:
     words = ["docker", "buildx", "build", "--provenance=false", "--load", "--target=ci", f"--tag={tag}"]
     arguments = [f"UV_VERSION={UV_VERSION}", *(name for name in PROXIES if name in os.environ)]
     words += [f"--build-arg={argument}" for argument in arguments]
-    index = uv.index()
-    for secret, text in (("index", uv.export_lines(index.variables)), ("apt", apt.sources("bookworm", None))):
+    index = index_settings.index()
+    for secret, text in (("index", index_settings.export_lines(index.variables)), ("apt", apt.sources("bookworm", None))):
         if text:
             (folder / secret).write_text(text, encoding="utf-8")
             words.append(f"--secret=id={secret},src={folder / secret}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.adapters import uv
+from odpm_tasks.adapters import index_settings
 from tests.e2e.baked import Built
 from tests.e2e.harness import RENDERED, REPORT, Bench, docker, eventually, get, git
 from tests.standins.registry import Registry
@@ -95,7 +95,7 @@ def test_nothing_of_the_building_machine_is_in_the_image(bench: Bench, image: Bu
     """Neither its certificates, nor the addresses of its package index, nor its folders."""
     history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.tag)
     config = docker("image", "inspect", image.tag)
-    index = uv.index()
+    index = index_settings.index()
     addresses = [word for value in index.variables.values() for word in value.split() if re.search(r"[:/]", word)]
     private = [str(bench.root), *addresses]
     assert "COPY files /opt/odoo/src/odoo" in history
@@ -110,7 +110,7 @@ def test_the_image_trusts_nobody_but_whom_debian_trusts(image: Built) -> None:
     debian = certificates(image.run("sh", "-c", "cat /usr/share/ca-certificates/*/*.crt"))
     assert debian
     assert certificates(image.run("cat", "/etc/ssl/certs/ca-certificates.crt")) == debian
-    used = uv.index().certificates
+    used = index_settings.index().certificates
     own = certificates(used.read_text(encoding="utf-8")) - debian if used else set()
     assert not own or image.holding(*own) == ""
 

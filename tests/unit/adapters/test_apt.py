@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters import apt, uv
+from odpm_tasks.adapters import apt, index_settings
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.image.build_secrets import on_loopback
 
@@ -69,4 +69,4 @@ def test_a_debian_machine_lends_its_mirrors_where_it_has_both(tmp_path: Path, mo
 
 
 def test_variables_survive_a_shell() -> None:
-    assert uv.export_lines({"B": "it's $HOME", "A": "1"}) == "export A=1\nexport B='it'\"'\"'s $HOME'\n"
+    assert index_settings.export_lines({"B": "it's $HOME", "A": "1"}) == "export A=1\nexport B='it'\"'\"'s $HOME'\n"

@@ -1,0 +1,177 @@
+"""Package indexes: which source distributions there are, and what their files state. No code of a package runs.
+
+Source: the simple repository API (PEP 503, PEP 691), read by pypi-simple.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from packaging.version import InvalidVersion, Version
+
+from odpm_tasks.adapters import files
+from odpm_tasks.errors import ProgramError
+
+TIMEOUT = 30.0  # seconds without an answer
+MAX_ARCHIVE = 300_000_000  # bytes; the largest source distributions that Odoo's add-ons need are below 100 MB
+MAX_MEMBER = 2_000_000  # bytes of a file that states metadata
+MAX_MEMBERS = 200_000
+MAX_UNPACKED = 3_000_000_000  # bytes
+
+# of the names of an archive those to read, and what their bytes state; None: nothing
+Select = Callable[[Sequence[str]], Sequence[str]]
+Read = Callable[[Mapping[str, bytes]], Mapping[str, Any] | None]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A wheel or source distribution of an index. `url` may hold a password; `sha256` is empty where the index states none."""
+
+    version: str
+    filename: str
+    wheel: bool
+    url: str
+    sha256: str
+    yanked: bool
+
+
+class PackageIndex:
+    """The indexes of this machine, in the user's order: the first one that knows a name is the only one asked for it."""
+
+    def __init__(self, urls: Sequence[str], certificates: Path | None, cache: Path) -> None:
+        """`cache`: the folder that keeps what archives state, by their SHA-256."""
+        import requests
+        from pypi_simple import PyPISimple
+
+        self._cache = cache
+        self._session = requests.Session()
+        if certificates:
+            self._session.verify = str(certificates)
+        self._clients = [PyPISimple(url, session=self._session) for url in urls]
+        self._pages: dict[str, list[Distribution]] = {}
+
+    def distributions(self, name: str) -> list[Distribution]:
+        """The distributions of a project, newest version first; none where no index knows it.
+
+        Errors: ProgramError where an index does not answer.
+        """
+        if name not in self._pages:
+            self._pages[name] = self._ask(name)
+        return self._pages[name]
+
+    def _ask(self, name: str) -> list[Distribution]:
+        from pypi_simple import NoSuchProjectError
+
+        for client in self._clients:
+            try:
+                page = client.get_project_page(name, timeout=TIMEOUT)
+            except NoSuchProjectError:
+                continue
+            except Exception as error:  # of requests, urllib3 and pypi-simple, which have no common base
+                raise _unreachable(name, error) from None
+            found = [
+                Distribution(
+                    p.version,
+                    p.filename,
+                    p.package_type == "wheel",
+                    p.url,
+                    (p.digests or {}).get("sha256", ""),
+                    bool(p.is_yanked),
+                )
+                for p in page.packages
+                if p.package_type in {"sdist", "wheel"} and p.version and _version(p.version)
+            ]
+            return sorted(found, key=lambda one: _version(one.version) or Version("0"), reverse=True)
+        return []
+
+    def stated(self, sdist: Distribution, select: Select, read: Read) -> tuple[str, Mapping[str, Any] | None]:
+        """The SHA-256 of an archive and what its files state, as `read` returns it; kept by that hash.
+
+        Errors: ProgramError where it cannot be had, is not the file that the index names, or is no archive.
+        """
+        if sdist.sha256:
+            known = files.read_text(self._cache / f"{sdist.sha256}.json")
+            if known is not None:
+                value: Mapping[str, Any] | None = json.loads(known)
+                return sdist.sha256, value
+        with tempfile.TemporaryFile() as archive:
+            digest = self._download(sdist, archive)
+            if sdist.sha256 and digest != sdist.sha256:
+                raise ProgramError(
+                    f"{sdist.filename} is not the file that the package index names",
+                    details=[f"SHA-256 {digest[:12]}…, expected {sdist.sha256[:12]}…"],
+                    todo="run the same command again; if it stays so, tell those who run the index",
+                )
+            archive.seek(0)
+            stated = read(_members(archive, sdist.filename, select))
+        self._cache.mkdir(parents=True, exist_ok=True)
+        files.write(self._cache / f"{digest}.json", json.dumps(stated).encode(), derived=True)
+        return digest, stated
+
+    def _download(self, sdist: Distribution, target: IO[bytes]) -> str:
+        digest, size = hashlib.sha256(), 0
+        try:
+            with self._session.get(sdist.url, stream=True, timeout=TIMEOUT) as answer:
+                answer.raise_for_status()
+                for chunk in answer.iter_content(1 << 16):
+                    size += len(chunk)
+                    if size > MAX_ARCHIVE:
+                        raise ProgramError(
+                            f"{sdist.filename} is larger than {MAX_ARCHIVE // 1_000_000} MB",
+                            todo="name another version in the requirements of odpm.json",
+                        )
+                    digest.update(chunk)
+                    target.write(chunk)
+        except ProgramError:
+            raise
+        except Exception as error:
+            raise _unreachable(sdist.filename, error) from None
+        return digest.hexdigest()
+
+
+def _version(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+def _unreachable(name: str, error: Exception) -> ProgramError:
+    """The error for an index that does not answer. The text of libraries may quote an address with its password."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    reason = f"HTTP {status}" if status else type(error).__name__
+    return ProgramError(
+        f"the package index does not answer for {name}: {reason}",
+        todo="check the index settings (UV_DEFAULT_INDEX, UV_INDEX, pip.conf) and run the same command again",
+    )
+
+
+def _members(archive: IO[bytes], filename: str, select: Select) -> dict[str, bytes]:
+    """The selected members of a tar or zip archive. Nothing is extracted; links and large members are left out."""
+    try:
+        if filename.endswith((".zip", ".whl")):
+            with zipfile.ZipFile(archive) as packed:
+                chosen = select([info.filename for info in packed.infolist()[:MAX_MEMBERS]])
+                return {name: packed.read(name) for name in chosen if packed.getinfo(name).file_size <= MAX_MEMBER}
+        found: dict[str, bytes] = {}
+        with tarfile.open(fileobj=archive, mode="r|*") as stream:
+            for number, member in enumerate(stream):
+                if number >= MAX_MEMBERS or stream.offset > MAX_UNPACKED:
+                    break
+                if member.isfile() and member.size <= MAX_MEMBER and select([member.name]):
+                    data = stream.extractfile(member)
+                    found[member.name] = data.read() if data else b""
+        return found
+    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError):
+        raise ProgramError(
+            f"{filename} of the package index is a damaged archive",
+            todo="name another version in the requirements of odpm.json",
+        ) from None

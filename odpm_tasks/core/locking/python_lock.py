@@ -1,0 +1,136 @@
+"""The text of a Python lock: what the resolver writes, made fit for both processors and without our stand-in wheels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+MACHINES = ("x86_64", "aarch64")
+_ENTRY = re.compile(
+    r"^(?P<name>[A-Za-z0-9][\w.-]*)(?P<extras>\[[^\]]*\])?==(?P<version>[^\s;\\]+)(?P<marker>\s*;[^\\]*)?(?P<rest>\s*\\?)$"
+)
+_HASH = re.compile(r"^    --hash=sha256:(?P<digest>[0-9a-f]{64})")
+
+Package = tuple[str, str]  # canonical name, version
+
+
+def locked_text(text: str, python: str, sdists: Mapping[Package, str], stubs: Mapping[Package, str]) -> str:
+    """The lock of what the resolver wrote for Python `python` (X.Y).
+
+    A marker that holds on Linux with both processors is left out; one that holds on one of them names the processor
+    alone. Of a package whose metadata came from a stub wheel, the hash of the stub (`stubs`) becomes that of the source
+    distribution (`sdists`).
+    """
+    lines: list[str] = []
+    for entry in _entries(text.splitlines()):
+        found = _ENTRY.match(entry[0])
+        if found is None:
+            lines += entry
+            continue
+        marker = _short_marker((found["marker"] or "").strip().removeprefix(";").strip(), python)
+        package = (canonicalize_name(found["name"]), found["version"])
+        digests = {match["digest"] for line in entry[1:] if (match := _HASH.match(line))}
+        if package in stubs:
+            digests = (digests - {stubs[package]}) | {sdists[package]}
+        head = f"{found['name']}{found['extras'] or ''}=={found['version']}{f' ; {marker}' if marker else ''}"
+        hashes = [f"    --hash=sha256:{digest}" for digest in sorted(digests)]
+        lines += [f"{line} \\" for line in [head, *hashes][:-1]] + [[head, *hashes][-1]]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _entries(lines: Iterable[str]) -> list[list[str]]:
+    """The lines of a lock, an entry with its indented hashes together."""
+    found: list[list[str]] = []
+    for line in lines:
+        if line.startswith("    ") and found:
+            found[-1].append(line)
+        else:
+            found.append([line])
+    return found
+
+
+def _short_marker(text: str, python: str) -> str:
+    """A marker in as few words as say the same on Linux with CPython `python`, whatever its patch release."""
+    if not text:
+        return ""
+    try:
+        marker = Marker(text)
+    except InvalidMarker:
+        return text
+    holds = {
+        machine: {marker.evaluate(_environment(machine, python, patch)) for patch in ("0", "99")}
+        for machine in MACHINES
+    }
+    if any(len(results) > 1 for results in holds.values()):
+        return text  # the patch release decides
+    machines = [machine for machine in MACHINES if holds[machine] == {True}]
+    if machines == list(MACHINES):
+        return ""
+    return f"platform_machine == '{machines[0]}'" if machines else text
+
+
+def _environment(machine: str, python: str, patch: str) -> dict[str, str]:
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": f"{python}.{patch}",
+        "os_name": "posix",
+        "platform_machine": machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": f"{python}.{patch}",
+        "python_version": python,
+        "sys_platform": "linux",
+        "extra": "",
+    }
+
+
+def for_target(lines: Iterable[str], python: str) -> list[str]:
+    """Of requirement lines those that hold on Linux with Python `python`, with the marker that is still needed there."""
+    found: list[str] = []
+    for line in lines:
+        requirement = Requirement(line)
+        if requirement.marker is not None:
+            if not _holds_anywhere(requirement.marker, python):
+                continue
+            short = _short_marker(str(requirement.marker), python)
+            requirement.marker = Marker(short) if short else None
+        found.append(str(requirement))
+    return list(dict.fromkeys(found))
+
+
+def _holds_anywhere(marker: Marker, python: str) -> bool:
+    return any(marker.evaluate(_environment(machine, python, patch)) for machine in MACHINES for patch in ("0", "99"))
+
+
+def wheel_fits(filename: str, python: str, machine: str) -> bool:
+    """Whether pip installs a wheel on glibc Linux with CPython `python` (X.Y), by the tags of its name (PEP 425, 600)."""
+    try:
+        tags = parse_wheel_filename(filename)[3]
+    except InvalidWheelFilename:
+        return False
+    minor = int(python.split(".")[1])
+    for tag in tags:
+        platform = tag.platform == "any" or (
+            tag.platform.startswith(("manylinux", "linux")) and tag.platform.endswith(f"_{machine}")
+        )
+        abi3 = re.fullmatch(r"cp3(\d+)", tag.interpreter) if tag.abi == "abi3" else None
+        own = f"cp3{minor}"
+        if platform and (
+            (tag.interpreter in {"py3", f"py3{minor}"} and tag.abi == "none")
+            or (tag.interpreter == own and tag.abi in {own, f"{own}m", "none"})
+            or (abi3 is not None and int(abi3[1]) <= minor)
+        ):
+            return True
+    return False
+
+
+def exact_pins(*texts: str) -> set[Package]:
+    """The packages that texts pin to one version, a line each: canonical name and version as written."""
+    pattern = re.compile(r"^([A-Za-z0-9][\w.-]*)(?:\[[^\]]*\])?\s*===?\s*([\w.!+-]+)(?![\w.!+*-])", re.MULTILINE)
+    return {(canonicalize_name(name), version) for text in texts for name, version in pattern.findall(text)}

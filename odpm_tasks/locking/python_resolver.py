@@ -1,0 +1,169 @@
+"""Resolve Python requirements without running code of any package.
+
+uv resolves with wheels alone. Where a package has only a source distribution, what that states about its requirements
+is read from its files (`core.locking.sdist`) and given to uv as a stub wheel; the lock then has the hash of the source
+distribution. What only running its code would tell is asked in a container (`image.sdist_metadata`), else refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import Version
+
+from odpm_tasks.adapters import files, index_settings, uv
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.locking.python_lock import MACHINES, Package, exact_pins, for_target, locked_text, wheel_fits
+from odpm_tasks.core.locking.sdist import StaticMetadata, metadata_files, static_metadata
+from odpm_tasks.parallel import parallel_map
+
+if TYPE_CHECKING:
+    from odpm_tasks.adapters.package_index import Distribution, PackageIndex
+
+NEWEST = 4  # of a package that nothing pins, the releases that uv may choose from
+_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass
+class _Stubs:
+    """Stub wheels in a folder, and the hashes of stubs and source distributions."""
+
+    folder: Path
+    stubs: dict[Package, str] = field(default_factory=dict)
+    sdists: dict[Package, str] = field(default_factory=dict)
+
+
+class PythonResolver:
+    """Resolves the lists of one run; what it learns of source distributions serves all of them."""
+
+    def __init__(self, paths: ProjectPaths, python: str) -> None:
+        self._paths = paths
+        self._python = python
+        self._index: PackageIndex | None = None
+        self._hints = paths.cache / "sdists" / "names"  # packages of which a stub was needed: fetched at once next time
+
+    def lock(self, requirements: str, *, constraints: str = "", previous: str = "") -> str:
+        """The text of a lock (see `core.locking.python_lock`). Errors: as `uv.compile_lock`, and MachineError for a package
+        whose requirements only its code would tell, where there is no Docker.
+        """
+        with TemporaryDirectory(prefix="odpm-stubs-") as name:
+            made = _Stubs(Path(name))
+            requirements = "".join(f"{line}\n" for line in for_target(requirements.splitlines(), self._python))
+            pins = exact_pins(requirements, constraints, previous)
+            wanted = self._hinted(pins)
+            asked: set[str] = set()
+            while True:
+                self._add(made, sorted(wanted), pins)
+                asked |= wanted
+                try:
+                    text = uv.compile_lock(
+                        requirements, self._python, constraints=constraints, previous=previous, wheels=made.folder
+                    )
+                except uv.SourceOnlyError as error:
+                    if not error.names - asked:
+                        raise error.refusal from None
+                    # uv names one package at a time; what else is pinned may have no wheel either
+                    wanted = {*error.names, *(package for package, _ in pins)} - asked
+                    continue
+                self._remember({name for name, _ in made.stubs})
+                return locked_text(text, self._python, made.sdists, made.stubs)
+
+    def _hinted(self, pins: set[Package]) -> set[str]:
+        """Of the packages that once needed a stub, those that are pinned."""
+        return set((files.read_text(self._hints) or "").split()) & {name for name, _ in pins}
+
+    def _remember(self, names: set[str]) -> None:
+        known = set((files.read_text(self._hints) or "").split())
+        if names - known:
+            self._hints.parent.mkdir(parents=True, exist_ok=True)
+            files.write(self._hints, "".join(f"{name}\n" for name in sorted(known | names)).encode(), derived=True)
+
+    def _add(self, made: _Stubs, names: list[str], pins: set[Package]) -> None:
+        """Stub wheels for the releases of these packages that may be chosen."""
+        if not names:
+            return
+        index = self._client()
+        chosen = [
+            (name, release)
+            for name, found in zip(names, parallel_map(self._paths, index.distributions, names), strict=True)
+            for release in _candidates(found, {version for package, version in pins if package == name}, self._python)
+        ]
+        work = parallel_map(self._paths, lambda one: self._stated(index, one[1]), chosen)
+        for (name, release), (digest, stated) in zip(chosen, work, strict=True):
+            if stated is not None:
+                package = (name, release.sdist.version)
+                made.sdists[package] = digest
+                made.stubs[package] = _write_stub(made.folder, name, release.sdist.version, stated)
+
+    def _stated(self, index: PackageIndex, release: _Release) -> tuple[str, StaticMetadata | None]:
+        """The SHA-256 of the source distribution, and what a wheel of the release states, else it itself."""
+
+        def read(found: Mapping[str, bytes]) -> dict[str, Any] | None:
+            metadata = static_metadata(found)
+            return asdict(metadata) if metadata else None
+
+        digest = release.sdist.sha256
+        stated = index.stated(release.wheel, metadata_files, read)[1] if release.wheel and digest else None
+        if stated is None:
+            digest, stated = index.stated(release.sdist, metadata_files, read)
+        return digest, StaticMetadata(tuple(stated["requires"]), stated["requires_python"]) if stated else None
+
+    def _client(self) -> PackageIndex:
+        if self._index is None:
+            from odpm_tasks.adapters.package_index import PackageIndex
+
+            settings = index_settings.index()
+            self._index = PackageIndex(index_settings.index_urls(settings), settings.certificates, self._paths.cache / "sdists")
+        return self._index
+
+
+@dataclass(frozen=True)
+class _Release:
+    """A release whose source distribution may be installed. `wheel`: one for any machine; all of a release state the same."""
+
+    sdist: Distribution
+    wheel: Distribution | None
+
+
+def _candidates(found: list[Distribution], pinned: set[str], python: str) -> list[_Release]:
+    """The releases that may be chosen and lack a wheel: the pinned ones, else the newest final ones."""
+    releases: dict[Version, list[Distribution]] = {}
+    for one in found:
+        releases.setdefault(Version(one.version), []).append(one)
+    exact = {Version(version) for version in pinned}
+    final = [v for v, files_ in releases.items() if not v.is_prerelease and not all(one.yanked for one in files_)]
+    chosen = [version for version in releases if version in exact] or final[:NEWEST]
+    return [release for version in chosen if (release := _release(releases[version], python))]
+
+
+def _release(found: list[Distribution], python: str) -> _Release | None:
+    """A release for which a stub is needed: it has a source distribution, and not a wheel for each processor."""
+    sdist = next((one for one in found if not one.wheel), None)
+    wheels = [one for one in found if one.wheel]
+    if sdist is None or all(any(wheel_fits(one.filename, python, machine) for one in wheels) for machine in MACHINES):
+        return None
+    fitting = [one for one in wheels if any(wheel_fits(one.filename, python, machine) for machine in MACHINES)]
+    return _Release(sdist, next(iter([*fitting, *wheels]), None))
+
+
+def _write_stub(folder: Path, name: str, version: str, stated: StaticMetadata) -> str:
+    """Write a wheel that holds metadata alone; its SHA-256."""
+    stem = f"{name.replace('-', '_')}-{Version(version)}"
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {Version(version)}"]
+    lines += [f"Requires-Python: {stated.requires_python}"] if stated.requires_python else []
+    lines += [f"Provides-Extra: {extra}" for extra in stated.extras]
+    lines += [f"Requires-Dist: {line}" for line in stated.requires]
+    wheel = "Wheel-Version: 1.0\nGenerator: odpm\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for member, text in (("METADATA", "\n".join(lines) + "\n"), ("WHEEL", wheel), ("RECORD", "")):
+            archive.writestr(zipfile.ZipInfo(f"{stem}.dist-info/{member}", _TIME), text)
+    (folder / f"{stem}-py3-none-any.whl").write_bytes(data.getvalue())
+    return hashlib.sha256(data.getvalue()).hexdigest()
