@@ -71,7 +71,9 @@ def compile_lock(
         )  # fmt: skip
         text = outcome.stderr.decode(errors="replace")
         if not outcome.ok and previous and "No solution found" not in text:
-            return compile_lock(requirements, python, constraints=constraints, wheels=wheels)  # `previous` is unreadable
+            return compile_lock(
+                requirements, python, constraints=constraints, wheels=wheels
+            )  # `previous` is unreadable
         if not outcome.ok:
             refusal = _failure(outcome)
             found = {match["hint"] or match["name"] or match["build"] for match in _SOURCE_ONLY.finditer(_joined(text))}

@@ -120,7 +120,9 @@ class PythonResolver:
             from odpm_tasks.adapters.package_index import PackageIndex
 
             settings = index_settings.index()
-            self._index = PackageIndex(index_settings.index_urls(settings), settings.certificates, self._paths.cache / "sdists")
+            self._index = PackageIndex(
+                index_settings.index_urls(settings), settings.certificates, self._paths.cache / "sdists"
+            )
         return self._index
 
 

@@ -111,7 +111,10 @@ def floor(bench: Bench, folder: Path, tag: str) -> Side:
     arguments = [f"UV_VERSION={UV_VERSION}", *(name for name in PROXIES if name in os.environ)]
     words += [f"--build-arg={argument}" for argument in arguments]
     index = index_settings.index()
-    for secret, text in (("index", index_settings.export_lines(index.variables)), ("apt", apt.sources("bookworm", None))):
+    for secret, text in (
+        ("index", index_settings.export_lines(index.variables)),
+        ("apt", apt.sources("bookworm", None)),
+    ):
         if text:
             (folder / secret).write_text(text, encoding="utf-8")
             words.append(f"--secret=id={secret},src={folder / secret}")

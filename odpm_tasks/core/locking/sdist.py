@@ -113,7 +113,11 @@ def requires_txt(text: str) -> list[str]:
     for line in (raw.strip() for raw in text.splitlines()):
         if section := _SECTION.match(line):
             conditions = [f"({section['marker']})"] if section["marker"] else []
-            conditions += [f'extra == "{canonicalize_name(section["extra"])}"'] if section["extra"] else []
+            conditions += (
+                [f'extra == "{canonicalize_name(re.sub(r"[^A-Za-z0-9]+", "-", section["extra"]))}"']
+                if section["extra"]
+                else []
+            )
         elif line:
             found.append(f"{line} ; {' and '.join(conditions)}" if conditions else line)
     return found

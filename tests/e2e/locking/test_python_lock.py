@@ -27,7 +27,7 @@ def test_two_add_on_repositories_that_contradict_each_other_are_named(workspace:
     )
     assert not (workspace.root / LOCKS[1]).exists()
     # the way out that it names
-    assert "name the version you want" in message
+    assert "add the version you want" in message
     workspace.describe(dependencies=BOTH, requirements=["six==1.16.0"])
     ran = workspace.bench.ok("lock")
     assert "six==1.16.0 of odpm.json: requirements overrides six==1.15.0 of web: requirements.txt" in ran.err
