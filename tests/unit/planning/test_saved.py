@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from odpm_tasks.core.locking.lockfile import DevelopingState, Pin
 from odpm_tasks.core.planning.observed import Checkout, ObservedState, Running
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.planner import plan
@@ -26,8 +27,20 @@ from odpm_tasks.core.planning.saved import (
 )
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.errors import DriftError, UsageError
-from tests.unit.builders import commit
-from tests.unit.planning.test_planner import COMPOSE, CONF, FILES, KNOWN, LOCK, MOVED, OURS, UNRESOLVED, observed
+from tests.unit.builders import ODOO, commit, resolution, source
+from tests.unit.planning.test_planner import (
+    COMPOSE,
+    CONF,
+    FILES,
+    GOOD_PYTHON,
+    KNOWN,
+    LOCK,
+    MOVED,
+    OURS,
+    RENDERED,
+    UNRESOLVED,
+    observed,
+)
 
 MINE = ProjectIdentity(folder="shop", name="shop")
 SEEN = ExternalInputs(
@@ -170,3 +183,37 @@ def test_every_pin_of_the_lock_is_one_entry() -> None:
         json.loads(dump(saved_of(observed())))["depends_on"][f"{LOCK}: web"]
         == f"{KNOWN.dependencies[0].commit[:12]} 19.0"
     )
+
+
+OWN = DevelopingState(Pin("https://github.com/me/project", "a" * 40, tree="b" * 40))
+FOLDER = resolution(source(f"{ODOO} 19.0", "platform"), source("file:///srv/addons", at="one"))
+LINKED = {"odoo": OURS["odoo"], "addons": Checkout("link")}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name"),
+    [
+        ({"own": OWN}, {"own": replace(OWN, pin=replace(OWN.pin, tree="c" * 40))}, "the project's committed files"),
+        ({"own": OWN}, {"own": replace(OWN, changes=("a.py",))}, "the project's committed files"),
+        ({}, {"python": replace(GOOD_PYTHON, inputs="other")}, "the Python requirements"),
+        ({}, {"checkouts": {**OURS, "web": replace(OURS["web"], changes=("a.py",))}}, ".odpm/src/web"),
+        ({}, {"checkouts": {**OURS, "web": replace(OURS["web"], gone=("a" * 40,))}}, ".odpm/src/web"),
+        (
+            {"resolution": FOLDER, "checkouts": LINKED},
+            {"resolution": replace(FOLDER, sources=(FOLDER.sources[0], source("file:///srv/addons", at="two")))},
+            ".odpm/src/addons",
+        ),
+        ({}, {"rendered": replace(RENDERED, files={**FILES, CONF: b"other"})}, f"{CONF} as rendered"),
+        ({"modules": ("a", "b")}, {"modules": ("ab",)}, "the project's add-ons"),
+    ],
+)
+def test_a_plan_is_refused_after_a_change_of(before: dict[str, Any], after: dict[str, Any], name: str) -> None:
+    saved_state, now = dependencies(observed(**before), SEEN), dependencies(observed(**{**before, **after}), SEEN)
+    assert set(differences(saved_state, now)) == {name}
+    with pytest.raises(DriftError, match=name):
+        check_unchanged(saved_state, now, "p.json")
+
+
+def test_a_plan_that_saw_no_database_depends_on_none() -> None:
+    unknown = observed(running=Running(True, "running"))
+    assert not [name for name in dependencies(unknown, SEEN) if "database" in name]

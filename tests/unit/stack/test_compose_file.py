@@ -21,7 +21,15 @@ from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts
-from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose, compose_text, conf_references, project_name
+from odpm_tasks.core.stack.compose_file import (
+    ComposeSpec,
+    Mount,
+    compose,
+    compose_text,
+    conf_references,
+    lockable_images,
+    project_name,
+)
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.services import apply_patch
 from tests.unit.builders import manifest, resolution, source
@@ -318,3 +326,50 @@ def test_project_name(text: str, name: str) -> None:
 def test_volumes_of_a_patch_are_declared() -> None:
     document = small("ci", service_patches={"odoo": {"volumes": ["filestore:/mnt"]}})
     assert "filestore" in document["volumes"]
+
+
+def test_locked_images_have_their_digest() -> None:
+    digests = {"postgres:16": "sha256:1", "redis:7": "sha256:2"}
+    services = {"queue": {"image": "redis:7"}, "other": {"image": "redis:6"}}
+    data = compose(spec(manifest(services=services), "server", digests=digests))["services"]
+    assert {name: data[name]["image"] for name in ("db", "queue", "other")} == {
+        "db": "${ODPM_IMAGE_MIRROR:-}postgres:16@sha256:1",
+        "queue": "redis:7@sha256:2",
+        "other": "redis:6",
+    }
+    assert "@" not in data["odoo"]["image"]
+
+
+def test_images_that_are_built_have_a_digest_or_a_variable_are_not_locked() -> None:
+    services = {
+        "queue": {"image": "redis:7"},
+        "built": {"image": "acme:1", "build": "."},
+        "only-built": {"build": "."},
+        "fixed": {"image": f"redis:6@sha256:{'1' * 64}"},
+        "variable": {"image": "${IMAGE:-redis:5}"},
+        "absent": None,
+    }
+    described = manifest(services=services, service_patches={"db": {"image": "postgis:16"}})
+    assert lockable_images(described, SCENARIOS["server"]) == {"postgis:16": False, "redis:7": False}
+    assert lockable_images(manifest(), SCENARIOS["ci"]) == {"postgres:16": True}
+
+
+def test_a_service_set_to_null_does_not_exist_and_is_not_patched() -> None:
+    described = manifest(services={"queue": None}, service_patches={"queue": {"restart": "always"}})
+    assert set(compose(spec(described, "developer"))["services"]) == {"db", "odoo"}
+
+
+def test_folders_with_odd_names_are_mounted() -> None:
+    mounts = (Mount("a$b", "/opt/a$b"), Mount("c:d", "/opt/c", writable=True), Mount("e:f", "/opt/e"))
+    volumes = compose(spec(manifest(), "developer", mounts=mounts))["services"]["odoo"]["volumes"]
+    assert volumes[-3:] == [
+        "./a$$b:/opt/a$$b:ro",
+        {"type": "bind", "source": "./c:d", "target": "/opt/c", "read_only": False},
+        {"type": "bind", "source": "./e:f", "target": "/opt/e", "read_only": True},
+    ]
+
+
+def test_masked_folders_are_empty_in_the_container() -> None:
+    services = compose(spec(manifest(), "developer", masked=("/opt/odoo/src/acme/.odpm",)))["services"]
+    assert services["odoo"]["tmpfs"] == ["/opt/odoo/src/acme/.odpm"]
+    assert "tmpfs" not in compose(spec(manifest(), "developer"))["services"]["odoo"]
