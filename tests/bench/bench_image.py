@@ -1,20 +1,20 @@
-"""The image of the demo project (real Odoo 19, real OCA add-ons) beside one by a hand-written Dockerfile, `floor/Dockerfile`.
+"""The image of the demo project (Odoo 19, OCA add-ons), compared with one by a hand-written Dockerfile, `floor/Dockerfile`.
 
     .odpm/venv/bin/python -m tests.bench.bench_image
 
-Ours is `inv build-image --no-smoke-test` in the scenario ci, so Python's start, the look at lock and cache and the export
-of the project's own add-ons are in it; what the smoke test adds is told. The floor is `docker buildx build` on a folder
-that holds all sources and copies them in one layer. Both start from the same base image, install the same locked Python
-packages, and have neither PDF renderer nor Node tools (ODPM_BASE_IMAGE_PROFILE=ci).
+Ours is `inv build-image --no-smoke-test` in the scenario ci; it includes the start of Python, reading lock and cache, and
+the export of the project's add-ons. The time of the smoke test is printed separately. The floor is `docker buildx build`
+on a folder with all sources, which are copied in one layer. Both use the same base image and the same locked Python
+packages, without PDF renderer and Node tools (ODPM_BASE_IMAGE_PROFILE=ci).
 
-cold         `--no-cache`: every step runs. What was downloaded before lies in the cache mounts of both.
-nothing      once more.
-edit         a line more in a module of the developing project; ours wants it committed, which is not measured.
-requirement  other Python packages; the lock for them is not measured.
-size         the image as the engine stores it.
-push         what a registry on loopback stores more after the edit, layers as they travel. Told, not judged.
+cold         `--no-cache`: every step runs. Both find downloaded packages in their cache mounts.
+nothing      again without changes.
+edit         one more line in a module of the developing project; the commit that ours needs is not measured.
+requirement  other Python packages; the time to lock them is not measured.
+size         the size of the image in the engine.
+push         bytes that a registry on loopback adds after the edit (compressed layers); printed without a target.
 
-Medians of several runs, who goes first alternates. Ends with 1 where a target is missed.
+Medians of several runs in alternating order. Exit code 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pathlib import Path
 
 from odpm_tasks.adapters import apt, index_settings
 from odpm_tasks.core.image.dockerfile import UV_VERSION
-from tests.bench.project import demo, ran, task
+from tests.bench.project import demo, run_timed, task
 from tests.e2e.harness import Bench, docker, git
 from tests.standins import common
 from tests.standins.images import PROXIES
@@ -41,9 +41,9 @@ from tests.standins.registry import Registry
 
 TARGETS = {"cold": 1.1, "nothing": 1.5, "edit": 0.3, "requirement": 1.1, "size": 1.02}
 CI = {"ODPM_SCENARIO": "ci", "ODPM_BASE_IMAGE_PROFILE": "ci"}
-OFTEN = 3  # times that nothing is done in a run: it is over soon
+OFTEN = 3  # repetitions of the build without changes in a run
 MODULE = "addons/stack_info/controllers/main.py"
-EXTRA = (  # small, of Python alone, and nothing of Odoo's
+EXTRA = (  # small, pure Python, not used by Odoo
     "boltons", "cachetools", "colorama", "funcy", "inflection", "more-itertools", "pathspec", "sortedcontainers",
     "tabulate", "tomlkit", "toolz", "wcwidth",
 )  # fmt: skip
@@ -51,7 +51,7 @@ EXTRA = (  # small, of Python alone, and nothing of Odoo's
 
 @dataclass
 class Side:
-    """One of the two: what it is called, its image, how it is built; seconds by kind of build."""
+    """One of the two: name, image, build function; seconds by kind of build."""
 
     name: str
     tag: str
@@ -92,7 +92,7 @@ def ours(bench: Bench, folder: Path, tag: str) -> Side:
 
 
 def lock(bench: Bench, folder: Path, extra: list[str]) -> None:
-    """Lock the project with these packages on top, and hand the floor the very same lock."""
+    """Lock the project with additional packages, and copy the lock to the floor."""
     bench.edit(requirements=extra)
     task(bench.root, folder / "cache", "lock", **bench.env)
     shutil.copy(bench.root / ".odpm/requirements.lock", folder / "floor/requirements.txt")
@@ -102,7 +102,7 @@ def lock(bench: Bench, folder: Path, extra: list[str]) -> None:
 
 
 def floor(bench: Bench, folder: Path, tag: str) -> Side:
-    """The folder that the hand-written Dockerfile stands in, with every source as ours has it; how it is built."""
+    """The hand-written Dockerfile with the same sources as ours."""
     context = folder / "floor"
     shutil.copytree(Path(__file__).with_name("floor"), context)
     shutil.copytree(bench.root / ".odpm/src", context / "src", ignore=shutil.ignore_patterns(".git"), symlinks=True)
@@ -122,7 +122,7 @@ def floor(bench: Bench, folder: Path, tag: str) -> Side:
         words.append(f"--secret=id=ca,src={index.certificates}")
 
     def build(cold: bool) -> float:
-        return ran([*words, *(["--no-cache"] if cold else []), "."], context).wall
+        return run_timed([*words, *(["--no-cache"] if cold else []), "."], context).wall
 
     return Side("floor", tag, build, context / "src/project" / MODULE)
 
@@ -131,10 +131,10 @@ def floor(bench: Bench, folder: Path, tag: str) -> Side:
 
 
 def measure(bench: Bench, folder: Path, sides: list[Side], runs: int) -> None:
-    chance = random.Random()  # other packages each time, so that no build of an earlier day is found
+    chance = random.Random()  # other packages each time, so that the build cache of an earlier day does not apply
     lock(bench, folder, sorted(EXTRA))
     for side in sides:
-        side.build()  # not measured: fills the caches of packages, and ours exports its sources
+        side.build()  # not measured: fills the package caches and exports the sources
     for number in range(runs):
         for kind in ("cold", *["nothing"] * OFTEN, "edit", "requirement"):
             if kind == "edit":
@@ -153,7 +153,7 @@ def edit(bench: Bench, sides: list[Side], line: str) -> None:
 
 
 def pushed(bench: Bench, registry: Registry, sides: list[Side]) -> dict[str, tuple[int, int]]:
-    """Bytes that the registry stores for each image, and how many more after an edit of a line."""
+    """Bytes that the registry stores for each image, and additional bytes after an edit of one line."""
 
     def push(side: Side) -> int:
         before = registry.stored()
@@ -167,15 +167,15 @@ def pushed(bench: Bench, registry: Registry, sides: list[Side]) -> dict[str, tup
     return {side.name: (first[side.name], push(side)) for side in sides}
 
 
-def see_it_starts(side: Side) -> None:
-    """An image in which Odoo does not start is no measure of anything."""
+def check_it_starts(side: Side) -> None:
+    """Check that Odoo starts in the image."""
     words = ("-c", "PATH=/opt/odoo/venv/bin:$PATH exec python3 /opt/odoo/src/odoo/odoo-bin --version")
-    said = docker("run", "--rm", "--entrypoint=sh", side.tag, *words)
-    assert "Odoo" in said, f"{side.name}: {said}"
+    output = docker("run", "--rm", "--entrypoint=sh", side.tag, *words)
+    assert "Odoo" in output, f"{side.name}: {output}"
 
 
 def report(own: Side, hand: Side) -> bool:
-    """Print medians and sizes; whether every target is met."""
+    """Print medians and sizes; returns whether every target is met."""
     met = True
     for kind, most in TARGETS.items():
         sizes = own.size / 1e6, hand.size / 1e6
@@ -187,8 +187,8 @@ def report(own: Side, hand: Side) -> bool:
     return met
 
 
-def tell(bench: Bench, folder: Path, registry: Registry, sides: list[Side]) -> None:
-    """What is not judged."""
+def report_rest(bench: Bench, folder: Path, registry: Registry, sides: list[Side]) -> None:
+    """Print the figures without a target."""
     for name, (first, more) in pushed(bench, registry, sides).items():
         print(f"push         {name:<5} {common.size(more):>8} after the edit, {common.size(first):>8} at first")
     own, without = sides[0], sides[0].size
@@ -212,9 +212,9 @@ def main() -> int:
         try:
             measure(bench, folder, sides, runs)
             for side in sides:
-                see_it_starts(side)
+                check_it_starts(side)
             met = report(*sides)
-            tell(bench, folder, registry, sides)
+            report_rest(bench, folder, registry, sides)
         finally:
             for side in sides:
                 subprocess.run(["docker", "image", "rm", "--force", side.tag], capture_output=True, check=False)

@@ -1,7 +1,7 @@
-"""What `inv --list` costs with our tasks, against an invoke collection that is empty: `python tests/bench/bench_list.py`.
+"""The time of `inv --list` with our tasks, compared with an empty invoke collection: `python tests/bench/bench_list.py`.
 
-Both run in turn, pair by pair, so that a busy machine slows both. `site` is left out (`-S`): what an editable install
-adds to every start of Python would otherwise make the empty collection look slower than it is.
+Both run alternately, so that load on the machine slows both. Python runs without `site` (`-S`): an editable install adds
+to every start of Python, which would make the empty collection slower than it is.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ EMPTY = "from invoke import Collection\n\nns = Collection()\n"
 
 
 def seconds(folder: Path) -> tuple[float, float]:
-    """One `inv --list` in a folder: from start to end, and of the processor."""
+    """One `inv --list` in a folder: elapsed seconds and processor seconds."""
     path = os.pathsep.join([str(REPOSITORY), sysconfig.get_path("purelib")])
     words = [sys.executable, "-S", "-m", "invoke", "--list"]
     started, used = time.perf_counter(), _processor()
     done = subprocess.run(words, cwd=folder, env={**os.environ, "PYTHONPATH": path}, capture_output=True, check=False)
     spent = time.perf_counter() - started, _processor() - used
-    # an empty collection has nothing to list, which invoke says with code 1
+    # invoke exits with 1 for an empty collection
     if b"Traceback" in done.stderr or done.returncode not in {0, 1}:
         sys.exit(done.stderr.decode())
     return spent
@@ -45,7 +45,7 @@ Times = list[tuple[float, float]]
 
 
 def measure(pairs: int) -> tuple[Times, Times]:
-    """Seconds of ours and of the empty collection; who goes first alternates, a first unmeasured pair warms up."""
+    """Seconds of ours and of the empty collection, in alternating order after one pair that is not measured."""
     with tempfile.TemporaryDirectory() as scratch:
         folders = []
         for name, text in (("ours", OURS), ("empty", EMPTY)):
@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=25)
     ours, empty = measure(parser.parse_args().pairs)
     ratios = []
-    for name, column in (("from start to end", 0), ("of the processor", 1)):
+    for name, column in (("elapsed", 0), ("processor", 1)):
         own, bare = ([times[column] for times in side] for side in (ours, empty))
         ratios.append(statistics.median(own) / statistics.median(bare))
         print(

@@ -1,10 +1,10 @@
-"""Locking a graph of 60 repositories, four levels deep, from a server that takes its time; beside two ways by plain git.
+"""`inv lock` of 60 repositories in four levels from a slow server, compared with fetches by plain git.
 
     .odpm/venv/bin/python -m tests.bench.bench_lock
 
-The floor fetches the same commits by plain git, all of one level at once. Each run is cold: an empty cache, no lock of
-the repositories. "ours" has the Python locks already, so that both do the same thing; "ours, Python too" has uv lock
-debugger and reload on top, which is two packages asked of the machine's index. Ends with 1 where the target is missed.
+The floor fetches the same commits by plain git, all repositories of a level in parallel. Each run starts with an empty
+cache and without a lock. For "ours" the Python locks exist, so that both do the same work; for "ours, Python too" uv also
+locks debugger and reload, two packages of the Python index. Exit code 1 if the target is missed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.bench.project import LOCK, PYTHON_LOCKS, lay, locks_of, ran, task
+from tests.bench.project import LOCK, PYTHON_LOCKS, locks_of, run_timed, task, write_project
 from tests.standins.githttp import GitServer
 from tests.standins.gitrepo import File, write_bare
 
@@ -31,7 +31,7 @@ def name(level: int, number: int) -> str:
 
 
 def make(folder: Path, base: Callable[[str], str]) -> None:
-    """Each repository has two add-ons and asks for one of the next level; the platform stands by itself."""
+    """Each repository has two add-ons and depends on one repository of the next level; the platform has no dependencies."""
     for level in range(LEVELS):
         for number in range(WIDTH):
             own = name(level, number).replace("-", "_")
@@ -48,7 +48,7 @@ def make(folder: Path, base: Callable[[str], str]) -> None:
 
 def ours(work: Path, base: Callable[[str], str], python_locks: dict[str, bytes]) -> tuple[float, dict[str, bytes]]:
     root = work / "project"
-    lay(root, base("platform"), [base(name(0, number)) for number in range(WIDTH)], python_locks)
+    write_project(root, base("platform"), [base(name(0, number)) for number in range(WIDTH)], python_locks)
     taken = task(root, work / "cache", "lock").wall
     lock = json.loads((root / ".odpm" / LOCK).read_text(encoding="utf-8"))
     assert len(lock["dependencies"]) == LEVELS * WIDTH
@@ -58,9 +58,9 @@ def ours(work: Path, base: Callable[[str], str], python_locks: dict[str, bytes])
 def plain(work: Path, base: Callable[[str], str], at_once: int) -> float:
     def fetch(repository: str) -> None:
         store = f"{repository}.git"
-        ran(["git", "init", "-q", "--bare", store], work)
+        run_timed(["git", "init", "-q", "--bare", store], work)
         branch = "refs/heads/19.0:refs/heads/19.0"
-        ran(["git", "-C", store, "fetch", "-q", "--no-tags", "--depth=1", base(repository), branch], work)
+        run_timed(["git", "-C", store, "fetch", "-q", "--no-tags", "--depth=1", base(repository), branch], work)
 
     begun = time.monotonic()
     with ThreadPoolExecutor(at_once) as pool:

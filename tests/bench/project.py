@@ -1,4 +1,4 @@
-"""What the benchmarks share: a project that asks for repositories of a server, the demo project, programs timed."""
+"""Shared by the benchmarks: a project with repositories of a given server, the demo project, timed programs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,16 @@ from tests.standins.images import DEFAULT, ensure_images
 
 PYTHON_LOCKS = ("requirements.lock", "requirements.developer.lock")
 LOCK = "deps.lock.json"
-TELL = "import atexit, json, sys; atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+PRINT_MODULES = (
+    "import atexit, json, sys; atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
+)
 RUN = "from invoke.main import program\nprogram.run(['inv', {task!r}])\n"
 
 
-def lay(root: Path, platform: str, dependencies: Sequence[str], locks: Mapping[str, bytes] | None = None) -> None:
-    """A project without git whose description names these addresses, all at 19.0, with locks by their names in `.odpm`."""
+def write_project(
+    root: Path, platform: str, dependencies: Sequence[str], locks: Mapping[str, bytes] | None = None
+) -> None:
+    """Write a project without git: a description with these URLs, all at 19.0, and locks (file name -> content) in `.odpm`."""
     (root / ".odpm").mkdir(parents=True)
     for path, content in (locks or {}).items():
         (root / ".odpm" / path).write_bytes(content)
@@ -51,7 +55,7 @@ def locks_of(root: Path, names: Sequence[str]) -> dict[str, bytes]:
 
 
 def environment(cache: Path, **more: str) -> dict[str, str]:
-    """The machine's, without what would configure odpm. Python keeps what it compiles, as it does for users: beside the stand-ins."""
+    """The environment of the machine without variables that configure odpm. Byte code is cached beside the stand-ins."""
     left_out = (*LAYERS, "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     ours = {"ODPM_CACHE_DIR": str(cache), "ODPM_SCENARIO": "developer"}
@@ -59,26 +63,26 @@ def environment(cache: Path, **more: str) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Took:
-    """Seconds from start to end, and of the processor: those of the program and of what it started and waited for."""
+class Timing:
+    """Elapsed seconds and processor seconds of a program and the child processes that it waited for."""
 
     wall: float
     processor: float
-    said: str = ""
+    output: str = ""
 
 
-def ran(words: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Took:
-    """What a program takes, and its standard output. One that fails ends the benchmark, with its last words."""
+def run_timed(words: Sequence[str], cwd: Path, env: Mapping[str, str] | None = None) -> Timing:
+    """Run a program; returns its times and its standard output. A failure ends the benchmark with its last output."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
         begun = time.perf_counter()
         process = subprocess.Popen(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=error)
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
-        said = [_all(stream) for stream in (out, error)]
+        output = [_all(stream) for stream in (out, error)]
     if process.returncode:
-        sys.exit(f"{' '.join(words[:4])} ended with {process.returncode}\n{said[1][-2000:]}")
-    return Took(wall, used.ru_utime + used.ru_stime, said[0])
+        sys.exit(f"{' '.join(words[:4])} ended with {process.returncode}\n{output[1][-2000:]}")
+    return Timing(wall, used.ru_utime + used.ru_stime, output[0])
 
 
 def _all(stream: IO[bytes]) -> str:
@@ -86,14 +90,14 @@ def _all(stream: IO[bytes]) -> str:
     return stream.read().decode(errors="replace")
 
 
-def task(root: Path, cache: Path, *words: str, **env: str) -> Took:
-    """What a task takes."""
-    return ran([sys.executable, "-m", "invoke", *words], root, environment(cache, **env))
+def task(root: Path, cache: Path, *words: str, **env: str) -> Timing:
+    """Run a task; returns its times."""
+    return run_timed([sys.executable, "-m", "invoke", *words], root, environment(cache, **env))
 
 
 def modules(root: Path, env: Mapping[str, str], task: str) -> list[str]:
-    """What a task has imported at its end, what can be imported again by its name."""
-    words = [sys.executable, "-c", TELL + RUN.format(task=task)]
+    """The modules that a task has imported at its end and that can be imported by name."""
+    words = [sys.executable, "-c", PRINT_MODULES + RUN.format(task=task)]
     done = subprocess.run(words, cwd=root, env=env, capture_output=True, text=True, check=True)
     names: list[str] = json.loads(done.stderr.splitlines()[-1])
     return [name for name in names if name != "tasks" and not name.startswith("_") and _importable(name)]
@@ -107,7 +111,7 @@ def _importable(name: str) -> bool:
 
 
 def demo(folder: Path) -> Bench:
-    """The demo project with ports and a prefix of its own; engine, base images and git host are there, or stand-ins."""
+    """The demo project with its own ports and prefix; engine, base images and git host exist or are stand-ins."""
     ensure_engine(print)
     ensure_images(DEFAULT, print)
     root = demo_project(folder)

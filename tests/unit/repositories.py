@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from odpm_tasks.adapters.git import checkout as worktree
+from odpm_tasks.adapters.git import checkout as git_checkout
 
 Files = Mapping[str, str | None]
 AUTHOR = {
@@ -71,8 +71,8 @@ def packed(where: Path) -> Path:
 
 def check_out(checkout: Path, store: Path, commit: str, url: str) -> None:
     """Check out a commit from a store."""
-    with worktree.empty_repository(checkout.parent) as empty:
-        worktree.check_out(checkout, store, commit, url, empty)
+    with git_checkout.empty_repository(checkout.parent) as empty:
+        git_checkout.check_out(checkout, store, commit, url, empty)
 
 
 def tip(where: Path, name: str = "HEAD") -> str:

@@ -46,18 +46,13 @@ def commit_of(repository: Path, name: str) -> str | None:
     """The commit that a branch, tag or expression names; None where there is none."""
     if name.startswith("-") or not name:
         return None
-    outcome = command.run(
-        ["git", *git.CONFIG, "-C", str(repository), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"],
-        check=False,
-    )
+    outcome = git.run(repository, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False)
     return outcome.text.strip() if outcome.ok else None
 
 
 def entries(repository: Path, commit: str) -> dict[str, str]:
     """Every file and every folder of a commit: name -> id. Reads no file content."""
-    output = command.run(
-        ["git", *git.CONFIG, "-C", str(repository), "ls-tree", "-r", "-t", "-z", "--full-tree", commit]
-    ).stdout
+    output = git.run(repository, "ls-tree", "-r", "-t", "-z", "--full-tree", commit).stdout
     rows = (row.partition("\t") for row in output.decode(errors="surrogateescape").split("\0") if row)
     return {name: words.rsplit(" ", 1)[-1] for words, _, name in rows}
 
@@ -144,5 +139,4 @@ def _shallow(repository: Path) -> bool:
 
 
 def _git(repository: Path, *words: str) -> command.Outcome:
-    argv = ["git", *git.CONFIG, "-c", "log.showSignature=false", "-C", str(repository), *words]
-    return command.run(argv, env=_LOCAL_ONLY, check=False)
+    return git.run(repository, "-c", "log.showSignature=false", *words, env=_LOCAL_ONLY, check=False)

@@ -13,7 +13,7 @@ from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.remote import Remote
 
-WAIT = 600.0  # seconds to wait for another run that writes the same store
+_LOCK_TIMEOUT = 600.0  # seconds to wait for another run that writes the same store
 _UNFINISHED = re.compile(r"\..+\.\d+")  # a repository that an interrupted run did not finish
 _COMMITS = "refs/odpm/commits"
 
@@ -21,7 +21,9 @@ _COMMITS = "refs/odpm/commits"
 def lock(store: Path, source: Remote | None = None) -> AbstractContextManager[None]:
     """The write lock of a store: the file `NAME.lock` beside it. Errors: BusyError."""
     return files.exclusive(
-        store.with_name(store.name + ".lock"), f"the cache of {source.url if source else store.name}", wait=WAIT
+        store.with_name(store.name + ".lock"),
+        f"the cache of {source.url if source else store.name}",
+        wait=_LOCK_TIMEOUT,
     )
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters.git import fetch
-from odpm_tasks.adapters.git import remote as access
+from odpm_tasks.adapters.git import remote as git_remote
 from tests.unit import repositories
 from tests.unit.repositories import packed, repository, save
 
 URL = "https://github.com/OCA/web"
 
 
-def near(path: Path) -> access.Remote:
+def near(path: Path) -> git_remote.Remote:
     """The remote for a local repository that is used as a server."""
-    return access.remote(URL, mirrors=[(URL, f"file://{path}")])
+    return git_remote.remote(URL, mirrors=[(URL, f"file://{path}")])
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters.git import checkout as worktree
+from odpm_tasks.adapters.git import checkout as git_checkout
 from odpm_tasks.adapters.git import fetch
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.errors import ProgramError
@@ -91,15 +91,15 @@ def test_exclude_from_status_writes_info_exclude_only(tmp_path: Path) -> None:
     where = repository(tmp_path / "project", {".gitignore": "*.pyc\n"})
     put(where, {"docker-compose.yml": "x", "docker-compose.yml.orig": "x", ".git/info/exclude": "mine"})
     before = without_times(where)
-    worktree.exclude_from_status(where, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
-    worktree.exclude_from_status(where, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
+    git_checkout.exclude_from_status(where, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
+    git_checkout.exclude_from_status(where, ["/docker-compose.yml", "/docker-compose.yml.orig*"])
     assert (where / ".git" / "info" / "exclude").read_text(encoding="utf-8") == (
         "mine\n/docker-compose.yml\n/docker-compose.yml.orig*\n"
     )
     assert repositories.git(where, "status", "--porcelain") == ""
     after = without_times(where)
     assert {name for name in after if after[name] != before.get(name)} == {".git/info/exclude"}
-    worktree.exclude_from_status(tmp_path, ["/x"])
+    git_checkout.exclude_from_status(tmp_path, ["/x"])
 
 
 def test_exclude_from_status_in_a_linked_working_tree(tmp_path: Path) -> None:
@@ -107,5 +107,5 @@ def test_exclude_from_status_in_a_linked_working_tree(tmp_path: Path) -> None:
     linked = tmp_path / "linked"
     repositories.git(where, "worktree", "add", "--quiet", "--detach", str(linked))
     put(linked, {"docker-compose.yml": "x"})
-    worktree.exclude_from_status(linked, ["/docker-compose.yml"])
+    git_checkout.exclude_from_status(linked, ["/docker-compose.yml"])
     assert repositories.git(linked, "status", "--porcelain") == ""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters.git import fetch
-from odpm_tasks.adapters.git import remote as access
+from odpm_tasks.adapters.git import remote as git_remote
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.errors import OdpmError, ProgramError
 from tests.unit import repositories
@@ -84,7 +84,7 @@ def test_missing_commit(origin: Path, store: Path) -> None:
 def test_unreachable_server(tmp_path: Path, store: Path) -> None:
     for url in (f"file://{tmp_path / 'nowhere'}", "http://127.0.0.1:1/x"):
         with pytest.raises(ProgramError, match=r"cannot fetch 19\.0 of") as caught:
-            fetch.fetch(store, access.remote(url), "19.0")
+            fetch.fetch(store, git_remote.remote(url), "19.0")
         assert caught.value.details
         assert f"git ls-remote {url}" in caught.value.todo
 
@@ -166,7 +166,7 @@ def test_password_is_sent_but_never_visible(store: Path) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         with pytest.raises(OdpmError) as caught:
-            fetch.fetch(store, access.remote(f"http://me:hunter2@127.0.0.1:{server.server_port}/web.git"), "19.0")
+            fetch.fetch(store, git_remote.remote(f"http://me:hunter2@127.0.0.1:{server.server_port}/web.git"), "19.0")
     finally:
         server.shutdown()
         server.server_close()
