@@ -18,7 +18,7 @@ from typing import Literal
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import alternates
 from odpm_tasks.adapters.git import store as stores
-from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.paths import LOCK_FILE, MANIFEST_FILE, ProjectPaths
 from odpm_tasks.errors import MachineError
 
 _IDS = re.compile(rb"\b[0-9a-f]{40}\b")
@@ -124,9 +124,9 @@ def _borrowers(users: Sequence[CacheUser]) -> dict[Path, list[Path]]:
 def _user(root: Path) -> CacheUser | None:
     """The project in a folder; None where there is none any more."""
     try:
-        if not ((root / "odpm.json").is_file() or (root / ".odpm").is_dir()):
+        if not ((root / MANIFEST_FILE).is_file() or (root / ".odpm").is_dir()):
             return None
-        texts = [files.read(root / name) or b"" for name in (".odpm/deps.lock.json", "odpm.json")]
+        texts = [files.read(root / name) or b"" for name in (LOCK_FILE, MANIFEST_FILE)]
         sources = sorted((root / ".odpm/src").iterdir()) if (root / ".odpm/src").is_dir() else []
         links = {str(path.readlink()) for path in sources if path.is_symlink()}
         links |= {path for text in texts for path in _FILE_URL.findall(text.decode(errors="replace"))}

@@ -57,7 +57,8 @@ def task(
                 raise Exit("odpm: interrupted; no work is lost, run the same command to continue", 130) from None
 
         if run_options:
-            run.__signature__ = _signature(body, run_options)  # type: ignore[attr-defined]  # invoke reads it
+            with_signature: Any = run
+            with_signature.__signature__ = _signature(body, run_options)  # invoke reads it
         declared = _Task(run, auto_shortflags=False, help=help_, **settings)
         declared.short = flags
         return declared

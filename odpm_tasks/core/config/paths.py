@@ -41,7 +41,7 @@ def source_folder(name: str) -> str:
 
 
 def template_file(name: str) -> str:
-    """A project's own template, which replaces ours of that name."""
+    """The project's own template, which replaces the default one of that name."""
     return f".odpm/templates/{name}"
 
 

@@ -77,9 +77,18 @@ def convert(text: str, where: str, odoo: str = "", *, here: bool = True) -> Conv
     return conversion(draft, skipped)
 
 
+class _Parser(configparser.ConfigParser):
+    """Resolves `${section:option}` and keeps the case of options."""
+
+    def __init__(self) -> None:
+        super().__init__(interpolation=configparser.ExtendedInterpolation())
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
+
+
 def _parsed(text: str, where: str) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=configparser.ExtendedInterpolation())
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser = _Parser()
     try:
         parser.read_string(text, where)
     except configparser.Error as error:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.sources.link import Link, canonical, source_names
 from odpm_tasks.errors import LockError
 
@@ -91,7 +92,7 @@ class Lock:
         }
 
 
-def read_lock(text: str, where: str = ".odpm/deps.lock.json") -> Lock:
+def read_lock(text: str, where: str = LOCK_FILE) -> Lock:
     """Parse a lock. Errors: LockError with line and column, or with each invalid field."""
     todo = f"restore it from git: git checkout -- {where}; or write a new one: mv {where} {where}.bad && inv lock"
     if "<<<<<<<" in text:

@@ -13,7 +13,7 @@ from difflib import unified_diff
 from typing import Any
 
 from odpm_tasks.core.config.interpolation import references
-from odpm_tasks.core.config.paths import LOCK_FILE
+from odpm_tasks.core.config.paths import LOCK_FILE, MANIFEST_FILE
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest import v1, v2
 from odpm_tasks.core.manifest.fields import read_model
@@ -45,7 +45,7 @@ class _Draft:
 
 
 def migrate(
-    text: str, *, user_settings: str | None = None, lock_text: str | None = None, where: str = "odpm.json"
+    text: str, *, user_settings: str | None = None, lock_text: str | None = None, where: str = MANIFEST_FILE
 ) -> Migration:
     """The same description in the nested format.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from odpm_tasks.core.config.interpolation import Lookup
+from odpm_tasks.core.config.paths import MANIFEST_FILE
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.manifest import checks, v2
 from odpm_tasks.core.manifest.fields import Problem, requirement_lines
@@ -46,7 +47,7 @@ class Examination:
         return f"line {self.document.line(problem.path)}: {spell(problem.path)}: {problem.text}"
 
 
-def read_manifest(text: str, lookup: Lookup, where: str = "odpm.json", tool_version: str = VERSION) -> ManifestResult:
+def read_manifest(text: str, lookup: Lookup, where: str = MANIFEST_FILE, tool_version: str = VERSION) -> ManifestResult:
     """The manifest and its warnings. Variables in links are expanded with `lookup`, other variables are not expanded.
 
     Errors: DescriptionError with every problem.
@@ -67,7 +68,7 @@ def invalid(where: str, lines: Sequence[str], todo: str = "") -> DescriptionErro
 
 
 def problems(
-    text: str, lookup: Lookup, where: str = "odpm.json", tool_version: str = VERSION
+    text: str, lookup: Lookup, where: str = MANIFEST_FILE, tool_version: str = VERSION
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Errors and warnings, as `inv validate` prints them. A variable that is not set is a warning, in any field."""
     try:

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from odpm_tasks.core.config.paths import MANIFEST_FILE
 from odpm_tasks.errors import printable
 
 MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
-REQUEST_FILES = ("oca_dependencies.txt", "odpm.json", "requirements.txt")
+REQUEST_FILES = ("oca_dependencies.txt", MANIFEST_FILE, "requirements.txt")
 DEPTH = 2  # folders between the root and a module's manifest
 MAX_FILE_SIZE = 1_000_000  # bytes; larger files are not read. Real ones have about a hundredth of that
 
@@ -124,7 +125,7 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collec
     return Facts(
         modules=tuple(modules.values()),
         oca_dependencies=texts.get("oca_dependencies.txt"),
-        odpm_json=texts.get("odpm.json"),
+        odpm_json=texts.get(MANIFEST_FILE),
         requirements=texts.get("requirements.txt"),
         broken=tuple(broken),
         too_large=tuple(name for name in found.others if name in too_large),

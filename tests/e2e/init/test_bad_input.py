@@ -502,7 +502,7 @@ def test_check_reports_a_lock_that_contradicts_the_manifest(workspace_ready: Wor
     assert file_digests(workspace_ready.root) == before
 
 
-# --- what was taken away between two runs ----------------------------------------------------------------------------
+# --- files that were deleted between two runs -------------------------------------------------------------------------
 
 
 def test_a_deleted_cache_is_restored(workspace_ready: Workspace) -> None:

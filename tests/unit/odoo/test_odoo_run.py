@@ -254,9 +254,9 @@ def test_commands_without_a_database_do_not_wait(container: Container, arguments
     assert container.start(*arguments, PGHOST="127.0.0.1", PGPORT="1", ODOO_DB_WAIT="30").returncode == 0
 
 
-@pytest.mark.parametrize(("wish", "patience"), [("PGPORT", "x"), ("ODOO_DB_WAIT", "soon")])
-def test_an_invalid_number(container: Container, wish: str, patience: str) -> None:
-    done = container.start(**{"PGHOST": "127.0.0.1", wish: patience})
+@pytest.mark.parametrize(("name", "value"), [("PGPORT", "x"), ("ODOO_DB_WAIT", "soon")])
+def test_an_invalid_number(container: Container, name: str, value: str) -> None:
+    done = container.start(**{"PGHOST": "127.0.0.1", name: value})
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
 
