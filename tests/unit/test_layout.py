@@ -16,7 +16,6 @@ PACKAGE = ROOT / "odpm_tasks"
 FOLDERS = sorted(
     {path.parent for tree in (PACKAGE, ROOT / "tests/unit", ROOT / "tests/e2e") for path in tree.rglob("*.py")}
 )
-BEING_RENAMED = {"Between", "Commit", "Container", "Move", "Project"}
 
 
 def public_classes() -> Counter[str]:
@@ -47,7 +46,7 @@ def test_a_folder_has_at_most_twenty_files(folder: Path) -> None:
 
 
 def test_no_public_class_name_occurs_twice() -> None:
-    assert {name for name, count in public_classes().items() if count > 1} <= BEING_RENAMED
+    assert {name for name, count in public_classes().items() if count > 1} == set()
 
 
 def test_layers_are_at_most_nine_and_one_contract_is_inside_core() -> None:
