@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from odpm_tasks.adapters import process
 from odpm_tasks.core.config.interpolation import expand
@@ -118,7 +119,7 @@ def _load(folder: Path, name: str, where: str) -> Callable[[], object]:
     """The function that a hook names. Errors: DescriptionError where it cannot be imported, for any reason."""
     module, _, function = name.partition(":")
     try:
-        loaded: Callable[[], object] = importlib.import_module(module)  # type: ignore[assignment]
+        loaded: Any = importlib.import_module(module)
         for part in function.split("."):
             loaded = getattr(loaded, part)
     except Exception as error:  # the module's own code ran
@@ -127,7 +128,8 @@ def _load(folder: Path, name: str, where: str) -> Callable[[], object]:
             where=f"{where}{_location(error, folder)}",
             todo="name package.module:function, importable from the root of its repository",
         ) from None
-    return loaded
+    found: Callable[[], object] = loaded
+    return found
 
 
 def _code(error: Exception) -> int:

@@ -88,7 +88,7 @@ def _perform_rendered(
 
 def _checkout(paths: ProjectPaths, observed: ResolvedState, targets: Collection[str]) -> None:
     """Check out the sources whose folders are `targets`, several at a time."""
-    wanted = [source for source in observed.resolution.sources if source_folder(source.name) in targets]
+    selected = [source for source in observed.resolution.sources if source_folder(source.name) in targets]
     links = dict(read_state(paths).get("links", {}))
     checkout.remove_leftovers(paths.odpm / "src")
     with terminal.activity() as show, checkout.empty_repository(paths.odpm / "src") as empty:
@@ -108,7 +108,7 @@ def _checkout(paths: ProjectPaths, observed: ResolvedState, targets: Collection[
             finally:
                 show.done(source.name)
 
-        parallel_map(paths, put, wanted)
+        parallel_map(paths, put, selected)
     if links:
         write_state(paths, links=links)
 

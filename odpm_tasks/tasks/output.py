@@ -32,7 +32,7 @@ def plan_text(
 
 
 def plan(paths: ProjectPaths, made: Plan, *, as_json: bool = False, diff: bool = False, verbose: bool = False) -> str:
-    """A plan with what this machine knows of the repositories that it moves, as text or as data."""
+    """A plan with the commits of its moving repositories, as text or as data."""
     from odpm_tasks.sources import commits
 
     known = commits.describe_moves(paths, made) if diff or as_json else {}
@@ -45,7 +45,7 @@ def plan(paths: ProjectPaths, made: Plan, *, as_json: bool = False, diff: bool =
 
 
 def lock_diff(project: Project, ref: str, format: str) -> str:
-    """What lies between the lock at a commit of the project and the lock now, in one of three formats. Errors: UsageError."""
+    """The difference between the lock at a commit of the project and the current lock. Errors: UsageError."""
     from odpm_tasks.core.locking import diff_markdown, diff_text
     from odpm_tasks.locking.diff import diff_against
 

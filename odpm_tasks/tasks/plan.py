@@ -15,7 +15,7 @@ from odpm_tasks.tasks.options import project_for, step_ids
         "strict": "Exit 2 when something that exists differs from the description.",
         "verbose": "Show every step, also what is kept.",
         "out": "Save the plan to this file; `inv up --plan FILE` does exactly that later, or refuses.",
-        "refresh": "Ask servers for what lock and cache cannot tell; fills the cache, writes nothing in the project.",
+        "refresh": "Query servers for what lock and cache do not contain; fills the cache, writes nothing in the project.",
     },
 )
 def plan(
@@ -35,7 +35,7 @@ def plan(
     from odpm_tasks.tasks import output
 
     check_format(format)
-    if refresh and out:  # a saved plan is held against what is to be seen offline
+    if refresh and out:  # `up --plan` compares with what can be observed offline
         raise UsageError(
             "--out cannot be combined with --refresh",
             todo=f"inv plan --refresh && inv plan --out {out}",

@@ -237,7 +237,7 @@ def _foreground(project: Project, *words: str) -> int:
 
     code = docker.compose_foreground(project.root, compose_env(project.paths), *words)
     if code:
-        docker.require()  # where Docker itself is the reason, it is told in our words
+        docker.require()  # reports a missing or unresponsive engine
     return code
 
 

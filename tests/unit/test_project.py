@@ -1,4 +1,4 @@
-"""A project on this machine: where it is found, which settings count, and that a plan changes nothing.
+"""A project on this machine: how it is found, the order of its settings, and that a plan changes nothing.
 
 The servers are repositories of this machine behind a mirror rule; no test needs a network, Docker or uv.
 """
@@ -34,7 +34,7 @@ GITHUB = "https://github.com/"
 
 @dataclass(frozen=True)
 class Desk:
-    """One developer's machine: a home, servers that only it can reach, and a checkout; all at the same place each time."""
+    """A developer's machine: a home, servers that only it can reach, and a checkout, always in the same folder."""
 
     room: Path
 
@@ -58,7 +58,7 @@ class Desk:
         return self.room / "servers" / name
 
     def once(self, state: str, build: Callable[[], None]) -> None:
-        """Bring the fresh desk to a state: built the first time, copied from then on (git borrows by absolute paths)."""
+        """Put the desk into a state: built the first time, then copied (alternates of git are absolute paths)."""
         kept = self.room.with_name(f"{self.room.name}-{state}")
         if not kept.exists():
             build()
@@ -69,7 +69,7 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What each desk is copied from: odoo/odoo, OCA/web which needs OCA/queue, and the checkout of me/acme."""
+    """The template of each desk: odoo/odoo, OCA/web which needs OCA/queue, and the checkout of me/acme."""
     folder = tmp_path_factory.mktemp("template")
     servers = folder / "servers"
     platform = {"odoo-bin": "", "addons/sale/__manifest__.py": "{}", "requirements.txt": "lxml==5.2.1\n"}
@@ -96,7 +96,7 @@ def bare(clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 
 @pytest.fixture
 def desk(clean: Path, template: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Desk]:
-    """A fresh checkout with an add-on of its own, nothing prepared; of all programs there is only git."""
+    """A fresh checkout with one add-on, nothing prepared; git is the only program."""
     made = Desk(template.with_name("desk"))
     shutil.copytree(template, made.room, symlinks=True)
     found = shutil.which("git")
@@ -116,12 +116,12 @@ def desk(clean: Path, template: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def pin(project: Project) -> None:
-    """Write the lock of the repositories, as they are now or as they are pinned."""
+    """Write the lock of the repositories: pinned commits, else the current ones."""
     files.write(project.paths.lock, write_lock(project.resolve().lock(project.lock)).encode())
 
 
 def lock_python(project: Project) -> None:
-    """Write the Python locks as uv would, as far as odpm can tell: their header says what they were made from."""
+    """Write Python locks with the header that uv's output gets; it names their inputs."""
     observed = project.observe(PREPARING)
     assert isinstance(observed, ResolvedState)
     texts = [f"{python_lock_header(observed.python.inputs)}{name}==1\n".encode() for name in ("lxml", "debugpy")]
@@ -135,7 +135,7 @@ def lock_python(project: Project) -> None:
 
 
 def prepare(project: Project) -> None:
-    """Everything that `render` does, with Python locks of ours in place of uv's."""
+    """Everything that `render` does, with the Python locks of `lock_python` instead of uv's."""
     pin(project)
     lock_python(project)
     project.apply(project.plan(PREPARING))
@@ -282,7 +282,7 @@ def never(desk: Desk) -> None:
 
 
 def locked(desk: Desk) -> None:
-    """A lock from a colleague; nothing of it is on this machine."""
+    """A lock from a colleague; the cache of this machine is empty."""
     pin(desk.project())
     shutil.rmtree(desk.home / ".cache")
 

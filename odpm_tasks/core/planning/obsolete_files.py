@@ -23,8 +23,8 @@ def obsolete_files(
     """
     found: dict[str, bool] = {}
     for path, known in recorded.items():
-        ours = PurePosixPath(path)
-        if path in generated or ours.is_absolute() or ".." in ours.parts:
+        relative = PurePosixPath(path)
+        if path in generated or relative.is_absolute() or ".." in relative.parts:
             continue
         now = digest(path)
         if now is not None:

@@ -313,7 +313,7 @@ def _verify_as_found(step_id: str, observed: ResolvedState) -> list[Step]:
     if not observed.scenario.strict:
         return _untouched(step_id, observed)
     _resolution(step_id, observed)
-    edited = [name for name, seen in observed.checkouts.items() if seen.changes]
+    edited = [name for name, checkout in observed.checkouts.items() if checkout.changes]
     if edited:
         _require_lock(observed, "checkouts have local changes", *edited[:3])
     return _verify_lock(step_id, observed)

@@ -57,10 +57,10 @@ def _broken(head: str, label: str, words: tuple[str, str], style: LineStyle, wid
         lines[0] += " " * (column - HEAD - len(label)) + target
     else:
         lines += _wrapped(target, _HANGING, width, style)
-    beside = column + max(style.targets, len(target)) + 2
-    if detail and len(lines) == 1 and width - beside >= _MIN_DETAIL:
-        first, *rest = _wrapped(detail, beside, width, style)
-        return [lines[0] + " " * (beside - column - len(target)) + first.lstrip(), *rest]
+    detail_column = column + max(style.targets, len(target)) + 2
+    if detail and len(lines) == 1 and width - detail_column >= _MIN_DETAIL:
+        first, *rest = _wrapped(detail, detail_column, width, style)
+        return [lines[0] + " " * (detail_column - column - len(target)) + first.lstrip(), *rest]
     return lines + (_wrapped(detail, _HANGING, width, style) if detail else [])
 
 

@@ -96,7 +96,7 @@ def active(services: Mapping[str, Any], profiles: str | None) -> list[str]:
     return [
         name
         for name, service in services.items()
-        if not (wanted := service.get("profiles")) or "*" in chosen or chosen & {str(profile) for profile in wanted}
+        if not (profiles_of := service.get("profiles")) or "*" in chosen or chosen & {str(name) for name in profiles_of}
     ]
 
 

@@ -353,8 +353,8 @@ def test_no_difference_is_reported(team: Team) -> None:
         (("--diff", "nowhere"), 1, "no commit 'nowhere'"),
         (("--diff="), 1, "no commit ''"),
         (("--diff", "--format", "xml"), 1, "unknown format 'xml'"),
-        (("--format", "json"), 1, "--format goes with --diff"),
-        (("--diff", "--update"), 1, "--diff only shows"),
+        (("--format", "json"), 1, "--format needs --diff"),
+        (("--diff", "--update"), 1, "--diff writes nothing"),
     ],
 )  # fmt: skip
 def test_invalid_options_are_reported_and_no_lock_is_written(

@@ -1,4 +1,4 @@
-"""Generated files: what says who made them, edits that are kept, files that are no longer made, scenarios that change."""
+"""Generated files: their header, edits that are kept, obsolete files, changes of the scenario."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def state(workspace: Workspace) -> dict[str, dict[str, str]]:
 
 
 def left_by_an_older_version(workspace: Workspace, path: str, data: bytes) -> None:
-    """A file that a former run generated and recorded, and that nothing generates now."""
+    """A file that an earlier run generated and recorded and that is no longer generated."""
     (workspace.root / path).parent.mkdir(parents=True, exist_ok=True)
     (workspace.root / path).write_bytes(data)
     file = workspace.root / ".odpm/state.toml"

@@ -1,4 +1,4 @@
-"""Hooks as they run: where, with what, how a failing one ends; and those of dependencies."""
+"""Running hooks: folder, environment, failures; hooks of dependencies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def write(workspace: Workspace, path: str, text: str) -> None:
 
 
 def brings(workspace: Workspace, **files: str) -> None:
-    """Let the dependency hold these files; keys are paths."""
+    """Publish these files in the dependency; keys are paths."""
     workspace.publish(WEB, {"web_thing/__manifest__.py": "{}", **files})
 
 

@@ -1,4 +1,4 @@
-"""Runs that end too early, and runs that meet: Ctrl-C, kill -9, a machine that goes down, two at once."""
+"""Interrupted and concurrent runs: Ctrl-C, kill -9, power loss, two at once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ MANY = {f"web_thing/data/part{number:04}.txt": f"{number}\n" * 20 for number in 
 
 
 def interrupted(ran: CommandResult, workspace: Workspace) -> None:
-    """Code 130, one line, and nobody left working."""
+    """Code 130, one line, and no process left."""
     assert ran.code == 130, ran.output
     assert ran.out == ""
     assert "Traceback" not in ran.err
@@ -52,7 +52,7 @@ def interrupted(ran: CommandResult, workspace: Workspace) -> None:
 
 
 def ends_well(workspace: Workspace, workspace_rendered: Workspace) -> None:
-    """The same command carries on, to the same bytes as a run that nobody disturbed."""
+    """The same command continues and gives the same bytes as an uninterrupted run."""
     workspace.bench.ok("render")
     assert outcome(workspace) == outcome(workspace_rendered)
     assert "nothing to do" in workspace.bench.ok("render").err
@@ -92,7 +92,7 @@ def test_ctrl_c_while_a_hook_runs(workspace_locked: Workspace) -> None:
 
 
 def test_ctrl_c_while_waiting_for_another_run(workspace: Workspace) -> None:
-    """Two projects want one repository: the second waits for the first's fetch, and can be stopped while it waits."""
+    """Two projects need one repository: the second waits for the first's fetch and can be interrupted."""
     twin = Workspace(
         workspace.folder,
         Bench(workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-twin"}),
@@ -110,7 +110,7 @@ def test_ctrl_c_while_waiting_for_another_run(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("times", [3, pytest.param(100, marks=pytest.mark.long)])
 def test_ctrl_c_at_any_moment(workspace_locked: Workspace, workspace_rendered: Workspace, times: int) -> None:
-    """Also in the middle of starting a program, when there is half of one."""
+    """Including the moment between fork and exec of a program."""
     moments, workspace = random.Random(times), workspace_locked
     for _ in range(times):
         for folder in (workspace.cache, workspace.root / ".odpm/src"):
@@ -148,7 +148,7 @@ def test_ctrl_c_during_an_image_build(workspace_locked: Workspace, engine: None)
 @pytest.mark.docker
 @pytest.mark.parametrize("moment", [0.3, *(pytest.param(moment, marks=pytest.mark.long) for moment in (0.2, 0.6))])
 def test_a_build_survives_the_end_of_another_that_shared_its_steps(tmp_path: Path, engine: None, moment: float) -> None:
-    """BuildKit runs a step of two builds once; where the first of them is ended early, the other one has lost it."""
+    """BuildKit runs a step of two builds once; if the first build is ended, the second one loses the step."""
     words = ["docker", "buildx", "build", "--progress=plain", f"--secret=id=known,src={tmp_path}/secret", str(tmp_path)]
     step = f"RUN --mount=type=secret,id=known,required=true : {uuid.uuid4()}; "
     recipe = f"FROM debian:bookworm-slim\nCOPY secret /there\n{step}sleep 1\n{step}cat /run/secrets/known\n"
@@ -207,7 +207,7 @@ def test_a_run_killed_after_any_git_call_is_finished_by_the_next(
 
 
 def test_leftovers_of_killed_runs_are_removed(workspace_locked: Workspace) -> None:
-    """Half a checkout of the platform is a gigabyte; each killed run would leave one more."""
+    """A partial checkout of the platform is a gigabyte; without cleaning, each killed run leaves one."""
     for number in (5, 9):
         killed(workspace_locked, number)
     workspace_locked.bench.ok("render")
@@ -237,7 +237,7 @@ def test_power_loss_in_the_middle_of_a_clone(workspace: Workspace) -> None:
 
 
 def test_a_run_killed_in_the_middle_of_a_clone_whose_git_goes_on(workspace: Workspace) -> None:
-    """kill -9 takes odpm alone: its git still writes into the cache while the next run begins."""
+    """kill -9 ends odpm only: its git still writes into the cache while the next run starts."""
     with GitServer(workspace.host, held=True) as server:
         run = workspace.start("render", **workspace.at(server))
         run.wait_until(lambda: run.runs(" fetch "))

@@ -1,4 +1,4 @@
-"""`inv plan --diff` and `--format json` of moving repositories: commits as far as this machine holds them, no network."""
+"""`inv plan --diff` and `--format json` of moving repositories: commits as far as they are local, without network."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_commits_between_where_the_history_is_local(workspace_ready: Workspace) 
 
 
 def test_a_commit_that_is_not_in_the_cache_yet(workspace_ready: Workspace) -> None:
-    """A colleague moved the pin; nothing was fetched here."""
+    """A colleague changed the pin; nothing was fetched."""
     old = workspace_ready.lock()["dependencies"][0]["commit"]
     (new,) = push(workspace_ready, "one")
     workspace_ready.describe(dependencies=[f"{HOST}{WEB} 19.0 {new}"])

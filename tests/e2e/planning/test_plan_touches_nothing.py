@@ -1,4 +1,4 @@
-"""`inv plan` touches nothing: not the project, not its repositories, not the cache, not Docker, not the network.
+"""`inv plan` changes neither the project nor its repositories nor the cache, and uses neither Docker nor network.
 
 `--refresh` asks git servers and fills the cache; of the project it touches as little.
 """
@@ -33,7 +33,7 @@ FEW_WAYS = (WAYS[0], WAYS[-1])
 
 
 def looks(bench: Bench, out: Path, env: Env, ways: Sequence[tuple[str, ...]] = WAYS) -> None:
-    """Ways of looking, in a network namespace that has no network at all."""
+    """Read-only commands, in a network namespace without network."""
     for words in (*ways, ("--out", str(out))):
         ran = offline(bench, "plan", *words, **NO_BYTE_CODE, **env)
         assert ran.code == 0, f"{words}\n{ran.output}"
@@ -59,7 +59,7 @@ def locked(workspace: Workspace) -> None:
 
 
 def unread(workspace: Workspace) -> None:
-    """The cache holds the commits, and nobody has read them yet."""
+    """The cache contains the commits; their facts are not cached yet."""
     workspace.bench.ok("lock")
     shutil.rmtree(workspace.cache / "facts")
 
@@ -69,7 +69,7 @@ def prepared(workspace: Workspace) -> None:
 
 
 def beside_a_folder(workspace: Workspace) -> None:
-    """A source that is used in place; its files are too young for what is remembered of them to be the last word."""
+    """A `file://` source whose files are too new for cached fingerprints."""
     addons = workspace.folder / "addons"
     (addons / "mine").mkdir(parents=True)
     (addons / "mine/__manifest__.py").write_text("{'name': 'Mine'}", encoding="utf-8")
@@ -79,7 +79,7 @@ def beside_a_folder(workspace: Workspace) -> None:
 
 
 def drifted(workspace: Workspace) -> None:
-    """A moved lock, an edited file, a file that is gone, a checkout of the user's, one whose index git would refresh."""
+    """A changed lock, an edited file, a deleted file, a checkout with the user's work, one whose index git would refresh."""
     workspace.bench.ok("render")
     workspace.publish(WEB, {**FILES[WEB], "README": "new\n"})
     workspace.bench.ok("lock", "--update")
@@ -110,7 +110,7 @@ def test_a_fresh_project_stays_fresh(workspace: Workspace) -> None:
 
 
 def test_git_does_not_refresh_an_index(workspace_ready: Workspace) -> None:
-    """`git status` would refresh an index whose times are off."""
+    """`git status` refreshes an index with outdated times."""
     checkout = workspace_ready.source("web")
     os.utime(checkout / "web_thing/models.py", (1, 1))
     before = (checkout / ".git/index").stat().st_mtime_ns
@@ -121,7 +121,7 @@ def test_git_does_not_refresh_an_index(workspace_ready: Workspace) -> None:
 
 
 def steps_of(workspace: Workspace, *words: str, **env: str) -> dict[str, list[str]]:
-    """What `inv plan` says of each step; and of the project nothing is another afterwards."""
+    """The steps of `inv plan`; checks that the project is unchanged afterwards."""
     time.sleep(0.05)
     before = snapshot(workspace.root)
     output = workspace.bench.ok("plan", *words, "--skip-start", "--format", "json", **NO_BYTE_CODE, **env).out
@@ -183,7 +183,7 @@ def test_refresh_in_strict_scenarios_requires_the_lock(workspace: Workspace) -> 
 
 
 def test_refresh_cannot_be_combined_with_out(workspace: Workspace) -> None:
-    """Whoever carries a plan out holds it against what this machine knows by itself."""
+    """`up --plan` compares a plan with what can be observed without network."""
     ran = workspace.bench.inv("plan", "--refresh", "--out", "p.json")
     assert "inv plan --refresh && inv plan --out p.json" in failure(ran, 1, "--refresh")
     failure(workspace.bench.inv("plan", "--refresh", "--no-git-update"), 1, "--no-git-update")

@@ -1,4 +1,4 @@
-"""`inv plan --out` and `inv up --plan`: exactly what was announced, or exit 2 with the name of what moved."""
+"""`inv plan --out` and `inv up --plan`: exactly the saved steps, or exit 2 naming what changed."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ pytest_plugins = ["tests.e2e.workspaces"]
 
 
 def save(workspace: Workspace, *words: str, name: str = "plan.json") -> Path:
-    """Save a plan of what needs no Docker, outside of the project."""
+    """Save a plan of the steps without Docker, outside of the project."""
     path = workspace.folder / name
     workspace.bench.ok("plan", "--skip-start", *words, "--out", str(path))
     return path
 
 
 def done(output: str) -> list[str]:
-    """The lines of steps in what a run said, or a plan showed: mark, step, target and detail, durations left out."""
+    """The lines of steps in the output of a run or a plan: mark, step, target and detail, without durations."""
     lines = [line.split() for line in output.splitlines() if line[2:4] in {"+ ", "~ ", "> "}]
     return [" ".join(line[:-2] if line[-1] == "s" and line[-2].replace(".", "").isdigit() else line) for line in lines]
 
@@ -45,7 +45,7 @@ def test_a_saved_plan_is_performed_exactly(workspace_ready: Workspace) -> None:
 
 
 def test_a_plan_of_an_empty_project_has_the_result_of_up(workspace: Workspace, workspace_rendered: Workspace) -> None:
-    """What is `pending` may become anything: the whole way from an empty folder is in one plan."""
+    """A `pending` step may become any action: one plan covers the way from an empty folder."""
     plan = save(workspace)
     workspace.bench.ok("up", "--plan", str(plan))
     assert outcome(workspace) == outcome(workspace_rendered)
@@ -54,7 +54,13 @@ def test_a_plan_of_an_empty_project_has_the_result_of_up(workspace: Workspace, w
 def test_a_performed_plan_is_refused(workspace_locked: Workspace) -> None:
     plan = save(workspace_locked)
     workspace_locked.bench.ok("up", "--plan", str(plan))
-    failure(workspace_locked.bench.inv("up", "--plan", str(plan)), 2, "has moved", ".odpm/state.toml", "inv plan --out")
+    failure(
+        workspace_locked.bench.inv("up", "--plan", str(plan)),
+        2,
+        "observed state changed",
+        ".odpm/state.toml",
+        "inv plan --out",
+    )
 
 
 def test_a_plan_without_changes_can_be_repeated(workspace_ready: Workspace) -> None:
@@ -109,7 +115,7 @@ def test_a_changed_state_is_refused_and_named(workspace_ready: Workspace, what: 
     plan = save(workspace_ready)
     MOVES[what](workspace_ready)  # type: ignore[operator]
     before = file_digests(workspace_ready.root)
-    message = failure(workspace_ready.bench.inv("up", "--plan", str(plan)), 2, "has moved", what)
+    message = failure(workspace_ready.bench.inv("up", "--plan", str(plan)), 2, "observed state changed", what)
     assert f"inv plan --out {plan}" in message
     assert file_digests(workspace_ready.root) == before
     save(workspace_ready)
@@ -117,7 +123,7 @@ def test_a_changed_state_is_refused_and_named(workspace_ready: Workspace, what: 
 
 
 def test_a_new_step_is_refused(workspace_ready: Workspace) -> None:
-    """What a plan rests on may be as it was, and a step is new all the same: the cache has given up a commit."""
+    """A step can be new although nothing that the plan depends on has changed: the cache lost a commit."""
     new = workspace_ready.publish(WEB, {**FILES[WEB], "README": "new\n"})
     workspace_ready.bench.ok("lock", "--update")
     plan = save(workspace_ready)
@@ -131,14 +137,14 @@ def test_a_new_step_is_refused(workspace_ready: Workspace) -> None:
 
 
 def test_every_round_is_checked_against_the_plan(workspace_ready: Workspace) -> None:
-    """A hook that was announced edits a generated file: to write that anew was not announced."""
+    """A hook of the plan edits a generated file; writing that file again is not in the plan."""
     hook = "echo >> .odpm/build/odoo-run"
     workspace_ready.describe(hooks={"post_prepare": [["sh", "-c", hook]]})
     plan = save(workspace_ready)
     failure(
         workspace_ready.bench.inv("up", "--plan", str(plan)),
         2,
-        "what came before is done",
+        "earlier steps are done",
         "update template.dockerfile",
     )
     assert (workspace_ready.root / ".odpm/build/odoo-run").read_bytes().endswith(b"\n\n")
@@ -183,7 +189,7 @@ def test_out_replaces_only_a_saved_plan(workspace_ready: Workspace) -> None:
     before = (workspace_ready.root / "odpm.json").read_bytes()
     ran = workspace_ready.bench.inv("plan", "--skip-start", "--out", "odpm.json")
     assert ran.code == 1
-    assert "in its place" in ran.err
+    assert "not a saved plan of this odpm" in ran.err
     assert (workspace_ready.root / "odpm.json").read_bytes() == before
     save(workspace_ready)
     save(workspace_ready)

@@ -1,4 +1,4 @@
-"""What a machine may lack: Docker, a newer engine or Compose, a free port, room on the disk, leave to write."""
+"""Missing requirements: Docker, a newer engine or Compose, a free port, disk space, write permission."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ needs_client = pytest.mark.skipif(shutil.which("docker") is None, reason="no doc
 
 
 def prepared(workspace: Workspace) -> None:
-    """Everything that needs no Docker was done."""
+    """Everything that needs no Docker is done."""
     for path in (*GENERATED, ".odpm/src/odoo/odoo-bin", ".odpm/src/web/web_thing/models.py"):
         assert (workspace.root / path).exists(), path
 
@@ -78,7 +78,7 @@ def test_with_an_unresponsive_engine_everything_else_is_done(workspace: Workspac
 
 
 def old_docker(folder: Path, answers: dict[str, str]) -> Env:
-    """A `docker` in front of PATH that answers some questions like an old installation and asks the real one the rest.
+    """A `docker` first on PATH that answers some commands like an old installation and passes on the others.
 
     An old engine cannot be installed beside the one of this machine, so this script speaks in its place. Empty answer:
     the plugin is missing.
@@ -172,7 +172,7 @@ def test_a_port_in_use_is_reported_and_another_port_works(docker_workspace: Work
 def test_a_debian_mirror_that_refuses_every_connection_ends_the_build(
     workspace_locked: Workspace, engine: None
 ) -> None:
-    """It takes seconds, and the message names the address; without updates an image would be made unnoticed."""
+    """It takes seconds, and the message names the address; no image without updates is built."""
     del workspace_locked.bench.env["ODPM_IMAGE_MIRROR"]  # the images of this machine
     nobody = "http://127.0.0.1:9"
     never_seen = uuid.uuid4()  # a step that is in no cache, and in no other build right now
@@ -193,7 +193,7 @@ def test_a_port_in_use_of_an_extra_service_is_reported(project: Bench, engine: N
 
 
 def on(paths: Path, workspace: Workspace) -> Workspace:
-    """The same ground with its project on another file system."""
+    """The same workspace with its project on another file system."""
     shutil.copytree(workspace.root, paths / "project", symlinks=True)
     return replace(workspace, bench=Bench(paths / "project", workspace.bench.env))
 
@@ -304,7 +304,7 @@ def test_a_project_of_another_user(workspace_locked: Workspace) -> None:
 
 
 def test_a_file_instead_of_a_folder(workspace_locked: Workspace) -> None:
-    """Something of the user's lies where a folder of ours belongs: told, not removed."""
+    """A file of the user where odpm needs a folder is reported, not removed."""
     (workspace_locked.root / ".odpm/src").write_text("mine\n", encoding="utf-8")
     ran = workspace_locked.bench.inv("render")
     assert ran.code in {7, 8}, ran.output

@@ -25,7 +25,7 @@ SHARED = {".odpm/.gitignore", ".odpm/deps.lock.json", ".odpm/requirements.develo
 
 @pytest.fixture
 def title(developer: Bench) -> Iterator[Callable[[str], None]]:
-    """Gives the add-on's page another title, by an edit on the host."""
+    """Sets another title of the add-on's page by an edit on the host."""
     file = developer.root / CONTROLLER
     before = file.read_text(encoding="utf-8")
 
@@ -156,13 +156,13 @@ def test_an_unknown_add_on_is_refused_before_any_change(developer: Bench) -> Non
 
 @pytest.fixture
 def spare(developer: Bench) -> Iterator[str]:
-    """The name of a database that is not there, neither before nor after."""
+    """The name of a database that does not exist before and after the test."""
     yield "spare"
     developer.sql("DROP DATABASE IF EXISTS spare WITH (FORCE)")
 
 
 def test_another_database_gets_an_oca_add_on_and_its_update(developer: Bench, spare: str) -> None:
-    """One story, because each database costs fifteen seconds: `-d -i` makes it, `-i` adds to it, `-u` updates it."""
+    """One test, because each database takes fifteen seconds: `-d -i` creates it, `-i` installs, `-u` updates."""
     gender = "partner_contact_gender"
     created = developer.ok("up", "-d", spare, "-i", "base")
     assert developer.url("/web/login?db=spare") in created.out

@@ -1,4 +1,4 @@
-"""Two projects on one machine with the same ports, and what a plan says about containers before they are touched."""
+"""Two projects on one machine with the same ports, and the changes of containers in a plan."""
 
 from __future__ import annotations
 

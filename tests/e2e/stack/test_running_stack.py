@@ -1,4 +1,4 @@
-"""A stack that runs, without a network, under `inv plan` and with a saved plan."""
+"""A running stack without network, with `inv plan` and with a saved plan."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENGINE = "/var/run/docker.sock"
 
 
 class Overhear:
-    """A socket in front of the engine's that writes down what is asked of it: method and path of every request."""
+    """A socket in front of the engine's that records method and path of every request."""
 
     def __init__(self, path: Path) -> None:
         self.asked: set[tuple[str, str]] = set()
@@ -74,7 +74,7 @@ def of_project(bench: Bench) -> list[str]:
 
 
 def test_plan_does_not_change_a_running_stack(developer: Bench, tmp_path: Path, overheard: Overhear) -> None:
-    """The engine is asked and told nothing, but to run `psql` in the database's container."""
+    """The only command to the engine is `psql` in the database's container."""
     developer.ok("up")
     conf = developer.root / ".odpm/build/odoo.conf"
     text = conf.read_bytes()
@@ -129,7 +129,7 @@ def test_up_of_a_stopped_stack_without_network(developer: Bench) -> None:
 
 @pytest.mark.long
 def test_a_new_clone_starts_without_network(clone: Callable[[Path], Bench], developer: Bench, tmp_path: Path) -> None:
-    """Sources and environment image are on the machine because of another project: nothing is fetched or pulled."""
+    """Sources and environment image exist on the machine because of another project: nothing is fetched or pulled."""
     bench = clone(tmp_path / "fresh")
     ran = offline(bench, "up")
     assert ran.code == 0, ran.output

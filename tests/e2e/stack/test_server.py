@@ -1,4 +1,4 @@
-"""The scenario server: the same composition, closed to the outside, and the lock enforced."""
+"""The scenario server: the same services, no access from outside, and the lock enforced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOBODY = "2" * 40
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
-    """A clone of the team's project that is up in the scenario server."""
+    """A clone of the team's project that runs in the scenario server."""
     bench = clone(tmp_path_factory.mktemp("server") / "project")
     bench.env["ODPM_SCENARIO"] = "server"
     bench.ok("up")
@@ -42,7 +42,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], B
 
 @pytest.fixture
 def other(prepared: Bench) -> Iterator[Bench]:
-    """The prepared clone, where description and lock may be broken."""
+    """The prepared clone, whose description and lock tests may change."""
     yield prepared
     for checkout in (prepared.root, prepared.root / ".odpm/src/mail"):
         git("checkout", "-q", ".", cwd=checkout)
@@ -57,7 +57,7 @@ def secret(bench: Bench, name: str) -> str:
 
 
 def config(bench: Bench) -> dict[str, str]:
-    """The effective configuration, read where Odoo reads it."""
+    """The effective configuration, as Odoo reads it."""
     lines = bench.inside("cat", "/run/odoo/odoo.conf").out.splitlines()
     return dict(line.split(" = ", 1) for line in lines if " = " in line)
 
@@ -77,7 +77,7 @@ def test_the_login_page_answers(server: Bench) -> None:
 
 
 def test_the_clone_is_as_it_was_committed(server: Bench) -> None:
-    """Neither the locks nor anything else of the project was written."""
+    """No file of the project is written, including the locks."""
     assert git("status", "--porcelain", cwd=server.root) == ""
     assert "nothing to do" in server.ok("up").err
     assert git("status", "--porcelain", cwd=server.root) == ""
@@ -94,7 +94,7 @@ def test_only_the_generated_password_logs_in(server: Bench) -> None:
 
 
 def test_postgresql_is_closed_from_outside(server: Bench) -> None:
-    """No published port, nothing at the ports it might have, and no way in for a container of another network."""
+    """No published port, no listener on possible ports, no access for a container of another network."""
     db = server.containers()["db"]
     assert not [binding for bindings in db["NetworkSettings"]["Ports"].values() for binding in bindings or ()]
     assert not is_open("127.0.0.1", int(server.env["POSTGRES_PORT"]))
@@ -203,7 +203,7 @@ def test_sources_are_mounted_and_not_writable(server: Bench) -> None:
 
 
 def refused(bench: Bench, *words: str) -> CommandResult:
-    """A task that must end with 3 and write nothing."""
+    """Run a task that must exit with 3 and write nothing."""
     before = file_digests(bench.root, "odoo")  # of the sources the largest is left out
     ran = bench.inv(*words)
     assert ran.code == 3, ran.output
@@ -236,7 +236,7 @@ def test_up_with_a_superfluous_locked_repository_is_refused(other: Bench) -> Non
 
 
 def test_up_with_a_description_that_contradicts_the_lock_is_refused(other: Bench) -> None:
-    """The description asks for another commit than the lock has: known without asking any server."""
+    """The description names another commit than the lock: reported without a network request."""
     links = ["https://github.com/OCA/partner-contact.git 19.0", f"https://github.com/OCA/mail.git 19.0 {NOBODY}"]
     other.edit(dependencies=links)
     assert "mail" in refused(other, "up").err
@@ -259,7 +259,7 @@ def test_up_with_an_unavailable_commit_fails_before_any_change(other: Bench) -> 
 
 
 def test_up_with_a_changed_source_is_refused(other: Bench) -> None:
-    """What is mounted would not be what is locked."""
+    """The mounted sources would differ from the lock."""
     file = other.root / ".odpm/src/mail/mail_environment/__init__.py"
     file.write_text(file.read_text("utf-8") + "EDITED = 1\n", "utf-8")
     before = file_digests(other.root, "odoo")

@@ -164,7 +164,7 @@ def test_the_database_answers_to_the_name_of_the_environment(docker_workspace: W
 
 
 def brings(workspace: Workspace, **keys: Any) -> None:
-    """Let the dependency bring this, and follow it there."""
+    """Publish this in the dependency and update the lock."""
     files = {
         "web_thing/__manifest__.py": "{}",
         "svc/Dockerfile": f"FROM {IMAGE}\nCOPY page /page\n",

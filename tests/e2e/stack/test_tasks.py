@@ -1,4 +1,4 @@
-"""The daily tasks, on a stack that runs; and what needs none."""
+"""The daily tasks on a running stack; tasks that need none."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ FAILING = {
 
 @pytest.fixture
 def second(two: tuple[Bench, Bench]) -> Bench:
-    """Another project that is up beside the first: what is destructive is done to it."""
+    """Another running project, for destructive tests."""
     return two[1]
 
 
 def page_of(bench: Bench, path: str = "/web/login") -> int:
-    """The status of a page of a stack that has chosen its ports itself."""
+    """The HTTP status of a page of a stack with chosen ports."""
     return get(json.loads(bench.ok("status", "--format", "json").out)["url"] + path)[0]
 
 
@@ -187,7 +187,7 @@ def test_plan_on_a_fresh_clone_changes_nothing(tmp_path: Path, clone: Callable[[
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench]) -> Bench:
-    """A clone that was prepared where no engine answers."""
+    """A clone that was prepared without an engine."""
     bench = clone(tmp_path_factory.mktemp("rendered") / "project")
     bench.env.update(NO_ENGINE)
     bench.ok("render")

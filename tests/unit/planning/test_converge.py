@@ -1,4 +1,4 @@
-"""Whatever a description says: after `apply` its plan is all `keep`, `run` and `skip`, and a second `apply` does nothing.
+"""For any description: after `apply` its plan is all `keep`, `run` and `skip`, and a second `apply` does nothing.
 
 Descriptions are random, the rest is real: git with a server of this machine behind a mirror rule, one cache for all, a
 folder that is used in place, files. Of programs there is git and what hooks want; no network, no Docker, no uv.
@@ -133,7 +133,7 @@ ENV = some(
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A machine with servers, a folder of themes, a cache that fills once, and next to no programs."""
+    """A machine with servers, a folder of themes, a cache that is filled once, and almost no programs."""
     folder = tmp_path_factory.mktemp("machine")
     for name, files in SERVERS.items():
         packed(repository(folder / "servers" / name, files))
@@ -156,7 +156,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def left(plan: Plan) -> list[tuple[str, str, str, str]]:
-    """What a plan would do, hooks left aside: they run each time."""
+    """The acting steps of a plan except hooks, which run each time."""
     acting = (step for step in plan.steps if step.action not in {"keep", "skip"})
     return [
         (step.id, step.action, step.target, step.detail)
@@ -175,7 +175,7 @@ def left(plan: Plan) -> list[tuple[str, str, str, str]]:
 def test_after_apply_no_step_is_pending(
     room: Path, description: dict[str, Any], dependencies: list[str], env: dict[str, Any], turns: list[str]
 ) -> None:
-    """In one scenario, and in another one after it."""
+    """In one scenario, then in another."""
     with tempfile.TemporaryDirectory(dir=room) as folder:
         root = Path(folder) / "acme"
         put(root, PROJECT)

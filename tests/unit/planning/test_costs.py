@@ -1,4 +1,4 @@
-"""What a plan says of costs: which inputs of an image changed, what becomes of each container, whether Odoo is away."""
+"""The costs in a plan: changed inputs of an image, changes of containers, downtime of Odoo."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SERVICES: dict[str, Any] = {
 
 
 def parts(env: Mapping[str, str] = ENV, baked: str = "", **changes: Any) -> dict[str, dict[str, str]]:
-    """The parts of the services above with some keys of theirs changed."""
+    """The parts of the services above with some keys changed."""
     services = {
         name: {**keys, **changes.get(name, {})} for name, keys in SERVICES.items() if changes.get(name, {}) is not None
     }

@@ -1,4 +1,4 @@
-"""Whole projects of different kinds: what is generated for each, byte for byte, and what its plan says.
+"""Whole projects of different kinds: the generated files, byte for byte, and the plan of each.
 
 A case is a folder of `tests/golden/projects`:
 
@@ -58,7 +58,7 @@ def text_of(path: Path) -> str:
 
 
 def held(folder: Path, *, counting: bool = False) -> Facts:
-    """What a folder of the case holds, read as a commit of a repository is."""
+    """The facts of a folder of the case, read like a commit of a repository."""
     contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     asked, large = addons.split_by_size({name: len(data) for name, data in contents.items()}, skip_manifests=counting)
     return addons.facts(sorted(contents), {name: contents[name] for name in asked}, large)
@@ -126,7 +126,7 @@ def fresh(case: str) -> RunningState:
 
 
 def brought_up(found: RunningState) -> RunningState:
-    """The same after an `up`: everything is there."""
+    """The same after `up`: everything exists."""
     return replace(
         found,
         uncached=(),
@@ -142,7 +142,7 @@ def brought_up(found: RunningState) -> RunningState:
 
 
 def printed(found: RunningState) -> str:
-    """Both plans as somebody without a terminal reads them."""
+    """Both plans as printed without a terminal."""
     plans = {"inv plan --verbose": plan_lines(plan(found), LineStyle(), verbose=True)}
     plans |= {"inv up && inv plan": plan_lines(plan(brought_up(found)), LineStyle())}
     warnings = "".join(f"warning: {warning}\n" for warning in found.fragments.warnings)
@@ -168,7 +168,7 @@ def test_generated_files_and_plan(case: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_description_is_valid_and_so_are_its_services(case: str) -> None:
-    """A golden file is worth something only where Compose takes it."""
+    """A golden file must be valid for Compose."""
     env = read_env(text_of(GOLDEN / case / "env"), "env", {})
     assert problems(text_of(GOLDEN / case / "odpm.json"), env.get)[0] == ()
     data = yaml.safe_load(text_of(GOLDEN / case / COMPOSE))

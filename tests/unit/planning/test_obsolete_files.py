@@ -1,4 +1,4 @@
-"""Files that are no longer generated: removed where they are ours, left to the user where they are not."""
+"""Files that are no longer generated: unedited ones are removed, edited ones are kept."""
 
 from __future__ import annotations
 

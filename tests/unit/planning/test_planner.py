@@ -1,4 +1,4 @@
-"""Plans over literal worlds: what each step says, where knowledge ends, what is drift, what a strict scenario refuses."""
+"""Plans of literal states: the text of each step, pending steps, drift, errors of strict scenarios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved plans as values: what they hold, what they refuse, how they say what moved."""
+"""Saved plans as values: their content, what is refused, how changes are named."""
 
 from __future__ import annotations
 

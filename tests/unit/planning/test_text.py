@@ -1,4 +1,4 @@
-"""How a plan looks: whole pictures over literal worlds, at several widths; and the same words when a step is done."""
+"""The text of a plan: complete outputs for literal states at several widths; the text of a step that is done."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_columns_are_aligned() -> None:
 @pytest.mark.parametrize("found", [FRESH, DRIFTED, observed()])
 @pytest.mark.parametrize("width", [160, 80, 50, 30])
 def test_lines_are_wrapped_at_any_width(found: ObservedState, width: int) -> None:
-    """Lines are broken, not lost: the same words in the same order."""
+    """Wrapping loses no word and keeps the order."""
     text = seen(found, width)
     assert max(len(line) for line in text.splitlines()) <= max(width, 46)  # a step's name is not broken
     if width >= 50:

@@ -1,4 +1,4 @@
-"""What is wrong with services, by the place in the description where it is to be mended."""
+"""Problems of services, with the path in the description where each can be fixed."""
 
 from __future__ import annotations
 

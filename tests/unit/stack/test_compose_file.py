@@ -1,4 +1,4 @@
-"""`docker-compose.yml`: whole files per description and scenario, and what no such file may ever hold.
+"""`docker-compose.yml`: complete files by description and scenario, and what no such file may contain.
 
 `tests/golden/compose/CASE/odpm.json` is the description, `NAME/odpm.json` beside it that of the dependency NAME,
 `SCENARIO.yml` what has to come out. After a change that is meant:
@@ -57,7 +57,7 @@ def spec(described: Manifest, scenario: str, **changes: Any) -> ComposeSpec:
 
 
 def case_spec(case: str, scenario: str) -> ComposeSpec:
-    """The stack of a case: what its dependencies bring lies in a folder for each, called like it."""
+    """The stack of a case; each dependency has a folder with its name."""
     text = (GOLDEN / case / "odpm.json").read_text(encoding="utf-8")
     described = read_manifest(text, {"HERE": "/home/somebody"}.get).manifest.for_scenario(scenario)
     held = {
@@ -119,7 +119,7 @@ def test_no_path_of_one_machine(case: str, scenario: str) -> None:
 
 @pytest.mark.parametrize(("case", "scenario"), EACH)
 def test_no_password(case: str, scenario: str) -> None:
-    """A secret is named by a file, or by a variable that Compose hands on; it never stands here."""
+    """A secret is a file or a variable that Compose passes on; its value is never in this file."""
     services = parsed(case, scenario)["services"]
     for name in ("db", "odoo"):
         for variable, value in services[name]["environment"].items():

@@ -1,4 +1,4 @@
-"""What PostgreSQL is told instead of a password."""
+"""The verifier that PostgreSQL gets instead of a password."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What dependencies bring beside their code: what counts, what is left out and why, where their paths lead."""
+"""Services, patches and hooks of dependencies: what is used, what is ignored and why, relative paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a stack to the bytes of every generated file."""
+"""Rendering a stack to the bytes of every generated file."""
 
 from __future__ import annotations
 

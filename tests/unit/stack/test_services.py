@@ -1,4 +1,4 @@
-"""Looking into services: which start, which end, what they name; and one laid over another in either of its forms."""
+"""Reading services: which are started, which exit, the names they use; patches in map and list form."""
 
 from __future__ import annotations
 
