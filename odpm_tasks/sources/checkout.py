@@ -24,7 +24,7 @@ def check_out(
     """Check out the locked commit, or only restore missing commits where there are any: the rest is planned afterwards.
 
     A checkout with full history gets the history of the commit, too. A new one starts as a copy of `empty`. Errors:
-    WouldLoseError where the user's files are in the way; the errors of a fetch.
+    DataLossError where the user's files are in the way; the errors of a fetch.
     """
     path, store = paths.source(source.name), paths.store(source.key)
     if seen.gone:
@@ -72,7 +72,7 @@ def unshallow(path: Path, url: str, remote: Remote, watch: ProgressCallback) -> 
 
 
 def link_folder(path: Path, target: Path) -> None:
-    """Create the link of a `file://` source. Errors: WouldLoseError where the path is a file or folder of the user."""
+    """Create the link of a `file://` source. Errors: DataLossError where the path is a file or folder of the user."""
     if path.exists() and not path.is_symlink():
         raise checkout.foreign_folder_error(path)
     with files.disk_errors(path):

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import alternates
-from odpm_tasks.adapters.git import checkout as worktree
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
+from odpm_tasks.adapters.git.checkout import MOVING
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.locking.lockfile import Lock, effective_pins
 from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, SourceQuery, drive, resolve
@@ -126,7 +126,7 @@ def checkout(paths: ProjectPaths, source: Source) -> Checkout:
     gone = alternates.missing_commits(path) if head.base else ()
     if head.branch is not None:
         return Checkout("branch", head.commit, head.branch, head.base, gone=gone)
-    moving = (path / ".git" / worktree.MOVING).exists()
+    moving = (path / ".git" / MOVING).exists()
     return Checkout(
         "moving" if moving else "ours" if head.commit == head.base else "commit",
         head.commit,

@@ -1,4 +1,4 @@
-"""The ground that end-to-end tests stand on: engine, images and repositories, made once where the machine lacks them."""
+"""Fixtures of the end-to-end tests: engine, images, repositories and projects, created once where they are missing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 _benches: list[Bench] = []
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # a shell has started the tests with `&`: Ctrl-C would be ignored by all that they start
+    # a shell started the tests with `&`: every program that they start would ignore Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -40,20 +40,20 @@ def say(text: str) -> None:
 
 
 def _uv_cache() -> dict[str, str]:
-    """Every project has a home of its own; downloaded packages they share."""
+    """Every project has its own home folder; all share the downloaded packages."""
     return {"UV_CACHE_DIR": os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")}
 
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """A Docker engine that answers, with the base images."""
+    """A running Docker engine with the base images."""
     ensure_engine(say)
     ensure_images(DEFAULT, say)
 
 
 @pytest.fixture(scope="session")
 def sources() -> dict[str, str]:
-    """The environment in which the project's git host answers: the real one, or repositories made in its place."""
+    """The environment for the git host of the project: empty if it responds, otherwise a mirror rule for stand-ins."""
     rule = ensure_git_host(URLS, say)
     return {"ODPM_GIT_MIRROR": rule} if rule else {}
 
@@ -73,7 +73,7 @@ def cache(common: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def make_bench(sources: dict[str, str], cache: Path) -> Iterator[Callable[[Path], Bench]]:
-    """Makes a `Bench` of a folder: container names and ports of its own, so that a demo may run at the same time."""
+    """Creates a `Bench` for a folder, with its own container names and ports, so that a demo can run at the same time."""
 
     def make(root: Path) -> Bench:
         ports = {name: str(claim_port()) for name in PORTS}
@@ -135,7 +135,7 @@ def locked(common: Path, make_bench: Callable[[Path], Bench]) -> Path:
 
 @pytest.fixture(scope="session")
 def clone(locked: Path, make_bench: Callable[[Path], Bench]) -> Callable[[Path], Bench]:
-    """Clones the team's project, as each of its members and machines does."""
+    """Clones the project of the team."""
 
     def make(root: Path) -> Bench:
         git("clone", "-q", str(locked), str(root), cwd=locked)
@@ -154,7 +154,7 @@ def ci(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench],
 
 @pytest.fixture(scope="session")
 def ci_image(ci: Bench, registry: Registry) -> Iterator[Built]:
-    """The image of the demo project, built and pushed once; what it prints is its name with the digest."""
+    """The image of the demo project, built and pushed once; the build prints its name with the digest."""
     tag = f"{registry.address}/{ci.prefix}/odoo:1.0"
     yield Built(tag, ci.ok("build-image", "--tag", tag, "--push").out)
     docker("image", "rm", "--force", tag)
@@ -169,7 +169,7 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture(scope="session")
 def two(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> tuple[Bench, Bench]:
-    """Two checkouts of one project for which nobody has named a port, both up; the second one may be destroyed."""
+    """Two running checkouts of one project without configured ports. A test may destroy the second one."""
     folder = tmp_path_factory.mktemp("two")
     made = [clone(folder / name / "project") for name in ("first", "second")]
     for bench in made:
@@ -181,7 +181,7 @@ def two(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench]
 
 @pytest.fixture(scope="session")
 def developer(tmp_path_factory: pytest.TempPathFactory, make_bench: Callable[[Path], Bench], engine: None) -> Bench:
-    """A project that was brought up from nothing in the developer scenario; who changes it puts it back."""
+    """A running project in the developer scenario. A test that changes it must restore it."""
     bench = make_bench(demo_project(tmp_path_factory.mktemp("developer") / "project"))
     bench.ok("up")
     return bench

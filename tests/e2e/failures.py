@@ -181,12 +181,12 @@ def failure(ran: CommandResult, code: int, *words: str, most: int = 5) -> str:
     lines = ran.err.splitlines()
     begins = [number for number, line in enumerate(lines) if line.startswith("odpm: ")]
     assert begins, f"no message\n{ran.err}"
-    told = lines[begins[-1] :]
-    assert len(told) <= most, f"{len(told)} lines\n{ran.err}"
-    message = "\n".join(told)
+    printed = lines[begins[-1] :]
+    assert len(printed) <= most, f"{len(printed)} lines\n{ran.err}"
+    message = "\n".join(printed)
     for word in words:
         assert word in message, f"{word!r} is not in\n{message}"
-    assert any(line.startswith("  next:  ") for line in told), f"no next: line\n{message}"
+    assert any(line.startswith("  next:  ") for line in printed), f"no next: line\n{message}"
     return message
 
 

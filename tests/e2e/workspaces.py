@@ -18,7 +18,7 @@ from tests.e2e.failures import LOCKS, Env, Workspace, create_workspace
 @pytest.fixture(scope="session")
 def workspace_rendered(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace after an undisturbed `inv render`: the expected result of every repaired run. Read-only."""
-    workspace = create_workspace(tmp_path_factory.mktemp("pristine"))
+    workspace = create_workspace(tmp_path_factory.mktemp("rendered"))
     workspace.bench.ok("render")
     return workspace
 

@@ -56,11 +56,11 @@ def test_one_git_process_reads_several_repositories(
     for store in stores[:3]:
         git.create_store(store)
     started: list[str] = []
-    talk = command.piped
+    original = command.piped
 
     def counted(words: list[str], **options: Any) -> Any:
         started.append(words[-1])
-        return talk(words, **options)
+        return original(words, **options)
 
     monkeypatch.setattr(command, "piped", counted)
     with Reader() as reader:
