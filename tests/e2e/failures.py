@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.e2e.harness import Bench, CommandResult, git
+from tests.ports import claim_port
 from tests.standins.githttp import GitServer
 
 HOST = "https://git.test/"
@@ -352,7 +353,7 @@ class FaultyProxy:
 
     def __post_init__(self) -> None:
         self._over = threading.Event()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", claim_port()))
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property

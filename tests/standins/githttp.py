@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import IO, Self
 from urllib.parse import unquote, urlsplit
 
+from tests.ports import claim_port
+
 BLOCK = 1 << 16
 SETTINGS = {
     "uploadpack.allowFilter": "true",
@@ -91,7 +93,7 @@ class GitServer:
         self.over = threading.Event()
         self.requests: list[Request] = []
         self.complaints: list[str] = []
-        self._server = _Server((host, 0), _Handler)
+        self._server = _Server((host, claim_port()), _Handler)
         self._server.owner = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
+from tests.ports import claim_port
 from tests.standins.common import mirrors
 
 USER = "team"
@@ -49,7 +50,7 @@ class Mirrors:
         self.password, self.wheels = password, wheels
         self.served: list[str] = []
         self._lists: dict[str, tuple[int, str, bytes]] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", claim_port()), self._handler())
 
     @property
     def address(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ import bcrypt
 import trustme
 
 from odpm_tasks.errors import MachineError
+from tests.ports import claim_port
 from tests.standins.common import Apt, Say, install_folder, line, locked, root, run, scratch, seconds, unpack
 
 SUITE = "trixie"
@@ -64,9 +64,7 @@ class Registry:
         self.address = ""
 
     def __enter__(self) -> Self:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
+        self.address = f"127.0.0.1:{claim_port()}"
         base = root() / "tmp"
         base.mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="work-registry-", dir=base))

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from odpm_tasks.errors import MachineError
+from tests.ports import claim_port
 from tests.standins.common import Apt, install_folder, is_debian, locked, os_release, root, run, scratch, unpack
 
 PACKAGES = ("openssh-server", "libwrap0")
@@ -76,8 +77,7 @@ class SshServer:
         self.key = make_key(folder / "key")
         self.host_key = make_key(folder / "host_key")
         self.log = folder / "log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = int(free.getsockname()[1])
+        self.port = claim_port()
         public = (folder / "host_key.pub").read_text(encoding="ascii").split()
         self.known_hosts = folder / "known_hosts"
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n", encoding="ascii")
