@@ -189,8 +189,8 @@ def _fetched(comparison: _Comparison, pair: PinPair, pin: Pin) -> Path:
     store = comparison.paths.store(pin.key)
     if not git.store_has(store, pin.commit):
         comparison.show.note(pair.name, f"fetch {pin.commit[:12]}")
-        watch = progress_callback(comparison.show, pair.name)
-        fetch.fetch(store, _remote(comparison, pin), pin.commit, watch, branch=pin.branch or comparison.branch)
+        on_progress = progress_callback(comparison.show, pair.name)
+        fetch.fetch(store, _remote(comparison, pin), pin.commit, on_progress, branch=pin.branch or comparison.branch)
     return store
 
 
@@ -222,8 +222,8 @@ def _history(comparison: _Comparison, pair: PinPair, old: Pin, new: Pin, notes: 
         elif old.key != new.key or not git.store_has(paths.store(new.key), old.commit):
             found = None
         else:
-            watch = progress_callback(comparison.show, pair.name)
-            found = log.fetch_log(paths.store(new.key), _remote(comparison, new), old.commit, new.commit, watch)
+            on_progress = progress_callback(comparison.show, pair.name)
+            found = log.fetch_log(paths.store(new.key), _remote(comparison, new), old.commit, new.commit, on_progress)
     except OdpmError as error:
         notes.append(f"the commits between both pins are not known: {command.redact(error.what)}")
         return None

@@ -129,7 +129,7 @@ def _resolved(paths: ProjectPaths, observed: ObservedState, resolved: Resolution
         python=python_env.read_python_locks(paths, observed.manifest, merged),
         warnings=(
             *observed.warnings,
-            *(f"{path} is not a readable manifest; Odoo will not see this module" for path in own.broken),
+            *(f"{path} is not a readable manifest; Odoo will not load this module" for path in own.broken),
             *resolved.warnings,
             *added.warnings,
             *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,

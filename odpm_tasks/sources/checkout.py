@@ -19,7 +19,7 @@ from odpm_tasks.errors import CommitMissingError
 
 
 def check_out(
-    paths: ProjectPaths, source: Source, seen: Checkout, remote: Remote, watch: ProgressCallback, empty: Path
+    paths: ProjectPaths, source: Source, current: Checkout, remote: Remote, on_progress: ProgressCallback, empty: Path
 ) -> None:
     """Check out the locked commit, or only restore missing commits where there are any: the rest is planned afterwards.
 
@@ -27,17 +27,17 @@ def check_out(
     DataLossError where the user's files are in the way; the errors of a fetch.
     """
     path, store = paths.source(source.name), paths.store(source.key)
-    if seen.gone:
-        restore_commits(path, store, seen.gone, remote, watch, source.link.branch)
+    if current.gone:
+        restore_commits(path, store, current.gone, remote, on_progress, source.link.branch)
         return
-    if seen.base and alternates.has_full_history(path):
+    if current.base and alternates.has_full_history(path):
         alternates.dissociate(path)
-        alternates.fetch_commit(path, remote, source.commit, watch)
+        alternates.fetch_commit(path, remote, source.commit, on_progress)
     checkout.check_out(path, store, source.commit, without_credentials(source.link.url), empty)
 
 
 def restore_commits(
-    path: Path, store: Path, commits: tuple[str, ...], remote: Remote, watch: ProgressCallback, branch: str | None
+    path: Path, store: Path, commits: tuple[str, ...], remote: Remote, on_progress: ProgressCallback, branch: str | None
 ) -> None:
     """Fetch the missing commits that a checkout depends on, among them commits of earlier locks below the user's commits.
 
@@ -45,7 +45,7 @@ def restore_commits(
     """
     for commit in commits:
         try:
-            fetch.fetch(store, remote, commit, watch, branch=branch)
+            fetch.fetch(store, remote, commit, on_progress, branch=branch)
         except CommitMissingError as error:
             aside = quote(f"{path}.mine")
             raise CommitMissingError(
@@ -57,7 +57,7 @@ def restore_commits(
     alternates.set_alternate(path, store)
 
 
-def unshallow(path: Path, url: str, remote: Remote, watch: ProgressCallback) -> str:
+def unshallow(path: Path, url: str, remote: Remote, on_progress: ProgressCallback) -> str:
     """Fetch all history and all branches into a checkout, and make it independent of the cache. Returns the remote's name.
 
     The name is `origin`, or `upstream` where the user has set `origin` to another repository.
@@ -67,7 +67,7 @@ def unshallow(path: Path, url: str, remote: Remote, watch: ProgressCallback) -> 
     if name == "upstream" or origin is None:
         alternates.set_remote(path, name, url)
     alternates.dissociate(path)
-    alternates.fetch_history(path, remote, name, watch)
+    alternates.fetch_history(path, remote, name, on_progress)
     return name
 
 

@@ -36,8 +36,8 @@ def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
             continue
         if path.is_file() and path.resolve().is_relative_to(inside):  # not a pipe, which would block
             sizes[relative.as_posix()] = path.stat().st_size
-    asked, large = addons.split_by_size(sizes, skip_manifests=kind == "platform")
-    contents = {file: files.read(root / file) or b"" for file in asked}
+    to_read, large = addons.split_by_size(sizes, skip_manifests=kind == "platform")
+    contents = {file: files.read(root / file) or b"" for file in to_read}
     return addons.facts(sorted(sizes), contents, large)
 
 

@@ -59,8 +59,8 @@ def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, ki
     with reader.reading(paths.store(link.canonical)) as objects:
         listed = objects.files(commit, addons.DEPTH)
         # the hundreds of modules of the platform are counted, not read: its requirements.txt lists their packages
-        asked = addons.files_to_read(listed, skip_manifests=kind == "platform")
-        contents, large = objects.contents({name: listed[name] for name in asked}, addons.MAX_FILE_SIZE)
+        to_read = addons.files_to_read(listed, skip_manifests=kind == "platform")
+        contents, large = objects.contents({name: listed[name] for name in to_read}, addons.MAX_FILE_SIZE)
     found = addons.facts(listed, contents, large)
     if paths.writes_cache:
         files.write(paths.facts(link.canonical, commit), found.model_dump_json().encode(), derived=True)

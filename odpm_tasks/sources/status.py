@@ -128,10 +128,12 @@ def unshallow(paths: ProjectPaths, name: str) -> str:
     with terminal.activity() as show:
         show.note(name, "fetch the history")
         try:
-            watch = progress_callback(show, name)
+            on_progress = progress_callback(show, name)
             if current.gone:
-                checkout.restore_commits(path, paths.store(source.key), current.gone, remote, watch, source.link.branch)
-            origin = checkout.unshallow(path, without_credentials(source.link.url), remote, watch)
+                checkout.restore_commits(
+                    path, paths.store(source.key), current.gone, remote, on_progress, source.link.branch
+                )
+            origin = checkout.unshallow(path, without_credentials(source.link.url), remote, on_progress)
         finally:
             show.done(name)
     if not alternates.has_full_history(path):

@@ -190,7 +190,7 @@ class _Graph:
             if module.installable:
                 self.requirements += [external_dependency(name, f"{label}: {module.path}") for name in module.python]
         self.warnings += [
-            f"{label}: {name} is not a readable manifest; Odoo will not see this module" for name in facts.broken
+            f"{label}: {name} is not a readable manifest; Odoo will not load this module" for name in facts.broken
         ]
         links: list[Link] = []
         if facts.oca_dependencies:

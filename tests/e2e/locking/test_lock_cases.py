@@ -1,22 +1,21 @@
-"""Locks and what is said about them, a folder per case: a description and a git host in, the lock and the messages out.
+"""Locks and messages, one folder per case: a description and a git host as input, the lock and the output as result.
 
 A case is a folder of `tests/golden/lock`:
 
     odpm.json            the description
-    env                  the project's `.env`
-    before.lock.json     the lock that lies in the project already
-    host/OWNER/NAME/BRANCH[@DATE]/…   exactly these files are a commit on that branch of https://github.com/OWNER/NAME;
-                         several of one branch follow each other by date
-    host/OWNER/NAME/git.txt           commands of git that come after the commits: a tag, a branch that goes
-    commands             what is typed in the project, a line each, `$CASE` being the case's folder; else `inv lock`
-    said.txt             each command, its exit code, what it wrote, standard error behind `2> `
-    lock.json            the lock in the end; not there where there is none
+    env                  the `.env` of the project
+    before.lock.json     the lock of the project before the first command
+    host/OWNER/NAME/BRANCH[@DATE]/…   the files of a commit on that branch of https://github.com/OWNER/NAME;
+                         several commits of one branch are ordered by date
+    host/OWNER/NAME/git.txt           git commands after the commits, for example to create a tag or delete a branch
+    commands             the commands to run in the project, one per line, `$CASE` is the folder of the case; default: `inv lock`
+    output.txt           each command with its exit code and its output; lines of standard error start with `2> `
+    lock.json            the lock at the end; missing if there is none
 
-Only `odpm.json` and `said.txt` must be there; other names are for the commands. Where the host has no `odoo/odoo` it is
-the platform of `failures`. Commits rest on content and date alone, so a lock is compared byte for byte, but for `venv`:
-that is a hash over packages of today's index. Left out of `said.txt` are durations, and what was fetched: it is told as
-the fetches end. After a change that is meant: `ODPM_GOLDEN=write pytest tests/e2e/locking/test_lock_cases.py`, then read the
-difference.
+Only `odpm.json` and `output.txt` are required; files with other names are for the commands. A host without `odoo/odoo` gets the
+platform of `failures`. Commit ids depend on content and date only, so locks are compared byte for byte, except `venv`, the hash
+of the packages of the current index. `output.txt` has no durations and no `fetched` lines, whose order varies. To update
+the cases: `ODPM_GOLDEN=write pytest tests/e2e/locking/test_lock_cases.py`, then review the difference.
 """
 
 from __future__ import annotations
@@ -40,12 +39,12 @@ PREFIXES = ("https://github.com/", "https://GitHub.com/", "ssh://git@github.com/
 DATE = "2025-09-18"
 NO_REGISTRY = {
     "ODPM_IMAGE_MIRROR": "127.0.0.1:1/"
-}  # where nobody answers: digests of today's images are no result of a case
+}  # a closed port: a case does not depend on the current digests of images
 DATES = {"GIT_AUTHOR_DATE": f"{DATE}T00:00:00Z", "GIT_COMMITTER_DATE": f"{DATE}T00:00:00Z"}
 
 
 def serve(host: Path, served: Path) -> None:
-    """Make the repositories of a case, which are folders of plain files."""
+    """Create the repositories of a case from its folders."""
     if not (host / "odoo/odoo").exists():
         publish(served / PLATFORM, FILES[PLATFORM])
     for repository in sorted(host.glob("*/*")):
@@ -60,7 +59,7 @@ def serve(host: Path, served: Path) -> None:
                 git(*shlex.split(line), cwd=bare)
 
 
-def lay_case(case: Path, folder: Path) -> Workspace:
+def prepare(case: Path, folder: Path) -> Workspace:
     workspace = workspace_at(folder, *PREFIXES)
     workspace.root.mkdir()
     serve(case / "host", workspace.host)
@@ -75,8 +74,8 @@ def lay_case(case: Path, folder: Path) -> Workspace:
     return workspace
 
 
-def typed(workspace: Workspace, command: str, case: Path) -> str:
-    """Type a line into a shell that stands in the project; the line, its exit code, its output, its messages."""
+def run_line(workspace: Workspace, command: str, case: Path) -> str:
+    """Run a line in a shell in the project; the line, its exit code, its standard output and standard error."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = workspace.bench.environment({"PATH": path, "CASE": str(case), **IDENTITY, **DATES, **NO_REGISTRY})
     done = subprocess.run(
@@ -88,20 +87,20 @@ def typed(workspace: Workspace, command: str, case: Path) -> str:
 
 
 def outputs(workspace: Workspace, case: Path) -> dict[str, str | None]:
-    """The files that a case ends in, None for one that is not there; no path of this machine, no hash of packages."""
+    """The resulting files of a case, None for a missing one, without local paths and without the hash of the packages."""
     commands = (case / "commands").read_text(encoding="utf-8") if (case / "commands").exists() else "inv lock\n"
-    output = "\n".join(typed(workspace, command, case) for command in commands.splitlines())
+    output = "\n".join(run_line(workspace, command, case) for command in commands.splitlines())
     assert "Traceback" not in output, output
     lock = workspace.root / LOCKS[0]
     text = lock.read_text(encoding="utf-8") if lock.exists() else None
-    texts = {"said.txt": output, "lock.json": text and re.sub(r'("venv": )"\w+"', r'\1"…"', text)}
+    texts = {"output.txt": output, "lock.json": text and re.sub(r'("venv": )"\w+"', r'\1"…"', text)}
     return {name: text and text.replace(str(workspace.folder), "<tmp>") for name, text in texts.items()}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_case(name: str, tmp_path: Path) -> None:
     case = GOLDEN / name
-    got = outputs(lay_case(case, tmp_path), case)
+    got = outputs(prepare(case, tmp_path), case)
     for file, text in got.items():
         golden = case / file
         if os.environ.get("ODPM_GOLDEN") == "write":

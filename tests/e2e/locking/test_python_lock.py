@@ -16,7 +16,7 @@ def asking(workspace: Workspace, **texts: str) -> None:
     workspace.describe(dependencies=BOTH)
 
 
-def test_two_add_on_repositories_that_contradict_each_other_are_named(workspace: Workspace) -> None:
+def test_conflicting_requirements_of_two_repositories_are_reported(workspace: Workspace) -> None:
     asking(workspace, web="six==1.15.0\n", sale="six==1.16.0\n")
     message = failure(
         workspace.bench.inv("lock"),
