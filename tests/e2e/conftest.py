@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -175,7 +176,9 @@ def two(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench]
     for bench in made:
         for port in PORTS:
             del bench.env[port]
-        bench.ok("up", "--free-ports", "-i", "base")
+        # one run of the tests on this machine at a time: ports are free until they are published
+        with FileLock(Path(tempfile.gettempdir(), "odpm-test-free-ports.lock")):
+            bench.ok("up", "--free-ports", "-i", "base")
     return made[0], made[1]
 
 

@@ -35,11 +35,11 @@ def image(ci_image: Built) -> Built:
 
 @pytest.mark.parametrize("scenario", ["developer", "server"])
 def test_where_sources_are_mounted_it_is_refused_with_the_reason(bench: Bench, scenario: str) -> None:
-    ran = bench.inv("build-image", "--tag", "never:1", ODPM_SCENARIO=scenario)
+    ran = bench.inv("build-image", "--tag", f"{bench.prefix}/never:1", ODPM_SCENARIO=scenario)
     assert ran.code == 1
     assert f"in {scenario} they are mounted" in ran.err
     assert "ODPM_SCENARIO=ci inv build-image" in ran.err
-    assert docker("image", "ls", "--quiet", "never") == ""
+    assert docker("image", "ls", "--quiet", f"{bench.prefix}/never") == ""
 
 
 def test_push_without_a_tag_is_refused(bench: Bench) -> None:

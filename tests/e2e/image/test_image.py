@@ -149,15 +149,16 @@ def test_an_image_that_cannot_run_gets_no_name(bench: Bench, image: Built) -> No
     template = bench.root / ".odpm/templates/Dockerfile.j2"
     before = template.read_text(encoding="utf-8")
     template.write_text(f"{before}USER 0:0\nRUN rm /usr/lib/*/libpq.so.5*\nUSER 1000:1000\n", encoding="utf-8")
+    tag = f"{bench.prefix}/never:1"
     try:
-        ran = bench.inv("build-image", "--tag", "never:1")
+        ran = bench.inv("build-image", "--tag", tag)
         assert ran.code == 5, ran.output
         assert "psycopg2" in ran.err
-        assert docker("image", "ls", "--quiet", "never") == ""
-        assert bench.ok("build-image", "--tag", "never:1", "--no-smoke-test").out.startswith("never:1@sha256:")
+        assert docker("image", "ls", "--quiet", f"{bench.prefix}/never") == ""
+        assert bench.ok("build-image", "--tag", tag, "--no-smoke-test").out.startswith(f"{tag}@sha256:")
     finally:
         template.write_text(before, encoding="utf-8")
-        docker("image", "rm", "--force", "never:1")
+        docker("image", "rm", "--force", tag)
 
 
 def test_licences_that_contradict_fail_on_demand(bench: Bench, image: Built) -> None:
@@ -170,12 +171,13 @@ def test_licences_that_contradict_fail_on_demand(bench: Bench, image: Built) -> 
     )
     git("add", "-A", cwd=bench.root)
     git("commit", "-qm", "Closed", cwd=bench.root)
+    tag = f"{bench.prefix}/never:1"
     try:
-        ran = bench.inv("build-image", "--tag", "never:1", "--check-licenses")
+        ran = bench.inv("build-image", "--tag", tag, "--check-licenses")
         assert ran.code == 4, ran.output
         assert "closed" in ran.err
         assert "OPL-1" in ran.err
-        assert docker("image", "ls", "--quiet", "never") == ""
+        assert docker("image", "ls", "--quiet", f"{bench.prefix}/never") == ""
     finally:
         git("reset", "-q", "--hard", "HEAD~1", cwd=bench.root)
 

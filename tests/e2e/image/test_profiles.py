@@ -44,10 +44,10 @@ def test_several_platforms_become_one_list(small: Workspace, registry: Registry)
 
 def test_a_platform_that_cannot_be_is_told(small: Workspace) -> None:
     """Where the base image is for one processor only the builder takes that; where it is there, nobody runs it here."""
-    ran = small.bench.inv("build-image", "--tag", "never:1", "--platform", "linux/s390x")
+    ran = small.bench.inv("build-image", "--tag", f"{small.bench.prefix}/never:1", "--platform", "linux/s390x")
     assert ran.code in {5, 8}, ran.output
     assert "linux/s390x" in ran.err
-    assert docker("image", "ls", "--quiet", "never") == ""
+    assert docker("image", "ls", "--quiet", f"{small.bench.prefix}/never") == ""
 
 
 @pytest.mark.long

@@ -95,7 +95,9 @@ def test_ctrl_c_while_waiting_for_another_run(workspace: Workspace) -> None:
     """Two projects need one repository: the second waits for the first's fetch and can be interrupted."""
     twin = Workspace(
         workspace.folder,
-        Bench(workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-twin"}),
+        Bench(
+            workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": f"{workspace.bench.prefix}-twin"}
+        ),
     )
     shutil.copytree(workspace.root, twin.root)
     with GitServer(workspace.host, held=True) as server:
@@ -327,7 +329,9 @@ def test_a_killed_run_holds_nothing(workspace: Workspace, workspace_rendered: Wo
 def test_two_projects_fetch_one_repository_at_once(workspace: Workspace, workspace_rendered: Workspace) -> None:
     twin = Workspace(
         workspace.folder,
-        Bench(workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": "odpm-bad-two"}),
+        Bench(
+            workspace.folder / "twin", {**workspace.bench.env, "ODPM_COMPOSE_PREFIX": f"{workspace.bench.prefix}-twin"}
+        ),
     )
     shutil.copytree(workspace.root, twin.root)
     with GitServer(workspace.host, delay=0.2) as server:

@@ -71,7 +71,7 @@ def test_image_that_exists_is_kept(docker: engine.EngineInfo, tag: str) -> None:
 
 @pytest.mark.docker
 def test_stand_in_of_another_recipe_is_made_anew_and_a_real_image_is_not(docker: engine.EngineInfo) -> None:
-    tag = "axllent/mailpit:odpm-test"
+    tag = f"axllent/mailpit:odpm-test-{os.getpid()}"
     output: list[str] = []
     try:
         run("docker", "build", "-q", "-t", tag, "--label", f"{images.LABEL}=old", "-", data=b"FROM scratch\nENV A=1\n")
