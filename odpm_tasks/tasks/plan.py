@@ -29,7 +29,7 @@ def plan(
     *,
     options: RunOptions,
 ) -> None:
-    """Show what `inv up` would do. Changes nothing and, without --refresh, asks no server."""
+    """Show what `inv up` would do. Changes nothing and, without --refresh, makes no network request."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.errors import DriftError, UsageError
     from odpm_tasks.tasks import output
@@ -93,7 +93,7 @@ def validate(c: Context) -> None:
 @task(
     help={
         "write": "Write the result instead of showing the difference.",
-        "drop_unknown": "With --write: give up keys that have no place.",
+        "drop_unknown": "With --write: drop keys that do not exist in the nested format.",
     }
 )
 def migrate(c: Context, write: bool = False, drop_unknown: bool = False) -> None:

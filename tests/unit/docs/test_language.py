@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import tokenize
+from pathlib import Path
 
 import pytest
 
-from tests.unit.docs.pages import PAGES, Page, rows
+from tests.unit.docs.pages import PAGES, ROOT, Page, rows
 
 REPLACED = (
     r"wish(es|ed)?", r"(the|this|our) world", r"sight", r"afresh", r"anew", r"mend(s|ed|ing)?", r"whoever", r"for ever",
@@ -16,6 +18,7 @@ REPLACED = (
 )  # fmt: skip
 
 
+CODE = [path for path in (ROOT / "odpm_tasks").rglob("*.py") if path.parent.name != "templates"]
 BEING_REWRITTEN = {"docs/manifest.md"}
 
 
@@ -25,6 +28,28 @@ def test_a_page_uses_the_terms_of_the_glossary(page: Page) -> None:
     prose = re.sub(r"`[^`\n]*`", "``", page.prose)
     found = [match[0] for match in re.finditer(rf"\b(?:{'|'.join(REPLACED)})\b", prose, re.IGNORECASE)]
     assert found == []
+
+
+def phrases(path: Path) -> str:
+    """The comments, docstrings and strings of a module."""
+    with path.open("rb") as file:
+        tokens = [
+            token.string
+            for token in tokenize.tokenize(file.readline)
+            if token.type in {tokenize.STRING, tokenize.COMMENT}
+        ]
+    return "\n".join(tokens)
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in CODE}), ids=lambda folder: folder.name)
+def test_the_code_uses_the_terms_of_the_glossary(folder: Path) -> None:
+    found = {
+        f"{path.name}: {match[0]}"
+        for path in CODE
+        if path.parent == folder
+        for match in re.finditer(rf"\b(?:{'|'.join(REPLACED)})\b", phrases(path), re.IGNORECASE)
+    }
+    assert found == set()
 
 
 def test_the_glossary_has_one_line_for_each_term() -> None:
