@@ -68,6 +68,11 @@ def test_paths_of_the_cache(url: str, below: str) -> None:
         "https://host/\0",
         "https://host/a\nb",
         "https://host/" + "x" * 300,
+        "https://host/" + "/".join("x" * 100 for _ in range(5)),
+        "https://host/x.git/y",
+        "https://host/x.GIT.lock/y",
+        f"https://host/x/{COMMIT}",
+        f"https://host/x/{COMMIT}.json",
     ],
 )
 def test_an_unusual_url_gets_its_own_path(url: str) -> None:

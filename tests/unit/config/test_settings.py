@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.config.settings import PORTS, Layer, Settings
+from odpm_tasks.core.config.settings import ENVIRONMENT, PORTS, Layer, Settings
 from odpm_tasks.errors import DescriptionError
 
 
@@ -130,3 +130,48 @@ def test_an_invalid_git_mirror(text: str) -> None:
     with pytest.raises(DescriptionError, match="PREFIX=TARGET") as caught:
         _ = settings(ODPM_GIT_MIRROR=text).git_mirrors
     assert caught.value.where == "ODPM_GIT_MIRROR in .env"
+
+
+@pytest.mark.parametrize("number", ["1", "256"])
+def test_the_smallest_and_the_largest_number_of_jobs(number: str) -> None:
+    assert settings(ODPM_JOBS=number).jobs == int(number)
+
+
+@pytest.mark.parametrize("number", ["1", "3600"])
+def test_the_smallest_and_the_largest_git_timeout(number: str) -> None:
+    assert settings(ODPM_GIT_TIMEOUT=number).git_timeout == int(number)
+
+
+@pytest.mark.parametrize(
+    ("values", "external"),
+    [
+        ({}, False),
+        ({"ODPM_COMPOSE_NETWORK_EXTERNAL": ""}, False),
+        *(({"ODPM_COMPOSE_NETWORK_EXTERNAL": text}, True) for text in ("true", " True ", "1", "yes")),
+        *(({"ODPM_COMPOSE_NETWORK_EXTERNAL": text}, False) for text in ("false", "0", "NO")),
+    ],
+)
+def test_an_external_network_is_true_or_false(values: dict[str, str], external: bool) -> None:
+    assert settings(**values).external_network is external
+
+
+def test_any_other_text_for_an_external_network_is_refused() -> None:
+    with pytest.raises(DescriptionError, match="neither true nor false") as caught:
+        _ = settings(ODPM_COMPOSE_NETWORK_EXTERNAL="perhaps").external_network
+    assert caught.value.where == "ODPM_COMPOSE_NETWORK_EXTERNAL in .env"
+
+
+def test_only_files_and_the_command_line_configure_a_name() -> None:
+    assert not LAYERS.with_values(D="1").is_configured("E")
+    assert LAYERS.is_configured("B")
+    assert LAYERS.with_values(D="1").is_configured("D")
+    process = Settings((Layer(ENVIRONMENT, {"A": "process"}), Layer(".env", {"B": "project"})))
+    assert (process.is_configured("A"), process.is_configured("B")) == (False, True)
+
+
+def test_chosen_ports_override_no_layer_and_replace_earlier_ones() -> None:
+    chosen = settings(ODOO_PORT="9000").with_chosen_ports({"ODOO_PORT": "1", "GEVENT_PORT": "2"})
+    assert (chosen.port("ODOO_PORT"), chosen.port("GEVENT_PORT")) == (9000, 2)
+    assert (chosen.is_set("ODOO_PORT"), chosen.is_set("GEVENT_PORT")) == (True, False)
+    assert chosen.with_chosen_ports({"GEVENT_PORT": "3"}).port("GEVENT_PORT") == 3
+    assert chosen.with_chosen_ports({}) == settings(ODOO_PORT="9000")

@@ -146,3 +146,24 @@ def test_python_3_7_gets_uv_from_debians_python() -> None:
 
 def test_no_syntax_line() -> None:
     assert not re.search(r"^#\s*syntax", dockerfile(CASES["19.0"]), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("python", "debian"), [("3.7", True), ("3.8", False), ("3.12.4", False)])
+def test_only_python_before_3_8_gets_uv_from_debians_python(python: str, debian: bool) -> None:
+    assert replace(CASES["16.0"], python=python).uv_needs_debian_python is debian
+
+
+@pytest.mark.parametrize(
+    ("arch", "python", "compiles"),
+    [
+        (None, "3.12", False),
+        ("amd64", "3.12", False),
+        ("x86_64", "3.12", False),
+        ("arm64", "3.12", True),
+        ("amd64", "3.13", True),
+    ],
+)
+def test_packages_are_compiled_on_other_processors_and_for_new_pythons(
+    arch: str | None, python: str, compiles: bool
+) -> None:
+    assert replace(CASES["16.0"], arch=arch, python=python).compiles_packages is compiles

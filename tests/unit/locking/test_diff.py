@@ -192,6 +192,10 @@ def test_spellings_of_one_version(old: str, new: str) -> None:
         ("0.0.0", "1.0", "1.1", True),
         ("0.0.0", "1.1", "1.0", False),
         ("0.0.0", "1.0", "1.0", False),
+        ("1.1", "19.0", "19.0.1.1", True),
+        ("2.0", "19.0.1.0.0", "19.0.1.1", False),
+        ("1.0.1", "1.0.0", "1.0.1", True),
+        ("1.a", "0.9", "1.1", True),
     ],
 )
 def test_the_scripts_that_odoo_runs(folder: str, old: str, new: str, expected: bool) -> None:
@@ -485,3 +489,8 @@ def test_styles_come_from_the_paint_function() -> None:
     assert "<bold>web</>" in painted
     assert "    <create>+</> web;rm   19.0.1.0.0" in painted
     assert f"    <dim>{C[:8]}</>  " in painted
+
+
+@pytest.mark.parametrize("path", ["a/migrations/1.1/x.py", "a/migrations/1.1/post-x.txt", "a/models/post-x.py"])
+def test_other_files_are_no_migration_scripts(path: str) -> None:
+    assert not runs(path, "1.0", "2.0", "19.0")

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from odpm_tasks.core.odoo.addons import Facts, Module, SelectedFiles, facts, read_module, select_files
+from odpm_tasks.core.odoo.addons import (
+    MAX_FILE_SIZE,
+    Facts,
+    Module,
+    SelectedFiles,
+    facts,
+    read_module,
+    select_files,
+    split_by_size,
+)
 
 GOOD = b'{"name": "X"}'
 
@@ -139,3 +148,29 @@ def test_facts_as_json_and_back() -> None:
 def test_byte_order_mark_is_removed() -> None:
     found = facts(["odpm.json"], {"odpm.json": b"\xef\xbb\xbf{}"})
     assert found.odpm_json == "{}"
+
+
+def test_files_that_are_too_large_are_not_read() -> None:
+    sizes = {
+        "sale/__manifest__.py": MAX_FILE_SIZE,
+        "crm/__manifest__.py": MAX_FILE_SIZE + 1,
+        "requirements.txt": MAX_FILE_SIZE + 1,
+        "odpm.json": 1,
+        "README.md": 1,
+    }
+    assert split_by_size(sizes) == (("sale/__manifest__.py", "odpm.json"), ("crm/__manifest__.py", "requirements.txt"))
+    assert split_by_size(sizes, skip_manifests=True) == (("odpm.json",), ("requirements.txt",))
+
+
+def test_a_module_with_a_manifest_that_is_too_large_is_broken_and_a_file_is_reported() -> None:
+    names = ("crm/__manifest__.py", "requirements.txt")
+    found = facts(names, {}, too_large=names)
+    assert (found.modules, found.broken) == ((), ("crm/__manifest__.py",))
+    assert (found.requirements, found.too_large) == (None, ("requirements.txt",))
+
+
+@pytest.mark.parametrize("folder", ["a,b", "a\nb", "a\udcff"])
+def test_a_module_in_a_folder_that_cannot_be_on_the_addons_path_is_broken(folder: str) -> None:
+    found = facts((f"{folder}/__manifest__.py",), {f"{folder}/__manifest__.py": b"{}"})
+    assert found.modules == ()
+    assert len(found.broken) == 1

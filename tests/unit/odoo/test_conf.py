@@ -101,7 +101,17 @@ def test_a_dollar_in_a_path_is_escaped() -> None:
     assert options["addons_path"] == "/opt/odoo/src/a$$b"
 
 
-@pytest.mark.parametrize("extra", [{"options": {"a\nb": "1"}}, {"x]\n[y": {"a": "1"}}, {"options": {"#a": "1"}}])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"options": {"a\nb": "1"}},
+        {"x]\n[y": {"a": "1"}},
+        {"options": {"#a": "1"}},
+        {"options": {" ;a": "1"}},
+        {" [x": {}},
+        {" ": {}},
+    ],
+)
 def test_a_name_that_breaks_the_file_is_refused(extra: dict[str, dict[str, str]]) -> None:
     with pytest.raises(DescriptionError) as caught:
         odoo_conf(ConfSpec("ci", "19.0", PATHS, extra))

@@ -11,6 +11,7 @@ from odpm_tasks.core.stack.services import (
     apply_patch,
     build_folders,
     named_networks,
+    names_in,
     one_shots,
     short_source,
     summarize,
@@ -99,3 +100,9 @@ services:
         True,
     )
     assert dict(summarize(text, {"COMPOSE_PROFILES": "debug"}.get).folders) == {"web": "./web", "debug": "./debug"}
+
+
+def test_names_of_the_long_and_the_short_form() -> None:
+    assert names_in({"secrets": [{"source": "a", "target": "b"}, "c"]}, "secrets") == ["a", "c"]
+    assert names_in({"networks": {"front": None, "back": {}}}, "networks") == ["front", "back"]
+    assert names_in({"networks": "front"}, "networks") == names_in({}, "networks") == []
