@@ -1,4 +1,4 @@
-"""An engine that keeps images in its own store, not in containerd's: what it refuses is told with the setting to change."""
+"""An engine with the classic image store: unsupported options give an error with the setting to change."""
 
 from __future__ import annotations
 
@@ -21,17 +21,19 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture
 def classic(engine: None) -> Iterator[str]:
-    """A second engine, without networks and without images; its address."""
+    """A second engine without networks and images; its address."""
     unpacked = engines.home() / "root/usr"
     path = os.pathsep.join([str(unpacked / "sbin"), str(unpacked / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin"])
     program = shutil.which("dockerd", path=path)
     assert program, "the engine's own program"
-    with tempfile.TemporaryDirectory(prefix="odpm-") as paths:  # a short name: sockets lie in it, four folders deep
+    with tempfile.TemporaryDirectory(
+        prefix="odpm-"
+    ) as paths:  # short, because the paths of its sockets are limited in length
         settings = Path(paths, "daemon.json")
         settings.write_text("{}", encoding="utf-8")
         address = f"unix://{paths}/socket"
-        # in a network of its own: an engine that starts without a bridge takes away the one that it finds;
-        # its mounts, too, go with it
+        # in a separate network namespace, because an engine without a bridge removes an existing one; in a separate mount
+        # namespace, so that its mounts are removed at the end
         words = ["unshare", "--net", "--mount", program, f"--config-file={settings}", f"--host={address}"]
         words += ["--bridge=none", "--iptables=false", "--ip6tables=false", f"--pidfile={paths}/pid"]
         words += [f"--data-root={paths}/data", f"--exec-root={paths}/exec"]
@@ -52,7 +54,7 @@ def answers(address: str) -> bool:
     return not subprocess.run(["docker", "--host", address, "version"], capture_output=True, check=False).returncode
 
 
-def test_what_it_cannot_do_is_refused_before_anything_is_built(workspace_locked: Workspace, classic: str) -> None:
+def test_unsupported_options_are_refused_before_the_build(workspace_locked: Workspace, classic: str) -> None:
     for words in (
         ("--platform", "linux/amd64,linux/arm64"),
         ("--cache-to", f"type=local,dest={workspace_locked.folder}/layers"),

@@ -1,4 +1,4 @@
-"""Building where nothing but mirrors that ask for a password is reached, and where a registry asks for a login."""
+"""Builds with mirrors that require a password and without other network access, and a registry that requires a login."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.docker
 REGISTRY_PASSWORD = "planted-in-a-login"
 
 
-def test_packages_came_through_the_mirrors(small_image: Small) -> None:
+def test_packages_are_downloaded_from_the_mirrors(small_image: Small) -> None:
     image, served = small_image.image, small_image.mirrors.served
     states = image.run("dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n", *SYSTEM)
     assert [line.split() for line in states.splitlines()] == [[name, "ii"] for name in SYSTEM]
@@ -28,14 +28,14 @@ def test_packages_came_through_the_mirrors(small_image: Small) -> None:
     assert [path for path in served if path.endswith(".whl")]
 
 
-def test_nothing_of_the_mirrors_is_in_any_layer(small_image: Small, tmp_path: Path) -> None:
-    """Neither password nor address: not in a layer (also none that a later one hides), history or configuration."""
+def test_no_layer_contains_data_of_the_mirrors(small_image: Small, tmp_path: Path) -> None:
+    """Passwords and URLs are in no layer (even if a later layer hides the file), history or configuration."""
     image, addresses = small_image.image, (small_image.mirrors.address, small_image.registry.address)
     planted = [PASSWORD.encode(), addresses[0].encode()]
     blobs = dict(layers(image.saved(tmp_path)))
     assert sum(map(len, blobs.values())) > 100_000_000
     assert [name for name, data in blobs.items() if any(word in data for word in planted)] == []
-    # the search finds what is known to be in one layer
+    # check of the search: it finds a text that is in one layer
     assert [name for name, data in blobs.items() if b"odoo:x:1000:1000:" in data]
     told = docker("image", "inspect", "--format", "{{json .Config}}", image.tag)
     told += docker("history", "--no-trunc", image.tag) + small_image.dockerfile

@@ -1,4 +1,4 @@
-"""What `inv build-image` makes: the same bytes twice, told by labels and a bill of materials, small to push, tried out."""
+"""`inv build-image`: reproducible images with labels, SBOM, small pushes and a smoke test."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def registry(small_image: Small) -> Registry:
     return small_image.registry
 
 
-def test_the_result_says_what_was_built_and_is_kept(bench: Bench, image: Built, registry: Registry) -> None:
+def test_result_is_printed_and_written(bench: Bench, image: Built, registry: Registry) -> None:
     told = json.loads(image.out)
     assert json.loads((bench.root / RESULT).read_text(encoding="utf-8")) == told
     assert told["names"] == [image.tag]
     assert told["digest"] == image.id == told["pushed"][image.tag]
     assert told["sbom"] == ".odpm/build/sbom.cdx.json"
     assert told["labels"].items() <= image.config["Labels"].items()
-    assert image.id not in docker("image", "ls", "--quiet", "--no-trunc", "odpm/candidate")  # others may be building
+    assert image.id not in docker("image", "ls", "--quiet", "--no-trunc", "odpm/candidate")  # other builds may run
 
 
-def test_labels_say_where_it_comes_from(bench: Bench, image: Built) -> None:
+def test_labels_contain_the_origin(bench: Bench, image: Built) -> None:
     labels = image.config["Labels"]
     platform = json.loads((bench.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))["platform"]
     assert labels["org.opencontainers.image.title"] == "stack"
@@ -60,8 +60,8 @@ def test_labels_say_where_it_comes_from(bench: Bench, image: Built) -> None:
     assert created.startswith(labels["org.opencontainers.image.created"][:19])
 
 
-def test_a_clean_build_gives_the_same_digest(bench: Bench, image: Built) -> None:
-    """No step is taken from the build cache; written a second time, every byte and every time is the same."""
+def test_build_without_cache_gives_the_same_digest(bench: Bench, image: Built) -> None:
+    """All steps run again and give the same bytes and times."""
     again = f"{bench.prefix}/again:1"
     try:
         out = bench.ok("build-image", "--tag", again, "--no-cache").out
@@ -70,7 +70,7 @@ def test_a_clean_build_gives_the_same_digest(bench: Bench, image: Built) -> None
         docker("image", "rm", "--force", again)
 
 
-def test_nothing_in_it_is_newer_than_the_platforms_commit(bench: Bench, image: Built, tmp_path: Path) -> None:
+def test_no_file_is_newer_than_the_platforms_commit(bench: Bench, image: Built, tmp_path: Path) -> None:
     created = image.config["Labels"]["org.opencontainers.image.created"]
     base = set(json.loads(docker("image", "inspect", BASE))[0]["RootFS"]["Layers"])
     ours = set(json.loads(docker("image", "inspect", image.tag))[0]["RootFS"]["Layers"]) - base
@@ -82,7 +82,7 @@ def test_nothing_in_it_is_newer_than_the_platforms_commit(bench: Bench, image: B
     assert [name for name, when in sources.items() if when > newest] == []
 
 
-def test_one_edited_line_pushes_kilobytes(bench: Bench, image: Built, registry: Registry) -> None:
+def test_edit_of_one_line_pushes_kilobytes(bench: Bench, image: Built, registry: Registry) -> None:
     before = registry.stored()
     page = bench.root / PAGE
     text = page.read_text(encoding="utf-8")
@@ -100,7 +100,7 @@ def test_one_edited_line_pushes_kilobytes(bench: Bench, image: Built, registry: 
         docker("image", "rm", "--force", tag)
 
 
-def test_the_bill_lists_system_python_and_add_ons(bench: Bench, image: Built) -> None:
+def test_sbom_lists_system_python_and_add_ons(bench: Bench, image: Built) -> None:
     bill = json.loads((bench.root / ".odpm/build/sbom.cdx.json").read_text(encoding="utf-8"))
     by_name = {component["name"]: component for component in bill["components"]}
     assert by_name["libpq5"]["purl"].startswith("pkg:deb/debian/libpq5@")
@@ -118,8 +118,8 @@ def test_the_bill_lists_system_python_and_add_ons(bench: Bench, image: Built) ->
     assert "s3cret" not in json.dumps(bill)
 
 
-def test_an_archive_holds_the_image(bench: Bench, image: Built, tmp_path: Path) -> None:
-    """With the digest that the registry has."""
+def test_archive_contains_the_image(bench: Bench, image: Built, tmp_path: Path) -> None:
+    """The digest is that of the registry."""
     archive = tmp_path / "image.tar"
     tag = f"{bench.prefix}/archived:1"
     told = json.loads(bench.ok("build-image", "--tag", tag, "--output", str(archive), "--format", "json").out)
@@ -136,7 +136,7 @@ def test_an_archive_holds_the_image(bench: Bench, image: Built, tmp_path: Path) 
         docker("image", "rm", "--force", tag)
 
 
-def test_layers_are_left_for_the_next_machine(bench: Bench, image: Built, registry: Registry) -> None:
+def test_build_cache_is_exported_and_imported(bench: Bench, image: Built, registry: Registry) -> None:
     cache = f"type=registry,ref={registry.address}/cache:1"
     bench.ok("build-image", "--cache-to", cache)
     assert registry.tags("cache") == ["1"]
@@ -144,8 +144,8 @@ def test_layers_are_left_for_the_next_machine(bench: Bench, image: Built, regist
     assert f"importing cache manifest from {registry.address}/cache:1" in ran.err
 
 
-def test_an_image_that_cannot_run_gets_no_name(bench: Bench, image: Built) -> None:
-    """The library that Python's database driver is linked with is taken away again."""
+def test_image_that_fails_the_smoke_test_is_not_tagged(bench: Bench, image: Built) -> None:
+    """The template removes the library that psycopg2 is linked with."""
     template = bench.root / ".odpm/templates/Dockerfile.j2"
     before = template.read_text(encoding="utf-8")
     template.write_text(f"{before}USER 0:0\nRUN rm /usr/lib/*/libpq.so.5*\nUSER 1000:1000\n", encoding="utf-8")
@@ -161,7 +161,7 @@ def test_an_image_that_cannot_run_gets_no_name(bench: Bench, image: Built) -> No
         docker("image", "rm", "--force", tag)
 
 
-def test_licences_that_contradict_fail_on_demand(bench: Bench, image: Built) -> None:
+def test_check_licenses_fails_for_a_conflict(bench: Bench, image: Built) -> None:
     addon = bench.root / "shop/closed"
     addon.mkdir()
     (addon / "__init__.py").write_text("", encoding="utf-8")
@@ -182,8 +182,8 @@ def test_licences_that_contradict_fail_on_demand(bench: Bench, image: Built) -> 
         git("reset", "-q", "--hard", "HEAD~1", cwd=bench.root)
 
 
-def test_nothing_runs_as_another_user_than_who_starts_it(image: Built) -> None:
-    """No set-uid file beyond those of the base image."""
+def test_image_adds_no_set_uid_files(image: Built) -> None:
+    """The set-uid and set-gid files are those of the base image."""
     words = ("find", "/", "-xdev", "-perm", "/6000", "-type", "f")
     base = docker("run", "--rm", BASE, *words)
     assert set(image.run(*words, user="0").splitlines()) <= set(base.splitlines())

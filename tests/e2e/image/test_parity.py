@@ -1,4 +1,4 @@
-"""Parity: what images really contain, and whether the scenarios of a project run the same."""
+"""Parity: comparison of the content of images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.docker
 SITE = "/opt/odoo/venv/lib/python3.11/site-packages"
 FONT = "/usr/share/fonts/truetype/acme.ttf"
 MANIFEST = "/opt/odoo/src/web/web_responsive/__manifest__.py"
-# what somebody may do to an image after it was built, without a network
+# changes of each kind to a built image, without network access
 TINKERED = f"""
 USER 0:0
 ENV ACME=1
@@ -43,7 +43,7 @@ USER 1000:1000
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], ci_image: Built) -> Bench:
-    """A clone whose images of all scenarios are built."""
+    """A clone with built images of all scenarios."""
     made = clone(tmp_path_factory.mktemp("parity") / "project")
     made.env["ODPM_IMAGE"] = ci_image.tag
     for scenario in ("developer", "server"):
@@ -53,7 +53,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Benc
 
 @pytest.fixture(scope="module")
 def derive(bench: Bench) -> Iterator[Callable[[str, str], str]]:
-    """Makes an image from that of ci by the lines of a Dockerfile; its name."""
+    """Builds an image from that of ci with lines of a Dockerfile; returns its name."""
     names: list[str] = []
 
     def make(name: str, lines: str) -> str:
@@ -74,7 +74,7 @@ def tinkered(derive: Callable[[str, str], str]) -> str:
 
 
 def found(ran: CommandResult) -> dict[tuple[str, str], list[str | None]]:
-    """The differences of a comparison that nothing explains."""
+    """The unexplained differences of a comparison."""
     data: dict[str, Any] = json.loads(ran.out)
     rows = [each for each in data["differences"] if each["reason"] is None]
     assert data["equal"] is (not rows)
@@ -84,7 +84,7 @@ def found(ran: CommandResult) -> dict[tuple[str, str], list[str | None]]:
 # --- the scenarios of a project --------------------------------------------------------------------------------------
 
 
-def test_the_images_of_all_scenarios_are_equal_but_for_what_the_scenario_explains(bench: Bench) -> None:
+def test_images_of_all_scenarios_differ_only_as_explained(bench: Bench) -> None:
     before = snapshot(bench.root)
     ran = bench.ok("parity", "--verbose")
     assert snapshot(bench.root) == before
@@ -98,8 +98,8 @@ def test_the_images_of_all_scenarios_are_equal_but_for_what_the_scenario_explain
         assert re.search(rf"  {re.escape(name)} .* {re.escape(why)}$", ran.out, re.MULTILINE), ran.out
 
 
-def test_the_census_of_mounted_sources_is_as_full_as_that_of_baked_ones(bench: Bench) -> None:
-    """Without the mounts there would be no add-on to compare, and without the configuration no addons path."""
+def test_census_includes_mounted_sources_and_configuration(bench: Bench) -> None:
+    """A change in a mounted add-on is found, so sources and configuration are mounted for the census."""
     manifest = bench.root / "addons/stack_info/__manifest__.py"
     before = manifest.read_text(encoding="utf-8")
     try:
@@ -114,8 +114,8 @@ def test_the_census_of_mounted_sources_is_as_full_as_that_of_baked_ones(bench: B
     assert len(found(ran)) == 1
 
 
-def test_what_is_in_one_image_only_is_named_and_ends_with_2(bench: Bench, tinkered: str) -> None:
-    """An image of ci to which somebody has done something: as a scenario's image, and by its name."""
+def test_unexplained_differences_are_listed_and_give_exit_code_2(bench: Bench, tinkered: str) -> None:
+    """A changed image of ci, compared by name and as the image of its scenario."""
     by_name = bench.inv("parity", "--image", bench.env["ODPM_IMAGE"], "--image", tinkered, "--format", "json")
     assert by_name.code == 2, by_name.output
     differ = found(by_name)
@@ -148,10 +148,10 @@ def test_what_is_in_one_image_only_is_named_and_ends_with_2(bench: Bench, tinker
     )
 
 
-# --- what cannot be compared -----------------------------------------------------------------------------------------
+# --- errors -----------------------------------------------------------------------------------------
 
 
-def test_where_images_are_missing_the_commands_that_make_them_are_named(
+def test_missing_images_are_listed_with_the_commands_to_build_them(
     clone: Callable[[Path], Bench], engine: None, tmp_path: Path
 ) -> None:
     bench = clone(tmp_path / "project")
@@ -176,7 +176,7 @@ def test_where_images_are_missing_the_commands_that_make_them_are_named(
         (("--image", "debian:bookworm-slim,postgres:15"), 5, "cannot read the content of debian:bookworm-slim"),
     ],
 )
-def test_bad_input_is_answered_in_few_lines(bench: Bench, words: tuple[str, ...], code: int, output: str) -> None:
+def test_invalid_arguments_give_a_short_message(bench: Bench, words: tuple[str, ...], code: int, output: str) -> None:
     ran = bench.inv("parity", *words)
     assert (ran.code, ran.out) == (code, ""), ran.output
     assert output in ran.err
@@ -184,10 +184,10 @@ def test_bad_input_is_answered_in_few_lines(bench: Bench, words: tuple[str, ...]
     assert "Traceback" not in ran.err
 
 
-# --- the census behind it --------------------------------------------------------------------------------------------
+# --- the census --------------------------------------------------------------------------------------------
 
 
-def test_everything_in_our_image_can_be_imported_and_odoo_starts(bench: Bench) -> None:
+def test_all_packages_can_be_imported_and_odoo_starts(bench: Bench) -> None:
     contents = read_census(bench.env["ODPM_IMAGE"], imports=True)
     assert problems(contents) == ()
     assert contents.odoo.startswith("Odoo Server 19.0")
@@ -196,8 +196,8 @@ def test_everything_in_our_image_can_be_imported_and_odoo_starts(bench: Bench) -
     assert {"lxml", "psycopg2", "python-ldap", "gevent", "pillow"} <= names
 
 
-def test_what_cannot_run_is_found(derive: Callable[[str, str], str]) -> None:
-    """A library that several packages are linked with is not there, and a folder of the addons path."""
+def test_census_finds_missing_libraries_and_folders(derive: Callable[[str, str], str]) -> None:
+    """A library of several packages and a folder of the addons path are missing."""
     output = "\n".join(problems(read_census(derive("broken", BROKEN), imports=True)))
     lost = r"ImportError: libldap-2\.5\.so\.0: cannot open shared object file"
     assert re.search(rf"^odoo --version fails: {lost}", output, re.MULTILINE), output

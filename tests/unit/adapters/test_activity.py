@@ -1,4 +1,4 @@
-"""What is shown of things under way, on a terminal of some size and where there is none."""
+"""The progress display on terminals of several sizes and without a terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ with terminal.activity() as show:
 
 
 def on_a_terminal(columns: int, lines: int, many: int, **env: str) -> str:
-    """All that a terminal of that size gets, escape sequences and all."""
+    """All output to a terminal of that size, with escape sequences."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     clean = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
@@ -41,7 +41,7 @@ def on_a_terminal(columns: int, lines: int, many: int, **env: str) -> str:
         try:
             while block := os.read(ours, 65536):
                 shown += block
-        except OSError:  # how Linux says that the other end is closed
+        except OSError:  # on Linux: the other end is closed
             pass
         os.close(ours)
     assert process.returncode == 0
@@ -49,7 +49,7 @@ def on_a_terminal(columns: int, lines: int, many: int, **env: str) -> str:
 
 
 def frames(shown: str) -> list[list[str]]:
-    """What stood on the screen, one list of lines for each time it was drawn."""
+    """The lines of each redraw of the screen."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-JL-Za-z]", "", shown).replace("\r\n", "\n")
     return [[line for line in re.split(r"[\r\n]", frame) if line.strip()] for frame in plain.split("\x1b[2K")]
 
@@ -57,7 +57,7 @@ def frames(shown: str) -> list[list[str]]:
 @pytest.mark.skipif(not Path("/dev/ptmx").exists(), reason="needs a pseudo terminal")
 @pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}], ids=["colour", "no colour"])
 @pytest.mark.parametrize(("columns", "lines", "many"), [(80, 24, 3), (80, 8, 30), (40, 8, 30), (20, 4, 9)])
-def test_rows_never_leave_the_screen(columns: int, lines: int, many: int, env: dict[str, str]) -> None:
+def test_rows_fit_the_terminal(columns: int, lines: int, many: int, env: dict[str, str]) -> None:
     shown = on_a_terminal(columns, lines, many, **env)
     text = [line for frame in frames(shown) for line in frame]
     assert max(map(len, text)) <= columns
@@ -69,7 +69,7 @@ def test_rows_never_leave_the_screen(columns: int, lines: int, many: int, env: d
     assert (re.search(r"\x1b\[(?:\d+;)*3\dm", shown) is None) or not env
 
 
-def test_where_nobody_watches_one_line_each_for_what_has_come() -> None:
+def test_without_a_terminal_one_line_per_transfer() -> None:
     words = [sys.executable, "-c", SCRIPT.format(many=2)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout == ""

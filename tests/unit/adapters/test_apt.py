@@ -1,4 +1,4 @@
-"""What a build is told of the machine."""
+"""Settings of the machine for image builds."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ DEB = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]"
         ("not a url", False),
     ],
 )
-def test_what_is_reached_by_the_hosts_network_only(address: str, expected: bool) -> None:
+def test_on_loopback(address: str, expected: bool) -> None:
     assert on_loopback(address) is expected
 
 
-def test_a_named_mirror_serves_the_release_and_its_updates() -> None:
+def test_mirror_setting_is_used_for_the_release_and_its_updates() -> None:
     assert apt.sources("bookworm", "https://m.example/debian") == (
         f"{DEB} https://m.example/debian bookworm main\n{DEB} https://m.example/debian bookworm-updates main\n"
     )
 
 
 @pytest.mark.parametrize(("codename", "suite"), [("bookworm", "bookworm-security"), ("buster", "buster/updates")])
-def test_security_has_a_mirror_of_its_own(codename: str, suite: str) -> None:
+def test_security_mirror_setting(codename: str, suite: str) -> None:
     text = apt.sources(codename, "https://m.example/debian https://m.example/debian-security")
     assert text.splitlines()[2] == f"{DEB} https://m.example/debian-security {suite} main"
 
 
 @pytest.mark.parametrize("setting", ["mirror", "ftp://m/debian", "https://a/x https://b/x https://c/x", "file:///x"])
-def test_what_is_no_mirror_is_refused_without_its_password(setting: str) -> None:
+def test_invalid_mirror_is_refused_without_showing_its_password(setting: str) -> None:
     with pytest.raises(DescriptionError, match="ODPM_APT_MIRROR"):
         apt.sources("bookworm", setting)
     with pytest.raises(DescriptionError) as caught:
@@ -55,7 +55,7 @@ def test_what_is_no_mirror_is_refused_without_its_password(setting: str) -> None
 @pytest.mark.skipif(
     not shutil.which("apt-get") or platform.freedesktop_os_release()["ID"] != "debian", reason="no Debian"
 )
-def test_a_debian_machine_lends_its_mirrors_where_it_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirrors_of_a_debian_machine_are_used_if_it_has_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings, sources = tmp_path / "apt.conf", tmp_path / "sources.list"
     settings.write_text(f'Dir::Etc::sourcelist "{sources}";\nDir::Etc::sourceparts "/dev/null";\n', encoding="utf-8")
     monkeypatch.setenv("APT_CONFIG", str(settings))
@@ -68,5 +68,5 @@ def test_a_debian_machine_lends_its_mirrors_where_it_has_both(tmp_path: Path, mo
     )
 
 
-def test_variables_survive_a_shell() -> None:
+def test_export_lines_are_quoted() -> None:
     assert index_settings.export_lines({"B": "it's $HOME", "A": "1"}) == "export A=1\nexport B='it'\"'\"'s $HOME'\n"

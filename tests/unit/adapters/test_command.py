@@ -1,4 +1,4 @@
-"""The one door to other programs: how they end, what they say, what is never shown."""
+"""Programs: exit codes, output, secrets, timeouts, Ctrl-C."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def test_exit_codes(code: int) -> None:
     assert (outcome.code, outcome.stdout, outcome.stderr, outcome.ok) == (code, b"out\n", b"err\n", code == 0)
 
 
-def test_a_signal_is_a_negative_code() -> None:
+def test_signal_gives_a_negative_code() -> None:
     outcome = command.run(shell("kill -TERM $$"), check=False)
     assert outcome.code == -signal.SIGTERM
     with pytest.raises(ProgramError, match="sh was ended by signal 15"):
         command.run(shell("kill -TERM $$"))
 
 
-def test_a_failure_shows_the_programs_own_last_lines() -> None:
+def test_failure_shows_the_last_lines_of_the_program() -> None:
     with pytest.raises(ProgramError) as caught:
         command.run(shell("for i in 1 2 3 4 5 6 7 8 9; do echo line $i >&2; done; echo >&2; exit 3"))
     assert caught.value.what == "sh ended with code 3"
@@ -45,7 +45,7 @@ def test_a_failure_shows_the_programs_own_last_lines() -> None:
     assert caught.value.exit_code == 5
 
 
-def test_where_nothing_is_on_stderr_stdout_is_shown() -> None:
+def test_failure_without_stderr_shows_stdout() -> None:
     with pytest.raises(ProgramError) as caught:
         command.run(shell("echo said here; exit 1"))
     assert caught.value.details == ("said here",)
@@ -65,7 +65,7 @@ def test_progress_is_folded_to_its_last_state() -> None:
         (["git", "/tmp/hunter2"], "git"),
     ],
 )
-def test_a_failed_program_is_named_without_its_options(words: list[str], name: str) -> None:
+def test_failure_names_the_program_without_options(words: list[str], name: str) -> None:
     error = command.failure(command.Outcome(tuple(words), 2, b"", b""))
     assert error.what == f"{name} ended with code 2"
 
@@ -80,14 +80,14 @@ def test_a_failed_program_is_named_without_its_options(words: list[str], name: s
         ("https://host/x@y", "https://host/x@y"),
     ],
 )
-def test_credentials_in_addresses_are_taken_out(text: str, shown: str) -> None:
+def test_credentials_are_removed_from_urls(text: str, shown: str) -> None:
     assert command.redact(text) == shown
     outcome = command.Outcome(("git",), 1, b"", text.encode())
     assert outcome.tail() == (shown,)
     assert command.failure(outcome).details == (shown,)
 
 
-def test_secrets_never_reach_an_error_or_a_listener() -> None:
+def test_secrets_are_masked_in_errors_and_lines() -> None:
     seen: list[str] = []
     script = "echo 'at https://me:hunter2@host/x' >&2; echo 'token swordfish is bad' >&2; exit 1"
     with pytest.raises(ProgramError) as caught:
@@ -96,7 +96,7 @@ def test_secrets_never_reach_an_error_or_a_listener() -> None:
     assert "hunter2" not in "".join(seen)
 
 
-def test_lines_come_as_they_are_written() -> None:
+def test_lines_are_reported_as_they_are_written() -> None:
     seen: list[tuple[str, float]] = []
     begin = time.monotonic()
     script = "echo one >&2; sleep 0.4; printf 'two\\rthree\\n' >&2; echo out"
@@ -106,7 +106,7 @@ def test_lines_come_as_they_are_written() -> None:
     assert (outcome.stdout, outcome.stderr) == (b"out\n", b"one\ntwo\rthree\n")
 
 
-def test_no_answer_in_time() -> None:
+def test_timeout() -> None:
     begin = time.monotonic()
     with pytest.raises(ProgramError, match="sleep did not finish within"):
         command.run(["sleep", "30"], timeout=0.3)
@@ -116,7 +116,7 @@ def test_no_answer_in_time() -> None:
 RESTLESS = """
 import _thread, os, random, signal, time
 from odpm_tasks.adapters import command
-signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent process may ignore SIGINT
 def interrupt(nap):
     time.sleep(nap)
     os.killpg(os.getpgrp(), signal.SIGINT)
@@ -130,8 +130,8 @@ for seed in range(60):
 """
 
 
-def test_ctrl_c_while_programs_are_started() -> None:
-    """It is neither lost nor leaves half a start behind, and nobody waits for what would have taken too long."""
+def test_ctrl_c_during_the_start_of_programs() -> None:
+    """Ctrl-C is never lost, leaves no partly started program, and does not wait for the timeout."""
     words = [sys.executable, "-c", RESTLESS]
     done = subprocess.run(words, capture_output=True, text=True, start_new_session=True, check=False, timeout=600)
     assert (done.stdout.split(), done.stderr) == (["interrupted"] * 60, "")
@@ -153,13 +153,13 @@ for _ in range(3):
 """
 
 
-def test_ctrl_c_that_python_drops() -> None:
-    """What is raised where an object goes Python only tells of, and goes on."""
+def test_ctrl_c_that_python_drops_is_sent_again() -> None:
+    """Python reports an exception in a destructor and continues."""
     done = subprocess.run([sys.executable, "-c", LOST], capture_output=True, text=True, check=False, timeout=120)
     assert (done.stdout.split(), done.stderr, done.returncode) == (["interrupted"] * 3, "", 0)
 
 
-def test_a_program_that_is_not_there() -> None:
+def test_program_that_is_not_installed() -> None:
     for run in (command.run, process.foreground):
         with pytest.raises(MachineError, match="no-such-program is not installed") as caught:
             run(["no-such-program", "x"])
@@ -168,7 +168,7 @@ def test_a_program_that_is_not_there() -> None:
     assert command.is_installed("sh")
 
 
-def test_a_full_disk_is_the_machines_fault() -> None:
+def test_full_disk_is_a_machine_error() -> None:
     with pytest.raises(MachineError) as caught:
         command.run(shell("echo 'error: unable to write file x: No space left on device' >&2; exit 128"))
     assert caught.value.what == "the disk is full"
@@ -176,36 +176,36 @@ def test_a_full_disk_is_the_machines_fault() -> None:
     assert "No space left" in caught.value.details[-1]
 
 
-def test_big_outputs_arrive_whole() -> None:
+def test_large_output_is_complete() -> None:
     script = "import sys; sys.stdout.buffer.write(b'x' * 8_000_000 + b'\\n'); sys.stderr.buffer.write(b'y' * 2_000_000)"
     outcome = command.run(python(script))
     assert (len(outcome.stdout), len(outcome.stderr)) == (8_000_001, 2_000_000)
 
 
-def test_what_is_fed_arrives_as_it_is() -> None:
+def test_stdin_is_passed_unchanged() -> None:
     data = bytes(range(256)) * 4096
     outcome = command.run(python("import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"), stdin=data)
     assert outcome.stdout == data
 
 
-def test_input_is_empty_and_nothing_is_a_terminal() -> None:
+def test_stdin_is_empty_and_no_stream_is_a_terminal() -> None:
     script = "import sys; print(repr(sys.stdin.read()), [s.isatty() for s in (sys.stdin, sys.stdout, sys.stderr)])"
     assert command.run(python(script)).text == "'' [False, False, False]\n"
 
 
-def test_bytes_that_are_no_text() -> None:
+def test_output_that_is_not_utf_8() -> None:
     outcome = command.run(shell(r"printf '\377ok'; printf '\377bad\n' >&2; exit 1"), check=False)
     assert (outcome.stdout, outcome.text, outcome.tail()) == (b"\xffok", "\ufffdok", ("\ufffdbad",))
 
 
-def test_words_are_not_read_by_a_shell(tmp_path: Path) -> None:
+def test_arguments_are_not_interpreted_by_a_shell(tmp_path: Path) -> None:
     words = ["$HOME", "a b", "*", "; touch x", "`id`", "-n", "é", ""]
     outcome = command.run(python("import sys; print(sys.argv[1:])") + words, cwd=tmp_path)
     assert outcome.text == f"{words}\n"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_environment_is_laid_over_ours(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_env_is_added_to_the_process_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ODPM_A", "ours")
     monkeypatch.setenv("ODPM_B", "ours")
     outcome = command.run(shell('echo "$ODPM_A $ODPM_B"; pwd'), env={"ODPM_B": "given"}, cwd=tmp_path)
@@ -213,7 +213,7 @@ def test_environment_is_laid_over_ours(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert os.environ["ODPM_B"] == "ours"
 
 
-def test_running_programs_can_be_ended() -> None:
+def test_stop_all_terminates_running_programs() -> None:
     outcomes: list[command.Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.append(command.run(["sleep", "30"], check=False)))
     thread.start()
@@ -226,7 +226,7 @@ def test_running_programs_can_be_ended() -> None:
     assert not process._running
 
 
-def test_progress_is_told_as_it_comes_and_in_whole_lines() -> None:
+def test_progress_is_reported_in_complete_lines() -> None:
     heard: list[tuple[str, float]] = []
     script = r"printf 'at 1%%\rat ' >&2; sleep 0.5; printf '50%%\r\nfür' >&2; sleep 0.5; printf ' 100%%\n' >&2"
     command.run(shell(script), on_line=lambda line: heard.append((line, time.monotonic())))
@@ -235,7 +235,7 @@ def test_progress_is_told_as_it_comes_and_in_whole_lines() -> None:
     assert heard[2][1] - heard[1][1] > 0.3
 
 
-def test_a_silent_program_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+def test_stalled_program_is_terminated_with_its_children(tmp_path: Path) -> None:
     begun = time.monotonic()
     script = f"sh -c 'echo $$ > {tmp_path}/pid; sleep 60' & echo go >&2; wait"
     outcome = command.run(shell(script), check=False, idle_timeout=lambda line: 0.5)
@@ -249,7 +249,7 @@ def test_a_silent_program_is_ended_with_all_that_it_started(tmp_path: Path) -> N
     assert state.text[:1] in {"", "Z"}
 
 
-def test_a_program_that_talks_is_let_go_on_and_one_line_may_allow_more() -> None:
+def test_idle_timeout_restarts_with_each_line() -> None:
     talking = command.run(shell("for i in 1 2 3 4 5 6; do echo $i >&2; sleep 0.2; done"), idle_timeout=lambda line: 0.6)
     assert talking.ok
     assert not talking.stalled
@@ -257,7 +257,7 @@ def test_a_program_that_talks_is_let_go_on_and_one_line_may_allow_more() -> None
     assert allowed.ok
 
 
-def test_a_pause_ends_when_everything_is_stopped() -> None:
+def test_stop_all_ends_a_pause() -> None:
     known = process.stops()
     assert process.pause(0.01, known)
     timer = threading.Timer(0.2, process.stop_all)
@@ -269,13 +269,13 @@ def test_a_pause_ends_when_everything_is_stopped() -> None:
     assert process.pause(0.01, process.stops())
 
 
-# Talking
+# Piped programs
 
 
 ECHO = "import sys\nfor line in sys.stdin: print(line.upper(), end='', flush=True)"
 
 
-def test_questions_are_answered_as_they_are_asked() -> None:
+def test_piped_program_is_read_and_written_in_turns() -> None:
     with command.piped(python(ECHO)) as talk:
         talk.write(b"one\n")
         assert talk.read_line() == b"ONE\n"
@@ -283,7 +283,7 @@ def test_questions_are_answered_as_they_are_asked() -> None:
         assert talk.read(6) == b"TWO\nTH"
 
 
-def test_who_answers_no_more_is_told_with_its_last_words() -> None:
+def test_end_of_a_piped_program_is_reported_with_its_last_lines() -> None:
     program = python("import sys; input(); sys.exit('no more')")
     with command.piped(program) as talk:
         talk.write(b"one\n")

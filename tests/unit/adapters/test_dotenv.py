@@ -1,4 +1,4 @@
-"""`.env`: what can be written in it comes out of it, and whatever else stands there is one message with file and line."""
+"""`.env` files: values are read as written; invalid lines give an error with file and line."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_double_quotes_hold_any_value_without_references(name: str, value: str, 
 
 
 @given(names, st.text("abя%$=:/@#.,;!?*&()[]{}<>\\|~^+-_'\"", min_size=1))
-def test_a_plain_word_is_itself(name: str, value: str) -> None:
+def test_unquoted_value_is_unchanged(name: str, value: str) -> None:
     if value[0] in "'\"" or "${" in value:
         return
     assert read_env(f"{name}={value}\n", ".env", {}) == {name: value}
 
 
 @given(names, names, texts)
-def test_the_process_is_what_a_reference_means(name: str, other: str, value: str) -> None:
+def test_reference_prefers_the_process_environment(name: str, other: str, value: str) -> None:
     text = f"{other}=of the file\n{name}=<${{{other}}}>\n"
     inside = "of the file"
     if name != other:
@@ -78,7 +78,7 @@ def test_references(line: str, value: str) -> None:
     assert read_env(f"B=above\n{line}\n", ".env", {})["A"] == value
 
 
-# Whatever else stands there
+# Invalid files
 
 
 def outcome(read: Callable[[], dict[str, str]]) -> dict[str, str] | DescriptionError:
@@ -89,7 +89,7 @@ def outcome(read: Callable[[], dict[str, str]]) -> dict[str, str] | DescriptionE
 
 
 def sound(values: dict[str, str]) -> bool:
-    """Whether a program could be started with these."""
+    """Whether a program can be started with these variables."""
     return all(name and "=" not in name and "\0" not in name + value for name, value in values.items())
 
 
@@ -97,7 +97,7 @@ def sound(values: dict[str, str]) -> bool:
 @example("A=a\0b")
 @example("'A=B'=c")
 @example("A='open\n\0")
-def test_any_text_gives_values_or_the_line_that_is_wrong(text: str) -> None:
+def test_any_text_gives_values_or_an_error_with_the_line(text: str) -> None:
     found = outcome(lambda: read_env(text, "x/.env", {}))
     if isinstance(found, dict):
         assert sound(found)
@@ -111,7 +111,7 @@ def test_any_text_gives_values_or_the_line_that_is_wrong(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from(["A=1", "", "  ", "# note", "B='two\nlines'", "export C=3"])), ends)
-def test_the_wrong_line_is_counted_right(before: list[str], end: str) -> None:
+def test_error_has_the_right_line_number(before: list[str], end: str) -> None:
     text = "".join(line.replace("\n", end) + end for line in before)
     above = len(before) + sum(line.count("\n") for line in before)
     with pytest.raises(DescriptionError) as caught:
@@ -122,7 +122,7 @@ def test_the_wrong_line_is_counted_right(before: list[str], end: str) -> None:
 @given(st.binary())
 @example(b"\xef\xbb\xbfA=1\r\n")
 @example("A=1".encode("utf-16"))
-def test_any_bytes_give_values_or_our_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_any_bytes_give_values_or_a_description_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any.env"
     path.write_bytes(data)
     found = outcome(lambda: env_file(path))
@@ -160,7 +160,7 @@ def closed(path: Path) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["project", "home"])
-def test_what_is_no_env_file_ends_with_a_message(
+def test_unreadable_env_file_gives_an_error(
     clean: Path, tmp_path: Path, make: Callable[[Path], None], what: str, place: str
 ) -> None:
     (clean / ".odpm").mkdir()
@@ -174,7 +174,7 @@ def test_what_is_no_env_file_ends_with_a_message(
     assert len(str(caught.value).splitlines()) <= 5
 
 
-def test_a_link_to_nothing_sets_nothing(tmp_path: Path) -> None:
+def test_dangling_link_sets_nothing(tmp_path: Path) -> None:
     (tmp_path / ".env").symlink_to(tmp_path / "gone")
     assert env_file(tmp_path / ".env") == {}
 
@@ -201,7 +201,7 @@ def layered(clean: Path, root: Path, project: str, home: str) -> Project:
         ("ci", "", "", "ci"),
     ],
 )
-def test_who_says_the_scenario(
+def test_priority_of_the_scenario_settings(
     clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     process: str | None, project: str, home: str, scenario: str,
 ) -> None:  # fmt: skip
@@ -210,7 +210,7 @@ def test_who_says_the_scenario(
     assert layered(clean, tmp_path, project, home).scenario.name == scenario
 
 
-def test_a_reference_follows_what_is_exported(clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reference_uses_the_exported_value(clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOP", "exported")
     settings = layered(clean, tmp_path, "SHOP=written\nURL=https://${SHOP}\nRAW='${SHOP}'\n", "").paths.settings
     assert [settings.get(name) for name in ("SHOP", "URL", "RAW")] == ["exported", "https://exported", "${SHOP}"]

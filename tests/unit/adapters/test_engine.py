@@ -1,4 +1,4 @@
-"""Questions to the engine that are asked before anybody knows that they will be."""
+"""Prefetched queries to the engine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from odpm_tasks.stack import prefetch
 DATABASE = "d" * 64
 
 
-def test_a_question_is_asked_once_and_all_at_the_same_time() -> None:
+def test_equal_queries_run_once_and_all_in_parallel() -> None:
     asked: list[str] = []
     all_there = threading.Barrier(3)
 
@@ -32,7 +32,7 @@ def test_a_question_is_asked_once_and_all_at_the_same_time() -> None:
     assert sorted(asked) == ["a", "b", "c"]
 
 
-def test_a_wrong_answer_is_for_who_asks() -> None:
+def test_error_of_a_query_is_raised_at_its_result() -> None:
     def question() -> str:
         raise MachineError("the Docker engine does not answer")
 
@@ -64,7 +64,7 @@ def test_a_wrong_answer_is_for_who_asks() -> None:
         ),
     ],
 )
-def test_what_is_asked_is_what_the_last_run_left(
+def test_prefetched_queries_come_from_the_recorded_state(
     recorded: dict[str, Any], wished: str, expected: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, ...]] = []

@@ -1,4 +1,4 @@
-"""The door to the file system: replacing, keeping, holding, fingerprints."""
+"""Files: atomic replacement, backups, locks, fingerprints."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def small_disk(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_write_replaces_at_once_and_makes_folders(tmp_path: Path) -> None:
+def test_write_replaces_atomically_and_creates_folders(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "file"
     files.write(path, b"one")
     before = path.stat()
@@ -44,7 +44,7 @@ def test_write_replaces_at_once_and_makes_folders(tmp_path: Path) -> None:
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
 
 
-def test_a_write_that_fails_leaves_the_old_bytes_and_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_old_bytes_and_leaves_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     files.write(path, b"old")
     with pytest.raises(OSError, match="too large"), small_disk(4096):
@@ -71,7 +71,7 @@ def test_a_folder_instead_of_a_file_is_kept(tmp_path: Path) -> None:
         (errno.EROFS, "cannot write: Read-only file system"),
     ],
 )
-def test_refusals_of_the_disk_are_told(code: int, said: str) -> None:
+def test_disk_errors_become_machine_errors(code: int, said: str) -> None:
     with pytest.raises(MachineError) as caught, files.disk_errors(Path("/srv/project/file")):
         raise OSError(code, os.strerror(code))
     assert caught.value.what == said
@@ -92,7 +92,7 @@ def test_read(tmp_path: Path) -> None:
 
 
 def edit_and_replace(path: Path, text: str) -> str:
-    """Somebody edits a generated file, and it is generated again; the name under which the edit is kept."""
+    """Edit a generated file and generate it again; returns the name of the backup."""
     files.write(path, text.encode())
     kept: list[Path] = []
     files.write(path, b"generated", before_replace=lambda: kept.append(files.keep_original(path)))
@@ -100,20 +100,20 @@ def edit_and_replace(path: Path, text: str) -> str:
     return kept[0].name
 
 
-def test_edits_are_kept_under_numbers(tmp_path: Path) -> None:
+def test_backups_are_numbered(tmp_path: Path) -> None:
     path = tmp_path / "compose.yml"
     kept = [edit_and_replace(path, text) for text in ("one", "two", "three")]
     assert kept == ["compose.yml.orig", "compose.yml.orig.1", "compose.yml.orig.2"]
     assert [(tmp_path / name).read_text(encoding="utf-8") for name in kept] == ["one", "two", "three"]
 
 
-def test_the_same_edit_is_kept_once(tmp_path: Path) -> None:
+def test_same_content_is_backed_up_once(tmp_path: Path) -> None:
     path = tmp_path / "compose.yml"
     assert [edit_and_replace(path, "mine") for _ in range(2)] == ["compose.yml.orig"] * 2
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["compose.yml", "compose.yml.orig"]
 
 
-def test_a_kept_edit_that_somebody_works_on_stays_as_it_is(tmp_path: Path) -> None:
+def test_changed_backup_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "compose.yml"
     edit_and_replace(path, "mine")
     (tmp_path / "compose.yml.orig").write_text("mine, and more", encoding="utf-8")
@@ -121,7 +121,7 @@ def test_a_kept_edit_that_somebody_works_on_stays_as_it_is(tmp_path: Path) -> No
     assert (tmp_path / "compose.yml.orig").read_text(encoding="utf-8") == "mine, and more"
 
 
-def test_what_is_in_the_place_of_a_kept_edit_stays(tmp_path: Path) -> None:
+def test_existing_folder_or_link_with_the_name_of_a_backup_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "compose.yml"
     (tmp_path / "compose.yml.orig").mkdir()
     (tmp_path / "compose.yml.orig.1").symlink_to("nowhere")
@@ -130,7 +130,7 @@ def test_what_is_in_the_place_of_a_kept_edit_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["elsewhere.yml", "nowhere"])
-def test_a_link_in_the_place_of_a_generated_file_is_kept_and_its_target_untouched(tmp_path: Path, target: str) -> None:
+def test_link_is_backed_up_and_its_target_unchanged(tmp_path: Path, target: str) -> None:
     path, other = tmp_path / "compose.yml", tmp_path / "elsewhere.yml"
     other.write_text("mine", encoding="utf-8")
     path.symlink_to(target)
@@ -140,7 +140,7 @@ def test_a_link_in_the_place_of_a_generated_file_is_kept_and_its_target_untouche
     assert other.read_text(encoding="utf-8") == "mine"
 
 
-def test_an_edit_is_in_its_place_until_the_new_file_is_whole(tmp_path: Path) -> None:
+def test_failed_write_keeps_the_edited_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     files.write(path, b"mine")
     with pytest.raises(OSError, match="too large"), small_disk(4096):
@@ -149,7 +149,7 @@ def test_an_edit_is_in_its_place_until_the_new_file_is_whole(tmp_path: Path) -> 
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_digest_of_a_file_below_a_folder(tmp_path: Path) -> None:
+def test_digest_below(tmp_path: Path) -> None:
     root, outside = tmp_path / "root", tmp_path / "outside"
     for folder in (root / "a", outside):
         folder.mkdir(parents=True)
@@ -177,12 +177,12 @@ except BusyError as error:
 
 
 def other(path: Path) -> subprocess.Popen[str]:
-    """Another process that takes the lock, says so, and holds it until its input ends."""
+    """Another process that takes the lock, prints that, and holds it until its input ends."""
     words = [sys.executable, "-c", OTHER, str(path)]
     return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def test_another_process_is_told_who_holds_it(tmp_path: Path) -> None:
+def test_error_names_the_process_that_holds_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "run.lock"
     with files.exclusive(path, "this project"), other(path) as process:
         said, _ = process.communicate()
@@ -200,7 +200,7 @@ def test_another_process_is_told_who_holds_it(tmp_path: Path) -> None:
         pass
 
 
-def test_it_waits_for_the_other_where_told_to(tmp_path: Path) -> None:
+def test_exclusive_waits_for_another_process(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     with other(path) as process:
         assert process.stdout is not None
@@ -211,7 +211,7 @@ def test_it_waits_for_the_other_where_told_to(tmp_path: Path) -> None:
             process.wait()
 
 
-def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     with other(path) as process:
         assert process.stdout is not None
@@ -222,7 +222,7 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
             assert str(os.getpid()) in (tmp_path / "run.lock.holder").read_text(encoding="utf-8")
 
 
-def test_a_task_inside_a_task_does_not_wait_for_itself(tmp_path: Path) -> None:
+def test_lock_is_reentrant(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     with files.exclusive(path, "it"):
         with files.exclusive(path, "it"):
@@ -235,7 +235,7 @@ def test_a_task_inside_a_task_does_not_wait_for_itself(tmp_path: Path) -> None:
         assert process.returncode == 0
 
 
-def test_another_thread_is_another_holder(tmp_path: Path) -> None:
+def test_lock_excludes_other_threads(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     seen: list[BaseException | None] = []
 
@@ -261,7 +261,7 @@ def tree(root: Path) -> Path:
     return root
 
 
-def test_a_fingerprint_is_the_same_anywhere(tmp_path: Path) -> None:
+def test_fingerprint_is_independent_of_the_location(tmp_path: Path) -> None:
     first, second = tree(tmp_path / "one"), tree(tmp_path / "two" / "deep")
     assert fingerprint(first) == fingerprint(second)
     assert len(fingerprint(first)) == 40
@@ -292,7 +292,7 @@ def link_to_file(root: Path) -> None:
         link_to_file,
     ],
 )
-def test_a_fingerprint_sees(tmp_path: Path, change: Callable[[Path], object]) -> None:
+def test_fingerprint_changes_with(tmp_path: Path, change: Callable[[Path], object]) -> None:
     root = tree(tmp_path / "tree")
     before = fingerprint(root)
     change(root)
@@ -315,7 +315,7 @@ def noise(root: Path) -> None:
         lambda root: (root / "empty").mkdir(),
     ],
 )
-def test_a_fingerprint_does_not_see(tmp_path: Path, change: Callable[[Path], object]) -> None:
+def test_fingerprint_ignores(tmp_path: Path, change: Callable[[Path], object]) -> None:
     root = tree(tmp_path / "tree")
     before = fingerprint(root)
     change(root)
@@ -336,7 +336,7 @@ def test_walk_is_sorted_and_does_not_follow_links(tmp_path: Path) -> None:
     st.dictionaries(st.text("ab", min_size=1, max_size=3), st.binary(max_size=4), max_size=3),
     st.dictionaries(st.text("ab", min_size=1, max_size=3), st.binary(max_size=4), max_size=3),
 )
-def test_two_trees_are_alike_only_where_they_are_equal(
+def test_fingerprints_are_equal_only_for_equal_trees(
     tmp_path_factory: pytest.TempPathFactory, first: dict[str, bytes], second: dict[str, bytes]
 ) -> None:
     roots = [tmp_path_factory.mktemp("tree") for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Image references as Docker completes them, and a registry's challenges answered."""
+"""Image references and authentication of registries."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ DIGEST = "sha256:" + "5" * 64
         ("registry.example:5000/app", Reference("registry.example:5000", "app", "latest")),
     ],
 )
-def test_a_reference_is_completed_as_docker_does(text: str, expected: Reference) -> None:
+def test_reference_has_the_defaults_of_docker(text: str, expected: Reference) -> None:
     assert reference(text) == expected
 
 
-def test_plain_http_is_for_loopback_only() -> None:
+def test_plain_http_only_for_loopback() -> None:
     assert reference("127.0.0.1:5000/a:1").base == "http://127.0.0.1:5000/v2/a"
     assert reference("127.0.0.1.example/a:1").base == "https://127.0.0.1.example/v2/a"
     assert reference("localhost.example:80/a:1").base == "https://localhost.example:80/v2/a"
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """A registry that wants a token, and the place that gives one to who logs in."""
+    """A registry that requires a token, and its token server that requires a login."""
 
     server: _Server
 
@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps({"token": "ticket"}).encode() if known else b"{}")
 
     def log_message(self, format: str, *args: object) -> None:
-        """Not worth a line."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -101,7 +101,7 @@ def docker_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "config.json"
 
 
-def test_a_login_of_docker_gets_the_token(server: _Server, docker_config: Path) -> None:
+def test_docker_login_gets_a_token(server: _Server, docker_config: Path) -> None:
     auth = base64.b64encode(b"me:geheim").decode()
     docker_config.write_text(json.dumps({"auths": {server.address: {"auth": auth}}}), encoding="utf-8")
     assert digests({"app:1": f"{server.address}/team/app:1"}, 10)() == {"app:1": DIGEST}
@@ -112,8 +112,8 @@ def test_a_login_of_docker_gets_the_token(server: _Server, docker_config: Path) 
     ]
 
 
-def test_a_run_that_ends_early_lets_questions_come_to_an_end(server: _Server, docker_config: Path) -> None:
-    """Python would crash now and then: a thread inside OpenSSL does not outlive the program."""
+def test_exit_waits_for_running_requests(server: _Server, docker_config: Path) -> None:
+    """Otherwise Python may crash at exit while a thread is inside OpenSSL."""
     auth = base64.b64encode(b"me:geheim").decode()
     docker_config.write_text(json.dumps({"auths": {server.address: {"auth": auth}}}), encoding="utf-8")
     ask = (
@@ -123,13 +123,13 @@ def test_a_run_that_ends_early_lets_questions_come_to_an_end(server: _Server, do
     assert len(server.seen) == 3
 
 
-def test_without_a_login_nothing_is_known_and_nothing_fails(server: _Server, docker_config: Path) -> None:
+def test_no_login_gives_no_digest_and_no_error(server: _Server, docker_config: Path) -> None:
     assert digests({"app:1": f"{server.address}/team/app:1"}, 10)() == {}
     docker_config.write_text("not json", encoding="utf-8")
     assert digests({"app:1": f"{server.address}/team/app:1"}, 10)() == {}
 
 
-def test_a_login_is_not_sent_where_anybody_could_read_it(server: _Server, docker_config: Path) -> None:
+def test_login_is_not_sent_over_plain_http(server: _Server, docker_config: Path) -> None:
     auth = base64.b64encode(b"me:geheim").decode()
     docker_config.write_text(json.dumps({"auths": {server.address: {"auth": auth}}}), encoding="utf-8")
     server.realm = f"http://0.0.0.0:{server.server_address[1]}"
@@ -137,11 +137,11 @@ def test_a_login_is_not_sent_where_anybody_could_read_it(server: _Server, docker
     assert all(not path.startswith("/token") for path, _ in server.seen)
 
 
-def test_a_registry_that_never_answers_is_not_waited_for() -> None:
+def test_registry_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         asked = {"app:1": f"127.0.0.1:{silent.getsockname()[1]}/app:1"}
         assert digests(asked, 0.2)() == {}
 
 
-def test_no_host_no_answer() -> None:
+def test_unknown_host() -> None:
     assert digests({"app:1": "no-such-host.invalid/app:1"}, 2)() == {}

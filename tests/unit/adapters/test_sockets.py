@@ -1,4 +1,4 @@
-"""Ports: which a compose file publishes, who has one, and that what was chosen counts less than what is said."""
+"""Ports: published by a compose file, in use, owner, and the priority of chosen ports."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ def published(*entries: object, **env: str) -> list[tuple[int, str | None, str]]
         ('"127.0.0.1::80"', []),
     ],
 )
-def test_what_an_entry_publishes(entry: str, found: list[tuple[int, str | None, str]]) -> None:
+def test_published_ports_of_an_entry(entry: str, found: list[tuple[int, str | None, str]]) -> None:
     assert published(entry) == found
 
 
-def test_variables_decide() -> None:
+def test_variables_are_expanded() -> None:
     assert published('"${BIND:-127.0.0.1}:${MAIL_PORT:-8025}:80"', BIND="10.0.0.1", MAIL_PORT="99") == [
         (99, "MAIL_PORT", "10.0.0.1")
     ]
 
 
-def test_a_service_of_a_profile_is_not_started() -> None:
+def test_services_of_profiles_are_ignored() -> None:
     text = "services:\n  a: {ports: ['1:1'], profiles: [later]}\n  b: {ports: ['2:2']}\n"
     assert published_ports(text, lambda name: None) == (Published("b", 2, None),)
 
@@ -90,9 +90,7 @@ ANY, LOOP = "0.0.0.0", "127.0.0.1"
         (socket.AF_INET, "127.0.0.2", False, ANY, True),
     ],
 )
-def test_a_port_is_busy_where_it_would_be_published(
-    family: socket.AddressFamily, listens: str, only_six: bool, asked: str, busy: bool
-) -> None:
+def test_port_in_use(family: socket.AddressFamily, listens: str, only_six: bool, asked: str, busy: bool) -> None:
     with suppress(OSError), listening(family, listens, only_six=only_six) as port:
         assert sockets.in_use(port, asked) is busy
         assert (sockets.free_port(port, asked) == port) is not busy
@@ -100,11 +98,11 @@ def test_a_port_is_busy_where_it_would_be_published(
     pytest.skip(f"this machine has no {listens}")
 
 
-def test_an_address_of_another_machine_is_nobodys() -> None:
+def test_address_of_another_machine_is_not_in_use() -> None:
     assert sockets.in_use(8069, "192.0.2.1") is False
 
 
-def test_free_ports_leave_out_what_they_are_told() -> None:
+def test_free_port_excludes_ports() -> None:
     first = sockets.free_port(20000)
     assert sockets.free_port(first, exclude={first, first + 1}) > first + 1
 
@@ -118,7 +116,7 @@ sys.stdin.read()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="who listens is read from /proc")
-def test_who_has_a_port() -> None:
+def test_owner_of_a_port() -> None:
     with subprocess.Popen([sys.executable, "-c", LISTEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         port = int(other.stdout.readline())
@@ -128,12 +126,12 @@ def test_who_has_a_port() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
-def test_of_another_users_process_the_user_is_told() -> None:
+def test_owner_of_a_port_of_another_user() -> None:
     with subprocess.Popen([sys.executable, "-c", LISTEN], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout
         port = int(other.stdout.readline())
         child = os.fork()
-        if child == 0:  # nobody asks, who may not look into root's process
+        if child == 0:  # a user without access to processes of root
             os.setgid(65534)
             os.setuid(65534)
             os._exit(0 if sockets.owner(port) == "a program of the user root" else 1)
@@ -148,7 +146,7 @@ def _name(pid: int) -> str:
 LAYERS = Settings((Layer(".env", {"ODOO_PORT": "9000", "EMPTY": ""}),))
 
 
-def test_what_was_chosen_counts_where_nobody_says_anything() -> None:
+def test_chosen_ports_have_the_lowest_priority() -> None:
     chosen = LAYERS.with_chosen_ports({"ODOO_PORT": "9001", "GEVENT_PORT": "9002", "EMPTY": "9003"})
     assert [chosen.get(name) for name in ("ODOO_PORT", "GEVENT_PORT", "EMPTY")] == ["9000", "9002", ""]
     assert chosen.port("GEVENT_PORT") == 9002

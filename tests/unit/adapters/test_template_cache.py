@@ -1,4 +1,4 @@
-"""Compiled templates: kept beside Python's own, made anew where the text has changed, and never in the way."""
+"""The cache of compiled templates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def kept(folder: Path) -> list[Path]:
     return sorted((folder / "__pycache__").glob("*")) if (folder / "__pycache__").is_dir() else []
 
 
-def test_a_template_is_compiled_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_template_is_compiled_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rendered(folder) == "Hello you"
     (one,) = kept(folder)
     assert one.name.endswith(f".{sys.implementation.cache_tag}.pyc")
@@ -40,14 +40,14 @@ def test_a_template_is_compiled_once(folder: Path, monkeypatch: pytest.MonkeyPat
     assert one.stat() == before
 
 
-def test_another_text_is_compiled_anew(folder: Path) -> None:
+def test_changed_template_is_compiled_again(folder: Path) -> None:
     rendered(folder)
     (folder / "hello.j2").write_text("Good bye {{ name }}", encoding="utf-8")
     assert rendered(folder) == "Good bye you"
     assert len(kept(folder)) == 1
 
 
-def test_what_is_damaged_is_made_anew(folder: Path) -> None:
+def test_damaged_cache_is_rebuilt(folder: Path) -> None:
     rendered(folder)
     (one,) = kept(folder)
     whole = one.read_bytes()
@@ -56,12 +56,12 @@ def test_what_is_damaged_is_made_anew(folder: Path) -> None:
     assert one.read_bytes() == whole
 
 
-def test_nothing_is_kept_where_python_keeps_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_cache_with_dont_write_bytecode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     assert rendered(folder) == "Hello you"
     assert kept(folder) == []
 
 
-def test_a_folder_that_nobody_may_write_to_is_no_trouble(folder: Path) -> None:
+def test_folder_that_is_not_writable_is_ignored(folder: Path) -> None:
     (folder / "__pycache__").write_text("in the way")
     assert rendered(folder) == "Hello you"

@@ -1,4 +1,4 @@
-"""What the census of an image tells, and what is wrong with an image whatever it is meant for."""
+"""The census program, and the problems of an image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROGRAM = Path(__file__).parents[3] / "odpm_tasks" / "templates" / "census.py"
 
 @pytest.fixture
 def census() -> ModuleType:
-    """The program as a module of its own, whose paths a test may move."""
+    """The program as a separate module, so that a test can change its paths."""
     spec = importlib.util.spec_from_file_location("census_of_a_test", PROGRAM)
     assert spec
     assert spec.loader
@@ -28,18 +28,18 @@ def census() -> ModuleType:
     return module
 
 
-# --- findings --------------------------------------------------------------------------------------------------------
+# --- problems --------------------------------------------------------------------------------------------------------
 
 
-def test_an_environment_without_sources_and_without_a_configuration_is_fine() -> None:
+def test_environment_without_sources_has_no_problems() -> None:
     assert problems(Census(python="3.11.2")) == ()
 
 
-def test_an_image_with_sources_that_starts_is_fine() -> None:
+def test_image_with_sources_that_starts_has_no_problems() -> None:
     assert problems(Census(odoo="Odoo Server 19.0", addons_path=("/opt/odoo/src/web",))) == ()
 
 
-def test_all_that_is_wrong_is_named() -> None:
+def test_all_problems_are_listed() -> None:
     contents = Census(
         odoo_error="ModuleNotFoundError: No module named 'lxml'",
         addons_path=("/src/web", "/src/gone"),
@@ -54,7 +54,7 @@ def test_all_that_is_wrong_is_named() -> None:
     )
 
 
-def test_an_addons_path_without_an_odoo_is_wrong() -> None:
+def test_addons_path_without_odoo_is_a_problem() -> None:
     (found,) = problems(Census(addons_path=("/src/web",)))
     assert found.startswith("odoo --version fails: the program or the sources do not exist")
 
@@ -62,10 +62,10 @@ def test_an_addons_path_without_an_odoo_is_wrong() -> None:
 # --- the program -----------------------------------------------------------------------------------------------------
 
 
-def test_it_prints_the_value_wherever_it_runs(
+def test_census_runs_outside_of_an_image(
     census: ModuleType, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    monkeypatch.setattr(census, "files_below", lambda root: [])  # a whole machine is larger than an image
+    monkeypatch.setattr(census, "files_below", lambda root: [])  # the file system of the machine is large
     census.main([])
     told = json.loads(capsysbinary.readouterr().out)
     assert set(told) == set(Census.model_fields) - {"environment"}
@@ -75,7 +75,7 @@ def test_it_prints_the_value_wherever_it_runs(
     assert (contents.odoo, contents.odoo_error, contents.addons) == ("", "", ())
 
 
-def test_packages_of_node(census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_npm_packages(census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packages = {
         "rtlcss": '{"name": "rtlcss", "version": "4.3.0", "license": "MIT"}',
         "rtlcss/node_modules/postcss": '{"name": "postcss", "version": "8.0.0", "license": {"type": "MIT"}}',
@@ -95,9 +95,7 @@ def test_packages_of_node(census: ModuleType, tmp_path: Path, monkeypatch: pytes
     ]
 
 
-def test_files_that_run_as_another_user_and_fonts(
-    census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_set_uid_files_and_fonts(census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, mode in (("plain", 0o755), ("deep/user", 0o4755), ("group", 0o2755), ("deep/fonts.dir", 0o644)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
@@ -109,7 +107,7 @@ def test_files_that_run_as_another_user_and_fonts(
     assert census.fonts() == {f"{tmp_path}/deep/user": hashlib.sha256(b"x").hexdigest()}
 
 
-def test_the_addons_path_its_add_ons_and_what_is_missing(
+def test_addons_path_add_ons_and_missing_entries(
     census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     sources = tmp_path / "src"
@@ -144,7 +142,7 @@ def test_the_addons_path_its_add_ons_and_what_is_missing(
     assert (known.version, known.license, known.depends) == ("19.0.1.0.0", "AGPL-3", ("web", "mail"))
 
 
-def test_a_configuration_that_cannot_be_read_ends_it_with_one_line(
+def test_unreadable_configuration_gives_one_line(
     census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conf = tmp_path / "odoo.conf"
@@ -200,7 +198,7 @@ def test_licences_of_a_python_distribution(
     assert told == [{"name": "thing", "version": "1.0", "licenses": names}]
 
 
-def test_what_a_distribution_is_imported_by(census: ModuleType, tmp_path: Path) -> None:
+def test_importable_names_of_a_distribution(census: ModuleType, tmp_path: Path) -> None:
     files = (
         "one/__init__.py", "one/templates/project/__init__.py", "space/inner/__init__.py", "tests/__init__.py",
         "_private.py", "setup.py", "single.py", "fast.cpython-311-x86_64-linux-gnu.so", "thing-1.0.dist-info/METADATA",
@@ -212,7 +210,7 @@ def test_what_a_distribution_is_imported_by(census: ModuleType, tmp_path: Path) 
     assert census.extensions(tmp_path / "thing-1.0.dist-info") == ["one._fast"]
 
 
-def test_an_import_fails_by_itself_and_others_go_on(
+def test_failed_import_does_not_affect_others(
     census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     codes = {
@@ -235,10 +233,10 @@ def test_an_import_fails_by_itself_and_others_go_on(
     assert not (tmp_path / "__pycache__").exists()
 
 
-def test_a_compiled_module_has_to_find_its_libraries(
+def test_compiled_module_must_find_its_libraries(
     census: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is no library at all stands for one that lacks another; a module of Python that is not there counts for nothing."""
+    """An invalid library is an error, as one with a missing dependency; a missing Python module is not."""
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     for name in ("sound", "spoilt"):
         (tmp_path / name).mkdir()

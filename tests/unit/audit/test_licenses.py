@@ -1,4 +1,4 @@
-"""Which add-on may depend on which, by their licences."""
+"""Licence conflicts between add-ons."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_may_not_depend(work: str, other: str) -> None:
     assert found.why
 
 
-def test_a_conflict_is_told_in_one_line() -> None:
+def test_conflict_is_one_line() -> None:
     [found] = conflicts(
         [addon("shop", "OPL-1", "stock_x"), addon("stock_x", "LGPL-3", "crm_y"), addon("crm_y", "AGPL-3")]
     )
@@ -79,13 +79,13 @@ def test_a_conflict_is_told_in_one_line() -> None:
     )
 
 
-def test_a_missing_licence_is_odoos_default() -> None:
+def test_missing_licence_means_odoos_default() -> None:
     assert lines(addon("old", "GPL-2", "base"), addon("base", " ")) == [
         "old (GPL-2) depends on base (LGPL-3 by default)"
     ]
 
 
-def test_the_shortest_chain_is_named_and_what_lies_behind_a_conflict_is_not() -> None:
+def test_shortest_chain_ends_at_the_first_conflict() -> None:
     assert lines(
         addon("a", "OPL-1", "b", "c"),
         addon("b", "LGPL-3", "b2"),
@@ -96,7 +96,7 @@ def test_the_shortest_chain_is_named_and_what_lies_behind_a_conflict_is_not() ->
     ) == ["a (OPL-1) depends on x (AGPL-3) through c"]
 
 
-def test_who_only_inherits_a_conflict_is_named_beside_it() -> None:
+def test_inherited_conflicts_are_listed_with_the_first_one() -> None:
     names = ["a", "b", "c", "d", "e"]
     heirs = [addon(name, "OPL-1", after) for name, after in zip(names, [*names[1:], "theme"], strict=True)]
     [found] = conflicts([*heirs, addon("theme", "OEEL-1", "x"), addon("x", "AGPL-3")])
@@ -104,25 +104,25 @@ def test_who_only_inherits_a_conflict_is_named_beside_it() -> None:
     assert str(found).endswith("; so does what depends on theme: a, b, c and 2 more")
 
 
-def test_an_own_conflict_is_not_taken_for_an_inherited_one() -> None:
+def test_direct_conflict_is_not_inherited() -> None:
     assert lines(
         addon("a", "OPL-1", "theme", "x"), addon("theme", "OEEL-1", "x"), addon("x", "AGPL-3")
     ) == ["a (OPL-1) depends on x (AGPL-3)", "theme (OEEL-1) depends on x (AGPL-3)"]  # fmt: skip
 
 
-def test_what_cannot_be_installed_or_is_not_there_conflicts_with_nothing() -> None:
+def test_missing_and_not_installable_add_ons_have_no_conflicts() -> None:
     off = {"installable": False}
     assert lines(addon("a", "OPL-1", "b", "gone"), addon("b", "AGPL-3", **off)) == []
     assert lines(addon("a", "OPL-1", "b", **off), addon("b", "AGPL-3")) == []
     assert lines(addon("a", "OPL-1", "b"), addon("b", "LGPL-3", "c", **off), addon("c", "AGPL-3")) == []
 
 
-def test_of_two_add_ons_with_one_name_the_first_counts() -> None:
+def test_first_add_on_of_a_name_is_used() -> None:
     assert lines(addon("a", "OPL-1", "b"), addon("b", "LGPL-3"), addon("b", "AGPL-3")) == []
     assert lines(addon("a", "OPL-1", "b"), addon("b", "AGPL-3"), addon("b", "LGPL-3")) != []
 
 
-def test_unknown_words_are_named_once_and_not_guessed() -> None:
+def test_unknown_licences_are_listed_once() -> None:
     found = unknown_licenses(
         [
             *(addon(f"a{number}", "Beerware") for number in range(5)),
@@ -140,7 +140,7 @@ def test_unknown_words_are_named_once_and_not_guessed() -> None:
     )
 
 
-def test_words_of_manifests_in_spdx() -> None:
+def test_spdx_identifiers() -> None:
     assert {
         word: spdx(word) for word in ("", "lgpl-3", "GPL-2", "AGPL-3", "mit", "OPL-1", "AGPL-3.0-or-later", "x")
     } == {
@@ -170,7 +170,7 @@ graphs = st.lists(
 
 
 @given(graphs)
-def test_any_graph_gives_chains_that_are_really_there(addons: list[Addon]) -> None:
+def test_chains_exist_in_any_graph(addons: list[Addon]) -> None:
     first: dict[str, Addon] = {}
     for one in addons:
         first.setdefault(one.name, one)
@@ -184,8 +184,8 @@ def test_any_graph_gives_chains_that_are_really_there(addons: list[Addon]) -> No
 
 
 @given(graphs)
-def test_every_direct_conflict_is_told(addons: list[Addon]) -> None:
-    """Of add-ons that depend on each other at once, nothing is folded away or hidden by a longer way."""
+def test_every_direct_conflict_is_reported(addons: list[Addon]) -> None:
+    """Direct conflicts are not merged with inherited ones or hidden by a longer chain."""
     first = {one.name: one for one in reversed(addons)}
     told = {found.chain for found in conflicts(addons)}
     for one in first.values():

@@ -1,4 +1,4 @@
-"""Which differences of images there are, and which of them their scenarios explain."""
+"""Differences between images, and their explanations."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def package(name: str, version: str = "1.0") -> tuple[Package, ...]:
 # --- differences -----------------------------------------------------------------------------------------------------
 
 
-def test_equal_images_have_none() -> None:
+def test_equal_images_have_no_differences() -> None:
     assert differences({"a": SAME, "b": held(), "c": held()}) == ()
 
 
@@ -91,33 +91,33 @@ def test_three_images_are_compared_at_once() -> None:
     assert [each.values for each in found] == [("3.11.2", "3.11.2", "3.12.1")]
 
 
-def test_the_name_of_a_python_package_counts_however_it_is_written() -> None:
+def test_names_of_python_packages_are_normalized() -> None:
     other = held(packages=(Package(name="LXML", version="5.2.1"), Package(name="pillow", version="12.1.1")))
     assert differences({"a": SAME, "b": other}) == ()
 
 
-def test_what_metadata_tells_beside_a_version_is_no_difference() -> None:
-    """Copies of one package may word their licences in several ways."""
+def test_licences_in_metadata_are_not_compared() -> None:
+    """Copies of one package may have different licence texts."""
     other = held(packages=tuple(each.model_copy(update={"licenses": ("MIT",)}) for each in SAME.packages))
     assert differences({"a": SAME, "b": other}) == ()
 
 
-def test_secrets_differ_and_are_not_told() -> None:
+def test_secrets_are_compared_and_masked() -> None:
     here = held(environment={"API_TOKEN": "one", "HTTP_PROXY": "http://me:pw@proxy:1"})
     there = held(environment={"API_TOKEN": "two", "HTTP_PROXY": "http://proxy:2"})
     found = differences({"a": here, "b": there})
     assert [each.values for each in found] == [("***", "***"), ("http://***@proxy:1", "http://proxy:2")]
 
 
-# --- what the scenario explains --------------------------------------------------------------------------------------
+# --- explanations --------------------------------------------------------------------------------------
 
 
 def unexplained(images: dict[str, Census], **keys: Any) -> list[str]:
     return [each.name for each in differences(images, explanations(stacks(*images, **keys))) if not each.reason]
 
 
-def test_the_developers_tools_are_explained_where_they_are_locked() -> None:
-    """Not in another image, not in another version, and not one that nobody has locked."""
+def test_locked_developer_packages_are_explained() -> None:
+    """Not in other images, not in other versions, and not without a lock."""
     tools = held(packages=package("debugpy", "1.8.0"))
     assert unexplained({"developer": tools, "ci": SAME}) == []
     assert unexplained({"developer": tools, "server": SAME, "ci": SAME}) == []
@@ -127,11 +127,11 @@ def test_the_developers_tools_are_explained_where_they_are_locked() -> None:
     assert unexplained({"developer": held(packages=package("ipdb")), "ci": SAME}) == ["ipdb"]
 
 
-def test_a_package_of_every_scenario_is_never_explained() -> None:
+def test_package_of_all_scenarios_is_not_explained() -> None:
     assert unexplained({"developer": SAME, "ci": held(packages=SAME.packages[1:])}) == ["lxml"]
 
 
-def test_the_folder_for_byte_code_is_explained_where_sources_are_mounted() -> None:
+def test_byte_code_folder_is_explained_for_mounted_sources() -> None:
     mounted = held(environment={"LANG": "C.UTF-8", "PYTHONPYCACHEPREFIX": BYTE_CODE})
     assert unexplained({"developer": mounted, "server": mounted, "ci": SAME}) == []
     assert unexplained({"developer": SAME, "ci": mounted}) == ["PYTHONPYCACHEPREFIX"]
@@ -141,33 +141,33 @@ def configured(**options: str) -> Census:
     return held(configuration={"options": options})
 
 
-def test_options_that_the_scenario_sets_are_explained_with_the_values_it_gives_them() -> None:
+def test_options_of_the_scenario_are_explained_with_its_values() -> None:
     developer = configured(list_db="True", workers="0")
     ci = {"list_db": "False", "workers": "2", "proxy_mode": "True", "max_cron_threads": "1"}
     assert unexplained({"developer": developer, "ci": configured(**ci)}) == []
     assert unexplained({"developer": developer, "ci": configured(**{**ci, "workers": "4"})}) == ["options.workers"]
 
 
-def test_options_of_an_overlay_are_explained_and_others_are_not() -> None:
+def test_only_options_of_an_overlay_are_explained() -> None:
     images = {"developer": configured(limit_time_cpu="60"), "ci": configured(limit_time_cpu="90", log_level="warn")}
     assert unexplained(images, scenarios=OVERLAYS) == ["options.limit_time_cpu"]
     found = differences(images, explanations(stacks(*images, scenarios=OVERLAYS)))
     assert [each.reason for each in found if each.name == "options.log_level"] == ["odpm.json: scenarios.ci"]
 
 
-def test_the_database_of_a_project_is_not_that_of_its_image() -> None:
+def test_database_name_is_explained_for_ci() -> None:
     images = {"developer": configured(db_name="shop"), "ci": configured()}
     assert unexplained(images, odoo_conf={"options": {"db_name": "shop"}}) == []
     assert unexplained(images) == ["options.db_name"]
 
 
-def test_the_options_that_a_scenario_sets_are_those_of_the_configuration() -> None:
+def test_options_of_the_scenario_match_the_configuration() -> None:
     known = {name for what, name in explanations(stacks(*SCENARIOS)) if what == "configuration"}
     expected = {"list_db", "workers", "proxy_mode", "max_cron_threads", "db_name"}
     assert known == {f"options.{name}" for name in expected}
 
 
-# --- what people and programs see ------------------------------------------------------------------------------------
+# --- output ------------------------------------------------------------------------------------
 
 
 def compared(**images: Census) -> Comparison:
@@ -175,18 +175,18 @@ def compared(**images: Census) -> Comparison:
     return Comparison(names, images, differences(images, explanations(stacks(*images))))
 
 
-def test_equality_is_one_line() -> None:
+def test_equal_images_give_one_line() -> None:
     assert as_text(compared(developer=SAME, ci=SAME)) == "parity: 2 images, 3 packages, 1 font, 1 add-on"
 
 
-def test_what_is_explained_is_folded_to_a_line() -> None:
+def test_explained_differences_are_one_line() -> None:
     text = as_text(compared(developer=held(packages=package("debugpy", "1.8.0")), ci=SAME))
     assert text == (
         "parity: 2 images, 4 packages, 1 font, 1 add-on; 1 difference explained by the scenario  (--verbose shows them)"
     )
 
 
-def test_the_table_of_differences_and_of_what_is_explained() -> None:
+def test_tables_of_differences() -> None:
     developer = held(packages=package("debugpy", "1.8.0"), environment={"LANG": "C.UTF-8", "A": "", "B": "x" * 60})
     text = as_text(compared(developer=developer, ci=held(python="3.12.1")), verbose=True)
     assert (
@@ -207,7 +207,7 @@ Python package  debugpy  1.8.0      –   in .odpm/requirements.developer.lock""
     )
 
 
-def test_a_long_list_is_cut_and_control_characters_are_taken_out() -> None:
+def test_long_list_is_cut_and_control_characters_are_removed() -> None:
     many = tuple(Package(name=f"p{number:02}", version="1\x1b[31m") for number in range(33))
     text = as_text(compared(developer=held(packages=many), ci=held(packages=())))
     assert "\x1b" not in text
@@ -215,7 +215,7 @@ def test_a_long_list_is_cut_and_control_characters_are_taken_out() -> None:
     assert text.endswith("… and 3 more: Python package")
 
 
-def test_programs_get_everything() -> None:
+def test_json_contains_all_differences() -> None:
     data = json.loads(as_json(compared(developer=held(packages=package("debugpy", "1.8.0")), ci=held(python="3.12.1"))))
     assert data == {
         "equal": False,

@@ -1,4 +1,4 @@
-"""The bill of materials: `tests/golden/sbom` has what an image contains, and what has to come out.
+"""The SBOM: `tests/golden/sbom` has the census of an image and the expected result.
 
 After a change that is meant: `ODPM_GOLDEN=write pytest tests/unit/audit/test_sbom.py`, then read the difference.
 """
@@ -52,25 +52,25 @@ def component(text: str, name: str) -> dict[str, Any]:
     return dict(found)
 
 
-def test_what_comes_out() -> None:
+def test_golden_sbom() -> None:
     golden, text = GOLDEN / "sbom.cdx.json", made()
     if os.environ.get("ODPM_GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
 
 
-def test_the_official_schema_takes_it() -> None:
+def test_sbom_is_valid() -> None:
     assert OFFICIAL.validate_str(made()) is None
     assert OFFICIAL.validate_str(made(Census(), digest="", name="shop")) is None
     assert OFFICIAL.validate_str(made().replace('"type": "library"', '"type": "addon"')) is not None
 
 
-def test_the_order_of_what_is_found_changes_nothing() -> None:
+def test_sbom_is_independent_of_the_census_order() -> None:
     turned = {key: tuple(reversed(getattr(CONTENTS, key))) for key in ("system", "packages", "node", "addons")}
     assert made(CONTENTS.model_copy(update=turned), sources=dict(reversed(SOURCES.items()))) == made()
 
 
-def test_the_serial_number_follows_from_digest_and_contents() -> None:
+def test_serial_number_depends_on_digest_and_content() -> None:
     texts = {
         made(),
         made(digest=f"sha256:{'5c' * 32}"),
@@ -93,7 +93,7 @@ def test_the_serial_number_follows_from_digest_and_contents() -> None:
         ("file:///home/somebody/shop", None),
     ],
 )
-def test_no_credential_and_no_path_of_this_machine_gets_in(url: str, told: str | None) -> None:
+def test_sbom_contains_no_credentials_and_local_paths(url: str, told: str | None) -> None:
     text = made(sources={**SOURCES, "shop": Repository(url, commit("shop"))})
     assert "hunter2" not in text
     assert "somebody" not in text
@@ -108,7 +108,7 @@ def test_an_add_on_does_not_depend_on_itself() -> None:
     assert {"ref": "pkg:generic/mail#mail"} in document["dependencies"]
 
 
-def test_of_two_add_ons_with_one_name_both_are_listed_and_the_first_is_depended_on() -> None:
+def test_add_ons_with_the_same_name_are_listed_and_the_first_is_the_dependency() -> None:
     def fork(source: str) -> Addon:
         return Addon(name="mail", path=f"/opt/odoo/src/{source}/mail", source=source)
 
@@ -172,5 +172,5 @@ addons = st.lists(
     ),
     st.dictionaries(words, st.builds(Repository, words, words), max_size=3),
 )
-def test_whatever_an_image_says_of_itself_the_schema_takes_it(contents: Census, sources: dict[str, Repository]) -> None:
+def test_sbom_is_valid_for_any_census(contents: Census, sources: dict[str, Repository]) -> None:
     assert OFFICIAL.validate_str(made(contents, sources=sources)) is None

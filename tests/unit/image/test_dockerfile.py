@@ -1,4 +1,4 @@
-"""The Dockerfile: whole texts for four series, and the rules behind them."""
+"""The Dockerfile: complete texts for four series, and the rules."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_no_continuation_is_broken(version: str) -> None:
             assert following.startswith(" "), line
 
 
-def test_what_moves_least_is_copied_first() -> None:
+def test_least_frequently_changed_source_is_copied_first() -> None:
     text = dockerfile(CASES["17.0"])
     copies = re.findall(r'^COPY --from=(src-\S+) \["files", "(\S+)"\]$', text, re.MULTILINE)
     assert [path for _, path in copies] == [
@@ -79,7 +79,7 @@ def test_what_moves_least_is_copied_first() -> None:
     ]
 
 
-def test_what_runs_has_no_compiler() -> None:
+def test_runtime_has_no_compiler() -> None:
     for spec in CASES.values():
         assert not {"gcc", "g++", "make", "sudo"} & set(spec.runtime_packages)
         text = dockerfile(spec)
@@ -90,11 +90,11 @@ def test_what_runs_has_no_compiler() -> None:
     ("name", "context"),
     [("web", "src-web"), ("server-tools", "src-server-tools"), ("0", "src-0")],
 )
-def test_plain_names_are_their_own_context(name: str, context: str) -> None:
+def test_context_of_a_plain_name(name: str, context: str) -> None:
     assert context_name(name) == context
 
 
-def test_contexts_are_legal_and_never_shared() -> None:
+def test_contexts_are_valid_and_unique() -> None:
     names = ["OCB", "ocb", "Ocb", "a.b", "a-b", "a_b", "a--b", "-a", "a b", "äö", "ä"]
     contexts = [context_name(name) for name in names]
     assert len(set(contexts)) == len(names)
@@ -102,7 +102,7 @@ def test_contexts_are_legal_and_never_shared() -> None:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", context), context
 
 
-def test_digest_names_the_environment_not_the_sources() -> None:
+def test_environment_digest_excludes_sources() -> None:
     spec = CASES["17.0"]
 
     def digest(spec: ImageSpec, lock: bytes = b"lock", runtime: bytes = b"run", template: str | None = None) -> str:
@@ -123,13 +123,13 @@ def test_digest_names_the_environment_not_the_sources() -> None:
     assert len({first, *others}) == len(others) + 1
 
 
-def test_digest_tells_two_locks_apart_from_their_sum() -> None:
+def test_environment_digest_separates_its_parts() -> None:
     spec = CASES["16.0"]
     assert environment_digest(spec, b"ab", b"c", runtime=b"") != environment_digest(spec, b"a", b"bc", runtime=b"")
 
 
 @pytest.mark.parametrize("package", ["", "-y", "git; true", "Git", "$(x)", "a b", "--allow-downgrades"])
-def test_a_package_is_a_name(package: str) -> None:
+def test_invalid_package_name_is_refused(package: str) -> None:
     with pytest.raises(DescriptionError) as caught:
         dockerfile(replace(CASES["16.0"], system_packages=(package,)))
     assert "system_packages" in caught.value.where

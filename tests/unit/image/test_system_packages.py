@@ -1,4 +1,4 @@
-"""What add-ons ask of the system, as Debian packages, and the layer they end in."""
+"""System dependencies of add-ons as Debian packages, and their layer."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def test_packages(keys: dict[str, tuple[str, ...]], packages: tuple[str, ...]) -
     assert needs(**keys) == SystemDependencies(packages)
 
 
-def test_of_what_is_not_installable_nothing_counts() -> None:
+def test_not_installable_add_ons_are_ignored() -> None:
     assert (
         system_dependencies([Facts(modules=(Module(path="a", deb=("hello",), installable=False),))])
         == SystemDependencies()
     )
 
 
-def test_what_nobody_knows_is_told_and_not_guessed() -> None:
+def test_unknown_programs_give_warnings() -> None:
     found = needs(bin=("frobnicate",), deb=("--allow; rm",))
     assert found.packages == ()
     assert found.warnings == (
@@ -55,7 +55,7 @@ def installed(text: str, stage: str) -> list[str]:
     return re.findall(r"^        ([a-z0-9.+-]+)(?: \\|; \\)$", part[1], re.MULTILINE) if part else []
 
 
-def test_they_have_a_layer_of_their_own_above_what_all_projects_share() -> None:
+def test_packages_of_a_project_have_a_separate_layer() -> None:
     plain = CASES["17.0"]
     asking = replace(plain, system_packages=("git", "tini"), addon_packages=("poppler-utils",))
     before, text = dockerfile(plain), dockerfile(asking)
@@ -77,19 +77,19 @@ def test_profiles(profile: str, renderer: bool, node: bool) -> None:
     assert ("/opt/node/node_modules/.bin" in text) is node
 
 
-def test_a_series_that_cannot_do_without_lessc_has_it_in_every_profile() -> None:
+def test_lessc_is_in_every_profile_if_the_series_needs_it() -> None:
     spec = replace(CASES["17.0"], odoo_version="12.0", profile="ci")
     assert "node-less" in installed(dockerfile(spec), "base")
 
 
-def test_an_unknown_profile_is_refused() -> None:
+def test_unknown_profile_is_refused() -> None:
     settings = Settings((Layer(".env", {"ODPM_BASE_IMAGE_PROFILE": "huge"}),))
     with pytest.raises(DescriptionError, match="'huge'"):
         _ = settings.profile
     assert Settings(()).profile == "medium"
 
 
-def test_other_processors_get_what_is_compiled_there() -> None:
+def test_other_processors_get_packages_to_compile() -> None:
     text = dockerfile(CASES["17.0"])
     assert "$(unless_amd64 libjpeg62-turbo libxml2 libxslt1.1)" in text
     assert "unless_amd64" not in dockerfile(replace(CASES["17.0"], arch="amd64"))
