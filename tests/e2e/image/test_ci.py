@@ -1,4 +1,4 @@
-"""The scenario ci: an image that carries everything and needs nothing of the machine that built it."""
+"""Scenario ci: an image with all sources that does not depend on the build machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.standins.registry import Registry
 pytestmark = pytest.mark.docker
 
 PASSWORD = "of-the-plain-database"
-UV_LOCK = "/opt/odoo/venv/.lock"  # uv leaves it for everybody to take
+UV_LOCK = "/opt/odoo/venv/.lock"  # a lock file of uv, writable for all users
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def image(ci_image: Built) -> Built:
 
 
 @pytest.mark.parametrize("scenario", ["developer", "server"])
-def test_where_sources_are_mounted_it_is_refused_with_the_reason(bench: Bench, scenario: str) -> None:
+def test_build_image_is_refused_with_mounted_sources(bench: Bench, scenario: str) -> None:
     ran = bench.inv("build-image", "--tag", f"{bench.prefix}/never:1", ODPM_SCENARIO=scenario)
     assert ran.code == 1
     assert f"in {scenario} they are mounted" in ran.err
@@ -42,13 +42,13 @@ def test_where_sources_are_mounted_it_is_refused_with_the_reason(bench: Bench, s
     assert docker("image", "ls", "--quiet", f"{bench.prefix}/never") == ""
 
 
-def test_push_without_a_tag_is_refused(bench: Bench) -> None:
+def test_push_requires_a_tag(bench: Bench) -> None:
     ran = bench.inv("build-image", "--push")
     assert ran.code == 1
     assert "--tag" in ran.err
 
 
-def test_the_printed_digest_is_the_registrys(image: Built, registry: Registry) -> None:
+def test_printed_digest_is_that_of_the_registry(image: Built, registry: Registry) -> None:
     name = image.tag.removeprefix(f"{registry.address}/").removesuffix(":1.0")
     kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
     question = urllib.request.Request(
@@ -61,12 +61,12 @@ def test_the_printed_digest_is_the_registrys(image: Built, registry: Registry) -
     assert registry.tags(name) == ["1.0"]
 
 
-def test_the_clone_is_as_it_was_committed_and_nothing_is_checked_out(bench: Bench, image: Built) -> None:
+def test_build_leaves_the_clone_unchanged_and_creates_no_checkouts(bench: Bench, image: Built) -> None:
     assert git("status", "--porcelain", cwd=bench.root) == ""
     assert not (bench.root / ".odpm/src").exists()
 
 
-def test_the_image_holds_every_source_as_committed_and_nothing_of_git_or_odpm(bench: Bench, image: Built) -> None:
+def test_image_contains_committed_sources_without_git_and_odpm_files(bench: Bench, image: Built) -> None:
     unwanted = ["(", "-name", ".git", "-o", "-name", ".odpm", "-o", "-name", "odpm.json", ")"]
     assert image.run("find", "/", "-xdev", *unwanted, user="0") == ""
     sources = image.run("ls", "/opt/odoo/src").split()
@@ -76,7 +76,7 @@ def test_the_image_holds_every_source_as_committed_and_nothing_of_git_or_odpm(be
     assert baked == (bench.root / controller).read_text(encoding="utf-8").strip()
 
 
-def test_it_runs_as_a_user_without_sudo_and_without_a_compiler(image: Built) -> None:
+def test_image_runs_unprivileged_without_sudo_and_compiler(image: Built) -> None:
     assert image.run("id", "-u") == "1000"
     assert image.run("sh", "-c", "command -v sudo gcc cc g++ make su-exec gosu || :") == ""
     assert image.run("find", "/opt", "/etc/odoo", "/usr/local", "-xdev", "-writable", "-not", "-type", "l") in (
@@ -87,12 +87,12 @@ def test_it_runs_as_a_user_without_sudo_and_without_a_compiler(image: Built) -> 
 
 
 def certificates(text: str) -> set[str]:
-    """The bodies of PEM certificates, first line each: enough to tell them apart."""
+    """A line of each PEM certificate that identifies it."""
     return set(re.findall(r"-----BEGIN CERTIFICATE-----\n(?:.*\n){3}(.*)\n", text))
 
 
-def test_nothing_of_the_building_machine_is_in_the_image(bench: Bench, image: Built) -> None:
-    """Neither its certificates, nor the addresses of its package index, nor its folders."""
+def test_image_contains_no_data_of_the_build_machine(bench: Bench, image: Built) -> None:
+    """No certificates, no URLs of package indexes, no paths."""
     history = docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.tag)
     config = docker("image", "inspect", image.tag)
     index = index_settings.index()
@@ -105,8 +105,8 @@ def test_nothing_of_the_building_machine_is_in_the_image(bench: Bench, image: Bu
     assert image.holding(*private) == ""
 
 
-def test_the_image_trusts_nobody_but_whom_debian_trusts(image: Built) -> None:
-    """Certificates that the building machine adds are neither trusted nor kept."""
+def test_image_trusts_only_debians_certificates(image: Built) -> None:
+    """Additional certificates of the build machine are not in the image."""
     debian = certificates(image.run("sh", "-c", "cat /usr/share/ca-certificates/*/*.crt"))
     assert debian
     assert certificates(image.run("cat", "/etc/ssl/certs/ca-certificates.crt")) == debian
@@ -116,7 +116,7 @@ def test_the_image_trusts_nobody_but_whom_debian_trusts(image: Built) -> None:
 
 
 @pytest.mark.long
-def test_a_build_of_the_same_gives_the_same_image(bench: Bench, image: Built) -> None:
+def test_same_inputs_give_the_same_image(bench: Bench, image: Built) -> None:
     again = f"{bench.prefix}/again:1"
     try:
         bench.ok("build-image", "--tag", again)
@@ -125,12 +125,12 @@ def test_a_build_of_the_same_gives_the_same_image(bench: Bench, image: Built) ->
         docker("image", "rm", "--force", again)
 
 
-# --- it runs ---------------------------------------------------------------------------------------------------------
+# --- runtime ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def network(bench: Bench) -> Iterator[str]:
-    """A network with a plain PostgreSQL, as somebody else would run it."""
+    """A network with a PostgreSQL container that odpm does not manage."""
     name = f"{bench.prefix}-plain"
     docker("network", "create", name)
     password = f"POSTGRES_PASSWORD={PASSWORD}"
@@ -152,7 +152,7 @@ READ_ONLY = ("--read-only", "--tmpfs=/tmp", "--tmpfs=/run/odoo:mode=1777", "--tm
 
 
 def start(image: Built, network: str, env: dict[str, str], *options: str, file: Path | None = None) -> str:
-    """A container of the image on the network, without a mount; `file` is copied to /password in it. Its id."""
+    """Start a container on the network without mounts; `file` is copied to /password. Returns its id."""
     words = [*options, *(f"--env={name}={value}" for name, value in env.items())]
     container = docker("create", f"--network={network}", "--publish=127.0.0.1:0:8069", *words, image.tag)
     if file:
@@ -162,7 +162,7 @@ def start(image: Built, network: str, env: dict[str, str], *options: str, file: 
 
 
 def serves(container: str) -> str:
-    """The login page of a container, as soon as it is healthy."""
+    """Wait until a container is healthy; returns its login page."""
 
     def found() -> dict[str, Any]:
         entry: dict[str, Any] = json.loads(docker("inspect", container))[0]
@@ -177,10 +177,10 @@ def serves(container: str) -> str:
     return page
 
 
-def test_it_serves_with_the_names_of_libpq_and_then_with_those_of_the_official_image(
+def test_image_serves_with_variables_of_libpq_and_of_the_official_image(
     image: Built, network: str, tmp_path: Path
 ) -> None:
-    """The first start makes the database and may not write elsewhere, the second finds it; none has a mount."""
+    """The first start creates the database with a read-only root, the second uses it; both without mounts."""
     database = {"PGHOST": f"{network}-db", "PGUSER": "odoo", "PGPASSWORD": PASSWORD, "PGDATABASE": "plain"}
     container = start(image, network, database, *READ_ONLY)
     try:
@@ -204,7 +204,7 @@ def test_it_serves_with_the_names_of_libpq_and_then_with_those_of_the_official_i
         docker("rm", "--force", "--volumes", container)
 
 
-def test_up_starts_the_built_image_without_sources_from_disk(bench: Bench, image: Built) -> None:
+def test_up_starts_the_built_image_without_mounted_sources(bench: Bench, image: Built) -> None:
     bench.env["ODPM_IMAGE"] = image.tag
     ran = bench.ok("up", "-i", "base")
     assert not re.search(r"image\.build +(create|update)", ran.err), ran.err
@@ -223,8 +223,8 @@ def test_up_starts_the_built_image_without_sources_from_disk(bench: Bench, image
     assert "nothing to do" in bench.ok("up").err
 
 
-def test_up_brings_the_image_of_new_code_into_a_stack_that_runs(bench: Bench, image: Built) -> None:
-    """The name of the image stays the same; what is in it does not."""
+def test_up_updates_a_running_stack_to_the_image_of_new_code(bench: Bench, image: Built) -> None:
+    """The name of the image is the same, its content is not."""
     before = bench.containers()
     page = bench.root / "addons/stack_info/controllers/main.py"
     page.write_text(page.read_text(encoding="utf-8") + "# newer\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Images of a small stack for other processors, and with other tools than the default."""
+"""Images of a small stack for other platforms and profiles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INDEX = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distrib
 
 @pytest.fixture
 def small(workspace_locked: Workspace, engine: None) -> Iterator[Workspace]:
-    """A stack whose environment is made in seconds: no Python packages, no PDF renderer."""
+    """A stack with an environment that is built in seconds: no Python packages, no PDF renderer."""
     env = workspace_locked.bench.env
     env |= {"ODPM_SCENARIO": "ci", "ODPM_BASE_IMAGE_PROFILE": "ci"}
     env.pop("ODPM_IMAGE_MIRROR", None)
@@ -31,8 +31,8 @@ def small(workspace_locked: Workspace, engine: None) -> Iterator[Workspace]:
         docker("image", "rm", "--force", tag)
 
 
-def test_several_platforms_become_one_list(small: Workspace, registry: Registry) -> None:
-    """Two that this machine can run, so that both are really built."""
+def test_several_platforms_give_a_multi_platform_image(small: Workspace, registry: Registry) -> None:
+    """Two platforms that this machine can run, so both are built."""
     name = f"{small.bench.prefix}/odoo"
     one, several = (f"{registry.address}/{name}:{tag}" for tag in ("1.0", "several"))
     small.bench.ok("build-image", "--tag", one)
@@ -42,8 +42,8 @@ def test_several_platforms_become_one_list(small: Workspace, registry: Registry)
     assert Built(one, "").id in {entry["digest"] for entry in listed}
 
 
-def test_a_platform_that_cannot_be_is_told(small: Workspace) -> None:
-    """Where the base image is for one processor only the builder takes that; where it is there, nobody runs it here."""
+def test_unsupported_platform_is_reported(small: Workspace) -> None:
+    """If the base image has no such platform, the builder uses another one; else this machine cannot run it."""
     ran = small.bench.inv("build-image", "--tag", f"{small.bench.prefix}/never:1", "--platform", "linux/s390x")
     assert ran.code in {5, 8}, ran.output
     assert "linux/s390x" in ran.err
@@ -51,7 +51,7 @@ def test_a_platform_that_cannot_be_is_told(small: Workspace) -> None:
 
 
 @pytest.mark.long
-def test_full_has_the_tools_of_node_and_lists_them(small: Workspace, registry: Registry) -> None:
+def test_profile_full_has_node_tools_and_lists_them(small: Workspace, registry: Registry) -> None:
     image = Built(f"{registry.address}/{small.bench.prefix}/full:1", "")
     words = ("build-image", "--tag", image.tag, "--sbom")
     small.bench.ok(*words, ODPM_BASE_IMAGE_PROFILE="full")
