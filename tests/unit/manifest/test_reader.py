@@ -629,3 +629,64 @@ def test_parse_agrees_with_json(value: Any, indent: int | str | None) -> None:
         for part in path:
             here = here[part]
         assert json.loads(text[begin:end]) == here
+
+
+def test_an_unset_variable_of_every_block_is_a_warning_of_validate() -> None:
+    blocks: dict[str, Any] = {
+        "odoo_conf": {"options": {"dbfilter": "${A}"}},
+        "service_patches": {"db": {"command": "${B}"}},
+        "hooks": {"pre_up": [["make", "${C}"]]},
+    }
+    found = problems(json.dumps(v2(**blocks)), nothing)[1]
+    assert [warning.split(":")[1].strip() for warning in found] == [
+        "odoo_conf.options.dbfilter",
+        "service_patches.db.command",
+        "hooks.pre_up[0][1]",
+    ]
+    flat = v1(odoo_conf={"options": {"dbfilter": "${A}"}}, services={"m": {"image": "${B}"}})
+    warnings = problems(json.dumps(flat), nothing)[1]
+    assert any("variable A" in warning for warning in warnings)
+    assert not any("variable B" in warning for warning in warnings)
+
+
+def test_an_older_schema_than_the_nested_one_is_refused() -> None:
+    assert faults(v2(manifest_schema=1)) == ["manifest_schema: must be the integer 2; the flat format has no such key"]
+
+
+@pytest.mark.parametrize("raw", [v1(python_version=3.7, odoo_git_link="ext::x"), v2(python=3, dependencies=["ext::x"])])
+def test_a_wrong_type_does_not_hide_a_broken_link(raw: dict[str, Any]) -> None:
+    assert len(faults(raw)) == 2
+
+
+@pytest.mark.parametrize(
+    ("raw", "named"),
+    [
+        ({"odpm_version": "4.0", "dependencies": {"a": "https://h/x"}}, "dependencies: must be a list of strings"),
+        ({"odpm_version": "4.0", "dependencies": "https://h/x"}, "dependencies: must be a list of strings"),
+        ({"odpm_version": "4.0", "dependencies": ["https://h/x", "ext::y"]}, "dependencies[1]: link"),
+        ({"odpm_version": "4.0", "requirements_txt": ["lxml", "a\nb"]}, "requirements_txt[1]: contains a line break"),
+    ],
+)
+def test_the_manifest_of_a_dependency_names_the_field_that_is_wrong(raw: dict[str, Any], named: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        read_dependency_manifest(json.dumps(raw), nothing, "web: odpm.json")
+    assert named in str(caught.value)
+
+
+def test_versions_of_a_dependency_may_be_numbers() -> None:
+    found = read_dependency_manifest('{"odoo_version": 19.0, "python_version": 3.12}', nothing, "web: odpm.json")
+    assert (found.odoo_version, found.python) == ("19.0", "3.12")
+    other = read_dependency_manifest('{"odoo_version": true, "python_version": ""}', nothing, "web: odpm.json")
+    assert (other.odoo_version, other.python) == (None, None)
+
+
+def test_setting_a_key_keeps_windows_line_ends() -> None:
+    text = '{\r\n  "a": 1\r\n}\r\n'
+    assert json_document.with_value(text, "f", "locks", {"é": 1}) == (
+        '{\r\n  "a": 1,\r\n  "locks": {\r\n    "é": 1\r\n  }\r\n}\r\n'
+    )
+
+
+def test_a_key_is_set_in_an_object_only() -> None:
+    with pytest.raises(DescriptionError, match="not an object"):
+        json_document.with_value("[]", "f", "locks", {})

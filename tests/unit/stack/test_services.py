@@ -106,3 +106,9 @@ def test_names_of_the_long_and_the_short_form() -> None:
     assert names_in({"secrets": [{"source": "a", "target": "b"}, "c"]}, "secrets") == ["a", "c"]
     assert names_in({"networks": {"front": None, "back": {}}}, "networks") == ["front", "back"]
     assert names_in({"networks": "front"}, "networks") == names_in({}, "networks") == []
+
+
+def test_profiles_are_separated_by_commas() -> None:
+    services = {name: {"profiles": [name]} for name in ("a", "b", "c")}
+    assert active(services, "a, c") == ["a", "c"]
+    assert active(services, "") == active(services, None) == active(services, ",") == []
