@@ -10,11 +10,11 @@ from odpm_tasks.tasks.options import project_for, step_ids
 @task(
     run_options="plan",
     help={
-        "diff": "Show how: the unified diff of every generated file, the commits of every moving repository.",
+        "diff": "Show the changes: the unified diff of each generated file, the commits of each moving repository.",
         "format": "text or json.",
         "strict": "Exit 2 when something that exists differs from the description.",
-        "verbose": "Show every step, also what is kept.",
-        "out": "Save the plan to this file; `inv up --plan FILE` does exactly that later, or refuses.",
+        "verbose": "Show every step, including kept and skipped ones.",
+        "out": "Save the plan to this file; `inv up --plan FILE` performs exactly this plan, or refuses.",
         "refresh": "Query servers for what lock and cache do not contain; fills the cache, writes nothing in the project.",
     },
 )

@@ -33,7 +33,7 @@ def status(c: Context, format: str = "text") -> None:
     )
 
 
-@task(help={"yes": "Do not ask."})
+@task(help={"yes": "Do not ask for confirmation."})
 def prune(c: Context, yes: bool = False) -> None:
     """Show the parts of the shared cache that no project uses and their size, ask, then remove them."""
     from odpm_tasks.adapters import terminal

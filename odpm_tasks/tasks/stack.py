@@ -44,12 +44,12 @@ def up(
 
 @task(
     help={
-        "volumes": "Also remove the volumes of this scenario: database and files are gone (asks first).",
-        "yes": "Do not ask.",
+        "volumes": "Also remove the volumes of this scenario: database and files are deleted (asks first).",
+        "yes": "Do not ask for confirmation.",
     }
 )
 def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
-    """Stop and remove the containers; the database stays."""
+    """Stop and remove the containers; the database is kept."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.errors import UsageError
@@ -66,7 +66,7 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
         docker.require()
         # containers of every profile: one may have been active when they were started
         docker.compose(project.root, {**compose_env(project.paths), "COMPOSE_PROFILES": "*"}, *words)
-    terminal.message("containers are removed" + (", and their volumes" if volumes else "; the database stays"))
+    terminal.message("containers removed" + (" with their volumes" if volumes else "; the database is kept"))
 
 
 @task(help={"services": "Services to restart (comma separated; default odoo)."})
@@ -95,11 +95,11 @@ def restart(c: Context, services: str = "odoo") -> None:
     help={
         "service": "One service (default: all).",
         "tail": "How many lines (default 100).",
-        "follow": "Go on showing new lines.",
+        "follow": "Continue to show new lines.",
     },
 )
 def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -> None:
-    """Show what the services wrote."""
+    """Show the logs of the services."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.stack.compose import compose_env
@@ -116,7 +116,7 @@ def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -
 
 @task(help={"format": "text or json."})
 def status(c: Context, format: str = "text") -> None:
-    """Show what is running, where, and which repositories it is made of."""
+    """Show the services, the address of Odoo, and the repositories of the stack."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.project import Project
 
@@ -150,17 +150,17 @@ def shell(c: Context, database: str = "") -> None:
 
 @task(
     short={"database": "d", "command": "c"},
-    help={"database": "Database (default: the project's).", "command": "Run this SQL and leave."},
+    help={"database": "Database (default: the project's).", "command": "Run this SQL and exit."},
 )
 def psql(c: Context, database: str = "", command: str = "") -> None:
-    """Open psql on the database; what follows a lone -- goes to psql."""
+    """Open psql on the database; arguments after -- are passed to psql."""
     project = _rendered()
     _container(project, "db")
     words = ["psql", "-U", "postgres", "-d", _database(project, database), *(["-c", command] if command else [])]
     _leave(_foreground(project, "exec", *_tty(), "db", *words, *remainder()))
 
 
-@task(name="exec", short={"service": "s"}, help={"service": "Where to run it (default odoo)."})
+@task(name="exec", short={"service": "s"}, help={"service": "The service to run it in (default odoo)."})
 def exec_(c: Context, service: str = "odoo") -> None:
     """Run a program in a service: inv exec -- odoo --version."""
     from odpm_tasks.errors import UsageError
@@ -182,7 +182,7 @@ def exec_(c: Context, service: str = "odoo") -> None:
     },
 )
 def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> None:
-    """Run the add-ons' Odoo tests in a database of their own, dropped afterwards."""
+    """Run the add-ons' Odoo tests in a new database, which is dropped afterwards."""
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.project import Project
     from odpm_tasks.stack import database
@@ -193,7 +193,7 @@ def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> N
 
 
 def _rendered(same_scenario: bool = True) -> Project:
-    """The project, with a compose file of this scenario to speak to. Errors: ProgramError, UsageError."""
+    """The project, which has a compose file of this scenario. Errors: ProgramError, UsageError."""
     from odpm_tasks.errors import ProgramError, UsageError
     from odpm_tasks.project import Project
     from odpm_tasks.project_files import read_state
@@ -242,7 +242,7 @@ def _foreground(project: Project, *words: str) -> int:
 
 
 def _leave(code: int) -> None:
-    """End with a program's own exit code."""
+    """Exit with the exit code of a program."""
     from invoke.exceptions import Exit
 
     if code:

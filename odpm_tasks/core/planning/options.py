@@ -20,7 +20,7 @@ class RunOptions:
     """Options of one command line that shape a run, in addition to the description."""
 
     database: str = _option(
-        "", "Database to create and show (default: odoo_conf.options.db_name, else the folder's name).", short="d"
+        "", "Name of the database (default: odoo_conf.options.db_name, else the folder's name).", short="d"
     )
     install: tuple[str, ...] = _option(
         (), "Add-ons to install (default for a new database: those of the developing project).", short="i"
@@ -32,7 +32,7 @@ class RunOptions:
     skip_start: bool = _option(False, "Stop before the first step that needs Docker.")
     no_git_update: bool = _option(False, NO_GIT_UPDATE)
     free_ports: bool = _option(
-        False, "Choose free ports for those that are in use, and keep them from now on.", tasks=("up",), saved=False
+        False, "Choose free ports instead of those in use; later runs use them, too.", tasks=("up",), saved=False
     )
 
     @property
