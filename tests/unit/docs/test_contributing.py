@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+from invoke.parser import Parser
 
 from tests.unit.docs.pages import PAGES, ROOT
 from tests.unit.test_style import CHECKS
@@ -58,6 +60,19 @@ def test_the_workflow_runs_tasks_that_exist() -> None:
     assert tasks == own_tasks() == {"demo", "lint", "test"}
     actions = {step["uses"].partition("@")[0] for job in jobs.values() for step in job["steps"] if "uses" in step}
     assert {action.partition("/")[0] for action in actions} == {"actions"}
+
+
+def test_the_commands_of_this_repository_on_the_pages_are_understood() -> None:
+    spec = importlib.util.spec_from_file_location("own_tasks", ROOT / "tasks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    parser = Parser(contexts=module.ns.to_contexts())
+    for page in PAGES.values():
+        for block in page.blocks:
+            for command in re.findall(r"^\$ python3 tasks\.py ([^#\n]+)", block.text, re.MULTILINE):
+                assert parser.parse_argv(command.split()), command
 
 
 def test_the_page_explains_setup_tests_style_golden_cases_and_releases() -> None:
