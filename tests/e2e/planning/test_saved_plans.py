@@ -154,7 +154,7 @@ def test_options_are_part_of_the_plan(workspace_ready: Workspace) -> None:
     plan = save(workspace_ready, "--dev", "reload", "-d", "shop", "-i", "web_thing,mail", "--no-git-update")
     options = json.loads(plan.read_text(encoding="utf-8"))["options"]
     assert options == {
-        "database": "shop", "install": ["web_thing", "mail"], "update": [], "demo": False, "touch_git": False,
+        "database": "shop", "install": ["web_thing", "mail"], "update": [], "demo": False, "no_git_update": True,
         "dev": "reload", "debug": False, "skip_start": True,
     }  # fmt: skip
     assert "nothing to do" in workspace_ready.bench.ok("up", "--plan", str(plan)).err
@@ -167,7 +167,7 @@ def test_options_are_part_of_the_plan(workspace_ready: Workspace) -> None:
         ("--skip-start",),
         ("--free-ports",),
     ):
-        failure(workspace_ready.bench.inv("up", "--plan", str(plan), *words), 1, "--plan does what the file says")
+        failure(workspace_ready.bench.inv("up", "--plan", str(plan), *words), 1, "--plan cannot be combined with")
 
 
 def test_what_is_no_plan_of_this_project_is_refused(workspace_ready: Workspace, tmp_path: Path) -> None:
