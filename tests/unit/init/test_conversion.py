@@ -18,6 +18,7 @@ from odpm_tasks.core.init.conversion import (
     Conversion,
     conf,
     excerpt,
+    excerpt_url,
     literal,
     packages,
     read_ref,
@@ -400,3 +401,25 @@ def test_random_project_ini(url: str, branch: str, key: str, value: str) -> None
                 f"[odoo]\nversion = 18.0\nrepo = {url}\n{addons}[config]\n{key} = {value}\n", "p.ini"
             )
         )
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://me:hunter2@host/x", "https://***@host/x"),
+        ("https://${TOKEN}@host/x", "https://${TOKEN}@host/x"),
+        ("https://host/x?y", "https://host/x?y"),
+    ],
+)
+def test_an_address_in_a_message_shows_no_password(url: str, shown: str) -> None:
+    assert excerpt_url(url) == shown
+
+
+@pytest.mark.parametrize("value", ["False", "none", " ", "${SECRET}"])
+def test_an_option_without_a_secret_value_is_converted(value: str) -> None:
+    kept, skipped = conf({"options": {"smtp_password": value}}, "odoo.conf")
+    assert (kept, skipped) == ({"options": {"smtp_password": value}}, [])
+
+
+def test_a_default_of_a_variable_in_an_address_counts_as_a_secret() -> None:
+    assert read_url("https://${TOKEN:-hunter2}@host/x")[0] == "https://host/x"

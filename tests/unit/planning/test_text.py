@@ -170,3 +170,31 @@ def test_the_document_matches_its_schema(found: ObservedState, diff: bool) -> No
     assert data["drift"] == bool(made.drift) == any(step["drift"] for step in data["steps"])
     assert sum(step["move"] is not None for step in data["steps"]) == len(moves)
     assert any(step["diff"] for step in data["steps"]) == (diff and found is DRIFTED)
+
+
+def test_the_document_has_the_commits_of_a_move() -> None:
+    made = plan(DRIFTED)
+    step = planned_moves(made)[0].step
+    old, new = Commit(A, "2026-01-02", "[FIX] web: why"), Commit(commit("web"))
+    between = CommitRange((old,), 7, rewritten=True)
+    moves = {step: Move("web", old, new, between)}
+    (found,) = [
+        entry["move"] for entry in json.loads(as_json(document(made, moves, "5.0.0")))["steps"] if entry["move"]
+    ]
+    known = {"commit": A, "date": "2026-01-02", "subject": "[FIX] web: why"}
+    assert found == {
+        "repository": "web",
+        "old": known,
+        "new": {"commit": commit("web"), "date": None, "subject": None},
+        "between": {"count": 7, "rewritten": True, "commits": [known]},
+    }
+    alone = json.loads(as_json(document(made, {step: Move("web", None, new)}, "5.0.0")))["steps"]
+    assert [(entry["move"]["old"], entry["move"]["between"]) for entry in alone if entry["move"]] == [(None, None)]
+
+
+def test_the_document_has_diffs_on_request_only() -> None:
+    made = plan(DRIFTED)
+    without = [entry.diff for entry in document(made, {}, "5.0.0").steps]
+    with_diff = [entry.diff for entry in document(made, {}, "5.0.0", diff=True).steps]
+    assert without == [None] * len(made.steps)
+    assert [entry.target for entry, lines in zip(made.steps, with_diff, strict=True) if lines] == [CONF]

@@ -1,0 +1,55 @@
+"""Numbers with their noun, sizes, shortened lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from odpm_tasks.core.text import clean, cut, plural, size, unstyled
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (plural(0, "commit"), "0 commits"),
+        (plural(1, "commit"), "1 commit"),
+        (plural(2, "commit"), "2 commits"),
+        (plural(1, "stash", "stashes"), "1 stash"),
+        (plural(2, "stash", "stashes"), "2 stashes"),
+    ],
+)
+def test_a_number_with_its_noun(text: str, words: str) -> None:
+    assert text == words
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (0, "0 kB"),
+        (1, "1 kB"),
+        (1000, "1 kB"),
+        (1001, "2 kB"),
+        (999_999, "1000 kB"),
+        (1_000_000, "1.0 MB"),
+        (3_400_000, "3.4 MB"),
+        (999_900_000, "999.9 MB"),
+        (1_000_000_000, "1.0 GB"),
+        (1_200_000_000, "1.2 GB"),
+    ],
+)
+def test_sizes(number: int, text: str) -> None:
+    assert size(number) == text
+
+
+def test_a_cut_is_marked_and_no_longer_than_allowed() -> None:
+    assert cut("x" * 100) == "x" * 100
+    assert cut("x" * 101) == "x" * 99 + "…"
+    assert cut("abcdef", 4) == "abc…"
+
+
+def test_control_characters_become_blanks() -> None:
+    assert clean("\x1b[1ma\nb\t") == "[1ma b"
+    assert cut("a\nb") == "a b"
+
+
+def test_unstyled_text_is_unchanged() -> None:
+    assert unstyled("a", "bold") == "a"
