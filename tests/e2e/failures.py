@@ -27,7 +27,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.e2e.harness import Bench, CommandResult, git
+from tests.e2e.harness import Bench, CommandResult, git, inv_programs
 from tests.ports import claim_port
 from tests.standins.githttp import GitServer
 
@@ -199,7 +199,7 @@ def suggested_command(message: str) -> str:
 
 def run_shell(workspace: Workspace, command: str) -> None:
     """Run a command in a shell in the project folder."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{inv_programs()}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = workspace.bench.environment({"PATH": path, **IDENTITY})
     done = subprocess.run(
         ["sh", "-c", command], cwd=workspace.root, env=env, capture_output=True, text=True, check=False

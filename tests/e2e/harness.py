@@ -56,6 +56,11 @@ def _server() -> InvServer:
     return server
 
 
+def inv_programs() -> Path:
+    """A folder for PATH that has an `inv` which starts quickly."""
+    return _server().programs
+
+
 @dataclass
 class Bench:
     """A test bench: a project on disk with its own environment. `inv` runs a task in it."""

@@ -22,6 +22,18 @@ from pathlib import Path
 from typing import NoReturn
 
 LIBRARIES = ("invoke.program", "jinja2", "jsonschema", "rich.console", "rich.live", "rich.table", "sh", "yaml")
+# `inv` in a shell: pass words, folder, environment and the three standard files to the server, and exit as the run does.
+CLIENT = """\
+import json, os, socket, sys
+line = socket.socket(socket.AF_UNIX)
+line.connect(sys.argv[1])
+asked = json.dumps({"words": sys.argv[2:], "cwd": os.getcwd(), "env": dict(os.environ)}).encode()
+socket.send_fds(line, [len(asked).to_bytes(8, "big")], [0, 1, 2])
+line.sendall(asked)
+line.recv(8)
+code = int.from_bytes(line.recv(8), "big", signed=True)
+sys.exit(code if code >= 0 else 128 - code)
+"""
 _INTERPRETERS = ("PYTHON", "LC_", "LANG", "TZ")
 
 
@@ -69,6 +81,21 @@ class InvServer:
                 file.seek(0)
                 texts.append(file.read().decode().replace("\r\n", "\n"))
             return int.from_bytes(told, "big", signed=True), texts[0], texts[1]
+
+    @property
+    def programs(self) -> Path:
+        """A folder for PATH whose `inv` runs in the server."""
+        folder = Path(self._folder.name, "bin")
+        if not folder.exists():
+            folder.mkdir()
+            client = Path(self._folder.name, "client.py")
+            client.write_text(CLIENT, encoding="utf-8")
+            program = folder / "inv"
+            program.write_text(
+                f'#!/bin/sh\nexec {sys.executable} -I -S {client} {self._address} "$@"\n', encoding="utf-8"
+            )
+            program.chmod(0o755)
+        return folder
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -42,6 +42,7 @@ def test_several_platforms_give_a_multi_platform_image(small: Workspace, registr
     assert Built(one, "").id in {entry["digest"] for entry in listed}
 
 
+@pytest.mark.long
 def test_unsupported_platform_is_reported(small: Workspace) -> None:
     """If the base image has no such platform, the builder uses another one; else this machine cannot run it."""
     ran = small.bench.inv("build-image", "--tag", f"{small.bench.prefix}/never:1", "--platform", "linux/s390x")

@@ -31,7 +31,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.failures import FILES, IDENTITY, LOCKS, PLATFORM, Workspace, publish, workspace_at
-from tests.e2e.harness import git
+from tests.e2e.harness import git, inv_programs
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "lock"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())
@@ -76,7 +76,7 @@ def prepare(case: Path, folder: Path) -> Workspace:
 
 def run_line(workspace: Workspace, command: str, case: Path) -> str:
     """Run a line in a shell in the project; the line, its exit code, its standard output and standard error."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{inv_programs()}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = workspace.bench.environment({"PATH": path, "CASE": str(case), **IDENTITY, **DATES, **NO_REGISTRY})
     done = subprocess.run(
         ["sh", "-c", command], cwd=workspace.root, env=env, capture_output=True, text=True, check=False

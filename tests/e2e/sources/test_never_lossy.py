@@ -239,7 +239,7 @@ def stories(workspace_ready: Workspace) -> Callable[[range], None]:
 
 
 def test_no_data_of_the_user_is_lost(stories: Callable[[range], None]) -> None:
-    stories(range(12))
+    stories(range(5))
 
 
 @pytest.mark.long
