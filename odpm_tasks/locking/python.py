@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files, terminal
+from odpm_tasks.adapters.command import redact
 from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
 from odpm_tasks.core.locking.python_requirements import (
@@ -36,24 +37,25 @@ _TOOLS = "\n".join(DEVELOPER_TOOLS)
 def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) -> MergedRequirements:
     """The Python requirements of a stack with their origins. `own`: the facts of the project folder.
 
-    Errors: DescriptionError for a requirement of the manifest that cannot be parsed.
+    Errors: DescriptionError for a requirement of the manifest that cannot be locked.
     """
     described = [RequirementLine(line, "odpm.json: requirements") for line in manifest.requirements]
     own_addons = [
-        external_dependency(package, module.path)
+        line
         for module in own.modules
         if module.installable
         for package in module.python
+        if (line := external_dependency(package, module.path))
     ]
     origin = f"{resolved.platform.link.name}: requirements.txt"
     platform = requirement_lines(resolved.platform.facts.requirements or "", origin)
     others = [line for line in resolved.requirements if line not in platform]
     merged = merge(described, platform, [*own_addons, *others])
-    for invalid in merged.invalid:
-        if invalid in described:
+    for refused in merged.refused:
+        if refused in described:
             raise DescriptionError(
-                f"cannot read the requirement {invalid.line!r}",
-                where=invalid.origin,
+                f"cannot lock the requirement {redact(refused.line)!r}: {refused.refusal}",
+                where=refused.origin,
                 todo="write it as NAME, NAME==1.0 or NAME @ URL",
             )
     return merged

@@ -20,7 +20,7 @@ from packaging.version import Version
 
 from odpm_tasks.adapters import files, index_settings, uv
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.locking.python_lock import MACHINES, Package, exact_pins, for_target, locked_text, wheel_fits
+from odpm_tasks.core.locking.python_lock import MACHINES, Package, Stub, exact_pins, for_target, locked_text, wheel_fits
 from odpm_tasks.core.locking.sdist import StaticMetadata, metadata_files, static_metadata
 from odpm_tasks.parallel import parallel_map
 
@@ -33,11 +33,10 @@ _TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass
 class _Stubs:
-    """Stub wheels in a folder, and the hashes of stubs and source distributions."""
+    """Stub wheels in a folder, by package."""
 
     folder: Path
-    stubs: dict[Package, str] = field(default_factory=dict)
-    sdists: dict[Package, str] = field(default_factory=dict)
+    stubs: dict[Package, Stub] = field(default_factory=dict)
 
 
 class PythonResolver:
@@ -73,7 +72,7 @@ class PythonResolver:
                     wanted = {*error.names, *(package for package, _ in pins)} - asked
                     continue
                 self._remember({name for name, _ in made.stubs})
-                return locked_text(text, self._python, made.sdists, made.stubs)
+                return locked_text(text, self._python, made.stubs)
 
     def _hinted(self, pins: set[Package]) -> set[str]:
         """Of the packages that once needed a stub, those that are pinned."""
@@ -98,9 +97,10 @@ class PythonResolver:
         work = parallel_map(self._paths, lambda one: self._stated(index, one[1]), chosen)
         for (name, release), (digest, stated) in zip(chosen, work, strict=True):
             if stated is not None:
-                package = (name, release.sdist.version)
-                made.sdists[package] = digest
-                made.stubs[package] = _write_stub(made.folder, name, release.sdist.version, stated)
+                stub = _write_stub(made.folder, name, release.sdist.version, stated)
+                made.stubs[name, str(Version(release.sdist.version))] = Stub(
+                    stub, frozenset({digest, *release.digests})
+                )
 
     def _stated(self, index: PackageIndex, release: _Release) -> tuple[str, StaticMetadata | None]:
         """The SHA-256 of the source distribution, and what a wheel of the release states, else it itself."""
@@ -128,10 +128,14 @@ class PythonResolver:
 
 @dataclass(frozen=True)
 class _Release:
-    """A release whose source distribution may be installed. `wheel`: one for any machine; all of a release state the same."""
+    """A release whose source distribution may be installed. `wheel`: one for any machine; all of a release state the same.
+
+    `digests`: the SHA-256 of all its files, as far as the index states them.
+    """
 
     sdist: Distribution
     wheel: Distribution | None
+    digests: frozenset[str]
 
 
 def _candidates(found: list[Distribution], pinned: set[str], python: str) -> list[_Release]:
@@ -152,7 +156,8 @@ def _release(found: list[Distribution], python: str) -> _Release | None:
     if sdist is None or all(any(wheel_fits(one.filename, python, machine) for one in wheels) for machine in MACHINES):
         return None
     fitting = [one for one in wheels if any(wheel_fits(one.filename, python, machine) for machine in MACHINES)]
-    return _Release(sdist, next(iter([*fitting, *wheels]), None))
+    digests = frozenset(one.sha256 for one in found if one.sha256)
+    return _Release(sdist, next(iter([*fitting, *wheels]), None), digests)
 
 
 def _write_stub(folder: Path, name: str, version: str, stated: StaticMetadata) -> str:

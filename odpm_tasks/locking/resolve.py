@@ -89,10 +89,8 @@ def resolve_online(
         ignored = matching_keys(pins, only) if only else pins.keys()
         pins = {key: pin for key, pin in pins.items() if key not in ignored}
     own = developing_url(remotes(paths), manifest.developing)
-    walk = resolve(
-        manifest, pins, settings.get, strict=settings.scenario.strict, own=own, declared=settings.is_configured
-    )
-    following = prefetch(manifest, pins, settings.get, own, settings.is_configured)
+    walk = resolve(manifest, pins, settings.get, strict=settings.scenario.strict, own=own)
+    following = prefetch(manifest, pins, settings.get, own)
     with (
         terminal.activity() as show,
         Reader() as reader,

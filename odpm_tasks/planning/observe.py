@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from odpm_tasks.adapters.command import redact
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.system_packages import system_dependencies
@@ -133,6 +134,9 @@ def _resolved(paths: ProjectPaths, observed: ObservedState, resolved: Resolution
             *resolved.warnings,
             *added.warnings,
             *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,
-            *(f"{line.origin}: cannot read the requirement {line.line!r}" for line in merged.invalid),
+            *(
+                f"{line.origin}: the requirement {redact(line.line)!r} is left out: {line.refusal}"
+                for line in merged.refused
+            ),
         ),
     )

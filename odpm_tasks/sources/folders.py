@@ -110,7 +110,7 @@ def resolve_from_checkouts(paths: ProjectPaths, manifest: Manifest, own: str | N
 
     strict = paths.settings.scenario.strict
     return drive(
-        resolve(manifest, {}, paths.settings.get, strict=strict, own=own, declared=paths.settings.is_configured),
+        resolve(manifest, {}, paths.settings.get, strict=strict, own=own),
         answers,
     )
 

@@ -103,7 +103,6 @@ def resolution(
         paths.settings.get,
         strict=paths.settings.scenario.strict,
         own=own,
-        declared=paths.settings.is_configured,
     )
     try:
         with Reader() as reader:

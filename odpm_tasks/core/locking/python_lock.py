@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import Requirement
@@ -18,12 +19,19 @@ _HASH = re.compile(r"^    --hash=sha256:(?P<digest>[0-9a-f]{64})")
 Package = tuple[str, str]  # canonical name, version
 
 
-def locked_text(text: str, python: str, sdists: Mapping[Package, str], stubs: Mapping[Package, str]) -> str:
+@dataclass(frozen=True)
+class Stub:
+    """A wheel that holds metadata alone: its SHA-256, and those of the files of the release that it stands for."""
+
+    digest: str
+    release: frozenset[str]
+
+
+def locked_text(text: str, python: str, stubs: Mapping[Package, Stub]) -> str:
     """The lock of what the resolver wrote for Python `python` (X.Y).
 
     A marker that holds on Linux with both processors is left out; one that holds on one of them names the processor
-    alone. Of a package whose metadata came from a stub wheel, the hash of the stub (`stubs`) becomes that of the source
-    distribution (`sdists`).
+    alone. The hash of a stub wheel is replaced by those of the files of its release.
     """
     lines: list[str] = []
     for entry in _entries(text.splitlines()):
@@ -35,7 +43,7 @@ def locked_text(text: str, python: str, sdists: Mapping[Package, str], stubs: Ma
         package = (canonicalize_name(found["name"]), found["version"])
         digests = {match["digest"] for line in entry[1:] if (match := _HASH.match(line))}
         if package in stubs:
-            digests = (digests - {stubs[package]}) | {sdists[package]}
+            digests = (digests - {stubs[package].digest}) | stubs[package].release
         head = f"{found['name']}{found['extras'] or ''}=={found['version']}{f' ; {marker}' if marker else ''}"
         hashes = [f"    --hash=sha256:{digest}" for digest in sorted(digests)]
         lines += [f"{line} \\" for line in [head, *hashes][:-1]] + [[head, *hashes][-1]]

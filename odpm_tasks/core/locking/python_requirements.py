@@ -12,52 +12,50 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-# Add-ons list import names; these are the distributions that provide them.
-DISTRIBUTION_OF = {
-    "OpenSSL": "pyOpenSSL",
-    "PIL": "Pillow",
-    "Crypto": "pycryptodome",
-    "bs4": "beautifulsoup4",
-    "dateutil": "python-dateutil",
-    "google_auth": "google-auth",
-    "jwt": "PyJWT",
-    "ldap": "python-ldap",
-    "magic": "python-magic",
-    "openid": "python3-openid",
-    "serial": "pyserial",
-    "slugify": "python-slugify",
-    "stdnum": "python-stdnum",
-    "usb": "pyusb",
-    "yaml": "PyYAML",
-}
+from odpm_tasks.core.manifest.fields import requirement_error
+from odpm_tasks.core.odoo.python_names import distribution_of
+
 # watchdog 6 and later lose events on a tree as large as Odoo's (the inotify queue overflows)
 DEVELOPER_TOOLS = ("debugpy", "watchdog<6")
 
 
 @dataclass(frozen=True)
 class RequirementLine:
-    """One requirement and the file or add-on that it comes from."""
+    """One requirement and the file or add-on that it comes from. `trusted`: of the project, or of a repository it trusts."""
 
     line: str
     origin: str
+    trusted: bool = True
+
+    @property
+    def refusal(self) -> str:
+        """Why the line cannot be locked; empty where it can.
+
+        A requirement names a package of the index, and versions. A direct reference (`NAME @ URL`) needs trust.
+        """
+        if error := requirement_error(self.line):
+            return error
+        if Requirement(self.line).url and not self.trusted:
+            return "it bypasses the package index, and odpm.json does not trust the repository"
+        return ""
 
 
 @dataclass(frozen=True)
 class MergedRequirements:
     """The input of the resolver, and the lines that are not part of it.
 
-    `overridden`: pairs of an ignored line and the stronger one that contradicts it. `invalid`: lines that cannot be parsed.
+    `overridden`: pairs of an ignored line and the stronger one that contradicts it. `refused`: lines that cannot be locked.
     `conflicts`: pairs of equal rank that no version satisfies. `origins`: the lines of a package by its normalized name.
     """
 
     lines: tuple[str, ...]
     overridden: tuple[tuple[RequirementLine, RequirementLine], ...]
-    invalid: tuple[RequirementLine, ...]
+    refused: tuple[RequirementLine, ...]
     conflicts: tuple[tuple[RequirementLine, RequirementLine], ...] = ()
     origins: Mapping[str, tuple[RequirementLine, ...]] = field(default_factory=dict, compare=False)
 
@@ -66,17 +64,17 @@ class MergedRequirements:
         return "".join(f"{line}\n" for line in self.lines)
 
 
-def requirement_lines(text: str, origin: str) -> tuple[RequirementLine, ...]:
-    """The requirements of a `requirements.txt`, without comments, blank lines, pip options and hashes."""
-    lines = (
-        re.split(r"(?:^|\s)#|\s--", line, maxsplit=1)[0].strip() for line in text.replace("\\\n", " ").splitlines()
-    )
-    return tuple(RequirementLine(line, origin) for line in lines if line and not line.startswith(("#", "-")))
+def requirement_lines(text: str, origin: str, *, trusted: bool = True) -> tuple[RequirementLine, ...]:
+    """The lines of a `requirements.txt` without comments, blank lines and hashes; a continued line is one line."""
+    joined = re.sub(r"\\\r?\n", " ", text)
+    lines = (re.split(r"(?:^|\s)#|\s--", line, maxsplit=1)[0].strip() for line in joined.splitlines())
+    return tuple(RequirementLine(line, origin, trusted) for line in lines if line and not line.startswith("#"))
 
 
-def external_dependency(name: str, origin: str) -> RequirementLine:
-    """An `external_dependencies` entry of an add-on as a requirement: the distribution that provides the import name."""
-    return RequirementLine(DISTRIBUTION_OF.get(name, name), origin)
+def external_dependency(name: str, origin: str, *, trusted: bool = True) -> RequirementLine | None:
+    """An `external_dependencies` entry of an add-on as a requirement; None for a module of the standard library."""
+    line = distribution_of(name)
+    return None if line is None else RequirementLine(line, origin, trusted)
 
 
 def merge(
@@ -88,15 +86,14 @@ def merge(
     marker), else of the others. A line of a lower rank is added where some version satisfies both, and overridden where none
     does. An exact pin needs no addition except extras.
     """
-    invalid: list[RequirementLine] = []
+    refused: list[RequirementLine] = []
     by_name: dict[str, list[_Line]] = {}
     for rank, group in enumerate((manifest, platform, others)):
         for source in group:
-            try:
-                requirement = Requirement(source.line)
-            except InvalidRequirement:
-                invalid.append(source)
+            if source.refusal:
+                refused.append(source)
                 continue
+            requirement = Requirement(source.line)
             by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, source))
     lines: list[str] = []
     overridden: list[tuple[RequirementLine, RequirementLine]] = []
@@ -112,7 +109,7 @@ def merge(
         lines += sorted({str(line.requirement) for line in kept} | (extras if pinned else set()))
         conflicts += [(a.source, b.source) for a, b in combinations(kept, 2) if a.contradicts(b)]
     origins = {name: tuple(dict.fromkeys(line.source for line in package)) for name, package in by_name.items()}
-    return MergedRequirements(tuple(lines), tuple(overridden), tuple(invalid), tuple(conflicts), origins)
+    return MergedRequirements(tuple(lines), tuple(overridden), tuple(refused), tuple(conflicts), origins)
 
 
 @dataclass(frozen=True)

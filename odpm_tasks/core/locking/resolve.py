@@ -19,6 +19,7 @@ from odpm_tasks.core.odoo.addons import MAX_FILE_SIZE, Facts
 from odpm_tasks.core.sources.link import Link, source_names
 from odpm_tasks.core.sources.link_policy import MOST, check_links
 from odpm_tasks.core.sources.oca_dependencies import parse_oca_dependencies
+from odpm_tasks.core.sources.trust import is_trusted
 from odpm_tasks.errors import DescriptionError, OdpmError
 
 Kind = Literal["platform", "dependency", "developing"]
@@ -126,7 +127,6 @@ class _Graph:
     strict: bool
     pins: Mapping[str, Pin]
     own: str | None = None
-    declared: Callable[[str], bool] = lambda name: False
     queries: dict[str, SourceQuery] = field(default_factory=dict)
     answers: dict[str, SourceAnswer] = field(default_factory=dict)
     requirements: list[RequirementLine] = field(default_factory=list)
@@ -183,12 +183,17 @@ class _Graph:
                 where=TOP,
                 todo="pin a commit of that repository with a smaller file, or remove the repository",
             )
-        self.requirements += requirement_lines(facts.requirements or "", f"{label}: requirements.txt")
+        trusted = self._trusts(query.link)
+        origin = f"{label}: requirements.txt"
+        self.requirements += requirement_lines(facts.requirements or "", origin, trusted=trusted)
         if query.kind == "platform":
             return []
         for module in facts.modules:
             if module.installable:
-                self.requirements += [external_dependency(name, f"{label}: {module.path}") for name in module.python]
+                lines = (
+                    external_dependency(name, f"{label}: {module.path}", trusted=trusted) for name in module.python
+                )
+                self.requirements += [line for line in lines if line]
         self.warnings += [
             f"{label}: {name} is not a readable manifest; Odoo will not load this module" for name in facts.broken
         ]
@@ -197,13 +202,15 @@ class _Graph:
             where = f"{label}: oca_dependencies.txt"
             links += parse_oca_dependencies(facts.oca_dependencies, where)
         if facts.odpm_json:
-            links += self._nested(facts.odpm_json, label)
+            links += self._nested(facts.odpm_json, label, trusted=trusted)
         if not query.link.is_file:
-            ours = (self.manifest.platform, self.manifest.developing, *self.manifest.dependencies)
-            check_links(links, label, filter(None, ours), self.declared)
+            check_links(links, label, self.manifest.links, trusted=trusted)
         return [new for link in links if (new := self.add(link, chain))]
 
-    def _nested(self, text: str, label: str) -> Iterable[Link]:
+    def _trusts(self, link: Link) -> bool:
+        return is_trusted(self.manifest.trust, link, self.manifest.links)
+
+    def _nested(self, text: str, label: str, *, trusted: bool) -> Iterable[Link]:
         nested = read_dependency_manifest(text, self.lookup, f"{label}: odpm.json")
         for program, theirs, ours in (
             ("Odoo", nested.odoo_version, self.manifest.odoo_version),
@@ -218,7 +225,7 @@ class _Graph:
                         todo="pin a compatible revision of it, or change the version of this project",
                     )
                 self.warnings.append(f"{message}; in server and ci this is an error")
-        self.requirements += [RequirementLine(line, f"{label}: odpm.json") for line in nested.requirements]
+        self.requirements += [RequirementLine(line, f"{label}: odpm.json", trusted) for line in nested.requirements]
         return nested.dependencies
 
 
@@ -229,16 +236,15 @@ def resolve(
     *,
     strict: bool = False,
     own: str | None = None,
-    declared: Callable[[str], bool] = lambda name: False,
 ) -> Generator[tuple[SourceQuery, ...], Sequence[SourceAnswer], Resolution]:
     """Walk the graph breadth first, from the links of the manifest to the requirements of each repository at its commit.
 
     `pins`: by canonical URL; a repository without a pin that fits is queried at its branch. `own`: the canonical URL of the
-    developing checkout; it is not a source, whether `developing.git` or another repository names it. `declared`: whether a
-    variable is set in a `.env` file. Where one repository is required at two revisions, the manifest wins; without a line
-    in the manifest that is a DescriptionError with both chains.
+    developing checkout; it is not a source, whether `developing.git` or another repository names it. Where one repository
+    is required at two revisions, the manifest wins; without a line in the manifest that is a DescriptionError with both
+    chains.
     """
-    graph = _Graph(manifest, lookup, strict, pins, own, declared)
+    graph = _Graph(manifest, lookup, strict, pins, own)
     roots: list[tuple[Link, Kind]] = [(manifest.platform, "platform")]
     if manifest.developing and manifest.developing.canonical != own:
         roots.append((manifest.developing, "developing"))
@@ -271,10 +277,9 @@ def prefetch(
     pins: Mapping[str, Pin],
     lookup: Callable[[str], str | None],
     own: str | None = None,
-    declared: Callable[[str], bool] = lambda name: False,
 ) -> Callable[[SourceQuery, Facts], list[SourceQuery]]:
     """A function that predicts the queries that follow from one answer. Errors are left to `resolve`."""
-    graph = _Graph(manifest, lookup, False, pins, own, declared)
+    graph = _Graph(manifest, lookup, False, pins, own)
     for link in (manifest.platform, *manifest.dependencies):
         graph.add(link, (TOP,))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar, get_args
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
@@ -75,18 +76,22 @@ def _version(value: str) -> str:
 
 
 def requirement_error(value: str) -> str:
-    """Why a line is not a requirement; empty if it is one, a URL (`git+https://…`), blank or a comment."""
+    """Why a line cannot be locked; empty if it can, and for a blank line or a comment."""
     bare = re.split(r"(?:^|\s)#|\s--", value, maxsplit=1)[0].strip()
     if not bare:
         return ""
     if bare.startswith("-"):
         return "a pip option is not a requirement"
+    if "${" in bare:
+        return "variables in a requirement are not expanded"
     if re.match(r"[a-z+]+://", bare):
-        return ""
+        return "an address needs the name of its package in front: NAME @ URL"
     try:
-        Requirement(bare)
-    except InvalidRequirement:
+        url = urlsplit(Requirement(bare).url or "")
+    except (InvalidRequirement, ValueError):
         return f"{bare!r} is not a requirement like `name==1.2`"
+    if url.password or (url.username and not url.scheme.endswith("ssh")):
+        return "its address contains a login, which would be written into the lock"
     return ""
 
 

@@ -55,6 +55,11 @@ class Manifest:
     trust: tuple[str, ...] = ()
 
     @property
+    def links(self) -> tuple[Link, ...]:
+        """The links that the project itself names: platform, developing project, dependencies."""
+        return (self.platform, *((self.developing,) if self.developing else ()), *self.dependencies)
+
+    @property
     def codename(self) -> str:
         """The name of the Debian release: `bookworm`."""
         return debian_codename(self.distro_version)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from odpm_tasks.core.sources.link import Link
 from odpm_tasks.errors import DescriptionError
@@ -10,11 +10,11 @@ from odpm_tasks.errors import DescriptionError
 MOST = 1000  # repositories of one stack; the whole OCA has a quarter of that
 
 
-def check_links(links: Iterable[Link], label: str, ours: Iterable[Link], declared: Callable[[str], bool]) -> None:
+def check_links(links: Iterable[Link], label: str, ours: Iterable[Link], *, trusted: bool) -> None:
     """Refuse links of a cloned repository to folders of this machine, and those that disclose variables.
 
-    A variable is allowed if a `.env` file sets it (`declared`), or if a link of the manifest (`ours`) sends the same variable
-    to the same host. Otherwise any repository of the graph could send the process environment to a host of its author.
+    A variable is allowed in a repository that the project trusts, and where a link of the manifest (`ours`) sends the same
+    variable to the same host. Otherwise any repository of the graph could send a secret to a host of its author.
     Errors: DescriptionError.
     """
     sent = {(name, link.host) for link in ours for name in link.variables}
@@ -26,9 +26,9 @@ def check_links(links: Iterable[Link], label: str, ours: Iterable[Link], declare
                 todo="a cloned repository must not; add the repository that you want to the dependencies of odpm.json",
             )
         for name in sorted(link.variables):
-            if not declared(name) and (name, link.host) not in sent:
+            if not trusted and (name, link.host) not in sent:
                 raise DescriptionError(
-                    f"{label} would send the environment variable {name} to a host that odpm.json does not name",
+                    f"{label} would send the variable {name} to a host to which odpm.json does not send it",
                     where=f"{label}: odpm.json",
-                    todo=f"if you trust it, set {name} in .env, or add that repository to the dependencies of odpm.json",
+                    todo="if you trust it, add it to trust in odpm.json; or add the repository that you want to the dependencies there",
                 )

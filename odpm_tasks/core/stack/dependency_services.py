@@ -17,7 +17,7 @@ from odpm_tasks.core.locking.resolve import Resolution, Source
 from odpm_tasks.core.manifest import checks
 from odpm_tasks.core.manifest.json_document import parse, spell
 from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, Hooks, Manifest, merge
-from odpm_tasks.core.sources.link import Link, parse_link
+from odpm_tasks.core.sources.trust import is_trusted
 from odpm_tasks.core.stack.relative_paths import rebased
 from odpm_tasks.core.stack.service_policy import needs_trust
 from odpm_tasks.core.stack.services import apply_patch
@@ -99,7 +99,7 @@ def _fragment(
 ) -> Fragment:
     """The fragment of one dependency; `before`: the fragments of dependencies that precede it in the graph."""
     services, patches, hooks = (_block(raw, key, scenario.name) for key in ("services", "service_patches", "hooks"))
-    trusted = is_trusted(manifest, source)
+    trusted = is_trusted(manifest.trust, source.link, manifest.links)
     kept_services, omitted = _services(manifest, source, services, scenario, before)
     known = {
         *BUILTIN_SERVICES, *manifest.services, *kept_services,
@@ -120,7 +120,7 @@ def _services(
     manifest: Manifest, source: Source, services: Mapping[str, Any], scenario: Scenario, before: Sequence[Fragment]
 ) -> tuple[_Parts, list[OmittedPart]]:
     """The services that count, with paths of the project, and those that do not."""
-    faults, trusted = _faults(services), is_trusted(manifest, source)
+    faults, trusted = _faults(services), is_trusted(manifest.trust, source.link, manifest.links)
     kept: _Parts = {}
     omitted: list[OmittedPart] = []
     for name, service in services.items():
@@ -193,26 +193,20 @@ def _faults(services: Mapping[str, Any]) -> dict[str, str]:
     return faults
 
 
-def is_trusted(manifest: Manifest, source: Source) -> bool:
-    """Whether the project trusts a repository: by its name below `.odpm/src`, or by its address."""
-    return any(entry == source.name or _address(entry) == source.key for entry in manifest.trust)
-
-
-def _address(entry: str) -> str | None:
-    try:
-        link: Link = parse_link(entry)
-    except DescriptionError:
-        return None
-    return link.canonical
-
-
 def _unknown_trust(manifest: Manifest, resolution: Resolution) -> list[str]:
-    names = [source.name for source in resolution.sources if source.kind != "platform"]
-    keys = [source.key for source in resolution.sources]
+    """A warning for each entry of `trust` that trusts nothing."""
+    sources = [source for source in resolution.sources if source.kind != "platform"]
+    names, keys = [source.name for source in sources], [source.key for source in sources]
     warnings = []
     for entry in manifest.trust:
-        if entry not in names and _address(entry) not in keys:
-            near = get_close_matches(entry, [*names, *keys], n=1, cutoff=0.5)
+        if any(is_trusted((entry,), source.link, manifest.links) for source in sources):
+            continue
+        indirect = next((source for source in sources if entry in {source.name, source.link.name}), None)
+        near = get_close_matches(entry, [*names, *keys], n=1, cutoff=0.5)
+        if indirect:
+            hint = f"another dependency requires it, so that only its address can be trusted: {indirect.key}"
+            warnings.append(f"odpm.json: trust: {entry} is not in the dependencies of odpm.json; {hint}")
+        else:
             hint = f"the nearest is `{near[0]}`" if near else f"available: {', '.join(names) or 'none'}"
             warnings.append(f"odpm.json: trust: {entry} is not a dependency of this stack; {hint}")
     return warnings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odpm_tasks.core.locking.python_lock import exact_pins, for_target, locked_text, wheel_fits
+from odpm_tasks.core.locking.python_lock import Stub, exact_pins, for_target, locked_text, wheel_fits
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
 BOTH = "(python_full_version < '3.12' and platform_machine == 'aarch64') or (python_full_version < '3.12' and platform_machine == 'x86_64')"
@@ -24,14 +24,15 @@ BOTH = "(python_full_version < '3.12' and platform_machine == 'aarch64') or (pyt
 )
 def test_a_marker_says_what_still_decides_on_linux(marker: str, expected: str) -> None:
     text = f"six==1.16.0{marker} \\\n    --hash=sha256:{A}\n"
-    assert locked_text(text, "3.11", {}, {}) == f"six==1.16.0{expected} \\\n    --hash=sha256:{A}\n"
+    assert locked_text(text, "3.11", {}) == f"six==1.16.0{expected} \\\n    --hash=sha256:{A}\n"
 
 
-def test_the_hash_of_a_stub_becomes_that_of_the_source_distribution() -> None:
+def test_the_hash_of_a_stub_becomes_those_of_its_release() -> None:
     text = f"docopt==0.6.2 \\\n    --hash=sha256:{B}\npy-x[e]==1 \\\n    --hash=sha256:{A} \\\n    --hash=sha256:{B}\n"
-    assert locked_text(
-        text, "3.11", {("docopt", "0.6.2"): C, ("py-x", "1"): C}, {("docopt", "0.6.2"): B, ("py-x", "1"): B}
-    ) == (f"docopt==0.6.2 \\\n    --hash=sha256:{C}\npy-x[e]==1 \\\n    --hash=sha256:{A} \\\n    --hash=sha256:{C}\n")
+    stubs = {("docopt", "0.6.2"): Stub(B, frozenset({C})), ("py-x", "1"): Stub(B, frozenset({A, C}))}
+    assert locked_text(text, "3.11", stubs) == (
+        f"docopt==0.6.2 \\\n    --hash=sha256:{C}\npy-x[e]==1 \\\n    --hash=sha256:{A} \\\n    --hash=sha256:{C}\n"
+    )
 
 
 def test_requirements_of_other_systems_and_pythons_are_left_out() -> None:

@@ -35,6 +35,8 @@ def test_lines_of_a_file() -> None:
         "ofxparse==0.21"
     )
     assert [entry.line for entry in requirement_lines(text, "web: requirements.txt")] == [
+        "--index-url https://index.example.org/simple",
+        "-r other.txt",
         "lxml==5.2.1 ; python_version >= '3.12'",
         "requests",
         "zeep    >=4",
@@ -45,10 +47,52 @@ def test_lines_of_a_file() -> None:
 
 @pytest.mark.parametrize(
     ("name", "line"),
-    [("OpenSSL", "pyOpenSSL"), ("yaml", "PyYAML"), ("ldap", "python-ldap"), ("zeep", "zeep"), ("zeep>=4", "zeep>=4")],
+    [
+        ("OpenSSL", "pyOpenSSL"),
+        ("yaml", "PyYAML"),
+        ("zeep", "zeep"),
+        ("zeep>=4", "zeep>=4"),
+        ("ldap>=3 ; python_version > '3'", "python-ldap>=3 ; python_version > '3'"),
+        # a module of an import name
+        ("Crypto.Cipher.DES3", "pycryptodome"),
+        ("usb.core", "pyusb"),
+        # names that belong to other projects on the index
+        ("jose", "python-jose"),
+        ("barcode", "python-barcode"),
+        ("cups", "pycups"),
+        ("docx", "python-docx"),
+    ],
 )
 def test_an_import_name_becomes_its_distribution(name: str, line: str) -> None:
     assert external_dependency(name, "web: x") == RequirementLine(line, "web: x")
+
+
+@pytest.mark.parametrize("name", ["csv", "json", "xml.etree", "distutils", "imp"])
+def test_modules_of_the_standard_library_are_no_requirements(name: str) -> None:
+    assert external_dependency(name, "web: x") is None
+
+
+@pytest.mark.parametrize(
+    ("line", "trusted", "refusal"),
+    [
+        ("six==1.16.0", False, ""),
+        ("six @ https://host.example/six.whl", True, ""),
+        ("six @ https://host.example/six.whl", False, "it bypasses the package index"),
+        ("six @ git+file:///evil", False, "it bypasses the package index"),
+        ("six @ git+ssh://git@host.example/six", True, ""),
+        ("six @ https://me:hunter2@host.example/six.whl", True, "its address contains a login"),
+        ("six @ https://token@host.example/six.whl", True, "its address contains a login"),
+        ("six @ https://host.example/${TOKEN}/six.whl", True, "variables in a requirement are not expanded"),
+        ("git+https://host.example/six#egg=six", True, "an address needs the name of its package"),
+        ("-r other.txt", True, "a pip option is not a requirement"),
+        ("--index-url https://host.example", True, "a pip option is not a requirement"),
+        ("./six", True, "'./six' is not a requirement"),
+        ("../../etc/six.whl", True, "'../../etc/six.whl' is not a requirement"),
+    ],
+)
+def test_which_lines_can_be_locked(line: str, trusted: bool, refusal: str) -> None:
+    found = RequirementLine(line, "web", trusted).refusal
+    assert found.startswith(refusal) if refusal else not found
 
 
 @pytest.mark.parametrize(
@@ -75,7 +119,7 @@ def test_the_manifest_overrides_the_platform_and_the_platform_the_others(
 ) -> None:
     merged = merge(required(*manifest), required(*platform), required(*others))
     assert merged.lines == lines
-    assert merged.invalid == ()
+    assert merged.refused == ()
 
 
 def test_an_overridden_line_is_reported_with_the_stronger_one() -> None:
@@ -107,7 +151,7 @@ def test_the_order_of_the_lines_does_not_matter(
     assert merge(manifest[::-1], platform[::-1], others[::-1]).lines == merged.lines
     assert len(set(merged.lines)) == len(merged.lines)
     readable = {entry.line for entry in (*manifest, *platform, *others) if "!" not in entry.line}
-    assert len(merged.invalid) == len(manifest) + len(platform) + len(others) - sum(
+    assert len(merged.refused) == len(manifest) + len(platform) + len(others) - sum(
         entry.line in readable for entry in (*manifest, *platform, *others)
     )
 
@@ -200,7 +244,7 @@ def test_origins_are_kept_by_normalized_name() -> None:
 
 def test_comments_and_hashes_are_not_part_of_a_requirement() -> None:
     text = "lxml==5.0\t# why\nrequests==2.0 --hash=sha256:0\n# all\n-r other.txt\n"
-    assert [row.line for row in requirement_lines(text, "x")] == ["lxml==5.0", "requests==2.0"]
+    assert [row.line for row in requirement_lines(text, "x")] == ["lxml==5.0", "requests==2.0", "-r other.txt"]
 
 
 def test_an_extra_that_a_weaker_line_asks_for_is_added_to_an_exact_version_only() -> None:

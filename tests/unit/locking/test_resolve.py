@@ -67,10 +67,10 @@ def test_both_formats_below_and_their_requirements() -> None:
     resolved = servers.resolve(manifest(f"{OCA}/a", f"{OCA}/b"))
     assert names(resolved) == ["odoo", "a", "b", "c", "d"]
     assert resolved.requirements == (
-        RequirementLine("requests==2.31.0", "a: odpm.json"),
-        RequirementLine("lxml>=5", "b: odpm.json"),
-        RequirementLine("phonenumbers", "a -> c: requirements.txt"),
-        RequirementLine("pyOpenSSL", "b -> d: d_one"),
+        RequirementLine("requests==2.31.0", "a: odpm.json", trusted=False),
+        RequirementLine("lxml>=5", "b: odpm.json", trusted=False),
+        RequirementLine("phonenumbers", "a -> c: requirements.txt", trusted=False),
+        RequirementLine("pyOpenSSL", "b -> d: d_one", trusted=False),
     )
 
 
@@ -78,7 +78,7 @@ def test_dependencies_of_the_platform_are_not_followed() -> None:
     held = Facts(oca_dependencies="web", requirements="lxml==5\n", modules=(module("addons/x", python=("y",)),))
     resolved = Servers().put(ODOO, held).resolve(manifest())
     assert names(resolved) == ["odoo"]
-    assert resolved.requirements == (RequirementLine("lxml==5", "odoo: requirements.txt"),)
+    assert resolved.requirements == (RequirementLine("lxml==5", "odoo: requirements.txt", trusted=False),)
 
 
 def test_a_cycle_ends() -> None:
@@ -207,13 +207,13 @@ def test_a_dependency_must_not_send_environment_variables_to_other_hosts(link: s
     mine = replace(parse_link("https://hunter2@git.example.org/me/base"), variables=frozenset({"LOGIN"}))
     described = replace(manifest(f"{OCA}/web"), developing=mine)
     servers = Servers(web=flat(link), base=flat("https://${OTHER}/x"))
-    with pytest.raises(DescriptionError, match="would send the environment variable") as caught:
+    with pytest.raises(DescriptionError, match="would send the variable") as caught:
         servers.resolve(described, lookup=lookup)
     assert "hunter2" not in str(caught.value)
     allowed = Servers().put("file:///srv/own", flat(link)).resolve(manifest("file:///srv/own"), lookup=lookup)
     assert len(allowed.sources) == 3  # a folder of this machine is its owner's
-    walk = resolve(described, {}, lookup, declared={"LOGIN", "OTHER"}.__contains__)
-    assert drive(walk, servers.answer).sources[-1].link.variables  # written down for odpm
+    trusting = replace(described, trust=("web", "https://git.example.org/me/base"))
+    assert drive(resolve(trusting, {}, lookup), servers.answer).sources[-1].link.variables
 
 
 def test_the_developing_checkout_is_not_a_source_of_its_dependencies() -> None:

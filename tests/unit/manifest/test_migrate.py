@@ -262,7 +262,7 @@ flat_files = st.fixed_dictionaries(
         "debian_version": st.sampled_from(["10", 9, None]),
         "postgres_version": st.sampled_from(["13", 15, 9.6]),
         "dependencies": st.lists(links, max_size=3) | st.none(),
-        "requirements_txt": st.lists(st.sampled_from(["a==1", "", "# b", "c # d", "git+https://h/x"]), max_size=4),
+        "requirements_txt": st.lists(st.sampled_from(["a==1", "", "# b", "c # d", "x @ git+https://h/x"]), max_size=4),
         "odoo_git_link": links,
         "odoo_build_date": st.sampled_from(["latest", "20251223", 20251223, "2025-12-23", ""]),
         "platform_name": st.sampled_from(["odoo", "openerp", ""]),

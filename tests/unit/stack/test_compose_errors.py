@@ -134,6 +134,7 @@ def test_the_field_of_a_compose_message(said: str, path: str, words: str) -> Non
 
 def test_the_origin_of_a_field() -> None:
     described = manifest(
+        f"{OCA}/queue",
         services={"web": {"image": "x", "cpus": 1}},
         service_patches={"odoo": {"cpus": 1}, "web": {"mem_limit": "1g"}},
         scenarios={"server": {"services": {"web": {"scale": 2}}}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,9 +19,15 @@ from odpm_tasks.core.stack.dependency_services import Fragments, fragments
 from odpm_tasks.core.stack.relative_paths import rebased
 from odpm_tasks.core.stack.service_policy import needs_trust
 from odpm_tasks.errors import DescriptionError
-from tests.unit.builders import OCA, manifest, resolution, source
+from tests.unit import builders
+from tests.unit.builders import OCA, resolution, source
 
 IMAGE = {"image": "x"}
+
+
+def manifest(*dependencies: str, **keys: Any) -> Manifest:
+    """A description that names the dependency `queue`, beside others."""
+    return builders.manifest(f"{OCA}/queue", *dependencies, **keys)
 
 
 def fragments_of(described: Manifest, scenario: str = "developer", **texts: Any) -> Fragments:
@@ -182,6 +189,19 @@ def test_a_patch_of_an_unknown_service_is_an_error() -> None:
 def test_trust_by_name_or_address(entry: str) -> None:
     found = fragments_of(manifest(trust=[entry]), queue={"services": {"web": {"build": "."}}})
     assert (found.items[0].trusted, found.warnings) == (True, ())
+
+
+def test_a_name_trusts_only_what_odpm_json_itself_names() -> None:
+    """A dependency chooses the addresses of its own dependencies, and with them their names."""
+    described = builders.manifest(trust=["queue"])
+    found = fragments_of(described, queue={"services": {"web": {"build": "."}}})
+    assert not found.items[0].trusted
+    assert "only its address can be trusted: https://github.com/OCA/queue" in found.warnings[-1]
+    assert (
+        fragments_of(replace(described, trust=(f"{OCA}/queue",)), queue={"hooks": {}, "services": {"w": IMAGE}})
+        .items[0]
+        .trusted
+    )
 
 
 def test_unknown_trust_is_a_warning() -> None:
