@@ -423,3 +423,39 @@ def test_an_option_without_a_secret_value_is_converted(value: str) -> None:
 
 def test_a_default_of_a_variable_in_an_address_counts_as_a_secret() -> None:
     assert read_url("https://${TOKEN:-hunter2}@host/x")[0] == "https://host/x"
+
+
+# --- doodba: where versions come from ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("services", "env", "postgres"),
+    [
+        ({"db": {"image": "ghcr.io/tecnativa/postgres-autoconf:16-alpine"}}, {"DB_VERSION": "14"}, "16"),
+        ({"db": {"image": "postgres:$DB"}}, {"DB": "15"}, "15"),
+        ({"db": {"image": "mysql:8"}}, {"DB_VERSION": "14"}, "14"),
+        ({"odoo": {"build": {"args": {"DB_VERSION": "13"}}}}, {"DB_VERSION": "14"}, "13"),
+        ({}, {"DB_VERSION": "14"}, "14"),
+    ],
+)
+def test_the_version_of_postgres_is_that_of_the_image_then_the_arguments_then_the_environment(
+    services: dict[str, object], env: dict[str, str], postgres: str
+) -> None:
+    compose = json.dumps({"services": services})
+    assert convert_doodba(odoo="18.0", env=env, addons='web: ["*"]\n', common=compose).draft.postgres == postgres
+
+
+@pytest.mark.parametrize("name", ["ODOO_VERSION", "ODOO_MINOR"])
+def test_the_version_of_odoo_may_be_set_in_the_environment(name: str) -> None:
+    assert convert_doodba(env={name: "17.0"}, addons='web: ["*"]\n').draft.odoo == "17.0"
+
+
+def test_addons_yaml_may_name_the_repository_of_odoo() -> None:
+    addons = 'ENV: {DEFAULT_REPO_PATTERN_ODOO: "https://github.com/acme/odoo.git"}\nweb: ["*"]\n'
+    assert convert_doodba(odoo="18.0", addons=addons).draft.platform == "https://github.com/acme/odoo.git"
+
+
+@pytest.mark.parametrize(("written", "language"), [("de_DE", "de_DE"), ("en_US", ""), ("German", ""), ("sr@latin", "")])
+def test_a_language_other_than_english_is_converted(written: str, language: str) -> None:
+    answers = f"odoo_version: 18.0\nodoo_initial_lang: {written}\n"
+    assert convert_doodba(answers=answers, addons='web: ["*"]\n').draft.language == language
