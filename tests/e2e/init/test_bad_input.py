@@ -391,10 +391,13 @@ def test_every_task_that_reads_the_lock_reports_a_corrupt_one(workspace_ready: W
 def test_the_advice_for_a_corrupt_lock_works(workspace_ready: Workspace, kind: str) -> None:
     path = workspace_ready.root / LOCKS[0]
     good = path.read_text(encoding="utf-8")
+    git("add", LOCKS[0], cwd=workspace_ready.root)
+    git("commit", "-qm", "The lock", cwd=workspace_ready.root)
     message = corrupted(workspace_ready, kind)
     if kind == "merge markers":
         path.write_text(good, encoding="utf-8")  # "take either side"
-    run_shell(workspace_ready, suggested_command(message))
+    # "a list": the other one of the two ways that the message names
+    run_shell(workspace_ready, message.rpartition(": ")[2] if kind == "a list" else suggested_command(message))
     workspace_ready.bench.ok("render")
     assert path.read_text(encoding="utf-8") == good
 
