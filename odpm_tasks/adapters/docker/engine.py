@@ -19,9 +19,10 @@ INSTALL = "install Docker Engine with the Compose and Buildx plugins (docs.docke
 
 
 # Two builds share equal steps. If one of them is cancelled, BuildKit also fails the other with one of these messages
-# (similar: moby/buildkit#2303, #4733).
-_CANCELLED_BY_OTHER = re.compile(
-    r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled)"
+# (similar: moby/buildkit#2303, #4733). If both name their image at the same moment, the second one fails with the last.
+_DISTURBED_BY_OTHER = re.compile(
+    r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled"
+    r'|image "[^"]*": already exists)'
 )
 _MAX_BUILDS = 4
 
@@ -160,12 +161,12 @@ def compose_stream(root: Path, env: Mapping[str, str], progress: Callable[[str],
 def build_with_retry(
     words: Sequence[str], progress: Callable[[str], None], cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> command.Outcome:
-    """Run a program that builds images; repeat it if BuildKit cancelled a step because another build was cancelled."""
+    """Run a program that builds images; repeat it if BuildKit failed it because of another build of the same steps."""
     for remaining in reversed(range(_MAX_BUILDS)):
         outcome = command.run(words, cwd=cwd, env=env, check=False, on_line=progress)
-        if outcome.ok or not remaining or not _CANCELLED_BY_OTHER.search(outcome.stderr.decode(errors="replace")):
+        if outcome.ok or not remaining or not _DISTURBED_BY_OTHER.search(outcome.stderr.decode(errors="replace")):
             break
-        progress("another build with the same step was cancelled: building again")
+        progress("another build of the same steps disturbed this one: building again")
         time.sleep(1)
     return outcome
 

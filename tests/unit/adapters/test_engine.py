@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,3 +82,19 @@ def test_prefetched_queries_come_from_the_recorded_state(
     for kind, *words in expected:
         questions.start(known[kind], *words).result()
     assert sorted(asked) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("message", "builds"),
+    [
+        ('ERROR: failed to solve: image "docker.io/odpm/environment:19.0-dev": already exists', 2),
+        ("ERROR: failed to solve: no active sessions", 2),
+        ("ERROR: failed to solve: process did not complete successfully: exit code: 1", 1),
+    ],
+)
+def test_build_is_repeated_after_a_failure_caused_by_another_build(tmp_path: Path, message: str, builds: int) -> None:
+    log = tmp_path / "builds"
+    script = f"echo >> {log}; test $(wc -l < {log}) -gt 1 || {{ echo '{message}' >&2; exit 1; }}"
+    outcome = docker.build_with_retry(["sh", "-c", script], lambda line: None)
+    assert outcome.ok is (builds > 1)
+    assert len(log.read_text(encoding="utf-8").splitlines()) == builds
