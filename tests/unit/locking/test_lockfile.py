@@ -389,3 +389,10 @@ def test_conflicting_pins() -> None:
     assert conflicting_pins(Lock(WEB, developing=replace(own, tree=None)), {own.key: B}) == ((own.key, B, C),)
     assert conflicting_pins(None, manifest) == ()
     assert conflicting_pins(lock, {}) == ()
+
+
+def test_a_pin_fits_the_branch_of_another_pin_of_the_same_repository() -> None:
+    pin = Pin(WEB.url, B, "19.0")
+    assert pin.fits_branch(Pin("git@github.com:OCA/web.git", C, "19.0"))
+    assert not pin.fits_branch(Pin(WEB.url, B, "18.0"))
+    assert not pin.fits_branch(Pin("https://github.com/me/web", B, "19.0"))

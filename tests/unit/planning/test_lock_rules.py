@@ -224,3 +224,8 @@ def test_no_git_update_is_verified_in_server() -> None:
     assert error.what.startswith("checkouts have local changes")
     assert error.details == ("odoo", "web")
     assert refused(**untouched, own=OWN).what.startswith("the lock does not record the developing project")
+
+
+def test_a_commit_in_a_link_is_no_change_where_there_is_no_lock() -> None:
+    found = observed(**CHANGED, lock=None)
+    assert said(found, "git.resolve") == [("create", LOCK, "pin web 19.0")]

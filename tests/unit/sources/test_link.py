@@ -88,6 +88,7 @@ def test_parse(text: str, link: Link) -> None:
         ("ssh://-oProxyCommand=x@host/y", "its user begins with `-`"),
         ("https://host/a%0Ab", "control character (U+000A)"),
         ("ssh://a%0Ab@host/x", "control character (U+000A)"),
+        ("ssh://a@%0Ab@host/x", "control character (U+000A)"),
         ("https://host:0/x", "port"),
         ("https://host:65536/x", "port"),
         ("https://host/a/./b", "`.` or `..`"),
@@ -305,3 +306,10 @@ def test_no_form_of_a_link_shows_its_password(form: str, user: str) -> None:
 def test_any_text_can_be_masked(text: str) -> None:
     assert masked(text).isprintable()
     without_credentials(text)
+
+
+def test_a_long_name_is_shortened_to_what_a_file_system_takes() -> None:
+    (folder,) = names("https://h/o/" + "ж" * 300)
+    assert set(folder) == {"ж"}
+    assert 170 < len(folder.encode()) <= 180
+    assert len(names("https://h/o/x" + "ж" * 300)[0].encode()) < 181
