@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 MACHINES = ("x86_64", "aarch64")
+_PATCHES = tuple(range(40))  # releases of X.Y, more than any had
 _ENTRY = re.compile(
     r"^(?P<name>[A-Za-z0-9][\w.-]*)(?P<extras>\[[^\]]*\])?==(?P<version>[^\s;\\]+)(?P<marker>\s*;[^\\]*)?(?P<rest>\s*\\?)$"
 )
@@ -69,19 +71,25 @@ def _short_marker(text: str, python: str) -> str:
         marker = Marker(text)
     except InvalidMarker:
         return text
-    holds = {
-        machine: {marker.evaluate(_environment(machine, python, patch)) for patch in ("0", "99")}
-        for machine in MACHINES
-    }
-    if any(len(results) > 1 for results in holds.values()):
-        return text  # the patch release decides
-    machines = [machine for machine in MACHINES if holds[machine] == {True}]
-    if machines == list(MACHINES):
+    wanted = _truth(marker, python)
+    if all(wanted):
         return ""
-    return f"platform_machine == '{machines[0]}'" if machines else text
+    parts = [f"platform_machine == '{machine}'" for machine in MACHINES]
+    parts += dict.fromkeys(re.findall(r"python_full_version [<>=!]=? '[^']+'", text))
+    for length in (1, 2):
+        for chosen in combinations(parts, length):
+            short = " and ".join(chosen)
+            if _truth(Marker(short), python) == wanted:
+                return short
+    return text
 
 
-def _environment(machine: str, python: str, patch: str) -> dict[str, str]:
+def _truth(marker: Marker, python: str) -> list[bool]:
+    """Whether a marker holds on each processor and patch release."""
+    return [marker.evaluate(_environment(machine, python, patch)) for machine in MACHINES for patch in _PATCHES]
+
+
+def _environment(machine: str, python: str, patch: int) -> dict[str, str]:
     return {
         "implementation_name": "cpython",
         "implementation_version": f"{python}.{patch}",
@@ -113,7 +121,7 @@ def for_target(lines: Iterable[str], python: str) -> list[str]:
 
 
 def _holds_anywhere(marker: Marker, python: str) -> bool:
-    return any(marker.evaluate(_environment(machine, python, patch)) for machine in MACHINES for patch in ("0", "99"))
+    return any(_truth(marker, python))
 
 
 def wheel_fits(filename: str, python: str, machine: str) -> bool:

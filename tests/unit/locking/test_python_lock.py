@@ -17,7 +17,7 @@ BOTH = "(python_full_version < '3.12' and platform_machine == 'aarch64') or (pyt
         (" ; platform_machine == 'x86_64' and sys_platform == 'linux'", " ; platform_machine == 'x86_64'"),
         (
             " ; python_full_version < '3.11.5' and sys_platform == 'linux'",
-            " ; python_full_version < '3.11.5' and sys_platform == 'linux'",
+            " ; python_full_version < '3.11.5'",
         ),
         ("", ""),
     ],
