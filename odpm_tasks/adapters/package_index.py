@@ -104,17 +104,19 @@ class PackageIndex:
                 return sdist.sha256, value
         with tempfile.TemporaryFile() as archive:
             digest = self._download(sdist, archive)
-            if sdist.sha256 and digest != sdist.sha256:
-                raise ProgramError(
-                    f"{sdist.filename} is not the file that the package index names",
-                    details=[f"SHA-256 {digest[:12]}…, expected {sdist.sha256[:12]}…"],
-                    todo="run the same command again; if it stays so, tell those who run the index",
-                )
             archive.seek(0)
             stated = read(_members(archive, sdist.filename, select))
         self._cache.mkdir(parents=True, exist_ok=True)
         files.write(self._cache / f"{digest}.json", json.dumps(stated).encode(), derived=True)
         return digest, stated
+
+    def download(self, sdist: Distribution, folder: Path) -> Path:
+        """Download an archive into a folder. Errors: as `stated`."""
+        path = folder / Path(sdist.filename).name
+        with path.open("wb") as target:
+            self._download(sdist, target)
+        path.chmod(0o644)  # another user reads it in a container
+        return path
 
     def _download(self, sdist: Distribution, target: IO[bytes]) -> str:
         digest, size = hashlib.sha256(), 0
@@ -134,7 +136,14 @@ class PackageIndex:
             raise
         except Exception as error:
             raise _unreachable(sdist.filename, error) from None
-        return digest.hexdigest()
+        found = digest.hexdigest()
+        if sdist.sha256 and found != sdist.sha256:
+            raise ProgramError(
+                f"{sdist.filename} is not the file that the package index names",
+                details=[f"SHA-256 {found[:12]}…, expected {sdist.sha256[:12]}…"],
+                todo="run the same command again; if the result is the same, report it to the operator of the index",
+            )
+        return found
 
 
 def _version(text: str) -> Version | None:

@@ -11,6 +11,8 @@ from odpm_tasks import project_files
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.command import redact
 from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.image.dockerfile import base_image
+from odpm_tasks.core.locking.diff_python import read_python_lock
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
 from odpm_tasks.core.locking.python_requirements import (
     DEVELOPER_TOOLS,
@@ -49,7 +51,7 @@ def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) ->
     ]
     origin = f"{resolved.platform.link.name}: requirements.txt"
     platform = requirement_lines(resolved.platform.facts.requirements or "", origin)
-    others = [line for line in resolved.requirements if line not in platform]
+    others = [line for line in resolved.requirements if line.origin != origin]
     merged = merge(described, platform, [*own_addons, *others])
     for refused in merged.refused:
         if refused in described:
@@ -96,7 +98,8 @@ def write_python_locks(
     header = python_lock_header(locks.inputs)
     targets = [paths.root / path for path in PYTHON_LOCKS]
     before = ["" if fresh else files.read_text(path) or "" for path in targets]
-    resolver = PythonResolver(paths, manifest.python)
+    mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
+    resolver = PythonResolver(paths, manifest.python, f"{mirror}{base_image(manifest.python, manifest.codename)}")
     try:
         main = resolver.lock(merged.text, previous=before[0])
     except DescriptionError as error:
@@ -106,8 +109,20 @@ def write_python_locks(
     texts = [(header + text).encode() for text in (main, developer)]
     for path, data in zip(targets, texts, strict=True):
         files.write(path, data)
+    if new := _new_of_untrusted(merged, before[0], main):
+        terminal.message(f"new Python packages that only add-ons of untrusted repositories require: {', '.join(new)}")
     if known is not None:
         _record(paths, known, files.sha256(b"\0".join(texts)))
+
+
+def _new_of_untrusted(merged: MergedRequirements, before: str, now: str) -> list[str]:
+    """The packages that a lock gains for untrusted add-ons alone, with who requires them: the index may have others' code."""
+    new = read_python_lock(now).keys() - read_python_lock(before).keys()
+    return [
+        f"{name} ({', '.join(dict.fromkeys(line.origin for line in merged.origins[name]))})"
+        for name in sorted(new & merged.origins.keys())
+        if not any(line.trusted for line in merged.origins[name])
+    ]
 
 
 def _record(paths: ProjectPaths, known: Lock, digest: str | None) -> None:

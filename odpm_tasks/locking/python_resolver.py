@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -42,9 +43,11 @@ class _Stubs:
 class PythonResolver:
     """Resolves the lists of one run; what it learns of source distributions serves all of them."""
 
-    def __init__(self, paths: ProjectPaths, python: str) -> None:
+    def __init__(self, paths: ProjectPaths, python: str, image: str) -> None:
+        """`python`: the target's version (X.Y). `image`: its official image, in which metadata is built where needed."""
         self._paths = paths
-        self._python = python
+        self._python = ".".join(python.split(".")[:2])
+        self._image = image
         self._index: PackageIndex | None = None
         self._hints = paths.cache / "sdists" / "names"  # packages of which a stub was needed: fetched at once next time
 
@@ -95,7 +98,12 @@ class PythonResolver:
             for release in _candidates(found, {version for package, version in pins if package == name}, self._python)
         ]
         work = parallel_map(self._paths, lambda one: self._stated(index, one[1]), chosen)
-        for (name, release), (digest, stated) in zip(chosen, work, strict=True):
+        exact = {(name, Version(version)) for name, version in pins}
+        names_done: set[str] = set()
+        for (name, release), (digest, static) in zip(chosen, work, strict=True):
+            needed = name not in names_done or (name, Version(release.sdist.version)) in exact
+            names_done.add(name)
+            stated = self._built(index, name, release.sdist, digest) if static is None and needed else static
             if stated is not None:
                 stub = _write_stub(made.folder, name, release.sdist.version, stated)
                 made.stubs[name, str(Version(release.sdist.version))] = Stub(
@@ -114,6 +122,19 @@ class PythonResolver:
         if stated is None:
             digest, stated = index.stated(release.sdist, metadata_files, read)
         return digest, StaticMetadata(tuple(stated["requires"]), stated["requires_python"]) if stated else None
+
+    def _built(self, index: PackageIndex, name: str, sdist: Distribution, digest: str) -> StaticMetadata:
+        """The metadata of a source distribution that its files do not state; kept by its SHA-256."""
+        from odpm_tasks.image.sdist_metadata import built_metadata
+
+        kept = self._paths.cache / "sdists" / f"{digest}.built.json"
+        if (text := files.read_text(kept)) is not None:
+            stated = json.loads(text)
+            return StaticMetadata(tuple(stated["requires"]), stated["requires_python"])
+        with TemporaryDirectory(prefix="odpm-sdist-") as folder:
+            metadata = built_metadata(self._image, index.download(sdist, Path(folder)), name)
+        files.write(kept, json.dumps(asdict(metadata)).encode(), derived=True)
+        return metadata
 
     def _client(self) -> PackageIndex:
         if self._index is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import command
@@ -56,6 +56,32 @@ def run_python(
         raise unreachable(outcome)
     details = [line for line in outcome.tail() if "Run 'docker run --help'" not in line]
     raise ProgramError(f"cannot read the content of {image}", details=details[-3:])
+
+
+def run_isolated(
+    image: str, arguments: Sequence[str], *, mounts: Sequence[tuple[Path, str]], environment: Mapping[str, str]
+) -> bytes:
+    """Run `python ARGUMENTS` of an image on code that is not trusted; returns its standard output.
+
+    The container has a network, `environment` alone, no capabilities, and limits for memory and processes; its root file
+    system is read-only but for /tmp. `mounts` are read-only. Errors: ProgramError with the last lines of the program.
+    """
+    options = ["--rm", "--no-healthcheck", "--workdir=/tmp", "--entrypoint=python", "--user=65534:65534", "--read-only"]
+    options += [
+        "--tmpfs=/tmp:exec",
+        "--cap-drop=ALL",
+        "--security-opt=no-new-privileges",
+        "--memory=2g",
+        "--pids-limit=512",
+    ]
+    options += [f"--env={name}={value}" for name, value in {**environment, "HOME": "/tmp"}.items()]  # noqa: S108 - in the container
+    options += [f"--mount={_mount(host, inside)}" for host, inside in mounts]
+    outcome = command.run(["docker", "run", *options, "--", image, *arguments], check=False, timeout=_TIMEOUT)
+    if outcome.ok:
+        return outcome.stdout
+    if is_unreachable(outcome):
+        raise unreachable(outcome)
+    raise ProgramError(f"a program failed in a container of {image}", details=outcome.tail()[-3:])
 
 
 def _mount(host: Path, inside: str) -> str:

@@ -65,10 +65,11 @@ def static_metadata(files: Mapping[str, bytes]) -> StaticMetadata | None:
         )
     except RecursionError:  # a setup.py that is nested to confuse
         return None
-    return found if found is None or _is_valid(found) else None
+    return found if found is None or is_usable(found) else None
 
 
-def _is_valid(found: StaticMetadata) -> bool:
+def is_usable(found: StaticMetadata) -> bool:
+    """Whether the requirements can be parsed and name packages of the index alone."""
     try:
         for line in found.requires:
             if Requirement(line).url:

@@ -1,0 +1,70 @@
+"""The metadata of a source distribution that only its own code can tell: built in a container, away from the user's environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from odpm_tasks.adapters import index_settings
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker import run_image
+from odpm_tasks.core.locking.sdist import StaticMetadata, is_usable
+from odpm_tasks.errors import MachineError, ProgramError
+
+# pip prepares the metadata of an archive and installs nothing; the report has what the code stated
+_PIP = (
+    "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--ignore-installed",
+    "--dry-run", "--root-user-action=ignore", "--report=-",
+)  # fmt: skip
+
+
+def built_metadata(image: str, archive: Path, name: str) -> StaticMetadata:
+    """Run the metadata step of a source distribution in a container of the Python image `image`.
+
+    The container has no capabilities, none of the user's variables and no login of a package index; it reaches the network,
+    because the step installs its build requirements. Errors: MachineError without Docker, ProgramError if the step fails.
+    """
+    try:
+        docker.require()
+    except MachineError as error:
+        raise MachineError(
+            f"only running code of {name} tells what it requires, and that needs Docker: {error.what}",
+            where=archive.name,
+            todo="start Docker and run the same command again, or name another version in the requirements of odpm.json",
+        ) from None
+    settings = index_settings.index()
+    environment = {
+        key: value for key, value in settings.variables.items() if key.startswith("PIP_") and _is_public(value)
+    }
+    proxies = {name: os.environ.get(name, "") for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")}
+    environment |= {name: value for name, value in proxies.items() if _is_public(value)}
+    mounts = [(archive, f"/in/{archive.name}")]
+    if settings.certificates:
+        mounts.append((settings.certificates, "/in/certificates.pem"))
+        environment |= dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE"), "/in/certificates.pem")
+    try:
+        output = run_image.run_isolated(image, [*_PIP, f"/in/{archive.name}"], mounts=mounts, environment=environment)
+        metadata = json.loads(output)["install"][0]["metadata"]
+    except (ValueError, LookupError, ProgramError) as error:
+        details = error.details if isinstance(error, ProgramError) else ()
+        raise ProgramError(
+            f"the metadata of {name} could not be built",
+            where=archive.name,
+            details=details,
+            todo="name another version in the requirements of odpm.json, or remove what requires it",
+        ) from None
+    found = StaticMetadata(tuple(metadata.get("requires_dist", ())), metadata.get("requires_python", ""))
+    if not is_usable(found):
+        raise ProgramError(
+            f"{name} requires what is on no package index",
+            where=archive.name,
+            details=found.requires[:5],
+            todo="name another version in the requirements of odpm.json, or remove what requires it",
+        )
+    return found
+
+
+def _is_public(addresses: str) -> bool:
+    """Whether these addresses, separated by white space, contain no login."""
+    return bool(addresses) and "@" not in addresses
