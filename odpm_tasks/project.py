@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from odpm_tasks.core.planning.observed import ObservedState
     from odpm_tasks.core.planning.steps import Plan, Step
     from odpm_tasks.planning.converge import BeforeRound, RunResult
+    from odpm_tasks.planning.lock import WrittenLock
 
 __all__ = ["ORDER", "PREPARING", "Project", "RunOptions"]
 
@@ -134,8 +135,8 @@ class Project:
 
         return resolving.resolve_with_images(self.paths, self.observe(LOCKING), fresh=update, only=only)
 
-    def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> tuple[str, ...]:
-        """Write the lock of the repositories and the Python locks; return the changes of the former."""
+    def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> WrittenLock:
+        """Write the lock of the repositories and the Python locks; return what changed and the warnings of the stack."""
         from odpm_tasks.planning import lock as locking
 
         with self.exclusive():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import LOCK_FILE, ProjectPaths
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.locking.changes import lock_changes, short_name
+from odpm_tasks.core.locking.changes import lock_changes, lock_warnings, short_name
 from odpm_tasks.core.locking.lockfile import Lock, conflicting_pins, write_lock
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.json_document import with_value
@@ -23,9 +23,15 @@ from odpm_tasks.sources import folders
 from odpm_tasks.sources.folders import remotes
 
 
-def write(
-    paths: ProjectPaths, options: RunOptions, resolved: Resolution, *, fresh_python: bool = False
-) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class WrittenLock:
+    """The result of writing a lock: what changed, a line each, and what the user should know about the stack."""
+
+    changes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def write(paths: ProjectPaths, options: RunOptions, resolved: Resolution, *, fresh_python: bool = False) -> WrittenLock:
     """See `Project.write_lock`; the caller holds the project's lock."""
     before = project_files.lock(paths)
     new = _with_own(paths, resolved.lock(before))
@@ -35,7 +41,9 @@ def write(
     stale = any(step.id == "python.lock" and step.acts for step in planner.plan(observed, LOCKING).steps)
     if isinstance(observed, ResolvedState) and (stale or fresh_python):
         python.lock_python(paths, observed, fresh=fresh_python)
-    return lock_changes(before, new)
+    # the task reports pins of the manifest itself, after it has written them
+    pins = lock_warnings(observed.lock, observed.manifest.locks_git, observed.manifest.locks_venv)
+    return WrittenLock(lock_changes(before, new), tuple(text for text in observed.warnings if text not in pins))
 
 
 def _with_own(paths: ProjectPaths, new: Lock) -> Lock:

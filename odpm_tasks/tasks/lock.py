@@ -61,15 +61,15 @@ def lock(
                 todo=f"one of: {', '.join(sorted(display_names(known).values(), key=str.lower))}",
             )
         resolved = project.resolve(update=update, only=chosen)
-        changes = project.write_lock(resolved, fresh_python=update and not chosen)
+        written = project.write_lock(resolved, fresh_python=update and not chosen)
         synced = sync_manifest_locks and project.sync_manifest_locks()
-    for warning in (*project.warnings, *resolved.warnings):
+    for warning in written.warnings:
         terminal.warn(warning)
-    for change in changes:
+    for change in written.changes:
         terminal.output(change)
     if synced:
         terminal.output("odpm.json: locks written")
-    if not changes and not synced:
+    if not written.changes and not synced:
         terminal.message(f"{len(resolved.sources)} repositories, nothing changed")
     if update and not sync_manifest_locks and project.manifest.locks_git:
         terminal.warn(
