@@ -236,7 +236,10 @@ def _parents() -> dict[int, int]:
 
 
 def foreground(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> int:
-    """Run a program on the user's terminal (editor, psql, a shell); returns its exit code."""
+    """Run a program on the user's terminal (editor, psql, a shell); returns its exit code.
+
+    A program that Ctrl-C ended raises KeyboardInterrupt: it may end before this process receives the same signal.
+    """
     words = [str(word) for word in argv]
     program = _program(words[0], os.environ.get("PATH"))
     options: dict[str, Any] = {"_fg": True}
@@ -247,6 +250,9 @@ def foreground(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str
     try:
         program(*words[1:], **options)
     except sh.SignalException as error:
+        if abs(int(error.exit_code)) == signal.SIGINT:
+            time.sleep(0.1)  # usually interrupted by that signal
+            raise KeyboardInterrupt from None
         return 128 + abs(int(error.exit_code))
     except sh.ErrorReturnCode as error:
         return int(error.exit_code)

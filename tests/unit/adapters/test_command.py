@@ -297,5 +297,12 @@ def test_foreground_returns_the_exit_code() -> None:
     assert process.foreground(["true"]) == 0
 
 
+def test_program_that_ctrl_c_ended_interrupts_this_one() -> None:
+    """The program alone receives the signal here: of a terminal's two it may be the faster one."""
+    with pytest.raises(KeyboardInterrupt):
+        process.foreground(["sh", "-c", "kill -INT $$"])
+    assert process.foreground(["sh", "-c", "kill -TERM $$"]) == 128 + signal.SIGTERM
+
+
 def test_redact_removes_a_password_with_an_at_sign() -> None:
     assert command.redact("see https://user:p@ss@host/x") == "see https://host/x"
