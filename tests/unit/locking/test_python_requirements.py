@@ -206,6 +206,10 @@ def test_python_and_each_text_change_the_digest() -> None:
         ("x>1.5rc1", "x<1.5.post1", True),
         ("x>1!1.5", "x>=1.5", True),
         ("x>1!1.5", "x<2", False),
+        ("x>=1.4,!=1.4.*", "x<1.6", True),
+        ("x>=1.4,!=1.4.*", "x<1.5", False),
+        ("x>=1,!=1.*", "x<3", True),
+        ("x>=1,!=1.*", "x<2", False),
     ],
 )
 def test_conflicts_of_equal_rank(one: str, two: str, satisfiable: bool) -> None:

@@ -217,3 +217,9 @@ def test_a_plan_is_refused_after_a_change_of(before: dict[str, Any], after: dict
 def test_a_plan_that_saw_no_database_depends_on_none() -> None:
     unknown = observed(running=Running(True, "running"))
     assert not [name for name in dependencies(unknown, SEEN) if "database" in name]
+
+
+def test_the_file_has_no_option_that_chooses_ports() -> None:
+    options = json.loads(dump(saved_of(observed(), free_ports=True, dev="all")))["options"]
+    assert options["dev"] == "all"
+    assert "free_ports" not in options
