@@ -23,7 +23,8 @@ def claim_port() -> int:
     """A port that is free on every address of this machine and that no other call returns, in any process."""
     folder = Path(tempfile.gettempdir(), f"odpm-test-ports-{os.geteuid()}")
     folder.mkdir(exist_ok=True)
-    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+    dice = random.SystemRandom()
+    for port in (dice.choice(PORTS) for _ in range(1000)):
         if port in _claims:
             continue
         file = (folder / str(port)).open("ab")
