@@ -75,9 +75,7 @@ def index_urls(settings: Index) -> list[str]:
 
 def _url(entry: str) -> str:
     """The address of an index as pip takes it: without its name, with the login that uv's variables give that name."""
-    found = _NAMED_URL.match(entry)
-    assert found
-    name, url = found["name"], found["url"]
+    name, _, url = entry.partition("=") if re.match(r"[\w.-]+=", entry) else ("", "", entry)
     prefix = f"UV_INDEX_{re.sub(r'[^A-Z0-9]', '_', (name or '').upper())}_"
     user, password = os.environ.get(f"{prefix}USERNAME", ""), os.environ.get(f"{prefix}PASSWORD", "")
     if not name or not (user or password) or "@" in urlsplit(url).netloc:

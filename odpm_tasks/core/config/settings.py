@@ -38,10 +38,6 @@ class Settings:
         """The name and the layer that sets it, for messages: `ODOO_PORT in .env`."""
         return next((f"{name} in {layer.where}" for layer in self.layers if name in layer.values), name)
 
-    def is_configured(self, name: str) -> bool:
-        """Whether a `.env` file or the command line sets `name`; the process environment does not count."""
-        return any(name in layer.values for layer in self.layers if layer.where != ENVIRONMENT)
-
     def merged(self) -> dict[str, str]:
         """Every name with its value, as passed to Compose."""
         values: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.config.settings import ENVIRONMENT, PORTS, Layer, Settings
+from odpm_tasks.core.config.settings import PORTS, Layer, Settings
 from odpm_tasks.errors import DescriptionError
 
 
@@ -159,14 +159,6 @@ def test_any_other_text_for_an_external_network_is_refused() -> None:
     with pytest.raises(DescriptionError, match="neither true nor false") as caught:
         _ = settings(ODPM_COMPOSE_NETWORK_EXTERNAL="perhaps").external_network
     assert caught.value.where == "ODPM_COMPOSE_NETWORK_EXTERNAL in .env"
-
-
-def test_only_files_and_the_command_line_configure_a_name() -> None:
-    assert not LAYERS.with_values(D="1").is_configured("E")
-    assert LAYERS.is_configured("B")
-    assert LAYERS.with_values(D="1").is_configured("D")
-    process = Settings((Layer(ENVIRONMENT, {"A": "process"}), Layer(".env", {"B": "project"})))
-    assert (process.is_configured("A"), process.is_configured("B")) == (False, True)
 
 
 def test_chosen_ports_override_no_layer_and_replace_earlier_ones() -> None:
