@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -34,12 +35,19 @@ class SourceOnlyError(Exception):
 
 
 def compile_lock(
-    requirements: str, python: str, *, constraints: str = "", previous: str = "", wheels: Path | None = None
+    requirements: str,
+    python: str,
+    *,
+    constraints: str = "",
+    previous: str = "",
+    wheels: Path | None = None,
+    excluded: Sequence[str] = (),
 ) -> str:
     """Resolve requirements to exact versions with hashes, for Linux on both processors. No code of a package runs.
 
     `python` is the target's version (X.Y). `previous` is an earlier result, whose versions are kept where they still
-    fit. `wheels` is a folder of further wheels. Errors: SourceOnlyError where a package has no wheel; DescriptionError
+    fit. `wheels` is a folder of further wheels. `excluded` packages are left out, also
+    where another one requires them. Errors: SourceOnlyError where a package has no wheel; DescriptionError
     when the requirements contradict each other; ProgramError when the index does not answer.
     """
     if not requirements.strip():
@@ -54,7 +62,7 @@ def compile_lock(
     with tempfile.TemporaryDirectory(prefix="odpm-lock-") as name:
         folder = Path(name)
         # uv reads it from the working directory; --config-file would disable the user's configuration
-        (folder / "pyproject.toml").write_text(_project_settings(python), encoding="utf-8")
+        (folder / "pyproject.toml").write_text(_project_settings(python, excluded), encoding="utf-8")
         (folder / "requirements.in").write_text(requirements, encoding="utf-8")
         (folder / "constraints.txt").write_text(constraints, encoding="utf-8")
         output = folder / "requirements.lock"
@@ -72,7 +80,7 @@ def compile_lock(
         text = outcome.stderr.decode(errors="replace")
         if not outcome.ok and previous and "No solution found" not in text:
             return compile_lock(
-                requirements, python, constraints=constraints, wheels=wheels
+                requirements, python, constraints=constraints, wheels=wheels, excluded=excluded
             )  # `previous` is unreadable
         if not outcome.ok:
             refusal = _failure(outcome)
@@ -86,9 +94,13 @@ def _joined(text: str) -> str:
     return " ".join(text.replace("╰─▶", " ").split())
 
 
-def _project_settings(python: str) -> str:
+def _project_settings(python: str, excluded: Sequence[str]) -> str:
     environments = ", ".join(f"\"{marker} and python_version == '{python}'\"" for marker in _ENVIRONMENTS)
-    return f'[project]\nname = "odpm-lock"\nversion = "0"\n[tool.uv]\nenvironments = [{environments}]\n'
+    names = ", ".join(f'"{name}"' for name in excluded)
+    return (
+        '[project]\nname = "odpm-lock"\nversion = "0"\n'
+        f"[tool.uv]\nenvironments = [{environments}]\nexclude-dependencies = [{names}]\n"
+    )
 
 
 def _failure(outcome: command.Outcome) -> DescriptionError | ProgramError | MachineError:

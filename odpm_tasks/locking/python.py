@@ -52,7 +52,7 @@ def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) ->
     origin = f"{resolved.platform.link.name}: requirements.txt"
     platform = requirement_lines(resolved.platform.facts.requirements or "", origin)
     others = [line for line in resolved.requirements if line.origin != origin]
-    merged = merge(described, platform, [*own_addons, *others])
+    merged = merge(described, platform, [*own_addons, *others], manifest.requirements_ignore)
     for refused in merged.refused:
         if refused in described:
             raise DescriptionError(
@@ -66,7 +66,7 @@ def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) ->
 def read_python_locks(paths: ProjectPaths, manifest: Manifest, merged: MergedRequirements) -> PythonLocks:
     """The state of both Python locks on disk, with the hash of their inputs as they are now."""
     texts = [files.read(paths.root / path) for path in PYTHON_LOCKS]
-    inputs = inputs_digest(manifest.python, merged.text, _TOOLS)
+    inputs = inputs_digest(manifest.python, merged.text, _TOOLS, *merged.excluded)
     if texts[0] is None or texts[1] is None:
         return PythonLocks(inputs, None, None)
     recorded = [recorded_inputs(text.decode(errors="replace")) for text in texts if text]
@@ -101,7 +101,7 @@ def write_python_locks(
     mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
     resolver = PythonResolver(paths, manifest.python, f"{mirror}{base_image(manifest.python, manifest.codename)}")
     try:
-        main = resolver.lock(merged.text, previous=before[0])
+        main = resolver.lock(merged.text, previous=before[0], excluded=merged.excluded)
     except DescriptionError as error:
         error.details = (*error.details, *_origins(merged, " ".join(error.details)))
         raise

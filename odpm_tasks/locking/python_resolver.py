@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,7 +51,9 @@ class PythonResolver:
         self._index: PackageIndex | None = None
         self._hints = paths.cache / "sdists" / "names"  # packages of which a stub was needed: fetched at once next time
 
-    def lock(self, requirements: str, *, constraints: str = "", previous: str = "") -> str:
+    def lock(
+        self, requirements: str, *, constraints: str = "", previous: str = "", excluded: Sequence[str] = ()
+    ) -> str:
         """The text of a lock (see `core.locking.python_lock`). Errors: as `uv.compile_lock`, and MachineError for a package
         whose requirements only its code would tell, where there is no Docker.
         """
@@ -66,7 +68,12 @@ class PythonResolver:
                 asked |= wanted
                 try:
                     text = uv.compile_lock(
-                        requirements, self._python, constraints=constraints, previous=previous, wheels=made.folder
+                        requirements,
+                        self._python,
+                        constraints=constraints,
+                        previous=previous,
+                        wheels=made.folder,
+                        excluded=excluded,
                     )
                 except uv.SourceOnlyError as error:
                     if not error.names - asked:

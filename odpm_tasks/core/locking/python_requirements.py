@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -51,6 +51,7 @@ class MergedRequirements:
 
     `overridden`: pairs of an ignored line and the stronger one that contradicts it. `refused`: lines that cannot be locked.
     `conflicts`: pairs of equal rank that no version satisfies. `origins`: the lines of a package by its normalized name.
+    `excluded`: normalized names of packages that are left out, also where another package requires them.
     """
 
     lines: tuple[str, ...]
@@ -58,6 +59,7 @@ class MergedRequirements:
     refused: tuple[RequirementLine, ...]
     conflicts: tuple[tuple[RequirementLine, RequirementLine], ...] = ()
     origins: Mapping[str, tuple[RequirementLine, ...]] = field(default_factory=dict, compare=False)
+    excluded: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -78,13 +80,17 @@ def external_dependency(name: str, origin: str, *, trusted: bool = True) -> Requ
 
 
 def merge(
-    manifest: Sequence[RequirementLine], platform: Sequence[RequirementLine], others: Sequence[RequirementLine]
+    manifest: Sequence[RequirementLine],
+    platform: Sequence[RequirementLine],
+    others: Sequence[RequirementLine],
+    ignore: Iterable[str] = (),
 ) -> MergedRequirements:
     """One list without duplicates, sorted by name.
 
     Of each package the lines of the highest rank are kept: of the manifest, else of the platform (one per environment
     marker), else of the others. A line of a lower rank is added where some version satisfies both, and overridden where none
-    does. An exact pin needs no addition except extras.
+    does. An exact pin needs no addition except extras. `ignore`: distribution or import names of packages to leave out, unless
+    the manifest requires them.
     """
     refused: list[RequirementLine] = []
     by_name: dict[str, list[_Line]] = {}
@@ -95,6 +101,9 @@ def merge(
                 continue
             requirement = Requirement(source.line)
             by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, source))
+    ignored = {name for entry in ignore for name in (canonicalize_name(entry), _distribution_name(entry))}
+    excluded = tuple(sorted(name for name in ignored if all(line.rank for line in by_name.get(name, ()))))
+    by_name = {name: package for name, package in by_name.items() if name not in excluded}
     lines: list[str] = []
     overridden: list[tuple[RequirementLine, RequirementLine]] = []
     conflicts: list[tuple[RequirementLine, RequirementLine]] = []
@@ -109,7 +118,12 @@ def merge(
         lines += sorted({str(line.requirement) for line in kept} | (extras if pinned else set()))
         conflicts += [(a.source, b.source) for a, b in combinations(kept, 2) if a.contradicts(b)]
     origins = {name: tuple(dict.fromkeys(line.source for line in package)) for name, package in by_name.items()}
-    return MergedRequirements(tuple(lines), tuple(overridden), tuple(refused), tuple(conflicts), origins)
+    return MergedRequirements(tuple(lines), tuple(overridden), tuple(refused), tuple(conflicts), origins, excluded)
+
+
+def _distribution_name(entry: str) -> str:
+    """The normalized name of the distribution that an import or distribution name stands for."""
+    return canonicalize_name(distribution_of(entry) or entry)
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,9 @@ Postgres = Annotated[str, AfterValidator(_matching(r"\d{1,2}(\.\d{1,2})?", "a Po
 BuildDate = Annotated[str, AfterValidator(_build_date)]
 Package = Annotated[str, AfterValidator(_matching(r"[A-Za-z_]\w*", "the name of a Python package"))]
 Arch = Annotated[str, AfterValidator(_matching(r"[a-z0-9_]+(/[a-z0-9_]+){0,2}", "an architecture like amd64"))]
+RequirementName = Annotated[
+    str, AfterValidator(_matching(r"[A-Za-z0-9_][\w.-]*", "the name of a Python distribution or module"))
+]
 DebianPackage = Annotated[
     str, AfterValidator(_matching(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+~:-]+)?", "the name of a Debian package"))
 ]

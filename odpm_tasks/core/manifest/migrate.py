@@ -84,7 +84,8 @@ def smallest_odpm(raw: Mapping[str, Any]) -> str:
     blocks = [raw, *(scenarios.get(name) or {} for name in SCENARIOS)]
     services = [service or {} for block in blocks for service in (block.get("services") or {}).values()]
     newest = any("post_up" in (block.get("hooks") or {}) for block in blocks)
-    if raw.get("system_packages") or raw.get("trust") or newest or any("build" in service for service in services):
+    newest = newest or any(raw.get(key) for key in v2.SINCE_5_KEYS)
+    if newest or any("build" in service for service in services):
         return v2.SINCE_5
     return _SINCE_SCENARIOS if scenarios else _SINCE_NESTED
 
@@ -137,6 +138,8 @@ def _developing(draft: _Draft, model: v1.ManifestV1, settings: Mapping[str, Any]
 def _lists(draft: _Draft, model: v1.ManifestV1) -> None:
     if "dependencies" in model.model_fields_set:
         draft.new["dependencies"] = list(model.dependencies)
+    if model.requirements_ignore:
+        draft.new["requirements_ignore"] = list(model.requirements_ignore)
     if "requirements_txt" in model.model_fields_set:
         draft.new["requirements"] = [line for line in model.requirements_txt if line]
 

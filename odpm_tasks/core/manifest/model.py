@@ -41,6 +41,7 @@ class Manifest:
     postgres: str
     dependencies: tuple[Link, ...] = ()
     requirements: tuple[str, ...] = ()
+    requirements_ignore: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     developing: Link | None = None
     language: str | None = None

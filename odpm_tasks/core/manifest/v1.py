@@ -64,6 +64,9 @@ class ManifestV1(BaseModel):
     postgres_version: Annotated[f.Postgres, BeforeValidator(_number, json_schema_input_type=_TextOrNumber)] = "13"
     dependencies: list[f.Text] = Field(default_factory=list, description="Links of add-on repositories")
     requirements_txt: list[str] = Field(default_factory=list, description="Python requirements")
+    requirements_ignore: list[f.RequirementName] = Field(
+        default_factory=list, description="Distribution or import names to leave out of the Python locks"
+    )
     odoo_git_link: f.Text = PLATFORM
     odoo_build_date: Annotated[f.BuildDate, BeforeValidator(_number, json_schema_input_type=_TextOrNumber)] = "latest"
     platform_name: f.Package = "odoo"
@@ -184,6 +187,7 @@ def build(model: ManifestV1, reader: LinkReader, *, valid: bool) -> Manifest | N
         postgres=model.postgres_version,
         dependencies=dependencies,
         requirements=f.requirement_lines(model.requirements_txt),
+        requirements_ignore=tuple(model.requirements_ignore),
         developing=developing,
         language=model.database.language,
         country=model.database.country.upper() if model.database.country else None,

@@ -29,7 +29,8 @@ RENAMED = {
     "odpm_version": "requires_odpm",
 }
 
-SINCE_5 = "5.0.0"  # the first odpm that reads `system_packages`, `trust`, the hook `post_up` and services with `build`
+SINCE_5 = "5.0.0"  # the first odpm that reads SINCE_5_KEYS, the hook `post_up` and services with `build`
+SINCE_5_KEYS = ("requirements_ignore", "system_packages", "trust")
 LINKS = (("platform", "git"), ("developing", "git"), ("dependencies",))
 
 _ARGV = {"type": "array", "items": {"type": "string"}, "minItems": 1}
@@ -133,6 +134,9 @@ class ManifestV2(Strict):
     developing: Developing | None = None
     dependencies: list[f.Text] = Field(default_factory=list, description="Links of add-on repositories")
     requirements: list[f.Text] = Field(default_factory=list, description="Python requirements")
+    requirements_ignore: list[f.RequirementName] = Field(
+        default_factory=list, description="Distribution or import names to leave out of the Python locks"
+    )
     system_packages: list[f.DebianPackage] = Field(default_factory=list, description="Debian packages for the image")
     database: Database = Database()
     odoo_conf: Conf = Field(default_factory=dict)
@@ -182,7 +186,7 @@ def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 def warnings(model: ManifestV2) -> list[Problem]:
     """Keys that need a newer odpm than `requires_odpm`."""
-    new = [key for key in ("system_packages", "trust") if getattr(model, key)]
+    new = [key for key in SINCE_5_KEYS if getattr(model, key)]
     if Version(model.requires_odpm) >= Version(SINCE_5):
         return []
     return [Problem((key,), f"needs odpm {SINCE_5}, but requires_odpm is {model.requires_odpm}") for key in new]
@@ -218,6 +222,7 @@ def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | N
         postgres=model.postgres,
         dependencies=dependencies,
         requirements=f.requirement_lines(model.requirements),
+        requirements_ignore=tuple(model.requirements_ignore),
         system_packages=tuple(model.system_packages),
         developing=developing,
         language=model.database.language,

@@ -5,61 +5,18 @@ A package index on loopback serves archives whose `setup.py` writes a mark; the 
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
-import io
 import os
-import tarfile
-import threading
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.failures import FILES, HOST, LOCKS, WEB, Env, Workspace, failure
+from tests.standins.package_index import Index, archive, only, wheel
 
 pytest_plugins = ["tests.e2e.workspaces"]
 SECRET = "hunter2-of-the-environment"
-
-
-class Index:
-    """A simple package index over HTTP; `asked` are the paths of all requests."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.asked: list[str] = []
-        folder.mkdir(parents=True)
-        index = self
-
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            def log_message(self, format: str, *args: object) -> None:
-                index.asked.append(self.path)
-
-        handler = functools.partial(Handler, directory=str(folder))
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-        for tool in ("debugpy", "watchdog"):  # every lock for developers has them
-            self.add(tool, f"{tool}-5.0-py3-none-any.whl", wheel(tool, "5.0"))
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/simple/"
-
-    def add(self, name: str, filename: str, data: bytes) -> None:
-        page = self.folder / "simple" / name / "index.html"
-        page.parent.mkdir(parents=True, exist_ok=True)
-        (page.parent / filename).write_bytes(data)
-        before = page.read_text(encoding="utf-8") if page.exists() else "<!DOCTYPE html>\n"
-        digest = hashlib.sha256(data).hexdigest()
-        page.write_text(f'{before}<a href="{filename}#sha256={digest}">{filename}</a>\n', encoding="utf-8")
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -67,33 +24,6 @@ def index(tmp_path: Path) -> Iterator[Index]:
     made = Index(tmp_path / "index")
     yield made
     made.close()
-
-
-def only(*indexes: Index) -> Env:
-    """The environment in which these are the package indexes, the first one first."""
-    first, *rest = indexes
-    further = {"UV_INDEX": " ".join([f"corp={first.url}", *(one.url for one in rest[:-1])])} if rest else {}
-    return {"UV_DEFAULT_INDEX": indexes[-1].url, **further, "UV_NO_CACHE": "1"}
-
-
-def archive(top: str, files: Mapping[str, str]) -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:gz") as tar:
-        for name, text in files.items():
-            member = tarfile.TarInfo(f"{top}/{name}")
-            member.size = len(text.encode())
-            tar.addfile(member, io.BytesIO(text.encode()))
-    return data.getvalue()
-
-
-def wheel(name: str, version: str, metadata: str = "") -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as packed:
-        folder = f"{name}-{version}.dist-info"
-        packed.writestr(f"{folder}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}")
-        packed.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        packed.writestr(f"{folder}/RECORD", "")
-    return data.getvalue()
 
 
 def hostile_setup(mark: Path, requires: str = "['six']") -> str:

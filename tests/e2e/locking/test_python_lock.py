@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
 from tests.e2e.failures import FILES, HOST, LOCKS, PLATFORM, SALE, WEB, Workspace, failure
+from tests.standins.package_index import Index, only
 
 pytest_plugins = ["tests.e2e.workspaces"]
 BOTH = [f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"]
@@ -84,3 +90,26 @@ def test_both_architectures_and_no_index_address(workspace: Workspace) -> None:
     text = (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
     assert text.count("--hash=sha256:") > 20  # wheels of every platform, and the sources
     assert "://" not in text
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    made = Index(tmp_path / "index")
+    yield made
+    made.close()
+
+
+def test_a_package_to_leave_out_is_in_no_lock_even_if_another_one_requires_it(
+    workspace: Workspace, index: Index
+) -> None:
+    index.wheel("needs", "1.0", "Requires-Dist: mysqlclient\nRequires-Dist: six\n")
+    index.wheel("six", "1.16.0")
+    asking(workspace, web="needs\nnowhere-to-be==1\n")
+    workspace.describe(dependencies=BOTH, requirements_ignore=["MySQLdb", "nowhere_to.be"])
+    workspace.bench.ok("lock", **only(index))
+    names = [line.split("==")[0] for line in (workspace.root / LOCKS[1]).read_text(encoding="utf-8").splitlines()]
+    assert {"needs", "six"} < set(names)
+    assert not {"mysqlclient", "nowhere-to-be"} & set(names)
+    # without the list the lock is out of date
+    workspace.describe(dependencies=BOTH)
+    assert workspace.bench.inv("lock", "--check").code == 3

@@ -239,6 +239,17 @@ def test_a_version_in_the_manifest_resolves_a_conflict() -> None:
     assert (merged.lines, merged.conflicts) == (("x==3",), ())
 
 
+@pytest.mark.parametrize("ignore", ["MySQLdb", "mysqlclient", "MySQLClient"])
+def test_a_package_to_leave_out_is_named_by_its_import_or_its_distribution(ignore: str) -> None:
+    others = required("mysqlclient>=2", "zeep")
+    merged = merge((), required("mysqlclient==1.4"), others, [ignore])
+    assert merged.lines == ("zeep",)
+    assert "mysqlclient" in merged.excluded
+    # what the manifest requires is never left out
+    assert merge(required("mysqlclient"), (), others, [ignore]).lines == ("mysqlclient", "mysqlclient>=2", "zeep")
+    assert "mysqlclient" not in merge(required("mysqlclient"), (), others, [ignore]).excluded
+
+
 def test_origins_are_kept_by_normalized_name() -> None:
     merged = merge(required("Zope.Interface", origin="odpm.json"), (), required("zope-interface>=5"))
     assert merged.origins == {

@@ -228,6 +228,7 @@ def test_refused(text: str, settings: str | None, lock: str | None, error: type[
         ({"scenarios": {"ci": {}}}, "4.7.0"),
         ({"system_packages": ["curl"]}, "5.0.0"),
         ({"trust": ["queue"]}, "5.0.0"),
+        ({"requirements_ignore": ["csv"]}, "5.0.0"),
         ({"services": {"m": None}}, "4.4.0"),
         ({"services": {"m": {"build": "."}}}, "5.0.0"),
         ({"scenarios": {"ci": {"hooks": {"post_up": []}}}}, "5.0.0"),
@@ -235,6 +236,14 @@ def test_refused(text: str, settings: str | None, lock: str | None, error: type[
 )
 def test_smallest_odpm(raw: dict[str, Any], version: str) -> None:
     assert smallest_odpm(raw) == version
+
+
+def test_names_to_leave_out_are_carried_over() -> None:
+    migration = migrate(json.dumps({**SMALL, "requirements_ignore": ["MySQLdb"]}))
+    new = json.loads(migration.new_text)
+    assert new["requirements_ignore"] == ["MySQLdb"]
+    assert new["requires_odpm"] == "5.0.0"
+    assert not migration.unplaced
 
 
 def test_unified() -> None:

@@ -226,6 +226,7 @@ def test_v2_with_every_key() -> None:
             arch="arm64",
             dependencies=["https://${TOKEN}@h/me/web.git"],
             requirements=["requests", "x @ git+https://h/x", "y @ git+https://h/y"],
+            requirements_ignore=["MySQLdb", "Crypto.Cipher.DES3", "pywin32"],
             system_packages=["libmagic1", "g++"],
             developing={"git": "https://h/me/project"},
             database={"language": "sr@latin", "country": "RS"},
@@ -251,6 +252,7 @@ def test_v2_with_every_key() -> None:
         postgres="15",
         dependencies=(Link("https://secret@h/me/web.git"),),
         requirements=("requests", "x @ git+https://h/x", "y @ git+https://h/y"),
+        requirements_ignore=("MySQLdb", "Crypto.Cipher.DES3", "pywin32"),
         system_packages=("libmagic1", "g++"),
         developing=Link("https://h/me/project"),
         language="sr@latin",
@@ -320,6 +322,10 @@ def test_an_overlay_merges_maps_and_replaces_other_values() -> None:
         ({"dependencies": ["https://me:pw@h"]}, "dependencies[0]: link `https://***@h` is refused"),
         ({"requirements": ["-e ."]}, "requirements[0]: a pip option is not a requirement"),
         ({"requirements": ["a b"]}, "requirements[0]: 'a b' is not a requirement like `name==1.2`"),
+        (
+            {"requirements_ignore": ["lxml==1"]},
+            "requirements_ignore[0]: 'lxml==1' is not the name of a Python distribution or module",
+        ),
         ({"system_packages": ["curl; rm"]}, "system_packages[0]: 'curl; rm' is not the name of a Debian package"),
         ({"database": {"country": "Germany"}}, "database.country: 'Germany' is not a country code like DE"),
         (
@@ -486,11 +492,16 @@ def test_a_single_problem_is_in_the_first_line() -> None:
     ]
 
 
-def test_system_packages_need_odpm_5() -> None:
-    assert read(v2(system_packages=["curl"])).warnings == (
-        "line 1: system_packages: needs odpm 5.0.0, but requires_odpm is 4.6.0",
-    )
-    assert read(v2(system_packages=["curl"], requires_odpm="5.0.0")).warnings == ()
+@pytest.mark.parametrize("key", ["requirements_ignore", "system_packages", "trust"])
+def test_new_keys_need_odpm_5(key: str) -> None:
+    assert read(v2(**{key: ["curl"]})).warnings == (f"line 1: {key}: needs odpm 5.0.0, but requires_odpm is 4.6.0",)
+    assert read(v2(**{key: ["curl"]}, requires_odpm="5.0.0")).warnings == ()
+
+
+def test_the_flat_format_has_names_to_leave_out() -> None:
+    found = read({"odpm_version": "4.0", "odoo_version": "12.0", "requirements_ignore": ["MySQLdb"]})
+    assert found.manifest.requirements_ignore == ("MySQLdb",)
+    assert found.warnings == ()
 
 
 def test_an_unset_variable_is_an_error_on_reading_and_a_warning_in_validate() -> None:
