@@ -107,6 +107,13 @@ def read_lock(text: str, where: str = LOCK_FILE) -> Lock:
         raise LockError("the lock is nested too deeply", where=where, todo=todo) from None
     except ValueError:
         raise LockError("the lock is not valid JSON", where=where, todo=todo) from None
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if type(version) is int and version > SCHEMA_VERSION:
+        raise LockError(
+            f"this odpm is too old for the lock: it has schema version {version}, this odpm reads {SCHEMA_VERSION}",
+            where=where,
+            todo="install the odpm that wrote it, or a newer one",
+        )
     try:
         model = _LockFile.model_validate(data)
     except ValidationError as error:

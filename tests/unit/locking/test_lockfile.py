@@ -396,3 +396,9 @@ def test_a_pin_fits_the_branch_of_another_pin_of_the_same_repository() -> None:
     assert pin.fits_branch(Pin("git@github.com:OCA/web.git", C, "19.0"))
     assert not pin.fits_branch(Pin(WEB.url, B, "18.0"))
     assert not pin.fits_branch(Pin("https://github.com/me/web", B, "19.0"))
+
+
+def test_a_lock_of_a_later_schema_is_never_thrown_away() -> None:
+    with pytest.raises(LockError, match="this odpm is too old for the lock: it has schema version 2") as caught:
+        read_lock('{"schema_version": 2, "sources": []}')
+    assert caught.value.todo == "install the odpm that wrote it, or a newer one"
