@@ -17,7 +17,7 @@ from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import COMPOSE_FILE, GITIGNORE, MANIFEST_FILE, ProjectPaths
 from odpm_tasks.core.config.settings import ENVIRONMENT, Layer, Settings
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
-from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
+from odpm_tasks.core.planning.steps import ORDER, PREPARING
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.project_files import chosen_ports, env_file, read_state
 from odpm_tasks.stack import prefetch
@@ -129,11 +129,14 @@ class Project:
         """The graph of repositories at its pins. Queries git servers for what is not pinned or not in the cache, and
         registries for the digests of base images.
 
-        `update`: ignore the pins and take the newest commits; of the repositories in `only`, if given.
+        `update`: ignore the pins and take the newest commits; of the repositories in `only`, if given. The current graph is
+        not read: a pin that is refused must not prevent its update.
         """
         from odpm_tasks.locking import resolve as resolving
+        from odpm_tasks.planning import observe
 
-        return resolving.resolve_with_images(self.paths, self.observe(LOCKING), fresh=update, only=only)
+        described = observe.describe(self.paths, self.options)
+        return resolving.resolve_with_images(self.paths, described, fresh=update, only=only)
 
     def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> WrittenLock:
         """Write the lock of the repositories and the Python locks; return what changed and the warnings of the stack."""

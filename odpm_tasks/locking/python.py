@@ -31,7 +31,7 @@ from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.locking.python_resolver import PythonResolver
-from odpm_tasks.sources.folders import folder_facts
+from odpm_tasks.sources.facts import folder_facts
 
 _TOOLS = "\n".join(DEVELOPER_TOOLS)
 

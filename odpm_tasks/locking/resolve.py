@@ -18,7 +18,8 @@ from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.errors import OdpmError
 from odpm_tasks.locking import image_digests
 from odpm_tasks.parallel import Prefetcher
-from odpm_tasks.sources import cache, graph
+from odpm_tasks.sources import cache
+from odpm_tasks.sources.facts import stored_facts
 from odpm_tasks.sources.folders import developing_url, file_answer, remotes
 from odpm_tasks.sources.remote import progress_callback, project_remote
 
@@ -36,7 +37,7 @@ def answer(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: termin
         else:
             commit, fetched = _fetch(paths, reader, query, show)
             message = f"fetched {name} {query.branch} {commit[:8]}" if fetched else ""
-        facts = graph.stored_facts(paths, reader, query.link, commit, query.kind)
+        facts = stored_facts(paths, reader, query.link, commit, query.kind)
     except OdpmError as error:
         error.where = error.where or f"required by {' -> '.join(query.required_by)}"
         raise

@@ -25,7 +25,8 @@ from odpm_tasks.errors import UsageError
 from odpm_tasks.locking import python as python_env
 from odpm_tasks.project_files import description, lock, read_state
 from odpm_tasks.sources import graph
-from odpm_tasks.sources.folders import developing_state, developing_url, folder_facts, remotes, resolve_from_checkouts
+from odpm_tasks.sources.facts import folder_facts, own_links_out
+from odpm_tasks.sources.folders import developing_state, developing_url, remotes, resolve_from_checkouts
 
 if TYPE_CHECKING:
     from odpm_tasks.stack.prefetch import DockerQueries
@@ -45,7 +46,7 @@ def observe(
     `docker_early`: query Docker even while files are still to be written. `resolved`: the graph as servers have just
     answered, instead of the one of pins and cache. `queries`: Docker queries that are already running.
     """
-    observed = _described(paths, options)
+    observed = describe(paths, options)
     manifest, own_remotes = observed.manifest, remotes(paths)
     url = developing_url(own_remotes, manifest.developing)
     if resolved is None and observed.touch_git:
@@ -77,7 +78,7 @@ def observe(
     return rendered
 
 
-def _described(paths: ProjectPaths, options: RunOptions) -> ObservedState:
+def describe(paths: ProjectPaths, options: RunOptions) -> ObservedState:
     """Description, lock and recorded state. Errors: UsageError for `--no-git-update` in a scenario without checkouts."""
     manifest, warnings = description(paths)
     touch_git = not options.no_git_update
@@ -131,6 +132,10 @@ def _resolved(paths: ProjectPaths, observed: ObservedState, resolved: Resolution
         warnings=(
             *observed.warnings,
             *(f"{path} is not a readable manifest; Odoo will not load this module" for path in own.broken),
+            *(
+                f"{link}: this link leads out of the add-ons folders that Odoo receives"
+                for link in own_links_out(paths.root, own.addons)
+            ),
             *resolved.warnings,
             *added.warnings,
             *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,

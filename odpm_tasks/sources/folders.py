@@ -11,34 +11,11 @@ from odpm_tasks.adapters.fingerprint import fingerprint
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.locking.lockfile import DevelopingState, Pin
-from odpm_tasks.core.locking.resolve import Kind, Resolution, SourceAnswer, SourceQuery, drive, resolve
+from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.manifest.model import Manifest
-from odpm_tasks.core.odoo import addons
-from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import Link, parse_link
 from odpm_tasks.errors import DescriptionError, LockError
-
-
-def folder_facts(root: Path, kind: Kind = "dependency") -> Facts:
-    """The facts of a folder as it is now, committed or not. Modules of the platform are counted and not read.
-
-    A symbolic link is followed only to a file in the same folder.
-    """
-    inside = root.resolve()
-    patterns = [f"{depth}/{manifest}" for depth in ("*", "*/*") for manifest in addons.MANIFESTS]
-    found = [root / file for file in addons.REQUEST_FILES] + [
-        path for pattern in patterns for path in root.glob(pattern)
-    ]
-    sizes: dict[str, int] = {}
-    for path in found:
-        relative = path.relative_to(root)
-        if any(part.startswith(".") for part in relative.parts):
-            continue
-        if path.is_file() and path.resolve().is_relative_to(inside):  # not a pipe, which would block
-            sizes[relative.as_posix()] = path.stat().st_size
-    to_read, large = addons.split_by_size(sizes, skip_manifests=kind == "platform")
-    contents = {file: files.read(root / file) or b"" for file in to_read}
-    return addons.facts(sorted(sizes), contents, large)
+from odpm_tasks.sources.facts import source_folder_facts
 
 
 def file_answer(paths: ProjectPaths, link: Link) -> SourceAnswer:
@@ -47,7 +24,7 @@ def file_answer(paths: ProjectPaths, link: Link) -> SourceAnswer:
     if not root.is_dir():
         raise DescriptionError("a file:// source is not a folder", where=link.url, todo="correct the path in odpm.json")
     remembered = paths.cache / "fingerprints" / f"{files.sha256(str(root).encode())[:32]}.json"
-    return SourceAnswer(fingerprint(root, remembered, writes_cache=paths.writes_cache), folder_facts(root))
+    return SourceAnswer(fingerprint(root, remembered, writes_cache=paths.writes_cache), source_folder_facts(root))
 
 
 def canonical_origin(checkout: Path) -> str | None:
@@ -106,7 +83,7 @@ def resolve_from_checkouts(paths: ProjectPaths, manifest: Manifest, own: str | N
     def checked_out(query: SourceQuery) -> SourceAnswer:
         path = present[query.link.canonical]
         head = git.head(path)
-        return SourceAnswer((head and head.commit) or "0" * 40, folder_facts(path, query.kind))
+        return SourceAnswer((head and head.commit) or "0" * 40, source_folder_facts(path, query.kind))
 
     strict = paths.settings.scenario.strict
     return drive(

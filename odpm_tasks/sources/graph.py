@@ -1,7 +1,6 @@
 """The sources of a project from pins and cache, and the state of their checkouts.
 
-Nothing in this module uses the network or writes into the project. The facts of a commit, which never change, are written
-into the shared cache where `ProjectPaths.writes_cache` allows it.
+Nothing in this module uses the network or writes into the project.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import alternates
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
@@ -20,11 +18,9 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.locking.lockfile import Lock, effective_pins
 from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.manifest.model import Manifest
-from odpm_tasks.core.odoo import addons
-from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import Checkout
-from odpm_tasks.core.sources.link import Link
 from odpm_tasks.errors import OdpmError
+from odpm_tasks.sources.facts import commit_facts
 from odpm_tasks.sources.folders import file_answer
 
 
@@ -32,39 +28,6 @@ class _UnansweredError(OdpmError):
     def __init__(self, queries: Sequence[SourceQuery]) -> None:
         self.queries = tuple(queries)
         super().__init__("the cache does not answer all queries")
-
-
-def facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: str = "dependency") -> Facts | None:
-    """The facts of a repository at a commit, from the cache; None where the cache does not hold the commit."""
-    known = _cached_facts(paths, link, commit)
-    if known is None and git.store_has(paths.store(link.canonical), commit):
-        return _read_facts(paths, reader, link, commit, kind)
-    return known
-
-
-def stored_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: str = "dependency") -> Facts:
-    """The facts of a repository at a commit that its store holds."""
-    return _cached_facts(paths, link, commit) or _read_facts(paths, reader, link, commit, kind)
-
-
-def _cached_facts(paths: ProjectPaths, link: Link, commit: str) -> Facts | None:
-    text = files.read_text(paths.facts(link.canonical, commit))
-    try:
-        return Facts.model_validate_json(text) if text is not None else None
-    except ValueError:
-        return None  # damaged: it is read again from the store
-
-
-def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: str) -> Facts:
-    with reader.reading(paths.store(link.canonical)) as objects:
-        listed = objects.files(commit, addons.DEPTH)
-        # the hundreds of modules of the platform are counted, not read: its requirements.txt lists their packages
-        to_read = addons.files_to_read(listed, skip_manifests=kind == "platform")
-        contents, large = objects.contents({name: listed[name] for name in to_read}, addons.MAX_FILE_SIZE)
-    found = addons.facts(listed, contents, large)
-    if paths.writes_cache:
-        files.write(paths.facts(link.canonical, commit), found.model_dump_json().encode(), derived=True)
-    return found
 
 
 def _offline(paths: ProjectPaths, reader: Reader) -> Callable[[Sequence[SourceQuery]], list[SourceAnswer]]:
@@ -77,7 +40,7 @@ def _offline(paths: ProjectPaths, reader: Reader) -> Callable[[Sequence[SourceQu
             if query.link.is_file:
                 found.append(file_answer(paths, query.link))
                 continue
-            known = facts(paths, reader, query.link, query.commit, query.kind) if query.commit else None
+            known = commit_facts(paths, reader, query.link, query.commit, query.kind) if query.commit else None
             if known is None or query.commit is None:
                 missing.append(query)
             else:

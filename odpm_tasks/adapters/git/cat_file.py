@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from odpm_tasks.adapters import command
@@ -17,6 +18,26 @@ from odpm_tasks.errors import ProgramError
 
 _BATCH = 500  # requests at once: they fit into a pipe, so git and this process do not block each other
 _CHUNK = 1 << 20
+# file types of git; the other bits of a mode do not change them, and git accepts a mode with other bits
+_TYPE, _FOLDER, _FILE, _LINK = 0o170000, 0o040000, 0o100000, 0o120000
+
+
+@dataclass
+class TreeSize:
+    """The number of files (links and submodules are files), of nested folders and of links of a tree."""
+
+    files: int = 0
+    depth: int = 0
+    links: int = 0
+
+
+@dataclass
+class _Folder:
+    """One tree object: the names and ids of its folders and links, and its size with everything below it."""
+
+    folders: list[tuple[str, str]] = field(default_factory=list)
+    links: list[tuple[str, str]] = field(default_factory=list)
+    size: TreeSize = field(default_factory=TreeSize)
 
 
 class Objects:
@@ -36,13 +57,33 @@ class Objects:
             below: dict[str, str] = {}
             trees = dict(self._read(sorted(set(level.values()))))
             for prefix, tree in level.items():
-                for mode, name, digest in _entries(trees[tree] or b""):
-                    if mode == b"40000":
+                for kind, name, digest in _entries(trees[tree] or b""):
+                    if kind == _FOLDER:
                         below[f"{prefix}{name}/"] = digest
-                    elif mode.startswith(b"100"):
+                    elif kind == _FILE:
                         found[prefix + name] = digest
             level = below if depth < folders else {}
         return found
+
+    def tree(self, commit: str, most_depth: int) -> Tree:
+        """The size of the tree of a commit and its links. Each tree object is read once, however often it occurs.
+
+        A tree with more than `most_depth` nested folders is not read to its end. Errors: ProgramError if the commit is
+        missing.
+        """
+        root = f"{commit}^{{tree}}"
+        known: dict[str, _Folder] = {}
+        level = [root]
+        for _ in range(most_depth + 2):
+            for name, data in self._read(level):
+                known[name] = _folder(data or b"")
+            level = sorted({digest for name in level for _, digest in known[name].folders} - known.keys())
+            if not level:
+                break
+        else:
+            return Tree(TreeSize(depth=most_depth + 1), self, known, root)
+        _add_sizes(known, root)
+        return Tree(known[root].size, self, known, root)
 
     def contents(self, ids: Mapping[str, str], most: int) -> tuple[dict[str, bytes], tuple[str, ...]]:
         """The content of files by name, and the names of the files with more than `most` bytes, which are skipped."""
@@ -73,16 +114,74 @@ class Objects:
         return int(words[2])
 
 
-def _entries(tree: bytes) -> Iterator[tuple[bytes, str, str]]:
-    """Mode, name and id of the entries of a tree. Errors: ProgramError for a damaged tree: a fetch does not check it."""
+class Tree:
+    """The tree of a commit: its size, and its symbolic links on demand. Valid as long as its `Objects`."""
+
+    def __init__(self, size: TreeSize, objects: Objects, known: Mapping[str, _Folder], root: str) -> None:
+        self.size = size
+        self._objects, self._known, self._root = objects, known, root
+
+    def links(self, most: int) -> list[tuple[str, str | None]]:
+        """Path and target of every link; None for a target with more than `most` bytes."""
+        found: list[tuple[str, str]] = []
+        pending = [("", self._root)]
+        while pending:
+            prefix, tree = pending.pop()
+            folder = self._known[tree]
+            found += [(prefix + name, digest) for name, digest in folder.links]
+            pending += [
+                (f"{prefix}{name}/", digest) for name, digest in folder.folders if self._known[digest].size.links
+            ]
+        targets, _ = self._objects.contents({digest: digest for _, digest in found}, most)
+        return [
+            (path, targets[digest].decode(errors="surrogateescape") if digest in targets else None)
+            for path, digest in found
+        ]
+
+
+def _folder(data: bytes) -> _Folder:
+    folder = _Folder()
+    for kind, name, digest in _entries(data):
+        if kind == _FOLDER:
+            folder.folders.append((name, digest))
+        else:
+            folder.size.files += 1
+            if kind == _LINK:
+                folder.links.append((name, digest))
+    folder.size.links = len(folder.links)
+    return folder
+
+
+def _add_sizes(known: Mapping[str, _Folder], root: str) -> None:
+    """Add to the size of each tree below `root` the sizes of its folders."""
+    done: set[str] = set()
+    pending = [root]
+    while pending:
+        folder = known[pending[-1]]
+        missing = [digest for _, digest in folder.folders if digest not in done]
+        if missing:
+            pending += missing
+            continue
+        name = pending.pop()
+        if name not in done:
+            done.add(name)
+            for _, digest in folder.folders:
+                size = known[digest].size
+                folder.size.files += size.files
+                folder.size.links += size.links
+                folder.size.depth = max(folder.size.depth, size.depth + 1)
+
+
+def _entries(tree: bytes) -> Iterator[tuple[int, str, str]]:
+    """Type, name and id of the entries of a tree. Errors: ProgramError for a damaged tree: a fetch does not check it."""
     position = 0
     while position < len(tree):
         mode, space, _ = tree[position : position + 7].partition(b" ")
         start = position + len(mode) + 1
         end = tree.find(b"\0", start)
-        if not (space and mode.isdigit()) or end < 0 or end + 21 > len(tree):
+        if not (space and mode.isdigit()) or set(mode) & set(b"89") or end < 0 or end + 21 > len(tree):
             raise ProgramError("the repository contains a damaged tree object; git fsck prints details")
-        yield mode, tree[start:end].decode(errors="surrogateescape"), tree[end + 1 : end + 21].hex()
+        yield int(mode, 8) & _TYPE, tree[start:end].decode(errors="surrogateescape"), tree[end + 1 : end + 21].hex()
         position = end + 21
 
 

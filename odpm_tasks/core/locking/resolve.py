@@ -19,6 +19,7 @@ from odpm_tasks.core.odoo.addons import MAX_FILE_SIZE, Facts
 from odpm_tasks.core.sources.link import Link, source_names
 from odpm_tasks.core.sources.link_policy import MOST, check_links
 from odpm_tasks.core.sources.oca_dependencies import parse_oca_dependencies
+from odpm_tasks.core.sources.tree_links import links_out_error
 from odpm_tasks.core.sources.trust import is_trusted
 from odpm_tasks.errors import DescriptionError, OdpmError
 
@@ -177,6 +178,8 @@ class _Graph:
         """Add the requirements of a repository to the graph; the new queries."""
         chain = (*query.required_by, query.link.name)
         label = " -> ".join(chain[1:])
+        if facts.links_out:
+            raise links_out_error(label, facts.links_out, folder=query.link.is_file)
         for name in facts.too_large:
             raise DescriptionError(
                 f"{label}: {name} is larger than {MAX_FILE_SIZE // 1000} kB and is not read",

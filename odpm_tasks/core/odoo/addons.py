@@ -46,7 +46,8 @@ class Module(BaseModel):
 class Facts(BaseModel):
     """A repository at one commit. Facts never change, so they can be cached without limit.
 
-    `broken`: add-on manifests that cannot be read. `too_large`: other files above `MAX_FILE_SIZE`.
+    `broken`: add-on manifests that cannot be read. `too_large`: other files above `MAX_FILE_SIZE`. `links_out`: symbolic
+    links that lead out of the repository, as texts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -56,6 +57,7 @@ class Facts(BaseModel):
     requirements: str | None = None
     broken: tuple[str, ...] = ()
     too_large: tuple[str, ...] = ()
+    links_out: tuple[str, ...] = ()
 
     @property
     def addons(self) -> tuple[str, ...]:
@@ -99,7 +101,12 @@ def split_by_size(sizes: Mapping[str, int], *, skip_manifests: bool = False) -> 
     return tuple(name for name in names if sizes[name] <= MAX_FILE_SIZE), large
 
 
-def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collection[str] = ()) -> Facts:
+def facts(
+    names: Iterable[str],
+    contents: Mapping[str, bytes],
+    too_large: Collection[str] = (),
+    links_out: tuple[str, ...] = (),
+) -> Facts:
     """The facts about a repository. A module manifest that is not in `contents` gives a module without further data.
 
     A manifest is broken if it is too large, or if the name of its folder cannot be on the add-ons path: Odoo splits the
@@ -129,6 +136,7 @@ def facts(names: Iterable[str], contents: Mapping[str, bytes], too_large: Collec
         requirements=texts.get("requirements.txt"),
         broken=tuple(broken),
         too_large=tuple(name for name in found.others if name in too_large),
+        links_out=links_out,
     )
 
 

@@ -81,7 +81,15 @@ def test_one_git_process_reads_several_repositories(
 
 
 @pytest.mark.parametrize(
-    "tree", [b"100644", b"100644 name", b"100644 name\0too short", b"no mode at all\0" + b"x" * 20]
+    "tree",
+    [
+        b"100644",
+        b"100644 name",
+        b"100644 name\0too short",
+        b"no mode at all\0" + b"x" * 20,
+        b"100844 name\0" + b"x" * 20,
+        b"0120000 name\0" + b"x" * 20,
+    ],
 )
 def test_damaged_tree_is_an_error(tree: bytes) -> None:
     with pytest.raises(ProgramError, match="damaged"):
