@@ -356,7 +356,7 @@ CORRUPT: dict[str, tuple[Callable[[str], str], tuple[str, ...]]] = {
     "a short commit": (changed(lambda data: data["platform"].update(commit="abc")), ("platform.commit",)),
     "no platform": (changed(lambda data: data.pop("platform")), ("platform",)),
     "an object as list": (changed(lambda data: data.update(dependencies={})), ("dependencies",)),
-    "another schema": (changed(lambda data: data.update(schema_version=2)), ("schema_version",)),
+    "a later schema": (changed(lambda data: data.update(schema_version=2)), ("this odpm is too old",)),
     "a null venv": (changed(lambda data: data.update(venv=3)), ("venv",)),
     "deep": (lambda text: "[" * 100000, ()),
 }

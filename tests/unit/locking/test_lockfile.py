@@ -175,7 +175,7 @@ def test_merge_conflicts_are_recognised() -> None:
         ("[]", "the file"),
         ("{}", "schema_version"),
         ('{"schema_version": 1}', "platform"),
-        (text(schema_version=2), "schema_version"),
+        (text(schema_version="1"), "schema_version"),
         (text(schema_version="1"), "schema_version"),
         (text(platform=[]), "platform"),
         (text(platform=entry(commit="a" * 39)), "platform.commit"),
