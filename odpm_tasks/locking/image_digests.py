@@ -13,6 +13,7 @@ from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.stack.compose_file import lockable_images
 from odpm_tasks.core.stack.dependency_services import fragments
+from odpm_tasks.core.stack.reserved import Reserved
 from odpm_tasks.errors import DescriptionError
 
 TIMEOUT = 2.0  # seconds for all registries together
@@ -36,16 +37,19 @@ def start(
     return lambda: locked | found()
 
 
-def base_images(manifest: Manifest, resolved: Resolution | None = None) -> dict[str, bool]:
+def base_images(
+    manifest: Manifest, resolved: Resolution | None = None, reserved: Reserved | None = None
+) -> dict[str, bool]:
     """Name -> whether the image mirror applies, for each base image of any scenario.
 
-    `manifest` is that of all scenarios. With a resolved graph the images of dependencies are included.
+    `manifest` is that of all scenarios. With a resolved graph the images of dependencies are included,
+    except those of services that use `reserved` names.
     """
     found = {base_image(manifest.python, manifest.codename): True}
     for name, scenario in SCENARIOS.items():
         described = manifest.for_scenario(name)
         if resolved is not None:
             with contextlib.suppress(DescriptionError):  # a lock does not need it; `render` reports it
-                described = fragments(described, resolved, scenario).merge_into(described)
+                described = fragments(described, resolved, scenario, reserved).merge_into(described)
         found |= lockable_images(described, scenario)
     return found

@@ -20,7 +20,7 @@ from odpm_tasks.locking import image_digests
 from odpm_tasks.parallel import Prefetcher
 from odpm_tasks.sources import cache
 from odpm_tasks.sources.facts import stored_facts
-from odpm_tasks.sources.folders import developing_url, file_answer, remotes
+from odpm_tasks.sources.folders import developing_url, file_answer, remotes, reserved_names
 from odpm_tasks.sources.remote import progress_callback, project_remote
 
 
@@ -70,7 +70,7 @@ def resolve_with_images(
     described = image_digests.base_images(manifest)
     digests = image_digests.start(paths, described, known, fresh=all_fresh)
     resolved = resolve_online(paths, observed, fresh=fresh, only=only)
-    complete = image_digests.base_images(manifest, resolved)
+    complete = image_digests.base_images(manifest, resolved, reserved_names(paths, manifest, remotes(paths)))
     added = {name: mirrored for name, mirrored in complete.items() if name not in described}
     added_digests = image_digests.start(paths, added, known, fresh=all_fresh)
     return replace(resolved, images=digests() | added_digests())

@@ -21,12 +21,19 @@ from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, Runn
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
 from odpm_tasks.core.stack.dependency_services import fragments
+from odpm_tasks.core.stack.reserved import Reserved
 from odpm_tasks.errors import UsageError
 from odpm_tasks.locking import python as python_env
 from odpm_tasks.project_files import description, lock, read_state
 from odpm_tasks.sources import graph
 from odpm_tasks.sources.facts import folder_facts, own_links_out
-from odpm_tasks.sources.folders import developing_state, developing_url, remotes, resolve_from_checkouts
+from odpm_tasks.sources.folders import (
+    developing_state,
+    developing_url,
+    remotes,
+    reserved_names,
+    resolve_from_checkouts,
+)
 
 if TYPE_CHECKING:
     from odpm_tasks.stack.prefetch import DockerQueries
@@ -56,7 +63,7 @@ def observe(
     if isinstance(resolved, tuple):
         return replace(observed, unresolved=resolved, uncached=_uncached_pins(paths, observed, url))
     own = folder_facts(paths.root)
-    with_graph = _resolved(paths, observed, resolved, own)
+    with_graph = _resolved(paths, observed, resolved, own, reserved_names(paths, manifest, own_remotes))
     locks = with_graph.python
     current = observed.lock.venv if observed.lock else None
     python_locked = locks.recorded_inputs == locks.inputs and (not observed.reads_lock or locks.digest == current)
@@ -117,10 +124,12 @@ def _uncached_pins(paths: ProjectPaths, observed: ObservedState, url: str | None
     return tuple(pin.key for pin in pins if not pin.file and not git.store_has(paths.store(pin.key), pin.commit))
 
 
-def _resolved(paths: ProjectPaths, observed: ObservedState, resolved: Resolution, own: Facts) -> ResolvedState:
+def _resolved(
+    paths: ProjectPaths, observed: ObservedState, resolved: Resolution, own: Facts, reserved: Reserved
+) -> ResolvedState:
     """The state with its graph, the checkouts, the Python locks and what dependencies add; `own`: the project's add-ons."""
     merged = python_env.merged_requirements(observed.manifest, resolved, own)
-    added = fragments(observed.manifest, resolved, observed.scenario)
+    added = fragments(observed.manifest, resolved, observed.scenario, reserved)
     return extend(
         observed,
         ResolvedState,

@@ -19,8 +19,7 @@ from odpm_tasks.core.planning.steps import Plan, Step
 from odpm_tasks.core.stack.render import TEMPLATES
 from odpm_tasks.errors import UsageError
 from odpm_tasks.planning import observe
-from odpm_tasks.sources.folders import remotes
-from odpm_tasks.stack import files as rendering
+from odpm_tasks.sources.folders import remotes, stack_name
 
 # settings of this library that shape a stack and are no secrets
 _SETTINGS = (
@@ -30,7 +29,7 @@ _SETTINGS = (
 
 
 def identity(paths: ProjectPaths) -> saved_plan.ProjectIdentity:
-    name = rendering.name(paths, project_files.description(paths)[0], remotes(paths))
+    name = stack_name(paths, project_files.description(paths)[0], remotes(paths))
     return saved_plan.ProjectIdentity(folder=paths.root.name, name=name)
 
 

@@ -23,9 +23,8 @@ from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import RenderedState, ResolvedState, extend
 from odpm_tasks.core.planning.obsolete_files import obsolete_files
-from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.render import TEMPLATES, Stack, render
-from odpm_tasks.sources.folders import Remotes
+from odpm_tasks.sources.folders import Remotes, stack_name
 
 _FOLDER = Path(__file__).parents[1] / "templates"
 RUNTIME = _FOLDER / "odoo_run.py"
@@ -34,15 +33,6 @@ _TEMPLATE_FILES = (
     ("odoo.conf.j2", ODOO_CONF),
     ("odoo_run.py", RUNTIME_SCRIPT),
 )
-
-
-def name(paths: ProjectPaths, manifest: Manifest, remotes: Remotes) -> str:
-    """The project's name: of `developing.git`, else of the checkout's `origin`, else of its folder."""
-    if manifest.developing:
-        return project_name(manifest.developing.name)
-    url = dict(remotes).get("origin")
-    last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1] if url else paths.root.name
-    return project_name(last)
 
 
 def stack(
@@ -59,7 +49,7 @@ def stack(
         template: text for template in TEMPLATES if (text := files.read_text(paths.template(template))) is not None
     }
     return Stack(
-        name=name(paths, manifest, remotes),
+        name=stack_name(paths, manifest, remotes),
         scenario=paths.settings.scenario,
         manifest=manifest,
         resolution=resolved,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command, files
@@ -21,8 +19,6 @@ from odpm_tasks.errors import DescriptionError
 from odpm_tasks.project_files import write_state
 from odpm_tasks.stack import compose
 
-SCHEMA = Path(__file__).parents[1] / "templates" / "compose-spec.json"
-
 
 def validate(paths: ProjectPaths, observed: RenderedState) -> None:
     """Check that every variable is set and that the services can be started. Errors: DescriptionError with the field.
@@ -35,7 +31,7 @@ def validate(paths: ProjectPaths, observed: RenderedState) -> None:
     found = [*undefined_names(data), *_missing_folders(paths, data)]
     if not found:
         by_compose = _problems_by_compose(paths)
-        found = list(schema_problems(data, json.loads(SCHEMA.read_bytes()))) if by_compose is None else by_compose
+        found = list(schema_problems(data)) if by_compose is None else by_compose
     if found:
         raise _refused(observed, found)
     write_state(paths, validated=files.sha256(text))

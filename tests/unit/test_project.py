@@ -24,8 +24,7 @@ from odpm_tasks.core.planning.steps import PREPARING, Plan
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, LockError, OdpmError
 from odpm_tasks.project import Project
-from odpm_tasks.sources.folders import developing_url, remotes
-from odpm_tasks.stack import files as rendering
+from odpm_tasks.sources.folders import developing_url, remotes, stack_name
 from tests.unit.builders import MINIMAL
 from tests.unit.repositories import content, git, packed, put, repository, save, tip, without_times
 
@@ -503,8 +502,8 @@ def test_every_url_of_a_remote_identifies_a_checkout(desk: Desk) -> None:
 
 def test_the_name_of_a_project(desk: Desk) -> None:
     project = desk.project()
-    assert rendering.name(project.paths, project.manifest, remotes(project.paths)) == "acme"
+    assert stack_name(project.paths, project.manifest, remotes(project.paths)) == "acme"
     git(desk.root, "remote", "set-url", "origin", "https://github.com/me/Other.Name.git/")
-    assert rendering.name(project.paths, project.manifest, remotes(project.paths)) == "other-name"
+    assert stack_name(project.paths, project.manifest, remotes(project.paths)) == "other-name"
     git(desk.root, "remote", "remove", "origin")
-    assert rendering.name(project.paths, project.manifest, remotes(project.paths)) == "acme"
+    assert stack_name(project.paths, project.manifest, remotes(project.paths)) == "acme"

@@ -1,7 +1,7 @@
 """Rules for Odoo options, services, patches and hooks in a manifest.
 
 The rules check the parsed JSON, not the models, so that one wrong type does not hide further problems. The models report
-wrong types.
+wrong types, except inside of services.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from odpm_tasks.core.config.interpolation import Lookup, missing
 from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.manifest.compose_schema import type_problems
 from odpm_tasks.core.manifest.fields import Problem, unknown
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, HOOK_POINTS, Argv, Hooks, merge
@@ -95,10 +96,16 @@ def service_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
         yield from _patches(overlay.get("service_patches"), known, ("scenarios", name, "service_patches"), closed)
 
 
+def patch_problems(patch: Any, path: Path) -> Iterator[Problem]:
+    """Problems in one patch of a service."""
+    yield from _service_keys(patch, path)
+    yield from type_problems(patch, path)
+
+
 def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path) -> Iterator[Problem]:
     for name, service in services.items():
         here = (*path, name)
-        if name in BUILTIN_SERVICES:
+        if name.lower() in BUILTIN_SERVICES:  # names of hosts have no case
             yield Problem(here, "is built in: change it with service_patches", "refused")
         elif not _SERVICE_NAME.fullmatch(name):
             yield Problem(here, "is not a valid service name")
@@ -108,13 +115,15 @@ def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path) 
             if not {"image", "build", "extends"} & set(whole):
                 yield Problem(here, "needs `image` or `build`")
             yield from _service_keys(service, here)
+            yield from type_problems(service, here)
 
 
 def _patches(patches: Any, known: set[str], path: Path, closed: bool) -> Iterator[Problem]:
     for name, patch in _items(patches):
         if closed and name not in known:
             yield unknown((*path, name), sorted(known))
-        yield from _service_keys(patch, (*path, name))
+        if isinstance(patch, Mapping):
+            yield from patch_problems(patch, (*path, name))
 
 
 def _service_keys(service: Any, path: Path) -> Iterator[Problem]:

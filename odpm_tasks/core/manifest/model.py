@@ -25,7 +25,8 @@ class Manifest:
     Variables in links are expanded; those in `odoo_conf`, `services`, `service_patches` and hook arguments are not.
     `build_date` is `latest` or `YYYY-MM-DD`. A hook is an argv or `package.module:function`. `locks_git` maps canonical
     URLs to commits. `developing` None: the checkout that contains the file. A service None removes that service of a
-    dependency. `trust`: the dependencies whose hooks, patches and privileged services are used.
+    dependency. `trust`: the dependencies whose hooks, patches and privileged services are used. `networks`: options of the
+    networks that services of dependencies need; no format has such a field.
     """
 
     format: int
@@ -54,6 +55,7 @@ class Manifest:
     locks_venv: str | None = None
     scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     trust: tuple[str, ...] = ()
+    networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def links(self) -> tuple[Link, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from odpm_tasks.core.manifest.compose_schema import type_problems
 from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import Path, spell
 from odpm_tasks.core.manifest.model import Manifest
@@ -42,18 +43,10 @@ def undefined_names(data: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(("services", name, key), f"`{other}` cannot be declared here; {_FILE}")
 
 
-def schema_problems(data: Mapping[str, Any], schema: Mapping[str, Any]) -> Iterator[Problem]:
-    """The violations of the schema of the Compose Specification, at most one for each service."""
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
-
-    checker = Draft202012Validator({**schema, "required": []})
+def schema_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """The violations of the schema of the Compose Specification in the services of a compose file."""
     for name, service in data["services"].items():
-        errors = list(checker.iter_errors({"services": {name: service}}))
-        if errors:
-            # a key with a wrong value is also reported as unevaluated, which hides the actual problem
-            error = best_match([e for e in errors if e.validator != "unevaluatedProperties"] or errors)
-            yield Problem(tuple(error.absolute_path), re.sub(r"\s+", " ", error.message)[:200])
+        yield from type_problems(service, ("services", name))
 
 
 def compose_problem(lines: tuple[str, ...]) -> Problem:

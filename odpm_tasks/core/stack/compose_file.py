@@ -75,7 +75,11 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
             "external": "${ODPM_COMPOSE_NETWORK_EXTERNAL:-false}",
         },
         "database": {} if scenario.publish_database else {"internal": True},
-        **{network: {} for network in named_networks(services) if network not in {"default", "database"}},
+        **{
+            network: dict(spec.manifest.networks.get(network, {}))
+            for network in named_networks(services)
+            if network not in {"default", "database"}
+        },
     }
     data["volumes"] = {
         volume: {} for volume in (f"db-{scenario.name}", f"odoo-{scenario.name}", *named_volumes(services))

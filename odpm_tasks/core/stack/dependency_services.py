@@ -6,7 +6,8 @@ repository to be in `trust`. Ignored parts are kept with the reason, so that a p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -15,12 +16,15 @@ from odpm_tasks.core.config.paths import source_folder
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.locking.resolve import Resolution, Source
 from odpm_tasks.core.manifest import checks
-from odpm_tasks.core.manifest.json_document import parse, spell
+from odpm_tasks.core.manifest.json_document import Path, parse, spell
 from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, Hooks, Manifest, merge
 from odpm_tasks.core.sources.trust import is_trusted
 from odpm_tasks.core.stack.relative_paths import rebased
-from odpm_tasks.core.stack.service_policy import needs_trust
-from odpm_tasks.core.stack.services import apply_patch
+from odpm_tasks.core.stack.reserved import Reserved
+from odpm_tasks.core.stack.service_conflicts import Others, others, unmet
+from odpm_tasks.core.stack.service_policy import ISOLATED, PUBLISHED, needs_trust, without_extensions
+from odpm_tasks.core.stack.services import apply_patch, names_in
+from odpm_tasks.core.text import cut
 from odpm_tasks.errors import DescriptionError
 
 
@@ -59,113 +63,213 @@ class Fragments:
     def merge_into(self, manifest: Manifest) -> Manifest:
         """The description with all fragments: the project's services, then theirs; their patches, then the project's.
 
+        The services of an untrusted dependency are in networks of their own, which Odoo joins.
         Errors: DescriptionError for a patch of the project whose service does not exist.
         """
         services = {name: service for name, service in manifest.services.items() if service is not None}
         patches: dict[str, Any] = {}
+        networks: dict[str, Mapping[str, Any]] = {}
         for fragment in self.items:
-            services |= fragment.services
+            added = fragment.services
+            if not fragment.trusted and added:
+                added, own = _isolated(fragment)
+                networks |= own
+                if (joined := f"{ISOLATED}{_slug(fragment.source)}") in own:
+                    patches = apply_patch(patches, {"odoo": {"networks": {joined: {}}}})
+            services |= added
             patches = apply_patch(patches, fragment.patches)
         known = (*BUILTIN_SERVICES, *services)
         for name in manifest.service_patches:
             if name not in known and manifest.services.get(name, name) is not None:
                 raise _unknown_service(name, known)
-        own = {name: patch for name, patch in manifest.service_patches.items() if name in known}
-        return replace(manifest, services=services, service_patches=apply_patch(patches, own))
+        own_patches = {name: patch for name, patch in manifest.service_patches.items() if name in known}
+        return replace(
+            manifest, services=services, service_patches=apply_patch(patches, own_patches), networks=networks
+        )
 
 
-def fragments(manifest: Manifest, resolution: Resolution, scenario: Scenario) -> Fragments:
-    """The fragments of a resolved graph for a scenario. `manifest` has the scenario's overlay merged."""
-    found: list[Fragment] = []
-    for source in resolution.sources:
-        if source.kind == "platform" or not source.facts.odpm_json:
-            continue
-        raw = parse(source.facts.odpm_json, f"{source.name}: odpm.json").value
-        if isinstance(raw, Mapping) and type(raw.get("manifest_schema")) is int:
-            fragment = _fragment(manifest, source, raw, scenario, found)
-            if fragment.services or fragment.patches or fragment.hooks or fragment.omitted:
-                found.append(fragment)
+def fragments(
+    manifest: Manifest, resolution: Resolution, scenario: Scenario, reserved: Reserved | None = None
+) -> Fragments:
+    """The fragments of a resolved graph for a scenario. `manifest` has the scenario's overlay merged.
+
+    `reserved`: the names of the built-in services on this machine. Where two dependencies have a service of one name, a
+    trusted one comes first.
+    """
+    blocks = [block for source in resolution.sources if (block := _read(source, manifest, scenario))]
+    graph = _Graph(manifest, scenario, reserved or Reserved(), [each.patches for each in blocks if each.trusted])
+    services = {each.source.key: _services(graph, each) for each in sorted(blocks, key=lambda each: not each.trusted)}
+    items = [_fragment(graph, each, *services[each.source.key]) for each in blocks]
+    items = [each for each in items if each.services or each.patches or each.hooks or each.omitted]
     ignored = [
         f"{fragment.source}: {part.what} is ignored: {part.why}"
-        for fragment in found
+        for fragment in items
         for part in fragment.omitted
         if not part.decided
     ]
-    return Fragments(tuple(found), (*ignored, *_unknown_trust(manifest, resolution)))
-
-
-def _fragment(
-    manifest: Manifest, source: Source, raw: Mapping[str, Any], scenario: Scenario, before: Sequence[Fragment]
-) -> Fragment:
-    """The fragment of one dependency; `before`: the fragments of dependencies that precede it in the graph."""
-    services, patches, hooks = (_block(raw, key, scenario.name) for key in ("services", "service_patches", "hooks"))
-    trusted = is_trusted(manifest.trust, source.link, manifest.links)
-    kept_services, omitted = _services(manifest, source, services, scenario, before)
-    known = {
-        *BUILTIN_SERVICES, *manifest.services, *kept_services,
-        *(name for fragment in before for name in fragment.services),
-    }  # fmt: skip
-    kept_patches, omitted_patches = _patches(source, patches, scenario, known, trusted=trusted)
-    invalid = list(checks.hook_problems(hooks, ("hooks",)))
-    omitted_hooks = [OmittedPart(spell(problem.path), problem.text) for problem in invalid if trusted]
-    kept_hooks = {} if invalid else checks.hooks_value(hooks)
-    all_omitted = (*omitted, *omitted_patches, *omitted_hooks)
-    return Fragment(source.name, trusted, kept_services, kept_patches, kept_hooks, all_omitted)
+    return Fragments(tuple(items), (*ignored, *_unknown_trust(manifest, resolution)))
 
 
 _Parts = dict[str, Mapping[str, Any]]
+_MOST = 20  # services of one untrusted dependency
 
 
-def _services(
-    manifest: Manifest, source: Source, services: Mapping[str, Any], scenario: Scenario, before: Sequence[Fragment]
-) -> tuple[_Parts, list[OmittedPart]]:
-    """The services that count, with paths of the project, and those that do not."""
-    faults, trusted = _faults(services), is_trusted(manifest.trust, source.link, manifest.links)
+@dataclass(frozen=True)
+class _Block:
+    """What the `odpm.json` of one dependency contains for a scenario, not checked."""
+
+    source: Source
+    trusted: bool
+    services: Mapping[str, Any]
+    patches: Mapping[str, Any]
+    hooks: Mapping[str, Any]
+
+
+def _read(source: Source, manifest: Manifest, scenario: Scenario) -> _Block | None:
+    """The block of a source; None for the platform and where there is no nested `odpm.json`."""
+    if source.kind == "platform" or not source.facts.odpm_json:
+        return None
+    raw = parse(source.facts.odpm_json, f"{source.name}: odpm.json").value
+    if not isinstance(raw, Mapping) or type(raw.get("manifest_schema")) is not int:
+        return None
+    services, patches, hooks = (_block(raw, key, scenario.name) for key in ("services", "service_patches", "hooks"))
+    return _Block(source, is_trusted(manifest.trust, source.link, manifest.links), services, patches, hooks)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What the services of one dependency meet.
+
+    `patches`: those of trusted dependencies, not checked. `before`: the services that are used of the dependencies that
+    have been read, by the name of the dependency.
+    """
+
+    manifest: Manifest
+    scenario: Scenario
+    reserved: Reserved
+    patches: Sequence[Mapping[str, Any]]
+    before: list[tuple[str, _Parts]] = field(default_factory=list)
+
+    def others(self) -> Others:
+        valid = [
+            {name: patch for name, patch in block.items() if not any(checks.patch_problems(patch, ()))}
+            for block in self.patches
+        ]
+        return others(
+            self.manifest, [*((parts, {}) for _, parts in self.before), *(({}, v) for v in valid)], self.reserved
+        )
+
+    def available(self) -> _Parts:
+        """The services of the project and of the dependencies that have been read."""
+        own = {name: service for name, service in self.manifest.services.items() if service is not None}
+        return {name: service for _, parts in self.before for name, service in parts.items()} | own
+
+
+def _fragment(graph: _Graph, block: _Block, services: _Parts, omitted: Sequence[OmittedPart]) -> Fragment:
+    """The fragment of one dependency, with its services."""
+    known = {*BUILTIN_SERVICES, *graph.manifest.services, *graph.available()}
+    patches, omitted_patches = _patches(graph, block, known)
+    invalid = list(checks.hook_problems(block.hooks, ("hooks",)))
+    omitted_hooks = [OmittedPart(spell(problem.path), problem.text) for problem in invalid if block.trusted]
+    hooks = {} if invalid else checks.hooks_value(block.hooks)
+    all_omitted = (*omitted, *omitted_patches, *omitted_hooks)
+    return Fragment(block.source.name, block.trusted, services, patches, hooks, all_omitted)
+
+
+def _services(graph: _Graph, block: _Block) -> tuple[_Parts, list[OmittedPart]]:
+    """The services that count, with paths of the project, and those that do not. Those that count are added to the graph."""
+    source, trusted = block.source, block.trusted
+    named = {name: service for name, service in block.services.items() if service is not None}
+    distrust = f"and odpm.json does not trust {source.name}"
+    if not trusted and len(named) > _MOST:
+        return {}, [OmittedPart(f"{len(named)} services", f"a dependency has at most {_MOST}, {distrust}")]
+    faults, around = _faults(block.services), graph.others()
     kept: _Parts = {}
     omitted: list[OmittedPart] = []
-    for name, service in services.items():
-        if service is None:
-            continue
-        moved = rebased(service, source_folder(source.name)) if isinstance(service, Mapping) else {}
-        rival = next((fragment for fragment in before if name in fragment.services), None)
-        if name in manifest.services:
-            own = manifest.services[name] is not None
+    for name, service in named.items():
+        shown = cut(name, 60)
+        if name in graph.manifest.services:
+            own = graph.manifest.services[name] is not None
             why = "the project has its own" if own else "odpm.json disables it"
-            omitted.append(OmittedPart(name, why, decided=True))
-        elif name in faults:
-            omitted.append(OmittedPart(name, faults[name]))
-        elif not trusted and (what := needs_trust(service)):
-            omitted.append(OmittedPart(name, f"it needs {what}, and odpm.json does not trust {source.name}"))
-        elif moved != service and not scenario.mounts:
-            omitted.append(OmittedPart(name, _no_checkouts(scenario)))
+            omitted.append(OmittedPart(shown, why, decided=True))
+            continue
+        if name in faults:
+            omitted.append(OmittedPart(shown, cut(faults[name], 200)))
+            continue
+        plain = service if trusted else without_extensions(service)
+        moved = rebased(plain, source_folder(source.name))
+        rival, theirs = next(((who, parts[name]) for who, parts in graph.before if name in parts), ("", None))
+        if why := graph.reserved.refusal(name, plain):
+            omitted.append(OmittedPart(shown, why))
+        elif not trusted and (what := needs_trust(plain) or around.needed_by(name, plain)) and theirs != moved:
+            omitted.append(OmittedPart(shown, f"it needs {what}, {distrust}"))
+        elif moved != plain and not graph.scenario.mounts:
+            omitted.append(OmittedPart(shown, _no_checkouts(graph.scenario)))
         elif rival:
-            same = rival.services[name] == moved
-            which = "the same service" if same else "another service of this name"
-            omitted.append(OmittedPart(name, f"{rival.source} has {which}", decided=same))
+            which = "the same service" if theirs == moved else "another service of this name"
+            omitted.append(OmittedPart(shown, f"{rival} has {which}", decided=theirs == moved))
         else:
             kept[name] = moved
+    available = graph.available()
+    while not trusted and (found := next(_unmet(kept, named, available), None)):
+        name, why = found
+        del kept[name]
+        omitted.append(OmittedPart(name, f"{why}, {distrust}"))
+    graph.before.append((source.name, kept))
     return kept, omitted
 
 
-def _patches(
-    source: Source, patches: Mapping[str, Any], scenario: Scenario, known: Collection[str], *, trusted: bool
-) -> tuple[_Parts, list[OmittedPart]]:
+def _unmet(kept: _Parts, named: Mapping[str, Any], available: _Parts) -> Iterator[tuple[str, str]]:
+    for name in kept:
+        if why := unmet(name, kept, named.keys(), available):
+            yield name, why
+
+
+def _isolated(fragment: Fragment) -> tuple[_Parts, dict[str, Mapping[str, Any]]]:
+    """The services of an untrusted dependency in networks of their own, and the options of these networks.
+
+    The network with Odoo leads to no other service and to no other machine. A published port needs a network that is not
+    internal: it has no translation of addresses, so that no answer from elsewhere returns.
+    """
+    shared, published = f"{ISOLATED}{_slug(fragment.source)}", f"{PUBLISHED}{_slug(fragment.source)}"
+    services: _Parts = {}
+    networks: dict[str, Mapping[str, Any]] = {}
+    for name, service in fragment.services.items():
+        wanted = names_in(service, "networks") or ["default"]
+        joined = [shared if network == "default" else network for network in wanted]
+        networks |= {network: {"internal": True} for network in joined}
+        if service.get("ports"):
+            joined.append(published)
+            networks[published] = {"driver_opts": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}
+        # an image may have labels for a proxy of this machine
+        services[name] = {**service, "networks": joined, "labels": {"traefik.enable": "false"}}
+    return services, networks
+
+
+def _slug(source: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]", "-", source)
+
+
+def _patches(graph: _Graph, block: _Block, known: Collection[str]) -> tuple[_Parts, list[OmittedPart]]:
     """The patches that count, with paths of the project, and those that do not; `known`: all services."""
     kept: _Parts = {}
     omitted: list[OmittedPart] = []
-    for name, patch in patches.items():
-        if not trusted:
+    source = block.source
+    for name, patch in block.patches.items():
+        if not block.trusted:
             why = f"odpm.json does not trust {source.name}"
         elif name not in known:
             why = "there is no such service"
-        elif not isinstance(patch, Mapping):
-            why = "must be an object"
-        elif (moved := rebased(patch, source_folder(source.name))) != patch and not scenario.mounts:
-            why = _no_checkouts(scenario)
+        elif problem := next(checks.patch_problems(patch, ()), None):
+            why = _message(problem.path, problem.text)
+        elif name != "db" and (refusal := graph.reserved.refusal("", patch)):
+            why = refusal
+        elif (moved := rebased(patch, source_folder(source.name))) != patch and not graph.scenario.mounts:
+            why = _no_checkouts(graph.scenario)
         else:
             kept[name] = moved
             continue
-        omitted.append(OmittedPart(f"patch of {name}", why))
+        omitted.append(OmittedPart(f"patch of {cut(name, 60)}", cut(why, 200)))
     return kept, omitted
 
 
@@ -188,9 +292,12 @@ def _faults(services: Mapping[str, Any]) -> dict[str, str]:
     }
     for problem in checks.service_problems({"services": services}):
         text = "the name is built in" if problem.kind == "refused" else problem.text
-        below = f"{spell(problem.path[2:])}: " if problem.path[2:] else ""
-        faults.setdefault(str(problem.path[1]), below + text)
+        faults.setdefault(str(problem.path[1]), _message(problem.path[2:], text))
     return faults
+
+
+def _message(path: Path, text: str) -> str:
+    return f"{spell(path)}: {text}" if path else text
 
 
 def _unknown_trust(manifest: Manifest, resolution: Resolution) -> list[str]:

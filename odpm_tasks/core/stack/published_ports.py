@@ -32,7 +32,7 @@ def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Pub
     services = compose_services.load(text)["services"]
     for name in active(services, lookup("COMPOSE_PROFILES")):
         for entry in services[name].get("ports", []):
-            address, written = _written(entry)
+            address, written = host_port(entry)
             where = f"services.{name}.ports"
             port = expand(written, lookup, where)
             if port.isdigit() and int(port) > 0:
@@ -42,7 +42,7 @@ def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Pub
     return tuple(found)
 
 
-def _written(entry: object) -> tuple[str, str]:
+def host_port(entry: object) -> tuple[str, str]:
     """Address and host port of an entry as written; no port for UDP or where none is given."""
     if isinstance(entry, Mapping):
         tcp = entry.get("protocol", "tcp") == "tcp"

@@ -16,7 +16,6 @@ is meant: `ODPM_GOLDEN=write pytest tests/unit/planning/test_golden_projects.py`
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from functools import cache
@@ -44,7 +43,6 @@ from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.core.stack.services import summarize
-from odpm_tasks.stack.validate import SCHEMA
 from tests.unit.builders import commit
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "projects"
@@ -172,7 +170,7 @@ def test_the_description_is_valid_and_so_are_its_services(case: str) -> None:
     env = read_env(text_of(GOLDEN / case / "env"), "env", {})
     assert problems(text_of(GOLDEN / case / "odpm.json"), env.get)[0] == ()
     data = yaml.safe_load(text_of(GOLDEN / case / COMPOSE))
-    assert [*undefined_names(data), *schema_problems(data, json.loads(SCHEMA.read_bytes()))] == []
+    assert [*undefined_names(data), *schema_problems(data)] == []
 
 
 @pytest.mark.parametrize("case", CASES)

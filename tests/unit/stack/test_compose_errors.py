@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest.checks import SERVICE_KEYS
+from odpm_tasks.core.manifest.compose_schema import specification
 from odpm_tasks.core.manifest.json_document import spell
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.stack.compose_errors import compose_problem, schema_problems, undefined_names, written_at
 from odpm_tasks.core.stack.compose_file import compose
 from odpm_tasks.core.stack.dependency_services import Fragments, fragments
-from odpm_tasks.stack.validate import SCHEMA
 from tests.unit.builders import OCA, manifest, resolution, source
 from tests.unit.stack.test_compose_file import EACH, case_spec, spec
-
-SPECIFICATION: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
 
 
 def told(found: Any) -> list[str]:
@@ -33,35 +30,18 @@ def composed(**services: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("case", "scenario"), EACH)
 def test_generated_services_match_the_specification(case: str, scenario: str) -> None:
     data = compose(case_spec(case, scenario))
-    assert list(schema_problems(data, SPECIFICATION)) == []
+    assert list(schema_problems(data)) == []
     assert list(undefined_names(data)) == []
 
 
-@pytest.mark.parametrize(
-    ("service", "words"),
-    [
-        ({"cpus": [1]}, "services.web.cpus: [1] is not of type"),
-        (
-            {"depends_on": {"db": {"condition": "service_finished"}}},
-            "services.web.depends_on.db.condition: 'service_finished' is not one",
-        ),
-        ({"environment": {"A": [1]}}, "services.web.environment.A: [1] is not of type"),
-        ({"restart": {}}, "services.web.restart: {} is not of type 'string'"),
-        (
-            {"build": {"contxt": "."}},
-            "services.web.build: 'contxt' does not match any",
-        ),
-        ({"healthcheck": {"retries": "many", "tries": 1}}, "services.web.healthcheck"),
-    ],
-)
-def test_the_schema_names_the_field(service: dict[str, Any], words: str) -> None:
-    found = told(schema_problems(composed(web={"image": "x", **service}), SPECIFICATION))
-    assert len(found) == 1
-    assert found[0].startswith(words)
+def test_the_merged_services_are_checked() -> None:
+    data = compose(spec(manifest(), "server"))
+    data["services"]["odoo"]["cpus"] = [1]
+    assert told(schema_problems(data)) == ["services.odoo.cpus: must be a number or a string"]
 
 
 def test_every_key_of_the_specification_is_known() -> None:
-    definitions = SPECIFICATION["$defs"]
+    definitions = specification()["$defs"]
 
     def keys(part: dict[str, Any]) -> set[str]:
         found = set(part.get("properties", ()))
@@ -80,7 +60,10 @@ def test_undefined_names() -> None:
         composed(
             web={
                 "image": "x",
-                "depends_on": {"dv": {}, "gone": {"required": False}},
+                "depends_on": {
+                    "dv": {"condition": "service_started"},
+                    "gone": {"condition": "service_started", "required": False},
+                },
                 "secrets": ["db_password", "mine"],
             },
             job={"image": "x", "depends_on": ["web"], "configs": [{"source": "conf", "target": "/c"}]},
@@ -155,8 +138,3 @@ def test_the_origin_of_a_field() -> None:
     assert where("redis", "image") == "queue: odpm.json: services.redis.image"
     assert where("db", "image") == "docker-compose.yml: services.db.image"
     assert written_at((), described, Fragments(), "server") == "odpm.json: services, service_patches"
-
-
-def test_the_schema_names_its_source() -> None:
-    assert "compose-spec" in SPECIFICATION["$comment"]
-    assert Path(SCHEMA).parent.name == "templates"

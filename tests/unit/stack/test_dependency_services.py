@@ -17,7 +17,6 @@ from odpm_tasks.core.planning.observed import Checkout, ResolvedState
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.core.stack.dependency_services import Fragments, fragments
 from odpm_tasks.core.stack.relative_paths import rebased
-from odpm_tasks.core.stack.service_policy import needs_trust
 from odpm_tasks.errors import DescriptionError
 from tests.unit import builders
 from tests.unit.builders import OCA, resolution, source
@@ -53,8 +52,12 @@ def test_the_first_dependency_with_a_service_wins() -> None:
         queue={"services": {"redis": {"image": "redis:7"}, "worker": IMAGE}},
         cache={"services": {"redis": {"image": "redis:6"}, "worker": IMAGE, "more": IMAGE}},
     )
-    assert list(found.merge_into(manifest()).services) == ["redis", "worker", "more"]
-    assert found.merge_into(manifest()).services["redis"] == {"image": "redis:7"}
+    merged = found.merge_into(manifest()).services
+    assert {name: service["image"] for name, service in merged.items()} == {
+        "redis": "redis:7",
+        "worker": "x",
+        "more": "x",
+    }
     assert found.warnings == ("cache: redis is ignored: queue has another service of this name",)
     assert left(found)["cache: worker"] == "queue has the same service"
     assert (found.source_of("redis"), found.source_of("more"), found.source_of("db")) == ("queue", "cache", "")
@@ -101,6 +104,9 @@ def test_the_overlay_of_a_dependency_applies_in_its_scenario() -> None:
         ("web", {"command": "x"}, "needs `image` or `build`"),
         ("web", {"image": "x", "imag": "y"}, "imag: unknown key; the nearest is `image`"),
         ("web", ["x"], "must be an object"),
+        ("web", {"image": "x", "profiles": 3}, "profiles: must be a list"),
+        ("web", {"image": "x", "develop": {"watch": True}}, "develop.watch: must be a list"),
+        ("DB", IMAGE, "the name is built in"),
     ],
 )
 def test_an_invalid_service_is_ignored(name: str, service: Any, why: str) -> None:
@@ -110,60 +116,6 @@ def test_an_invalid_service_is_ignored(name: str, service: Any, why: str) -> Non
     assert list(found.items[0].services) == ["good"]
 
 
-@pytest.mark.parametrize(
-    ("keys", "what"),
-    [
-        ({"volumes": ["/:/host"]}, "the path /"),
-        ({"volumes": ["./conf:/conf"]}, "the path ./conf"),
-        ({"volumes": ["~/.ssh:/x"]}, "the path ~/.ssh"),
-        ({"volumes": ["${EVIL:-/}:/host"]}, "the path ${EVIL:-/}"),
-        ({"volumes": [{"type": "bind", "source": "x", "target": "/x"}]}, "the path x"),
-        ({"volumes": ["db-server:/x"]}, "the volume db-server"),
-        ({"volumes": [{"type": "volume", "source": "odoo-ci", "target": "/x"}]}, "the volume odoo-ci"),
-        ({"privileged": True}, "`privileged`"),
-        ({"build": "."}, "`build`"),
-        ({"network_mode": "host"}, "`network_mode`"),
-        ({"secrets": ["postgres_password"]}, "`secrets`"),
-        ({"env_file": ".env"}, "`env_file`"),
-        ({"extends": {"file": "/x", "service": "y"}}, "`extends`"),
-        ({"tomorrow": 1}, "`tomorrow`"),
-        ({"networks": ["database"]}, "the network of the database"),
-        ({"networks": {"default": {"aliases": ["db"]}}}, "`networks.default`"),
-        ({"networks": ["${NET:-database}"]}, "a variable"),
-        ({"ports": ["8080:80"]}, "a port on an address other than 127.0.0.1"),
-        ({"ports": ["80"]}, "a port on an address other than 127.0.0.1"),
-        ({"ports": ["${BIND:-0.0.0.0}:80:80"]}, "a port on an address other than 127.0.0.1"),
-        ({"ports": [{"target": 80, "published": "80"}]}, "a port on an address other than 127.0.0.1"),
-        ({"environment": {"A": "$TOKEN"}}, "a variable in `A`"),
-        ({"environment": ["A=${TOKEN}"]}, "a variable"),
-        ({"environment": ["TOKEN"]}, "the variable TOKEN"),
-        ({"environment": {"TOKEN": None}}, "the variable TOKEN"),
-        ({"image": "evil.example/${TOKEN}"}, "a variable in `image`"),
-    ],
-)
-def test_what_needs_trust(keys: dict[str, Any], what: str) -> None:
-    assert needs_trust({"image": "x", **keys}) == what
-    theirs = {"services": {"web": {"image": "x", **keys}}}
-    if "tomorrow" not in keys:
-        assert what.split(" in ", maxsplit=1)[0] in left(fragments_of(manifest(), queue=theirs))["queue: web"]
-        assert list(fragments_of(manifest(trust=["queue"]), queue=theirs).items[0].services) == ["web"]
-
-
-def test_what_needs_no_trust() -> None:
-    plain = {
-        "image": "redis:7",
-        "command": ["redis-server", "--save", "$$HOME"],
-        "volumes": ["redis:/data", "/cache", {"type": "tmpfs", "target": "/t"}],
-        "environment": {"A": "1", "B": 2},
-        "ports": ["127.0.0.1:${REDIS_PORT:-6379}:6379", {"target": 1, "published": "1", "host_ip": "127.0.0.1"}],
-        "networks": {"default": None, "queue": {}},
-        "depends_on": ["db"],
-        "healthcheck": {"test": ["CMD", "true"]},
-        "x-note": "mine",
-    }
-    assert needs_trust(plain) == ""
-
-
 def test_patches_need_trust_and_the_projects_come_last() -> None:
     theirs = {
         "services": {"redis": IMAGE},
@@ -171,7 +123,9 @@ def test_patches_need_trust_and_the_projects_come_last() -> None:
     }
     ours = manifest("https://h/x 1", service_patches={"odoo": {"environment": {"B": "2"}}, "redis": {"scale": 2}})
     assert "patch of odoo" in str(fragments_of(ours, queue=theirs).warnings)
-    assert fragments_of(ours, queue=theirs).merge_into(ours).service_patches == ours.service_patches
+    joined: dict[str, Any] = {"networks": {"isolated-queue": {}}}
+    merged = fragments_of(ours, queue=theirs).merge_into(ours).service_patches
+    assert merged == {**ours.service_patches, "odoo": {**joined, "environment": {"B": "2"}}}
     trusting = manifest("https://h/x 1", trust=["queue"], service_patches=ours.service_patches)
     found = fragments_of(trusting, queue=theirs)
     assert found.merge_into(trusting).service_patches["odoo"] == {"environment": {"A": "1", "B": "2"}}
