@@ -73,6 +73,13 @@ def index_urls(settings: Index) -> list[str]:
     return [*further, settings.variables.get("PIP_INDEX_URL", PYPI_SIMPLE_ENDPOINT)]
 
 
+def index_names(settings: Index) -> dict[str, str]:
+    """The names that settings give to indexes (`NAME=URL`), by host with port: a login can be set for a name."""
+    entries = " ".join(settings.variables.get(name, "") for name in ("UV_INDEX", "UV_DEFAULT_INDEX")).split()
+    found = [match for entry in entries if (match := _NAMED_URL.match(entry)) and match["name"]]
+    return {urlsplit(match["url"]).netloc.rpartition("@")[2]: match["name"] for match in found}
+
+
 def _url(entry: str) -> str:
     """The address of an index as pip takes it: without its name, with the login that uv's variables give that name."""
     name, _, url = entry.partition("=") if re.match(r"[\w.-]+=", entry) else ("", "", entry)

@@ -31,6 +31,16 @@ Select = Callable[[Sequence[str]], Sequence[str]]
 Read = Callable[[Mapping[str, bytes]], Mapping[str, Any] | None]
 
 
+class AccessError(Exception):
+    """An index, or a file of it, cannot be had. `url` may hold a password; `status` is that of its answer, 0 without one."""
+
+    def __init__(self, url: str, error: Exception) -> None:
+        super().__init__(type(error).__name__)
+        self.url = url
+        self.status = int(getattr(getattr(error, "response", None), "status_code", None) or 0)
+        self.text = f"{type(error).__name__}: {error}"
+
+
 @dataclass(frozen=True)
 class Distribution:
     """A wheel or source distribution of an index. `url` may hold a password; `sha256` is empty where the index states none."""
@@ -41,6 +51,7 @@ class Distribution:
     url: str
     sha256: str
     yanked: bool
+    requires_python: str = ""
 
 
 class PackageIndex:
@@ -61,7 +72,7 @@ class PackageIndex:
     def distributions(self, name: str) -> list[Distribution]:
         """The distributions of a project, newest version first; none where no index knows it.
 
-        Errors: ProgramError where an index does not answer.
+        Errors: AccessError.
         """
         if name not in self._pages:
             self._pages[name] = self._ask(name)
@@ -76,7 +87,7 @@ class PackageIndex:
             except NoSuchProjectError:
                 continue
             except Exception as error:  # of requests, urllib3 and pypi-simple, which have no common base
-                raise _unreachable(name, error) from None
+                raise AccessError(client.endpoint, error) from None
             found = [
                 Distribution(
                     p.version,
@@ -85,6 +96,7 @@ class PackageIndex:
                     p.url,
                     (p.digests or {}).get("sha256", ""),
                     bool(p.is_yanked),
+                    p.requires_python or "",
                 )
                 for p in page.packages
                 if p.package_type in {"sdist", "wheel"} and p.version and _version(p.version)
@@ -95,7 +107,7 @@ class PackageIndex:
     def stated(self, sdist: Distribution, select: Select, read: Read) -> tuple[str, Mapping[str, Any] | None]:
         """The SHA-256 of an archive and what its files state, as `read` returns it; kept by that hash.
 
-        Errors: ProgramError where it cannot be had, is not the file that the index names, or is no archive.
+        Errors: AccessError; ProgramError where it is not the file that the index names, or is no archive.
         """
         if sdist.sha256:
             known = files.read_text(self._cache / f"{sdist.sha256}.json")
@@ -135,7 +147,7 @@ class PackageIndex:
         except ProgramError:
             raise
         except Exception as error:
-            raise _unreachable(sdist.filename, error) from None
+            raise AccessError(sdist.url, error) from None
         found = digest.hexdigest()
         if sdist.sha256 and found != sdist.sha256:
             raise ProgramError(
@@ -151,16 +163,6 @@ def _version(text: str) -> Version | None:
         return Version(text)
     except InvalidVersion:
         return None
-
-
-def _unreachable(name: str, error: Exception) -> ProgramError:
-    """The error for an index that does not answer. The text of libraries may quote an address with its password."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    reason = f"HTTP {status}" if status else type(error).__name__
-    return ProgramError(
-        f"the package index does not answer for {name}: {reason}",
-        todo="check the index settings (UV_DEFAULT_INDEX, UV_INDEX, pip.conf) and run the same command again",
-    )
 
 
 def _members(archive: IO[bytes], filename: str, select: Select) -> dict[str, bytes]:

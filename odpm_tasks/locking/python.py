@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
-from packaging.utils import canonicalize_name
-
 from odpm_tasks import project_files
-from odpm_tasks.adapters import files, terminal
+from odpm_tasks.adapters import files, index_settings, terminal
 from odpm_tasks.adapters.command import redact
 from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.image.dockerfile import base_image
 from odpm_tasks.core.locking.diff_python import read_python_lock
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
+from odpm_tasks.core.locking.python_errors import LockContext, lock_error, required_by
 from odpm_tasks.core.locking.python_requirements import (
     DEVELOPER_TOOLS,
     MergedRequirements,
@@ -26,11 +24,12 @@ from odpm_tasks.core.locking.python_requirements import (
     requirement_lines,
 )
 from odpm_tasks.core.locking.resolve import Resolution
+from odpm_tasks.core.locking.uv_output import host_of
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.locking.python_resolver import PythonResolver
+from odpm_tasks.locking.python_resolver import PythonResolver, Unresolvable
 from odpm_tasks.sources.facts import folder_facts
 
 _TOOLS = "\n".join(DEVELOPER_TOOLS)
@@ -52,7 +51,7 @@ def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) ->
     origin = f"{resolved.platform.link.name}: requirements.txt"
     platform = requirement_lines(resolved.platform.facts.requirements or "", origin)
     others = [line for line in resolved.requirements if line.origin != origin]
-    merged = merge(described, platform, [*own_addons, *others], manifest.requirements_ignore)
+    merged = merge(described, platform, [*own_addons, *others], manifest.requirements_ignore, python_of(manifest))
     for refused in merged.refused:
         if refused in described:
             raise DescriptionError(
@@ -61,6 +60,11 @@ def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) ->
                 todo="write it as NAME, NAME==1.0 or NAME @ URL",
             )
     return merged
+
+
+def python_of(manifest: Manifest) -> str:
+    """The version of Python that is locked for, X.Y."""
+    return ".".join(manifest.python.split(".")[:2])
 
 
 def read_python_locks(paths: ProjectPaths, manifest: Manifest, merged: MergedRequirements) -> PythonLocks:
@@ -80,13 +84,13 @@ def write_python_locks(
     """Write both Python locks, and their hash into the lock where one is given.
 
     Versions are kept where they still satisfy the requirements, unless `fresh`. Python locks that are up to date are kept
-    where the lock records no hash: only the hash is written. Errors: DescriptionError for conflicting requirements.
+    where the lock records no hash: only the hash is written. Errors: as `core.locking.python_errors` words them.
     """
     if merged.conflicts:
         raise DescriptionError(
             "Python requirements contradict each other",
             where="; ".join(dict.fromkeys(one.line for pair in merged.conflicts for one in pair)),
-            details=[_required_by(one) for pair in merged.conflicts for one in pair],
+            details=[required_by(one) for pair in merged.conflicts for one in pair],
             todo="add the version you want to the requirements of odpm.json: it overrides both",
         )
     for ignored, chosen in merged.overridden:
@@ -100,12 +104,23 @@ def write_python_locks(
     before = ["" if fresh else files.read_text(path) or "" for path in targets]
     mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
     resolver = PythonResolver(paths, manifest.python, f"{mirror}{base_image(manifest.python, manifest.codename)}")
+    tools = {
+        tool.split("<")[0]: (RequirementLine(tool, "the tools of the scenario developer"),) for tool in DEVELOPER_TOOLS
+    }
     try:
         main = resolver.lock(merged.text, previous=before[0], excluded=merged.excluded)
-    except DescriptionError as error:
-        error.details = (*error.details, *_origins(merged, " ".join(error.details)))
-        raise
-    developer = resolver.lock(_TOOLS, constraints=main, previous=before[1])
+        developer = resolver.lock(_TOOLS, constraints=main, previous=before[1])
+    except Unresolvable as error:
+        releases = resolver.releases(error.reason.package) if error.reason.kind in {"no version", "python"} else []
+        settings = index_settings.index()
+        context = LockContext(
+            python_of(manifest),
+            {**tools, **merged.origins},
+            releases,
+            [host_of(url) for url in index_settings.index_urls(settings)],
+            index_settings.index_names(settings),
+        )
+        raise lock_error(error.reason, context) from None
     texts = [(header + text).encode() for text in (main, developer)]
     for path, data in zip(targets, texts, strict=True):
         files.write(path, data)
@@ -127,16 +142,6 @@ def _new_of_untrusted(merged: MergedRequirements, before: str, now: str) -> list
 
 def _record(paths: ProjectPaths, known: Lock, digest: str | None) -> None:
     files.write(paths.lock, write_lock(replace(known, venv=digest)).encode())
-
-
-def _origins(merged: MergedRequirements, message: str) -> list[str]:
-    """The requirements of the packages that a message of the resolver names, with their origins."""
-    names = {canonicalize_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*", message)}
-    return [_required_by(one) for name in sorted(names) for one in merged.origins.get(name, ())]
-
-
-def _required_by(requirement: RequirementLine) -> str:
-    return f"{requirement.line}: required by {requirement.origin}"
 
 
 def lock_python(paths: ProjectPaths, observed: ResolvedState, *, fresh: bool = False) -> None:

@@ -17,12 +17,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from odpm_tasks.adapters import files, index_settings, uv
+from odpm_tasks.adapters.package_index import AccessError
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.locking.python_errors import Release
 from odpm_tasks.core.locking.python_lock import MACHINES, Package, Stub, exact_pins, for_target, locked_text, wheel_fits
 from odpm_tasks.core.locking.sdist import StaticMetadata, metadata_files, static_metadata
+from odpm_tasks.core.locking.uv_output import UvReason, access_reason, source_only, understand
 from odpm_tasks.parallel import parallel_map
 
 if TYPE_CHECKING:
@@ -30,6 +34,14 @@ if TYPE_CHECKING:
 
 NEWEST = 4  # of a package that nothing pins, the releases that uv may choose from
 _TIME = (1980, 1, 1, 0, 0, 0)
+
+
+class Unresolvable(Exception):
+    """The requirements have no common solution, or the index or uv cannot be used."""
+
+    def __init__(self, reason: UvReason) -> None:
+        super().__init__(reason.kind)
+        self.reason = reason
 
 
 @dataclass
@@ -54,8 +66,10 @@ class PythonResolver:
     def lock(
         self, requirements: str, *, constraints: str = "", previous: str = "", excluded: Sequence[str] = ()
     ) -> str:
-        """The text of a lock (see `core.locking.python_lock`). Errors: as `uv.compile_lock`, and MachineError for a package
-        whose requirements only its code would tell, where there is no Docker.
+        """The text of a lock (see `core.locking.python_lock`).
+
+        Versions of `previous` are kept where they still fit. Errors: Unresolvable; MachineError for a package whose
+        requirements only its code would tell, where there is no Docker.
         """
         with TemporaryDirectory(prefix="odpm-stubs-") as name:
             made = _Stubs(Path(name))
@@ -64,7 +78,10 @@ class PythonResolver:
             wanted = self._hinted(pins)
             asked: set[str] = set()
             while True:
-                self._add(made, sorted(wanted), pins)
+                try:
+                    self._add(made, sorted(wanted), pins)
+                except AccessError as error:
+                    raise Unresolvable(access_reason(error.url, error.status, error.text)) from None
                 asked |= wanted
                 try:
                     text = uv.compile_lock(
@@ -75,14 +92,26 @@ class PythonResolver:
                         wheels=made.folder,
                         excluded=excluded,
                     )
-                except uv.SourceOnlyError as error:
-                    if not error.names - asked:
-                        raise error.refusal from None
+                except uv.UvError as error:
                     # uv names one package at a time; what else is pinned may have no wheel either
-                    wanted = {*error.names, *(package for package, _ in pins)} - asked
+                    named = source_only(error.output)
+                    wanted = {*named, *(package for package, _ in pins)} - asked if named - asked else set()
+                    reason = understand(error.output)
+                    if not wanted and not (previous and reason.kind == "other"):
+                        raise Unresolvable(reason) from None
+                    if not wanted:
+                        previous = ""  # it is unreadable
                     continue
                 self._remember({name for name, _ in made.stubs})
                 return locked_text(text, self._python, made.stubs)
+
+    def releases(self, name: str) -> list[Release]:
+        """The releases of a package, newest first; none where the index cannot be asked: the error says the other things."""
+        try:
+            found = self._client().distributions(canonicalize_name(name))
+        except AccessError:
+            return []
+        return [Release(one.version, one.requires_python) for one in found if not one.yanked]
 
     def _hinted(self, pins: set[Package]) -> set[str]:
         """Of the packages that once needed a stub, those that are pinned."""

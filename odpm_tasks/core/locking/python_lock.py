@@ -111,17 +111,18 @@ def for_target(lines: Iterable[str], python: str) -> list[str]:
     found: list[str] = []
     for line in lines:
         requirement = Requirement(line)
+        if not holds_on_target(requirement.marker, python):
+            continue
         if requirement.marker is not None:
-            if not _holds_anywhere(requirement.marker, python):
-                continue
             short = _short_marker(str(requirement.marker), python)
             requirement.marker = Marker(short) if short else None
         found.append(str(requirement))
     return list(dict.fromkeys(found))
 
 
-def _holds_anywhere(marker: Marker, python: str) -> bool:
-    return any(_truth(marker, python))
+def holds_on_target(marker: Marker | None, python: str) -> bool:
+    """Whether an environment marker holds on Linux with Python `python` (X.Y), on some processor and patch release."""
+    return marker is None or any(_truth(marker, python))
 
 
 def wheel_fits(filename: str, python: str, machine: str) -> bool:

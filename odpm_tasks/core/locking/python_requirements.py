@@ -17,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from odpm_tasks.core.locking.python_lock import holds_on_target
 from odpm_tasks.core.manifest.fields import requirement_error
 from odpm_tasks.core.odoo.python_names import distribution_of
 
@@ -84,13 +85,14 @@ def merge(
     platform: Sequence[RequirementLine],
     others: Sequence[RequirementLine],
     ignore: Iterable[str] = (),
+    python: str = "",
 ) -> MergedRequirements:
     """One list without duplicates, sorted by name.
 
     Of each package the lines of the highest rank are kept: of the manifest, else of the platform (one per environment
     marker), else of the others. A line of a lower rank is added where some version satisfies both, and overridden where none
     does. An exact pin needs no addition except extras. `ignore`: distribution or import names of packages to leave out, unless
-    the manifest requires them.
+    the manifest requires them. `python`: the target's version; lines for other systems and versions are then left out.
     """
     refused: list[RequirementLine] = []
     by_name: dict[str, list[_Line]] = {}
@@ -100,6 +102,8 @@ def merge(
                 refused.append(source)
                 continue
             requirement = Requirement(source.line)
+            if python and not holds_on_target(requirement.marker, python):
+                continue
             by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, source))
     ignored = {name for entry in ignore for name in (canonicalize_name(entry), _distribution_name(entry))}
     excluded = tuple(sorted(name for name in ignored if all(line.rank for line in by_name.get(name, ()))))
@@ -144,14 +148,14 @@ class _Line:
 
     def overlaps(self, other: _Line) -> bool:
         """Whether some version satisfies both."""
-        return _satisfiable(self.requirement.specifier & other.requirement.specifier)
+        return satisfiable(self.requirement.specifier & other.requirement.specifier)
 
     def contradicts(self, other: _Line) -> bool:
         """Whether no version satisfies both under the same environment marker; different markers may exclude each other."""
         return str(self.requirement.marker) == str(other.requirement.marker) and not self.overlaps(other)
 
 
-def _satisfiable(specifiers: SpecifierSet) -> bool:
+def satisfiable(specifiers: SpecifierSet) -> bool:
     """Whether some version satisfies all specifiers.
 
     Specifiers are intervals that begin and end at the versions they name, so every overlap contains one of these candidates:

@@ -113,3 +113,51 @@ def test_a_package_to_leave_out_is_in_no_lock_even_if_another_one_requires_it(
     # without the list the lock is out of date
     workspace.describe(dependencies=BOTH)
     assert workspace.bench.inv("lock", "--check").code == 3
+
+
+def test_what_stops_a_lock_is_named_with_who_requires_it_and_a_way_out(workspace: Workspace, index: Index) -> None:
+    """One run per kind of failure; the wording of each is in tests/golden/uv_errors."""
+    index.wheel("six", "1.15.0")
+    index.wheel("newpy", "1.0", python=">=3.8")
+    index.wheel("newpy", "2.0", python=">=3.12")
+    index.add("broken", "broken-1.0.tar.gz", b"no archive")
+
+    def failing(line: str, code: int, *words: str, **env: str) -> None:
+        asking(workspace, web=f"{line}\n")
+        failure(workspace.bench.inv("lock", "--update", **{**only(index), **env}), code, *words)
+
+    asker = "required by web: requirements.txt"
+    failing(
+        "nowhere",
+        4,
+        "the package index has no package nowhere",
+        f"nowhere: {asker}",
+        '"requirements_ignore": ["nowhere"]',
+    )
+    failing("six==1.14.0", 4, "has no version six==1.14.0; the newest is 1.15.0", f"six==1.14.0: {asker}")
+    failing("newpy>=2", 4, "no release for Python 3.11: it needs Python >=3.12", f"newpy>=2: {asker}", '"newpy==1.0"')
+    failing("broken", 5, "broken-1.0.tar.gz of the package index is a damaged archive")
+    failing("six", 4, "a setting of uv is invalid", "UV_RESOLUTION", UV_RESOLUTION="best")
+    failing(
+        "six",
+        5,
+        "does not answer",
+        "it refuses the connection",
+        UV_DEFAULT_INDEX="http://127.0.0.1:9/simple",
+        UV_HTTP_RETRIES="0",
+    )
+    # requirements for other systems and versions of Python contradict nothing
+    asking(
+        workspace, web="six==1.15.0\nsix==1.16.0 ; sys_platform == 'win32'\n", sale="six==9 ; python_version < '3'\n"
+    )
+    workspace.bench.ok("lock", "--update", **only(index))
+
+
+def test_an_index_without_login_is_named(workspace: Workspace, index: Index, tmp_path: Path) -> None:
+    closed = Index(tmp_path / "closed", status=401)
+    try:
+        asking(workspace, web="six\n")
+        ran = workspace.bench.inv("lock", **{**only(index), "UV_DEFAULT_INDEX": f"corp={closed.url}"})
+        failure(ran, 5, "refuses access for six: HTTP 401", "UV_INDEX_CORP_USERNAME and UV_INDEX_CORP_PASSWORD")
+    finally:
+        closed.close()
