@@ -176,7 +176,6 @@ def test_merge_conflicts_are_recognised() -> None:
         ("{}", "schema_version"),
         ('{"schema_version": 1}', "platform"),
         (text(schema_version="1"), "schema_version"),
-        (text(schema_version="1"), "schema_version"),
         (text(platform=[]), "platform"),
         (text(platform=entry(commit="a" * 39)), "platform.commit"),
         (text(platform=entry(commit="A" * 40)), "platform.commit"),
