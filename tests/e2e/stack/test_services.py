@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from tests.e2e.failures import WEB, Workspace, failure
 from tests.e2e.harness import docker
 from tests.e2e.services import BUILT, IMAGE, SLEEP, compose_file, describe_services, manifest, state
+from tests.ports import claim_port
 
 pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.docker_workspaces"]
 pytestmark = pytest.mark.docker
@@ -203,3 +205,62 @@ def test_a_dependencys_files_reach_a_service_where_the_project_trusts_it(docker_
     assert docker_workspace.bench.inside("ls", "/host").code == 0
     mounts = yaml.safe_load(compose_file(docker_workspace))["services"]["site"]["volumes"]
     assert mounts == ["./.odpm/src/web/conf:/conf:ro"]
+
+
+LISTEN = (
+    "use IO::Socket::INET; my $server = IO::Socket::INET->new(LocalPort => 80, Listen => 1, ReuseAddr => 1);"
+    " while (my $client = $server->accept) { print $client qq(theirs\\n); close $client }"
+)
+
+
+def address_of(workspace: Workspace, service: str, network: str) -> str:
+    """The address of a service's container in a network of the project."""
+    networks = workspace.bench.containers()[service]["NetworkSettings"]["Networks"]
+    return str(networks[f"{workspace.bench.prefix}_{network}"]["IPAddress"])
+
+
+def test_no_service_of_an_untrusted_dependency_answers_for_another_or_reaches_it(docker_workspace: Workspace) -> None:
+    """In `server`: Odoo finds its own database; a service finds Odoo and nothing else; its port is open on 127.0.0.1."""
+    bench, port = docker_workspace.bench, claim_port()
+    taken = [f"{bench.prefix}-db", f"{bench.prefix}-odoo", "ODOO", "DB", "pg", "smtp.gmail.com", "FILES"]
+    published = {**SLEEP, "command": ["perl", "-e", LISTEN.replace("$", "$$")], "ports": [f"127.0.0.1:{port}:80"]}
+    beyond: dict[str, dict[str, Any]] = {
+        "h": {"hostname": "api.stripe.com"},
+        "v": {"volumes": ["files-data:/h"]},
+        "n": {"networks": ["backend"]},
+        "d": {"networks": ["database"]},
+        "l": {"labels": {"traefik.enable": "true"}},
+    }
+    brings(
+        docker_workspace,
+        services={
+            **dict.fromkeys(taken, SLEEP),
+            **{name: {**SLEEP, **keys} for name, keys in beyond.items()},
+            "redis": SLEEP,
+            "page": published,
+        },
+    )
+    files = {**SLEEP, "volumes": ["files-data:/d"], "networks": ["default", "backend"]}
+    describe_services(docker_workspace, {"files": files})
+    locked = bench.ok("lock").err
+    bench.env |= {"ODPM_SCENARIO": "server", "POSTGRES_SERVICE_NAME": "pg"}
+    warned = bench.ok("services").err
+    assert set(state(docker_workspace)) == {"db", "odoo", "files", "redis", "page"}
+    for name in (*taken, *beyond):
+        assert f"web: {name} is ignored: " in warned
+        assert f"web: {name} is ignored: " in locked or name == "pg"  # the setting came after the lock
+
+    database = address_of(docker_workspace, "db", "database")
+    for name in ("pg", "db", "DB"):
+        assert bench.inside("getent", "ahostsv4", name).out.split()[0] == database
+    assert bench.inside("getent", "hosts", "redis", service="odoo").code == 0
+    for service in ("redis", "page"):
+        assert bench.inside("getent", "hosts", "odoo", service=service).code == 0
+        for name in ("db", "pg", "files"):
+            assert bench.inside("getent", "hosts", name, service=service).code != 0, name
+        for other in (database, address_of(docker_workspace, "files", "default")):
+            tried = bench.inside("timeout", "2", "bash", "-c", f"echo >/dev/tcp/{other}/9", service=service)
+            assert tried.code != 0
+            assert "refused" not in tried.output  # nothing answered, not even to refuse
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        assert connection.recv(100) == b"theirs\n"
