@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from odpm_tasks.core.locking.lockfile import Lock
     from odpm_tasks.core.locking.resolve import Resolution
     from odpm_tasks.core.manifest.model import Manifest
+    from odpm_tasks.core.odoo.addon_checks import AddonFindings
     from odpm_tasks.core.planning.observed import ObservedState
     from odpm_tasks.core.planning.steps import Plan, Step
     from odpm_tasks.planning.converge import BeforeRound, RunResult
@@ -150,6 +151,16 @@ class Project:
         from odpm_tasks.planning import lock as locking
 
         locking.check(self.paths, self.options)
+
+    def check_addons(self, *, ask_index: bool = False) -> AddonFindings | None:
+        """Check that every add-on the project needs exists; None where pins and cache do not give all repositories.
+
+        `ask_index`: query the package index for the repositories of missing add-ons, once. Errors: DescriptionError for a
+        description that cannot be resolved.
+        """
+        from odpm_tasks.planning import addons
+
+        return addons.check(self.paths, self.options, ask_index=ask_index)
 
     def sync_manifest_locks(self) -> bool:
         """Write the lock's pins into `locks` of odpm.json; every other byte is kept. Returns whether the file changed.

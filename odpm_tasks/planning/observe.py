@@ -16,6 +16,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
+from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState, extend
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
@@ -25,7 +26,7 @@ from odpm_tasks.core.stack.reserved import Reserved
 from odpm_tasks.errors import UsageError
 from odpm_tasks.locking import python as python_env
 from odpm_tasks.project_files import description, lock, read_state
-from odpm_tasks.sources import graph
+from odpm_tasks.sources import addon_repositories, graph
 from odpm_tasks.sources.facts import folder_facts, own_links_out
 from odpm_tasks.sources.folders import (
     developing_state,
@@ -34,6 +35,7 @@ from odpm_tasks.sources.folders import (
     reserved_names,
     resolve_from_checkouts,
 )
+from odpm_tasks.sources.unread import deep_addons, unread_warnings
 
 if TYPE_CHECKING:
     from odpm_tasks.stack.prefetch import DockerQueries
@@ -130,11 +132,13 @@ def _resolved(
     """The state with its graph, the checkouts, the Python locks and what dependencies add; `own`: the project's add-ons."""
     merged = python_env.merged_requirements(observed.manifest, resolved, own)
     added = fragments(observed.manifest, resolved, observed.scenario, reserved)
+    addons = _addons(paths, observed, resolved, own)
     return extend(
         observed,
         ResolvedState,
         resolution=resolved,
         fragments=added,
+        addons=addons,
         uncached=graph.uncached(paths, resolved) if observed.touch_git else (),
         checkouts=graph.checkouts(paths, resolved),
         python=python_env.read_python_locks(paths, observed.manifest, merged),
@@ -147,6 +151,8 @@ def _resolved(
             ),
             *resolved.warnings,
             *added.warnings,
+            *addons.texts(strict=observed.scenario.strict),
+            *unread_warnings(paths.root, own, merged.origins),
             *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,
             *(
                 f"{line.origin}: the requirement {redact(line.line)!r} is left out: {line.refusal}"
@@ -154,3 +160,13 @@ def _resolved(
             ),
         ),
     )
+
+
+def _addons(paths: ProjectPaths, observed: ObservedState, resolved: Resolution, own: Facts) -> AddonFindings:
+    """The checks of all add-ons, in the order of the add-ons path."""
+    sources = [AddonSource("this project", own, own=True, hidden=deep_addons(paths.root))]
+    sources += [
+        AddonSource(source.name, source.facts, source.kind == "developing", source.kind == "platform")
+        for source in resolved.ordered
+    ]
+    return check_addons(sources, lambda name: addon_repositories.known(paths, observed.manifest.odoo_version, name))

@@ -14,14 +14,19 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.odoo import addons
-from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.core.sources import tree_links
 from odpm_tasks.core.sources.link import Link
+
+
+class _StoredModule(Module):
+    depends: tuple[str, ...]
 
 
 class _StoredFacts(Facts):
     """Facts in the cache. Fields without a default are new: facts that an older version wrote are read again."""
 
+    modules: tuple[_StoredModule, ...]
     links_out: tuple[str, ...]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from odpm_tasks.core.planning.options import ASK_INDEX
 from odpm_tasks.tasks.base import Context, split_list, task
 
 
@@ -12,6 +13,7 @@ from odpm_tasks.tasks.base import Context, split_list, task
         "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, out of date or contradicted.",
         "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
         "diff": "Write nothing; show the difference between the lock at a commit of the project (default: HEAD) and the lock now.",
+        "ask_index": ASK_INDEX,
         "format": "With --diff: text, json or markdown.",
     },
     optional=["diff"],
@@ -24,10 +26,12 @@ def lock(
     sync_manifest_locks: bool = False,
     diff: str | bool | None = None,
     format: str = "",
+    ask_index: bool = False,
 ) -> None:
     """Pin every repository of the description to a commit and every Python package to a version."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.locking.lockfile import display_names, matching_keys
+    from odpm_tasks.core.odoo.addon_checks import repository_lines
     from odpm_tasks.errors import LockError, UsageError
     from odpm_tasks.project import Project
 
@@ -65,6 +69,9 @@ def lock(
         synced = sync_manifest_locks and project.sync_manifest_locks()
     for warning in written.warnings:
         terminal.warn(warning)
+    if ask_index and (findings := project.check_addons(ask_index=True)):
+        for line in repository_lines(findings):
+            terminal.output(line)
     for change in written.changes:
         terminal.output(change)
     if synced:

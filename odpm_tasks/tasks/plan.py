@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odpm_tasks.core.planning.options import NO_GIT_UPDATE, RunOptions
+from odpm_tasks.core.planning.options import ASK_INDEX, NO_GIT_UPDATE, RunOptions
 from odpm_tasks.tasks.base import Context, check_format, task
 from odpm_tasks.tasks.options import project_for, step_ids
 
@@ -72,11 +72,13 @@ def render(c: Context, no_git_update: bool = False) -> None:
         terminal.message("nothing to do")
 
 
-@task()
-def validate(c: Context) -> None:
-    """Check odpm.json and the lock; list every problem at once."""
+@task(help={"ask_index": ASK_INDEX})
+def validate(c: Context, ask_index: bool = False) -> None:
+    """Check odpm.json, the lock and the add-ons; list every problem at once."""
     from odpm_tasks.adapters import files, terminal
     from odpm_tasks.core.manifest.reader import invalid, problems
+    from odpm_tasks.core.odoo.addon_checks import require_addons
+    from odpm_tasks.errors import DescriptionError
     from odpm_tasks.project import Project
 
     project = Project.find()
@@ -87,6 +89,18 @@ def validate(c: Context) -> None:
     if errors:
         raise invalid("odpm.json", errors)
     _ = project.lock
+    try:
+        _ = project.manifest
+    except DescriptionError:  # a variable without a value, which is a warning here
+        terminal.message("add-ons are not checked: variables of odpm.json are not set")
+    else:
+        findings = project.check_addons(ask_index=ask_index)
+        if findings is None:
+            terminal.message("add-ons of dependencies are not checked: the lock or the cache is incomplete (inv lock)")
+        elif project.scenario.strict:
+            require_addons(findings)
+        for warning in findings.texts(strict=project.scenario.strict) if findings else ():
+            terminal.warn(warning)
     terminal.output("odpm.json is valid")
 
 

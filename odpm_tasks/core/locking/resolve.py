@@ -93,6 +93,12 @@ class Resolution:
     def platform(self) -> Source:
         return next(source for source in self.sources if source.kind == "platform")
 
+    @property
+    def ordered(self) -> tuple[Source, ...]:
+        """The sources in the order of the add-ons path: developing, dependencies in graph order, the platform last."""
+        rank = {"developing": 0, "dependency": 1, "platform": 2}
+        return tuple(sorted(self.sources, key=lambda source: rank[source.kind]))
+
     def lock(self, before: Lock | None) -> Lock:
         """These pins as a lock. Other data of the old lock is kept, and so are its paths of `file://` sources."""
         old = before.pins if before else {}

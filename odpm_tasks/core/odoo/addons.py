@@ -28,12 +28,13 @@ _PARSER = threading.Lock()
 
 
 class Module(BaseModel):
-    """One add-on: its folder in the repository, and its external dependencies."""
+    """One add-on: its folder in the repository, the add-ons it depends on, and its external dependencies."""
 
     model_config = ConfigDict(frozen=True)
     path: str
     version: str = ""
     installable: bool = True
+    depends: tuple[str, ...] = ()
     python: tuple[str, ...] = ()
     bin: tuple[str, ...] = ()
     deb: tuple[str, ...] = ()
@@ -41,6 +42,11 @@ class Module(BaseModel):
     @property
     def name(self) -> str:
         return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def folder(self) -> str:
+        """The folder that contains the add-on; "" for the root of the repository."""
+        return self.path.rpartition("/")[0]
 
 
 class Facts(BaseModel):
@@ -62,7 +68,7 @@ class Facts(BaseModel):
     @property
     def addons(self) -> tuple[str, ...]:
         """The folders for the add-ons path: the root ("") if it contains modules, otherwise each subfolder that does."""
-        parents = {module.path.rsplit("/", 1)[0] if "/" in module.path else "" for module in self.modules}
+        parents = {module.folder for module in self.modules}
         if "" in parents:
             return ("",)
         return tuple(sorted(parent for parent in parents if "/" not in parent))
@@ -152,15 +158,15 @@ def read_module(path: str, manifest: bytes) -> Module | None:
     needs = data.get("external_dependencies")
     needs = needs if isinstance(needs, dict) else {}
 
-    def strings(key: str) -> tuple[str, ...]:
-        value = needs.get(key, ())
+    def strings(value: object) -> tuple[str, ...]:
         return tuple(str(item) for item in value) if isinstance(value, list | tuple | set) else ()
 
     return Module(
         path=path,
         version=str(data.get("version", "")),
         installable=bool(data.get("installable", True)),
-        python=strings("python"),
-        bin=strings("bin"),
-        deb=strings("deb"),
+        depends=strings(data.get("depends")),
+        python=strings(needs.get("python")),
+        bin=strings(needs.get("bin")),
+        deb=strings(needs.get("deb")),
     )

@@ -14,6 +14,7 @@ from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.odoo.addon_checks import AddonFindings
 from odpm_tasks.core.planning.costs import Cost
 from odpm_tasks.core.stack.dependency_services import Fragments
 from odpm_tasks.core.stack.render import Rendered, Stack
@@ -86,13 +87,15 @@ class ObservedState:
 class ResolvedState(ObservedState):
     """The graph of repositories is known. With `--no-git-update`, `resolution` is the content of the checkouts.
 
-    `fragments`: services, patches and hooks of dependencies; `manifest` does not contain them.
+    `fragments`: services, patches and hooks of dependencies; `manifest` does not contain them. `addons`: the result of the
+    checks of all add-ons.
     """
 
     resolution: Resolution
     python: PythonLocks
     checkouts: Mapping[str, Checkout] = field(default_factory=dict)
     fragments: Fragments = field(default_factory=Fragments)
+    addons: AddonFindings = field(default_factory=AddonFindings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 NO_GIT_UPDATE = "Use the checkouts as they are: no git, no lock (server: they must be what the lock names)."
+ASK_INDEX = "Query the package index for the repositories of missing add-ons."
 
 
 def _option(

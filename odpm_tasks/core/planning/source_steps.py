@@ -13,6 +13,7 @@ from odpm_tasks.core.locking.changes import (
 )
 from odpm_tasks.core.locking.lockfile import conflicting_pins, write_lock
 from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.odoo.addon_checks import require_addons
 from odpm_tasks.core.planning.hooks import late_hook_steps
 from odpm_tasks.core.planning.observed import (
     Checkout,
@@ -138,6 +139,8 @@ def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> 
 
 
 def verify_steps(step_id: str, observed: ResolvedState) -> list[Step]:
+    if observed.scenario.strict and not observed.checking:
+        require_addons(observed.addons)
     return _verify_lock(step_id, observed) if observed.touch_git else _verify_as_found(step_id, observed)
 
 

@@ -14,7 +14,7 @@ from odpm_tasks.core.image import dockerfile as images
 from odpm_tasks.core.image.dockerfile import ImageSource, ImageSpec
 from odpm_tasks.core.image.system_packages import SystemDependencies, system_dependencies
 from odpm_tasks.core.locking.lockfile import with_digest
-from odpm_tasks.core.locking.resolve import Resolution, Source
+from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
@@ -50,15 +50,9 @@ class Stack:
         return self.name if self.name not in used else f"own-{self.name}"
 
     @property
-    def ordered(self) -> tuple[Source, ...]:
-        """Sources in the order of the addons path: developing, dependencies in graph order, the platform last."""
-        rank = {"developing": 0, "dependency": 1, "platform": 2}
-        return tuple(sorted(self.resolution.sources, key=lambda source: rank[source.kind]))
-
-    @property
     def addons_path(self) -> tuple[str, ...]:
         paths = [_join(self.own_name, folder) for folder in self.own.addons]
-        paths += [_join(source.name, folder) for source in self.ordered for folder in source.facts.addons]
+        paths += [_join(source.name, folder) for source in self.resolution.ordered for folder in source.facts.addons]
         return tuple(paths)
 
     @property
@@ -66,7 +60,7 @@ class Stack:
         own = [
             Mount(folder, _join(self.own_name, folder), writable=self.scenario.developer) for folder in self.own.addons
         ]
-        rest = [Mount(source_folder(source.name), _join(source.name, "")) for source in self.ordered]
+        rest = [Mount(source_folder(source.name), _join(source.name, "")) for source in self.resolution.ordered]
         return (*own, *rest)
 
     @property

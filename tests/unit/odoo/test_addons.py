@@ -32,6 +32,8 @@ GOOD = b'{"name": "X"}'
             b"{'external_dependencies': {'python': ['zeep', 'lxml'], 'bin': ('wkhtmltopdf',), 'deb': ['libmagic1']}}",
             Module(path="x", python=("zeep", "lxml"), bin=("wkhtmltopdf",), deb=("libmagic1",)),
         ),
+        (b"{'depends': ['base', 'web']}", Module(path="x", depends=("base", "web"))),
+        (b"{'depends': 'base'}", Module(path="x")),
         (b"{'external_dependencies': []}", Module(path="x")),
         (b"{'external_dependencies': {'python': 'zeep', 'bin': None}}", Module(path="x")),
         (b"{'installable': 0}", Module(path="x", installable=False)),

@@ -11,6 +11,7 @@ from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.locking.changes import lock_changes
 from odpm_tasks.core.locking.lockfile import Lock, Pin, PythonLocks
 from odpm_tasks.core.locking.resolve import SourceQuery
+from odpm_tasks.core.odoo.addon_checks import AddonFindings, MissingAddon
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import (
     Checkout,
@@ -24,7 +25,7 @@ from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.steps import ORDER, PREPARING, Step
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.core.stack.render import Rendered, Stack
-from odpm_tasks.errors import LockError
+from odpm_tasks.errors import DescriptionError, LockError
 from tests.unit.builders import OCA, ODOO, commit, manifest, resolution, source
 
 WEB = f"{OCA}/web"
@@ -493,3 +494,18 @@ def test_each_change_between_locks_is_one_phrase() -> None:
     )
     assert lock_changes(old, old) == ()
     assert lock_changes(old, replace(old, odoo_version="19.0")) == ("record Odoo 19.0 for links without a branch",)
+
+
+MISSING = AddonFindings((MissingAddon("queue_job", ("mine", "web_x")),))
+
+
+@pytest.mark.parametrize("scenario", ["server", "ci"])
+def test_a_missing_add_on_is_an_error_in_strict_scenarios(scenario: str) -> None:
+    with pytest.raises(DescriptionError) as error:
+        plan(observed(scenario, addons=MISSING))
+    assert error.value.details == ("queue_job (required by mine -> web_x)",)
+
+
+def test_a_missing_add_on_stops_neither_developer_nor_a_check_of_the_lock() -> None:
+    assert plan(observed(addons=MISSING)).steps
+    assert plan(observed("ci", addons=MISSING, checking=True), PREPARING).steps

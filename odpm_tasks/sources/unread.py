@@ -1,0 +1,70 @@
+"""What the project's folder contains and no task reads: add-ons in deep folders, submodules, lists of dependencies."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from odpm_tasks.adapters import files
+from odpm_tasks.core.odoo.addon_checks import names_text
+from odpm_tasks.core.odoo.addons import DEPTH, MANIFESTS, Facts
+
+_DEEPEST = 5  # folders between the root and the manifest of an add-on
+_MOST_FOLDERS = 3000
+_TOOLS = {"odpm-tasks", "invoke"}  # packages of tasks.py
+_SUBMODULE = re.compile(r"^\s*path\s*=\s*(.+?)\s*$", re.MULTILINE)
+_PACKAGE = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
+
+
+def deep_addons(root: Path) -> tuple[str, ...]:
+    """The folders of add-ons below the depth that facts contain. Hidden folders, links and add-ons are not entered."""
+    return tuple(sorted(_deep_addons(root)))
+
+
+def _deep_addons(root: Path) -> Iterator[str]:
+    pending, entered = [(os.fspath(root), "")], 0
+    while pending and entered < _MOST_FOLDERS:
+        folder, prefix = pending.pop()
+        entered += 1
+        try:
+            with os.scandir(folder) as entries:
+                found = list(entries)
+        except OSError:
+            continue
+        depth = prefix.count("/")
+        if any(entry.name in MANIFESTS for entry in found) and depth:
+            if depth > DEPTH:
+                yield prefix.rstrip("/")
+        elif depth < _DEEPEST:
+            pending += [
+                (entry.path, f"{prefix}{entry.name}/")
+                for entry in found
+                if entry.is_dir(follow_symlinks=False) and entry.name[0] != "." and entry.name != "node_modules"
+            ]
+
+
+def unread_warnings(root: Path, own: Facts, required: Collection[str]) -> Iterator[str]:
+    """Submodules and lists of dependencies of the project that no task reads.
+
+    `required`: names of the Python packages that are locked. A `requirements.txt` that names these only is complete.
+    """
+    if submodules := _SUBMODULE.findall(files.read_text(root / ".gitmodules") or ""):
+        yield (
+            f"git submodules of the project are not sources of the stack: {names_text(submodules)}; "
+            "name their repositories in the dependencies of odpm.json"
+        )
+    known = {canonicalize_name(name) for name in required} | _TOOLS
+    packages = {canonicalize_name(name) for name in _PACKAGE.findall(own.requirements or "")} - known
+    if packages:
+        yield (
+            f"requirements.txt of the project is not read: {names_text(sorted(packages))}; "
+            "name these packages in the requirements of odpm.json"
+        )
+    if own.oca_dependencies and own.oca_dependencies.strip():
+        yield (
+            "oca_dependencies.txt of the project is not read; name its repositories in the dependencies of odpm.json"
+        )

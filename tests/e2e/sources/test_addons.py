@@ -1,0 +1,83 @@
+"""Add-ons that a stack lacks or has twice: reported by `lock`, `plan` and `validate`, an error in `server` and `ci`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.failures import FILES, HOST, SALE, WEB, Workspace, failure
+from tests.e2e.harness import git
+from tests.standins.package_index import Index, only, wheel
+
+pytest_plugins = ["tests.e2e.workspaces"]
+MISSING = (
+    "1 add-on is needed and in no source: contract (required by mine -> web_thing{}); in server and ci this is an error"
+)
+TWICE = "1 add-on is in web and sale; web is used: sale_thing"
+CONTRACT = "https://github.com/OCA/contract"
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    made = Index(tmp_path / "index")
+    for version, url in (("20.0.1.0.0", f"{CONTRACT}-20"), ("19.0.1.0.0", CONTRACT), ("18.0.9.0.0", f"{CONTRACT}-18")):
+        data = wheel("odoo_addon_contract", version, f"Home-page: {url}\n")
+        made.add("odoo-addon-contract", f"odoo_addon_contract-{version}-py3-none-any.whl", data)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def lacking(workspace: Workspace) -> Workspace:
+    """`mine` needs `web_thing`, which needs `contract`, which no source has; `sale_thing` is in two sources."""
+    needing = {"web_thing/__manifest__.py": "{'name': 'Web', 'depends': ['mail', 'contract']}\n"}
+    workspace.publish(WEB, {**FILES[WEB], **needing, "sale_thing/__manifest__.py": "{}"})
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0", f"{HOST}{SALE} 19.0"])
+    (workspace.root / "mine").mkdir()
+    (workspace.root / "mine/__manifest__.py").write_text("{'depends': ['base', 'web_thing']}", encoding="utf-8")
+    git("add", "-A", cwd=workspace.root)
+    git("commit", "-qm", "Add mine", cwd=workspace.root)
+    return workspace
+
+
+def warnings(text: str) -> list[str]:
+    return [line.removeprefix("warning  ") for line in text.splitlines() if line.startswith("warning  ")]
+
+
+def test_missing_and_duplicate_add_ons(lacking: Workspace, index: Index) -> None:
+    inv = lacking.bench
+    unlocked = inv.ok("validate")
+    assert unlocked.err == "add-ons of dependencies are not checked: the lock or the cache is incomplete (inv lock)\n"
+    assert unlocked.out == "odpm.json is valid\n"
+
+    assert warnings(inv.ok("lock").err) == [MISSING.format(""), TWICE]
+    assert warnings(inv.ok("plan").err) == [MISSING.format(""), TWICE]
+    assert warnings(inv.ok("validate").err) == [MISSING.format(""), TWICE]
+    inv.ok("lock", "--check")
+
+    for words in (("plan",), ("validate",), ("render",)):
+        failure(
+            inv.inv(*words, ODPM_SCENARIO="server"),
+            4,
+            "1 add-on is needed and in no source",
+            "contract (required by mine -> web_thing)",
+        )
+
+    asked = inv.ok("validate", "--ask-index", **only(index))
+    assert warnings(asked.err) == [MISSING.format(f"; {CONTRACT}"), TWICE]
+    assert warnings(inv.ok("plan").err) == [MISSING.format(f"; {CONTRACT}"), TWICE]  # from the cache
+    assert f"{CONTRACT} has contract\n" in inv.ok("lock", "--ask-index").out
+
+
+def test_facts_of_an_older_version_in_the_cache_are_read_again(lacking: Workspace) -> None:
+    lacking.bench.ok("lock")
+    stored = list((lacking.cache / "facts").rglob("*.json"))
+    for path in stored:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        for module in data["modules"]:
+            del module["depends"]
+        path.write_text(json.dumps(data), encoding="utf-8")
+    assert warnings(lacking.bench.ok("plan").err) == [MISSING.format(""), TWICE]
