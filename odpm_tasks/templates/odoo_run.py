@@ -439,7 +439,20 @@ def odoo_command(env: Env) -> list[str]:
     waiting = ["--wait-for-client"] if value == "wait" else []
     env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # no warnings about frozen modules
     bin_path = env.get("ODOO_BIN", "/opt/odoo/src/odoo/odoo-bin")
-    return [sys.executable, "-m", "debugpy", "--listen", f"0.0.0.0:{DEBUGGER_PORT}", *waiting, bin_path]
+    return [sys.executable, "-m", "debugpy", "--listen", f"{published_address()}:{DEBUGGER_PORT}", *waiting, bin_path]
+
+
+def published_address() -> str:
+    """The address in the network that published ports lead to, which is that of the default route.
+
+    A debugger runs any code without a password. Services of untrusted dependencies share another network with Odoo.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing; an address for documentation
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 def dev_mode(arguments: list[str], env: Env) -> list[str]:

@@ -229,7 +229,8 @@ def _isolated(fragment: Fragment) -> tuple[_Parts, dict[str, Mapping[str, Any]]]
     """The services of an untrusted dependency in networks of their own, and the options of these networks.
 
     The network with Odoo leads to no other service and to no other machine. A published port needs a network that is not
-    internal: it has no translation of addresses, so that no answer from elsewhere returns.
+    internal: it has no translation of addresses, so that no answer from elsewhere returns. Without raw packets a container
+    reaches only the addresses of its own networks.
     """
     shared, published = f"{ISOLATED}{_slug(fragment.source)}", f"{PUBLISHED}{_slug(fragment.source)}"
     services: _Parts = {}
@@ -241,8 +242,10 @@ def _isolated(fragment: Fragment) -> tuple[_Parts, dict[str, Mapping[str, Any]]]
         if service.get("ports"):
             joined.append(published)
             networks[published] = {"driver_opts": {"com.docker.network.bridge.enable_ip_masquerade": "false"}}
+        dropped = list(dict.fromkeys([*(service.get("cap_drop") or []), "NET_RAW"]))
         # an image may have labels for a proxy of this machine
-        services[name] = {**service, "networks": joined, "labels": {"traefik.enable": "false"}}
+        labels = {"traefik.enable": "false"}
+        services[name] = {**service, "networks": joined, "cap_drop": dropped, "labels": labels}
     return services, networks
 
 

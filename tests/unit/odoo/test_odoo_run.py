@@ -281,6 +281,18 @@ def test_a_missing_debugger(container: Container) -> None:
     assert "debugger" in done.stderr
 
 
+def test_the_debugger_listens_where_published_ports_lead_and_nowhere_else(container: Container, tmp_path: Path) -> None:
+    """Other networks of the container have services of dependencies; a debugger runs any code without a password."""
+    (tmp_path / "debugpy.py").write_text("import sys; print(*sys.argv[1:3])", encoding="utf-8")
+    done = container.start(ODPM_DEBUG="1", PYTHONPATH=str(tmp_path))
+    option, address = done.stdout.split()
+    host, _, port = address.partition(":")
+    assert (option, port) == ("--listen", "5678")
+    assert host not in {"", "0.0.0.0"}
+    with socket.socket() as server:
+        server.bind((host, 0))  # an address of this machine
+
+
 class Odoo(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/web/health" else 404)

@@ -246,6 +246,7 @@ def test_services_of_an_untrusted_dependency_reach_odoo_and_each_other() -> None
         "com.docker.network.bridge.enable_ip_masquerade": "false"
     }
     assert "networks" not in data["services"]["files"]
+    assert data["services"]["redis"]["cap_drop"] == ["NET_RAW"]
     trusted = composed(theirs, services={"files": IMAGE}, trust=["queue"])
     assert "networks" not in trusted["services"]["redis"]
     assert set(trusted["networks"]) == {"default", "database", "own"}
