@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files, index_settings, terminal
 from odpm_tasks.adapters.command import redact
 from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.image.dockerfile import base_image
+from odpm_tasks.core.locking.addon_requirements import needed_addons, only_optional, with_need, without_system_modules
 from odpm_tasks.core.locking.diff_python import read_python_lock
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
 from odpm_tasks.core.locking.python_errors import LockContext, lock_error, required_by
@@ -21,22 +26,28 @@ from odpm_tasks.core.locking.python_requirements import (
     merge,
     python_lock_header,
     recorded_inputs,
+    recorded_left_out,
     requirement_lines,
 )
 from odpm_tasks.core.locking.resolve import Resolution
-from odpm_tasks.core.locking.uv_output import host_of
+from odpm_tasks.core.locking.uv_output import UvReason, host_of
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.odoo.python_names import system_package
 from odpm_tasks.core.planning.observed import ResolvedState
-from odpm_tasks.errors import DescriptionError
+from odpm_tasks.errors import DescriptionError, OdpmError
 from odpm_tasks.locking.python_resolver import PythonResolver, Unresolvable
 from odpm_tasks.sources.facts import folder_facts
 
 _TOOLS = "\n".join(DEVELOPER_TOOLS)
 
 
-def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) -> MergedRequirements:
-    """The Python requirements of a stack with their origins. `own`: the facts of the project folder.
+def merged_requirements(
+    manifest: Manifest, resolved: Resolution, own: Facts, install: Sequence[str] = ()
+) -> MergedRequirements:
+    """The Python requirements of a stack with their origins.
+
+    `own`: the facts of the project folder. `install`: further add-ons that the project needs.
 
     Errors: DescriptionError for a requirement of the manifest that cannot be locked.
     """
@@ -46,12 +57,16 @@ def merged_requirements(manifest: Manifest, resolved: Resolution, own: Facts) ->
         for module in own.modules
         if module.installable
         for package in module.python
-        if (line := external_dependency(package, module.path))
+        if (line := external_dependency(package, module.path, addon=module.name))
     ]
     origin = f"{resolved.platform.link.name}: requirements.txt"
     platform = requirement_lines(resolved.platform.facts.requirements or "", origin)
     others = [line for line in resolved.requirements if line.origin != origin]
-    merged = merge(described, platform, [*own_addons, *others], manifest.requirements_ignore, python_of(manifest))
+    developing = [module for one in resolved.sources if one.kind == "developing" for module in one.facts.modules]
+    modules = [module for one in resolved.sources for module in one.facts.modules]
+    needed = needed_addons([*own.modules, *developing], modules, install)
+    indexed, system = without_system_modules(with_need([*own_addons, *others], needed), manifest.system_packages)
+    merged = merge(described, platform, indexed, manifest.requirements_ignore, python_of(manifest), system)
     for refused in merged.refused:
         if refused in described:
             raise DescriptionError(
@@ -75,6 +90,9 @@ def read_python_locks(paths: ProjectPaths, manifest: Manifest, merged: MergedReq
         return PythonLocks(inputs, None, None)
     recorded = [recorded_inputs(text.decode(errors="replace")) for text in texts if text]
     same = recorded[0] if len(recorded) == 2 and recorded[0] == recorded[1] else ""
+    left_out = recorded_left_out(texts[0].decode(errors="replace"))
+    if any(not only_optional(merged.origins.get(name, ())) for name in left_out & merged.origins.keys()):
+        same = ""  # an add-on that the project needs now requires a package that was left out
     return PythonLocks(inputs, same, files.sha256(b"\0".join(text for text in texts if text)))
 
 
@@ -99,28 +117,17 @@ def write_python_locks(
     if known is not None and known.venv is None and locks.recorded_inputs == locks.inputs and not fresh:
         _record(paths, known, locks.digest)
         return
-    header = python_lock_header(locks.inputs)
     targets = [paths.root / path for path in PYTHON_LOCKS]
     before = ["" if fresh else files.read_text(path) or "" for path in targets]
     mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
+    _system_modules(merged)
     resolver = PythonResolver(paths, manifest.python, f"{mirror}{base_image(manifest.python, manifest.codename)}")
-    tools = {
-        tool.split("<")[0]: (RequirementLine(tool, "the tools of the scenario developer"),) for tool in DEVELOPER_TOOLS
-    }
     try:
-        main = resolver.lock(merged.text, previous=before[0], excluded=merged.excluded)
+        main, left_out = _resolved(resolver, merged, before[0])
         developer = resolver.lock(_TOOLS, constraints=main, previous=before[1])
     except Unresolvable as error:
-        releases = resolver.releases(error.reason.package) if error.reason.kind in {"no version", "python"} else []
-        settings = index_settings.index()
-        context = LockContext(
-            python_of(manifest),
-            {**tools, **merged.origins},
-            releases,
-            [host_of(url) for url in index_settings.index_urls(settings)],
-            index_settings.index_names(settings),
-        )
-        raise lock_error(error.reason, context) from None
+        raise _explained(error.reason, resolver, merged, python_of(manifest)) from None
+    header = python_lock_header(locks.inputs, left_out)
     texts = [(header + text).encode() for text in (main, developer)]
     for path, data in zip(targets, texts, strict=True):
         files.write(path, data)
@@ -128,6 +135,54 @@ def write_python_locks(
         terminal.message(f"new Python packages that only add-ons of untrusted repositories require: {', '.join(new)}")
     if known is not None:
         _record(paths, known, files.sha256(b"\0".join(texts)))
+
+
+def _resolved(resolver: PythonResolver, merged: MergedRequirements, previous: str) -> tuple[str, frozenset[str]]:
+    """The lock, and the packages that are left out because no index has them and no add-on that is needed requires them."""
+    candidates = sorted(name for name, lines in merged.origins.items() if only_optional(lines))
+    left_out: frozenset[str] = frozenset()
+    while True:
+        lines = "".join(
+            f"{line}\n" for line in merged.lines if canonicalize_name(Requirement(line).name) not in left_out
+        )
+        try:
+            return resolver.lock(lines, previous=previous, excluded=merged.excluded), left_out
+        except Unresolvable as error:
+            unknown = canonicalize_name(error.reason.package)
+            if error.reason.kind != "unknown package" or unknown not in candidates or unknown in left_out:
+                raise
+            left_out = frozenset({unknown, *resolver.unknown(candidates)})
+            for name in sorted(left_out):
+                askers = ", ".join(dict.fromkeys(line.origin for line in merged.origins[name]))
+                terminal.warn(
+                    f"{name} is left out: the package index does not have it; this project does not need {askers}"
+                )
+
+
+def _system_modules(merged: MergedRequirements) -> None:
+    """Report modules that only a Debian package has. Errors: DescriptionError where an add-on that is needed requires one."""
+    for line in merged.system:
+        package = system_package(line.line)
+        if not line.optional:
+            raise DescriptionError(
+                f"{line.line} is in no package index, only in the Debian package {package}",
+                where=line.origin,
+                todo=f'add "{package}" to system_packages of odpm.json: it is then left out of the Python locks',
+            )
+        terminal.warn(
+            f"{line.line} is left out: only the Debian package {package} has it; this project does not need {line.origin}"
+        )
+
+
+def _explained(reason: UvReason, resolver: PythonResolver, merged: MergedRequirements, python: str) -> OdpmError:
+    """The error for a lock that cannot be resolved."""
+    origin = "the tools of the scenario developer"
+    tools = {Requirement(tool).name: (RequirementLine(tool, origin),) for tool in DEVELOPER_TOOLS}
+    releases = resolver.releases(reason.package) if reason.kind in {"no version", "python"} else []
+    settings = index_settings.index()
+    hosts = [host_of(url) for url in index_settings.index_urls(settings)]
+    context = LockContext(python, {**tools, **merged.origins}, releases, hosts, index_settings.index_names(settings))
+    return lock_error(reason, context)
 
 
 def _new_of_untrusted(merged: MergedRequirements, before: str, now: str) -> list[str]:
@@ -147,5 +202,5 @@ def _record(paths: ProjectPaths, known: Lock, digest: str | None) -> None:
 def lock_python(paths: ProjectPaths, observed: ResolvedState, *, fresh: bool = False) -> None:
     """Write the Python locks of a resolved stack, and their hash into the lock where it is read."""
     known = project_files.lock(paths) if observed.reads_lock else None
-    merged = merged_requirements(observed.manifest, observed.resolution, folder_facts(paths.root))
+    merged = merged_requirements(observed.manifest, observed.resolution, folder_facts(paths.root), observed.install)
     write_python_locks(paths, observed.manifest, merged, known, fresh=fresh)

@@ -105,6 +105,14 @@ class PythonResolver:
                 self._remember({name for name, _ in made.stubs})
                 return locked_text(text, self._python, made.stubs)
 
+    def unknown(self, names: Sequence[str]) -> set[str]:
+        """Of these packages those that no index has."""
+        try:
+            found = parallel_map(self._paths, self._client().distributions, names)
+        except AccessError as error:
+            raise Unresolvable(access_reason(error.url, error.status, error.text)) from None
+        return {name for name, files_ in zip(names, found, strict=True) if not files_}
+
     def releases(self, name: str) -> list[Release]:
         """The releases of a package, newest first; none where the index cannot be asked: the error says the other things."""
         try:

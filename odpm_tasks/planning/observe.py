@@ -130,7 +130,7 @@ def _resolved(
     paths: ProjectPaths, observed: ObservedState, resolved: Resolution, own: Facts, reserved: Reserved
 ) -> ResolvedState:
     """The state with its graph, the checkouts, the Python locks and what dependencies add; `own`: the project's add-ons."""
-    merged = python_env.merged_requirements(observed.manifest, resolved, own)
+    merged = python_env.merged_requirements(observed.manifest, resolved, own, observed.install)
     added = fragments(observed.manifest, resolved, observed.scenario, reserved)
     addons = _addons(paths, observed, resolved, own)
     return extend(

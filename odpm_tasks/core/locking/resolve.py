@@ -200,7 +200,8 @@ class _Graph:
         for module in facts.modules:
             if module.installable:
                 lines = (
-                    external_dependency(name, f"{label}: {module.path}", trusted=trusted) for name in module.python
+                    external_dependency(name, f"{label}: {module.path}", trusted=trusted, addon=module.name)
+                    for name in module.python
                 )
                 self.requirements += [line for line in lines if line]
         self.warnings += [

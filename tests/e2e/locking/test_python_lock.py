@@ -161,3 +161,48 @@ def test_an_index_without_login_is_named(workspace: Workspace, index: Index, tmp
         failure(ran, 5, "refuses access for six: HTTP 401", "UV_INDEX_CORP_USERNAME and UV_INDEX_CORP_PASSWORD")
     finally:
         closed.close()
+
+
+def requiring(*names: str, depends: str = "base") -> str:
+    return repr({"name": "x", "version": "1.0", "depends": [depends], "external_dependencies": {"python": [*names]}})
+
+
+def test_a_name_that_no_index_has_stops_a_lock_only_for_an_add_on_that_is_needed(
+    workspace: Workspace, index: Index
+) -> None:
+    for name in ("dnspython", "zeep"):
+        index.wheel(name, "1.0")
+    addons = {
+        "unused/__manifest__.py": requiring("dns", "csv", "no_such_module", "other_missing", "lasso"),
+        "used/__manifest__.py": requiring("zeep"),
+    }
+    workspace.publish(WEB, {**FILES[WEB], **addons})
+    own = workspace.root / "mine/__manifest__.py"
+    own.parent.mkdir()
+    own.write_text(repr({"name": "mine", "depends": ["used"]}), encoding="utf-8")
+    ran = workspace.bench.ok("lock", **only(index))
+    for name in ("no-such-module", "other-missing"):
+        assert (
+            f"{name} is left out: the package index does not have it; this project does not need web: unused" in ran.err
+        )
+    assert "lasso is left out: only the Debian package python3-lasso has it" in ran.err
+    text = (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
+    assert "dnspython==1.0" in text
+    assert "zeep==1.0" in text
+    assert "lasso" not in text
+    workspace.bench.ok("lock", "--check", **only(index))
+    # an add-on of the project comes to depend on it
+    workspace.publish(WEB, {**FILES[WEB], **addons, "used/__manifest__.py": requiring("zeep", depends="unused")})
+    ran = workspace.bench.inv("lock", "--update", **only(index))
+    failure(
+        ran,
+        4,
+        "lasso is in no package index, only in the Debian package python3-lasso",
+        "web: unused",
+        '"python3-lasso"',
+    )
+    workspace.describe(system_packages=["python3-lasso"])
+    ran = workspace.bench.inv("lock", **only(index))
+    failure(ran, 4, "the package index has no package no-such-module", "no_such_module: required by web: unused")
+    workspace.describe(system_packages=["python3-lasso"], requirements_ignore=["no_such_module", "other_missing"])
+    workspace.bench.ok("lock", **only(index))

@@ -70,7 +70,7 @@ def test_both_formats_below_and_their_requirements() -> None:
         RequirementLine("requests==2.31.0", "a: odpm.json", trusted=False),
         RequirementLine("lxml>=5", "b: odpm.json", trusted=False),
         RequirementLine("phonenumbers", "a -> c: requirements.txt", trusted=False),
-        RequirementLine("pyOpenSSL", "b -> d: d_one", trusted=False),
+        RequirementLine("pyOpenSSL", "b -> d: d_one", trusted=False, addon="d_one"),
     )
 
 
