@@ -26,11 +26,7 @@ class _StoredModule(Module):
 class _StoredFacts(Facts):
     """Facts in the cache. Fields without a default are new: facts that an older version wrote are read again."""
 
-<<<<<<< Updated upstream
     modules: tuple[_StoredModule, ...]
-=======
-    modules: tuple[_StoredModule, ...] = ()
->>>>>>> Stashed changes
     links_out: tuple[str, ...]
 
 

@@ -10,7 +10,6 @@ import ast
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -159,27 +158,15 @@ def read_module(path: str, manifest: bytes) -> Module | None:
     needs = data.get("external_dependencies")
     needs = needs if isinstance(needs, dict) else {}
 
-<<<<<<< Updated upstream
     def strings(value: object) -> tuple[str, ...]:
-=======
-    def strings(values: dict[str, Any], key: str) -> tuple[str, ...]:
-        value = values.get(key, ())
->>>>>>> Stashed changes
         return tuple(str(item) for item in value) if isinstance(value, list | tuple | set) else ()
 
     return Module(
         path=path,
         version=str(data.get("version", "")),
         installable=bool(data.get("installable", True)),
-<<<<<<< Updated upstream
         depends=strings(data.get("depends")),
         python=strings(needs.get("python")),
         bin=strings(needs.get("bin")),
         deb=strings(needs.get("deb")),
-=======
-        depends=strings(data, "depends"),
-        python=strings(needs, "python"),
-        bin=strings(needs, "bin"),
-        deb=strings(needs, "deb"),
->>>>>>> Stashed changes
     )
