@@ -11,10 +11,29 @@ Each task is also a plain callable (`odpm_tasks.up(c)`). `Project` provides what
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import sys
 
-from odpm_tasks.core.config.version import VERSION
-from odpm_tasks.tasks.namespace import TASKS, attribute, collection
+
+def _search_project_last() -> None:
+    """Move the project's folder to the end of the import path: invoke and `python -m` put it first.
+
+    Otherwise an add-on called `queue` or `email` hides the module of Python with that name.
+    """
+    try:
+        current = {"", os.getcwd()}  # noqa: PTH109 - pathlib imports modules that may be hidden
+    except FileNotFoundError:  # removed
+        current = {""}
+    projects = [entry for entry in sys.path if entry in current or os.path.exists(f"{entry}/odpm.json")]  # noqa: PTH110
+    sys.path[:] = [entry for entry in sys.path if entry not in projects] + projects
+
+
+_search_project_last()
+
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from odpm_tasks.core.config.version import VERSION  # noqa: E402
+from odpm_tasks.tasks.namespace import TASKS, attribute, collection  # noqa: E402
 
 if TYPE_CHECKING:
     from odpm_tasks import core as core

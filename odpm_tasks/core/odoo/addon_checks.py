@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from odpm_tasks.core.odoo.addons import Facts, Module
+from odpm_tasks.core.text import clean
 from odpm_tasks.errors import DescriptionError
 
 SHOWN = 10
@@ -199,7 +200,7 @@ def repository_lines(findings: AddonFindings) -> list[str]:
     """One line per repository with the missing add-ons it has; those of no known repository come last."""
     groups: dict[str, list[str]] = defaultdict(list)
     for addon in findings.missing:
-        groups[addon.repository].append(addon.name)
+        groups[addon.repository].append(clean(addon.name))
     unknown = groups.pop("", [])
     lines = [f"{repository} has {', '.join(sorted(names))}" for repository, names in sorted(groups.items())]
     return lines + ([f"no repository is known for {', '.join(sorted(unknown))}"] if unknown else [])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +83,15 @@ def test_facts_of_an_older_version_in_the_cache_are_read_again(lacking: Workspac
             del module["depends"]
         path.write_text(json.dumps(data), encoding="utf-8")
     assert warnings(lacking.bench.ok("plan").err) == [MISSING.format(""), TWICE]
+
+
+@pytest.mark.parametrize("words", [("-P", "-m", "invoke"), ("-m", "odpm_tasks")])
+def test_add_ons_named_like_modules_of_python(workspace: Workspace, words: tuple[str, ...]) -> None:
+    """invoke and `python -m` search the project's folder first; the library must not. `-P`: like the script `inv`."""
+    for name in ("queue", "platform", "email", "json", "yaml"):
+        (workspace.root / name).mkdir()
+        for file in ("__init__.py", "__manifest__.py"):
+            (workspace.root / name / file).write_text("{}", encoding="utf-8")
+    argv, env = [sys.executable, *words, "validate"], workspace.bench.environment()
+    ran = subprocess.run(argv, cwd=workspace.root, env=env, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, "odpm.json is valid\n"), ran.stderr
