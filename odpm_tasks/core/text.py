@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 MAX_LENGTH = 100
 
@@ -30,6 +30,11 @@ def cut(text: str, longest: int = MAX_LENGTH) -> str:
     """The text as one line of at most `longest` characters; `…` at its end marks a cut."""
     text = clean(text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def limited(texts: Sequence[str], most: int = 200) -> tuple[str, ...]:
+    """At most `most` texts, and how many more there are: a repository can cause any number of warnings."""
+    return tuple(texts) if len(texts) <= most else (*texts[:most], f"… and {len(texts) - most} more warnings")
 
 
 def size(number: int) -> str:

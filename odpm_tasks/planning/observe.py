@@ -23,6 +23,7 @@ from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.reserved import Reserved
+from odpm_tasks.core.text import limited
 from odpm_tasks.errors import UsageError
 from odpm_tasks.locking import python as python_env
 from odpm_tasks.project_files import description, lock, read_state
@@ -142,22 +143,24 @@ def _resolved(
         uncached=graph.uncached(paths, resolved) if observed.touch_git else (),
         checkouts=graph.checkouts(paths, resolved),
         python=python_env.read_python_locks(paths, observed.manifest, merged),
-        warnings=(
-            *observed.warnings,
-            *(f"{path} is not a readable manifest; Odoo will not load this module" for path in own.broken),
-            *(
-                f"{link}: this link leads out of the add-ons folders that Odoo receives"
-                for link in own_links_out(paths.root, own.addons)
-            ),
-            *resolved.warnings,
-            *added.warnings,
-            *addons.texts(strict=observed.scenario.strict),
-            *unread_warnings(paths.root, own, merged.origins),
-            *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,
-            *(
-                f"{line.origin}: the requirement {redact(line.line)!r} is left out: {line.refusal}"
-                for line in merged.refused
-            ),
+        warnings=limited(
+            (
+                *observed.warnings,
+                *(f"{path} is not a readable manifest; Odoo will not load this module" for path in own.broken),
+                *(
+                    f"{link}: this link leads out of the add-ons folders that Odoo receives"
+                    for link in own_links_out(paths.root, own.addons)
+                ),
+                *resolved.warnings,
+                *added.warnings,
+                *addons.texts(strict=observed.scenario.strict),
+                *unread_warnings(paths.root, own, merged.origins),
+                *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,
+                *(
+                    f"{line.origin}: the requirement {redact(line.line)!r} is left out: {line.refusal}"
+                    for line in merged.refused
+                ),
+            )
         ),
     )
 

@@ -59,10 +59,17 @@ def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, ki
         tree_links.check_size(link.name, tree.size.files, tree.size.depth, tree.size.links)
         links_out = tree_links.links_out(tree.links(tree_links.MAX_TARGET))
         listed = objects.files(commit, addons.DEPTH)
+        selected = addons.select_files(listed)
+        tree_links.check_addons(link.name, len(selected.manifests))
         # the hundreds of modules of the platform are counted, not read: its requirements.txt lists their packages
-        to_read = addons.files_to_read(listed, skip_manifests=kind == "platform")
-        contents, large = objects.contents({name: listed[name] for name in to_read}, addons.MAX_FILE_SIZE)
-    found = addons.facts(listed, contents, large, links_out)
+        manifests = () if kind == "platform" else selected.manifests
+        contents, large = objects.contents({name: listed[name] for name in selected.others}, addons.MAX_FILE_SIZE)
+        modules, large_modules = objects.contents(
+            {name: listed[name] for name in manifests}, addons.MAX_FILE_SIZE, addons.MAX_MANIFESTS_SIZE
+        )
+    read = addons.within_total(modules)
+    skipped = (*large, *large_modules, *(modules.keys() - read.keys()))
+    found = addons.facts(listed, {**contents, **read}, skipped, links_out)
     if paths.writes_cache:
         files.write(paths.facts(link.canonical, commit), found.model_dump_json().encode(), derived=True)
     return found

@@ -85,9 +85,19 @@ class Objects:
         _add_sizes(known, root)
         return Tree(known[root].size, self, known, root)
 
-    def contents(self, ids: Mapping[str, str], most: int) -> tuple[dict[str, bytes], tuple[str, ...]]:
-        """The content of files by name, and the names of the files with more than `most` bytes, which are skipped."""
-        known = dict(self._read(sorted(set(ids.values())), most))
+    def contents(
+        self, ids: Mapping[str, str], most: int, total: int | None = None
+    ) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """The content of files by name, and the names of the files that are skipped.
+
+        A file with more than `most` bytes is skipped. Files with the same content share it; once all different contents have
+        more than `total` bytes, further ones are skipped.
+        """
+        known: dict[str, bytes | None] = {}
+        size = 0
+        for digest, data in self._read(sorted(set(ids.values())), most):
+            size += len(data or b"")
+            known[digest] = data if total is None or size <= total else None
         complete = {name: data for name, digest in ids.items() if (data := known[digest]) is not None}
         return complete, tuple(name for name in ids if name not in complete)
 

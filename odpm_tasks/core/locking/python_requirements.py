@@ -18,10 +18,11 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from odpm_tasks.core.locking.python_lock import holds_on_target
-from odpm_tasks.core.manifest.fields import requirement_error
+from odpm_tasks.core.manifest.fields import bare_requirement, requirement_error
 from odpm_tasks.core.odoo.python_names import distribution_of
 
 # watchdog 6 and later lose events on a tree as large as Odoo's (the inotify queue overflows)
+_COMPARED = 40  # lines of one package that are compared with each other; the resolver finds contradictions of others
 DEVELOPER_TOOLS = ("debugpy", "watchdog<6")
 
 
@@ -40,6 +41,11 @@ class RequirementLine:
     optional: bool = False
 
     @property
+    def bare(self) -> str:
+        """The line without comment and options; empty where that is all."""
+        return bare_requirement(self.line)
+
+    @property
     def refusal(self) -> str:
         """Why the line cannot be locked; empty where it can.
 
@@ -47,7 +53,7 @@ class RequirementLine:
         """
         if error := requirement_error(self.line):
             return error
-        if Requirement(self.line).url and not self.trusted:
+        if self.bare and Requirement(self.bare).url and not self.trusted:
             return "it bypasses the package index, and odpm.json does not trust the repository"
         return ""
 
@@ -110,7 +116,9 @@ def merge(
             if source.refusal:
                 refused.append(source)
                 continue
-            requirement = Requirement(source.line)
+            if not source.bare:
+                continue
+            requirement = Requirement(source.bare)
             if python and not holds_on_target(requirement.marker, python):
                 continue
             by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, source))
@@ -129,7 +137,7 @@ def merge(
         pinned = any(line.pins for line in strong)
         kept = strong if pinned else [*strong, *compatible]
         lines += sorted({str(line.requirement) for line in kept} | (extras if pinned else set()))
-        conflicts += [(a.source, b.source) for a, b in combinations(kept, 2) if a.contradicts(b)]
+        conflicts += [(a.source, b.source) for a, b in combinations(kept[:_COMPARED], 2) if a.contradicts(b)]
     origins = {name: tuple(dict.fromkeys(line.source for line in package)) for name, package in by_name.items()}
     return MergedRequirements(
         tuple(lines), tuple(overridden), tuple(refused), tuple(conflicts), origins, excluded, tuple(system)

@@ -21,10 +21,12 @@ from odpm_tasks.core.sources.link_policy import MOST, check_links
 from odpm_tasks.core.sources.oca_dependencies import parse_oca_dependencies
 from odpm_tasks.core.sources.tree_links import links_out_error
 from odpm_tasks.core.sources.trust import is_trusted
+from odpm_tasks.core.text import limited
 from odpm_tasks.errors import DescriptionError, OdpmError
 
 Kind = Literal["platform", "dependency", "developing"]
 TOP = "odpm.json"
+MAX_REQUIREMENTS = 2_000  # of one repository; the largest of the OCA have about a hundred
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ class _Graph:
                 where=TOP,
                 todo="pin a commit of that repository with a smaller file, or remove the repository",
             )
-        trusted = self._trusts(query.link)
+        trusted, before = self._trusts(query.link), len(self.requirements)
         origin = f"{label}: requirements.txt"
         self.requirements += requirement_lines(facts.requirements or "", origin, trusted=trusted)
         if query.kind == "platform":
@@ -204,9 +206,9 @@ class _Graph:
                     for name in module.python
                 )
                 self.requirements += [line for line in lines if line]
-        self.warnings += [
-            f"{label}: {name} is not a readable manifest; Odoo will not load this module" for name in facts.broken
-        ]
+        self.warnings += limited(
+            [f"{label}: {name} is not a readable manifest; Odoo will not load this module" for name in facts.broken], 20
+        )
         links: list[Link] = []
         if facts.oca_dependencies:
             where = f"{label}: oca_dependencies.txt"
@@ -215,6 +217,12 @@ class _Graph:
             links += self._nested(facts.odpm_json, label, trusted=trusted)
         if not query.link.is_file:
             check_links(links, label, self.manifest.links, trusted=trusted)
+        if len(self.requirements) - before > MAX_REQUIREMENTS:
+            raise DescriptionError(
+                f"{label} requires more than {MAX_REQUIREMENTS} Python packages",
+                where=TOP,
+                todo="pin another commit of that repository, or remove the repository",
+            )
         return [new for link in links if (new := self.add(link, chain))]
 
     def _trusts(self, link: Link) -> bool:

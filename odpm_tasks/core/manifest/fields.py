@@ -75,9 +75,14 @@ def _version(value: str) -> str:
     return value
 
 
+def bare_requirement(value: str) -> str:
+    """A requirement without its comment and the options (hashes) behind it; empty for a comment."""
+    return re.split(r"(?:^|\s)#|\s--", value, maxsplit=1)[0].strip()
+
+
 def requirement_error(value: str) -> str:
     """Why a line cannot be locked; empty if it can, and for a blank line or a comment."""
-    bare = re.split(r"(?:^|\s)#|\s--", value, maxsplit=1)[0].strip()
+    bare = bare_requirement(value)
     if not bare:
         return ""
     if bare.startswith("-"):

@@ -144,7 +144,11 @@ def read_dependency_manifest(text: str, lookup: Lookup, where: str) -> Dependenc
     document = parse(text, where)
     raw = document.value
     if not isinstance(raw, dict):
-        raise DescriptionError(f"{where} is not a JSON object", where=where)
+        raise DescriptionError(
+            f"{where} is not a JSON object",
+            where=where,
+            todo="fix it in that repository, or pin a commit without this error",
+        )
     flat = "manifest_schema" not in raw
     found = Examination(document, raw)
     reader = LinkReader(lookup)

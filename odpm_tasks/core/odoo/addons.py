@@ -20,6 +20,9 @@ MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
 REQUEST_FILES = ("oca_dependencies.txt", MANIFEST_FILE, "requirements.txt")
 DEPTH = 2  # folders between the root and a module's manifest
+MAX_MANIFESTS_SIZE = 10_000_000  # bytes of all manifests of a repository that are read; enterprise has about 2 MB
+_LONGEST_VERSION = 100
+_LONGEST_LIST = 500  # entries of one list of external dependencies
 MAX_FILE_SIZE = 1_000_000  # bytes; larger files are not read. Real ones have about a hundredth of that
 
 # Python 3.11 counts the depth of syntax trees once for all threads and fails if two threads parse at a time (gh-106905);
@@ -107,6 +110,18 @@ def split_by_size(sizes: Mapping[str, int], *, skip_manifests: bool = False) -> 
     return tuple(name for name in names if sizes[name] <= MAX_FILE_SIZE), large
 
 
+def within_total(manifests: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The manifests to parse: by name, as many as have at most MAX_MANIFESTS_SIZE bytes together."""
+    total = 0
+    kept = {}
+    for name, data in sorted(manifests.items()):
+        total += len(data)
+        if total > MAX_MANIFESTS_SIZE:
+            break
+        kept[name] = data
+    return kept
+
+
 def facts(
     names: Iterable[str],
     contents: Mapping[str, bytes],
@@ -147,7 +162,7 @@ def facts(
 
 
 def read_module(path: str, manifest: bytes) -> Module | None:
-    """One add-on from the bytes of its manifest; None if they are not a Python dictionary literal."""
+    """One add-on from the bytes of its manifest; None if they are not a Python dictionary literal, or a list is too long."""
     try:
         with _PARSER:
             data = ast.literal_eval(manifest.decode("utf-8-sig").strip())
@@ -158,15 +173,26 @@ def read_module(path: str, manifest: bytes) -> Module | None:
     needs = data.get("external_dependencies")
     needs = needs if isinstance(needs, dict) else {}
 
+    if any(isinstance(value, list | tuple | set) and len(value) > _LONGEST_LIST for value in needs.values()):
+        return None
+
     def strings(value: object) -> tuple[str, ...]:
-        return tuple(str(item) for item in value) if isinstance(value, list | tuple | set) else ()
+        return tuple(_as_text(item) for item in value) if isinstance(value, list | tuple | set) else ()
 
     return Module(
         path=path,
-        version=str(data.get("version", "")),
+        version=_as_text(data.get("version", ""))[:_LONGEST_VERSION],
         installable=bool(data.get("installable", True)),
         depends=strings(data.get("depends")),
         python=strings(needs.get("python")),
         bin=strings(needs.get("bin")),
         deb=strings(needs.get("deb")),
     )
+
+
+def _as_text(value: object) -> str:
+    """A value of a manifest as text that can be encoded; empty for an integer that Python refuses to print."""
+    try:
+        return str(value).encode(errors="replace").decode()
+    except ValueError:
+        return ""

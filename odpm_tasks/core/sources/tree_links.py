@@ -20,6 +20,7 @@ from odpm_tasks.errors import DescriptionError, printable
 MAX_FILES = 1_000_000  # odoo/odoo has 45,000
 MAX_DEPTH = 500  # nested folders
 MAX_LINKS = 10_000
+MAX_ADDONS = 5_000
 MAX_TARGET = 4095  # bytes; Linux cannot create a link with a longer target
 _FOLLOWED = 40  # links on one path; Linux follows no more
 _STEPS = 3_000_000  # of all links of a tree: a few seconds
@@ -35,17 +36,23 @@ def check_size(label: str, files: int, depth: int, links: int) -> None:
 
     Errors: DescriptionError.
     """
-    for number, most, what in (
-        (files, MAX_FILES, "files"),
-        (depth, MAX_DEPTH, "nested folders"),
-        (links, MAX_LINKS, "symbolic links"),
-    ):
-        if number > most:
-            raise DescriptionError(
-                f"{label} has more than {most:,} {what}",
-                where="odpm.json",
-                todo="pin another commit of that repository, or remove the repository",
-            )
+    _check(label, files, MAX_FILES, "files")
+    _check(label, depth, MAX_DEPTH, "nested folders")
+    _check(label, links, MAX_LINKS, "symbolic links")
+
+
+def check_addons(label: str, addons: int) -> None:
+    """Refuse a repository with more than MAX_ADDONS add-ons. Errors: DescriptionError."""
+    _check(label, addons, MAX_ADDONS, "add-ons")
+
+
+def _check(label: str, number: int, most: int, what: str) -> None:
+    if number > most:
+        raise DescriptionError(
+            f"{label} has more than {most:,} {what}",
+            where="odpm.json",
+            todo="pin another commit of that repository, or remove the repository",
+        )
 
 
 def links_out(links: Iterable[Link], tolerated: Collection[str] = ()) -> tuple[str, ...]:

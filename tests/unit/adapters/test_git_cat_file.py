@@ -42,6 +42,31 @@ def test_names_and_content_of_the_files_of_a_commit(origin: Path, store: Path) -
     assert git.blobs(store, commit, []) == {}
 
 
+def test_contents_stop_at_a_total_size(origin: Path, store: Path) -> None:
+    save(origin, "next", {"x": "1234", "y": "1234", "z": "5678"})
+    commit = fetch.fetch(store, near(origin), "19.0")
+    with Reader() as reader, reader.reading(store) as held:
+        ids = {name: digest for name, digest in held.files(commit, 0).items() if name in "xyz"}
+        assert held.contents(ids, 10, 8)[1] == ()  # the same content counts once
+        complete, skipped = held.contents(ids, 10, 7)
+        assert (set(complete), skipped) in [({"x", "y"}, ("z",)), ({"z"}, ("x", "y"))]
+
+
+def test_size_and_links_of_a_tree(origin: Path, store: Path) -> None:
+    put(origin, {"d/e/f": "1", "d/g": "2", "h": "3"})
+    (origin / "d/e/out").symlink_to("../../..")
+    (origin / "long").symlink_to("x" * 200)
+    (origin / "bytes").symlink_to(b"\xff".decode(errors="surrogateescape"))
+    commit = save(origin, "links")
+    fetch.fetch(store, near(origin), "19.0")
+    with Reader() as reader, reader.reading(store) as held:
+        tree = held.tree(commit, 10)
+        assert (tree.size.files, tree.size.depth, tree.size.links) == (len(held.files(commit, 5)) + 3, 2, 3)
+        assert sorted(tree.links(100)) == [("bytes", "\udcff"), ("d/e/out", "../../.."), ("long", None)]
+        assert held.tree(commit, 1).size.depth == 2
+        assert held.tree(commit, 2).size == tree.size
+
+
 def test_blobs_skips_folders_and_missing_files(origin: Path, store: Path) -> None:
     save(origin, "next", {"d/x": "1", "f": "2"})
     commit = fetch.fetch(store, near(origin), "19.0")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -279,3 +281,18 @@ def test_overridden_lines_and_conflicts_of_every_package_are_reported() -> None:
     assert [weak.line for weak, _ in merged.overridden] == ["a==2", "b==2"]
     assert [[one.line, two.line] for one, two in merged.conflicts] == [["x==1", "x==2"], ["y==1", "y==2"]]
     assert merged.text == "".join(f"{line}\n" for line in merged.lines)
+
+
+def test_lines_with_a_comment_or_nothing_else() -> None:
+    others = required("", "# x", "x==1  # a comment", "y --hash=sha256:1")
+    found = merge((), (), others)
+    assert (found.lines, found.refused) == (("x==1", "y"), ())
+    assert [line.refusal for line in others] == [""] * 4
+    bypass = RequirementLine("x @ https://h/x.zip # a comment", "web", trusted=False)
+    assert "bypasses the package index" in bypass.refusal
+
+
+def test_many_lines_of_one_package_take_seconds() -> None:
+    begin = time.monotonic()
+    merge((), (), required(*(f"x!={number}" for number in range(2000))))
+    assert time.monotonic() - begin < 20

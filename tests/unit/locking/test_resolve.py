@@ -9,7 +9,7 @@ import pytest
 
 from odpm_tasks.core.locking.lockfile import Lock, Pin, effective_pins
 from odpm_tasks.core.locking.python_requirements import RequirementLine
-from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, resolve
+from odpm_tasks.core.locking.resolve import MAX_REQUIREMENTS, Resolution, SourceAnswer, SourceQuery, drive, resolve
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import DescriptionError, ProgramError
@@ -406,3 +406,27 @@ def test_pins_without_a_branch_are_dropped_when_the_odoo_version_changes() -> No
 def test_two_branches_of_one_repository_in_the_manifest_are_an_error() -> None:
     with pytest.raises(DescriptionError, match="two revisions"):
         Servers().resolve(manifest(f"{OCA}/web 19.0", f"{OCA}/web 18.0"))
+
+
+def test_links_out_are_refused_with_and_without_trust() -> None:
+    bad = Facts(links_out=("m/static/pw -> /run/secrets/db_password",))
+    for trust in ([], ["web"]):
+        with pytest.raises(DescriptionError, match="web contains symbolic links that lead out of its tree") as error:
+            Servers(web=bad).resolve(manifest(f"{OCA}/web", trust=trust))
+        assert "m/static/pw -> /run/secrets/db_password" in str(error.value)
+    with pytest.raises(DescriptionError, match="web -> queue contains"):
+        Servers(web=oca("queue"), queue=bad).resolve(manifest(f"{OCA}/web"))
+    with pytest.raises(DescriptionError, match="replace the links"):
+        Servers().put("file:///srv/a", bad).resolve(manifest("file:///srv/a"))
+    with pytest.raises(DescriptionError, match="odoo contains"):
+        Servers().put("https://github.com/odoo/odoo", bad).resolve(manifest())
+
+
+def test_a_flood_of_requirements_is_refused_and_one_of_warnings_is_cut() -> None:
+    lines = "".join(f"p{number}\n" for number in range(MAX_REQUIREMENTS + 1))
+    with pytest.raises(DescriptionError, match="web requires more than 2000 Python packages"):
+        Servers(web=Facts(requirements=lines)).resolve(manifest(f"{OCA}/web"))
+    broken = Facts(broken=tuple(f"m{number}/__manifest__.py" for number in range(30)))
+    warnings = Servers(web=broken).resolve(manifest(f"{OCA}/web")).warnings
+    assert len(warnings) == 21
+    assert warnings[-1] == "… and 10 more warnings"

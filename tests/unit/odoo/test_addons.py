@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from odpm_tasks.core.odoo.addons import (
     MAX_FILE_SIZE,
+    MAX_MANIFESTS_SIZE,
     Facts,
     Module,
     SelectedFiles,
@@ -15,6 +16,7 @@ from odpm_tasks.core.odoo.addons import (
     read_module,
     select_files,
     split_by_size,
+    within_total,
 )
 
 GOOD = b'{"name": "X"}'
@@ -65,6 +67,28 @@ def test_read_module(text: bytes, module: Module) -> None:
 )
 def test_a_broken_manifest_gives_none(text: bytes) -> None:
     assert read_module("x", text) is None
+
+
+def test_values_that_cannot_be_printed_or_encoded() -> None:
+    long = f"0x{'f' * 5000}"
+    found = read_module(
+        "x", f"{{'version': {long}, 'external_dependencies': {{'python': [{long}, '\\ud800']}}}}".encode()
+    )
+    assert found == Module(path="x", version="", python=("", "?"))
+    assert Facts.model_validate_json(Facts(modules=(found,)).model_dump_json()).modules == (found,)
+    assert read_module("x", f"{{'version': '{'1' * 200}'}}".encode()) == Module(path="x", version="1" * 100)
+
+
+def test_lists_of_dependencies_that_are_too_long_are_not_read() -> None:
+    text = "{{'external_dependencies': {{'bin': [{}]}}}}"
+    assert read_module("x", text.format("'a'," * 500).encode()) is not None
+    assert read_module("x", text.format("'a'," * 501).encode()) is None
+
+
+def test_manifests_are_read_up_to_a_total_size() -> None:
+    part = b"x" * (MAX_MANIFESTS_SIZE // 2)
+    assert set(within_total({"c": b"", "a": part, "b": part})) == {"a", "b", "c"}
+    assert set(within_total({"c": part, "a": part, "b": b"1"})) == {"a", "b"}
 
 
 @given(st.binary(max_size=60) | st.text("{}'\":,[]()x1 \n", max_size=40).map(str.encode))
