@@ -169,8 +169,33 @@ def test_a_failing_hook_of_a_dependency_names_it(workspace: Workspace) -> None:
 
 def test_without_docker_the_schema_of_the_specification_is_checked(workspace_locked: Workspace, no_docker: Env) -> None:
     workspace_locked.describe(services={"web": {"image": "x", "healthcheck": {"retries": [1]}}})
-    failure(workspace_locked.bench.inv("render", **no_docker), 4, "odpm.json: services.web.healthcheck.retries", "[1]")
+    field = "services.web.healthcheck.retries: must be a number or a string"
+    failure(workspace_locked.bench.inv("render", **no_docker), 4, "odpm.json", field)
     workspace_locked.describe(services={"web": {"image": "x", "depends_on": ["dv"]}})
     failure(workspace_locked.bench.inv("render"), 4, "odpm.json: services.web.depends_on", "the nearest is `db`")
     workspace_locked.describe(services={"web": {"image": "x", "cpus": "${CPUS:-1}"}})
     workspace_locked.bench.ok("render", **no_docker)
+
+
+@pytest.mark.parametrize("trust", [[], ["web"]])
+def test_odd_services_of_a_dependency_are_left_out_and_reported(workspace: Workspace, trust: list[str]) -> None:
+    """Everything that reads services comes after the check of their types: of a stranger's and of a trusted one's."""
+    odd = {
+        "w": {"image": "x", "profiles": 3},
+        "v": {"image": "x", "develop": {"watch": True}},
+        "u": {"image": "x", "ports": {"80": None}, "depends_on": 1},
+        "fine": {"image": "x"},
+    }
+    keys = {"services": odd, "service_patches": {"odoo": {"volumes": True}}, "hooks": {"pre_up": 4}}
+    brings(workspace, **{"odpm.json": json.dumps({"manifest_schema": 2, **keys})})
+    workspace.describe(trust=trust)
+    for words in (("lock",), ("plan",), ("render",), ("status",), ("plan",)):
+        ran = workspace.bench.inv(*words)
+        assert ran.code == 0, ran.output
+        assert "Traceback" not in ran.output
+        if words != ("status",):
+            assert "web: w is ignored: profiles: must be a list" in ran.err
+            assert "web: v is ignored: develop.watch: must be a list" in ran.err
+            assert "web: patch of odoo is ignored: " in ran.err
+    assert "fine" in (workspace.root / "docker-compose.yml").read_text(encoding="utf-8")
+    assert workspace.bench.ok("validate").code == 0
