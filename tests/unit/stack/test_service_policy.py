@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.manifest.checks import SERVICE_KEYS
 from odpm_tasks.core.manifest.compose_schema import type_problems
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
-from odpm_tasks.core.planning.costs import service_parts
-from odpm_tasks.core.stack.compose_errors import schema_problems, undefined_names
-from odpm_tasks.core.stack.compose_file import ComposeSpec, compose, compose_text, lockable_images
+from odpm_tasks.core.stack.compose_file import ComposeSpec, compose
 from odpm_tasks.core.stack.dependency_services import Fragments, fragments
-from odpm_tasks.core.stack.published_ports import published_ports
 from odpm_tasks.core.stack.reserved import reserved
 from odpm_tasks.core.stack.service_policy import needs_trust
-from odpm_tasks.core.stack.services import summarize
-from odpm_tasks.errors import OdpmError
 from tests.unit import builders
 from tests.unit.builders import OCA, resolution, source
-from tests.unit.manifest.test_compose_schema import ODD
 
 IMAGE: dict[str, Any] = {"image": "x"}
 BUILT_IN = {"ODPM_COMPOSE_PREFIX": "Live", "POSTGRES_SERVICE_NAME": "data.internal", "ODOO_PORT": "80"}
@@ -300,55 +289,3 @@ def test_what_a_dependency_names_is_short_in_messages() -> None:
         _, found = added({"services": {"w": service, "n\x1b[2J\n" * 1000: IMAGE}})
         assert found.warnings
         assert all(len(warning) < 400 and warning.isprintable() for warning in found.warnings)
-
-
-ANYTHING = st.dictionaries(
-    st.sampled_from([*sorted(SERVICE_KEYS), "x-a", "odd"]), ODD | st.text(max_size=4), max_size=4
-) | st.one_of(ODD)
-BLOCK = st.dictionaries(st.sampled_from(["web", "odoo", "redis", "a.b", "\x1b[0m"]), ANYTHING, max_size=3) | ODD
-
-
-@given(
-    services=BLOCK,
-    patches=BLOCK,
-    hooks=st.dictionaries(st.sampled_from(["pre_up", "post_up", "odd"]), ODD, max_size=2) | ODD,
-    overlay=ODD | st.fixed_dictionaries({"server": st.fixed_dictionaries({"services": BLOCK}) | ODD}),
-    trust=st.booleans(),
-)
-def test_odd_types_in_a_dependency_raise_only_errors_of_ours(
-    services: Any, patches: Any, hooks: Any, overlay: Any, trust: bool
-) -> None:
-    theirs = {"services": services, "service_patches": patches, "hooks": hooks, "scenarios": overlay}
-    described, found = added(theirs, trust=["queue"] if trust else [])
-    assert all(warning.isprintable() for warning in found.warnings)
-    merged = found.merge_into(described)
-    _through_everything(merged)
-    if not trust:
-        data = compose(ComposeSpec("acme", SCENARIOS["server"], merged, "x", ""))
-        assert [*undefined_names(data), *schema_problems(data)] == []
-
-
-@given(
-    services=BLOCK, patches=BLOCK, overlay=st.fixed_dictionaries({"server": st.fixed_dictionaries({"services": BLOCK})})
-)
-def test_odd_types_in_odpm_json_raise_only_errors_of_ours(services: Any, patches: Any, overlay: Any) -> None:
-    try:
-        described = builders.manifest(scenario="server", services=services, service_patches=patches, scenarios=overlay)
-        described = fragments(described, resolution(), SCENARIOS["server"]).merge_into(described)
-    except OdpmError:
-        return
-    _through_everything(described)
-
-
-def _through_everything(described: Manifest) -> None:
-    """The functions that read services before Compose does."""
-    spec = ComposeSpec("acme", SCENARIOS["server"], described, "x", "")
-    text = compose_text(spec)
-    data = yaml.safe_load(text)
-    list(undefined_names(data))
-    list(schema_problems(data))
-    lockable_images(described, SCENARIOS["server"])
-    for function in (summarize, published_ports):
-        with contextlib.suppress(OdpmError):
-            function(text, lambda name: None)
-    service_parts(text, lambda name: None, "", {})
