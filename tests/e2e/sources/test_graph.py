@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from tests.e2e.conftest import say
-from tests.e2e.failures import FILES, LOCKS, PLATFORM, Workspace, grep, publish, workspace_at
+from tests.e2e.failures import FILES, LOCKS, PLATFORM, Workspace, failure, grep, publish, workspace_at
 from tests.e2e.harness import CommandResult, git
 from tests.standins.githttp import GitServer
 from tests.standins.gitrepo import PREFIX, place
@@ -160,13 +160,18 @@ def without(repository: Path, file: str) -> None:
 
 
 def test_a_private_repository_below_the_top(workspace: Workspace, server: GitServer, tmp_path: Path) -> None:
-    """Its link is a dependency's, its login one's own: `${GIT_LOGIN}` of `.env`. Links at the top are in test_bad_git."""
+    """The link is of a trusted dependency, the login of the user: `${GIT_LOGIN}` of `.env`. Links at the top are in test_bad_git."""
     publish(tmp_path / "private/team/secret.git", {"secret_thing/__manifest__.py": "{'name': 'Secret'}\n"}, BRANCH)
     with GitServer(tmp_path / "private", auth=(USER, PASSWORD)) as private:
         link = private.url("team/secret.git").replace("://", "://${GIT_LOGIN}@")
         files = {**SALE, "odpm.json": json.dumps({"odpm_version": "4.0", "dependencies": [f"{link} {BRANCH}"]})}
         workspace.publish("acme/sale.git", files, BRANCH)
         (workspace.root / ".env").write_text(f"GIT_LOGIN={USER}:{PASSWORD}\n", encoding="utf-8")
+        described = json.loads((workspace.root / "odpm.json").read_text(encoding="utf-8"))
+        failure(
+            workspace.bench.inv("lock"), 4, "sale would send the variable GIT_LOGIN", "add it to trust in odpm.json"
+        )
+        workspace.describe(**described, trust=["sale"])
         ran: list[CommandResult] = [
             workspace.bench.ok(*words) for words in (("lock",), ("render",), ("plan", "--diff", "--verbose"))
         ]
