@@ -18,7 +18,7 @@ from odpm_tasks.core.config.paths import COMPOSE_FILE, GITIGNORE, MANIFEST_FILE,
 from odpm_tasks.core.config.settings import ENVIRONMENT, Layer, Settings
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import ORDER, PREPARING
-from odpm_tasks.errors import DescriptionError
+from odpm_tasks.errors import DescriptionError, MachineError
 from odpm_tasks.project_files import chosen_ports, env_file, read_state
 from odpm_tasks.stack import prefetch
 
@@ -72,12 +72,18 @@ class Project:
             (
                 Layer(ENVIRONMENT, dict(os.environ)),
                 Layer(".env", env_file(root / ".env")),
-                Layer("~/.odpm/.env", env_file(Path.home() / ".odpm" / ".env")),
+                Layer("~/.odpm/.env", env_file(files.home() / ".odpm" / ".env")),
             )
         )
         chosen = layers.with_values(**settings) if settings else layers
         cache = chosen.get("ODPM_CACHE_DIR")
-        paths = ProjectPaths(root, Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm"), chosen)
+        if not (cache or files.home() != files.NO_HOME or os.environ.get("XDG_CACHE_HOME")):
+            raise MachineError(
+                "there is no folder for the cache: HOME is not set, and the system does not know this user",
+                todo="set HOME or ODPM_CACHE_DIR, for example: ODPM_CACHE_DIR=/var/cache/odpm inv plan",
+            )
+        folder = root / Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm")
+        paths = ProjectPaths(root, folder, chosen)
         return cls(replace(paths, settings=chosen.with_chosen_ports(chosen_ports(paths))))
 
     @property

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, MachineError
 
+NO_HOME = Path("/nonexistent")
+
 
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
@@ -39,6 +41,14 @@ def disk_errors(path: Path) -> Iterator[None]:
                 todo=f"make it writable for you: ls -ld {path.parent}",
             ) from None
         raise
+
+
+def home() -> Path:
+    """The user's home folder. Without HOME and for a user that the system does not know, a folder that does not exist."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return NO_HOME
 
 
 def read(path: Path) -> bytes | None:

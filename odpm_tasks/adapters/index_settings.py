@@ -35,7 +35,7 @@ def npm_registry() -> dict[str, str]:
     for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
         if os.environ.get(name):
             return {"NPM_CONFIG_REGISTRY": os.environ[name]}
-    text = files.read_text(Path.home() / ".npmrc") or ""
+    text = files.read_text(files.home() / ".npmrc") or ""
     found = re.search(r"^registry\s*=\s*(\S+)", text, re.MULTILINE)
     return {"NPM_CONFIG_REGISTRY": found[1]} if found else {}
 
@@ -96,7 +96,7 @@ def _pip_configuration() -> dict[str, str]:
 
     Source: pip's documentation, "Configuration".
     """
-    home = Path.home()
+    home = files.home()
     paths = [
         Path("/etc/pip.conf"),
         Path("/etc/xdg/pip/pip.conf"),

@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from odpm_tasks.errors import printable
+from odpm_tasks.errors import ProgramError, printable
 
 _STYLES = {
     "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "pending": "35",
@@ -19,14 +19,16 @@ _STYLES = {
 }  # fmt: skip
 
 
-def use_colour(stream: TextIO) -> bool:
+def use_colour(stream: TextIO | None) -> bool:
     """Whether to use colour: on a terminal without NO_COLOR and TERM=dumb."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return (
+        stream is not None and stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
 
 
-def width(stream: TextIO) -> int | None:
+def width(stream: TextIO | None) -> int | None:
     """The number of columns (`COLUMNS` overrides it); None if the stream is not a terminal."""
-    return shutil.get_terminal_size().columns if stream.isatty() else None
+    return shutil.get_terminal_size().columns if stream is not None and stream.isatty() else None
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
@@ -34,9 +36,9 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def message(text: str = "") -> None:
-    """Write a line to standard error."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    """Write a line to standard error. Without a reader or space for it, the run continues."""
+    with suppress(OSError):
+        _write(sys.stderr, text)
 
 
 def warn(text: str) -> None:
@@ -44,18 +46,40 @@ def warn(text: str) -> None:
 
 
 def output(text: str) -> None:
-    """Write a line to standard output."""
+    """Write a line to standard output. Errors: ProgramError if it cannot be written, for instance to a full disk."""
     try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        _write(sys.stdout, text)
     except BrokenPipeError:
-        # the reader closed the pipe (`inv plan | head`): discard the rest, also what Python flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()  # the reader closed the pipe (`inv plan | head`)
+    except OSError as error:
+        _discard_output()
+        raise ProgramError(
+            f"cannot write the output: {os.strerror(error.errno or 0)}",
+            where="standard output",
+            todo="check the file or device that the output goes to, then run the same command again",
+        ) from None
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    """Write a line; a closed stream (`>&-`) gets nothing. Characters that its encoding lacks are written as `?`."""
+    if stream is None:
+        return
+    try:
+        stream.write(text + "\n")
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    stream.flush()
+
+
+def _discard_output() -> None:
+    """Discard what Python still flushes to standard output at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def is_interactive() -> bool:
     """Whether standard input and standard output are a terminal."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
 def confirm(question: str) -> bool:
@@ -104,7 +128,7 @@ class Activity:
 @contextmanager
 def activity() -> Iterator[Activity]:
     """Show progress while the block runs."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield Activity()
         return
     from odpm_tasks.adapters.progress import rows

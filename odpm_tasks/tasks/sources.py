@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 @task(help={"format": "text or json."})
 def status(c: Context, format: str = "text") -> None:
     """Show every source, the state of its checkout, and the shared cache. Uses no network."""
-    import shutil
     import sys
 
     from odpm_tasks.adapters import terminal
@@ -27,7 +26,7 @@ def status(c: Context, format: str = "text") -> None:
     if format == "json":
         terminal.output(sources_text.as_json(found, cache))
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 80
+    width = terminal.width(sys.stdout) or 80
     terminal.output(
         sources_text.as_text(found, cache, width, lambda text, style: terminal.paint(text, style, sys.stdout))
     )

@@ -22,7 +22,7 @@ from odpm_tasks.core.locking.python_requirements import python_lock_header
 from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.core.planning.steps import PREPARING, Plan
 from odpm_tasks.core.sources.link import parse_link
-from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, LockError, OdpmError
+from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, LockError, MachineError, OdpmError
 from odpm_tasks.project import Project
 from odpm_tasks.sources.folders import developing_url, remotes, stack_name
 from tests.unit.builders import MINIMAL
@@ -204,7 +204,28 @@ def test_defaults_without_any_file(bare: Desk) -> None:
     assert bare.project().paths.cache == bare.home / ".cache" / "odpm"
 
 
+def test_a_user_without_home_needs_a_cache_folder(bare: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container with `--user` has neither HOME nor an entry for the user in /etc/passwd."""
+
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    for name in ("ODPM_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(MachineError) as error:
+        Project.at(bare.root)
+    assert str(error.value) == (
+        "odpm: there is no folder for the cache: HOME is not set, and the system does not know this user\n"
+        "  next:  set HOME or ODPM_CACHE_DIR, for example: ODPM_CACHE_DIR=/var/cache/odpm inv plan"
+    )
+    settings(bare, "ODPM_CACHE_DIR=/var/cache/odpm\n")
+    assert Project.at(bare.root).paths.cache == Path("/var/cache/odpm")
+
+
 def test_the_cache_folder_is_a_setting(bare: Desk) -> None:
+    settings(bare, "ODPM_CACHE_DIR=../cache\n")
+    assert Project.at(bare.root).paths.cache == bare.root / "../cache"  # from whatever folder a task is run
     settings(bare, "ODPM_CACHE_DIR=~/elsewhere\n")
     assert bare.project().paths.cache == bare.home / "elsewhere"
 

@@ -158,7 +158,7 @@ def _authorization(image: Reference, challenge: str, timeout: float) -> str:
 
 def _login(host: str) -> str:
     """`user:password` for a registry as stored by `docker login`, in its file or a credential helper; "" if there is none."""
-    folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
+    folder = os.environ.get("DOCKER_CONFIG") or files.home() / ".docker"
     text = files.read_text(Path(folder) / "config.json")
     config = json.loads(text) if text else {}
     for name in ("https://index.docker.io/v1/", "docker.io") if host == HUB else (host, f"https://{host}"):

@@ -49,7 +49,7 @@ def remote(
         if plain.startswith(prefix):
             url = target + plain[len(prefix) :]
             break
-    interactive = sys.stdin.isatty()
+    interactive = sys.stdin is not None and sys.stdin.isatty()
     env = {
         "LC_ALL": "C",
         "GIT_LFS_SKIP_SMUDGE": "1",

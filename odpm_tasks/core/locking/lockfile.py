@@ -92,19 +92,34 @@ class Lock:
         }
 
 
+class _TwiceError(ValueError):
+    pass
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Errors: _TwiceError for a repeated key, as a wrong merge leaves it: either value could be meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _TwiceError(next(name for name in names if names.count(name) > 1))
+    return found
+
+
 def read_lock(text: str, where: str = LOCK_FILE) -> Lock:
     """Parse a lock. Errors: LockError with line and column, or with each invalid field."""
     todo = f"restore it from git: git checkout -- {where}; or write a new one: mv {where} {where}.bad && inv lock"
     if "<<<<<<<" in text:
         raise LockError("the lock has unresolved merge conflicts", where=where, todo="keep either side, then: inv lock")
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_unique_keys)
     except json.JSONDecodeError as error:
         raise LockError(
             f"the lock is not JSON: {error.msg}", where=f"{where}:{error.lineno}:{error.colno}", todo=todo
         ) from None
     except RecursionError:
         raise LockError("the lock is nested too deeply", where=where, todo=todo) from None
+    except _TwiceError as error:
+        raise LockError(f"the lock has the key {str(error)!r} twice in one entry", where=where, todo=todo) from None
     except ValueError:
         raise LockError("the lock is not valid JSON", where=where, todo=todo) from None
     version = data.get("schema_version") if isinstance(data, dict) else None

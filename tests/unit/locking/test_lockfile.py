@@ -401,3 +401,10 @@ def test_a_lock_of_a_later_schema_is_never_thrown_away() -> None:
     with pytest.raises(LockError, match="this odpm is too old for the lock: it has schema version 2") as caught:
         read_lock('{"schema_version": 2, "sources": []}')
     assert caught.value.todo == "install the odpm that wrote it, or a newer one"
+
+
+def test_a_key_that_an_entry_has_twice_is_an_error() -> None:
+    """A wrong resolution of a merge conflict keeps both sides; json would use the last one."""
+    merged = text().replace(f'"commit": "{A}"', f'"commit": "{A}", "commit": "{B}"')
+    with pytest.raises(LockError, match="the lock has the key 'commit' twice in one entry"):
+        read_lock(merged)
