@@ -17,6 +17,7 @@ from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.lockfile import PythonLocks
 from odpm_tasks.core.manifest.checks import SERVICE_KEYS
 from odpm_tasks.core.odoo import addons
+from odpm_tasks.core.odoo.addon_checks import AddonSource, check_addons
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import Checkout, RenderedState
 from odpm_tasks.core.planning.planner import plan
@@ -108,6 +109,8 @@ def test_only_errors_of_this_library_and_no_control_characters(
         resolved = servers.resolve(described, lookup={"HOME": "secret-value"}.get, strict=scenario != "developer")
         merged = merged_requirements(described, resolved, Facts())
         added = fragments(described, resolved, SCENARIOS[scenario])
+        sources = [AddonSource(s.name, s.facts, s.kind == "developing", s.kind == "platform") for s in resolved.ordered]
+        printed += check_addons(sources).texts(strict=False)
         needs = system_dependencies([source.facts for source in resolved.sources])
         printed += [*resolved.warnings, *added.warnings, *needs.warnings, *(line.refusal for line in merged.refused)]
         stack = Stack(
@@ -143,9 +146,8 @@ def test_only_errors_of_this_library_and_no_control_characters(
             database="x",
             modules=(),
         )
-        for found in (plan(observed),):
-            printed += plan_lines(found, LineStyle(), verbose=True, diff=True)
-            assert len(printed) < 3000
+        printed += plan_lines(plan(observed), LineStyle(), verbose=True, diff=True)
+        assert len(printed) < 3000
         "\n".join(merged.text).encode()
     except OdpmError as error:
         printed += str(error).splitlines()
