@@ -157,7 +157,7 @@ def _resolved(
                 *unread_warnings(paths.root, own, merged.origins),
                 *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,
                 *(
-                    f"{line.origin}: the requirement {redact(line.line)!r} is left out: {line.refusal}"
+                    f"{line.place}: the requirement {redact(line.line)!r} is left out: {line.refusal}"
                     for line in merged.refused
                 ),
             )

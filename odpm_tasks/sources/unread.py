@@ -10,6 +10,8 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from odpm_tasks.adapters import files
+from odpm_tasks.adapters.command import redact
+from odpm_tasks.core.locking.python_requirements import requirement_lines
 from odpm_tasks.core.odoo.addon_checks import names_text
 from odpm_tasks.core.odoo.addons import DEPTH, MANIFESTS, Facts
 
@@ -17,7 +19,7 @@ _DEEPEST = 5  # folders between the root and the manifest of an add-on
 _MOST_FOLDERS = 3000
 _TOOLS = {"odpm-tasks", "invoke"}  # packages of tasks.py
 _SUBMODULE = re.compile(r"^\s*path\s*=\s*(.+?)\s*$", re.MULTILINE)
-_PACKAGE = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
+_PACKAGE = re.compile(r"([A-Za-z0-9][\w.-]*)(?!\S*://)")
 
 
 def deep_addons(root: Path) -> tuple[str, ...]:
@@ -58,10 +60,12 @@ def unread_warnings(root: Path, own: Facts, required: Collection[str]) -> Iterat
             "name their repositories in the dependencies of odpm.json"
         )
     known = {canonicalize_name(name) for name in required} | _TOOLS
-    packages = {canonicalize_name(name) for name in _PACKAGE.findall(own.requirements or "")} - known
-    if packages:
+    lines = [line.line for line in requirement_lines(own.requirements or "", "")]
+    packages = {canonicalize_name(found[1]) for line in lines if (found := _PACKAGE.match(line))}
+    options = sorted({line for line in lines if not line[0].isalnum() or re.match(r"[a-z+]+://", line)})
+    if left := [*sorted(packages - known), *map(redact, options)]:
         yield (
-            f"requirements.txt of the project is not read: {names_text(sorted(packages))}; "
+            f"requirements.txt of the project is not read: {names_text(left)}; "
             "name these packages in the requirements of odpm.json"
         )
     if own.oca_dependencies and own.oca_dependencies.strip():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from odpm_tasks.core.text import clean, cut, plural, size, unstyled
+from odpm_tasks.core.text import clean, cut, decoded, plural, size, unstyled
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,10 @@ def test_control_characters_become_blanks() -> None:
 
 def test_unstyled_text_is_unchanged() -> None:
     assert unstyled("a", "bold") == "a"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_says_how_a_file_is_encoded(encoding: str) -> None:
+    assert decoded("lxml==5  # é\r\n".encode(encoding)) == "lxml==5  # é\r\n"
+    assert decoded(b"\xfe\xff\x00a") == "a"
+    assert decoded(b"caf\xe9") == "caf\ufffd"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -31,7 +31,7 @@ class RequirementLine:
     """One requirement and the file or add-on that it comes from.
 
     `trusted`: of the project, or of a repository it trusts. `addon`: the add-on in whose `external_dependencies` it is.
-    `optional`: the project does not need that add-on.
+    `optional`: the project does not need that add-on. `number`: the line in a file, from 1.
     """
 
     line: str
@@ -39,6 +39,12 @@ class RequirementLine:
     trusted: bool = True
     addon: str = ""
     optional: bool = False
+    number: int = field(default=0, compare=False)
+
+    @property
+    def place(self) -> str:
+        """The origin, with the line in it where it is a file."""
+        return f"{self.origin}, line {self.number}" if self.number else self.origin
 
     @property
     def bare(self) -> str:
@@ -82,10 +88,29 @@ class MergedRequirements:
 
 
 def requirement_lines(text: str, origin: str, *, trusted: bool = True) -> tuple[RequirementLine, ...]:
-    """The lines of a `requirements.txt` without comments, blank lines and hashes; a continued line is one line."""
-    joined = re.sub(r"\\\r?\n", " ", text)
-    lines = (re.split(r"(?:^|\s)#|\s--", line, maxsplit=1)[0].strip() for line in joined.splitlines())
-    return tuple(RequirementLine(line, origin, trusted) for line in lines if line and not line.startswith("#"))
+    """The lines of a `requirements.txt` without comments, blank lines and hashes; a continued line is one line.
+
+    Lines that cannot be locked (options of pip as `-r`, addresses) are among them: see `RequirementLine.refusal`.
+    """
+    lines = ((number, re.split(r"(?:^|\s)#|\s--", line.strip(), maxsplit=1)[0]) for number, line in _logical(text))
+    return tuple(
+        RequirementLine(line.strip(), origin, trusted, number=number) for number, line in lines if line.strip()
+    )
+
+
+def _logical(text: str) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers. A backslash at its end continues a line, but not a comment. Source: pip's req_file.py."""
+    parts: list[str] = []
+    start = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        start = start if parts else number
+        comment = line.lstrip().startswith("#")
+        parts.append(f" {line}" if comment else line.rstrip("\\"))
+        if comment or not line.endswith("\\"):
+            yield start, " ".join(parts) if len(parts) > 1 else line
+            parts = []
+    if parts:
+        yield start, " ".join(parts)
 
 
 def external_dependency(name: str, origin: str, *, trusted: bool = True, addon: str = "") -> RequirementLine | None:

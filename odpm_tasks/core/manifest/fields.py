@@ -24,7 +24,7 @@ M = TypeVar("M", bound=BaseModel)
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One problem at a path. `kind`: `unknown` for an unknown key, `refused` for one that odpm sets, `unset` for a variable
-    that is not set, `odd` for a line that the flat format accepts, otherwise `wrong`."""
+    that is not set, `odd` for a requirement that the flat format accepts and `inv lock` refuses, otherwise `wrong`."""
 
     path: Path
     text: str

@@ -70,13 +70,18 @@ def invalid(where: str, lines: Sequence[str], todo: str = "") -> DescriptionErro
 def problems(
     text: str, lookup: Lookup, where: str = MANIFEST_FILE, tool_version: str = VERSION
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Errors and warnings, as `inv validate` prints them. A variable that is not set is a warning, in any field."""
+    """Errors and warnings, as `inv validate` prints them. A variable that is not set is a warning, in any field.
+
+    A requirement that cannot be locked is an error also in the flat format: `inv lock` refuses it.
+    """
     try:
         found = examine(text, lookup, where, tool_version)
     except DescriptionError as error:
         return (error.what,), ()
     unset = [*found.unset, *_unset_in_blocks(found.raw, lookup)]
-    return found.lines(found.errors), found.lines([*found.warnings, *unset])
+    refused = [problem for problem in found.warnings if problem.kind == "odd"]
+    warnings = [problem for problem in found.warnings if problem not in refused]
+    return found.lines([*found.errors, *refused]), found.lines([*warnings, *unset])
 
 
 def examine(text: str, lookup: Lookup, where: str, tool_version: str = VERSION) -> Examination:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from odpm_tasks.core.config.paths import MANIFEST_FILE
+from odpm_tasks.core.text import decoded
 from odpm_tasks.errors import printable
 
 MANIFEST = "__manifest__.py"
@@ -149,7 +150,7 @@ def facts(
             broken.append(printable(name))
         else:
             modules[path] = module
-    texts = {name: contents[name].decode("utf-8-sig", errors="replace") for name in found.others if name in contents}
+    texts = {name: decoded(contents[name]) for name in found.others if name in contents}
     return Facts(
         modules=tuple(modules.values()),
         oca_dependencies=texts.get("oca_dependencies.txt"),

@@ -47,6 +47,29 @@ def test_lines_of_a_file() -> None:
     assert {entry.origin for entry in requirement_lines(text, "web: requirements.txt")} == {"web: requirements.txt"}
 
 
+def test_lines_are_continued_as_pip_does_it() -> None:
+    text = "a \\\n  # b\nc\n# d \\\ne\n   --index-url x\nf==1 \\\n  --hash=sha256:0 \\\n  --hash=sha256:1\n\ng \\"
+    found = requirement_lines(text, "web: requirements.txt")
+    assert [(line.line, line.number) for line in found] == [
+        ("a", 1),
+        ("c", 3),
+        ("e", 5),
+        ("--index-url x", 6),
+        ("f==1", 7),
+        ("g", 11),
+    ]
+    assert found[3].place == "web: requirements.txt, line 6"
+
+
+@pytest.mark.parametrize(
+    "line", ["-r more.txt", "-e .", "-c limits.txt", "--find-links x", "./wheels/x.whl", "git+https://h/x#egg=x"]
+)
+def test_what_is_not_a_requirement_is_refused_and_not_dropped(line: str) -> None:
+    merged = merge((), (), requirement_lines(f"lxml\n{line}\n", "web: requirements.txt"))
+    assert [refused.line for refused in merged.refused] == [line]
+    assert merged.lines == ("lxml",)
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [

@@ -152,6 +152,13 @@ def test_v1_warnings(raw: dict[str, Any], warnings: list[str]) -> None:
     assert all(text.startswith(start) for text, start in zip(found, warnings, strict=True))
 
 
+def test_validate_refuses_a_requirement_of_the_flat_format_that_lock_refuses() -> None:
+    text = json.dumps(v1(requirements_txt=["lxml", "git+https://h/x#egg=x"]))
+    errors, warnings = problems(text, nothing)
+    assert errors == ("line 1: requirements_txt[1]: an address needs the name of its package in front: NAME @ URL",)
+    assert not warnings
+
+
 def test_v1_reads_an_odpm_version_between_the_supported_ones_with_a_warning() -> None:
     assert read(v1(odpm_version="3.5")).warnings == read(v1(odpm_version="2.0")).warnings
 

@@ -38,7 +38,7 @@ def test_submodules_and_lists_of_dependencies_are_reported(tmp_path: Path) -> No
     assert list(unread_warnings(tmp_path, own, ["lxml"])) == [
         "git submodules of the project are not sources of the stack: src/web; "
         "name their repositories in the dependencies of odpm.json",
-        "requirements.txt of the project is not read: zeep; name these packages in the requirements of odpm.json",
+        "requirements.txt of the project is not read: -r other.txt, zeep; name these packages in the requirements of odpm.json",
         "oca_dependencies.txt of the project is not read; name its repositories in the dependencies of odpm.json",
     ]
 
