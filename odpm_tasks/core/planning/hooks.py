@@ -9,6 +9,7 @@ from odpm_tasks.core.manifest.model import Argv
 from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.core.stack.dependency_services import Fragment
+from odpm_tasks.core.text import cut
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ def _after_checkout(step_id: str, hook: Hook) -> bool:
 
 
 def _hook_step(step_id: str, hook: Hook) -> Step:
-    return Step(step_id, "skip" if hook.refusal else "run", hook.line, hook.refusal)
+    if hook.refusal:
+        return Step(step_id, "skip", cut(hook.line, 200), hook.refusal)
+    return Step(step_id, "run", hook.line)
 
 
 def fragment_steps(step_id: str, observed: ResolvedState) -> list[Step]:

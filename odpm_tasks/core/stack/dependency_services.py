@@ -111,7 +111,7 @@ def fragments(
 
 
 _Parts = dict[str, Mapping[str, Any]]
-_MOST = 20  # services of one untrusted dependency
+_MOST = 20  # services of one untrusted dependency, and patches that are named in messages
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _services(graph: _Graph, block: _Block) -> tuple[_Parts, list[OmittedPart]]:
     named = {name: service for name, service in block.services.items() if service is not None}
     distrust = f"and odpm.json does not trust {source.name}"
     if not trusted and len(named) > _MOST:
-        return {}, [OmittedPart(f"{len(named)} services", f"a dependency has at most {_MOST}, {distrust}")]
+        return {}, [OmittedPart(f"the list of {len(named)} services", f"a dependency has at most {_MOST}, {distrust}")]
     faults, around = _faults(block.services), graph.others()
     kept: _Parts = {}
     omitted: list[OmittedPart] = []
@@ -250,7 +250,8 @@ def _isolated(fragment: Fragment) -> tuple[_Parts, dict[str, Mapping[str, Any]]]
 
 
 def _slug(source: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_.-]", "-", source)
+    """The name of a dependency as part of the name of a network; another dependency has another one."""
+    return re.sub(r"[^A-Za-z0-9_.-]", lambda letter: f"_{ord(letter[0]):x}_", source)
 
 
 def _patches(graph: _Graph, block: _Block, known: Collection[str]) -> tuple[_Parts, list[OmittedPart]]:
@@ -258,6 +259,8 @@ def _patches(graph: _Graph, block: _Block, known: Collection[str]) -> tuple[_Par
     kept: _Parts = {}
     omitted: list[OmittedPart] = []
     source = block.source
+    if not block.trusted and len(block.patches) > _MOST:
+        return {}, [OmittedPart(f"the list of {len(block.patches)} patches", f"odpm.json does not trust {source.name}")]
     for name, patch in block.patches.items():
         if not block.trusted:
             why = f"odpm.json does not trust {source.name}"

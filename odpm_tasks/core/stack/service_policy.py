@@ -31,7 +31,7 @@ _SCALARS = {
     **dict.fromkeys(("attach", "init", "read_only", "stdin_open", "tty"), _BOOL),
     **dict.fromkeys(("cpu_count", "cpu_percent", "cpu_shares", "cpus"), _NUMBER),
     **dict.fromkeys(("mem_limit", "mem_reservation", "shm_size"), _SIZE),
-    "image": r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}",
+    "image": r"([A-Za-z0-9.-]+(:\d+)?/)?[a-z0-9]+([._/-]+[a-z0-9]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
     "memswap_limit": f"-1|{_SIZE}",
     "pids_limit": r"-1|\d{1,9}",
     "platform": r"[a-z0-9_]+(/[a-z0-9_]+){0,2}",
@@ -47,7 +47,7 @@ _LISTS = {
     "cap_drop": r"[A-Za-z_]+",
     "command": _TEXT,
     "entrypoint": _TEXT,
-    "expose": r"\d{1,5}(-\d{1,5})?(/tcp|/udp)?",
+    "expose": r"[1-5]?\d{1,4}(/tcp|/udp)?",
     "profiles": r"[A-Za-z0-9][A-Za-z0-9_.-]*",
     "tmpfs": rf"{_PATH}(:[A-Za-z0-9=,]*)?",
 }
@@ -162,6 +162,8 @@ def _ports(ports: list[Any]) -> Iterator[str]:
             yield "a port on an address other than 127.0.0.1"
         elif "$" not in written:  # a variable is reported as such
             yield from _value("ports", written, _LONG_PORT if isinstance(port, Mapping) else _PORT)
+            if any(int(digits) > 65535 for digits in re.findall(r"[0-9]+", written)):
+                yield f"`ports: {cut(written, 40)}`"
 
 
 def _networks(networks: Any) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from odpm_tasks.core.manifest.compose_schema import type_problems
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.stack.compose_file import ComposeSpec, compose
-from odpm_tasks.core.stack.dependency_services import Fragments, fragments
+from odpm_tasks.core.stack.dependency_services import Fragments, _slug, fragments
 from odpm_tasks.core.stack.reserved import reserved
 from odpm_tasks.core.stack.service_policy import needs_trust
 from tests.unit import builders
@@ -109,6 +110,8 @@ NEEDS_TRUST: list[tuple[dict[str, Any], str]] = [
     ({"healthcheck": {"test": "echo $TOKEN"}}, "a variable in `test`"),
     ({"command": ["$${A}", "$$$TOKEN"]}, "a variable in `command`"),
     ({"scale": 1000}, "`scale: 1000`"),
+    ({"image": "Not/An/Image"}, "`image: Not/An/Image`"),
+    ({"ports": ["127.0.0.1:70000:80"]}, "`ports: 127.0.0.1:70000:80`"),
     ({"stop_grace_period": "9000h"}, "`stop_grace_period: 9000h`"),
     ({"ulimits": {"rtprio": 99}}, "`ulimits.rtprio`"),
 ]
@@ -278,6 +281,14 @@ def test_an_untrusted_dependency_starts_at_most_twenty_containers() -> None:
     many = {f"s{number}": IMAGE for number in range(21)}
     assert refused(many) == "a dependency has at most 20, and odpm.json does not trust queue"
     assert refused(many, trust=["queue"]) == ""
+    _, found = added({"service_patches": {name: {} for name in many}})
+    assert found.warnings == ("queue: the list of 21 patches is ignored: odpm.json does not trust queue",)
+
+
+def test_two_dependencies_have_two_networks() -> None:
+    names = {_slug(name) for name in ("que-ue", "que~ue", "que ue", "que_ue")}
+    assert len(names) == 4
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+", name) for name in names)
 
 
 def test_what_a_dependency_names_is_short_in_messages() -> None:
