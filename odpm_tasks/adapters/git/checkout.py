@@ -237,12 +237,22 @@ def remove_leftovers(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def _escaped(folder: str) -> str:
+    """A folder in a pattern of gitignore(5), which has special characters."""
+    return re.sub(r"([\\*?\[])", r"\\\1", folder)
+
+
 def exclude_from_status(checkout: Path, patterns: Sequence[str]) -> None:
-    """Add patterns for generated files to `.git/info/exclude`; committed files such as `.gitignore` stay as they are."""
-    outcome = git.run(checkout, "rev-parse", "--git-path", "info/exclude", check=False)
+    """Add patterns for generated files to `.git/info/exclude`; committed files such as `.gitignore` stay as they are.
+
+    Patterns that begin with `/` are relative to the checkout, which can be a subfolder of its repository.
+    """
+    outcome = git.run(checkout, "rev-parse", "--show-prefix", "--git-path", "info/exclude", check=False)
     if not outcome.ok:
         return
-    path = checkout / outcome.text.strip()
+    prefix, _, file = outcome.text.partition("\n")
+    path = checkout / file.strip()
+    patterns = [f"/{_escaped(prefix)}{pattern[1:]}" if pattern.startswith("/") else pattern for pattern in patterns]
     text = files.read_text(path) or ""
     missing = [pattern for pattern in patterns if pattern not in text.splitlines()]
     if missing:

@@ -40,17 +40,23 @@ def export(store: Path, commit: str, target: Path) -> None:
 
 
 def export_folders(checkout: Path, folders: Sequence[str], target: Path) -> None:
-    """Write the committed content (HEAD) of some folders of a checkout to `files` in a new folder, at the same paths."""
+    """Write the committed content (HEAD) of some folders of a checkout to `files` in a new folder, at the same paths.
+
+    The checkout can be a subfolder of its repository; paths are relative to the checkout.
+    """
+    git_dir = git.query(checkout, "rev-parse", "--absolute-git-dir")
     with _new_folder(target) as fresh, tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
         env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
-        git.run(checkout, "read-tree", "HEAD^{tree}", env=env)
+        git.run(checkout, "read-tree", git.tree_id(checkout, ""), env=env)
+        at = (f"--git-dir={git_dir}", f"--work-tree={fresh}")
         entries = [
-            entry for entry in _entries(checkout, env, [f or "." for f in folders]) if not entry[0].startswith(".odpm/")
+            entry
+            for entry in _entries(fresh, env, [f or "." for f in folders], at)
+            if not entry[0].startswith(".odpm/")
         ]
         command.run(
-            ["git", *git.NO_CONVERSION, "-C", str(checkout), "checkout-index", "-z", "--stdin", "--force",
-             f"--prefix={fresh}/"],
-            env=env, stdin=b"".join(os.fsencode(name) + b"\0" for name, _, _ in entries),
+            ["git", *git.NO_CONVERSION, "-c", "core.bare=false", *at, "checkout-index", "-z", "--stdin", "--force"],
+            env=env, cwd=fresh, stdin=b"".join(os.fsencode(name) + b"\0" for name, _, _ in entries),
         )  # fmt: skip
         _set_modes_and_times(fresh, entries)
 
@@ -90,8 +96,10 @@ def _new_folder(target: Path) -> Iterator[Path]:
         fresh.rename(target)
 
 
-def _entries(repository: Path, env: dict[str, str], folders: Sequence[str] = ()) -> list[Entry]:
-    listing = git.run(repository, "ls-files", "--stage", "-z", "--full-name", "--", *folders, env=env)
+def _entries(
+    repository: Path, env: dict[str, str], folders: Sequence[str] = (), options: Sequence[str] = ()
+) -> list[Entry]:
+    listing = git.run(repository, *options, "ls-files", "--stage", "-z", "--full-name", "--", *folders, env=env)
     entries = []
     for line in listing.stdout.split(b"\0"):
         if line:

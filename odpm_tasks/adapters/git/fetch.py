@@ -23,7 +23,7 @@ from odpm_tasks.adapters.git.transport import (
     run_fetch,
     stderr_text,
 )
-from odpm_tasks.errors import ProgramError
+from odpm_tasks.errors import DescriptionError, ProgramError
 
 _BRANCH = "refs/odpm/branch"
 _DEPTHS = (100, 2_000)
@@ -54,6 +54,8 @@ def fetch(
             if outcome.ok or kind != "branch":
                 break
         if outcome.ok:
+            if by_id:
+                _require_commit(store, source, wanted)
             return _record_commit(store, annotated=name.startswith("refs/tags/"))
         if by_id and branch and kind == "commit ids":
             return _by_branch(store, source, wanted, branch, on_progress)
@@ -64,6 +66,22 @@ def _into_store(
     store: Path, source: Remote, name: str, depth: int, on_progress: ProgressCallback | None
 ) -> command.Outcome:
     return run_fetch(store, source, [f"--depth={depth}"], [f"+{name}:{INCOMING}"], on_progress)
+
+
+def _require_commit(store: Path, source: Remote, wanted: str) -> None:
+    """Errors: DescriptionError if an id that was just fetched is that of an annotated tag, a tree or a file."""
+    if wanted in (files.read_text(store / "shallow") or ""):
+        return  # a commit with parents, as nearly all: no git process is needed
+    kind = git.query(store, "cat-file", "-t", wanted)
+    if kind == "commit":
+        return
+    (store / INCOMING).unlink()
+    commit = git.run(store, "rev-parse", "--verify", "-q", f"{wanted}^{{commit}}", check=False).text.strip()
+    raise DescriptionError(
+        f"{wanted} is the id of a {kind}, not of a commit",
+        where=command.redact(source.url),
+        todo=f"write the commit of the tag: {commit}" if commit else "write the id of a commit",
+    )
 
 
 def _record_commit(store: Path, commit: str = "", *, annotated: bool = False) -> str:

@@ -122,8 +122,11 @@ def tree_digest(checkout: Path, without: Sequence[str]) -> str | None:
 
 
 def tree_id(checkout: Path, folder: str) -> str:
-    """The id of a folder's tree at HEAD ("" is the root). Errors: DescriptionError if the folder is not committed."""
-    outcome = run(checkout, "rev-parse", "--verify", "-q", f"HEAD:{folder}", check=False)
+    """The id of a folder's tree at HEAD ("" is the project). Errors: DescriptionError if the folder is not committed.
+
+    The project can be a subfolder of its repository.
+    """
+    outcome = run(checkout, "rev-parse", "--verify", "-q", f"HEAD:./{folder}", check=False)
     if not outcome.ok:
         raise DescriptionError(
             f"{folder or 'the project'} is not committed to git; images are built from commits",

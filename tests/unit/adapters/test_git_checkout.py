@@ -102,6 +102,13 @@ def test_exclude_from_status_writes_info_exclude_only(tmp_path: Path) -> None:
     git_checkout.exclude_from_status(tmp_path, ["/x"])
 
 
+def test_exclude_from_status_in_a_subfolder_of_a_repository(tmp_path: Path) -> None:
+    where = repository(tmp_path / "all", {"shop[1]/odpm.json": "{}"})
+    put(where, {"shop[1]/docker-compose.yml": "x", "docker-compose.yml": "x"})
+    git_checkout.exclude_from_status(where / "shop[1]", ["/docker-compose.yml"])
+    assert repositories.git(where, "status", "--porcelain") == "?? docker-compose.yml"
+
+
 def test_exclude_from_status_in_a_linked_working_tree(tmp_path: Path) -> None:
     where = repository(tmp_path / "project")
     linked = tmp_path / "linked"

@@ -93,3 +93,16 @@ def test_export_of_folders_contains_the_committed_content(tmp_path: Path) -> Non
         "addons/a": b"1"
     }
     assert repositories.git(where, "status", "--porcelain") == "M addons/a\n?? addons/new"
+
+
+def test_export_of_a_project_in_a_subfolder_of_its_repository(tmp_path: Path) -> None:
+    """Paths are relative to the project; files of the repository with the same paths do not get in."""
+    files = {"addons/a": "1", ".odpm/x": "1"}
+    where = repository(
+        tmp_path / "all", {"addons/wrong": "1", **{f"shop/{name}": text for name, text in files.items()}}
+    )
+    for folders in (["addons"], [""]):
+        export.export_folders(where / "shop", folders, tmp_path / "out")
+        found = without_times(tmp_path / "out/files")
+        assert {name: data for name, (data, _) in found.items() if data} == {"addons/a": b"1"}
+    assert repositories.git(where, "status", "--porcelain") == ""

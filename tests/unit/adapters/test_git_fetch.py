@@ -12,7 +12,7 @@ import pytest
 from odpm_tasks.adapters.git import fetch
 from odpm_tasks.adapters.git import remote as git_remote
 from odpm_tasks.adapters.git import repository as git
-from odpm_tasks.errors import OdpmError, ProgramError
+from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
 from tests.unit import repositories
 from tests.unit.adapters.conftest import near
 from tests.unit.repositories import repository, save, tip, without_times
@@ -176,3 +176,17 @@ def test_password_is_sent_but_never_visible(store: Path) -> None:
     for text in (*DenyingServer.argvs, str(caught.value), *(str(data) for data, _ in without_times(store).values())):
         assert "hunter2" not in text
         assert token not in text
+
+
+def test_the_id_of_a_tag_is_no_commit(origin: Path, store: Path) -> None:
+    tag, commit = (repositories.git(origin, "rev-parse", name) for name in ("v1", "v1^{commit}"))
+    for _ in range(2):
+        with pytest.raises(DescriptionError) as error:
+            fetch.fetch(store, near(origin), tag, branch="18.0")
+        assert str(error.value) == (
+            f"odpm: {tag} is the id of a tag, not of a commit\n"
+            f"  where: file://{origin}\n"
+            f"  next:  write the commit of the tag: {commit}"
+        )
+    assert not git.store_has(store, tag)
+    assert fetch.fetch(store, near(origin), commit) == commit  # it has no parents

@@ -63,3 +63,9 @@ def test_tree_id_of_the_committed_folder(tmp_path: Path) -> None:
     assert git.tree_id(where, "addons") == committed == repositories.git(where, "rev-parse", "HEAD:addons")
     with pytest.raises(DescriptionError, match="not committed"):
         git.tree_id(where, "other")
+
+
+def test_tree_id_in_a_subfolder_of_a_repository(tmp_path: Path) -> None:
+    where = repository(tmp_path / "all", {"addons/other": "1", "shop/addons/a": "1"})
+    assert git.tree_id(where / "shop", "addons") == repositories.git(where, "rev-parse", "HEAD:shop/addons")
+    assert git.tree_id(where / "shop", "") == repositories.git(where, "rev-parse", "HEAD:shop")
