@@ -35,6 +35,8 @@ def _bind_fails(family: socket.AddressFamily, address: str, port: int) -> bool:
         if error.errno in {errno.EACCES, errno.EPERM}:  # below 1024: this user may not bind it, Docker may
             return _accepts(family, address, port)
         return error.errno == errno.EADDRINUSE
+    except (TypeError, UnicodeError):  # no address of any machine; Compose reports it
+        return False
     # elsewhere SO_REUSEADDR allows the bind although another address has a listener
     return sys.platform != "linux" and _accepts(family, address, port)
 

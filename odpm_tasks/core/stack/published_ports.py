@@ -35,7 +35,7 @@ def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Pub
             address, written = host_port(entry)
             where = f"services.{name}.ports"
             port = expand(written, lookup, where)
-            if port.isdigit() and int(port) > 0:
+            if port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536:
                 names = [reference.name for reference in references(written)]
                 where_to = expand(address, lookup, where).strip("[]")
                 found.append(Published(name, int(port), names[0] if names else None, where_to))

@@ -105,7 +105,7 @@ def _trusted_parts(service: Mapping[str, Any]) -> Iterator[str]:
 
 def _value(key: str, value: Any, pattern: str) -> Iterator[str]:
     """The key and its value, unless the value is a string, a number, true or false that the pattern matches."""
-    if isinstance(value, list | Mapping) or not re.fullmatch(pattern, str(value)):
+    if isinstance(value, list | Mapping) or not re.fullmatch(pattern, str(value), re.ASCII):
         yield f"`{key}: {cut(value if isinstance(value, str) else json.dumps(value), 40)}`"
 
 

@@ -154,3 +154,8 @@ def test_chosen_ports_have_the_lowest_priority() -> None:
     assert chosen.where("GEVENT_PORT") == f"GEVENT_PORT in {CHOSEN_PORTS}"
     assert [chosen.is_set(name) for name in ("ODOO_PORT", "GEVENT_PORT", "EMPTY")] == [True, False, True]
     assert chosen.with_chosen_ports({}) == LAYERS
+
+
+@pytest.mark.parametrize("address", ["\0", "é" * 300, "no-such-host", "999.1.1.1"])
+def test_a_port_of_what_is_no_address_is_not_in_use(address: str) -> None:
+    assert not sockets.in_use(34567, address)

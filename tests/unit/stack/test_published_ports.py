@@ -46,6 +46,10 @@ def test_short_and_long_syntax(entry: Any, found: tuple[str, int, str | None]) -
         "8080:80/udp",
         "127.0.0.1::80",
         {"target": 80},
+        "\u00b2:80",
+        "\u0663\u0663:80",
+        "70000:80",
+        "9" * 5000 + ":80",
         {"target": 80, "published": 8080, "protocol": "udp"},
     ],
 )

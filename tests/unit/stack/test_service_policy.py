@@ -111,6 +111,7 @@ NEEDS_TRUST: list[tuple[dict[str, Any], str]] = [
     ({"command": ["$${A}", "$$$TOKEN"]}, "a variable in `command`"),
     ({"scale": 1000}, "`scale: 1000`"),
     ({"image": "Not/An/Image"}, "`image: Not/An/Image`"),
+    ({"scale": "\u0663"}, "`scale: \u0663`"),
     ({"ports": ["127.0.0.1:70000:80"]}, "`ports: 127.0.0.1:70000:80`"),
     ({"stop_grace_period": "9000h"}, "`stop_grace_period: 9000h`"),
     ({"ulimits": {"rtprio": 99}}, "`ulimits.rtprio`"),
