@@ -71,7 +71,7 @@ def compile_lock(
             error = command.failure(outcome)
             if isinstance(error, MachineError):  # a full disk
                 raise error
-            raise UvError(outcome.stderr.decode(errors="replace"))
+            raise UvError(command.redact(outcome.stderr.decode(errors="replace")))
         return output.read_text(encoding="utf-8")
 
 

@@ -116,6 +116,19 @@ def lock_error(reason: UvReason, context: LockContext) -> OdpmError:
                 if parents
                 else "name a version that exists in the requirements of odpm.json: it overrides the others",
             )
+        case "git":
+            return ProgramError(
+                f"git cannot fetch {spec}",
+                details=[*([reason.detail] if reason.detail else []), *asked],
+                todo="check the address and your access to it, then run the same command again",
+            )
+        case "address":
+            return DescriptionError(
+                f"{spec} is a source distribution: what it requires can be read from a package index or a wheel only",
+                where=where,
+                details=asked,
+                todo="name the address of a wheel, or a version of the package index",
+            )
         case "conflict":
             return DescriptionError(
                 "the Python requirements conflict",

@@ -19,7 +19,7 @@ from odpm_tasks.core.locking.python_requirements import satisfiable
 
 Kind = Literal[
     "setting", "offline", "date", "login", "certificate", "unreachable", "missing file", "damaged", "unknown package",
-    "python", "no file", "no version", "conflict", "other",
+    "python", "no file", "no version", "git", "address", "conflict", "other",
 ]  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def understand(output: str) -> UvReason:
     """The reason in what uv wrote to its standard error."""
     lines = _sentences(output)
     text = " ".join(lines)
-    for reader in (_setting, _login, _fetch, _hidden, _damaged, _unknown, _python, _no_file, _no_version):
+    for reader in (_setting, _direct, _login, _fetch, _hidden, _damaged, _unknown, _python, _no_file, _no_version):
         if reason := reader(text, output):
             return UvReason(**{**reason.__dict__, "lines": lines})
     return UvReason("conflict" if "No solution found" in output else "other", lines=lines)
@@ -94,6 +94,19 @@ def _setting(text: str, output: str) -> UvReason | None:
         return UvReason("setting", setting=found["path"], detail=f"line {place[1]}: {short}" if place else short)
     if found := re.search(r"failed to open file `(?P<path>[^`]+)`: (?P<why>[^(]+)", text):
         return UvReason("setting", setting=found["path"], detail=found["why"].strip())
+    return None
+
+
+def _direct(text: str, output: str) -> UvReason | None:
+    """A requirement with an address: of a git repository that cannot be fetched, or of a source distribution."""
+    found = re.search(rf"Failed to download and build `{_NAME} @ (?P<url>[^`]+)`", output)
+    if found is None:
+        return None
+    if "Git operation failed" in output:
+        fatal = re.findall(r"(?:fatal|error|remote): *([^\n]+)", output.split("Git operation failed")[1])
+        return UvReason("git", found["name"], f" @ {found['url']}", detail=fatal[-1] if fatal else "")
+    if "Building source distributions for" in output:
+        return UvReason("address", found["name"], f" @ {found['url']}")
     return None
 
 

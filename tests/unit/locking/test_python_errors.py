@@ -25,6 +25,8 @@ LINES = {
     "onlynew": "onlynew",
     "newpy": "newpy==2.0",
     "broken": "broken",
+    "gitpkg": "gitpkg @ git+https://no-such-host.invalid/x.git",
+    "sdonly": "sdonly @ http://index.test:8080/simple/sdonly/sdonly-1.0.tar.gz",
     "winonly": "winonly",
 }
 ORIGINS = {name: (RequirementLine(line, "web: requirements.txt"),) for name, line in LINES.items()} | {
