@@ -74,20 +74,26 @@ def check_addons(sources: Sequence[AddonSource], repository: Callable[[str], str
     """
     found: dict[str, list[tuple[AddonSource, Module]]] = defaultdict(list)
     hidden: dict[str, str] = {}
+    warnings: list[str] = []
     for source in sources:
         visible = source.facts.addons
+        unseen = []
         for module in source.facts.modules:
             if module.folder in visible:
                 found[module.name].append((source, module))
-        for path in _hidden(source):
+            else:
+                unseen.append(module.path)
+        paths = () if source.platform else _outside_of_addons(source, (*unseen, *source.hidden))
+        for path in paths:
             hidden.setdefault(path.rpartition("/")[2], f"{source.name}/{path}")
+        warnings += [_hidden_warning(source, paths)] if paths else []
     first = {name: places[0] for name, places in found.items()}
     own = any(source.own for source, _ in first.values())
     missing: Iterable[MissingAddon] = ()
     if any(source.platform and source.facts.modules for source in sources):
         roots = [m.name for s, m in first.values() if m.installable and (s.own if own else not s.platform)]
         missing = _missing(roots, first, hidden, repository)
-    return AddonFindings(tuple(missing), own, (*_duplicates(found), *_hidden_warnings(sources), *_names(first)))
+    return AddonFindings(tuple(missing), own, (*_duplicates(found), *warnings, *_names(first)))
 
 
 def _missing(
@@ -118,6 +124,8 @@ def _missing(
 def _duplicates(found: Mapping[str, Sequence[tuple[AddonSource, Module]]]) -> Iterator[str]:
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for name, places in found.items():
+        if len(places) == 1:
+            continue
         used, *others = places
         labels = [_label(*place, places) for place in (used, *(other for other in others if other[1].installable))]
         if len(labels) > 1:
@@ -132,24 +140,20 @@ def _label(source: AddonSource, module: Module, places: Sequence[tuple[AddonSour
     return f"{source.name}/{module.folder}".rstrip("/") if twice else source.name
 
 
-def _hidden(source: AddonSource) -> list[str]:
-    """The folders of add-ons that are not on the add-ons path; those inside of other add-ons are their test data."""
-    if source.platform:
-        return []
-    visible = source.facts.addons
-    inside = {module.path for module in source.facts.modules if module.folder in visible}
-    paths = [module.path for module in source.facts.modules if module.folder not in visible]
-    return [path for path in (*paths, *source.hidden) if not any(path.startswith(f"{above}/") for above in inside)]
+def _outside_of_addons(source: AddonSource, paths: Sequence[str]) -> tuple[str, ...]:
+    """The paths that are not inside of an add-on: an add-on in another one is its test data."""
+    if not paths:
+        return ()
+    addons = {module.path for module in source.facts.modules if module.folder in source.facts.addons}
+    return tuple(path for path in paths if not any(path.startswith(f"{addon}/") for addon in addons))
 
 
-def _hidden_warnings(sources: Iterable[AddonSource]) -> Iterator[str]:
-    for source in sources:
-        if paths := _hidden(source):
-            read = "in the root only" if "" in source.facts.addons else "one folder below the root"
-            yield (
-                f"{source.name}: {_are(len(paths))} where Odoo does not look: {names_text(paths)}; "
-                f"Odoo finds the add-ons of this repository {read}"
-            )
+def _hidden_warning(source: AddonSource, paths: Sequence[str]) -> str:
+    read = "in the root only" if "" in source.facts.addons else "one folder below the root"
+    return (
+        f"{source.name}: {_are(len(paths))} where Odoo does not look: {names_text(paths)}; "
+        f"Odoo finds the add-ons of this repository {read}"
+    )
 
 
 def _names(first: Mapping[str, tuple[AddonSource, Module]]) -> Iterator[str]:
