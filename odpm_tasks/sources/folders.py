@@ -91,7 +91,7 @@ def resolve_from_checkouts(paths: ProjectPaths, manifest: Manifest, own: str | N
             raise LockError(
                 f"--no-git-update uses checkouts as they are, and {missing[0].link.name} is not checked out",
                 where=" -> ".join(missing[0].required_by),
-                details=[f"also missing: {query.link.name}" for query in missing[1:3]],
+                details=[f"also missing: {', '.join(query.link.name for query in missing[1:])}"] if missing[1:] else [],
                 todo="run the same command without --no-git-update",
             )
         return [file_answer(paths, query.link) if query.link.is_file else checked_out(query) for query in queries]

@@ -60,7 +60,9 @@ def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
     free = [ask for ask in observed.unresolved if not (ask.link.is_file or (ask.commit and known))]
     if free:
         _require_lock(
-            observed, "the lock is incomplete", *[f"not pinned: {ask.link.canonical} {ask.branch}" for ask in free[:3]]
+            observed,
+            "the lock is incomplete",
+            f"not pinned: {', '.join(f'{ask.link.canonical} {ask.branch}' for ask in free)}",
         )
         action: Action = "update" if known else "create"
         return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]

@@ -416,6 +416,11 @@ INCOMPLETE: dict[str, Any] = {**UNRESOLVED, "unresolved": (replace(PINNED, commi
     [
         ({"lock": None}, "there is no lock", ()),
         (INCOMPLETE, "the lock is incomplete", (f"not pinned: {WEB} 19.0",)),
+        (
+            {**INCOMPLETE, "unresolved": INCOMPLETE["unresolved"] * 5},
+            "the lock is incomplete",
+            (f"not pinned: {', '.join([f'{WEB} 19.0'] * 5)}",),
+        ),
         ({"lock": MOVED}, "the lock is out of date", (f"web aaaaaaaa -> {commit('web')[:8]}",)),
         ({"python": PythonLocks("wanted", None, None)}, "there is no Python lock", ()),
         (
