@@ -46,7 +46,7 @@ def remote(
     """The remote for the URL of a link. The first matching mirror prefix applies; user and password become a header."""
     plain = _without_login(url)
     for prefix, target in mirrors:
-        if plain.startswith(prefix):
+        if plain.startswith(prefix) and not _ends_in_host(prefix, plain):
             url = target + plain[len(prefix) :]
             break
     interactive = sys.stdin is not None and sys.stdin.isatty()
@@ -75,6 +75,16 @@ def remote(
         env["GIT_CONFIG_COUNT"] = str(number + 1)
         env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = setting
     return Remote(url, env, secrets, timeout, interactive)
+
+
+def _ends_in_host(prefix: str, url: str) -> bool:
+    """Whether a prefix ends inside the host of a URL: `https://git.example` is no prefix of `https://git.example.org/x`.
+
+    The mirror would be another host, too, and it would get the login of the mirror.
+    """
+    _, separator, rest = prefix.rpartition("://")
+    has_path = "/" in rest or (not separator and ":" in rest)
+    return not has_path and url[len(prefix) : len(prefix) + 1] not in {"", "/"}
 
 
 def _ssh(key: str | None, timeout: float, interactive: bool) -> str | None:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NoReturn
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from odpm_tasks.errors import DescriptionError
 
@@ -25,7 +25,7 @@ _BLANK = " \t\r\n"
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?|\[[0-9A-Fa-f:.]+\])"
 _URL = re.compile(
-    rf"(?P<scheme>https?|ssh|git)://(?:(?P<user>[^/]*)@)?(?P<host>{_HOST})(?::(?P<port>\d*))?/(?P<path>.*)"
+    rf"(?P<scheme>https?|ssh|git)://(?:(?P<user>[^/?#\\\[\]]*)@)?(?P<host>{_HOST})(?::(?P<port>\d*))?/(?P<path>.*)"
 )
 _SCP = re.compile(rf"(?P<user>[A-Za-z0-9][A-Za-z0-9._-]*)@(?P<host>{_HOST}):(?P<path>.*)")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://")
@@ -171,7 +171,7 @@ def source_names(links: Iterable[Link]) -> dict[str, str]:
     while True:
         taken = defaultdict(list)
         for url, names in choices.items():
-            taken[names[level[url]].casefold()].append(url)
+            taken[unicodedata.normalize("NFC", names[level[url]]).casefold()].append(url)
         clashing = [url for urls in taken.values() if len(urls) > 1 for url in urls]
         risers = [url for url in clashing if level[url] < len(choices[url]) - 1]
         if not risers:
@@ -194,7 +194,7 @@ def _short(name: str) -> str:
 def _folder(part: str) -> str:
     """A part of a path as a folder name that needs no quotes in a shell."""
     name = re.sub(r"[^\w.+-]", "-", unquote(part)).lstrip("-")
-    return name if name.strip(".") and name != ".git" else "_"
+    return name if name.strip(".") and name.lower() != ".git" else "_"
 
 
 def _file_path(url: str) -> str:
@@ -254,7 +254,9 @@ def _check_remote(url: str, text: str) -> None:
     found = _split(url)
     if found is None:
         _refuse(text, "its host, port or path cannot be read: SCHEME://HOST[:PORT]/PATH")
-    _, host, port, path = found
+    scheme, host, port, path = found
+    if not _is_read_alike(url, scheme, f"{host}:{port}" if port else host):
+        _refuse(text, "its host, port or path cannot be read: SCHEME://HOST[:PORT]/PATH")
     login = url.partition("://")[2].partition("/")[0].rpartition("@")[0]
     if login.startswith("-"):
         _refuse(text, "its user begins with `-`, like an option")
@@ -272,6 +274,16 @@ def _check_remote(url: str, text: str) -> None:
         _refuse(text, "its path contains `.` or `..`")
     if ".." in host or not _bare_path(path):
         _refuse(text, "it names no repository on its host" if ".." not in host else "its host cannot be read")
+
+
+def _is_read_alike(url: str, scheme: str, authority: str) -> bool:
+    """Whether other programs find the same host in a URL: a link must not be fetched from a host other than its identity."""
+    if not url.startswith(f"{scheme}://"):
+        return True  # user@host:path
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2].removesuffix(":") == authority
+    except ValueError:  # no address of IPv6, or a character that stands for `/`, `?`, `#`, `@` or `:`
+        return False
 
 
 def _check_branch(branch: str, text: str) -> None:

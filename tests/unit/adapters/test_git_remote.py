@@ -56,6 +56,16 @@ def test_first_matching_mirror_applies() -> None:
     assert git_remote.remote("https://other/x", mirrors=mirrors).url == "https://other/x"
 
 
+def test_a_prefix_without_a_slash_matches_whole_hosts_only() -> None:
+    """A dependency on another host would otherwise get the login of the mirror: on mirror.example.evil.org."""
+    rules = [("https://git.example", "https://me:hunter2@mirror.example")]
+    assert git_remote.remote("https://git.example/x", mirrors=rules).url == "https://mirror.example/x"
+    other = git_remote.remote("https://git.example.evil.org/x", mirrors=rules)
+    assert (other.url, other.secrets) == ("https://git.example.evil.org/x", ())
+    assert git_remote.remote("https://h/a/b.git", mirrors=[("https://h/a/b", "https://m/c")]).url == "https://m/c.git"
+    assert git_remote.remote("git@h:a/b", mirrors=[("git@h:a", "git@m:c")]).url == "git@m:c/b"
+
+
 def test_mirror_matches_a_url_with_credentials() -> None:
     rules = [("https://a.example/", "https://b.example/")]
     assert git_remote.remote("https://me:pw@a.example/x", mirrors=rules).url == "https://b.example/x"

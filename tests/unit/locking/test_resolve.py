@@ -198,6 +198,7 @@ def test_variables_in_a_nested_manifest_are_expanded() -> None:
     [
         "https://${LOGIN}@evil.example/x",
         "https://evil.example/${LOGIN}",
+        "http://${LOGIN}@git.example.org/x",  # not encrypted, as the link of odpm.json is
         "https://git.example.org/${OTHER}",
         "https://${OTHER}/x",
     ],

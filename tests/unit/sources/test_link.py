@@ -92,6 +92,16 @@ def test_parse(text: str, link: Link) -> None:
         ("https://host:0/x", "port"),
         ("https://host:65536/x", "port"),
         ("https://host/a/./b", "`.` or `..`"),
+        # git would fetch these from evil.example, and their identity would be that of a repository on host
+        ("https://evil.example?@host/x", "cannot be read"),
+        ("https://evil.example#@host/x", "cannot be read"),
+        ("https://evil.example:8443?a@host/x", "cannot be read"),
+        ("https://evil.example\\@host/x", "cannot be read"),
+        ("ssh://evil.example?@host/x", "cannot be read"),
+        ("https://[evil@host/x", "cannot be read"),
+        ("https://a\u2100b@host/x", "cannot be read"),
+        ("https://[1.2]/x", "cannot be read"),
+        ("https://[::::]/x", "cannot be read"),
         ("https://a..b/x", "its host cannot be read"),
         ("https://host/x @", "name of a branch"),
         ("https://host/x a/", "name of a branch"),
@@ -201,6 +211,7 @@ def test_without_credentials(url: str, shown: str) -> None:
         ("file:///srv/addons.git", "srv", "addons"),
         ("https://host/me/...", "me", "_"),
         ("https://host/me/%2Egit", "me", "_"),
+        ("https://host/me/.GIT", "me", "_"),
         ("https://host/me/-x", "me", "x"),
         ("https://git.sr.ht/~me/a%2Cb", "me", "a-b"),
     ],
@@ -222,6 +233,7 @@ def test_source_names() -> None:
     assert names("https://h/OCA/web", "git@h:OCA/web.git") == ["web", "web"]
     assert names("https://h/OCA/web", "https://h/me/web", "https://h/x/y") == ["OCA-web", "me-web", "y"]
     assert names("https://h/OCA/web", "https://h/me/Web") == ["OCA-web", "me-Web"]
+    assert names("https://h/a/\uac00", "https://h/b/\u1100\u1161") == ["a-\uac00", "b-\u1100\u1161"]  # equal on macOS
     assert names("https://a/OCA/web", "https://b/OCA/web") == ["a-OCA-web", "b-OCA-web"]
     assert names("https://h/OCA/web", "https://h/me/web", "https://h/x/OCA-web") == ["h-OCA-web", "me-web", "x-OCA-web"]
 
