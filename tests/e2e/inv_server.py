@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-LIBRARIES = ("invoke.program", "jinja2", "jsonschema", "rich.console", "rich.live", "rich.table", "sh", "yaml")
+LIBRARIES = ("invoke.program", "jinja2", "rich.console", "rich.live", "rich.table", "sh", "yaml")
 # `inv` in a shell: pass words, folder, environment and the three standard files to the server, and exit as the run does.
 CLIENT = """\
 import json, os, socket, sys
