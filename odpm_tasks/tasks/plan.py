@@ -88,16 +88,16 @@ def validate(c: Context, ask_index: bool = False) -> None:
         terminal.warn(warning)
     if errors:
         raise invalid("odpm.json", errors)
-    _ = project.lock
+    lock = project.lock
     try:
         _ = project.manifest
     except DescriptionError:  # a variable without a value, which is a warning here
         terminal.message("add-ons are not checked: variables of odpm.json are not set")
     else:
         findings = project.check_addons(ask_index=ask_index)
-        if findings is None:
+        if findings is None and lock:
             terminal.message("add-ons of dependencies are not checked: the lock or the cache is incomplete (inv lock)")
-        elif project.scenario.strict:
+        if findings and project.scenario.strict:
             require_addons(findings)
         for warning in findings.texts(strict=project.scenario.strict) if findings else ():
             terminal.warn(warning)
