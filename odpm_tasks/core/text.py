@@ -27,6 +27,18 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text).strip()
 
 
+def printable_json(text: str) -> str:
+    """JSON with an escape (`\\u009b`) for each character that could control a terminal: json escapes those below 32 only."""
+
+    def escaped(char: str) -> str:
+        number = ord(char)
+        if number < 0x10000:
+            return f"\\u{number:04x}"
+        return f"\\u{0xD7C0 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
+
+    return "".join(char if char.isprintable() or char == "\n" else escaped(char) for char in text)
+
+
 def cut(text: str, longest: int = MAX_LENGTH) -> str:
     """The text as one line of at most `longest` characters; `…` at its end marks a cut."""
     text = clean(text)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.e2e.failures import IDENTITY, WEB, Workspace
+from tests.e2e.failures import WEB, Workspace
 from tests.e2e.harness import git
 
 FILE, PROGRAM, LINK, SUBMODULE, FOLDER = "100644", "100755", "120000", "160000", "40000"
@@ -39,11 +38,16 @@ def grow(repo: Path, entries: Entries) -> str:
     return tree(repo, rows + [(FOLDER, name, grow(repo, inner)) for name, inner in below.items()])
 
 
-def commit(repo: Path, tree_id: str) -> str:
-    words = ["git", "commit-tree", tree_id, "-m", "x"]
-    done = subprocess.run(words, cwd=repo, env={**os.environ, **IDENTITY}, capture_output=True, text=True, check=True)
-    git("update-ref", "refs/heads/19.0", done.stdout.strip(), cwd=repo)
-    return done.stdout.strip()
+def commit(repo: Path, tree_id: str, message: bytes = b"x", parent: str = "") -> str:
+    """Let the branch be one commit of a tree; its message is also the name of its author. Returns the id."""
+    who = (
+        (message.replace(b"\n", b" ") + b" <t@t> 1758153600 +0000") if message != b"x" else b"t <t@t> 1758153600 +0000"
+    )
+    before = f"parent {parent}\n".encode() if parent else b""
+    head = b"tree " + tree_id.encode() + b"\n" + before + b"author " + who + b"\ncommitter " + who + b"\n\n"
+    found = write(repo, "commit", head + message + b"\n")
+    git("update-ref", "refs/heads/19.0", found, cwd=repo)
+    return found
 
 
 def plant(workspace: Workspace, entries: Entries, repository: str = WEB) -> str:

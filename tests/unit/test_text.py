@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from odpm_tasks.core.text import clean, cut, decoded, plural, size, unstyled
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from odpm_tasks.core.text import clean, cut, decoded, limited, plural, printable_json, size, unstyled
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,15 @@ def test_a_byte_order_mark_says_how_a_file_is_encoded(encoding: str) -> None:
     assert decoded("lxml==5  # é\r\n".encode(encoding)) == "lxml==5  # é\r\n"
     assert decoded(b"\xfe\xff\x00a") == "a"
     assert decoded(b"caf\xe9") == "caf\ufffd"
+
+
+@given(st.text())
+def test_json_that_is_printed_stays_the_same_value(text: str) -> None:
+    shown = printable_json(json.dumps({text: [text]}, indent=2, ensure_ascii=False))
+    assert json.loads(shown) == {text: [text]}
+    assert all(char.isprintable() or char == "\n" for char in shown)
+
+
+def test_texts_above_a_limit_are_counted() -> None:
+    assert limited(["a", "b"], 2) == ("a", "b")
+    assert limited(["a", "b", "c"], 1) == ("a", "… and 2 more warnings")

@@ -11,6 +11,7 @@ from odpm_tasks.core.planning.costs import ContainerAction, Cost
 from odpm_tasks.core.planning.steps import Action, Phase, Plan, Step, phase
 from odpm_tasks.core.planning.text import file_diff
 from odpm_tasks.core.sources.commits import Commit, CommitRange
+from odpm_tasks.core.text import printable_json
 
 VERSION = 1
 CommitId = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
@@ -144,7 +145,7 @@ def _commit(commit: Commit) -> CommitData:
 
 
 def as_json(document: PlanDocument) -> str:
-    return document.model_dump_json(indent=2)
+    return printable_json(document.model_dump_json(indent=2))
 
 
 def schema() -> dict[str, Any]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.failures import GENERATED, HOST, LOCKS, SALE, WEB, Workspace, failure, file_digests
-from tests.e2e.planted import FILE, LINK, plant
+from tests.e2e.harness import git
+from tests.e2e.planted import FILE, LINK, commit, grow, plant
 
 pytest_plugins = ["tests.e2e.workspaces"]
 
@@ -117,3 +118,33 @@ def test_content_that_cannot_be_used_is_refused_with_its_repository(
     assert all(char.isprintable() or char == "\n" for char in message), repr(message)
     assert not (workspace.root / LOCKS[0]).exists()
     assert "Traceback" not in workspace.bench.inv("status", timeout=60).output
+
+
+def test_messages_authors_and_versions_of_commits_do_not_control_the_terminal(workspace: Workspace) -> None:
+    repo = workspace.host / WEB
+    message = f"{ESCAPE}\xff".encode("latin-1", errors="replace") + "\u202e\r\x9b31m".encode()
+    parent = ""
+    for number in range(3):
+        text = f"{{'version': '19.0.{number}.0.0\\x1b[31m\\r'}}".encode()
+        entries = {
+            b"m/__manifest__.py": (FILE, text),
+            f"m/migrations/19.0.{number}.0.0{ESCAPE}/pre-x.py".encode(): (FILE, b""),
+        }
+        parent = commit(repo, grow(repo, entries), message, parent)
+        if number == 0:
+            workspace.bench.ok("render")
+            git("add", "-A", cwd=workspace.root)
+            git("commit", "-qm", "locked", cwd=workspace.root)
+    workspace.bench.ok("lock", "--update")
+    tasks = [
+        "lock --diff",
+        "lock --diff --format json",
+        "lock --diff --format markdown",
+        "plan --diff",
+        "sources.status",
+        "status",
+    ]
+    for words in tasks:
+        ran = workspace.bench.ok(*words.split())
+        assert all(char.isprintable() or char == "\n" for char in ran.output), (words, repr(ran.output))
+    assert "19.0.2.0.0" in workspace.bench.ok("lock", "--diff").out
