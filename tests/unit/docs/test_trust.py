@@ -22,8 +22,8 @@ def test_a_test_that_the_page_names_exists(path: str, name: str) -> None:
 
 def test_every_rule_has_tests_with_and_without_trust() -> None:
     rules, tests = (rows(PAGE.section(heading)) for heading in ("## The rules", "## The tests of each rule"))
-    assert len(rules) == 11
-    assert len(tests) == 15
+    assert len(rules) >= 11
+    assert len(tests) >= 16
     for row in tests:
         assert "::" in row[1], row[0]
         assert "::" in row[2] or row[2] == "the same", row[0]
