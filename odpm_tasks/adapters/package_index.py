@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import lzma
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,8 @@ TIMEOUT = 30.0  # seconds without an answer
 MAX_ARCHIVE = 300_000_000  # bytes; the largest source distributions that Odoo's add-ons need are below 100 MB
 MAX_MEMBER = 2_000_000  # bytes of a file that states metadata
 MAX_MEMBERS = 200_000
+MAX_READ = 100  # files that state metadata
+MAX_READ_SIZE = 20_000_000  # bytes of all of them
 MAX_UNPACKED = 3_000_000_000  # bytes
 
 # of the names of an archive those to read, and what their bytes state; None: nothing
@@ -168,21 +172,54 @@ def _version(text: str) -> Version | None:
 def _members(archive: IO[bytes], filename: str, select: Select) -> dict[str, bytes]:
     """The selected members of a tar or zip archive. Nothing is extracted; links and large members are left out."""
     try:
-        if filename.endswith((".zip", ".whl")):
-            with zipfile.ZipFile(archive) as packed:
-                chosen = select([info.filename for info in packed.infolist()[:MAX_MEMBERS]])
-                return {name: packed.read(name) for name in chosen if packed.getinfo(name).file_size <= MAX_MEMBER}
-        found: dict[str, bytes] = {}
-        with tarfile.open(fileobj=archive, mode="r|*") as stream:
-            for number, member in enumerate(stream):
-                if number >= MAX_MEMBERS or stream.offset > MAX_UNPACKED:
-                    break
-                if member.isfile() and member.size <= MAX_MEMBER and select([member.name]):
-                    data = stream.extractfile(member)
-                    found[member.name] = data.read() if data else b""
-        return found
-    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError):
+        return _of_zip(archive, select) if filename.endswith((".zip", ".whl")) else _of_tar(archive, select)
+    except (
+        *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError),
+        *(ValueError, NotImplementedError, RuntimeError),  # of an unknown compression, of an encrypted file
+    ):
         raise ProgramError(
             f"{filename} of the package index is a damaged archive",
             todo="name another version in the requirements of odpm.json",
         ) from None
+
+
+def _of_zip(archive: IO[bytes], select: Select) -> dict[str, bytes]:
+    with zipfile.ZipFile(archive) as packed:
+        chosen = select([info.filename for info in packed.infolist()[:MAX_MEMBERS]])
+        small = [name for name in dict.fromkeys(chosen) if packed.getinfo(name).file_size <= MAX_MEMBER]
+        _check_total(len(small), sum(packed.getinfo(name).file_size for name in small))
+        return {name: packed.read(name) for name in small}
+
+
+def _of_tar(archive: IO[bytes], select: Select) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    with tarfile.open(fileobj=archive, mode="r|*", tarinfo=_BoundedTarInfo) as stream:
+        for number, member in enumerate(stream):
+            if number >= MAX_MEMBERS or stream.offset > MAX_UNPACKED:
+                break
+            if member.isfile() and member.size <= MAX_MEMBER and select([member.name]):
+                data = stream.extractfile(member)
+                found[member.name] = data.read() if data else b""
+                _check_total(len(found), sum(map(len, found.values())))
+    return found
+
+
+def _check_total(number: int, size: int) -> None:
+    """A few megabytes of an archive can hold any number of bytes. Errors: ReadError."""
+    if number > MAX_READ or size > MAX_READ_SIZE:
+        raise tarfile.ReadError("too many files that state metadata")
+
+
+class _BoundedTarInfo(tarfile.TarInfo):
+    """A header of a tar archive. Those that hold the name of the next file are read into memory: they must be small."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _NAME_HEADERS and self.size > MAX_MEMBER:
+            raise tarfile.ReadError("a header is too large")
+        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return found
+
+
+_NAME_HEADERS = frozenset(
+    {tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE}
+)

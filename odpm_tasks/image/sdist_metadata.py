@@ -46,7 +46,9 @@ def built_metadata(image: str, archive: Path, name: str) -> StaticMetadata:
     try:
         output = run_image.run_isolated(image, [*_PIP, f"/in/{archive.name}"], mounts=mounts, environment=environment)
         metadata = json.loads(output)["install"][0]["metadata"]
-    except (ValueError, LookupError, ProgramError) as error:
+        found = StaticMetadata(tuple(metadata.get("requires_dist", ())), metadata.get("requires_python", ""))
+        usable = is_usable(found)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ProgramError) as error:
         details = error.details if isinstance(error, ProgramError) else ()
         raise ProgramError(
             f"the metadata of {name} could not be built",
@@ -54,8 +56,7 @@ def built_metadata(image: str, archive: Path, name: str) -> StaticMetadata:
             details=details,
             todo="name another version in the requirements of odpm.json, or remove what requires it",
         ) from None
-    found = StaticMetadata(tuple(metadata.get("requires_dist", ())), metadata.get("requires_python", ""))
-    if not is_usable(found):
+    if not usable:
         raise ProgramError(
             f"{name} requires what is on no package index",
             where=archive.name,

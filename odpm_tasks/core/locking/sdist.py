@@ -23,6 +23,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from odpm_tasks.core.literals import literal
+
 _ROOT_FILES = ("PKG-INFO", "pyproject.toml", "setup.cfg", "setup.py")
 _EGG_INFO = re.compile(r"^[^/]+/(?:[^/]+/)?[^/]+\.egg-info/(?:PKG-INFO|requires\.txt)$")
 _WHEEL = re.compile(r"^[^/]+\.dist-info/METADATA$")
@@ -63,17 +65,18 @@ def static_metadata(files: Mapping[str, bytes]) -> StaticMetadata | None:
         found = (
             _of_wheel(texts) or _of_pkg_info(texts) or _of_egg_info(texts) or _of_pyproject(texts) or _of_setup(texts)
         )
-    except RecursionError:  # a setup.py that is nested to confuse
-        return None
-    return found if found is None or is_usable(found) else None
+        return found if found is None or is_usable(found) else None
+    except (RecursionError, MemoryError, ValueError, TypeError, AttributeError):
+        return None  # files that are made to confuse: deep nesting, numbers with thousands of digits, odd types
 
 
 def is_usable(found: StaticMetadata) -> bool:
     """Whether the requirements can be parsed and name packages of the index alone."""
     try:
         for line in found.requires:
-            if Requirement(line).url:
-                return False  # a direct reference in the metadata of a package leads around the index
+            # a direct reference in the metadata of a package leads around the index; a second line would be one more header
+            if len(line.splitlines()) > 1 or Requirement(line).url:
+                return False
         SpecifierSet(found.requires_python)
     except (InvalidRequirement, InvalidSpecifier):
         return False
@@ -167,7 +170,7 @@ def _of_call(call: ast.Call, values: Mapping[str, Any]) -> StaticMetadata | None
             return None
         if keyword.arg in stated:
             try:
-                stated[keyword.arg] = ast.literal_eval(keyword.value)
+                stated[keyword.arg] = literal(keyword.value)
             except (ValueError, TypeError, SyntaxError, MemoryError):
                 return None
     required = stated["install_requires"]

@@ -80,6 +80,9 @@ def bare_requirement(value: str) -> str:
     return re.split(r"(?:^|\s)#|\s--", value, maxsplit=1)[0].strip()
 
 
+MAX_REQUIREMENT = 1000  # characters; an environment marker with thousands of conditions takes seconds
+
+
 def requirement_error(value: str) -> str:
     """Why a line cannot be locked; empty if it can, and for a blank line or a comment."""
     bare = bare_requirement(value)
@@ -87,13 +90,15 @@ def requirement_error(value: str) -> str:
         return ""
     if bare.startswith("-"):
         return "a pip option is not a requirement"
+    if len(bare) > MAX_REQUIREMENT:
+        return f"it has more than {MAX_REQUIREMENT:,} characters"
     if "${" in bare:
         return "variables in a requirement are not expanded"
     if re.match(r"[a-z+]+://", bare):
         return "an address needs the name of its package in front: NAME @ URL"
     try:
         url = urlsplit(Requirement(bare).url or "")
-    except (InvalidRequirement, ValueError):
+    except (InvalidRequirement, ValueError, RecursionError):
         return f"{bare!r} is not a requirement like `name==1.2`"
     if url.password or (url.username and not url.scheme.endswith("ssh")):
         return "its address contains a login, which would be written into the lock"

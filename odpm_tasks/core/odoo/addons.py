@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict
 
 from odpm_tasks.core.config.paths import MANIFEST_FILE
+from odpm_tasks.core.literals import literal
 from odpm_tasks.core.text import decoded
 from odpm_tasks.errors import printable
 
@@ -166,7 +167,7 @@ def read_module(path: str, manifest: bytes) -> Module | None:
     """One add-on from the bytes of its manifest; None if they are not a Python dictionary literal, or a list is too long."""
     try:
         with _PARSER:
-            data = ast.literal_eval(manifest.decode("utf-8-sig").strip())
+            data = literal(ast.parse(manifest.decode("utf-8-sig").strip(), mode="eval"))
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
         return None
     if not isinstance(data, dict):

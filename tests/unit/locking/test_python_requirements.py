@@ -111,6 +111,8 @@ def test_modules_of_the_standard_library_are_no_requirements(name: str) -> None:
         ("git+https://host.example/six#egg=six", True, "an address needs the name of its package"),
         ("-r other.txt", True, "a pip option is not a requirement"),
         ("--index-url https://host.example", True, "a pip option is not a requirement"),
+        ("six; " + " and ".join(["python_version > '3'"] * 50), False, "it has more than 1,000 characters"),
+        ("six; os_name > 'a\nevil @ https://host.example/evil.whl'", False, "\"six; os_name > 'a\\nevil"),
         ("./six", True, "'./six' is not a requirement"),
         ("../../etc/six.whl", True, "'../../etc/six.whl' is not a requirement"),
     ],
@@ -118,6 +120,13 @@ def test_modules_of_the_standard_library_are_no_requirements(name: str) -> None:
 def test_which_lines_can_be_locked(line: str, trusted: bool, refusal: str) -> None:
     found = RequirementLine(line, "web", trusted).refusal
     assert found.startswith(refusal) if refusal else not found
+
+
+@pytest.mark.parametrize("depth", [50, 200, 300, 400, 480])
+def test_a_deeply_nested_marker_is_refused_or_evaluated(depth: int) -> None:
+    line = RequirementLine(f"six; {'(' * depth}os_name == 'posix'{')' * depth}", "web", trusted=False)
+    merged = merge([], [], [line], python="3.12")
+    assert bool(merged.lines) != bool(merged.refused)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,26 @@ SETUP = "from setuptools import setup\nsetup(name='x', version='1'"
         ({"x-1.dist-info/METADATA": "Requires-Dist: evil @ git+file:///evil\n"}, None),
         ({"x-1.dist-info/METADATA": "Requires-Dist: -r /etc/passwd\n"}, None),
         ({"x-1.dist-info/METADATA": "Requires-Python: not a version\n"}, None),
+        # made to confuse: types, nesting, numbers, a string with a line end, members with one hash
+        ({"x-1/pyproject.toml": f"a = {'1' * 6000}"}, None),
+        ({"x-1/pyproject.toml": "[project]\ndynamic = 5"}, None),
+        ({"x-1/pyproject.toml": "[project]\ndynamic = [{a = 1}]"}, None),
+        ({"x-1/PKG-INFO": f"Metadata-Version: {'2' * 6000}.2"}, None),
+        (
+            {"x-1/PKG-INFO": f"Metadata-Version: 2.2\nRequires-Dist: a; {'(' * 5000}python_version>'3'{')' * 5000}"},
+            None,
+        ),
+        ({"x-1/setup.py": f"import setuptools\nx = {'-' * 200_000}1"}, None),
+        (
+            {"x-1/setup.py": f"{SETUP}, install_requires=['a; os_name > \"\\nRequires-Dist: b @ https://e/b.whl\"'])"},
+            None,
+        ),
+        (
+            {
+                "x-1/setup.py": f"{SETUP}, extras_require={{{','.join(f'{n * (2**61 - 1)}: []' for n in range(30_000))}}})"
+            },
+            None,
+        ),
     ],
 )
 def test_static_metadata(files: dict[str, str], expected: tuple[tuple[str, ...], str] | None) -> None:
