@@ -12,15 +12,16 @@ def is_trusted(trust: Iterable[str], link: Link, own: Sequence[Link]) -> bool:
     """Whether an entry of `trust` names a repository: its address, or its name if a link of odpm.json (`own`) names it.
 
     A name alone cannot trust a repository that a dependency asks for: the dependency chooses the address, and with it the
-    name. With two repositories of one name in odpm.json, `OWNER-NAME` names one of them.
+    name. With two repositories of one name in odpm.json, `OWNER-NAME` names one of them; an entry that fits two names none.
+    Nor can an address trust a commit that a dependency chooses: a forge provides every commit of a fork and of a pull
+    request under the address of the repository.
     """
-    own_names = [mine.name for mine in own]
+    named = {mine.canonical for mine in own}
     for entry in trust:
         if _address(entry) == link.canonical:
-            return True
-        if link.canonical not in {mine.canonical for mine in own}:
-            continue
-        if entry == f"{link.owner}-{link.name}" or (entry == link.name and own_names.count(entry) == 1):
+            if link.canonical in named or link.commit is None:
+                return True
+        elif {mine.canonical for mine in own if entry in (mine.name, f"{mine.owner}-{mine.name}")} == {link.canonical}:
             return True
     return False
 

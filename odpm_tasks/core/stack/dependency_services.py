@@ -18,6 +18,7 @@ from odpm_tasks.core.locking.resolve import Resolution, Source
 from odpm_tasks.core.manifest import checks
 from odpm_tasks.core.manifest.json_document import Path, parse, spell
 from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, Hooks, Manifest, merge
+from odpm_tasks.core.sources.link import canonical
 from odpm_tasks.core.sources.trust import is_trusted
 from odpm_tasks.core.stack.relative_paths import rebased
 from odpm_tasks.core.stack.reserved import Reserved
@@ -315,8 +316,14 @@ def _unknown_trust(manifest: Manifest, resolution: Resolution) -> list[str]:
         if any(is_trusted((entry,), source.link, manifest.links) for source in sources):
             continue
         indirect = next((source for source in sources if entry in {source.name, source.link.name}), None)
+        pinned = next((source for source in sources if source.link.commit and canonical(entry) == source.key), None)
         near = get_close_matches(entry, [*names, *keys], n=1, cutoff=0.5)
-        if indirect:
+        if pinned:
+            hint = (
+                "a dependency chooses its commit, which may be one of a fork; add it to the dependencies of odpm.json"
+            )
+            warnings.append(f"odpm.json: trust: {entry} is not trusted: {hint}")
+        elif indirect:
             hint = f"another dependency requires it, so that only its address can be trusted: {indirect.key}"
             warnings.append(f"odpm.json: trust: {entry} is not in the dependencies of odpm.json; {hint}")
         else:

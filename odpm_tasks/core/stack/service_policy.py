@@ -17,6 +17,8 @@ from odpm_tasks.core.text import cut
 _BUILTIN_VOLUMES = ("db-", "odoo-")  # volumes of the built-in services
 ISOLATED, PUBLISHED = "isolated-", "published-"  # networks that odpm adds for untrusted dependencies
 _RESERVED_NETWORKS = (ISOLATED, PUBLISHED)
+# Docker calls a volume or network PROJECT_NAME: `test_data` of `shop` would be `data` of another project `shop_test`
+_OWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 _PORT, _LONG_PORT = r"(127\.0\.0\.1|\[::1\]):\d{0,5}:\d{1,5}(/tcp|/udp)?", r"\d{0,5}:\d{1,5}/(tcp|udp)"
@@ -136,7 +138,7 @@ def _volumes(volumes: list[Any]) -> Iterator[str]:
     for kind, source in volume_sources({"volumes": volumes}):
         if kind not in {"volume", "tmpfs"} or (source and not is_volume_name(source)):
             yield f"the path {cut(source)}" if source else f"a volume of the type {cut(kind, 40)}"
-        elif source.startswith(_BUILTIN_VOLUMES):
+        elif source.startswith(_BUILTIN_VOLUMES) or (source and not _OWN.fullmatch(source)):
             yield f"the volume {cut(source)}"
     for entry in volumes:
         if isinstance(entry, Mapping):
@@ -170,7 +172,7 @@ def _networks(networks: Any) -> Iterator[str]:
     for name in names_in({"networks": networks}, "networks"):
         if name == "database":
             yield "the network of the database"
-        elif name.startswith(_RESERVED_NETWORKS) or not is_volume_name(name):
+        elif name.startswith(_RESERVED_NETWORKS) or not _OWN.fullmatch(name):
             yield f"the network {cut(name, 40)}"
     for name, options in networks.items() if isinstance(networks, Mapping) else ():
         if options:  # an alias could answer for another service

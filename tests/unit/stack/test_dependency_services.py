@@ -15,6 +15,8 @@ from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps, late_hook_steps
 from odpm_tasks.core.planning.observed import Checkout, ResolvedState
 from odpm_tasks.core.planning.steps import Step
+from odpm_tasks.core.sources.link import parse_link
+from odpm_tasks.core.sources.trust import is_trusted
 from odpm_tasks.core.stack.dependency_services import Fragments, fragments
 from odpm_tasks.core.stack.relative_paths import rebased
 from odpm_tasks.errors import DescriptionError
@@ -156,6 +158,31 @@ def test_a_name_trusts_only_what_odpm_json_itself_names() -> None:
         .items[0]
         .trusted
     )
+
+
+def test_an_address_trusts_no_commit_that_a_dependency_chooses() -> None:
+    """A forge provides the commits of forks and pull requests under the address of the repository."""
+    chosen = source(
+        f"{OCA}/queue 19.0 {'a' * 40}", facts=Facts(odpm_json='{"manifest_schema": 2, "hooks": {"pre_build": "x:y"}}')
+    )
+    ours = builders.manifest(trust=[f"{OCA}/queue"])
+    found = fragments(
+        ours, resolution(source("https://github.com/odoo/odoo 19.0", "platform"), chosen), SCENARIOS["developer"]
+    )
+    assert not any(fragment.trusted for fragment in found.items)
+    assert "a dependency chooses its commit" in found.warnings[-1]
+    assert is_trusted(ours.trust, chosen.link, [chosen.link])
+
+
+def test_an_entry_that_fits_two_repositories_trusts_none() -> None:
+    links = [
+        parse_link("https://h/acme/queue"),
+        parse_link("https://h/evil/acme-queue"),
+        parse_link("https://h/oca/queue"),
+    ]
+    assert not any(is_trusted(["acme-queue"], link, links) for link in links)
+    assert [is_trusted(["oca-queue"], link, links) for link in links] == [False, False, True]
+    assert not any(is_trusted(["queue"], link, links) for link in links)
 
 
 def test_unknown_trust_is_a_warning() -> None:

@@ -60,7 +60,9 @@ NEEDS_TRUST: list[tuple[dict[str, Any], str]] = [
     ({"volumes": [{"type": "image", "source": "acme:ci", "target": "/x"}]}, "the path acme:ci"),
     ({"volumes": ["db-server:/x"]}, "the volume db-server"),
     ({"volumes": [{"type": "volume", "source": "odoo-ci", "target": "/x"}]}, "the volume odoo-ci"),
+    ({"volumes": ["staging_db-server:/x"]}, "the volume staging_db-server"),  # of another project, acme_staging
     ({"volumes": [{"type": "volume", "source": "a", "target": "/x", "volume": {"subpath": "b"}}]}, "`volumes.subpath`"),
+    ({"networks": ["staging_default"]}, "the network staging_default"),
     ({"privileged": True}, "`privileged`"),
     ({"build": "."}, "`build`"),
     ({"network_mode": "host"}, "`network_mode`"),
