@@ -106,12 +106,12 @@ class Activity:
             if name not in self._rows:
                 self._rows[name] = self._progress.add_task("", name=name, text="", percent="", size="", rate="")
             shown = "" if percent is None else f"{percent}%"
-            self._progress.update(self._rows[name], text=text[:100], percent=shown, size=size, rate=rate)
+            self._progress.update(self._rows[name], text=printable(text[:100]), percent=shown, size=size, rate=rate)
 
     def retrying(self, name: str, failure: str, text: str) -> None:
         """Show a failure that is retried; `text` names the next attempt."""
         if self._progress is None:
-            message(f"{name}: {failure}; {text}")
+            message(printable(f"{name}: {failure}; {text}"))
         else:
             self.note(name, f"{text} ({failure})")
 

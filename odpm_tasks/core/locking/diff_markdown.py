@@ -120,8 +120,8 @@ def _code(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    """A code span in a table: a bar would end the cell."""
-    return _code(text).replace("|", "\\|")
+    """A code span in a table: a bar would end the cell, also after two backslashes."""
+    return re.sub(r"\\*\|", r"\\|", _code(text))
 
 
 def _html(text: str) -> str:

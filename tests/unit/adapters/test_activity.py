@@ -10,8 +10,11 @@ import subprocess
 import sys
 import termios
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+
+from odpm_tasks.adapters import terminal
 
 SCRIPT = """
 import time
@@ -76,3 +79,13 @@ def test_without_a_terminal_one_line_per_transfer() -> None:
     assert done.stderr == (
         "web: connection reset; again in 0.5 s, 2 of 3\nfetched 0  12.34 MiB\nfetched 1  12.34 MiB\n"
     )
+
+
+def test_the_text_of_a_server_does_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """git prints the body of an HTTP error as it is."""
+    terminal.Activity().retrying("web", "remote: \x1b]0;pwn\x07\x1b[2J", "again in 0.5 s")
+    progress = Mock()
+    terminal.Activity(progress).retrying("web", "remote: \x1b]0;pwn\x07\x1b[2J", "again in 0.5 s")
+    shown = capsys.readouterr().err + progress.update.call_args.kwargs["text"]
+    assert "\x1b" not in shown
+    assert shown.count("]0;pwn") == 2

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from odpm_tasks.core.locking import diff
-from odpm_tasks.core.locking.diff import CommitAddon, LockDiff, PairDetails, PinPair, compare, pairs
-from odpm_tasks.core.locking.diff_markdown import as_markdown
+from odpm_tasks.core.locking.diff import AddonChange, CommitAddon, LockDiff, PairDetails, PinPair, compare, pairs
+from odpm_tasks.core.locking.diff_markdown import _addon_line, as_markdown
 from odpm_tasks.core.locking.diff_python import Locked, PythonSide, packages
 from odpm_tasks.core.locking.diff_text import SHOWN, as_json, as_text
 from odpm_tasks.core.locking.lockfile import Lock, Pin
@@ -329,6 +330,13 @@ lock  HEAD (12345678) -> now: 3 repositories moved, 1 added, 1 removed, 2 Python
     not known     mine;x
     inv up -u 'mine;x,web_a,web_b'"""
     )
+
+
+@pytest.mark.parametrize("name", ["a|b", "a\\|b", "a\\\\|b", "`|`", "a\\\\\\|![x](https://evil.example/x.png)"])
+def test_no_name_leaves_its_cell_of_a_table(name: str) -> None:
+    """In a table two backslashes are one backslash, so that a bar after them would end the cell."""
+    row = _addon_line(AddonChange(name, "added", "web", scripts=(f"{name}/pre.py",)))
+    assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) == 4
 
 
 def test_as_markdown() -> None:
