@@ -61,11 +61,12 @@ def merged_requirements(
     ]
     origin = f"{resolved.platform.link.name}: requirements.txt"
     platform = requirement_lines(resolved.platform.facts.requirements or "", origin)
-    others = [line for line in resolved.requirements if line.origin != origin]
     developing = [module for one in resolved.sources if one.kind == "developing" for module in one.facts.modules]
     modules = [module for one in resolved.sources for module in one.facts.modules]
     needed = needed_addons([*own.modules, *developing], modules, install)
-    indexed, system = without_system_modules(with_need([*own_addons, *others], needed), manifest.system_packages)
+    indexed, system = without_system_modules(
+        with_need([*own_addons, *resolved.requirements], needed), manifest.system_packages
+    )
     merged = merge(described, platform, indexed, manifest.requirements_ignore, python_of(manifest), system)
     for refused in merged.refused:
         if refused in described:

@@ -82,6 +82,7 @@ class Source:
 class Resolution:
     """The resolved graph: the platform, the developing source where it is a separate one, the dependencies breadth first.
 
+    `requirements`: those of all sources except the platform.
     `images`: the digests of base images; None where no registry was queried.
     """
 
@@ -195,10 +196,10 @@ class _Graph:
                 todo="pin a commit of that repository with a smaller file, or remove the repository",
             )
         trusted, before = self._trusts(query.link), len(self.requirements)
-        origin = f"{label}: requirements.txt"
-        self.requirements += requirement_lines(facts.requirements or "", origin, trusted=trusted)
         if query.kind == "platform":
             return []
+        origin = f"{label}: requirements.txt"
+        self.requirements += requirement_lines(facts.requirements or "", origin, trusted=trusted)
         for module in facts.modules:
             if module.installable:
                 lines = (

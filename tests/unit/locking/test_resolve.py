@@ -13,6 +13,7 @@ from odpm_tasks.core.locking.resolve import MAX_REQUIREMENTS, Resolution, Source
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import DescriptionError, ProgramError
+from odpm_tasks.locking.python import merged_requirements
 from tests.unit.builders import MINIMAL, OCA, ODOO, Servers, commit, manifest, module
 
 A, B = "a" * 40, "b" * 40
@@ -78,7 +79,15 @@ def test_dependencies_of_the_platform_are_not_followed() -> None:
     held = Facts(oca_dependencies="web", requirements="lxml==5\n", modules=(module("addons/x", python=("y",)),))
     resolved = Servers().put(ODOO, held).resolve(manifest())
     assert names(resolved) == ["odoo"]
-    assert resolved.requirements == (RequirementLine("lxml==5", "odoo: requirements.txt", trusted=False),)
+    assert resolved.requirements == ()  # those of the platform have another rank: `merged_requirements` reads them
+
+
+def test_a_dependency_with_the_name_of_the_platform_keeps_its_requirements() -> None:
+    ours = manifest("https://github.com/acme/odoo")
+    servers = Servers().put(ODOO, Facts(requirements="lxml==5\n"))
+    resolved = servers.put("https://github.com/acme/odoo", Facts(requirements="zeep\n")).resolve(ours)
+    assert resolved.requirements == (RequirementLine("zeep", "odoo: requirements.txt", trusted=False),)
+    assert merged_requirements(ours, resolved, Facts()).lines == ("lxml==5", "zeep")
 
 
 def test_a_cycle_ends() -> None:
