@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-SCRIPT = re.compile(r"(?P<addon>.+)/(?:migrations|upgrades)/(?P<version>[^/]+)/(?:pre|post|end)-[^/]*\.py")
+SCRIPT = re.compile(r"(?P<addon>.+)/(?:migrations|upgrades)/(?P<version>[^/]{1,100})/(?:pre|post|end)-[^/]*\.py")
 _DEFAULT = "1.0"  # the default of Odoo for a manifest without a version
 
 

@@ -14,20 +14,27 @@ def is_trusted(trust: Iterable[str], link: Link, own: Sequence[Link]) -> bool:
     A name alone cannot trust a repository that a dependency asks for: the dependency chooses the address, and with it the
     name. With two repositories of one name in odpm.json, `OWNER-NAME` names one of them; an entry that fits two names none.
     Nor can an address trust a commit that a dependency chooses: a forge provides every commit of a fork and of a pull
-    request under the address of the repository.
+    request under the address of the repository. Nor an unencrypted form of the address that a dependency chooses.
     """
     named = {mine.canonical for mine in own}
     for entry in trust:
-        if _address(entry) == link.canonical:
-            if link.canonical in named or link.commit is None:
+        address = _address(entry)
+        if address and address.canonical == link.canonical:
+            plain = _is_plain(link) and not _is_plain(address)
+            if link.canonical in named or not (link.commit or plain):
                 return True
         elif {mine.canonical for mine in own if entry in (mine.name, f"{mine.owner}-{mine.name}")} == {link.canonical}:
             return True
     return False
 
 
-def _address(entry: str) -> str | None:
+def _address(entry: str) -> Link | None:
     try:
-        return parse_link(entry).canonical
+        return parse_link(entry)
     except DescriptionError:
         return None
+
+
+def _is_plain(link: Link) -> bool:
+    """Whether what is fetched from a link can be changed on its way."""
+    return link.url.startswith(("http://", "git://"))

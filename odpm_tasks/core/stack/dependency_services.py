@@ -316,12 +316,11 @@ def _unknown_trust(manifest: Manifest, resolution: Resolution) -> list[str]:
         if any(is_trusted((entry,), source.link, manifest.links) for source in sources):
             continue
         indirect = next((source for source in sources if entry in {source.name, source.link.name}), None)
-        pinned = next((source for source in sources if source.link.commit and canonical(entry) == source.key), None)
+        chosen = next((source for source in sources if canonical(entry) == source.key), None)
         near = get_close_matches(entry, [*names, *keys], n=1, cutoff=0.5)
-        if pinned:
-            hint = (
-                "a dependency chooses its commit, which may be one of a fork; add it to the dependencies of odpm.json"
-            )
+        if chosen:
+            how = "its commit, which may be one of a fork" if chosen.link.commit else "an address without encryption"
+            hint = f"a dependency chooses {how}; add it to the dependencies of odpm.json"
             warnings.append(f"odpm.json: trust: {entry} is not trusted: {hint}")
         elif indirect:
             hint = f"another dependency requires it, so that only its address can be trusted: {indirect.key}"

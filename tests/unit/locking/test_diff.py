@@ -339,6 +339,10 @@ def test_no_name_leaves_its_cell_of_a_table(name: str) -> None:
     assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", row)) == 4
 
 
+def test_a_folder_with_thousands_of_digits_is_no_migration() -> None:
+    assert not runs(f"a/migrations/{'1' * 6000}/post-x.py", "1.0", "2.0", "19.0")
+
+
 def test_as_markdown() -> None:
     listed = "\n".join(f"- `{short(str(number))}` `[FIX] number {number}`" for number in range(SHOWN))
     assert (

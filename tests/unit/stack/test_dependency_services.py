@@ -174,6 +174,14 @@ def test_an_address_trusts_no_commit_that_a_dependency_chooses() -> None:
     assert is_trusted(ours.trust, chosen.link, [chosen.link])
 
 
+def test_an_address_trusts_no_unencrypted_form_that_a_dependency_chooses() -> None:
+    plain, secure = parse_link("http://h/team/queue"), parse_link("https://h/team/queue")
+    assert not is_trusted([secure.url], plain, [])
+    assert is_trusted([secure.url], plain, [plain])
+    assert is_trusted([plain.url], plain, [])
+    assert is_trusted([secure.url], parse_link("git@h:team/queue"), [])
+
+
 def test_an_entry_that_fits_two_repositories_trusts_none() -> None:
     links = [
         parse_link("https://h/acme/queue"),
