@@ -168,10 +168,10 @@ class PythonResolver:
         return digest, StaticMetadata(tuple(stated["requires"]), stated["requires_python"]) if stated else None
 
     def _built(self, index: PackageIndex, name: str, sdist: Distribution, digest: str) -> StaticMetadata:
-        """The metadata of a source distribution that its files do not state; kept by its SHA-256."""
+        """The metadata of a source distribution that its files do not state; kept by its SHA-256 and the Python version."""
         from odpm_tasks.image.sdist_metadata import built_metadata
 
-        kept = self._paths.cache / "sdists" / f"{digest}.built.json"
+        kept = self._paths.cache / "sdists" / f"{digest}.{self._python}.json"
         if (text := files.read_text(kept)) is not None:
             stated = json.loads(text)
             return StaticMetadata(tuple(stated["requires"]), stated["requires_python"])

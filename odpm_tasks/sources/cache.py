@@ -164,7 +164,7 @@ def _store(store: Path, commits: frozenset[str], borrowers: Sequence[Path]) -> U
 def _derived(paths: ProjectPaths, commits: frozenset[str], folders: frozenset[str]) -> Iterator[UnusedPart]:
     """Facts and files of commits that no project names, and fingerprints of folders that no project links to."""
     for path in sorted((paths.cache / "facts").rglob("*.json")):
-        if path.stem not in commits:
+        if path.stem.removesuffix(".platform") not in commits:
             yield UnusedPart("facts", path, stores.size(path))
     known = {files.sha256(folder.encode(errors="surrogateescape"))[:32] for folder in folders if Path(folder).is_dir()}
     for path in sorted((paths.cache / "fingerprints").glob("*.json")):

@@ -34,7 +34,7 @@ def commit_facts(
     paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: str = "dependency"
 ) -> Facts | None:
     """The facts of a repository at a commit, from the cache; None where the cache does not hold the commit."""
-    known = _cached_facts(paths, link, commit)
+    known = _cached_facts(paths, link, commit, kind)
     if known is None and git.store_has(paths.store(link.canonical), commit):
         return _read_facts(paths, reader, link, commit, kind)
     return known
@@ -42,11 +42,11 @@ def commit_facts(
 
 def stored_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, kind: str = "dependency") -> Facts:
     """The facts of a repository at a commit that its store holds."""
-    return _cached_facts(paths, link, commit) or _read_facts(paths, reader, link, commit, kind)
+    return _cached_facts(paths, link, commit, kind) or _read_facts(paths, reader, link, commit, kind)
 
 
-def _cached_facts(paths: ProjectPaths, link: Link, commit: str) -> Facts | None:
-    text = files.read_text(paths.facts(link.canonical, commit))
+def _cached_facts(paths: ProjectPaths, link: Link, commit: str, kind: str) -> Facts | None:
+    text = files.read_text(paths.facts(link.canonical, commit, platform=kind == "platform"))
     try:
         return _StoredFacts.model_validate_json(text) if text is not None else None
     except ValueError:
@@ -71,7 +71,8 @@ def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, ki
     skipped = (*large, *large_modules, *(modules.keys() - read.keys()))
     found = addons.facts(listed, {**contents, **read}, skipped, links_out)
     if paths.writes_cache:
-        files.write(paths.facts(link.canonical, commit), found.model_dump_json().encode(), derived=True)
+        path = paths.facts(link.canonical, commit, platform=kind == "platform")
+        files.write(path, found.model_dump_json().encode(), derived=True)
     return found
 
 

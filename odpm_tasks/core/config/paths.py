@@ -96,9 +96,9 @@ class ProjectPaths:
         """The store of a repository, a bare one: `CACHE/git/HOST/PATH.git`."""
         return self.cache / "git" / f"{_relative_path(canonical)}.git"
 
-    def facts(self, canonical: str, commit: str) -> Path:
-        """The facts about a repository at a commit; they never change."""
-        return self.cache / "facts" / _relative_path(canonical) / f"{commit}.json"
+    def facts(self, canonical: str, commit: str, *, platform: bool = False) -> Path:
+        """The facts about a repository at a commit; they never change. Of a platform they say less about its modules."""
+        return self.cache / "facts" / _relative_path(canonical) / f"{commit}{'.platform' if platform else ''}.json"
 
     def tree(self, canonical: str, commit: str) -> Path:
         """The files of a commit, exported for image builds."""

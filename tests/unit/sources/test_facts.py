@@ -1,0 +1,29 @@
+"""What is kept of a repository at a commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from odpm_tasks.adapters.git.cat_file import Reader
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.settings import Settings
+from odpm_tasks.core.sources.link import parse_link
+from odpm_tasks.sources.facts import commit_facts
+from tests.unit.repositories import git, repository, tip
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_platform_and_a_dependency_of_one_commit_have_facts_of_their_own(tmp_path: Path) -> None:
+    """Modules of a platform are counted and not read; as a dependency the same repository is read completely."""
+    paths = ProjectPaths(tmp_path, tmp_path / "cache", Settings(()))
+    link = parse_link("https://git.example/team/web 19.0")
+    work = repository(tmp_path / "work", {"sale/__manifest__.py": "{'name': 'Sale', 'version': '19.0.1.0.0'}\n"})
+    store, commit = paths.store(link.canonical), tip(work)
+    git(tmp_path, "clone", "-q", "--bare", str(work), str(store))
+    git(store, "update-ref", f"refs/odpm/commits/{commit}", commit)
+    for _ in range(2):  # read, then from the cache
+        with Reader() as reader:
+            facts = [commit_facts(paths, reader, link, commit, kind) for kind in ("platform", "dependency")]
+        assert [[module.version for module in found.modules] for found in facts if found] == [[""], ["19.0.1.0.0"]]
