@@ -43,7 +43,9 @@ def write(paths: ProjectPaths, options: RunOptions, resolved: Resolution, *, fre
         python.lock_python(paths, observed, fresh=fresh_python)
     # the task reports pins of the manifest itself, after it has written them
     pins = lock_warnings(observed.lock, observed.manifest.locks_git, observed.manifest.locks_venv)
-    return WrittenLock(lock_changes(before, new), tuple(text for text in observed.warnings if text not in pins))
+    return WrittenLock(
+        lock_changes(before, new), tuple(text for text in (*observed.warnings, *observed.notes) if text not in pins)
+    )
 
 
 def _with_own(paths: ProjectPaths, new: Lock) -> Lock:

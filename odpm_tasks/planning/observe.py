@@ -16,7 +16,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
-from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons
+from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons, missing_warning
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState, extend
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
@@ -153,8 +153,7 @@ def _resolved(
                 ),
                 *resolved.warnings,
                 *added.warnings,
-                *addons.texts(strict=observed.scenario.strict),
-                *unread_warnings(paths.root, own, merged.origins),
+                *(missing_warning(addons) if not (observed.scenario.strict and addons.own) else ()),
                 *system_dependencies([own, *(source.facts for source in resolved.sources)]).warnings,
                 *(
                     f"{line.place}: the requirement {redact(line.line)!r} is left out: {line.refusal}"
@@ -162,6 +161,7 @@ def _resolved(
                 ),
             )
         ),
+        notes=limited((*addons.warnings, *unread_warnings(paths.root, own, merged.origins))),
     )
 
 

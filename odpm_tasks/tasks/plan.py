@@ -44,7 +44,7 @@ def plan(
         raise UsageError("--refresh cannot be combined with --no-git-update", todo="leave one of them out")
     project = project_for(options)
     made = project.plan(step_ids(options), refresh=refresh)
-    for warning in made.observed.warnings:
+    for warning in (*made.observed.warnings, *made.observed.notes):
         terminal.warn(warning)
     terminal.output(output.plan(project.paths, made, as_json=format == "json", diff=diff, verbose=verbose))
     if out:

@@ -63,8 +63,9 @@ class ObservedState:
     """What is known before the graph of repositories is resolved: description, lock, options, recorded state.
 
     `touch_git` false (`--no-git-update`): checkouts are used as they are; a strict scenario still reads the lock
-    (`reads_lock`) and compares. `unanswered`: repositories that neither lock nor cache answer. `uncached`: canonical URLs
+    (`reads_lock`) and compares. `unresolved`: queries that neither lock nor cache answer. `uncached`: canonical URLs
     whose commits the cache lacks. `recorded`: the content of `.odpm/state.toml`. `checking`: the lock is only checked.
+    `warnings`: printed by every run. `notes`: what is used or ignored as it is; printed by `lock`, `plan` and `validate` alone.
     """
 
     scenario: Scenario
@@ -79,6 +80,7 @@ class ObservedState:
     install: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     recorded: Mapping[str, Any] = field(default_factory=dict)
     checking: bool = False
 
