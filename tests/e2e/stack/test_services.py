@@ -68,16 +68,16 @@ def test_a_service_of_a_profile_is_started_when_the_profile_is_named(docker_work
 
 
 def test_a_service_that_exits_is_done_and_a_failing_one_is_reported(docker_workspace: Workspace) -> None:
-    once = {"image": IMAGE, "command": ["sh", "-c", "sleep 1; echo done > /work/done"], "volumes": ["work:/work"]}
+    once = {"image": IMAGE, "command": ["sh", "-c", "sleep 1; echo done > /shared/done"], "volumes": ["work:/shared"]}
     after = {
         **SLEEP,
-        "volumes": ["work:/work"],
+        "volumes": ["work:/shared"],
         "depends_on": {"once": {"condition": "service_completed_successfully"}},
     }
     slow = {"image": IMAGE, "command": ["sleep", "3"], "restart": "no"}
     describe_services(docker_workspace, {"once": once, "after": after, "slow": slow})
     docker_workspace.bench.ok("services")
-    assert docker_workspace.bench.inside("cat", "/work/done", service="after").out == "done\n"
+    assert docker_workspace.bench.inside("cat", "/shared/done", service="after").out == "done\n"
     docker("wait", str(docker_workspace.bench.containers()["slow"]["Id"]))
     assert state(docker_workspace)["once"] == state(docker_workspace)["slow"] == "exited"
     assert docker_workspace.bench.ok("services").out == "nothing to do\n"

@@ -344,7 +344,7 @@ def test_a_file_source_is_matched_by_url_then_content_then_name_then_order() -> 
 
 def test_a_folder_whose_path_and_content_changed_is_known_by_its_name() -> None:
     """The order alone would pair each with the other."""
-    old = [Pin("file:///srv/work/a", A, file=True), Pin("file:///srv/work/b", B, file=True)]
+    old = [Pin("file:///srv/addons/a", A, file=True), Pin("file:///srv/addons/b", B, file=True)]
     new = [Pin("file:///home/me/b", C, file=True), Pin("file:///home/me/a", C, file=True)]
     assert match_file_pins(new, old) == {"file:///home/me/b": old[1], "file:///home/me/a": old[0]}
 

@@ -341,9 +341,9 @@ def test_the_lock_of_a_graph_keeps_other_data_and_drops_unused_pins() -> None:
 def test_a_lock_keeps_the_path_that_it_gives_a_folder_on_another_machine() -> None:
     resolved = Servers().resolve(manifest("file:///home/me/a"))
     fingerprint = resolved.sources[1].commit
-    before = Lock(Pin(ODOO, A, "19.0"), (Pin("file:///srv/work/a", A, file=True, extra={"note": "why"}),))
+    before = Lock(Pin(ODOO, A, "19.0"), (Pin("file:///srv/addons/a", A, file=True, extra={"note": "why"}),))
     (folder,) = resolved.lock(before).dependencies
-    assert folder == Pin("file:///srv/work/a", fingerprint, file=True)
+    assert folder == Pin("file:///srv/addons/a", fingerprint, file=True)
     assert folder.extra == {"note": "why"}
 
 
