@@ -40,13 +40,18 @@ def epoch(paths: ProjectPaths, stack: Stack) -> int:
 
 
 def image_labels(paths: ProjectPaths, stack: Stack) -> dict[str, str]:
-    """Labels of the OCI image specification ("Annotations"), and `odpm.*` labels for everything else."""
-    own, manifest = origin(paths), stack.manifest
+    """Labels of the OCI image specification ("Annotations"), and `odpm.*` labels for everything else.
+
+    Name and URL of the project are those of `developing.git`: those of the checkout differ between machines and forks.
+    """
+    manifest = stack.manifest
     base, _, digest = stack.image.base_image.partition("@")
+    developing = manifest.developing
+    source = developing.canonical if developing else ""
     labels = {
-        "org.opencontainers.image.title": stack.name,
-        "org.opencontainers.image.source": own.url,
-        "org.opencontainers.image.revision": own.revision,
+        "org.opencontainers.image.title": developing.name if developing else "",
+        "org.opencontainers.image.source": source if source.startswith("https://") else "",
+        "org.opencontainers.image.revision": origin(paths).revision,
         "org.opencontainers.image.created": datetime.fromtimestamp(epoch(paths, stack), UTC).isoformat(),
         "org.opencontainers.image.base.name": base,
         "org.opencontainers.image.base.digest": digest,

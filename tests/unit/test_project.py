@@ -368,7 +368,7 @@ def test_the_prepared_project(desk: Desk) -> None:
         "queue": tip(desk.server("OCA/queue")),
     }
     conf = (root / ".odpm/build/odoo.conf").read_text(encoding="utf-8")
-    paths = ["acme/addons", "web", "queue", "odoo/addons"]
+    paths = ["project/addons", "web", "queue", "odoo/addons"]
     assert f"addons_path = {','.join(f'/opt/odoo/src/{path}' for path in paths)}\n" in conf
     assert os.access(root / ".odpm/build/odoo-run", os.X_OK)
     assert git(root, "status", "--porcelain").splitlines() == ["?? .odpm/", "?? odpm.json"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from odpm_tasks.core.config.settings import Settings
 
 SOURCE_ROOT = "/opt/odoo/src"  # in the container: one folder per repository
+OWN_SOURCE = "project"  # the folder of the developing checkout there; its name on a machine must not change an image
 
 # Relative to the root of a project.
 MANIFEST_FILE = "odpm.json"

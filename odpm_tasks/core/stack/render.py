@@ -6,7 +6,15 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from odpm_tasks.core.config.paths import COMPOSE_FILE, DOCKERFILE, ODOO_CONF, RUNTIME_SCRIPT, SOURCE_ROOT, source_folder
+from odpm_tasks.core.config.paths import (
+    COMPOSE_FILE,
+    DOCKERFILE,
+    ODOO_CONF,
+    OWN_SOURCE,
+    RUNTIME_SCRIPT,
+    SOURCE_ROOT,
+    source_folder,
+)
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.config.version import VERSION
@@ -45,9 +53,12 @@ class Stack:
 
     @property
     def own_name(self) -> str:
-        """The folder of the developing checkout in the container; never that of another source."""
+        """The folder of the developing checkout in the container; never that of another source.
+
+        The project's name is not part of it: a clone without `origin`, in a renamed folder or of a fork has another name.
+        """
         used = {source.name.lower() for source in self.resolution.sources}
-        return self.name if self.name not in used else f"own-{self.name}"
+        return OWN_SOURCE if OWN_SOURCE not in used else f"own-{OWN_SOURCE}"
 
     @property
     def addons_path(self) -> tuple[str, ...]:

@@ -45,11 +45,10 @@ def test_result_is_printed_and_written(bench: Bench, image: Built, registry: Reg
     assert image.id not in docker("image", "ls", "--quiet", "--no-trunc", "odpm/candidate")  # other builds may run
 
 
-def test_labels_contain_the_origin(bench: Bench, image: Built) -> None:
+def test_labels_contain_the_commit_and_no_name_of_the_clone(bench: Bench, image: Built) -> None:
     labels = image.config["Labels"]
     platform = json.loads((bench.root / ".odpm/deps.lock.json").read_text(encoding="utf-8"))["platform"]
-    assert labels["org.opencontainers.image.title"] == "stack"
-    assert labels["org.opencontainers.image.source"] == "https://git.example/shop/stack"
+    assert not {"org.opencontainers.image.title", "org.opencontainers.image.source"} & labels.keys()
     assert labels["org.opencontainers.image.revision"] == git("rev-parse", "HEAD", cwd=bench.root)
     assert labels["odpm.scenario"] == "ci"
     assert labels["odpm.odoo"] == "19.0"

@@ -66,7 +66,7 @@ def test_the_same_value_gives_the_same_bytes(scenario: str) -> None:
 
 def test_the_addons_path_is_developing_then_dependencies_in_order_then_the_platform() -> None:
     assert stack().addons_path == (
-        "/opt/odoo/src/acme/addons",
+        "/opt/odoo/src/project/addons",
         "/opt/odoo/src/enterprise",
         "/opt/odoo/src/web/one",
         "/opt/odoo/src/web/two",
@@ -74,7 +74,7 @@ def test_the_addons_path_is_developing_then_dependencies_in_order_then_the_platf
     )
     turned = resolution(ODOO, WEB, EMPTY, ENTERPRISE)
     assert [path.split("/")[4] for path in stack(graph=turned).addons_path] == [
-        "acme",
+        "project",
         "web",
         "web",
         "enterprise",
@@ -87,13 +87,13 @@ def test_the_addons_path_is_developing_then_dependencies_in_order_then_the_platf
 
 def test_a_developing_source_of_its_own_comes_first() -> None:
     project = source(
-        "https://github.com/me/project main",
+        "https://github.com/me/shop main",
         "developing",
         facts=Facts(modules=(module("mine"), module("old", installable=False))),
     )
     found = stack(graph=resolution(ODOO, project, ENTERPRISE), own=Facts())
     assert found.addons_path == (
-        "/opt/odoo/src/project",
+        "/opt/odoo/src/shop",
         "/opt/odoo/src/enterprise",
         "/opt/odoo/src/odoo/addons",
     )
@@ -106,17 +106,26 @@ def test_modules() -> None:
 
 
 def test_the_checkout_is_renamed_where_a_source_has_its_name() -> None:
-    found = stack(name="web")
-    assert found.addons_path[0] == "/opt/odoo/src/own-web/addons"
-    assert len({path.split("/")[4] for path in found.addons_path}) == 4
+    found = stack(graph=resolution(ODOO, source(f"{OCA}/project 19.0", facts=Facts(modules=(module("task"),)))))
+    assert found.addons_path[0] == "/opt/odoo/src/own-project/addons"
+    assert len({path.split("/")[4] for path in found.addons_path}) == 3
+
+
+@pytest.mark.parametrize("scenario", list(SCENARIOS))
+def test_the_name_of_the_project_is_in_defaults_of_the_compose_file_alone(scenario: str) -> None:
+    """A clone without `origin`, in a renamed folder or of a fork has another name, and gives the same image."""
+    one, two = (render(stack(scenario, name=name)) for name in ("acme", "a-fork"))
+    assert {path for path in one.files if one.files[path] != two.files[path]} == {"docker-compose.yml"}
+    assert one.compose.decode().replace("acme", "a-fork") == two.compose.decode()
+    assert one.image == two.image.replace("a-fork", "acme")
 
 
 def test_add_ons_in_the_root_are_mounted_without_our_own_folder() -> None:
     found = stack(own=Facts(modules=(module("mine"),)))
     compose = text(found, "docker-compose.yml")
-    assert found.addons_path[0] == "/opt/odoo/src/acme"
-    assert "- ./:/opt/odoo/src/acme\n" in compose
-    assert "tmpfs:\n      - /opt/odoo/src/acme/.odpm\n" in compose
+    assert found.addons_path[0] == "/opt/odoo/src/project"
+    assert "- ./:/opt/odoo/src/project\n" in compose
+    assert "tmpfs:\n      - /opt/odoo/src/project/.odpm\n" in compose
     assert "tmpfs" not in text(stack(), "docker-compose.yml")
     baked = stack("ci", own=Facts(modules=(module("mine"),)))
     assert "tmpfs" not in text(baked, "docker-compose.yml")
