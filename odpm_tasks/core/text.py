@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 MAX_LENGTH = 100
 
@@ -20,6 +20,15 @@ def unstyled(text: str, style: str) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 commit`, `2 commits`; `many` is the plural where it is not `one` with an `s`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`; the nearest is NAME` for the known name that is most like a word, empty where none is."""
+    from difflib import get_close_matches
+
+    names = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), names, n=1, cutoff=0.5)
+    return f"; the nearest is {names[near[0]]}" if near else ""
 
 
 def clean(text: str) -> str:

@@ -16,7 +16,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
-from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons, missing_warning
+from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons, missing_warning, require_known
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState, extend
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
@@ -67,6 +67,11 @@ def observe(
         return replace(observed, unresolved=resolved, uncached=_uncached_pins(paths, observed, url))
     own = folder_facts(paths.root)
     with_graph = _resolved(paths, observed, resolved, own, reserved_names(paths, manifest, own_remotes))
+    known = {module.name for facts in (own, *(s.facts for s in resolved.sources)) for module in facts.modules} | {
+        "base"
+    }
+    require_known(options.install, known, "-i")
+    require_known(options.update, known, "-u")
     locks = with_graph.python
     current = observed.lock.venv if observed.lock else None
     python_locked = locks.recorded_inputs == locks.inputs and (not observed.reads_lock or locks.digest == current)

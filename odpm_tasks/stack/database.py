@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from odpm_tasks.adapters import command, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.odoo.addon_checks import require_known
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
@@ -38,13 +39,6 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     """
     stack = observed.stack
     name = observed.database
-    unknown = [m for m in (*options.install, *options.update) if m not in stack.all_modules and m != "all"]
-    if unknown:
-        raise DescriptionError(
-            f"there is no add-on {unknown[0]!r} in the sources",
-            where="-i / -u",
-            todo="inv status lists the repositories",
-        )
     database = container(paths, observed, "db")
     unfinished = prefetch.database_state(database.id, name) != "ready"
     if create:
@@ -197,8 +191,19 @@ def failures(log: Sequence[str]) -> list[str]:
     return kept
 
 
-def run_tests(paths: ProjectPaths, observed: RenderedState, modules: Sequence[str], tags: str, keep: bool) -> None:
-    """Install add-ons in a new database and run their tests. Errors: ProgramError where a test fails."""
+def run_tests(
+    paths: ProjectPaths,
+    observed: RenderedState,
+    modules: Sequence[str],
+    tags: str,
+    keep: bool,
+    more: Sequence[str] = (),
+) -> None:
+    """Install add-ons in a new database and run their tests; `more`: further arguments for Odoo.
+
+    Errors: DescriptionError for an add-on that does not exist, ProgramError where a test fails.
+    """
+    require_known(modules, observed.stack.all_modules, "--modules")
     chosen = tuple(modules) or observed.stack.modules
     if not chosen:
         raise DescriptionError("the developing project has no add-on to test", todo="inv test --modules NAME")
@@ -213,7 +218,7 @@ def run_tests(paths: ProjectPaths, observed: RenderedState, modules: Sequence[st
             paths,
             observed,
             name,
-            [*words, *_options(observed.manifest.odoo_version, False)],
+            [*words, *_options(observed.manifest.odoo_version, False), *more],
             lines.append,
         )
         result = next((line for line in reversed(lines) if " tests when loading database" in line), "")

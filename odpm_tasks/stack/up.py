@@ -10,7 +10,9 @@ from odpm_tasks.adapters import command, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState, RunningState
-from odpm_tasks.errors import DescriptionError, MachineError, ProgramError
+from odpm_tasks.core.stack.services import load
+from odpm_tasks.core.text import nearest
+from odpm_tasks.errors import DescriptionError, MachineError, ProgramError, UsageError
 from odpm_tasks.image import inputs
 from odpm_tasks.project_files import record_duration, record_image_inputs, write_state
 from odpm_tasks.stack import compose, ports
@@ -139,8 +141,19 @@ def _raise_failure(paths: ProjectPaths, project: str, outcome: command.Outcome) 
     raise command.failure(outcome)
 
 
+def require_services(observed: RenderedState, names: Sequence[str]) -> None:
+    """Check that the compose file has these services. Errors: UsageError naming the nearest."""
+    known = load(observed.rendered.compose.decode())["services"]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"there is no service {name!r}{nearest(name, known)}", todo=f"one of: {', '.join(sorted(known))}"
+            )
+
+
 def container(paths: ProjectPaths, observed: RenderedState, service: str) -> docker.Container:
-    """The running container of a service. Errors: ProgramError where it does not run."""
+    """The running container of a service. Errors: UsageError for an unknown service, ProgramError where it does not run."""
+    require_services(observed, [service])
     project = compose.compose_project(paths, observed.stack)
     for found in docker.containers(project):
         if found.service == service and found.state == "running" and not found.oneoff:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, check_format, split_list, task
+from odpm_tasks.tasks.base import Context, check_format, task
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from odpm_tasks.stack.parity import Side
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
         "format": "text or json.",
         "verbose": "Also show the differences that the scenarios explain, with the reasons.",
     },
-    iterable=["image"],
+    lists=["image"],
 )
-def parity(c: Context, image: list[str] | None = None, format: str = "text", verbose: bool = False) -> None:
+def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose: bool = False) -> None:
     """Compare the content of the scenarios' images; exit 2 if they differ in more than the scenarios explain."""
     import sys
 
@@ -32,7 +33,7 @@ def parity(c: Context, image: list[str] | None = None, format: str = "text", ver
     from odpm_tasks.stack.parity import of_images, of_scenarios
 
     check_format(format)
-    named = tuple(dict.fromkeys(split_list(image)))
+    named = tuple(dict.fromkeys(image))
     if len(named) == 1:
         raise UsageError("parity needs at least two images", todo=f"inv parity --image {named[0]} --image ANOTHER")
     notes: tuple[str, ...] = ()
@@ -79,7 +80,7 @@ def build(c: Context, force: bool = False) -> None:
         "tag": "Name of the image (repeat or comma separate for several).",
         "push": "Push it to its registry.",
         "output": "Write it to this archive (.tar).",
-        "platform": "Build for these platforms, for example linux/amd64,linux/arm64.",
+        "platform": "Build for these platforms, for example linux/amd64,linux/arm64 (repeat or comma separate).",
         "cache_from": "Import the build cache from here, as for docker buildx build (repeat for several).",
         "cache_to": "Export the build cache to here, as for docker buildx build (repeat for several).",
         "sbom": "Write an SBOM (CycloneDX) to .odpm/build/sbom.cdx.json and warn of licence conflicts.",
@@ -89,16 +90,17 @@ def build(c: Context, force: bool = False) -> None:
         "show_log": "Show the whole log of the build.",
         "format": "text or json.",
     },
-    iterable=["tag", "cache_from", "cache_to"],
+    lists=["tag", "platform"],
+    repeated=["cache_from", "cache_to"],
 )
 def build_image(
     c: Context,
-    tag: list[str] | None = None,
+    tag: Sequence[str] = (),
     push: bool = False,
     output: str = "",
-    platform: str = "",
-    cache_from: list[str] | None = None,
-    cache_to: list[str] | None = None,
+    platform: Sequence[str] = (),
+    cache_from: Sequence[str] = (),
+    cache_to: Sequence[str] = (),
     sbom: bool = False,
     check_licenses: bool = False,
     no_cache: bool = False,
@@ -117,7 +119,7 @@ def build_image(
 
     project = Project.find()
     scenario = project.scenario
-    tags = split_list(tag)
+    tags = tuple(tag)
     check_format(format)
     if scenario.mounts:
         raise UsageError(
@@ -130,9 +132,9 @@ def build_image(
     request = BuildRequest(
         tags=tags,
         push=push,
-        platforms=split_list(platform),
-        cache_from=cache_from or (),
-        cache_to=cache_to or (),
+        platforms=tuple(platform),
+        cache_from=tuple(cache_from),
+        cache_to=tuple(cache_to),
         sbom=sbom,
         check_licenses=check_licenses,
         output=Path(output) if output else None,

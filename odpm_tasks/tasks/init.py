@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from odpm_tasks.tasks.base import Context, task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from odpm_tasks.core.init.new_project import ProjectDraft
 
 
 @task(
-    iterable=["dependency"],
+    repeated=["dependency"],
     help={
         "odoo": "Series of Odoo, for example 19.0 (default: that of the add-ons in this folder, otherwise the newest).",
         "python": "Python version of the image (default: by the series).",
@@ -31,7 +31,7 @@ def init(
     python: str = "",
     postgres: str = "",
     schema: str | int = "1",
-    dependency: list[str] | None = None,
+    dependency: Sequence[str] = (),
     addons: str = "",
     from_: str = "",
     yes: bool = False,
@@ -52,7 +52,7 @@ def init(
     project_setup.check_free(root)
     if str(schema) not in {"1", "2"}:
         raise UsageError(f"unknown format {schema!r}", todo="--schema 1 (flat) or --schema 2 (nested)")
-    options = _options(odoo, python, postgres, dependency or [])
+    options = _options(odoo, python, postgres, dependency)
     folder = _checked("--addons", addons, new_project.folder)
     converted = project_setup.convert(from_, options.odoo)
     draft = new_project.with_options(converted.draft, options)
@@ -85,7 +85,7 @@ def init(
     terminal.message(f"next:  {first}{command} plan shows what {command} up will do")
 
 
-def _options(odoo: str, python: str, postgres: str, dependencies: list[str]) -> ProjectDraft:
+def _options(odoo: str, python: str, postgres: str, dependencies: Sequence[str]) -> ProjectDraft:
     """The values from the command line. Errors: UsageError for an invalid one."""
     from functools import partial
 

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from odpm_tasks.core.planning.options import ASK_INDEX
-from odpm_tasks.tasks.base import Context, split_list, task
+from odpm_tasks.tasks.base import Context, task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @task(
     help={
         "update": "Move every pin to the newest commit of its branch, and every Python package to its newest version.",
-        "only": "With --update: only these repositories (names, comma separated).",
+        "only": "With --update: only these repositories (names; repeat or comma separate).",
         "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, out of date or contradicted.",
         "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
         "diff": "Write nothing; show the difference between the lock at a commit of the project (default: HEAD) and the lock now.",
         "ask_index": ASK_INDEX,
         "format": "With --diff: text, json or markdown.",
     },
+    lists=["only"],
     optional=["diff"],
 )
 def lock(
     c: Context,
     update: bool = False,
-    only: str = "",
+    only: Sequence[str] = (),
     check: bool = False,
     sync_manifest_locks: bool = False,
     diff: str | bool | None = None,
@@ -32,12 +38,13 @@ def lock(
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.locking.lockfile import display_names, matching_keys
     from odpm_tasks.core.odoo.addon_checks import repository_lines
+    from odpm_tasks.core.text import nearest
     from odpm_tasks.errors import LockError, UsageError
     from odpm_tasks.project import Project
 
     project = Project.find()
     if only and not update:
-        raise UsageError("--only needs --update", todo="inv lock --update --only " + only)
+        raise UsageError("--only needs --update", todo=f"inv lock --update --only {','.join(only)}")
     if diff is not None and diff is not False:  # "" is an unknown revision, not HEAD
         from odpm_tasks.tasks import output
 
@@ -57,11 +64,11 @@ def lock(
             todo="ODPM_SCENARIO=developer inv lock, then commit the lock",
         )
     with project.exclusive():
-        chosen = split_list(only)
+        chosen = tuple(only)
         known = project.lock.pins if project.lock else {}
         if unknown := [name for name in chosen if not matching_keys(known, [name])]:
             raise UsageError(
-                f"no repository of the lock is named {unknown[0]!r}",
+                f"no repository of the lock is named {unknown[0]!r}{nearest(unknown[0], display_names(known).values())}",
                 todo=f"one of: {', '.join(sorted(display_names(known).values(), key=str.lower))}",
             )
         resolved = project.resolve(update=update, only=chosen)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from odpm_tasks.core.planning.options import RunOptions
-from odpm_tasks.tasks.base import Context, check_format, remainder, split_list, task
+from odpm_tasks.tasks.base import Context, check_format, remainder, task
 from odpm_tasks.tasks.options import from_saved_plan, project_for, step_ids
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from odpm_tasks.adapters.docker.engine import Container
     from odpm_tasks.project import Project
 
@@ -69,8 +71,13 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     terminal.message("containers removed" + (" with their volumes" if volumes else "; the database is kept"))
 
 
-@task(help={"services": "Services to restart (comma separated; default odoo)."})
-def restart(c: Context, services: str = "odoo") -> None:
+@task(
+    word="service",
+    lists=["service"],
+    short={"service": "s"},
+    help={"service": "Services to restart (repeat or comma separate; default odoo)."},
+)
+def restart(c: Context, service: Sequence[str] = ()) -> None:
     """Restart Odoo (or other services) and wait until it is healthy."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.adapters.docker import engine as docker
@@ -80,7 +87,7 @@ def restart(c: Context, services: str = "odoo") -> None:
 
     project = _rendered()
     with project.exclusive(), terminal.activity() as show:
-        names = split_list(services)
+        names = tuple(service) or ("odoo",)
         for name in names:
             _container(project, name)
         show.note(", ".join(names), "restart")
@@ -91,21 +98,27 @@ def restart(c: Context, services: str = "odoo") -> None:
 
 
 @task(
+    word="service",
+    lists=["service"],
     short={"follow": "f", "service": "s"},
     help={
-        "service": "One service (default: all).",
+        "service": "Only these services (repeat or comma separate; default: all).",
         "tail": "How many lines (default 100).",
         "follow": "Continue to show new lines.",
     },
 )
-def logs(c: Context, service: str = "", tail: int = 100, follow: bool = False) -> None:
+def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool = False) -> None:
     """Show the logs of the services."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.core.planning.observed import require_rendered
+    from odpm_tasks.stack import up as stack_services
     from odpm_tasks.stack.compose import compose_env
 
     project = _rendered()
-    flags = [f"--tail={tail}", *(["--follow"] if follow else []), *([service] if service else [])]
+    if service:
+        stack_services.require_services(require_rendered(project.observe()), service)
+    flags = [f"--tail={tail}", *(["--follow"] if follow else []), *service]
     if terminal.is_interactive() or follow:
         _leave(_foreground(project, "logs", *flags))
     else:
@@ -127,7 +140,7 @@ def status(c: Context, format: str = "text") -> None:
     terminal.output(output.status(project.paths, project.observe(), as_json=format == "json"))
 
 
-@task(short={"database": "d"}, help={"database": "Database (default: the project's)."})
+@task(word="database", remainder=True, short={"database": "d"}, help={"database": "Database (default: the project's)."})
 def shell(c: Context, database: str = "") -> None:
     """Open Odoo's Python shell on the database."""
     project = _rendered()
@@ -149,6 +162,8 @@ def shell(c: Context, database: str = "") -> None:
 
 
 @task(
+    word="database",
+    remainder=True,
     short={"database": "d", "command": "c"},
     help={"database": "Database (default: the project's).", "command": "Run this SQL and exit."},
 )
@@ -160,7 +175,13 @@ def psql(c: Context, database: str = "", command: str = "") -> None:
     _leave(_foreground(project, "exec", *_tty(), "db", *words, *remainder()))
 
 
-@task(name="exec", short={"service": "s"}, help={"service": "The service to run it in (default odoo)."})
+@task(
+    name="exec",
+    word="service",
+    remainder=True,
+    short={"service": "s"},
+    help={"service": "The service to run it in (default odoo)."},
+)
 def exec_(c: Context, service: str = "odoo") -> None:
     """Run a program in a service: inv exec -- odoo --version."""
     from odpm_tasks.errors import UsageError
@@ -174,22 +195,25 @@ def exec_(c: Context, service: str = "odoo") -> None:
 
 
 @task(
+    word="modules",
+    lists=["modules"],
+    remainder=True,
     short={"modules": "m"},
     help={
-        "modules": "Add-ons to test (default: those of the developing project).",
+        "modules": "Add-ons to test (repeat or comma separate; default: those of the developing project).",
         "tags": "Odoo's --test-tags.",
         "keep": "Keep the test database.",
     },
 )
-def test(c: Context, modules: str = "", tags: str = "", keep: bool = False) -> None:
-    """Run the add-ons' Odoo tests in a new database, which is dropped afterwards."""
+def test(c: Context, modules: Sequence[str] = (), tags: str = "", keep: bool = False) -> None:
+    """Run the add-ons' Odoo tests in a new database, which is dropped afterwards; arguments after -- are passed to Odoo."""
     from odpm_tasks.core.planning.observed import require_rendered
-    from odpm_tasks.project import Project
     from odpm_tasks.stack import database
 
     project = _rendered()
     _container(project, "db")
-    database.run_tests(project.paths, require_rendered(Project.find().observe()), split_list(modules), tags, keep)
+    observed = require_rendered(project.observe())
+    database.run_tests(project.paths, observed, tuple(modules), tags, keep, remainder())
 
 
 def _rendered(same_scenario: bool = True) -> Project:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from odpm_tasks.core.odoo.addons import Facts, Module
-from odpm_tasks.core.text import clean
+from odpm_tasks.core.text import clean, nearest
 from odpm_tasks.errors import DescriptionError
 
 SHOWN = 10
@@ -208,3 +208,18 @@ def repository_lines(findings: AddonFindings) -> list[str]:
     unknown = groups.pop("", [])
     lines = [f"{repository} has {', '.join(sorted(names))}" for repository, names in sorted(groups.items())]
     return lines + ([f"no repository is known for {', '.join(sorted(unknown))}"] if unknown else [])
+
+
+def require_known(names: Iterable[str], known: Collection[str], option: str) -> None:
+    """Check the add-ons that an option names; `all` means every one.
+
+    Errors: DescriptionError with each unknown one and the nearest add-on of the sources.
+    """
+    unknown = [name for name in names if name not in known and name != "all"]
+    if unknown:
+        raise DescriptionError(
+            f"there is no add-on {unknown[0]!r} in the sources{nearest(unknown[0], known)}",
+            where=option,
+            details=[f"nor {name!r}{nearest(name, known)}" for name in unknown[1:]],
+            todo="correct the name, or add the repository that has it to `dependencies` of odpm.json",
+        )

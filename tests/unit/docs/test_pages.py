@@ -26,6 +26,7 @@ from odpm_tasks.core.planning import document
 from odpm_tasks.core.planning.step_text import LineStyle
 from odpm_tasks.core.planning.steps import ORDER
 from odpm_tasks.core.planning.text import plan_lines
+from odpm_tasks.errors import UsageError
 from odpm_tasks.tasks.namespace import TASKS
 from tests.unit.docs.pages import BLOCKS, DOCS, PAGES, ROOT, Block, Page, rows
 
@@ -152,8 +153,8 @@ def test_a_command_on_a_page_is_understood(parser: Parser, page: str, command: s
     own = words[: words.index("--")] if "--" in words else words
     try:
         parser.parse_argv(own)
-    except ParseError as error:
-        if "needed value" not in str(error):  # prose names an option without its value
+    except (ParseError, UsageError) as error:
+        if "needs a value" not in str(error):  # prose names an option without its value
             pytest.fail(f"{page}: inv {command}: {error}")
 
 

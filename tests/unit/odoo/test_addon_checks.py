@@ -11,6 +11,7 @@ from odpm_tasks.core.odoo.addon_checks import (
     check_addons,
     repository_lines,
     require_addons,
+    require_known,
 )
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.errors import DescriptionError
@@ -162,3 +163,12 @@ def test_known_repositories_are_named() -> None:
         "https://github.com/OCA/contract has contract, contract_sale",
         "no repository is known for x",
     ]
+
+
+def test_an_add_on_that_no_source_has_is_refused_with_the_nearest_ones() -> None:
+    require_known(["sale", "all"], {"sale", "stock", "base"}, "-i")
+    with pytest.raises(DescriptionError) as refused:
+        require_known(["sale", "sael", "stok", "nosuch_at_all"], {"sale", "stock", "base"}, "-i")
+    assert "there is no add-on 'sael' in the sources; the nearest is sale" in str(refused.value)
+    assert "nor 'stok'; the nearest is stock" in str(refused.value)
+    assert "nor 'nosuch_at_all'\n" in str(refused.value)

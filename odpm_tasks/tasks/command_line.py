@@ -1,0 +1,121 @@
+"""The command line of all tasks: one optional word, arguments after `--`, and the nearest name for an unknown one.
+
+invoke has no optional positional argument and no hook for its parser, so its state machine is replaced by `_Machine`. Contexts of
+tasks that are not odpm's are parsed as before.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from invoke.parser import parser as invoke_parser
+from invoke.parser.argument import Argument
+
+from odpm_tasks.core.text import nearest
+from odpm_tasks.errors import UsageError
+
+
+@dataclass(frozen=True)
+class CommandShape:
+    """What a task takes besides its options. `word`: the parameter that one word sets, if any.
+
+    `remainder`: the arguments after `--` are passed to a program.
+    """
+
+    word: str = ""
+    remainder: bool = False
+
+
+class ShapedArgument(Argument):
+    """An argument of a task of odpm, with the shape of its command; invoke passes nothing else of a task to its parser."""
+
+    shape: CommandShape
+
+
+class _Machine(invoke_parser.ParseMachine):
+    _worded: object = None  # the context that has its word
+
+    def handle(self, token: str) -> None:
+        """Handle a word as invoke does; a word that invoke does not know is the task's optional word, or an error."""
+        shape = _shape(self.context)
+        ours = shape is not None or (
+            not (self.context and self.context.name) and any(map(_shape, self.contexts.values()))
+        )
+        if self.ignore_unknown or not ours or self._known(token):
+            super().handle(token)
+            return
+        if shape is None:
+            raise UsageError(f"there is no task {token!r}{nearest(token, self.contexts)}", todo="inv --list")
+        if not shape.word or token.startswith("-"):
+            raise _unknown(token, self.context, list(self.contexts))
+        argument = self.context.args[shape.word.replace("_", "-")]
+        if self._worded is self.context:
+            raise UsageError(
+                f"{self.context.name} takes one word, and {token!r} is another one",
+                todo=f"separate several by commas, or use --{argument.names[0]}; inv --help {self.context.name}",
+            )
+        self.complete_flag()
+        self.flag = None
+        self._worded = self.context
+        argument.value = token
+
+    def finish(self) -> None:
+        """As invoke does, and refuse arguments after `--` that no task of the line takes."""
+        super().finish()
+        shapes = [_shape(context) for context in self.result if context.name]
+        if self.ignore_unknown or "--" not in sys.argv or not shapes or any(s is None or s.remainder for s in shapes):
+            return
+        words, name = " ".join(sys.argv[sys.argv.index("--") :]), self.result[-1].name
+        raise UsageError(f"{name} takes nothing after --: {words}", todo=f"inv --help {name}")
+
+    def error(self, msg: str) -> None:
+        """The errors of invoke for a task of odpm: an option without its value, a task without its word."""
+        if _shape(self.context):
+            name, required = self.context.name, self.context.missing_positional_args
+            if required:
+                raise UsageError(f"{name} needs a {required[0].name}", todo=f"inv --help {name}")
+            if self.flag is not None and self.flag.raw_value is None:
+                raise UsageError(f"--{self.flag.names[0]} needs a value", todo=f"inv --help {name}")
+        super().error(msg)
+
+    def _known(self, token: str) -> bool:
+        """Whether invoke gives a meaning to this token here: a flag, the value of a flag, a task."""
+        return bool(
+            self.current_state == "unknown"
+            or (self.context and (token in self.context.flags or token in self.context.inverse_flags))
+            or self.waiting_for_flag_value
+            or (self.context and self.context.missing_positional_args)
+            or token in self.contexts
+            or (self.initial and token in self.initial.flags)
+        )
+
+
+# the metaclass of state machines gives a subclass no states
+_Machine._class_states = invoke_parser.ParseMachine._class_states
+_Machine._class_transitions = invoke_parser.ParseMachine._class_transitions
+
+
+def _shape(context: Any) -> CommandShape | None:
+    """The shape of a context's task; None where it is not one of odpm."""
+    arguments = context.args.values() if context else ()
+    return next((arg.shape for arg in arguments if isinstance(arg, ShapedArgument)), None)
+
+
+def _unknown(token: str, context: Any, tasks: Sequence[str]) -> UsageError:
+    flags = [name for name in (*context.flags, *context.inverse_flags) if name.startswith("--")]
+    if token.startswith("-"):
+        return UsageError(
+            f"{context.name} has no option {token}{nearest(token, flags)}", todo=f"inv --help {context.name}"
+        )
+    return UsageError(
+        f"{context.name} takes no word, and there is no task {token!r}{nearest(token, tasks)}",
+        todo=f"inv --help {context.name}; inv --list shows the tasks",
+    )
+
+
+def install() -> None:
+    """Use this state machine for the command lines of this process."""
+    invoke_parser.ParseMachine = _Machine  # type: ignore[misc]
