@@ -1,24 +1,18 @@
-"""Sets up a new project for `init`: reads the folder and the files of other tools, and writes the first files.
+"""Sets up a new project for `init`: reads the folder, and writes the first files.
 
-The decisions are in `odpm_tasks.core.init`, the dialogue is in the task.
+The decisions are in `odpm_tasks.core.init`, the dialogue is in the task, other tools are read in `odpm_tasks.converters`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import MANIFEST_FILE
-from odpm_tasks.core.init import doodba, git_aggregator, new_project, odoo_devops_tools
-from odpm_tasks.core.init.conversion import Conversion
-from odpm_tasks.core.init.new_project import ProjectDraft
+from odpm_tasks.core.init import new_project
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.project_files import env_file
-
-INI_FILE = "odoo-project.ini"
-REPOSITORY_FILES = ("repos.yaml", "repos.yml")
 
 
 @dataclass(frozen=True)
@@ -57,41 +51,6 @@ def addon_manifests(root: Path) -> tuple[str, ...]:
     paths = (path for depth in ("*", "*/*") for path in sorted(root.glob(f"{depth}/__manifest__.py")))
     own = (path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))
     return tuple(files.read_text(path) or "" for path in own)
-
-
-def convert(source: str, odoo: str) -> Conversion:
-    """Convert the project of another tool; `odoo` replaces its version if not empty. No source gives an empty draft.
-
-    Errors: DescriptionError if there is no supported file at `source`, or if it cannot be read.
-    """
-    if not source:
-        return Conversion(ProjectDraft())
-    path = Path(source).expanduser()
-    if (path / doodba.REPOS).is_file() or (path / doodba.ADDONS).is_file():
-        return doodba.convert(*_doodba_files(path), env_file(path / ".env"), odoo)
-    for name in (INI_FILE, *REPOSITORY_FILES):
-        if (path / name).is_file():
-            path = path / name
-    text = files.read_text(path) if path.is_file() else None
-    if text is not None and path.suffix == ".ini":
-        return odoo_devops_tools.convert(text, path.name, odoo, here=path.resolve().parent == Path.cwd())
-    if text is not None and path.suffix in {".yaml", ".yml"}:
-        return git_aggregator.convert(text, path.name, odoo, env_file(path.parent / ".env"))
-    raise DescriptionError(
-        "no project of a supported tool found" if path.exists() else "no such file or folder",
-        where=str(path),
-        todo=f"use --from with the folder of a doodba project, a repos.yaml of git-aggregator or an {INI_FILE}",
-    )
-
-
-def _doodba_files(root: Path) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """The texts and file names for the conversion of a doodba project, by path relative to it."""
-    own = [path for path in (root / doodba.CUSTOM).glob("*/**/*") if "src" not in path.relative_to(root).parts[2:3]]
-    private = (root / doodba.PRIVATE).glob("*/__*__.py")
-    names = tuple(sorted(str(path.relative_to(root)) for path in (*own, *private) if path.is_file()))
-    to_read = (name for name in names if name.startswith((doodba.DEPENDENCIES, doodba.CONF)))
-    texts = {name: files.read_text(root / name) for name in (*doodba.ROOT_FILES, *to_read)}
-    return {name: text for name, text in texts.items() if text is not None}, names
 
 
 def task_command(root: Path) -> str:

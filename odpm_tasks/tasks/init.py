@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
 @task(
     repeated=["dependency"],
+    optional=["from_"],
     help={
         "odoo": "Series of Odoo, for example 19.0 (default: that of the add-ons in this folder, otherwise the newest).",
         "python": "Python version of the image (default: by the series).",
         "postgres": "PostgreSQL version (default: by the series).",
-        "schema": "Format of odpm.json: 1, flat (default), or 2, nested.",
+        "schema": "Format of odpm.json: 1, flat, or 2, nested (default: flat, unless a value needs nested).",
         "dependency": "Link of an add-on repository, 'URL[ BRANCH[ COMMIT]]' (repeat for several).",
         "addons": "Folder to create for your add-ons (default: addons, if the project has no add-ons yet).",
-        "from_": "Convert a doodba project, a repos.yaml of git-aggregator or an odoo-project.ini.",
+        "from_": "Convert the project of another tool: PATH, KIND or KIND:PATH (default: this folder).",
         "yes": "Use the defaults, do not ask.",
     },
 )
@@ -30,10 +31,10 @@ def init(
     odoo: str = "",
     python: str = "",
     postgres: str = "",
-    schema: str | int = "1",
+    schema: str | int = "",
     dependency: Sequence[str] = (),
     addons: str = "",
-    from_: str = "",
+    from_: str | bool = "",
     yes: bool = False,
 ) -> None:
     """Create a project in this folder. If there is no tasks.py yet: python -m odpm_tasks init."""
@@ -42,6 +43,7 @@ def init(
 
     from odpm_tasks import project_setup
     from odpm_tasks.adapters import terminal
+    from odpm_tasks.converters import kinds
     from odpm_tasks.core.init import new_project
     from odpm_tasks.core.init.conversion import settings_needed
     from odpm_tasks.core.odoo.series import NEWEST
@@ -50,12 +52,14 @@ def init(
 
     root = Path.cwd()
     project_setup.check_free(root)
-    if str(schema) not in {"1", "2"}:
+    if str(schema) not in {"", "1", "2"}:
         raise UsageError(f"unknown format {schema!r}", todo="--schema 1 (flat) or --schema 2 (nested)")
     options = _options(odoo, python, postgres, dependency)
     folder = _checked("--addons", addons, new_project.folder)
-    converted = project_setup.convert(from_, options.odoo)
-    draft = new_project.with_options(converted.draft, options)
+    source = "." if from_ is True else str(from_ or "")
+    converted = kinds.convert(source, options.odoo)
+    conversion = converted.conversion
+    draft = new_project.with_options(conversion.draft, options)
     manifests = project_setup.addon_manifests(root)
     folder = folder or ("" if from_ or manifests else new_project.ADDONS)
     default = new_project.series_of_addons(manifests) or NEWEST
@@ -65,24 +69,34 @@ def init(
             draft = _ask_rest(draft, ask_links=not options.dependencies)
             folder = folder if addons or manifests else _ask("Folder for your add-ons", folder, new_project.folder)
     elif from_ and not draft.odoo:
-        raise UsageError(f"{from_} does not contain the Odoo version", todo=f"add it: --odoo {NEWEST}")
+        raise UsageError(f"{source} does not contain the Odoo version", todo=f"add it: --odoo {NEWEST}")
     draft = new_project.completed(replace(draft, odoo=draft.odoo or default))
     settings = Project.at(root).paths.settings
-    text = new_project.manifest_text(draft, int(schema))
+    flat = str(schema) == "1" or (not schema and not new_project.needs_nested(draft))
+    text = new_project.manifest_text(draft, 1 if flat else 2)
     new_project.check_valid(text, settings.get)
     command = project_setup.task_command(root)
+    for line in converted.summary(source):
+        terminal.message(line)
     for change in project_setup.create(root, text, folder, new_project.summary(draft)):
         note = f"  {change.note}" if change.note else ""
         terminal.message(f"  {terminal.paint(f'{change.action:<7}', change.action)} {change.path}{note}")
-    lines = [*converted.not_converted, *(new_project.dropped_in_flat(draft) if str(schema) == "1" else ())]
-    if lines:
-        terminal.message(f"not converted ({len(lines)}):")
-    for line in lines:
-        terminal.message(f"  {line}")
+    dropped = new_project.dropped_in_flat(draft) if flat else ()
+    _list("not converted", [*dropped, *conversion.not_converted, *conversion.minor])
+    _list("to do", conversion.advice)
     for line in settings_needed(draft, settings.merged()):
         terminal.warn(line)
     first = "" if project_setup.is_in_repository(root) else "git init, then "
     terminal.message(f"next:  {first}{command} plan shows what {command} up will do")
+
+
+def _list(title: str, lines: Sequence[str]) -> None:
+    from odpm_tasks.adapters import terminal
+
+    if lines:
+        terminal.message(f"{title} ({len(lines)}):")
+    for line in lines:
+        terminal.message(f"  {line}")
 
 
 def _options(odoo: str, python: str, postgres: str, dependencies: Sequence[str]) -> ProjectDraft:

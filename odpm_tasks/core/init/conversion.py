@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,7 +13,8 @@ from odpm_tasks.core.config.interpolation import escape, expand, references
 from odpm_tasks.core.init.new_project import ProjectDraft, dependency
 from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.checks import conf_problems
-from odpm_tasks.core.sources.link import masked
+from odpm_tasks.core.manifest.model import merge
+from odpm_tasks.core.sources.link import canonical, masked
 from odpm_tasks.core.text import MAX_LENGTH, clean, cut
 from odpm_tasks.errors import DescriptionError
 
@@ -33,15 +35,65 @@ _MACHINE_OPTIONS = {
 
 @dataclass(frozen=True)
 class Conversion:
-    """The draft from another tool's files. `not_converted`: one line with the reason for each setting that is not in it."""
+    """The draft from another tool's files.
+
+    `not_converted`: one line with the reason for each setting that is not in it, those that change the stack first.
+    `minor`: the same for settings that have no effect here. `advice`: what the user can do afterwards, with the command.
+    """
 
     draft: ProjectDraft
     not_converted: tuple[str, ...] = ()
+    minor: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
 
 
-def conversion(draft: ProjectDraft, lines: Iterable[str]) -> Conversion:
+def conversion(
+    draft: ProjectDraft, lines: Iterable[str], minor: Iterable[str] = (), advice: Iterable[str] = ()
+) -> Conversion:
     """A conversion; each line is a single line without passwords, and occurs once."""
-    return Conversion(draft, tuple(dict.fromkeys(excerpt(line, longest=400) for line in lines)))
+    return Conversion(draft, *(_lines(group) for group in (lines, minor, advice)))
+
+
+def _lines(lines: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(excerpt(line, longest=400) for line in lines))
+
+
+def combined(parts: Sequence[Conversion]) -> Conversion:
+    """The conversions of several parts of one project as one; where two parts set the same, the first wins.
+
+    A repository that two parts name with different links is reported.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    draft, lines = ProjectDraft(), []
+    for part in parts:
+        draft, problems = _merged(draft, part.draft)
+        lines += problems
+    lines += [line for part in parts for line in part.not_converted]
+    minor = [line for part in parts for line in part.minor]
+    return conversion(draft, lines, minor, [line for part in parts for line in part.advice])
+
+
+def _merged(first: ProjectDraft, second: ProjectDraft) -> tuple[ProjectDraft, list[str]]:
+    texts = ("odoo", "platform", "python", "debian", "postgres", "language")
+    values: dict[str, Any] = {name: getattr(first, name) or getattr(second, name) for name in texts}
+    lines = [
+        f"{name.capitalize()} {getattr(second, name)} of another part of the project: {getattr(first, name)} is used"
+        for name in ("odoo", "platform", "postgres")
+        if getattr(first, name) and getattr(second, name) and getattr(first, name) != getattr(second, name)
+    ]
+    links = {canonical(link.split(" ")[0]): link for link in first.dependencies}
+    for link in second.dependencies:
+        used = links.setdefault(canonical(link.split(" ")[0]), link)
+        if used != link:
+            lines.append(f"{excerpt(link)}: another part of the project has {excerpt(used)}, which is used")
+    values["dependencies"] = tuple(links.values())
+    for name in ("requirements", "system_packages"):
+        values[name] = tuple(dict.fromkeys([*getattr(first, name), *getattr(second, name)]))
+    values["odoo_conf"] = merge(second.odoo_conf, first.odoo_conf)
+    values["services"] = {**second.services, **first.services}
+    values["pins"] = {**second.pins, **first.pins}
+    return replace(first, **values), lines
 
 
 @dataclass(frozen=True)

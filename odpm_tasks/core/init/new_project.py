@@ -17,7 +17,7 @@ from odpm_tasks.core.manifest.migrate import smallest_odpm
 from odpm_tasks.core.manifest.model import PLATFORM
 from odpm_tasks.core.manifest.reader import problems
 from odpm_tasks.core.odoo.series import TABLE, series
-from odpm_tasks.core.sources.link import parse_link
+from odpm_tasks.core.sources.link import canonical, parse_link
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import DescriptionError
 
@@ -32,7 +32,8 @@ _KINDS: dict[str, Any] = {"odoo": f.Series, "python": f.PythonVersion, "postgres
 class ProjectDraft:
     """The description of a new project, while it is put together. Empty: not set.
 
-    `platform`, `dependencies`: links as in `odpm.json`, with variables not expanded.
+    `platform`, `dependencies`: links as in `odpm.json`, with variables not expanded. `pins`: canonical URL -> commit, of
+    links without a commit. `services`: as in the nested format.
     """
 
     odoo: str = ""
@@ -45,6 +46,8 @@ class ProjectDraft:
     system_packages: tuple[str, ...] = ()
     language: str = ""
     odoo_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    pins: Mapping[str, str] = field(default_factory=dict)
 
 
 def with_options(draft: ProjectDraft, options: ProjectDraft) -> ProjectDraft:
@@ -115,23 +118,38 @@ def manifest_text(draft: ProjectDraft, schema: int) -> str:
     return dump(_flat(draft) if schema == 1 else _nested(draft), indent=2)
 
 
+def needs_nested(draft: ProjectDraft) -> bool:
+    """Whether the draft has values that the flat format has no key for."""
+    return bool(draft.system_packages or draft.services or draft.pins)
+
+
 def dropped_in_flat(draft: ProjectDraft) -> tuple[str, ...]:
-    """Values that the flat format has no key for, as lines with the alternative."""
-    if not draft.system_packages:
-        return ()
-    packages = ", ".join(draft.system_packages)
-    return (f"Debian packages {packages}: the flat format has no key for them; use --schema 2",)
+    """Values that the flat format has no key for, as lines with the alternative. Pins become a part of the links."""
+    kinds = (("Debian packages", draft.system_packages), ("services", draft.services))
+    return tuple(
+        f"{kind} {', '.join(names)}: the flat format has no key for them; use --schema 2"
+        for kind, names in kinds
+        if names
+    )
 
 
 def _flat(draft: ProjectDraft) -> dict[str, Any]:
     data: dict[str, Any] = {"odpm_version": "4.0", "odoo_version": draft.odoo}
-    if draft.platform:
-        data["odoo_git_link"] = draft.platform
+    platform = _pinned(draft.platform or PLATFORM, draft)
+    if draft.platform or platform != PLATFORM:
+        data["odoo_git_link"] = platform
     data |= {"python_version": draft.python, "distro_version": draft.debian, "postgres_version": draft.postgres}
-    data["dependencies"] = list(draft.dependencies)
+    data["dependencies"] = [_pinned(link, draft) for link in draft.dependencies]
     if draft.requirements:
         data["requirements_txt"] = list(draft.requirements)
     return data | _common(draft)
+
+
+def _pinned(link: str, draft: ProjectDraft) -> str:
+    """The link with the commit of its pin, if there is one."""
+    url, *more = link.split(" ")
+    commit = draft.pins.get(canonical(url))
+    return f"{url} {more[0] if more else draft.odoo} {commit}" if commit and len(more) < 2 else link
 
 
 def _nested(draft: ProjectDraft) -> dict[str, Any]:
@@ -150,6 +168,10 @@ def _nested(draft: ProjectDraft) -> dict[str, Any]:
     if draft.system_packages:
         data["system_packages"] = list(draft.system_packages)
     data |= _common(draft)
+    if draft.services:
+        data["services"] = dict(draft.services)
+    if draft.pins:
+        data["locks"] = {"git": dict(draft.pins)}
     data["requires_odpm"] = smallest_odpm(data)
     return data
 

@@ -159,7 +159,7 @@ def test_an_invalid_option_writes_nothing(empty: Bench, words: tuple[str, ...], 
 
 @pytest.mark.parametrize("source", ["/nowhere", "."])
 def test_a_source_without_a_project_writes_nothing(empty: Bench, source: str) -> None:
-    failure(module(empty, "init", "--from", source), 4, "the folder of a doodba project")
+    failure(module(empty, "init", "--from", source), 4, "git-aggregator")
     assert list(empty.root.iterdir()) == []
 
 
@@ -179,11 +179,30 @@ def test_a_doodba_project_is_converted_in_its_folder(empty: Bench) -> None:
 
 
 def test_the_flat_format_reports_what_it_drops(empty: Bench) -> None:
-    ran = module(empty, "init", "--from", str(GOLDEN / "doodba/input"))
+    ran = module(empty, "init", "--from", str(GOLDEN / "doodba/input"), "--schema", "1")
     assert ran.code == 0
     assert "ghostscript" in ran.err
     assert "--schema 2" in ran.err
     empty.ok("validate")
+
+
+def test_from_without_a_path_is_this_folder_and_the_format_follows_from_the_values(empty: Bench) -> None:
+    shutil.copytree(GOLDEN / "doodba/input", empty.root, dirs_exist_ok=True)
+    shutil.copy(GOLDEN / "aggregator/input/repos.yaml", empty.root)
+    ran = module(empty, "init", "--from")
+    assert ran.code == 0
+    assert ran.err.startswith(
+        "from .: doodba\n  not read: git-aggregator; --from git-aggregator:PATH converts it alone\n"
+    )
+    assert json.loads((empty.root / "odpm.json").read_text())["manifest_schema"] == 2  # it has Debian packages
+
+
+@pytest.mark.parametrize("source", ["git-aggregator", "git-aggregator:."])
+def test_from_can_name_the_kind(empty: Bench, source: str) -> None:
+    shutil.copytree(GOLDEN / "doodba/input", empty.root, dirs_exist_ok=True)
+    failure(module(empty, "init", "--from", source), 4, "no git-aggregator project found; found: doodba")
+    shutil.copy(GOLDEN / "aggregator/input/repos.yaml", empty.root)
+    assert module(empty, "init", "--from", source, "--odoo=17.0").err.startswith(f"from {source}: git-aggregator\n")
 
 
 def test_a_missing_version_is_an_error_with_the_option(empty: Bench) -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odpm_tasks.converters import kinds
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.init import doodba, git_aggregator, odoo_devops_tools
 from odpm_tasks.core.init.conversion import (
@@ -31,7 +32,6 @@ from odpm_tasks.core.init.conversion import (
 from odpm_tasks.core.init.new_project import ProjectDraft, completed, manifest_text
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.project_setup import convert
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "convert"
 COMMIT = "6054de2c4e669f85cec380da90d746061967dc83"
@@ -53,10 +53,10 @@ def copied(case: Path, folder: Path) -> Path:
 @pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
 def test_whole_project(case: str, tmp_path: Path, clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copied(GOLDEN / case, tmp_path / "project"))
-    converted = convert(".", "")
+    converted = kinds.convert(".", "").conversion
     text = manifest_text(completed(converted.draft), 2)
     assert text == (GOLDEN / case / "odpm.json").read_text(encoding="utf-8")
-    lines = "".join(f"{line}\n" for line in converted.not_converted)
+    lines = "".join(f"{line}\n" for line in (*converted.not_converted, *converted.minor))
     assert lines == (GOLDEN / case / "not_converted.txt").read_text(encoding="utf-8")
     for schema in (1, 2):
         errors, _ = problems(manifest_text(completed(converted.draft), schema), lambda name: None)
@@ -65,14 +65,14 @@ def test_whole_project(case: str, tmp_path: Path, clean: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
 def test_no_secret_is_converted_or_shown(case: str, tmp_path: Path, clean: Path) -> None:
-    converted = convert(str(copied(GOLDEN / case, tmp_path / "project")), "")
+    converted = kinds.convert(str(copied(GOLDEN / case, tmp_path / "project")), "").conversion
     warning = manifest_text(completed(converted.draft), 2) + "\n".join(converted.not_converted)
     for secret in ("hunter2", "s3cret", "tiger", "ghp_0123456789abcdef", "topsecret"):
         assert secret not in warning
 
 
 def test_both_formats_describe_the_same_stack(tmp_path: Path, clean: Path) -> None:
-    draft = completed(convert(str(copied(GOLDEN / "doodba", tmp_path / "project")), "").draft)
+    draft = completed(kinds.convert(str(copied(GOLDEN / "doodba", tmp_path / "project")), "").conversion.draft)
     flat, nested = (
         read_manifest(manifest_text(draft, schema), {"GITHUB_TOKEN": "x"}.get).manifest for schema in (1, 2)
     )
