@@ -5,14 +5,16 @@ The decisions are in `odpm_tasks.core.init`, the dialogue is in the task, other 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from odpm_tasks.adapters import files
-from odpm_tasks.core.config.paths import MANIFEST_FILE
-from odpm_tasks.core.init import new_project
+from odpm_tasks.core.config.paths import GITIGNORE, MANIFEST_FILE
+from odpm_tasks.core.init import new_project, remarks
 from odpm_tasks.errors import DescriptionError
+
+REMARKS_FILE = ".odpm/logs/not-converted.txt"
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,18 @@ def addon_manifests(root: Path) -> tuple[str, ...]:
     paths = (path for depth in ("*", "*/*") for path in sorted(root.glob(f"{depth}/__manifest__.py")))
     own = (path for path in paths if not any(part.startswith(".") for part in path.relative_to(root).parts))
     return tuple(files.read_text(path) or "" for path in own)
+
+
+def remarks_for_terminal(root: Path, lines: Iterable[str]) -> list[str]:
+    """The short form of the remarks. If it lacks some, all are written to `REMARKS_FILE`, and its last line names that."""
+    everything = remarks.ordered(lines)
+    shown, omitted = remarks.short_report(everything)
+    if omitted:
+        if not (root / ".odpm/.gitignore").exists():
+            files.write(root / ".odpm/.gitignore", GITIGNORE.encode())
+        files.write(root / REMARKS_FILE, remarks.report(everything).encode())
+        shown.append(remarks.omitted(omitted, REMARKS_FILE))
+    return shown
 
 
 def task_command(root: Path) -> str:

@@ -74,11 +74,22 @@ def _first(*names: str) -> Callable[[Path], str]:
 def _doodba(source: ForeignProject) -> Conversion:
     root = source.root
     own = [path for path in (root / doodba.CUSTOM).glob("*/**/*") if "src" not in path.relative_to(root).parts[2:3]]
-    private = (root / doodba.PRIVATE).glob("*/__*__.py")
-    names = tuple(sorted(str(path.relative_to(root)) for path in (*own, *private) if path.is_file()))
+    folders = [path for path in sorted((root / doodba.SOURCES).glob("*")) if not (path / ".git").exists()]
+    manifests = [path for folder in folders for path in folder.glob("*/__*__.py")]
+    names = tuple(sorted(str(path.relative_to(root)) for path in (*own, *manifests) if path.is_file()))
     to_read = (name for name in names if name.startswith((doodba.DEPENDENCIES, doodba.CONF)))
-    texts = reading.texts(root, (*doodba.ROOT_FILES, *to_read))
-    return doodba.convert(texts, names, env_file(root / ".env"), source.odoo)
+    texts = reading.texts(root, (doodba.REPOS, doodba.ADDONS))
+    unreadable: dict[str, str] = {}
+    for name in (*doodba.ROOT_FILES, *to_read):
+        try:
+            texts |= reading.texts(root, [name])
+        except DescriptionError as error:
+            unreadable[name] = error.what
+    try:
+        env = env_file(root / ".env")
+    except DescriptionError as error:
+        env, unreadable[".env"] = {}, error.what
+    return doodba.convert(doodba.DoodbaFiles(texts, names, env, unreadable), source.odoo)
 
 
 def _git_aggregator(source: ForeignProject) -> Conversion:

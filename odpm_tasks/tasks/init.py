@@ -82,21 +82,12 @@ def init(
         note = f"  {change.note}" if change.note else ""
         terminal.message(f"  {terminal.paint(f'{change.action:<7}', change.action)} {change.path}{note}")
     dropped = new_project.dropped_in_flat(draft) if flat else ()
-    _list("not converted", [*dropped, *conversion.not_converted, *conversion.minor])
-    _list("to do", conversion.advice)
+    for line in project_setup.remarks_for_terminal(root, [*dropped, *conversion.remarks]):
+        terminal.message(line)
     for line in settings_needed(draft, settings.merged()):
         terminal.warn(line)
     first = "" if project_setup.is_in_repository(root) else "git init, then "
     terminal.message(f"next:  {first}{command} plan shows what {command} up will do")
-
-
-def _list(title: str, lines: Sequence[str]) -> None:
-    from odpm_tasks.adapters import terminal
-
-    if lines:
-        terminal.message(f"{title} ({len(lines)}):")
-    for line in lines:
-        terminal.message(f"  {line}")
 
 
 def _options(odoo: str, python: str, postgres: str, dependencies: Sequence[str]) -> ProjectDraft:

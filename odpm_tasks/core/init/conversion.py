@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from odpm_tasks.core.config.interpolation import escape, expand, references
 from odpm_tasks.core.init.new_project import ProjectDraft, dependency
+from odpm_tasks.core.init.remarks import Importance, Remark, action, note, ordered
 from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.checks import conf_problems
 from odpm_tasks.core.manifest.model import merge
@@ -24,6 +25,7 @@ _SECRET = re.compile(r"passw|secret|token|api_?key|private_?key", re.IGNORECASE)
 _HEX = re.compile(r"[0-9a-f]{7,39}")
 _LOGINS = ("git", "oauth2", "x-access-token", "x-token-auth", "gitlab-ci-token")
 _PLATFORMS = ("odoo", "ocb")
+_RELEASED = ("openupgradelib",)  # in the requirements of every doodba project, from git; its releases are on the index
 _MACHINE_OPTIONS = {
     "gevent_port": "Odoo listens on port 8072 in the container; GEVENT_PORT in .env is the port on the host",
     "longpolling_port": "Odoo listens on port 8072 in the container; GEVENT_PORT in .env is the port on the host",
@@ -37,25 +39,36 @@ _MACHINE_OPTIONS = {
 class Conversion:
     """The draft from another tool's files.
 
-    `not_converted`: one line with the reason for each setting that is not in it, those that change the stack first.
-    `minor`: the same for settings that have no effect here. `advice`: what the user can do afterwards, with the command.
+    `not_converted`: one line with the reason for each setting that is lost. `advice`: what the user can do afterwards, with
+    the command. `minor`: settings that have no effect here.
     """
 
     draft: ProjectDraft
-    not_converted: tuple[str, ...] = ()
-    minor: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
+    not_converted: tuple[Remark, ...] = ()
+    minor: tuple[Remark, ...] = ()
+    advice: tuple[Remark, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[Remark, ...]:
+        """All lines, the most important first."""
+        return (*self.not_converted, *self.advice, *self.minor)
 
 
 def conversion(
     draft: ProjectDraft, lines: Iterable[str], minor: Iterable[str] = (), advice: Iterable[str] = ()
 ) -> Conversion:
-    """A conversion; each line is a single line without passwords, and occurs once."""
-    return Conversion(draft, *(_lines(group) for group in (lines, minor, advice)))
-
-
-def _lines(lines: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(excerpt(line, longest=400) for line in lines))
+    """A conversion; each line is a single line without passwords, and occurs once. A remark decides its own group."""
+    groups = ((lines, Importance.LOST), (minor, Importance.NOTE), (advice, Importance.ACTION))
+    remarks = [
+        remark if isinstance(remark, Remark) else Remark(remark, importance)
+        for group, importance in groups
+        for remark in group
+    ]
+    short = ordered(Remark(excerpt(text, longest=400), text.importance, text.summary) for text in remarks)
+    lost, minor, advice = (
+        tuple(remark for remark in short if remark.importance is importance) for _, importance in groups
+    )
+    return Conversion(draft, lost, minor, advice)
 
 
 def combined(parts: Sequence[Conversion]) -> Conversion:
@@ -88,9 +101,10 @@ def _merged(first: ProjectDraft, second: ProjectDraft) -> tuple[ProjectDraft, li
         if used != link:
             lines.append(f"{excerpt(link)}: another part of the project has {excerpt(used)}, which is used")
     values["dependencies"] = tuple(links.values())
-    for name in ("requirements", "system_packages"):
+    for name in ("requirements", "requirements_ignore", "system_packages"):
         values[name] = tuple(dict.fromkeys([*getattr(first, name), *getattr(second, name)]))
     values["odoo_conf"] = merge(second.odoo_conf, first.odoo_conf)
+    values["server_conf"] = merge(second.server_conf, first.server_conf)
     values["services"] = {**second.services, **first.services}
     values["pins"] = {**second.pins, **first.pins}
     return replace(first, **values), lines
@@ -192,23 +206,51 @@ def excerpt_url(url: str) -> str:
 
 
 def requirements(lines: list[str], where: str) -> tuple[list[str], list[str]]:
-    """The requirements that a lock with hashes can contain, and a line for each other one. Comments are dropped."""
-    kept, skipped = [], []
+    """The requirements that a lock can contain, and a remark for each other line. Comments are dropped.
+
+    An address of git becomes `NAME @ git+URL`, with the name of its fragment, otherwise of its repository.
+    """
+    kept: list[str] = []
+    skipped: list[str] = []
     for text in lines:
         line = re.split(r"(?:^|\s)#", text, maxsplit=1)[0].strip()
         if not line:
             continue
+        line, remark = _from_git(line, where)
+        skipped += [remark] if remark else []
         if line.startswith("-"):
-            skipped.append(f"{where}: {excerpt(line)}: a pip option is not a requirement; list the packages themselves")
-        elif re.match(r"[a-z+]+://", line) or " @ " in line:
             skipped.append(
-                f"{where}: {excerpt(line)}: a requirement from a URL has no hash to lock; use a released version"
+                action(f"{where}: {excerpt(line)}: a pip option is not a requirement; list the packages themselves")
+            )
+        elif re.match(r"[a-z+]+://", line) or (" @ " in line and " @ git+" not in line):
+            skipped.append(
+                Remark(
+                    f"{where}: {excerpt(line)}: a requirement from a URL has no hash to lock; use a released version"
+                )
             )
         elif error := f.requirement_error(line):
-            skipped.append(f"{where}: {error}")
+            skipped.append(Remark(f"{where}: {excerpt(error)}"))
         else:
             kept.append(line)
     return kept, skipped
+
+
+def _from_git(line: str, where: str) -> tuple[str, Remark | None]:
+    """A requirement that is an address of git with the name of its package in front, and a remark if it is guessed."""
+    address = re.sub(r"^(-e|--editable)[ =]\s*", "", line)
+    if not address.startswith("git+"):
+        return line, None
+    address, _, fragment = address.partition("#")
+    named = re.search(r"(?:^|&)egg=([\w.-]+)", fragment)
+    folder = re.search(r"(?:^|&)(subdirectory=[\w./-]+)", fragment)
+    path = re.sub(r"^git\+[a-z+]+://[^/]*/", "", address).partition("@")[0]
+    name = named[1] if named else path.rpartition("/")[2].removesuffix(".git")
+    if name in _RELEASED:
+        return name, note(f"{where}: {excerpt(line)}: the newest release of {name} is used")
+    found = f"{name} @ {address}#{folder[1]}" if folder else f"{name} @ {address}"
+    if named:
+        return found, None
+    return found, action(f"{where}: {excerpt(line)}: the package is assumed to be {name}, as its repository")
 
 
 def packages(text: str, where: str) -> tuple[list[str], list[str]]:
@@ -227,20 +269,23 @@ def packages(text: str, where: str) -> tuple[list[str], list[str]]:
 def conf(sections: Mapping[str, Mapping[str, str]], where: str) -> tuple[dict[str, dict[str, str]], list[str]]:
     """The options for `odoo_conf`, and a line without the value for each that odpm sets, that is secret or invalid."""
     kept = {section: dict(options) for section, options in sections.items()}
-    skipped = []
+    skipped: list[str] = []
     for problem in conf_problems(sections, ()):
         section, key = str(problem.path[0]), str(problem.path[-1])
         kept.get(section, {}).pop(key, None) if len(problem.path) > 1 else kept.pop(section, None)
-        skipped.append(f"{where}: {key}: {problem.text}")
+        text = f"{where}: {key}: {problem.text}"
+        skipped.append(note(text) if problem.kind == "refused" else Remark(text))
     for options in kept.values():
         for key, value in list(options.items()):
             if key in _MACHINE_OPTIONS:
-                skipped.append(f"{where}: {key}: {_MACHINE_OPTIONS[key]}")
+                skipped.append(note(f"{where}: {key}: {_MACHINE_OPTIONS[key]}"))
             elif _SECRET.search(key) and _is_plain_secret(value):
                 name = key.upper()
                 skipped.append(
-                    f"{where}: {key}: a secret is not copied to a committed file; "
-                    f'set "{key}": "${{{name}}}" in odoo_conf and {name}=… in .env'
+                    action(
+                        f"{where}: {key}: a secret is not copied to a committed file; "
+                        f'set "{key}": "${{{name}}}" in odoo_conf and {name}=… in .env'
+                    )
                 )
             else:
                 continue
@@ -253,8 +298,9 @@ def _is_plain_secret(value: str) -> bool:
 
 
 def settings_needed(draft: ProjectDraft, env: Mapping[str, str]) -> list[str]:
-    """A line for each variable of the draft that has no default and is not set in `env`."""
-    values = (value for options in draft.odoo_conf.values() for value in options.values())
+    """A line for each variable of the draft that has no default and is not set in `env`; one line for more than three."""
+    sections = (*draft.odoo_conf.values(), *draft.server_conf.values())
+    values = (value for options in sections for value in options.values())
     names = [
         reference.name
         for text in (draft.platform, *draft.dependencies, *values)
@@ -262,4 +308,6 @@ def settings_needed(draft: ProjectDraft, env: Mapping[str, str]) -> list[str]:
         if reference.default is None
     ]
     unset = [name for name in dict.fromkeys(names) if not env.get(name)]
+    if len(unset) > 3:
+        return [f"{', '.join(unset)}: variables of odpm.json that are not set; set them in .env"]
     return [f"${{{name}}}: used in odpm.json and not set; set {name}=… in .env" for name in unset]

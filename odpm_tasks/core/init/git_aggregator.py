@@ -30,6 +30,7 @@ from odpm_tasks.core.init.conversion import (
     with_defaults,
 )
 from odpm_tasks.core.init.new_project import ProjectDraft
+from odpm_tasks.core.init.remarks import action, note
 from odpm_tasks.core.manifest.fields import SERIES
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import DescriptionError
@@ -70,7 +71,7 @@ def with_links(file: RepositoriesFile, draft: ProjectDraft, more: Sequence[str] 
     platform, dependencies = links(file, draft.odoo)
     if file.shallow:
         count = plural(len(file.shallow), "repository", "repositories")
-        file.skipped.append(f"{file.where}: depth of {count}: odpm fetches only the commits it needs")
+        file.skipped.append(note(f"{file.where}: depth of {count}: odpm fetches only the commits it needs"))
     linked = replace(draft, platform=platform, dependencies=dependencies)
     return conversion(linked, [*file.skipped, *more])
 
@@ -84,7 +85,7 @@ def read(text: str, where: str) -> RepositoriesFile:
             f"{where} does not contain repositories", where=where, todo="use another file with --from"
         )
     for folder, entry in data.items():
-        name = str(folder).removeprefix("./").strip("/")
+        name = folder_name(str(folder))
         if not isinstance(entry, Mapping):
             file.skipped.append(f"{where}: {name}: must be a map with remotes and merges")
         elif source := _source(file, name, entry):
@@ -92,10 +93,32 @@ def read(text: str, where: str) -> RepositoriesFile:
     return file
 
 
-def load(text: str, where: str) -> list[Any]:
-    """The documents of a YAML file, at least one. Errors: DescriptionError with line and column."""
+def folder_name(key: str) -> str:
+    """The name of a repository: the key is its folder, relative or below the folder of sources in a doodba image."""
+    return key.strip().removeprefix("/opt/odoo/custom/src/").removeprefix("./").strip("/")
+
+
+class _AnyTag(yaml.SafeLoader):
+    """Reads values with local tags, as `!reset` in compose files, without the tag."""
+
+
+def _untagged(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Any:
+    del tag
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    return loader.construct_sequence(node, deep=True) if isinstance(node, yaml.SequenceNode) else node.value
+
+
+_AnyTag.add_multi_constructor("!", _untagged)
+
+
+def load(text: str, where: str, *, tags: bool = False) -> list[Any]:
+    """The documents of a YAML file, at least one. `tags`: local tags are allowed.
+
+    Errors: DescriptionError with line and column.
+    """
     try:
-        return list(yaml.safe_load_all(text)) or [None]
+        return list(yaml.load_all(text, _AnyTag if tags else yaml.SafeLoader)) or [None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         spot = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
@@ -143,7 +166,7 @@ def _source(file: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> Repo
     url, warning = read_url(remotes[remote])
     branch, commit, problem = read_ref(variables(ref))
     if warning:
-        file.skipped.append(f"{where}: {warning}")
+        file.skipped.append(action(f"{where}: {warning}"))
     if problem:
         file.skipped.append(f"{where}: {problem}")
     for other, what in further:
@@ -157,7 +180,10 @@ def _source(file: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> Repo
     ]
     if idle:
         file.skipped.append(
-            f"{where}: {'remote' if len(idle) == 1 else 'remotes'} {', '.join(idle)}: not used by a merge"
+            note(
+                f"{where}: {'remote' if len(idle) == 1 else 'remotes'} {', '.join(idle)}: not used by a merge",
+                f"{file.where}: remotes of {{}} repositories that no merge uses",
+            )
         )
     return RepositoryEntry(name, url, branch, commit)
 
@@ -179,7 +205,12 @@ def _others(file: RepositoriesFile, where: str, entry: Mapping[str, Any]) -> Non
     for patch in _list(entry.get("patches")):
         file.skipped.append(f"{where}: patch {excerpt(str(patch))}: {_CHANGED}")
     if entry.get("fetch_all"):
-        file.skipped.append(f"{where}: fetch_all: odpm fetches only the commits it needs, from one remote")
+        file.skipped.append(
+            note(
+                f"{where}: fetch_all: odpm fetches only the commits it needs",
+                f"{file.where}: fetch_all of {{}} repositories: odpm fetches only the commits it needs",
+            )
+        )
     for key in entry:
         if key not in _KEYS:
             file.skipped.append(f"{where}: {key}: unknown key")

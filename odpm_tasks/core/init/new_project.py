@@ -33,7 +33,7 @@ class ProjectDraft:
     """The description of a new project, while it is put together. Empty: not set.
 
     `platform`, `dependencies`: links as in `odpm.json`, with variables not expanded. `pins`: canonical URL -> commit, of
-    links without a commit. `services`: as in the nested format.
+    links without a commit. `services`: as in the nested format. `server_conf`: options of Odoo in the scenario `server` alone.
     """
 
     odoo: str = ""
@@ -45,9 +45,11 @@ class ProjectDraft:
     requirements: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     language: str = ""
+    requirements_ignore: tuple[str, ...] = ()
     odoo_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
+    server_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def with_options(draft: ProjectDraft, options: ProjectDraft) -> ProjectDraft:
@@ -120,12 +122,17 @@ def manifest_text(draft: ProjectDraft, schema: int) -> str:
 
 def needs_nested(draft: ProjectDraft) -> bool:
     """Whether the draft has values that the flat format has no key for."""
-    return bool(draft.system_packages or draft.services or draft.pins)
+    return bool(draft.system_packages or draft.services or draft.pins or draft.server_conf)
 
 
 def dropped_in_flat(draft: ProjectDraft) -> tuple[str, ...]:
     """Values that the flat format has no key for, as lines with the alternative. Pins become a part of the links."""
-    kinds = (("Debian packages", draft.system_packages), ("services", draft.services))
+    server = [key for section in draft.server_conf.values() for key in section]
+    kinds = (
+        ("Debian packages", draft.system_packages),
+        ("services", draft.services),
+        ("options of the server", server),
+    )
     return tuple(
         f"{kind} {', '.join(names)}: the flat format has no key for them; use --schema 2"
         for kind, names in kinds
@@ -142,6 +149,8 @@ def _flat(draft: ProjectDraft) -> dict[str, Any]:
     data["dependencies"] = [_pinned(link, draft) for link in draft.dependencies]
     if draft.requirements:
         data["requirements_txt"] = list(draft.requirements)
+    if draft.requirements_ignore:
+        data["requirements_ignore"] = list(draft.requirements_ignore)
     return data | _common(draft)
 
 
@@ -165,6 +174,8 @@ def _nested(draft: ProjectDraft) -> dict[str, Any]:
     }
     if draft.requirements:
         data["requirements"] = list(draft.requirements)
+    if draft.requirements_ignore:
+        data["requirements_ignore"] = list(draft.requirements_ignore)
     if draft.system_packages:
         data["system_packages"] = list(draft.system_packages)
     data |= _common(draft)
@@ -172,6 +183,8 @@ def _nested(draft: ProjectDraft) -> dict[str, Any]:
         data["services"] = dict(draft.services)
     if draft.pins:
         data["locks"] = {"git": dict(draft.pins)}
+    if draft.server_conf:
+        data["scenarios"] = {"server": {"odoo_conf": {name: dict(keys) for name, keys in draft.server_conf.items()}}}
     data["requires_odpm"] = smallest_odpm(data)
     return data
 

@@ -182,6 +182,7 @@ def test_the_flat_format_reports_what_it_drops(empty: Bench) -> None:
     ran = module(empty, "init", "--from", str(GOLDEN / "doodba/input"), "--schema", "1")
     assert ran.code == 0
     assert "ghostscript" in ran.err
+    assert "options of the server email_from, db_name" in ran.err
     assert "--schema 2" in ran.err
     empty.ok("validate")
 
@@ -203,6 +204,35 @@ def test_from_can_name_the_kind(empty: Bench, source: str) -> None:
     failure(module(empty, "init", "--from", source), 4, "no git-aggregator project found; found: doodba")
     shutil.copy(GOLDEN / "aggregator/input/repos.yaml", empty.root)
     assert module(empty, "init", "--from", source, "--odoo=17.0").err.startswith(f"from {source}: git-aggregator\n")
+
+
+def test_the_format_is_the_smallest_that_has_all_keys(empty: Bench) -> None:
+    module(empty, "init", "--from", str(GOLDEN / "doodba/input"))
+    assert json.loads((empty.root / "odpm.json").read_text())["manifest_schema"] == 2
+    (empty.root / "odpm.json").unlink()
+    module(empty, "init", "--from", str(GOLDEN / "aggregator-pinned/input"), "--odoo", "17.0")
+    assert json.loads((empty.root / "odpm.json").read_text())["odpm_version"] == "4.0"
+
+
+def test_the_report_is_short_and_complete_in_a_file(empty: Bench) -> None:
+    source = empty.root.parent / "source"
+    shutil.copytree(GOLDEN / "doodba-template/input", source)
+    names = [f"repository-{number}" for number in range(60)]
+    remotes = "".join(f"    mine{number}: https://git.example.org/{number}.git\n" for number in range(60))
+    (source / "odoo/custom/src/addons.yaml").write_text("".join(f"{name}: [some_addon]\n" for name in names))
+    (source / "odoo/custom/src/repos.yaml").write_text(
+        "".join(f"{name}:\n  merges: [gone 17.0]\n  remotes:\n{remotes}" for name in names[:30])
+    )
+    ran = module(empty, "init", "--from", str(source))
+    assert ran.code == 0
+    assert len(ran.err.splitlines()) <= 25, ran.err
+    assert "not converted (32):" in ran.err
+    file = empty.root / ".odpm/logs/not-converted.txt"
+    assert "more lines: .odpm/logs/not-converted.txt" in ran.err
+    assert sum("has no remote with an address" in line for line in file.read_text().splitlines()) == 30
+    assert sum("selection of some_addon" in line for line in file.read_text().splitlines()) == 60
+    git("init", "-q", cwd=empty.root)
+    assert ".odpm/logs" not in git("status", "--porcelain", "--untracked-files=all", cwd=empty.root)
 
 
 def test_a_missing_version_is_an_error_with_the_option(empty: Bench) -> None:

@@ -30,6 +30,7 @@ from odpm_tasks.core.init.conversion import (
     with_defaults,
 )
 from odpm_tasks.core.init.new_project import ProjectDraft, completed, manifest_text
+from odpm_tasks.core.init.remarks import Importance, Remark, action, note, ordered, report, short_report
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.errors import DescriptionError
 
@@ -56,7 +57,7 @@ def test_whole_project(case: str, tmp_path: Path, clean: Path, monkeypatch: pyte
     converted = kinds.convert(".", "").conversion
     text = manifest_text(completed(converted.draft), 2)
     assert text == (GOLDEN / case / "odpm.json").read_text(encoding="utf-8")
-    lines = "".join(f"{line}\n" for line in (*converted.not_converted, *converted.minor))
+    lines = "".join(f"{line}\n" for line in converted.remarks)
     assert lines == (GOLDEN / case / "not_converted.txt").read_text(encoding="utf-8")
     for schema in (1, 2):
         errors, _ = problems(manifest_text(completed(converted.draft), schema), lambda name: None)
@@ -66,7 +67,7 @@ def test_whole_project(case: str, tmp_path: Path, clean: Path, monkeypatch: pyte
 @pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))
 def test_no_secret_is_converted_or_shown(case: str, tmp_path: Path, clean: Path) -> None:
     converted = kinds.convert(str(copied(GOLDEN / case, tmp_path / "project")), "").conversion
-    warning = manifest_text(completed(converted.draft), 2) + "\n".join(converted.not_converted)
+    warning = manifest_text(completed(converted.draft), 2) + "\n".join(converted.remarks)
     for secret in ("hunter2", "s3cret", "tiger", "ghp_0123456789abcdef", "topsecret"):
         assert secret not in warning
 
@@ -205,6 +206,44 @@ def test_an_excerpt_is_one_short_line_without_passwords() -> None:
     assert len(excerpt("x" * 500)) == 100
 
 
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("git+https://x.y/a/tool.git@1.0#egg=my_tool", "my_tool @ git+https://x.y/a/tool.git@1.0"),
+        (
+            "-e git+https://x.y/a/tool.git#egg=tool&subdirectory=src",
+            "tool @ git+https://x.y/a/tool.git#subdirectory=src",
+        ),
+        ("tool @ git+https://x.y/a/tool.git@main", "tool @ git+https://x.y/a/tool.git@main"),
+        ("git+https://x.y/a/tool.git@feature/x", "tool @ git+https://x.y/a/tool.git@feature/x"),
+        ("git+ssh://git@x.y/a/tool.git", "tool @ git+ssh://git@x.y/a/tool.git"),
+        ("git+https://github.com/OCA/openupgradelib.git@master#egg=openupgradelib", "openupgradelib"),
+    ],
+)
+def test_a_package_from_git_has_a_name(line: str, kept: str) -> None:
+    assert requirements([line], "pip.txt")[0] == [kept]
+
+
+def test_a_package_with_a_login_is_not_converted() -> None:
+    kept, skipped = requirements(["git+https://me:s3cret@x.y/a/tool.git"], "pip.txt")
+    assert kept == []
+    assert not any("s3cret" in line for line in ordered(skipped))
+
+
+def test_remarks_are_ordered_and_merged() -> None:
+    notes = [note(f"selection {number}", "{} selections") for number in range(5)]
+    lines = ordered([*notes, note("depth"), action("move it"), "lost", "lost", Remark("lost too")])
+    assert lines == ("lost", "lost too", "move it", *notes, "depth")
+    shown, omitted = short_report(lines)
+    assert shown == [
+        "not converted (2):", "  lost", "  lost too", "to do (1):", "  move it", "different, nothing to do (6):",
+        "  5 selections", "  depth",
+    ]  # fmt: skip
+    assert omitted == 0
+    assert short_report(lines, most=1) == (["not converted (2):", "  lost"], 4)
+    assert report(lines).count("selection ") == 5
+
+
 # --- git-aggregator ----------------------------------------------------------------------------------------------
 
 
@@ -267,9 +306,8 @@ def convert_doodba(
     odoo: str = "", names: tuple[str, ...] = (), env: dict[str, str] | None = None, **texts: str
 ) -> Conversion:
     paths = {"repos": doodba.REPOS, "addons": doodba.ADDONS, "answers": doodba.ANSWERS}
-    return doodba.convert(
-        {paths.get(name, f"{name}.yaml"): text for name, text in texts.items()}, names, env or {}, odoo
-    )
+    found = {paths.get(name, f"{name}.yaml"): text for name, text in texts.items()}
+    return doodba.convert(doodba.DoodbaFiles(found, names, env or {}), odoo)
 
 
 def test_a_repository_only_in_addons_yaml_is_from_oca() -> None:
@@ -291,12 +329,61 @@ def test_a_document_with_another_branch_than_before_is_not_converted() -> None:
     addons = 'web: ["*"]\n---\nENV: {ODOO_VERSION: 18.0-other}\nweb: ["*"]\n'
     converted = convert_doodba(odoo="18.0", addons=addons)
     assert converted.draft.dependencies == ("https://github.com/OCA/web.git",)
-    assert any("document 2: web" in line for line in converted.not_converted)
+    assert any("document 2: web" in line for line in converted.remarks)
 
 
 def test_a_commit_in_addons_yaml_is_pinned() -> None:
     converted = convert_doodba(odoo="18.0", addons=f'ENV: {{ODOO_VERSION: {COMMIT}}}\nweb: ["*"]\n')
     assert converted.draft.dependencies == (f"https://github.com/OCA/web.git 18.0 {COMMIT}",)
+
+
+BROKEN = {
+    ".copier-answers.yml": b"odoo_version: [\n",
+    "common.yaml": b"services:\n  odoo: *missing\n",
+    "prod.yaml": b"\xff\xfe",
+    "odoo/custom/conf.d/10.conf": b"\xff",
+    "odoo/custom/conf.d/20.conf": b"no section\n",
+    "odoo/custom/dependencies/pip.txt": b"\xff",
+    "odoo/Dockerfile": b"\xff",
+    ".env": b"not an assignment\n",
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_side_file_that_cannot_be_read_is_reported(name: str, tmp_path: Path, clean: Path) -> None:
+    root = copied(GOLDEN / "doodba-automatic", tmp_path / "project")
+    (root / "common.yaml").write_text("services: {odoo: {build: {args: {ODOO_VERSION: '18.0'}}}}\n")
+    (root / ".env").unlink(missing_ok=True)
+    before = kinds.convert(str(root), "18.0").conversion
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_bytes(BROKEN[name])
+    after = kinds.convert(str(root), "18.0").conversion
+    assert after.draft.dependencies == before.draft.dependencies
+    assert any(line.startswith(name) and "cannot be read" in line for line in after.remarks)
+    assert all(line.importance is Importance.LOST for line in after.remarks if "cannot be read" in line)
+
+
+@pytest.mark.parametrize("name", ["repos.yaml", "addons.yaml"])
+def test_a_main_file_that_cannot_be_read_is_an_error(name: str, tmp_path: Path, clean: Path) -> None:
+    root = copied(GOLDEN / "doodba-template", tmp_path / "project")
+    for data in (b"\xff", b"a: [\n"):
+        (root / "odoo/custom/src" / name).write_bytes(data)
+        with pytest.raises(DescriptionError):
+            kinds.convert(str(root), "")
+
+
+@pytest.mark.parametrize("key", ["/opt/odoo/custom/src/web", "./web", "web", "web/"])
+def test_the_name_of_a_repository_has_no_folder(key: str) -> None:
+    text = json.dumps({key: {"remotes": {"mine": "https://x.y/web.git"}, "merges": ["mine 18.0"]}})
+    converted = convert_doodba(odoo="18.0", repos=text, addons="web: ['*']\n./web: ['*']\nweb/sub: ['*']\n")
+    assert converted.draft.dependencies == ("https://x.y/web.git 18.0",)
+
+
+def test_add_ons_in_the_project_are_no_repository_of_oca() -> None:
+    names = tuple(f"odoo/custom/src/theme/{name}/__manifest__.py" for name in ("theme_a", "theme_b"))
+    converted = convert_doodba(odoo="18.0", addons="theme: ['*']\nweb: ['*']\n", names=names)
+    assert converted.draft.dependencies == ("https://github.com/OCA/web.git",)
+    assert any("src/theme: 2 add-ons" in line and "git mv" in line for line in converted.remarks)
 
 
 # --- odoo-devops-tools -------------------------------------------------------------------------------------------
@@ -371,7 +458,7 @@ def check_conversion(converted: Conversion) -> None:
     for schema in (1, 2):
         draft = replace(converted.draft, odoo=converted.draft.odoo or "18.0")
         assert problems(manifest_text(completed(draft), schema), lambda name: None)[0] == ()
-    for line in converted.not_converted:
+    for line in converted.remarks:
         assert "\n" not in line
         assert "u:p@" not in line
 
@@ -389,7 +476,8 @@ def test_random_doodba_project(repos: object, addons: object, common: object, pi
     texts = {doodba.REPOS: repos, doodba.ADDONS: addons, "common.yaml": {"services": common}}
     more = {f"{doodba.DEPENDENCIES}pip.txt": pip, f"{doodba.CONF}a.conf": f"[options]\n{options}"}
     with suppress(DescriptionError):
-        check_conversion(doodba.convert({key: json.dumps(text) for key, text in texts.items()} | more, (), {}, "18.0"))
+        found = {key: json.dumps(text) for key, text in texts.items()} | more
+        check_conversion(doodba.convert(doodba.DoodbaFiles(found), "18.0"))
 
 
 @given(WORDS, WORDS, WORDS, WORDS)
