@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 from odpm_tasks.adapters import command, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.odoo import log as odoo_logs
 from odpm_tasks.core.odoo.addon_checks import require_known
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.errors import DescriptionError, ProgramError
-from odpm_tasks.stack import compose, prefetch
+from odpm_tasks.stack import compose, odoo_log, prefetch
 from odpm_tasks.stack.secrets import admin_password
 from odpm_tasks.stack.up import container, wait_until_healthy
 
@@ -37,7 +38,6 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
 
     An unfinished creation is marked in the database itself, and the next run finishes it.
     """
-    stack = observed.stack
     name = observed.database
     database = container(paths, observed, "db")
     unfinished = prefetch.database_state(database.id, name) != "ready"
@@ -58,7 +58,7 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     else:
         docker.compose(paths.root, compose.compose_env(paths), "restart", "odoo")
         with terminal.activity() as show:
-            wait_until_healthy(paths, compose.compose_project(paths, stack), show)
+            wait_until_healthy(paths, observed, show)
 
 
 @contextmanager
@@ -86,8 +86,12 @@ def run_odoo(
     words: Sequence[str],
     on_line: Callable[[str], None] | None = None,
 ) -> None:
-    """Run a second Odoo until it exits. Errors: ProgramError with the last errors of its log."""
+    """Run a second Odoo until it exits; its log is kept in `.odpm/logs/`.
+
+    Errors: ProgramError with exception, add-on, file and line; or with the sessions of PostgreSQL that hold a lock.
+    """
     lines: list[str] = []
+    kept = ""
     with terminal.activity() as show:
 
         def note(line: str) -> None:
@@ -97,17 +101,15 @@ def run_odoo(
             if on_line:
                 on_line(line)
 
-        outcome = task_container(
-            paths, observed, note, "odoo", "-d", database, *words, "--stop-after-init", "--no-http"
-        )
-    errors = [line for line in lines if " ERROR " in line or " CRITICAL " in line]
+        try:
+            outcome = task_container(
+                paths, observed, note, "odoo", "-d", database, *words, "--stop-after-init", "--no-http"
+            )
+        finally:
+            if lines:
+                kept = odoo_log.keep_log(paths, "odoo", database, lines)
     if not outcome.ok:
-        details = errors[-2:] + [line for line in lines if line.strip()][-2:]
-        raise ProgramError(
-            f"odoo failed with exit code {outcome.code} on {database}",
-            details=details[-4:],
-            todo="fix what it reports, then run the same command again",
-        )
+        raise _failed(paths, observed, database, outcome.code, lines, f"the whole log: {kept}")
     missing = [line for line in lines if "invalid module names, ignored" in line]
     if missing:
         raise ProgramError(
@@ -115,10 +117,60 @@ def run_odoo(
         )
 
 
+def _failed(
+    paths: ProjectPaths, observed: RenderedState, database: str, code: int, lines: Sequence[str], log: str
+) -> ProgramError:
+    lines = odoo_log.masked(paths, lines)
+    found = odoo_log.find_failure(observed, lines)
+    if found is None:
+        details = [*[line for line in lines if line.strip()][-1:], log]
+        return ProgramError(
+            f"odoo failed with exit code {code} on {database}",
+            details=details,
+            todo="fix what it reports, then run the same command again",
+        )
+    details, todo = [log], ""
+    if found.locked:
+        held, todo = _lock_holder(container(paths, observed, "db").id, database)
+        details = [*held, log]
+    elif name := odoo_logs.missing_dependency(found):
+        todo = f'add the Python package of {name} to "requirements" in odpm.json, then: inv up'
+        if any(name in module.bin for facts in observed.stack.all_facts for module in facts.modules):
+            todo = f'add the Debian package of {name} to "system_packages" in odpm.json, then: inv up'
+    return odoo_log.failure_error(observed, found, f"Odoo failed on {database}", details=details, todo=todo)
+
+
+_HOLDERS = """
+SELECT holder.pid, coalesce(nullif(holder.application_name, ''), 'a program'), coalesce(host(holder.client_addr), 'this machine'),
+       holder.state, extract(epoch FROM now() - holder.xact_start)::int
+FROM pg_stat_activity holder
+WHERE holder.datname = current_database() AND holder.pid <> pg_backend_pid() AND holder.xact_start IS NOT NULL
+ORDER BY holder.xact_start LIMIT 1
+"""
+
+
+def _lock_holder(database_container: str, database: str) -> tuple[list[str], str]:
+    """The session with the oldest open transaction in a database, and the command that ends it; none if it has ended."""
+    row = sql(database_container, _HOLDERS, database)
+    if not row:
+        return [], "the session that held the lock has ended: run the same command again"
+    pid, program, address, state, seconds = row.split("|")
+    return (
+        [f"session {pid} ({program} from {address}, {state}) has had a transaction open for {seconds} s"],
+        f'close that program, or: inv psql -d {database} -c "SELECT pg_terminate_backend({pid})"',
+    )
+
+
+LOCK_TIMEOUT = "30s"
+
+
 def task_container(
     paths: ProjectPaths, observed: RenderedState, on_line: Callable[[str], None], *words: str
 ) -> command.Outcome:
-    """Run a program in a separate container of Odoo's service, without ports; it is removed when this process ends."""
+    """Run a program in a separate container of Odoo's service, without ports; it is removed when this process ends.
+
+    A lock that another session of PostgreSQL holds fails it after `LOCK_TIMEOUT`, unless Odoo sets a shorter time.
+    """
     name = f"{compose.compose_project(paths, observed.stack)}-task"
     command.run(["docker", "rm", "--force", name], check=False)  # left by a killed run
     try:
@@ -134,6 +186,7 @@ def task_container(
             "--env=ODPM_TASK=1",
             "--env=ODPM_DEV=",
             "--env=ODPM_DEBUG=",
+            f"--env=PGOPTIONS=-c lock_timeout={LOCK_TIMEOUT}",
             "odoo",
             *words,
         )

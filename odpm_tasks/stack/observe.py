@@ -99,6 +99,6 @@ def _services(
         ended = service in up.get("finished", []) or (service in now.ending and not docker.exit_code(identity))
         if container.state != "running" and not ended:
             return "changed", f"{service} is {container.state}"
-        if container.health == "unhealthy":
-            return "changed", f"{service} is unhealthy"
+        if container.health in {"unhealthy", "starting"}:
+            return "changed", f"{service} is {container.health}"
     return "running", ", ".join(sorted(up.get("containers", {})))

@@ -9,17 +9,20 @@ from pathlib import Path
 from odpm_tasks.adapters import command, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.odoo import log as odoo_logs
+from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState, RunningState
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import DescriptionError, MachineError, ProgramError, UsageError
 from odpm_tasks.image import inputs
 from odpm_tasks.project_files import record_duration, record_image_inputs, write_state
-from odpm_tasks.stack import compose, ports
+from odpm_tasks.stack import compose, odoo_log, ports
 from odpm_tasks.stack.secrets import passwords
 
 HEALTH_TIMEOUT = 600.0
 _POLL_INTERVAL = 0.25
+_LOG_INTERVAL = 1.0
 
 
 def up(paths: ProjectPaths, observed: RenderedState) -> None:
@@ -42,8 +45,8 @@ def up(paths: ProjectPaths, observed: RenderedState) -> None:
         words = ("up", "--detach", "--remove-orphans", build)
         outcome = docker.compose_stream(paths.root, env, on_line, *words)
         if not outcome.ok:
-            _raise_failure(paths, project, outcome)
-        started = wait_until_healthy(paths, project, show)
+            _raise_failure(paths, observed, project, outcome)
+        started = wait_until_healthy(paths, observed, show)
     if isinstance(observed, RunningState) and observed.running.start_cost.odoo_down:
         record_duration(paths, "odoo down", downtime.seconds)
     record_image_inputs(paths, inputs.input_digests(paths, observed.stack))
@@ -88,41 +91,81 @@ def _check_same_checkout(paths: ProjectPaths, project: str, found: Sequence[dock
             )
 
 
-def wait_until_healthy(paths: ProjectPaths, project: str, show: terminal.Activity) -> tuple[docker.Container, ...]:
-    """Wait until every service runs, is healthy if it has a health check, or exited with code 0. Errors: ProgramError.
+def wait_until_healthy(
+    paths: ProjectPaths, observed: RenderedState, show: terminal.Activity
+) -> tuple[docker.Container, ...]:
+    """Wait until every service runs, is healthy if it has a health check, or exited with code 0.
 
-    Containers of inactive profiles, started by the user, are ignored.
+    While Odoo starts, the last line of its log is shown. Errors: ProgramError, also as soon as Odoo answers 500: then with
+    exception, file and line of its log. Containers of inactive profiles, started by the user, are ignored.
     """
+    project = compose.compose_project(paths, observed.stack)
     deadline = time.monotonic() + HEALTH_TIMEOUT
     expected = compose.services_summary(paths, paths.compose.read_bytes()).active
+    log = _StartLog(paths, observed)
     while True:
         found = [c for c in docker.containers(project) if not c.oneoff and c.service in expected]
         waiting = []
         for container in found:
             if container.state in {"exited", "dead"}:
                 if code := docker.exit_code(container.id):
-                    raise _broken(paths, container, f"ended with code {code}")
+                    raise _broken(paths, container, f"ended with code {code}", observed)
             elif container.health == "unhealthy" or container.state == "restarting":
-                raise _broken(paths, container, "is restarting" if container.state == "restarting" else "is unhealthy")
+                how = "is restarting" if container.state == "restarting" else "is unhealthy"
+                raise _broken(paths, container, how, observed)
             elif container.state != "running" or container.health == "starting":
                 waiting.append(container)
-                show.note(container.service, container.health or container.state)
+                show.note(container.service, log.state(container) or container.health or container.state)
             else:
                 show.done(container.service)
         if found and not waiting:
             return tuple(found)
         if time.monotonic() > deadline:
-            raise _broken(paths, waiting[0] if waiting else None, f"is not healthy after {HEALTH_TIMEOUT:.0f} s")
+            raise _broken(
+                paths, waiting[0] if waiting else None, f"is not healthy after {HEALTH_TIMEOUT:.0f} s", observed
+            )
         time.sleep(_POLL_INTERVAL)
 
 
-def _broken(paths: ProjectPaths, container: docker.Container | None, how: str) -> ProgramError:
+class _StartLog:
+    """The log of Odoo while it starts, read at most once per second."""
+
+    def __init__(self, paths: ProjectPaths, observed: RenderedState) -> None:
+        self._paths, self._observed = paths, observed
+        self._read_at, self._last = 0.0, ""
+
+    def state(self, container: docker.Container) -> str:
+        """The last line of the log. Errors: ProgramError where Odoo answers 500 to its health check."""
+        if container.service != "odoo" or container.state != "running":
+            return ""
+        if time.monotonic() - self._read_at > _LOG_INTERVAL:
+            lines = odoo_log.masked(self._paths, docker.log_since_start(container.id))
+            self._read_at, self._last = time.monotonic(), odoo_logs.last_line(lines)
+            health = series(self._observed.manifest.odoo_version).health_path
+            if failed := odoo_logs.answered_with_error(lines, health, odoo_log.platform_folder(self._observed)):
+                kept = odoo_log.keep_log(self._paths, "start", self._observed.database, lines)
+                raise odoo_log.failure_error(
+                    self._observed,
+                    failed,
+                    "Odoo answers with an error",
+                    details=[f"the whole log: {kept}"],
+                    todo="fix it, then: inv restart",
+                )
+        return self._last
+
+
+def _broken(paths: ProjectPaths, container: docker.Container | None, how: str, observed: RenderedState) -> ProgramError:
     service = container.service if container else "no service"
+    todo = f"inv logs --service {service}"
+    if container and service == "odoo":
+        lines = odoo_log.masked(paths, docker.log_since_start(container.id))
+        if failed := odoo_log.find_failure(observed, lines):
+            return odoo_log.failure_error(observed, failed, f"odoo {how}", todo=f"fix it, or see the log: {todo}")
     details = docker.last_lines(container.id, passwords(paths)) if container else ()
-    return ProgramError(f"{service} {how}", details=details[-3:], todo=f"inv logs --service {service}")
+    return ProgramError(f"{service} {how}", details=details[-3:], todo=todo)
 
 
-def _raise_failure(paths: ProjectPaths, project: str, outcome: command.Outcome) -> None:
+def _raise_failure(paths: ProjectPaths, observed: RenderedState, project: str, outcome: command.Outcome) -> None:
     """Raise the error of a failed `docker compose up`, with the command to type next."""
     output = outcome.stderr.decode(errors="replace")
     if docker.is_unreachable(outcome):
@@ -137,7 +180,7 @@ def _raise_failure(paths: ProjectPaths, project: str, outcome: command.Outcome) 
         if container.health == "unhealthy" or (
             container.state == "exited" and not container.oneoff and docker.exit_code(container.id)
         ):
-            raise _broken(paths, container, "does not start")
+            raise _broken(paths, container, "does not start", observed)
     raise command.failure(outcome)
 
 

@@ -83,7 +83,7 @@ def restart(c: Context, service: Sequence[str] = ()) -> None:
     from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import up as stack_services
-    from odpm_tasks.stack.compose import compose_env, compose_project
+    from odpm_tasks.stack.compose import compose_env
 
     project = _rendered()
     with project.exclusive(), terminal.activity() as show:
@@ -92,8 +92,7 @@ def restart(c: Context, service: Sequence[str] = ()) -> None:
             _container(project, name)
         show.note(", ".join(names), "restart")
         docker.compose(project.root, compose_env(project.paths), "restart", *names)
-        stack = require_rendered(project.observe()).stack
-        stack_services.wait_until_healthy(project.paths, compose_project(project.paths, stack), show)
+        stack_services.wait_until_healthy(project.paths, require_rendered(project.observe()), show)
     terminal.message(f"{', '.join(names)} restarted and healthy")
 
 

@@ -193,6 +193,16 @@ def last_lines(container: str, secrets: Sequence[str] = ()) -> tuple[str, ...]:
     return tuple(command.redact(line) for line in text.splitlines() if line.strip())
 
 
+def log_since_start(container: str) -> tuple[str, ...]:
+    """The lines that a running container has written since its last start, in the order of standard output and error."""
+    started = command.run(["docker", "inspect", "--format", "{{.State.StartedAt}}", container], check=False).text
+    words = ["docker", "logs", "--timestamps", "--since", started.strip() or "0", container]
+    outcome = command.run(words, check=False)
+    rows = (outcome.stdout + outcome.stderr).decode(errors="replace").splitlines()
+    lines = sorted((row.partition(" ") for row in rows), key=lambda row: row[0])  # stable: equal times keep their order
+    return tuple(text for _, _, text in lines)
+
+
 def publisher(port: int) -> str | None:
     """The container that publishes a port of this machine, with its Compose project and folder; None if there is none."""
     outcome = command.run(

@@ -76,7 +76,7 @@ class Stack:
 
     @property
     def needs(self) -> SystemDependencies:
-        return system_dependencies([self.own, *(source.facts for source in self.resolution.sources)])
+        return system_dependencies(self.all_facts)
 
     @property
     def image(self) -> ImageSpec:
@@ -107,8 +107,12 @@ class Stack:
     @property
     def all_modules(self) -> frozenset[str]:
         """Every add-on on the addons path."""
-        facts = [self.own, *(source.facts for source in self.resolution.sources)]
-        return frozenset(module.name for fact in facts for module in fact.modules) | {"base"}
+        return frozenset(module.name for facts in self.all_facts for module in facts.modules) | {"base"}
+
+    @property
+    def all_facts(self) -> tuple[Facts, ...]:
+        """The facts of the developing checkout, then of every source."""
+        return (self.own, *(source.facts for source in self.resolution.sources))
 
 
 def _join(name: str, folder: str) -> str:
