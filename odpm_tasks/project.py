@@ -19,7 +19,7 @@ from odpm_tasks.core.config.settings import ENVIRONMENT, Layer, Settings
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import ORDER, PREPARING
 from odpm_tasks.errors import DescriptionError, MachineError
-from odpm_tasks.project_files import chosen_ports, env_file, read_state
+from odpm_tasks.project_files import chosen_ports, env_file, read_state, remembered_switches
 from odpm_tasks.stack import prefetch
 
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class Project:
             )
         folder = root / Path(cache).expanduser() if cache else platformdirs.user_cache_path("odpm")
         paths = ProjectPaths(root, folder, chosen)
-        return cls(replace(paths, settings=chosen.with_chosen_ports(chosen_ports(paths))))
+        kept = chosen.with_switches(remembered_switches(paths)).with_chosen_ports(chosen_ports(paths))
+        return cls(replace(paths, settings=kept))
 
     @property
     def root(self) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.dotenv import read_env
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.config.settings import PORTS
+from odpm_tasks.core.config.settings import PORTS, SWITCHES
 from odpm_tasks.core.locking.lockfile import Lock, read_lock
 from odpm_tasks.core.manifest.model import Manifest, ManifestResult
 from odpm_tasks.core.manifest.reader import read_manifest
@@ -27,6 +27,7 @@ _SHAPE: dict[str, Any] = {
     "files": {"*": str},
     "links": {"*": str},
     "ports": {"*": (str, int)},
+    "switches": {"*": str},
     "durations": {"*": (int, float)},
     "images": {"*": {"*": str}},
     "smoked": str,
@@ -69,6 +70,11 @@ def chosen_ports(paths: ProjectPaths) -> dict[str, str]:
     """The ports that `--free-ports` chose for this checkout, by variable; invalid ones are dropped."""
     found = {name: str(port) for name, port in read_state(paths).get("ports", {}).items()}
     return {name: port for name, port in found.items() if port.isascii() and port.isdigit() and 0 < int(port) < 65536}
+
+
+def remembered_switches(paths: ProjectPaths) -> dict[str, str]:
+    """The switches of an earlier run (`--dev`, `--debug`), by variable."""
+    return {name: value for name, value in read_state(paths).get("switches", {}).items() if name in SWITCHES}
 
 
 def record_duration(paths: ProjectPaths, what: str, seconds: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from odpm_tasks.errors import ProgramError, printable
 
 _STYLES = {
-    "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "pending": "35",
+    "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "pending": "35", "blocked": "31",
     "good": "32", "bad": "31", "dim": "2", "bold": "1", "warn": "33",
 }  # fmt: skip
 

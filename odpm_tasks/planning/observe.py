@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from odpm_tasks.adapters.command import redact
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.settings import without_effect
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
@@ -115,11 +116,15 @@ def describe(paths: ProjectPaths, options: RunOptions) -> ObservedState:
         reads_lock=reads_lock,
         recorded=recorded,
         last_scenario=recorded.get("scenario"),
-        warnings=(*warnings, *lock_warnings(known, manifest.locks_git, manifest.locks_venv)),
+        warnings=(*warnings, *_without_effect(paths), *lock_warnings(known, manifest.locks_git, manifest.locks_venv)),
         own=developing_state(paths, manifest, remotes(paths)) if manifest.developing else None,
         install=options.install,
         update=options.update,
     )
+
+
+def _without_effect(paths: ProjectPaths) -> tuple[str, ...]:
+    return without_effect(paths.settings, {path.name for path in paths.root.glob("*compose.override.y*ml")})
 
 
 def _uncached_pins(paths: ProjectPaths, observed: ObservedState, url: str | None) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def _perform_rendered(
 
         networks.require(paths, observed.stack)
         secrets.make_secrets(paths)
-        up.up(paths, observed)
+        up.up(paths, observed, options.settings)
     else:
         from odpm_tasks.stack import database
 

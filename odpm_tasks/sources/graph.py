@@ -20,6 +20,7 @@ from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, So
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.planning.observed import Checkout
 from odpm_tasks.errors import OdpmError
+from odpm_tasks.project_files import read_state
 from odpm_tasks.sources.facts import commit_facts
 from odpm_tasks.sources.folders import file_answer
 
@@ -79,7 +80,8 @@ def checkout(paths: ProjectPaths, source: Source) -> Checkout:
     path = paths.source(source.name)
     if path.is_symlink():
         expected = source.link.is_file and path.readlink() == Path(source.link.path)
-        return Checkout("link" if expected else "foreign")
+        ours = source.link.is_file or read_state(paths).get("links", {}).get(source.name) == str(path.readlink())
+        return Checkout("link") if expected else Checkout("foreign", replaceable=ours)
     if not path.exists():
         return Checkout("absent")
     head = git.head(path)
@@ -99,16 +101,27 @@ def checkout(paths: ProjectPaths, source: Source) -> Checkout:
 
 
 def checkouts(paths: ProjectPaths, resolved: Resolution) -> dict[str, Checkout]:
-    """The state of each checkout; in a strict scenario with the changes of tracked files."""
+    """The state of each checkout; with the changes of tracked files where the scenario is strict or the checkout has to be
+    moved, and then with the files that are in the way."""
     found = {source.name: checkout(paths, source) for source in resolved.sources}
-    if not (paths.settings.scenario.strict and paths.settings.scenario.mounts):
+    scenario = paths.settings.scenario
+    if not scenario.mounts:
         return found
-    ours = [name for name, state in found.items() if state.kind == "ours" and not state.gone]
+    target = {source.name: source.commit for source in resolved.sources}
+    ours = [
+        name
+        for name, state in found.items()
+        if state.kind == "ours" and not state.gone and (scenario.strict or state.commit != target[name])
+    ]
+
+    def with_work(name: str) -> Checkout:
+        state, path = found[name], paths.source(name)
+        moves = state.commit != target[name]
+        in_the_way = git.in_the_way(path, str(state.commit), target[name]) if moves else ()
+        return replace(state, changes=git.changes(path), in_the_way=in_the_way)
+
     with ThreadPoolExecutor(4) as pool:
-        changed = pool.map(lambda name: git.changes(paths.source(name)), ours)
-        return found | {
-            name: replace(found[name], changes=changes) for name, changes in zip(ours, changed, strict=True)
-        }
+        return found | dict(zip(ours, pool.map(with_work, ours), strict=True))
 
 
 def uncached(paths: ProjectPaths, resolved: Resolution) -> tuple[str, ...]:

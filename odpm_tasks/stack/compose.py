@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from odpm_tasks.adapters import files
+from odpm_tasks.adapters.docker.engine import ComposeProject
 from odpm_tasks.adapters.fingerprint import fingerprint
-from odpm_tasks.core.config.interpolation import references
-from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.interpolation import expand, references
+from odpm_tasks.core.config.paths import COMPOSE_FILE, ProjectPaths
 from odpm_tasks.core.planning.costs import service_parts
+from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.core.stack.services import ServicesSummary, summarize
 from odpm_tasks.image.inputs import content_digest
@@ -25,6 +29,14 @@ def compose_env(paths: ProjectPaths) -> dict[str, str]:
     if "ODPM_COMPOSE_NETWORK_EXTERNAL" in given:  # Compose takes `true` and `false` only
         given["ODPM_COMPOSE_NETWORK_EXTERNAL"] = str(paths.settings.external_network).lower()
     return {"ODPM_UID": str(uid), "ODPM_GID": str(gid), **given}
+
+
+def command_line(paths: ProjectPaths) -> ComposeProject:
+    """The project as the compose file on disk names it, for calls of Compose."""
+    written = re.search(r"^name: (.+)$", files.read_text(paths.compose) or "", re.MULTILINE)
+    default = written[1].strip("'\"") if written else ""
+    name = expand(default, paths.settings.get, f"{COMPOSE_FILE}: name")
+    return ComposeProject(paths.root, name or project_name(paths.root.name), compose_env(paths))
 
 
 def services_summary(paths: ProjectPaths, text: bytes) -> ServicesSummary:

@@ -56,7 +56,7 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     if unfinished:
         _finish(paths, observed, database.id, name)
     else:
-        docker.compose(paths.root, compose.compose_env(paths), "restart", "odoo")
+        docker.compose(compose.command_line(paths), "restart", "odoo")
         with terminal.activity() as show:
             wait_until_healthy(paths, observed, show)
 
@@ -175,8 +175,7 @@ def task_container(
     command.run(["docker", "rm", "--force", name], check=False)  # left by a killed run
     try:
         return docker.compose_stream(
-            paths.root,
-            compose.compose_env(paths),
+            compose.command_line(paths),
             on_line,
             "run",
             "--rm",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import command, terminal
@@ -25,13 +25,15 @@ _POLL_INTERVAL = 0.25
 _LOG_INTERVAL = 1.0
 
 
-def up(paths: ProjectPaths, observed: RenderedState) -> None:
-    """Start or change the services, wait until each is healthy, and record what is running."""
+def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]) -> None:
+    """Start or change the services, wait until each is healthy, and record what is running.
+
+    `switches`: `--dev` and `--debug` of this run, which later runs remember.
+    """
     docker.require()
     project = compose.compose_project(paths, observed.stack)
     _check_same_checkout(paths, project, docker.containers(project))
     ports.require_free_ports(paths, observed)
-    env = compose.compose_env(paths)
     text = observed.rendered.compose
     downtime = Downtime("-odoo-")
     with terminal.activity() as show:
@@ -43,7 +45,7 @@ def up(paths: ProjectPaths, observed: RenderedState) -> None:
         # images of other services are built here, where something changed, not on every start
         build = "--build" if compose.services_summary(paths, text).builds else "--no-build"
         words = ("up", "--detach", "--remove-orphans", build)
-        outcome = docker.compose_stream(paths.root, env, on_line, *words)
+        outcome = docker.compose_stream(compose.command_line(paths), on_line, *words)
         if not outcome.ok:
             _raise_failure(paths, observed, project, outcome)
         started = wait_until_healthy(paths, observed, show)
@@ -52,6 +54,7 @@ def up(paths: ProjectPaths, observed: RenderedState) -> None:
     record_image_inputs(paths, inputs.input_digests(paths, observed.stack))
     write_state(
         paths,
+        switches=paths.settings.remembered_switches(switches),
         up={
             "project": project,
             "image": observed.image,

@@ -41,7 +41,7 @@ def _problems_by_compose(paths: ProjectPaths) -> list[Problem] | None:
     """The problems that Compose reports for the file on disk; None where Compose is not installed."""
     if not command.is_installed("docker"):
         return None
-    outcome = docker.compose(paths.root, compose.compose_env(paths), "config", "--quiet", check=False)
+    outcome = docker.compose(compose.command_line(paths), "config", "--quiet", check=False)
     if outcome.ok:
         return []
     installed = command.run(["docker", "compose", "version"], check=False).ok

@@ -19,6 +19,8 @@ def project_for(options: RunOptions) -> Project:
     from odpm_tasks.project import Project
 
     project = Project.find().with_options(options)
+    if options.debug and options.no_debug:
+        raise UsageError("--debug cannot be combined with --no-debug", todo="leave one of them out")
     if (options.dev or options.debug) and not project.scenario.developer:
         raise UsageError(
             f"--dev and --debug are available in developer only, the scenario is {project.scenario.name}",

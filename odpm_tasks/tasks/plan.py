@@ -55,8 +55,16 @@ def plan(
         saved.save(project.paths, made, options, Path(out))
         terminal.message(f"saved; run it: inv up --plan {out}")
     if strict and made.drift:
+        blocked = [step for step in made.drift if step.action == "blocked"]
+        many = f"{len(blocked or made.drift)} step{'s' if len(blocked or made.drift) > 1 else ''}"
+        if blocked:
+            raise DriftError(
+                f"{many} blocked: inv up would refuse",
+                details=[f"{step.id}  {step.target}  {step.detail}" for step in blocked[:3]],
+                todo="inv up names the command that keeps your work",
+            )
         raise DriftError(
-            f"drift: {len(made.drift)} step{'s' if len(made.drift) > 1 else ''} would change something that exists",
+            f"drift: {many} would change something that exists",
             details=[f"{step.id}  {step.target}" for step in made.drift[:3]],
             todo="inv up applies the description; inv plan --diff shows the changes",
         )

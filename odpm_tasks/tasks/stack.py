@@ -52,10 +52,12 @@ def up(
 )
 def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     """Stop and remove the containers; the database is kept."""
+    from dataclasses import replace
+
     from odpm_tasks.adapters import terminal
     from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.errors import UsageError
-    from odpm_tasks.stack.compose import compose_env
+    from odpm_tasks.stack.compose import command_line
 
     project = _rendered(same_scenario=volumes)
     words = ["down", "--remove-orphans"]
@@ -67,7 +69,8 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     with project.exclusive():
         docker.require()
         # containers of every profile: one may have been active when they were started
-        docker.compose(project.root, {**compose_env(project.paths), "COMPOSE_PROFILES": "*"}, *words)
+        everything = command_line(project.paths)
+        docker.compose(replace(everything, env={**everything.env, "COMPOSE_PROFILES": "*"}), *words)
     terminal.message("containers removed" + (" with their volumes" if volumes else "; the database is kept"))
 
 
@@ -83,7 +86,7 @@ def restart(c: Context, service: Sequence[str] = ()) -> None:
     from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import up as stack_services
-    from odpm_tasks.stack.compose import compose_env
+    from odpm_tasks.stack.compose import command_line
 
     project = _rendered()
     with project.exclusive(), terminal.activity() as show:
@@ -91,7 +94,7 @@ def restart(c: Context, service: Sequence[str] = ()) -> None:
         for name in names:
             _container(project, name)
         show.note(", ".join(names), "restart")
-        docker.compose(project.root, compose_env(project.paths), "restart", *names)
+        docker.compose(command_line(project.paths), "restart", *names)
         stack_services.wait_until_healthy(project.paths, require_rendered(project.observe()), show)
     terminal.message(f"{', '.join(names)} restarted and healthy")
 
@@ -112,7 +115,7 @@ def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool 
     from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import up as stack_services
-    from odpm_tasks.stack.compose import compose_env
+    from odpm_tasks.stack.compose import command_line
 
     project = _rendered()
     if service:
@@ -122,7 +125,7 @@ def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool 
         _leave(_foreground(project, "logs", *flags))
     else:
         # Compose moves the cursor also where there is none
-        written = docker.compose(project.root, compose_env(project.paths), "logs", "--no-color", *flags).text
+        written = docker.compose(command_line(project.paths), "logs", "--no-color", *flags).text
         terminal.output(written.replace("\x1b[2K", "").rstrip("\n"))
 
 
@@ -256,9 +259,9 @@ def _tty() -> list[str]:
 
 def _foreground(project: Project, *words: str) -> int:
     from odpm_tasks.adapters.docker import engine as docker
-    from odpm_tasks.stack.compose import compose_env
+    from odpm_tasks.stack.compose import command_line
 
-    code = docker.compose_foreground(project.root, compose_env(project.paths), *words)
+    code = docker.compose_foreground(command_line(project.paths), *words)
     if code:
         docker.require()  # reports a missing or unresponsive engine
     return code

@@ -444,13 +444,53 @@ def test_local_work_stops_the_run_and_stays(desk: Desk) -> None:
     before = without_times(web)
     lock_python(desk.project())
     project = desk.project()
-    assert actions(project.plan(PREPARING))["git.checkout"] == ["keep", "update", "keep"]
+    assert actions(project.plan(PREPARING))["git.checkout"] == ["keep", "blocked", "keep"]
     with pytest.raises(DataLossError) as caught:
         project.apply(project.plan(PREPARING))
     assert caught.value.exit_code == 7
     assert {name: now for name, now in without_times(web).items() if not name.startswith(".git/")} == {
         name: now for name, now in before.items() if not name.startswith(".git/")
     }
+
+
+def changed_file(web: Path) -> None:
+    put(web, {"web_x/__manifest__.py": "{'mine': 1}"})
+
+
+def untracked_file(web: Path) -> None:
+    put(web, {"new": "mine"})
+
+
+def own_branch(web: Path) -> None:
+    git(web, "checkout", "-q", "-b", "mine")
+
+
+def own_commit(web: Path) -> None:
+    save(web, "mine", {"mine.txt": "x"})
+
+
+def foreign_folder(web: Path) -> None:
+    shutil.rmtree(web)
+    put(web, {"mine.txt": "x"})
+
+
+def no_work(web: Path) -> None:
+    put(web, {"untracked.txt": "x"})
+
+
+@pytest.mark.parametrize("work", [changed_file, untracked_file, own_branch, own_commit, foreign_folder, no_work])
+def test_a_plan_marks_as_blocked_what_the_run_refuses(desk: Desk, work: Callable[[Path], None]) -> None:
+    moved(desk)
+    work(desk.root / ".odpm" / "src" / "web")
+    lock_python(desk.project())
+    project = desk.project()
+    found = [step for step in project.plan(PREPARING).steps if step.target.endswith("/web")]
+    assert [step.action for step in found] == ["update" if work is no_work else "blocked"]
+    if work is no_work:
+        project.apply(project.plan(PREPARING))
+    else:
+        with pytest.raises(DataLossError):
+            project.apply(project.plan(PREPARING))
 
 
 @pytest.mark.parametrize("scenario", ["server", "ci"])

@@ -136,26 +136,37 @@ def exit_code(container: str) -> int:
     return int(command.run(["docker", "inspect", "--format", "{{.State.ExitCode}}", container]).text.strip())
 
 
-def _compose_command(root: Path) -> list[str]:
-    return ["docker", "compose", "--project-directory", str(root), "--file", str(root / "docker-compose.yml")]
+@dataclass(frozen=True)
+class ComposeProject:
+    """A project for the command line of Compose. `root`: the folder of the compose file; `env`: added to the environment."""
+
+    root: Path
+    name: str
+    env: Mapping[str, str]
+
+    @property
+    def words(self) -> list[str]:
+        """The command: project and file are named, so that no variable and no other file in the folder changes them."""
+        folder, file = str(self.root), str(self.root / "docker-compose.yml")
+        return ["docker", "compose", "--project-name", self.name, "--project-directory", folder, "--file", file]
 
 
-def compose(root: Path, env: Mapping[str, str], *words: str, check: bool = True, stdin: bytes = b"") -> command.Outcome:
+def compose(project: ComposeProject, *words: str, check: bool = True, stdin: bytes = b"") -> command.Outcome:
     """Run a Compose command on the project's compose file and capture its output."""
-    outcome = command.run([*_compose_command(root), *words], cwd=root, env=env, check=False, stdin=stdin)
+    outcome = command.run([*project.words, *words], cwd=project.root, env=project.env, check=False, stdin=stdin)
     if check and not outcome.ok:
         raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
     return outcome
 
 
-def compose_foreground(root: Path, env: Mapping[str, str], *words: str) -> int:
+def compose_foreground(project: ComposeProject, *words: str) -> int:
     """Run a Compose command on the user's terminal; returns the exit code."""
-    return process.foreground([*_compose_command(root), *words], cwd=root, env=env)
+    return process.foreground([*project.words, *words], cwd=project.root, env=project.env)
 
 
-def compose_stream(root: Path, env: Mapping[str, str], progress: Callable[[str], None], *words: str) -> command.Outcome:
+def compose_stream(project: ComposeProject, progress: Callable[[str], None], *words: str) -> command.Outcome:
     """Run a Compose command; `progress` is called with each line of its output as it arrives."""
-    return build_with_retry([*_compose_command(root), *words], progress, cwd=root, env=env)
+    return build_with_retry([*project.words, *words], progress, cwd=project.root, env=project.env)
 
 
 def build_with_retry(

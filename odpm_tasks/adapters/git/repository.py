@@ -201,6 +201,17 @@ def changes(checkout: Path) -> tuple[str, ...]:
     return tuple(row for row in found if not (row.startswith(" M ") and row[3:] in same))
 
 
+def in_the_way(checkout: Path, base: str, target: str) -> tuple[str, ...]:
+    """The files of a checkout at `base` that git would have to overwrite to check out `target`, although it does not track them.
+
+    Empty where the checkout does not hold `target` yet.
+    """
+    words = ["diff", "--name-only", "-z", "--no-renames", "--diff-filter=A", base, target]
+    outcome = run(checkout, *words, env={"GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}, check=False)
+    added = outcome.stdout.decode(errors="surrogateescape").split("\0") if outcome.ok else []
+    return tuple(name for name in added if name and ((checkout / name).is_file() or (checkout / name).is_symlink()))
+
+
 def unchanged_files(checkout: Path) -> set[str]:
     """Of the files that `git diff-files` lists: those with the bytes and the mode of the index."""
     words = ["diff-files", "--raw", "-z", "--no-abbrev", "--no-renames", "--ignore-submodules"]

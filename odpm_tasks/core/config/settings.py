@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +10,11 @@ from odpm_tasks.core.config.scenario import Scenario, scenario
 from odpm_tasks.errors import DescriptionError
 
 ENVIRONMENT = "the process environment"
+COMMAND_LINE = "the command line"
 CHOSEN_PORTS = ".odpm/state.toml (chosen by --free-ports)"
+REMEMBERED = ".odpm/state.toml (of an earlier --dev or --debug)"
+SWITCHES = ("ODPM_DEV", "ODPM_DEBUG")
+_ABOVE_FILES = (COMMAND_LINE, ENVIRONMENT)
 Profile = Literal["full", "medium", "ci"]
 PROFILES: tuple[Profile, ...] = ("full", "medium", "ci")
 PORTS = {"ODOO_PORT": 8069, "GEVENT_PORT": 8072, "POSTGRES_PORT": 5432, "DEBUGGER_PORT": 5678}
@@ -47,12 +51,25 @@ class Settings:
 
     def with_values(self, **values: str) -> Settings:
         """These settings with values from the command line, which override all layers."""
-        return Settings((Layer("the command line", values), *self.layers))
+        return Settings((Layer(COMMAND_LINE, values), *self.layers))
 
     def with_chosen_ports(self, values: Mapping[str, str]) -> Settings:
         """These settings with the ports that `--free-ports` chose, which replace earlier chosen ones and override no layer."""
         layers = tuple(layer for layer in self.layers if layer.where != CHOSEN_PORTS)
         return Settings((*layers, Layer(CHOSEN_PORTS, values)) if values else layers)
+
+    def with_switches(self, values: Mapping[str, str]) -> Settings:
+        """These settings with the remembered `--dev` and `--debug`: over every file, below the environment and the command line."""
+        layers = [layer for layer in self.layers if layer.where != REMEMBERED]
+        at = next((i for i, layer in enumerate(layers) if layer.where not in _ABOVE_FILES), len(layers))
+        return Settings((*layers[:at], Layer(REMEMBERED, values), *layers[at:]) if values else tuple(layers))
+
+    def remembered_switches(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What later runs remember after a run with the switches `given`; an empty one is kept only where a file sets the name."""
+        kept = next((dict(layer.values) for layer in self.layers if layer.where == REMEMBERED), {})
+        kept |= {name: given[name] for name in SWITCHES if name in given}
+        files = [layer.values for layer in self.layers if layer.where not in {*_ABOVE_FILES, REMEMBERED}]
+        return {name: value for name, value in kept.items() if value or any(name in values for values in files)}
 
     def is_set(self, name: str) -> bool:
         """Whether the user sets `name` in any layer, even to an empty value."""
@@ -140,3 +157,28 @@ class Settings:
                 )
             rules.append((prefix, target))
         return tuple(rules)
+
+
+def without_effect(settings: Settings, files: Collection[str]) -> tuple[str, ...]:
+    """Warnings about settings and files of Compose that odpm does not use, because it names project and file itself.
+
+    `files`: the names of the files in the project's root.
+    """
+    found = []
+    prefix, given = settings.get("ODPM_COMPOSE_PREFIX"), settings.get("COMPOSE_PROJECT_NAME")
+    if given and given != prefix:
+        found.append(
+            f"{settings.where('COMPOSE_PROJECT_NAME')} has no effect; to name the containers: ODPM_COMPOSE_PREFIX={given} in .env"
+        )
+    if settings.get("COMPOSE_FILE"):
+        found.append(
+            f"{settings.where('COMPOSE_FILE')} has no effect; to change services: `services` and `service_patches` in odpm.json"
+        )
+    found += [
+        f"{name} has no effect; to change services: `services` and `service_patches` in odpm.json"
+        for name in sorted(
+            {f"{stem}.override.{end}" for stem in ("docker-compose", "compose") for end in ("yml", "yaml")}
+        )
+        if name in files
+    ]
+    return tuple(found)

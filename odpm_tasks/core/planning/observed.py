@@ -26,7 +26,9 @@ class Checkout:
     """The state of a source's checkout: absent, ours at `commit`, or the user's work on top of `base`.
 
     `moving`: an earlier run was interrupted while it moved the checkout. `changes`: changed tracked files, determined in
-    strict scenarios only. `gone`: commits that the checkout depends on and that are neither in it nor in the store.
+    strict scenarios, and where the checkout has to be moved; then `in_the_way` has untracked files that the move would
+    overwrite. `replaceable`: a foreign link that a run replaces.
+    `gone`: commits that the checkout depends on and that are neither in it nor in the store.
     """
 
     kind: Literal["absent", "ours", "moving", "branch", "commit", "foreign", "link"]
@@ -35,6 +37,8 @@ class Checkout:
     base: str | None = None
     changes: tuple[str, ...] = ()
     gone: tuple[str, ...] = ()
+    in_the_way: tuple[str, ...] = ()
+    replaceable: bool = False
 
 
 ServicesState = Literal["absent", "changed", "running"]

@@ -28,8 +28,13 @@ class RunOptions:
     )
     update: tuple[str, ...] = _option((), "Add-ons to update in the database.", short="u")
     demo: bool = _option(False, "With demo data, for a new database.")
-    dev: str = _option("", "Odoo's --dev features, for instance reload,qweb,xml or all (developer).")
-    debug: bool = _option(False, "Start Odoo under debugpy without waiting for a client (developer).")
+    dev: str = _option(
+        "", "Odoo's --dev features, for instance reload,qweb,xml or all; stay on until --dev=none (developer)."
+    )
+    debug: bool = _option(
+        False, "Start Odoo under debugpy without waiting for a client; stays on until --no-debug (developer)."
+    )
+    no_debug: bool = _option(False, "End --debug.")
     skip_start: bool = _option(False, "Stop before the first step that needs Docker.")
     no_git_update: bool = _option(False, NO_GIT_UPDATE)
     free_ports: bool = _option(
@@ -38,9 +43,11 @@ class RunOptions:
 
     @property
     def settings(self) -> dict[str, str]:
-        """The options that act as settings, by variable."""
-        switches = {"ODPM_DEV": self.dev, "ODPM_DEBUG": "1" if self.debug else ""}
-        return {name: value for name, value in switches.items() if value}
+        """The options that act as settings, by variable; `--dev=none` and `--no-debug` are empty ones."""
+        switches = {"ODPM_DEV": "" if self.dev == "none" else self.dev} if self.dev else {}
+        if self.debug or self.no_debug:
+            switches["ODPM_DEBUG"] = "" if self.no_debug else "1"
+        return switches
 
     def given(self) -> tuple[str, ...]:
         """The options that differ from their default, as they are typed."""

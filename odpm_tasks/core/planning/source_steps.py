@@ -14,6 +14,7 @@ from odpm_tasks.core.locking.changes import (
 from odpm_tasks.core.locking.lockfile import conflicting_pins, write_lock
 from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.odoo.addon_checks import require_addons
+from odpm_tasks.core.planning.blocked import blocked_checkout, keeps_work
 from odpm_tasks.core.planning.hooks import late_hook_steps
 from odpm_tasks.core.planning.observed import (
     Checkout,
@@ -124,6 +125,8 @@ def checkout_steps(step_id: str, observed: ResolvedState) -> list[Step]:
 
 def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> Step:
     target = source_folder(source.name)
+    if reason := blocked_checkout(source, now, strict=strict):
+        return Step(step_id, "blocked", target, reason)
     if source.link.is_file:
         return Step(step_id, "keep" if now.kind == "link" else "create", target, f"link to {source.link.path}")
     if now.kind == "absent":
@@ -131,10 +134,8 @@ def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> 
     if now.gone:
         return Step(step_id, "update", target, f"restore missing commits: {', '.join(c[:8] for c in now.gone)}")
     if now.commit == source.commit and now.kind != "moving":
-        if now.changes:
-            return Step(step_id, "update", target, f"local changes: {', '.join(now.changes[:3])}")
         return Step(step_id, "keep", target, source.commit[:8])
-    if now.kind in {"branch", "commit"} and now.base == source.commit and not strict:
+    if keeps_work(source, now, strict=strict):
         work = f"your branch {now.branch}" if now.branch else f"your commit {str(now.commit)[:8]}"
         return Step(step_id, "keep", target, f"{source.commit[:8]} with {work} on top")
     return Step(step_id, "update", target, f"{(now.commit or now.kind)[:8]} -> {source.commit[:8]}")

@@ -12,7 +12,7 @@ from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.core.text import Paint, unstyled
 from odpm_tasks.errors import printable
 
-MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "pending": "?"}
+MARK = {"create": "+", "update": "~", "run": ">", "keep": "=", "skip": "-", "pending": "?", "blocked": "!"}
 HEAD = 12  # width of mark and action with the blanks around them
 _HANGING = 14
 _MIN_DETAIL = 30  # a detail with less room than this beside its target goes on the next line

@@ -19,14 +19,15 @@ LOCKING = ORDER[: ORDER.index("template.dockerfile")]
 PREPARING = ORDER[: ORDER.index("image.build")]
 
 
-Action = Literal["create", "update", "keep", "run", "skip", "pending"]
+Action = Literal["create", "update", "keep", "run", "skip", "pending", "blocked"]
 
 
 @dataclass(frozen=True)
 class Step:
     """One entry of a plan. `target`: what the action applies to. `detail`: old -> new, or the reason.
 
-    `pending`: the action is known only after the step that `detail` names. `cost` does not count when steps are compared.
+    `pending`: the action is known only after the step that `detail` names. `blocked`: a run attempts the step and ends with the
+    error that `detail` announces. `cost` does not count when steps are compared.
     """
 
     id: str
@@ -37,7 +38,7 @@ class Step:
 
     @property
     def acts(self) -> bool:
-        return self.action in {"create", "update", "run"}
+        return self.action in {"create", "update", "run", "blocked"}
 
     @property
     def refused(self) -> bool:
@@ -69,7 +70,8 @@ class Plan:
 
     @property
     def drift(self) -> tuple[Step, ...]:
-        """The steps that change something that exists; files and services of another scenario's last run are no drift."""
+        """The steps that change something that exists, or are blocked; files and services of another scenario's last run are
+        no drift."""
         switched = self.observed.last_scenario not in {None, self.observed.scenario.name}
         files: set[str] = set()
         if isinstance(self.observed, RenderedState):
@@ -77,7 +79,8 @@ class Plan:
         return tuple(
             step
             for step in self.steps
-            if step.action == "update" and not (switched and (step.target in files or step.id == "compose.up"))
+            if step.action == "blocked"
+            or (step.action == "update" and not (switched and (step.target in files or step.id == "compose.up")))
         )
 
 

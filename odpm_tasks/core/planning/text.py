@@ -18,7 +18,7 @@ from odpm_tasks.errors import printable
 _WIDEST_TARGET = 36
 _SHOWN = 20  # commits of one repository
 _INDENT = " " * 6
-_COUNTED: tuple[Action, ...] = ("create", "update", "run", "pending")
+_COUNTED: tuple[Action, ...] = ("create", "update", "run", "pending", "blocked")
 _DIFF = {"+": "create", "-": "bad", "@": "run"}
 
 
@@ -47,7 +47,7 @@ def _heading(plan: Plan, style: LineStyle) -> list[str]:
     """The scenario and the number of changes; two lines where one is too long."""
     counts = Counter(step.action for step in plan.steps if step.acts or step.action == "pending")
     texts = {
-        action: f"{counts[action]} pending" if action == "pending" else f"{counts[action]} to {action}"
+        action: f"{counts[action]} {action}" if action in {"pending", "blocked"} else f"{counts[action]} to {action}"
         for action in _COUNTED
         if counts[action]
     }

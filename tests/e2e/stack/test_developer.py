@@ -77,6 +77,24 @@ def test_a_second_up_changes_nothing_and_interrupts_nothing(developer: Bench) ->
     assert {s: (entry["Id"], entry["State"]["StartedAt"]) for s, entry in developer.containers().items()} == before
 
 
+def test_names_of_compose_have_no_effect_and_are_reported(developer: Bench) -> None:
+    elsewhere = {"COMPOSE_PROJECT_NAME": "elsewhere", "COMPOSE_FILE": "elsewhere.yml"}
+    override = developer.root / "docker-compose.override.yml"
+    override.write_text("services: {odoo: {image: elsewhere}}\n", encoding="utf-8")
+    try:
+        ran = developer.ok("up", **elsewhere)
+        for name in (override.name, "COMPOSE_FILE in the process environment"):
+            assert ran.err.count(f"{name} has no effect") == 1
+        assert "ODPM_COMPOSE_PREFIX=elsewhere in .env" in ran.err
+        assert "nothing to do" in ran.err
+        developer.ok("restart", "mail", **elsewhere)
+        assert "Odoo version" in developer.ok("exec", "--", "odoo", "--version", **elsewhere).output.replace(
+            "Server", "version"
+        )
+    finally:
+        override.unlink()
+
+
 def test_the_plan_has_no_changes_after_up(developer: Bench) -> None:
     ran = developer.ok("plan", "--strict", "--format", "json")
     assert {step["action"] for step in json.loads(ran.out)["steps"]} <= {"keep", "skip", "run"}
@@ -141,8 +159,11 @@ def test_an_edit_on_the_host_is_served_without_a_restart_under_dev_reload(
     assert developer.containers()["odoo"]["State"]["StartedAt"] == odoo["State"]["StartedAt"]
 
 
-def test_an_up_without_dev_ends_the_dev_mode(developer: Bench) -> None:
-    developer.ok("up")
+def test_the_dev_mode_stays_on_without_drift_until_it_is_ended(developer: Bench) -> None:
+    developer.ok("plan", "--strict")
+    assert "nothing to do" in developer.ok("up").err
+    assert "--dev=reload" in docker("top", str(developer.containers()["odoo"]["Id"]), "-ww", "-eo", "pid,args")
+    developer.ok("up", "--dev=none")
     assert "--dev" not in docker("top", str(developer.containers()["odoo"]["Id"]), "-ww", "-eo", "pid,args")
     assert TITLE in get(developer.url("/stack"))[1]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.config.settings import PORTS, Layer, Settings
+from odpm_tasks.core.config.settings import ENVIRONMENT, PORTS, Layer, Settings, without_effect
 from odpm_tasks.errors import DescriptionError
 
 
@@ -167,3 +167,38 @@ def test_chosen_ports_override_no_layer_and_replace_earlier_ones() -> None:
     assert (chosen.is_set("ODOO_PORT"), chosen.is_set("GEVENT_PORT")) == (True, False)
     assert chosen.with_chosen_ports({"GEVENT_PORT": "3"}).port("GEVENT_PORT") == 3
     assert chosen.with_chosen_ports({}) == settings(ODOO_PORT="9000")
+
+
+def test_remembered_switches_are_over_files_and_below_environment_and_command_line() -> None:
+    layers = Settings((Layer(ENVIRONMENT, {}), Layer(".env", {"ODPM_DEV": "xml"})))
+    reload = layers.with_switches({"ODPM_DEV": "reload"})
+    assert reload.get("ODPM_DEV") == "reload"
+    assert reload.with_values(ODPM_DEV="all").get("ODPM_DEV") == "all"
+    assert reload.with_switches({}).get("ODPM_DEV") == "xml"
+    process = Settings((Layer(ENVIRONMENT, {"ODPM_DEV": "qweb"}), Layer(".env", {})))
+    assert process.with_switches({"ODPM_DEV": "reload"}).get("ODPM_DEV") == "qweb"
+
+
+def test_switches_are_remembered_until_they_are_ended() -> None:
+    layers = settings()
+    kept = layers.remembered_switches({"ODPM_DEV": "reload"})
+    assert kept == {"ODPM_DEV": "reload"}
+    kept = layers.with_switches(kept).remembered_switches({"ODPM_DEBUG": "1"})
+    assert kept == {"ODPM_DEV": "reload", "ODPM_DEBUG": "1"}
+    assert layers.with_switches(kept).remembered_switches({}) == kept
+    assert layers.with_switches(kept).remembered_switches({"ODPM_DEV": "", "ODPM_DEBUG": ""}) == {}
+    # an end is remembered where a file would switch it on again
+    assert settings(ODPM_DEV="xml").remembered_switches({"ODPM_DEV": ""}) == {"ODPM_DEV": ""}
+
+
+def test_settings_and_files_of_compose_without_effect_are_named_once_with_what_to_write_instead() -> None:
+    found = without_effect(
+        settings(COMPOSE_PROJECT_NAME="shop", COMPOSE_FILE="a.yml:b.yml"), {"docker-compose.override.yml", "README.md"}
+    )
+    assert found == (
+        "COMPOSE_PROJECT_NAME in .env has no effect; to name the containers: ODPM_COMPOSE_PREFIX=shop in .env",
+        "COMPOSE_FILE in .env has no effect; to change services: `services` and `service_patches` in odpm.json",
+        "docker-compose.override.yml has no effect; to change services: `services` and `service_patches` in odpm.json",
+    )
+    assert without_effect(settings(COMPOSE_PROJECT_NAME="shop", ODPM_COMPOSE_PREFIX="shop"), ()) == ()
+    assert len(without_effect(settings(), {"compose.override.yaml", "compose.override.yml"})) == 2

@@ -144,26 +144,49 @@ PIN, SHORT = commit("web"), commit("web")[:8]
         (Checkout("commit", A, None, PIN), f"{SHORT} with your commit aaaaaaaa on top"),
     ],
 )
-def test_work_on_top_of_the_pin_is_kept_in_developer_and_an_update_in_server(now: Checkout, detail: str) -> None:
+def test_work_on_top_of_the_pin_is_kept_in_developer_and_blocks_in_server(now: Checkout, detail: str) -> None:
     assert checkout(now) == ("keep", ".odpm/src/web", detail)
-    assert checkout(now, "server") == ("update", ".odpm/src/web", f"aaaaaaaa -> {SHORT}")
+    assert checkout(now, "server")[0] == "blocked"
 
 
-def test_work_on_top_of_another_commit_is_an_update() -> None:
-    assert checkout(Checkout("branch", A, "mine", B)) == ("update", ".odpm/src/web", f"aaaaaaaa -> {SHORT}")
-    assert checkout(Checkout("ours", A, None, PIN)) == ("update", ".odpm/src/web", f"aaaaaaaa -> {SHORT}")
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (Checkout("branch", A, "mine", B), f"it is on your branch mine, and the locked commit is {SHORT}"),
+        (Checkout("commit", A, None, B), f"it is at your commit aaaaaaaa, and the locked commit is {SHORT}"),
+        (Checkout("foreign"), "a folder or link that odpm did not create is at this path"),
+        (
+            Checkout("ours", A, None, A, changes=(" M a", " M b", "M  c", "M  d")),
+            "local changes: M a, M b, M  c and 1 more",
+        ),
+        (Checkout("ours", A, None, A, in_the_way=("new.py",)), "untracked files are in the way: new.py"),
+    ],
+)
+def test_a_checkout_that_a_run_would_refuse_is_blocked_with_the_reason(now: Checkout, reason: str) -> None:
+    for scenario in ("developer", "server"):
+        assert checkout(now, scenario) == ("blocked", ".odpm/src/web", reason)
+        found = observed(scenario, checkouts={**OURS, "web": now})
+        assert [step.target for step in plan(found).drift] == [".odpm/src/web"]
+        assert [step.target for step in plan(found).ready if step.id == "git.checkout"] == [".odpm/src/web"]
+
+
+def test_a_checkout_without_work_of_the_user_is_not_blocked() -> None:
+    assert checkout(Checkout("ours", A, None, A)) == ("update", ".odpm/src/web", f"aaaaaaaa -> {SHORT}")
+    assert checkout(Checkout("ours", PIN, None, PIN, changes=())) == ("keep", ".odpm/src/web", SHORT)
+    assert checkout(Checkout("foreign", replaceable=True))[0] == "update"
+    assert checkout(Checkout("absent"))[0] == "create"
 
 
 def test_an_interrupted_move_is_finished_even_at_the_right_commit() -> None:
     assert checkout(Checkout("moving", PIN)) == ("update", ".odpm/src/web", f"{SHORT} -> {SHORT}")
 
 
-def test_local_changes_at_the_pin_are_an_update_with_their_names() -> None:
+def test_local_changes_at_the_pin_block_with_their_names() -> None:
     changes = ("a", "b", "c", "d")
     assert checkout(Checkout("ours", PIN, changes=changes), "server") == (
-        "update",
+        "blocked",
         ".odpm/src/web",
-        "local changes: a, b, c",
+        "local changes: a, b, c and 1 more",
     )
 
 

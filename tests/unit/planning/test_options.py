@@ -28,3 +28,4 @@ def test_dev_and_debug_are_settings() -> None:
     assert DEFAULTS.settings == {}
     assert RunOptions(dev="all").settings == {"ODPM_DEV": "all"}
     assert RunOptions(debug=True, database="x").settings == {"ODPM_DEBUG": "1"}
+    assert RunOptions(dev="none", no_debug=True).settings == {"ODPM_DEV": "", "ODPM_DEBUG": ""}

@@ -195,11 +195,21 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
                     ("keep", ".odpm/src/web", commit("web")[:8]),
                 ],
             )
-            for now, shown in (
-                (Checkout("ours", A), "aaaaaaaa"),
-                (Checkout("commit", A), "aaaaaaaa"),
-                (Checkout("branch", A, "mine"), "aaaaaaaa"),
-                (Checkout("foreign"), "foreign"),
+            for now, shown in ((Checkout("ours", A), "aaaaaaaa"),)
+        ),
+        *(
+            (
+                {"checkouts": {**OURS, "web": now}},
+                "git.checkout",
+                [("keep", ".odpm/src/odoo", commit("odoo")[:8]), ("blocked", ".odpm/src/web", reason)],
+            )
+            for now, reason in (
+                (Checkout("commit", A), f"it is at your commit aaaaaaaa, and the locked commit is {commit('web')[:8]}"),
+                (
+                    Checkout("branch", A, "mine"),
+                    f"it is on your branch mine, and the locked commit is {commit('web')[:8]}",
+                ),
+                (Checkout("foreign"), "a folder or link that odpm did not create is at this path"),
             )
         ),
         (
