@@ -100,7 +100,13 @@ def _git_aggregator(source: ForeignProject) -> Conversion:
 
 def _odoo_devops_tools(source: ForeignProject) -> Conversion:
     name = _file(source, INI_FILE)
-    return odoo_devops_tools.convert(reading.text(source.root, name) or "", name, source.odoo, here=source.is_here)
+    text = reading.text(source.root, name) or ""
+
+    def read_file(path: str) -> str | None:
+        """A file that the user's own file names, which may be beside the project."""
+        return reading.text((source.root / path).parent, Path(path).name)
+
+    return odoo_devops_tools.convert(text, name, source.odoo, here=source.is_here, read_file=read_file)
 
 
 def _file(source: ForeignProject, *names: str) -> str:

@@ -270,15 +270,16 @@ def conf(sections: Mapping[str, Mapping[str, str]], where: str) -> tuple[dict[st
     """The options for `odoo_conf`, and a line without the value for each that odpm sets, that is secret or invalid."""
     kept = {section: dict(options) for section, options in sections.items()}
     skipped: list[str] = []
+    summary = f"{where}: {{}} options are not converted, because odpm sets them"
     for problem in conf_problems(sections, ()):
         section, key = str(problem.path[0]), str(problem.path[-1])
         kept.get(section, {}).pop(key, None) if len(problem.path) > 1 else kept.pop(section, None)
         text = f"{where}: {key}: {problem.text}"
-        skipped.append(note(text) if problem.kind == "refused" else Remark(text))
+        skipped.append(note(text, summary) if problem.kind == "refused" else Remark(text))
     for options in kept.values():
         for key, value in list(options.items()):
             if key in _MACHINE_OPTIONS:
-                skipped.append(note(f"{where}: {key}: {_MACHINE_OPTIONS[key]}"))
+                skipped.append(note(f"{where}: {key}: {_MACHINE_OPTIONS[key]}", summary))
             elif _SECRET.search(key) and _is_plain_secret(value):
                 name = key.upper()
                 skipped.append(

@@ -20,7 +20,7 @@ GOLDEN = REPOSITORY / "tests/golden"
 CASES = {
     "doodba": "convert/doodba",
     "git-aggregator": "convert/aggregator",
-    "odoo-devops-tools": "convert/ini-smallest",
+    "odoo-devops-tools": "convert/ini-include",
 }
 
 

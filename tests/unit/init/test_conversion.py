@@ -405,6 +405,48 @@ def test_another_ini_file_is_refused(text: str) -> None:
         odoo_devops_tools.convert(text, "odoo-project.ini")
 
 
+def included(text: str, **files: str) -> Conversion:
+    return odoo_devops_tools.convert(text, "p.ini", read_file={f"{name}.ini": text for name, text in files.items()}.get)
+
+
+@pytest.mark.parametrize(
+    ("text", "files", "where"),
+    [
+        ("[include]\nfiles = gone.ini\n[odoo]\n", {}, "p.ini: [include]"),
+        (
+            "[include]\nfiles = a.ini\n[odoo]\n",
+            {"a": "[include]\nfiles = ./p.ini\n", "p": ""},
+            "p.ini -> a.ini -> p.ini",
+        ),
+        ("[include]\nfiles = a.ini\n[odoo]\n", {"a": "no section"}, "a.ini"),
+        ("[include]\nfiles = a.ini\n", {"a": "[config]\n"}, "p.ini"),
+        ("[odoo]\nversion = ${gone:option}\n", {}, "[odoo] version"),
+    ],
+    ids=["missing", "cycle", "no ini", "no odoo", "reference"],
+)
+def test_an_invalid_include_is_refused(text: str, files: dict[str, str], where: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        included(text, **files)
+    assert caught.value.where == where
+
+
+def test_the_file_overrides_those_that_it_includes() -> None:
+    base = "[odoo]\nbranch = 18.0\n[config]\nworkers = 1\ndb_name = base\n"
+    text = "[include]\nfiles = base.ini, ?gone.ini\n[config]\ndb_name = shop\n"
+    draft = included(text, base=base).draft
+    assert draft.odoo == "18.0"
+    assert draft.odoo_conf == {"options": {"workers": "1", "db_name": "shop"}}
+
+
+def test_folders_of_the_workspace_are_no_options() -> None:
+    converted = included("[odoo]\nversion = 18.0\n[config]\nfolder = ${ini_dir}/x\n[docker]\nodoo_cpus = 2\n")
+    assert converted.draft.odoo_conf == {}
+    assert [line.split(": ")[1:3] for line in converted.advice] == [
+        ["docker.odoo_cpus 2", 'set "cpus" in service_patches.odoo'],
+        ["config", "folder"],
+    ]
+
+
 def test_a_version_option_overrides_and_other_branches_are_kept() -> None:
     addons = "".join(
         f"[addons.{branch}]\nrepo = https://x.y/{branch}.git\nbranch = {branch}\n" for branch in ("17.0", "16.0")
@@ -417,7 +459,7 @@ def test_a_version_option_overrides_and_other_branches_are_kept() -> None:
 def test_a_folder_of_a_project_elsewhere_is_not_converted() -> None:
     text = "[odoo]\nversion = 17.0\n[addons.a]\npath = mine\n"
     assert odoo_devops_tools.convert(text, "p.ini").not_converted == ()
-    assert "file:///ABSOLUTE/PATH" in odoo_devops_tools.convert(text, "p.ini", here=False).not_converted[0]
+    assert "file:///ABSOLUTE/PATH" in odoo_devops_tools.convert(text, "p.ini", here=False).advice[0]
 
 
 # --- random content ----------------------------------------------------------------------------------------------
