@@ -183,13 +183,14 @@ def _trees(folder: Path) -> Iterator[Path]:
 
 
 def _leftovers(paths: ProjectPaths) -> Iterator[Path]:
-    """Leftovers of killed runs: unfinished stores and trees, and unfinished packs of a fetch."""
+    """Leftovers of killed runs: unfinished stores and trees, unfinished packs of a fetch, damaged packs."""
     for name in ("git", "trees"):
         for folder, folders, names in os.walk(paths.cache / name):
             leftovers = [entry for entry in (*folders, *names) if _LEFTOVER.fullmatch(entry)]
             yield from (Path(folder) / entry for entry in sorted(leftovers))
             if Path(folder).name == "pack" and Path(folder).parent.name == "objects":
-                yield from (Path(folder) / entry for entry in sorted(names) if entry.startswith("tmp_"))
+                unused = [entry for entry in names if entry.startswith("tmp_") or entry.endswith(stores.DAMAGED)]
+                yield from (Path(folder) / entry for entry in sorted(unused))
             trees = [entry for entry in folders if re.fullmatch(r"[0-9a-f]{40}", entry)]
             folders[:] = [entry for entry in folders if entry not in leftovers and entry not in trees]
 
@@ -237,7 +238,7 @@ def _remove(item: UnusedPart, borrowers: Sequence[Path]) -> None:
 
 def _lock(path: Path) -> Path | None:
     """The lock file of a part of the cache: `NAME.lock` beside NAME, also for an unfinished `.NAME.PID`."""
-    folder = path.parents[2] if path.name.startswith("tmp_") else path
+    folder = path.parents[2] if path.parent.name == "pack" else path
     if folder.suffix == ".json" or folder.parent.name == "projects":
         return None
     left = _LEFTOVER.fullmatch(folder.name)

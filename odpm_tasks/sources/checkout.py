@@ -7,7 +7,7 @@ from pathlib import Path
 from shlex import quote
 
 from odpm_tasks.adapters import files
-from odpm_tasks.adapters.git import alternates, checkout, fetch
+from odpm_tasks.adapters.git import alternates, checkout, fetch, repair
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.adapters.git.transport import ProgressCallback
@@ -33,7 +33,8 @@ def check_out(
     if current.base and alternates.has_full_history(path):
         alternates.dissociate(path)
         alternates.fetch_commit(path, remote, source.commit, on_progress)
-    checkout.check_out(path, store, source.commit, without_credentials(source.link.url), empty)
+    with repair.explained(store):
+        checkout.check_out(path, store, source.commit, without_credentials(source.link.url), empty)
 
 
 def restore_commits(

@@ -179,7 +179,8 @@ def dissociate(checkout: Path) -> None:
 
 def _copy_objects(store: Path, objects: Path) -> None:
     """Hard-link or copy objects and packs: they never change. The index of a pack is last, because git looks for it."""
-    found = [*store.glob("[0-9a-f][0-9a-f]/*"), *store.glob("pack/pack-*")]
+    packs = [path for path in store.glob("pack/pack-*") if path.suffix != stores.DAMAGED]
+    found = [*store.glob("[0-9a-f][0-9a-f]/*"), *packs]
     with files.disk_errors(objects):
         for path in sorted(found, key=lambda path: (path.suffix == ".idx", path)):
             target = objects / path.relative_to(store)

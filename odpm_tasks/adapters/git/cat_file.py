@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from odpm_tasks.adapters import command
+from odpm_tasks.adapters.git import repair
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.errors import ProgramError
 
@@ -224,7 +225,8 @@ class Reader:
             if repository not in self._objects:
                 self._start(repository)
             try:
-                yield self._objects[repository]
+                with repair.explained(repository):
+                    yield self._objects[repository]
             except BaseException:
                 self._end()  # the pipe may contain output that was not read
                 raise

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.fingerprint import walk
+from odpm_tasks.adapters.git import repair
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.errors import EPOCH
 
@@ -28,7 +29,8 @@ Entry = tuple[str, bool, str]
 
 def export(store: Path, commit: str, target: Path) -> None:
     """Write the files of a commit to `files` in a new folder."""
-    with _new_folder(target) as fresh, tempfile.TemporaryDirectory(prefix="odpm-index-") as scratch:
+    scratch_folder = tempfile.TemporaryDirectory(prefix="odpm-index-")
+    with repair.explained(store), _new_folder(target) as fresh, scratch_folder as scratch:
         env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
         git.run(store, "read-tree", commit, env=env)
         command.run(

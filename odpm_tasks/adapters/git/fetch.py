@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from odpm_tasks.adapters import command, files
-from odpm_tasks.adapters.git import messages
+from odpm_tasks.adapters import command, files, terminal
+from odpm_tasks.adapters.git import messages, repair
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.adapters.git.remote import Remote
@@ -46,8 +46,12 @@ def fetch(
         by_id = git.COMMIT.fullmatch(wanted) is not None
         if by_id and git.store_has(store, wanted):
             return wanted
-        if not (store / "HEAD").exists():
+        if not store.is_dir():
             git.create_store(store)
+        elif damaged := repair.repair(store):
+            terminal.warn(f"the cache of {command.redact(source.url)} is damaged, fetching again: {', '.join(damaged)}")
+            if by_id and git.store_has(store, wanted):
+                return wanted
         for name in (wanted,) if by_id else (f"refs/heads/{wanted}", f"refs/tags/{wanted}"):
             outcome = _into_store(store, source, name, 1, on_progress)
             kind = messages.failure_kind(stderr_text(outcome))
@@ -59,7 +63,8 @@ def fetch(
             return _record_commit(store, annotated=name.startswith("refs/tags/"))
         if by_id and branch and kind == "commit ids":
             return _by_branch(store, source, wanted, branch, on_progress)
-        raise fetch_error(outcome, source, wanted)
+        with repair.explained(store, fetching=True):
+            raise fetch_error(outcome, source, wanted)
 
 
 def _into_store(

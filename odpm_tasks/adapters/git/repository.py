@@ -17,6 +17,7 @@ from pathlib import Path
 from shlex import quote
 
 from odpm_tasks.adapters import command, files
+from odpm_tasks.adapters.git import integrity
 from odpm_tasks.errors import DescriptionError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -69,8 +70,8 @@ def query(repository: Path, *words: str) -> str:
 
 
 def store_has(store: Path, commit: str) -> bool:
-    """Whether the store holds this commit with all its trees and files."""
-    return _ref(store, f"refs/odpm/commits/{commit}") is not None
+    """Whether the store holds this commit with all its trees and files; False for a damaged store, see `repair`."""
+    return _ref(store, f"refs/odpm/commits/{commit}") is not None and integrity.is_intact(store)
 
 
 def _ref(git_dir: Path, name: str) -> str | None:
@@ -97,13 +98,11 @@ def create_store(store: Path) -> None:
         store.parent.mkdir(parents=True, exist_ok=True)
         fresh = store.with_name(f".{store.name}.{os.getpid()}")
         shutil.rmtree(fresh, ignore_errors=True)
-        # the result of `git init --bare` (gitrepository-layout), without one process for each of sixty repositories
-        for folder in ("objects/info", "objects/pack", "refs/heads"):
+        # the result of `git init --bare`, without one process for each of sixty repositories
+        for folder in integrity.FOLDERS:
             (fresh / folder).mkdir(parents=True)
-        (fresh / "config").write_text(
-            "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n", encoding="ascii"
-        )
-        (fresh / "HEAD").write_text("ref: refs/heads/none\n", encoding="ascii")
+        for name, text in integrity.FILES.items():
+            (fresh / name).write_text(text, encoding="ascii")
         shutil.rmtree(store, ignore_errors=True)
         fresh.rename(store)
 

@@ -16,6 +16,7 @@ from odpm_tasks.adapters.git.remote import Remote
 _LOCK_TIMEOUT = 600.0  # seconds to wait for another run that writes the same store
 _UNFINISHED = re.compile(r"\..+\.\d+")  # a repository that an interrupted run did not finish
 _COMMITS = "refs/odpm/commits"
+DAMAGED = ".damaged"  # suffix of the files of a pack that `repair` has moved aside
 
 
 def lock(store: Path, source: Remote | None = None) -> AbstractContextManager[None]:
@@ -41,6 +42,21 @@ def commits(store: Path) -> set[str]:
     found = {path.name for path in (store / _COMMITS).glob("*") if git.COMMIT.fullmatch(path.name)}
     packed = (files.read_text(store / "packed-refs") or "").splitlines()
     return found | {line.rsplit("/", 1)[-1] for line in packed if f" {_COMMITS}/" in line}
+
+
+def complete_commits(store: Path) -> set[str]:
+    """The commits of a store of which git finds all trees and files."""
+    words = ["rev-list", "--objects", "--no-walk", "--quiet"]
+    return {commit for commit in commits(store) if git.run(store, *words, commit, check=False).ok}
+
+
+def remove_incomplete_commits(store: Path) -> set[str]:
+    """Remove the refs of incomplete commits; returns the complete ones."""
+    complete = complete_commits(store)
+    for commit in commits(store) - complete:
+        (store / _COMMITS / commit).unlink(missing_ok=True)  # git does not remove a ref that it cannot parse
+        git.run(store, "update-ref", "-d", f"{_COMMITS}/{commit}", check=False)
+    return complete
 
 
 def shallow_commits(store: Path) -> set[str]:

@@ -258,3 +258,21 @@ def test_edits_of_a_generated_file_are_kept(workspace_ready: Workspace) -> None:
     workspace_ready.bench.ok("render")
     assert (workspace_ready.root / "docker-compose.yml.orig").read_text(encoding="utf-8") == edited
     assert "# mine" not in compose.read_text(encoding="utf-8")
+
+
+def test_truncated_pack_of_the_cache_is_fetched_again(workspace_ready: Workspace) -> None:
+    """The user's commit and changes in the checkout that borrows from it are as before."""
+    web = workspace_ready.source("web")
+    dirty(web)
+    git("checkout", "-q", "-b", "mine", cwd=web)
+    git("commit", "-qam", "mine", cwd=web)
+    deleted(web)
+    before = checkout_state(web)
+    (pack,) = (workspace_ready.cache / "git/git.test" / WEB / "objects/pack").glob("*.pack")
+    pack.chmod(0o644)
+    pack.write_bytes(pack.read_bytes()[:-10])
+    assert "restore missing commits" in workspace_ready.bench.ok("plan").out
+    assert f"is damaged, fetching again: {pack.name}" in workspace_ready.bench.ok("render").err
+    assert checkout_state(web) == before
+    assert git("fsck", "--no-dangling", cwd=web) == ""
+    assert workspace_ready.bench.ok("render").err.splitlines()[-1] == "nothing to do"
