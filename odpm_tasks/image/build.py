@@ -15,11 +15,12 @@ from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.git import export
 from odpm_tasks.core.audit.census import Census, problems
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.image import dockerfile
+from odpm_tasks.core.image import dockerfile, wkhtmltopdf
+from odpm_tasks.core.image.wkhtmltopdf import debian_arch
 from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
-from odpm_tasks.image import inputs
+from odpm_tasks.image import inputs, pdf_renderer
 from odpm_tasks.image.build_secrets import build_secrets
 from odpm_tasks.image.census import read_census
 from odpm_tasks.image.labels import epoch, image_labels, origin
@@ -150,7 +151,8 @@ def _build(
             scenario.target,
             tag,
             epoch(paths, stack),
-            contexts={} if scenario.mounts else dict(_contexts(paths, observed, cleanup)),
+            contexts=_renderer(paths, stack.image, request, cleanup)
+            | ({} if scenario.mounts else dict(_contexts(paths, observed, cleanup))),
             secrets=secrets.files,
             arguments={"BASE_IMAGE": mirror + stack.image.base_image} if mirror else {},
             labels=labels,
@@ -228,6 +230,16 @@ def _audit(
     )  # fmt: skip
     files.write(paths.odpm / SBOM, text.encode())
     return f".odpm/{SBOM}"
+
+
+def _renderer(
+    paths: ProjectPaths, spec: dockerfile.ImageSpec, request: BuildRequest, cleanup: contextlib.ExitStack
+) -> dict[str, Path]:
+    """The named context that has the package of wkhtmltopdf with patched Qt, where the image has it."""
+    if spec.patched is None:
+        return {}
+    machines = [platform.split("/")[1] for platform in request.platforms] or [docker.architecture()]
+    return {wkhtmltopdf.NAME: pdf_renderer.context(paths, spec.patched, sorted(map(debian_arch, machines)), cleanup)}
 
 
 def _contexts(

@@ -16,6 +16,7 @@ from odpm_tasks.adapters.git import fetch, log
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.locking import diff
 from odpm_tasks.core.locking.diff import CommitAddon, LockDiff, PairDetails, PinPair
 from odpm_tasks.core.locking.diff_python import PythonSide
@@ -88,7 +89,13 @@ def diff_against(paths: ProjectPaths, ref: str = "HEAD") -> LockDiff:
         list(zip(pairs, details, strict=True)),
         (_python_side(before), _python_side(_texts_now(paths.root))),
         (old.images if old else {}, new.images),
+        (_tools(old), _tools(new)),
     )
+
+
+def _tools(lock: Lock | None) -> dict[str, str]:
+    version = wkhtmltopdf.version(lock.renderer if lock else None)
+    return {wkhtmltopdf.NAME: version} if version else {}
 
 
 def _texts_at(root: Path, commit: str) -> dict[str, str]:

@@ -11,12 +11,13 @@ from odpm_tasks.adapters.git import fetch as git_fetch
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.locking.changes import complete_lock
 from odpm_tasks.core.locking.lockfile import effective_pins, matching_keys, write_lock
 from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, prefetch, resolve
 from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.errors import OdpmError
-from odpm_tasks.locking import image_digests
+from odpm_tasks.locking import image_digests, pdf_renderer
 from odpm_tasks.parallel import Prefetcher
 from odpm_tasks.sources import cache
 from odpm_tasks.sources.facts import stored_facts
@@ -69,11 +70,13 @@ def resolve_with_images(
     all_fresh = fresh and not only
     described = image_digests.base_images(manifest)
     digests = image_digests.start(paths, described, known, fresh=all_fresh)
+    fresh_renderer = fresh and (not only or wkhtmltopdf.NAME in only)
+    renderer = pdf_renderer.start(paths, manifest, known, fresh=fresh_renderer)
     resolved = resolve_online(paths, observed, fresh=fresh, only=only)
     complete = image_digests.base_images(manifest, resolved, reserved_names(paths, manifest, remotes(paths)))
     added = {name: mirrored for name, mirrored in complete.items() if name not in described}
     added_digests = image_digests.start(paths, added, known, fresh=all_fresh)
-    return replace(resolved, images=digests() | added_digests())
+    return replace(resolved, images=digests() | added_digests(), renderer=renderer())
 
 
 def resolve_online(

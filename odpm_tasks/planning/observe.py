@@ -14,9 +14,12 @@ from odpm_tasks.adapters.command import redact
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import without_effect
+from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
+from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
+from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons, missing_warning, require_known
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState, extend
@@ -116,7 +119,12 @@ def describe(paths: ProjectPaths, options: RunOptions) -> ObservedState:
         reads_lock=reads_lock,
         recorded=recorded,
         last_scenario=recorded.get("scenario"),
-        warnings=(*warnings, *_without_effect(paths), *lock_warnings(known, manifest.locks_git, manifest.locks_venv)),
+        warnings=(
+            *warnings,
+            *_without_effect(paths),
+            *lock_warnings(known, manifest.locks_git, manifest.locks_venv),
+            *_report_warnings(paths, manifest, known),
+        ),
         own=developing_state(paths, manifest, remotes(paths)) if manifest.developing else None,
         install=options.install,
         update=options.update,
@@ -125,6 +133,15 @@ def describe(paths: ProjectPaths, options: RunOptions) -> ObservedState:
 
 def _without_effect(paths: ProjectPaths) -> tuple[str, ...]:
     return without_effect(paths.settings, {path.name for path in paths.root.glob("*compose.override.y*ml")})
+
+
+def _report_warnings(paths: ProjectPaths, manifest: Manifest, known: Lock | None) -> tuple[str, ...]:
+    """What PDF reports lack. Nothing before there is a lock, without a renderer in the image, and where the user chose it."""
+    settings = paths.settings
+    if known is None or settings.profile == "ci" or settings.get(wkhtmltopdf.VARIABLE) == wkhtmltopdf.DISTRIBUTION:
+        return ()
+    text = wkhtmltopdf.warning(known.renderer, manifest.codename)
+    return (text,) if text else ()
 
 
 def _uncached_pins(paths: ProjectPaths, observed: ObservedState, url: str | None) -> tuple[str, ...]:

@@ -216,6 +216,15 @@ env.cr.commit()
 """
 
 
+# The PDF renderer reads style sheets and pictures from Odoo, in Odoo's container; `web.base.url` is the published address,
+# which does not exist there. Since: Odoo 11, `ir.actions.report`.
+_REPORT_URL = """
+INSERT INTO ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
+VALUES ('report.url', 'http://127.0.0.1:8069', 1, 1, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
+ON CONFLICT (key) DO NOTHING
+"""
+
+
 def _finish(paths: ProjectPaths, observed: RenderedState, database_container: str, name: str) -> None:
     """Set administrator's password, country and language of a new database, and remove the mark of its creation."""
     manifest = observed.manifest
@@ -228,6 +237,7 @@ def _finish(paths: ProjectPaths, observed: RenderedState, database_container: st
         outcome = docker.execute(odoo.id, "odoo", "shell", "-d", name, "--no-http", stdin=script.encode())
         if not outcome.ok or b"Traceback" in outcome.stderr:
             raise command.failure(outcome, [password] if password else [])
+    sql(database_container, _REPORT_URL, name)
     sql(database_container, f"COMMENT ON DATABASE {identifier(name)} IS NULL")
 
 

@@ -58,6 +58,7 @@ def stack(
         runtime=RUNTIME.read_bytes(),
         templates=overrides,
         digests=known.images if known else {},
+        renderer=known.renderer if known else None,
         profile=paths.settings.profile,
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @task(
     help={
         "update": "Move every pin to the newest commit of its branch, and every Python package to its newest version.",
-        "only": "With --update: only these repositories (names; repeat or comma separate).",
+        "only": "With --update: only these repositories and the tool wkhtmltopdf (names; repeat or comma separate).",
         "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, out of date or contradicted.",
         "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
         "diff": "Write nothing; show the difference between the lock at a commit of the project (default: HEAD) and the lock now.",
@@ -36,6 +36,7 @@ def lock(
 ) -> None:
     """Pin every repository of the description to a commit and every Python package to a version."""
     from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.image.wkhtmltopdf import TOOLS
     from odpm_tasks.core.locking.lockfile import display_names, matching_keys
     from odpm_tasks.core.odoo.addon_checks import repository_lines
     from odpm_tasks.core.text import nearest
@@ -66,7 +67,7 @@ def lock(
     with project.exclusive():
         chosen = tuple(only)
         known = project.lock.pins if project.lock else {}
-        if unknown := [name for name in chosen if not matching_keys(known, [name])]:
+        if unknown := [name for name in chosen if name not in TOOLS and not matching_keys(known, [name])]:
             raise UsageError(
                 f"no repository of the lock is named {unknown[0]!r}{nearest(unknown[0], display_names(known).values())}",
                 todo=f"one of: {', '.join(sorted(display_names(known).values(), key=str.lower))}",

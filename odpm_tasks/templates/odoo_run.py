@@ -298,6 +298,14 @@ def connect(psycopg2: Any, options: configparser.RawConfigParser, database: str)
     return connection
 
 
+# The PDF renderer reads style sheets and pictures from Odoo in this container; `web.base.url` is the published address.
+REPORT_URL = """
+INSERT INTO ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
+VALUES ('report.url', 'http://127.0.0.1:8069', 1, 1, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
+ON CONFLICT (key) DO NOTHING
+"""
+
+
 def initialise(options: configparser.RawConfigParser, env: Env, deadline: float) -> None:
     """Install the modules of ODOO_INIT in the database PGDATABASE, unless an earlier start completed that.
 
@@ -349,6 +357,9 @@ def initialise(options: configparser.RawConfigParser, env: Env, deadline: float)
         raise StartError(f"stopped while initialising database {name}: the next start repeats it", 128 + stopped[0])
     if code:
         raise StartError(f"initialising database {name} failed", code if code > 0 else 128 - code)
+    connection = connect(psycopg2, options, name)
+    connection.cursor().execute(REPORT_URL)
+    connection.close()
 
 
 def is_initialised(psycopg2: Any, options: configparser.RawConfigParser, name: str, modules: list[str]) -> bool:

@@ -22,6 +22,7 @@ from tests.standins.engine import ensure_engine
 from tests.standins.githost import ensure_git_host
 from tests.standins.images import DEFAULT, ensure_images
 from tests.standins.registry import Registry
+from tests.standins.wkhtmltopdf import ensure_wkhtmltopdf
 
 URLS = (
     "https://github.com/odoo/odoo.git",
@@ -54,9 +55,12 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def sources() -> dict[str, str]:
-    """The environment for the git host of the project: empty if it responds, otherwise a mirror rule for stand-ins."""
+    """The environment for the sources of the project: a mirror rule for stand-ins if the git host does not respond, and a PDF
+    renderer with patched Qt, whether or not its publisher responds."""
     rule = ensure_git_host(URLS, say)
-    return {"ODPM_GIT_MIRROR": rule} if rule else {}
+    package = ensure_wkhtmltopdf(say)
+    renderer = {"ODPM_WKHTMLTOPDF": str(package)} if package else {}
+    return {**({"ODPM_GIT_MIRROR": rule} if rule else {}), **renderer}
 
 
 @pytest.fixture(scope="session")

@@ -27,15 +27,6 @@ PORTS = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_POR
 LAYERS = ("ODPM_", "ODOO_", "GEVENT_", "POSTGRES_", "DEBUGGER_", "MAIL_", "COMPOSE_")
 
 
-# Input for the Odoo shell: render a report with style sheets as PDF.
-REPORT = """
-modules = env["ir.module.module"].search([("name", "=", "base")])
-data, kind = env["ir.actions.report"]._render_qweb_pdf("base.report_irmodulereference", modules.ids)
-print("report", kind, data[:5].decode(), len(data) > 10_000)
-"""
-RENDERED = "report pdf %PDF- True"
-
-
 @dataclass(frozen=True)
 class CommandResult:
     """Exit code and output of a command."""
@@ -109,7 +100,7 @@ class Bench:
 
     def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(LAYERS)}
-        return {**clean, **self.env, **(more or {})}
+        return {**clean, "ODPM_WKHTMLTOPDF": "distribution", **self.env, **(more or {})}
 
     def url(self, path: str = "/web/login") -> str:
         return f"http://localhost:{self.env['ODOO_PORT']}{path}"

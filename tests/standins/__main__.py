@@ -1,6 +1,6 @@
 """`python -m tests.standins PART [IMAGE ...]`: create the missing parts, report the existing ones.
 
-Parts: engine, images, odoo, oca, registry, all; `stop` stops the engine that a stand-in started.
+Parts: engine, images, odoo, oca, registry, wkhtmltopdf, all; `stop` stops the engine that a stand-in started.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from tests.standins.images import DEFAULT, ensure_images
 from tests.standins.oca import ensure_oca
 from tests.standins.odoo import ensure_odoo
 from tests.standins.registry import ensure_registry
+from tests.standins.wkhtmltopdf import ensure_wkhtmltopdf
+
+PARTS = ("engine", "images", "odoo", "oca", "registry", "wkhtmltopdf")
 
 
 def say(text: str) -> None:
@@ -26,7 +29,7 @@ def say(text: str) -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.standins", description=__doc__)
-    parser.add_argument("part", choices=("engine", "images", "odoo", "oca", "registry", "all", "stop"))
+    parser.add_argument("part", choices=(*PARTS, "all", "stop"))
     parser.add_argument("images", nargs="*", help=f"for `images`: which ones (default: {' '.join(DEFAULT)})")
     options = parser.parse_args(words)
     parts: dict[str, Callable[[], object]] = {
@@ -35,6 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "odoo": lambda: ensure_odoo(say),
         "oca": lambda: ensure_oca(say),
         "registry": lambda: ensure_registry(say),
+        "wkhtmltopdf": lambda: ensure_wkhtmltopdf(say),
     }
     begun = time.monotonic()
     try:
@@ -44,7 +48,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if options.part == "all":
             parts["engine"]()
             with ThreadPoolExecutor() as pool:  # images are limited by network and disk, git by the processor
-                for future in [pool.submit(parts[name]) for name in ("images", "odoo", "oca", "registry")]:
+                for future in [pool.submit(parts[name]) for name in PARTS if name != "engine"]:
                     future.result()
         else:
             parts[options.part]()

@@ -9,6 +9,7 @@ from invoke.context import Context
 
 import odpm_tasks
 from odpm_tasks.adapters import terminal
+from odpm_tasks.core.image.wkhtmltopdf import VARIABLE
 from odpm_tasks.errors import MachineError
 from odpm_tasks.project import PREPARING, Project
 from odpm_tasks.tasks import output
@@ -16,6 +17,7 @@ from tests.standins.common import line
 from tests.standins.engine import ensure_engine
 from tests.standins.githost import ensure_git_host
 from tests.standins.images import ensure_images
+from tests.standins.wkhtmltopdf import ensure_wkhtmltopdf, publisher_answers
 
 
 def run(c: Context, root: Path, *, install: bool) -> None:
@@ -24,7 +26,7 @@ def run(c: Context, root: Path, *, install: bool) -> None:
     Steps that need no engine run first: their result exists even if Docker is missing. Errors: MachineError.
     """
     started = time.monotonic()
-    project = with_git_host(Project.at(root))
+    project = with_renderer(with_git_host(Project.at(root)))
     terminal.message(line("prepare", "lock, check out, render"))
     project.apply(project.plan(PREPARING))
     try:
@@ -52,12 +54,24 @@ def with_git_host(project: Project) -> Project:
     rule = ensure_git_host(urls, terminal.message)
     if rule is None:
         return project
+    return with_setting(project, "git", "ODPM_GIT_MIRROR", rule)
+
+
+def with_renderer(project: Project) -> Project:
+    """The project. If the publisher of wkhtmltopdf does not respond and no place is set, a stand-in is named in `.env`."""
+    if project.paths.settings.get(VARIABLE) or publisher_answers(project.manifest.codename):
+        return project
+    package = ensure_wkhtmltopdf(terminal.message)
+    return with_setting(project, "pdf", VARIABLE, str(package)) if package else project
+
+
+def with_setting(project: Project, part: str, name: str, value: str) -> Project:
+    """The project with one more setting in its `.env`."""
     env = project.root / ".env"
     text = env.read_text(encoding="utf-8") if env.exists() else ""
-    env.write_text(
-        f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}ODPM_GIT_MIRROR={rule}\n", encoding="utf-8"
-    )
-    terminal.message(line("git", "ODPM_GIT_MIRROR written to .env; odpm.json is not changed"))
+    separator = "" if not text or text.endswith("\n") else "\n"
+    env.write_text(f"{text}{separator}{name}={value}\n", encoding="utf-8")
+    terminal.message(line(part, f"{name} written to .env; odpm.json is not changed"))
     return Project.at(project.root)
 
 

@@ -55,6 +55,14 @@ def require() -> None:
         _at_least(f"docker {plugin}", answer.text, minimum)
 
 
+def architecture() -> str:
+    """The processor of the engine as Docker names it (`amd64`). Errors: MachineError if the engine does not answer."""
+    outcome = command.run(["docker", "version", "--format", "{{.Server.Arch}}"], check=False, timeout=20)
+    if not outcome.ok:
+        raise unreachable(outcome)
+    return outcome.text.strip()
+
+
 def _at_least(what: str, text: str, minimum: tuple[int, int]) -> None:
     match = re.search(r"v?(\d+)\.(\d+)", text)
     if match and (int(match[1]), int(match[2])) < minimum:

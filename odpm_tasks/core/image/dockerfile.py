@@ -15,6 +15,7 @@ from typing import Literal
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.paths import SOURCE_ROOT
 from odpm_tasks.core.config.settings import Profile
+from odpm_tasks.core.image.wkhtmltopdf import IN_DEBIAN, PatchedBuild
 from odpm_tasks.core.odoo.series import Series, series
 from odpm_tasks.errors import EPOCH, DescriptionError
 
@@ -37,7 +38,6 @@ _LDAP = {
     "bookworm": "libldap-2.5-0",
 }
 _MAGIC = dict.fromkeys(_LDAP, "libmagic1")
-_WITH_WKHTMLTOPDF = tuple(_LDAP)
 # Packages to run and to build libraries that have no wheel.
 _COMPILED_RUNTIME = ("libjpeg62-turbo", "libxml2", "libxslt1.1")
 _COMPILED_BUILD = (
@@ -51,6 +51,21 @@ _COMPILED_BUILD = (
     "zlib1g-dev",
 )
 _CJK = ("zh", "ja", "ko")
+_RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")  # of Odoo's languages, those with right-to-left text
+# The scripts of Odoo's languages that DejaVu and Liberation lack, 13 MB: Chinese, Japanese and Korean; Devanagari, Bengali,
+# Gujarati, Malayalam, Telugu; Khmer; Burmese; Ethiopic; Thai.
+_FONTS = (
+    "fonts-wqy-microhei",
+    "fonts-lohit-deva",
+    "fonts-lohit-beng-bengali",
+    "fonts-lohit-gujr",
+    "fonts-lohit-mlym",
+    "fonts-lohit-telu",
+    "fonts-khmeros",
+    "fonts-sil-padauk",
+    "fonts-sil-abyssinica",
+    "fonts-tlwg-loma-ttf",
+)
 
 
 Kind = Literal["platform", "dependency", "developing"]
@@ -79,7 +94,7 @@ class ImageSpec:
     `base_image` may contain a digest. `platform` is the folder of the platform in the source root. `sources` are copied
     into target `ci`, a layer each: platform, dependencies in the given order, the developing project last.
     `system_packages` are those of the manifest, `addon_packages` those of add-ons. `profile`: `medium` has a PDF renderer,
-    `full` also Node tools, `ci` neither.
+    `full` also Node tools, `ci` neither. `wkhtmltopdf` is the package with patched Qt; None: that of Debian.
     """
 
     base_image: str
@@ -92,6 +107,7 @@ class ImageSpec:
     profile: Profile = "medium"
     language: str | None = None
     arch: str | None = None
+    wkhtmltopdf: PatchedBuild | None = None
     uv_version: str = UV_VERSION
     sources: tuple[ImageSource, ...] = ()
 
@@ -130,11 +146,22 @@ class ImageSpec:
 
     @property
     def has_wkhtmltopdf(self) -> bool:
-        return self.profile != "ci" and self.codename in _WITH_WKHTMLTOPDF
+        """Whether the image has Debian's wkhtmltopdf."""
+        return self.profile != "ci" and self.patched is None and self.codename in IN_DEBIAN
+
+    @property
+    def patched(self) -> PatchedBuild | None:
+        """The package of wkhtmltopdf with patched Qt, where the image has it."""
+        return self.wkhtmltopdf if self.profile != "ci" else None
 
     @property
     def has_node_tools(self) -> bool:
-        return self.profile == "full"
+        """Whether the image has Node and rtlcss: profile `full`, and languages that are written from right to left."""
+        return self.profile == "full" or (self.profile == "medium" and self._language in _RIGHT_TO_LEFT)
+
+    @property
+    def _language(self) -> str:
+        return (self.language or "").lower().split("_")[0].split("-")[0].split("@")[0]
 
     @property
     def epoch(self) -> int:
@@ -154,8 +181,12 @@ class ImageSpec:
             packages.append("node-less")
         if self.has_node_tools:
             packages.append("nodejs")
-        if self.language and self.language.lower()[:2] in _CJK:
+        if self.profile != "ci":
+            packages += _FONTS
+        if self.profile == "full" or self._language in _CJK:
             packages.append("fonts-noto-cjk")
+        if self.profile == "full":
+            packages.append("fonts-noto-core")
         return tuple(sorted(packages))
 
     @property

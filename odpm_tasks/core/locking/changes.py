@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from odpm_tasks.core.config.paths import LOCK_FILE
+from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, Pin, conflicting_pins, display_names
 
 PYTHON_LOCKS_DIFFER = "odpm.json (locks.venv) names other Python locks than the lock"
@@ -60,6 +61,8 @@ def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
     images = old.images if old else {}
     changes += [f"{name} {new.images[name][7:19]}" for name in new.images if new.images[name] != images.get(name)]
     changes += [f"drop image {name}" for name in images if name not in new.images]
+    if new.renderer is not None and new.renderer != (old.renderer if old else None):
+        changes.append(f"{wkhtmltopdf.NAME} {wkhtmltopdf.version(new.renderer)}")
     if old is not None and new.odoo_version not in {None, old.odoo_version}:
         changes.append(f"record Odoo {new.odoo_version} for links without a branch")
     return tuple(changes)

@@ -125,6 +125,15 @@ class ImageChange:
 
 
 @dataclass(frozen=True)
+class ToolChange:
+    """A tool of the image with another version; "" on the side without one."""
+
+    name: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
 class LockDiff:
     """The whole difference. `old` and `new` are the labels of both sides."""
 
@@ -133,10 +142,11 @@ class LockDiff:
     repositories: tuple[RepositoryChange, ...] = ()
     packages: tuple[PackageChange, ...] = ()
     images: tuple[ImageChange, ...] = ()
+    tools: tuple[ToolChange, ...] = ()
 
     @property
     def same(self) -> bool:
-        return not (self.repositories or self.packages or self.images)
+        return not (self.repositories or self.packages or self.images or self.tools)
 
     @property
     def addons(self) -> tuple[AddonChange, ...]:
@@ -249,8 +259,12 @@ def compare(
     details: Sequence[tuple[PinPair, PairDetails]],
     python: tuple[PythonSide, PythonSide],
     images: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+    tools: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
 ) -> LockDiff:
-    """The difference of both sides. `series` ("19.0") completes add-on versions without it, as Odoo does."""
+    """The difference of both sides. `images`: digests, `tools`: versions, by name.
+
+    `series` ("19.0") completes add-on versions without it, as Odoo does.
+    """
     repositories = [
         RepositoryChange(
             pair.name, pair.pin.url, pair.role, pair.old, pair.new, found.history,
@@ -269,6 +283,11 @@ def compare(
             ImageChange(name, images[0].get(name, ""), images[1].get(name, ""))
             for name in sorted({*images[0], *images[1]})
             if images[0].get(name) != images[1].get(name)
+        ),
+        tuple(
+            ToolChange(name, tools[0].get(name, ""), tools[1].get(name, ""))
+            for name in sorted({*tools[0], *tools[1]})
+            if tools[0].get(name) != tools[1].get(name)
         ),
     )
 

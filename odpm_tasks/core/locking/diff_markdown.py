@@ -60,6 +60,9 @@ def as_markdown(diff: LockDiff) -> str:
     if diff.images:
         rows = [f"- {_code(i.reference)}: {_code(i.old[:19] or '–')} → {_code(i.new[:19] or '–')}" for i in diff.images]
         blocks.append(_folded(f"Images: {len(rows)}", rows))
+    if diff.tools:
+        rows = [f"- {_code(t.name)}: {_code(t.old or '–')} → {_code(t.new or '–')}" for t in diff.tools]
+        blocks.append(_folded(f"Tools: {len(rows)}", rows))
     if diff.update:
         reasons = (("version", "version moved"), ("content", "content only"), ("unknown", "not known"))
         parts = [

@@ -36,6 +36,9 @@ def as_text(diff: LockDiff, paint: Paint = unstyled) -> str:
             for image in diff.images
         ]
         blocks.append([f"  {paint('Images', 'bold')}", *_rows(images, paint)])
+    if diff.tools:
+        tools = [(_sign(tool.old, tool.new), tool.name, _arrow(tool.old, tool.new)) for tool in diff.tools]
+        blocks.append([f"  {paint('Tools', 'bold')}", *_rows(tools, paint)])
     if diff.update:
         blocks.append(_update(diff, paint))
     return "\n".join([head, *("\n" + "\n".join(block) for block in blocks)])
@@ -97,6 +100,7 @@ def as_json(diff: LockDiff) -> str:
      "python": [{"name", "change": "added" | "removed" | "moved" | "hashes", "developer": bool (only in the developer lock),
                  "old": [{"version", "marker"}], "new": likewise}],
      "images": [{"reference", "old": digest | null, "new": digest | null}],
+     "tools": [{"name", "old": version | null, "new": version | null}],
      "update": {"modules": [{"name", "reason": "version" | "content" | "unknown"}],
                 "argument": the argument of -u ("base" alone where base is one of them)}}
     """
@@ -118,6 +122,7 @@ def as_json(diff: LockDiff) -> str:
                     for c in diff.packages
                 ],
                 "images": [{"reference": i.reference, "old": i.old or None, "new": i.new or None} for i in diff.images],
+                "tools": [{"name": t.name, "old": t.old or None, "new": t.new or None} for t in diff.tools],
                 "update": {
                     "modules": [{"name": name, "reason": reason} for name, reason in diff.update],
                     "argument": diff.update_argument,
@@ -181,6 +186,8 @@ def summary(diff: LockDiff) -> str:
         parts.append(plural(len(diff.packages), "Python package"))
     if diff.images:
         parts.append(plural(len(diff.images), "image"))
+    if diff.tools:
+        parts.append(plural(len(diff.tools), "tool"))
     return ", ".join(parts) or "nothing changed"
 
 

@@ -14,12 +14,15 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from odpm_tasks.core.config.paths import LOCK_FILE
+from odpm_tasks.core.image import wkhtmltopdf
+from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
 from odpm_tasks.core.sources.link import Link, canonical, source_names
 from odpm_tasks.errors import LockError
 
 SCHEMA_VERSION = 1
 _HEX = r"^[0-9a-f]{40}$"
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
+_SHA256 = r"^[0-9a-f]{64}$"
 
 
 class _Entry(BaseModel):
@@ -31,6 +34,19 @@ class _Entry(BaseModel):
     tree: str | None = Field(default=None, pattern=_HEX)
 
 
+class _Build(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    version: str = Field(pattern=r"^[A-Za-z0-9.+~-]{1,80}$")
+    sha256: dict[Annotated[str, Field(pattern=r"^[a-z0-9]{1,20}$")], Annotated[str, Field(pattern=_SHA256)]] = Field(
+        min_length=1
+    )
+
+
+class _Tools(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    wkhtmltopdf: _Build | Literal["distribution"] | None = None
+
+
 class _LockFile(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
     schema_version: Literal[1]
@@ -38,6 +54,7 @@ class _LockFile(BaseModel):
     dependencies: list[_Entry] = []
     developing: _Entry | None = None
     images: dict[str, Annotated[str, Field(pattern=_DIGEST)]] = {}
+    tools: _Tools = Field(default_factory=_Tools)
     venv: str | None = None
     odoo_version: str | None = None
 
@@ -74,14 +91,19 @@ class Pin:
 
 @dataclass(frozen=True)
 class Lock:
-    """The content of the lock file. `odoo_version` is the branch of the pins without a branch."""
+    """The content of the lock file. `odoo_version` is the branch of the pins without a branch.
+
+    `renderer`: `tools.wkhtmltopdf`, None without an entry. `other_tools`: the entries of `tools` that this odpm does not know.
+    """
 
     platform: Pin
     dependencies: tuple[Pin, ...] = ()
     developing: Pin | None = None
     images: Mapping[str, str] = field(default_factory=dict)
+    renderer: Renderer | None = None
     venv: str | None = None
     odoo_version: str | None = None
+    other_tools: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -139,10 +161,18 @@ def read_lock(text: str, where: str = LOCK_FILE) -> Lock:
         dependencies=tuple(_pin(entry) for entry in model.dependencies),
         developing=_pin(model.developing) if model.developing else None,
         images=dict(model.images),
+        renderer=_renderer(model.tools.wkhtmltopdf),
+        other_tools=dict(model.tools.model_extra or {}),
         venv=model.venv,
         odoo_version=model.odoo_version,
         extra=dict(model.model_extra or {}),
     )
+
+
+def _renderer(entry: _Build | Literal["distribution"] | None) -> Renderer | None:
+    if isinstance(entry, _Build):
+        return wkhtmltopdf.with_folder(PatchedBuild(entry.version, entry.sha256))
+    return entry
 
 
 def _pin(entry: _Entry) -> Pin:
@@ -163,6 +193,13 @@ def write_lock(lock: Lock) -> str:
         data["developing"] = _entry(lock.developing)
     if lock.images:
         data["images"] = dict(lock.images)
+    tools = dict(lock.other_tools)
+    if isinstance(lock.renderer, PatchedBuild):
+        tools[wkhtmltopdf.NAME] = {"version": lock.renderer.version, "sha256": dict(lock.renderer.sha256)}
+    elif lock.renderer:
+        tools[wkhtmltopdf.NAME] = lock.renderer
+    if tools:
+        data["tools"] = tools
     if lock.venv:
         data["venv"] = lock.venv
     if lock.odoo_version:

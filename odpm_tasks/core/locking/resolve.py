@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from odpm_tasks.core.image.wkhtmltopdf import Renderer
 from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
 from odpm_tasks.core.locking.python_requirements import RequirementLine, external_dependency, requirement_lines
 from odpm_tasks.core.manifest.model import Manifest
@@ -91,6 +92,7 @@ class Resolution:
     warnings: tuple[str, ...]
     odoo_version: str
     images: Mapping[str, str] | None = None
+    renderer: Renderer | None = None
 
     @property
     def platform(self) -> Source:
@@ -126,6 +128,7 @@ class Resolution:
             dependencies=dependencies,
             developing=developing,
             images=base.images if self.images is None else self.images,
+            renderer=self.renderer or base.renderer,
             odoo_version=self.odoo_version if branchless else None,
         )
 

@@ -21,6 +21,7 @@ from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image import dockerfile as images
 from odpm_tasks.core.image.dockerfile import ImageSource, ImageSpec
 from odpm_tasks.core.image.system_packages import SystemDependencies, system_dependencies
+from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
 from odpm_tasks.core.locking.lockfile import with_digest
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
@@ -36,7 +37,7 @@ class Stack:
     """The inputs of the generated files. `manifest` has the scenario's overlay and the fragments of dependencies merged.
 
     `name`: the project. `own`: add-ons of the developing checkout. `templates`: the project's templates by name.
-    `digests`: the locked digests of images.
+    `digests`: the locked digests of images. `renderer`: the locked package of wkhtmltopdf.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Stack:
     runtime: bytes
     templates: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
+    renderer: Renderer | None = None
     profile: Profile = "medium"
     tool_version: str = VERSION
 
@@ -95,6 +97,7 @@ class Stack:
             profile=self.profile,
             language=manifest.language,
             arch=manifest.arch,
+            wkhtmltopdf=self.renderer if isinstance(self.renderer, PatchedBuild) else None,
             sources=tuple(sources),
         )
 

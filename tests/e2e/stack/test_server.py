@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.failures import file_digests
-from tests.e2e.harness import RENDERED, REPORT, Bench, CommandResult, docker, get, git
+from tests.e2e.harness import Bench, CommandResult, docker, get, git
+from tests.e2e.reports import SCRIPT, check_report
 
 pytestmark = pytest.mark.docker
 
@@ -49,7 +50,7 @@ def other(prepared: Bench) -> Iterator[Bench]:
 
 
 def test_reports_are_pdf(server: Bench) -> None:
-    assert RENDERED in server.inv("shell", feed=REPORT).out
+    check_report(server.inv("shell", feed=SCRIPT).out)
 
 
 def secret(bench: Bench, name: str) -> str:

@@ -59,7 +59,17 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     install_packages $(unless_amd64 libjpeg62-turbo libxml2 libxslt1.1) \
         ca-certificates \
         fonts-dejavu-core \
+        fonts-khmeros \
         fonts-liberation \
+        fonts-lohit-beng-bengali \
+        fonts-lohit-deva \
+        fonts-lohit-gujr \
+        fonts-lohit-mlym \
+        fonts-lohit-telu \
+        fonts-sil-abyssinica \
+        fonts-sil-padauk \
+        fonts-tlwg-loma-ttf \
+        fonts-wqy-microhei \
         libldap-2.4-2 \
         libmagic1 \
         libpq5 \

@@ -29,17 +29,24 @@ install_packages() {
     # without this option, apt ignores a failed download of an index (security updates)
     apt-get -q -o APT::Update::Error-Mode=any update
     # a separate archive folder, because the base image empties the default one after each install
-    # 160 MB of graphics drivers that wkhtmltopdf depends on but does not use
     DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
         -o Dir::Cache::archives=/var/cache/odpm-apt \
-        -o DPkg::Options::=--path-exclude=/usr/lib/*/dri/* -o DPkg::Options::=--path-exclude=/usr/lib/*/libLLVM* \
-        -o DPkg::Options::=--path-exclude=/usr/lib/*/libz3* \
         install "$@"
     # files that differ between builds
     rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/fontconfig.log /var/cache/ldconfig/aux-cache
 }
 # Odoo's pinned packages have wheels for amd64; for other processors some must be compiled.
 unless_amd64() { [ "$(dpkg --print-architecture)" = amd64 ] || echo "$@"; }
+# The verified package of wkhtmltopdf for this processor.
+wkhtmltopdf_package() {
+    package=/media/$(dpkg --print-architecture).deb
+    case $package in
+    */amd64.deb) sum=98ba0d157b50d36f23bd0dedf4c0aa28c7b0c50fcdcdc54aa5b6bbba81a3941d ;;
+    */arm64.deb) sum=b6606157b27c13e044d0abbe670301f88de4e1782afca4f9c06a5817f3e03a9c ;;
+    esac
+    echo "$sum  $package" | sha256sum --check --quiet >&2
+    echo "$package"
+}
 # Set the time of all files that a step has written, so that two builds give the same bytes.
 reset_times() {
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /media -o -path /run/secrets \
@@ -51,22 +58,34 @@ END
 
 # The packages of every container, without compiler and sudo.
 FROM ${BASE_IMAGE} AS base
+# wkhtmltopdf 0.12.6.1-3.bookworm has the patched Qt that headers, footers and page numbers of reports need.
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=locked \
     --mount=type=cache,id=odpm-lists-bookworm,target=/var/lib/apt/lists,sharing=locked \
+    --mount=type=bind,from=wkhtmltopdf,target=/media \
     . /mnt/steps; \
-    install_packages $(unless_amd64 libjpeg62-turbo libxml2 libxslt1.1) \
+    wkhtmltopdf=$(wkhtmltopdf_package); \
+    install_packages $(unless_amd64 libjpeg62-turbo libxml2 libxslt1.1) $wkhtmltopdf \
         ca-certificates \
         fonts-dejavu-core \
+        fonts-khmeros \
         fonts-liberation \
+        fonts-lohit-beng-bengali \
+        fonts-lohit-deva \
+        fonts-lohit-gujr \
+        fonts-lohit-mlym \
+        fonts-lohit-telu \
+        fonts-sil-abyssinica \
+        fonts-sil-padauk \
+        fonts-tlwg-loma-ttf \
+        fonts-wqy-microhei \
         libldap-2.5-0 \
         libmagic1 \
         libpq5 \
         libsasl2-2 \
         postgresql-client \
-        tini \
-        wkhtmltopdf; \
+        tini; \
     reset_times
 # Written directly, because useradd records the date. The folders are writable for any uid.
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
@@ -134,7 +153,6 @@ FROM base AS runtime
 ENV PATH=/opt/odoo/venv/bin:$PATH \
     HOME=/var/lib/odoo \
     LANG=C.UTF-8 \
-    QT_QPA_PLATFORM=offscreen \
     PGPASSFILE=/run/odoo/pgpass \
     ODOO_RC=/run/odoo/odoo.conf \
     ODOO_BIN=/opt/odoo/src/odoo/odoo-bin \

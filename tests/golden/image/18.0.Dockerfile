@@ -57,8 +57,18 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     install_packages \
         ca-certificates \
         fonts-dejavu-core \
+        fonts-khmeros \
         fonts-liberation \
+        fonts-lohit-beng-bengali \
+        fonts-lohit-deva \
+        fonts-lohit-gujr \
+        fonts-lohit-mlym \
+        fonts-lohit-telu \
         fonts-noto-cjk \
+        fonts-sil-abyssinica \
+        fonts-sil-padauk \
+        fonts-tlwg-loma-ttf \
+        fonts-wqy-microhei \
         libjpeg62-turbo \
         libldap-2.5-0 \
         libmagic1 \

@@ -54,7 +54,17 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     install_packages \
         ca-certificates \
         fonts-dejavu-core \
+        fonts-khmeros \
         fonts-liberation \
+        fonts-lohit-beng-bengali \
+        fonts-lohit-deva \
+        fonts-lohit-gujr \
+        fonts-lohit-mlym \
+        fonts-lohit-telu \
+        fonts-sil-abyssinica \
+        fonts-sil-padauk \
+        fonts-tlwg-loma-ttf \
+        fonts-wqy-microhei \
         libjpeg62-turbo \
         libldap2 \
         libmagic1t64 \

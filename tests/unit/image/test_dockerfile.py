@@ -17,6 +17,7 @@ from odpm_tasks.core.image.dockerfile import (
     dockerignore,
     environment_digest,
 )
+from odpm_tasks.core.image.wkhtmltopdf import published
 from odpm_tasks.errors import DescriptionError
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "image"
@@ -30,7 +31,9 @@ SOURCES = (
 
 CASES = {
     "16.0": ImageSpec(base_image("3.10", "bullseye"), "bullseye", "16.0", "3.10"),
-    "17.0": ImageSpec(base_image("3.10", "bookworm"), "bookworm", "17.0", "3.10", sources=SOURCES),
+    "17.0": ImageSpec(
+        base_image("3.10", "bookworm"), "bookworm", "17.0", "3.10", sources=SOURCES, wkhtmltopdf=published("bookworm")
+    ),
     "18.0": ImageSpec(
         base_image("3.12", "bookworm") + "@sha256:" + "0" * 64,
         "bookworm",

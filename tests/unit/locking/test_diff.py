@@ -408,6 +408,18 @@ inv up -u 'mine;x,web_a,web_b'
     )
 
 
+TOOLS = ({"wkhtmltopdf": "of the distribution"}, {"wkhtmltopdf": "0.12.6"})
+
+
+def test_tools_in_text_and_markdown() -> None:
+    diff = compare(LABELS, "19.0", [], (PythonSide(), PythonSide()), tools=TOOLS)
+    assert as_text(diff).splitlines()[0].endswith(": 1 tool")
+    assert "of the distribution -> 0.12.6" in as_text(diff)
+    assert "- `wkhtmltopdf`: `of the distribution` → `0.12.6`" in as_markdown(diff)
+    assert not diff.same
+    assert compare(LABELS, "19.0", [], (PythonSide(), PythonSide()), tools=(TOOLS[0], TOOLS[0])).same
+
+
 def test_as_json() -> None:
     new = held(CommitAddon("web_a", "2", "19.0.1.1.0", scripts=SCRIPTS[:1]), CommitAddon("web_b", "2"))
     seen = PairDetails(
@@ -418,7 +430,7 @@ def test_as_json() -> None:
     )
     images: tuple[dict[str, str], dict[str, str]] = ({}, {"python:3.12": "sha256:1"})
     python = (PythonSide(), PythonSide("lxml==5.1 ; sys_platform == 'linux'\n"))
-    assert json.loads(as_json(compare(LABELS, "19.0", [(moved(), seen)], python, images))) == {
+    assert json.loads(as_json(compare(LABELS, "19.0", [(moved(), seen)], python, images, TOOLS))) == {
         "old": "HEAD (12345678)",
         "new": "now",
         "changed": True,
@@ -462,6 +474,7 @@ def test_as_json() -> None:
             }
         ],
         "images": [{"reference": "python:3.12", "old": None, "new": "sha256:1"}],
+        "tools": [{"name": "wkhtmltopdf", "old": "of the distribution", "new": "0.12.6"}],
         "update": {"modules": [{"name": "web_a", "reason": "version"}], "argument": "web_a"},
     }
 
@@ -472,6 +485,7 @@ def test_no_difference() -> None:
     assert as_markdown(nothing) == "**Lock** `HEAD (12345678)` → `now`: nothing changed"
     assert json.loads(as_json(nothing)) == {
         "old": "HEAD (12345678)", "new": "now", "changed": False, "repositories": [], "python": [], "images": [],
+        "tools": [],
         "update": {"modules": [], "argument": ""},
     }  # fmt: skip
 
