@@ -22,13 +22,14 @@ from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons, missing_warning, require_known
 from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.odoo.series import old_python, series
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState, extend
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import LOCKING, ORDER, PREPARING
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.reserved import Reserved
 from odpm_tasks.core.text import limited
-from odpm_tasks.errors import UsageError
+from odpm_tasks.errors import DescriptionError, UsageError
 from odpm_tasks.locking import python as python_env
 from odpm_tasks.project_files import description, lock, read_state
 from odpm_tasks.sources import addon_repositories, graph
@@ -98,8 +99,16 @@ def observe(
 
 
 def describe(paths: ProjectPaths, options: RunOptions) -> ObservedState:
-    """Description, lock and recorded state. Errors: UsageError for `--no-git-update` in a scenario without checkouts."""
+    """Description, lock and recorded state.
+
+    Errors: DescriptionError for a Python that is too old for the series, UsageError for `--no-git-update` in a scenario
+    without checkouts.
+    """
     manifest, warnings = description(paths)
+    if old := old_python(manifest.odoo_version, manifest.python):
+        key = "python" if manifest.format == 2 else "python_version"
+        fitting = series(manifest.odoo_version).python
+        raise DescriptionError(old, where=f"odpm.json: {key}", todo=f'write "{key}": "{fitting}" in odpm.json')
     touch_git = not options.no_git_update
     scenario = paths.settings.scenario
     if not (touch_git or scenario.mounts):

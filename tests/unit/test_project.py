@@ -493,6 +493,16 @@ def test_a_plan_marks_as_blocked_what_the_run_refuses(desk: Desk, work: Callable
             project.apply(project.plan(PREPARING))
 
 
+def test_a_python_that_is_too_old_for_the_series_ends_a_run_before_anything_is_fetched(desk: Desk) -> None:
+    desk.describe(python="3.9")
+    for act in (desk.project().plan, desk.project().resolve, desk.project().converge, desk.project().check_lock):
+        with pytest.raises(DescriptionError) as caught:
+            act()
+        assert caught.value.where == "odpm.json: python"
+        assert '"python": "3.11"' in caught.value.todo
+    assert not (desk.root / ".odpm" / "src").exists()
+
+
 @pytest.mark.parametrize("scenario", ["server", "ci"])
 def test_strict_scenarios_never_write_the_lock(desk: Desk, scenario: str) -> None:
     project = desk.project(ODPM_SCENARIO=scenario)

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.model import debian_codename
+from odpm_tasks.core.odoo.locales import country_problem, language_problem
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -110,6 +111,17 @@ def requirement_lines(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(bare for line in lines if (bare := line.strip()) and not bare.startswith("#"))
 
 
+def _checked(problem: Callable[[str], str]) -> Callable[[str], str]:
+    """A validator that refuses the values for which `problem` is not empty."""
+
+    def check(text: str) -> str:
+        if reason := problem(text):
+            raise ValueError(f"{text!r} {reason}")
+        return text
+
+    return check
+
+
 SERIES = r"(?:saas[-~])?\d{1,2}\.\d{1,2}|master"
 
 Text = Annotated[str, AfterValidator(single_line), Field(min_length=1)]
@@ -127,8 +139,14 @@ RequirementName = Annotated[
 DebianPackage = Annotated[
     str, AfterValidator(_matching(r"[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+~:-]+)?", "the name of a Debian package"))
 ]
-Language = Annotated[str, AfterValidator(_matching(r"[a-z]{2,3}(_[A-Za-z0-9]+)?(@[a-z]+)?", "a language like de_DE"))]
-Country = Annotated[str, AfterValidator(_matching(r"[A-Za-z]{2}", "a country code like DE"))]
+Language = Annotated[
+    str,
+    AfterValidator(_matching(r"[a-z]{2,3}(_[A-Za-z0-9]+)?(@[A-Za-z]+)?", "a language like de_DE")),
+    AfterValidator(_checked(language_problem)),
+]
+Country = Annotated[
+    str, AfterValidator(_matching(r"[A-Za-z]{2}", "a country code like DE")), AfterValidator(_checked(country_problem))
+]
 Commit = Annotated[str, AfterValidator(_matching(r"[0-9a-fA-F]{40}", "a commit of 40 hex digits"))]
 OdpmVersion = Annotated[str, AfterValidator(_version)]
 

@@ -17,6 +17,7 @@ from odpm_tasks.core.manifest.fields import Problem, requirement_lines
 from odpm_tasks.core.manifest.json_document import Document, parse, spell
 from odpm_tasks.core.manifest.links import LinkReader
 from odpm_tasks.core.manifest.model import DependencyManifest, Manifest, ManifestResult
+from odpm_tasks.core.odoo.series import old_python
 from odpm_tasks.errors import DescriptionError
 
 SCHEMA = 2
@@ -72,12 +73,16 @@ def problems(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Errors and warnings, as `inv validate` prints them. A variable that is not set is a warning, in any field.
 
-    A requirement that cannot be locked is an error also in the flat format: `inv lock` refuses it.
+    A requirement that cannot be locked is an error also in the flat format, and so is a Python that is too old for the series:
+    `inv lock` refuses both.
     """
     try:
         found = examine(text, lookup, where, tool_version)
     except DescriptionError as error:
         return (error.what,), ()
+    key = "python" if "manifest_schema" in found.raw else "python_version"
+    old = old_python(found.manifest.odoo_version, found.manifest.python) if found.manifest else ""
+    found.errors += [Problem((key,) if key in found.raw else ("odoo_version",), old)] if old else []
     unset = [*found.unset, *_unset_in_blocks(found.raw, lookup)]
     refused = [problem for problem in found.warnings if problem.kind == "odd"]
     warnings = [problem for problem in found.warnings if problem not in refused]

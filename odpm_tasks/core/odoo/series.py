@@ -16,6 +16,7 @@ from odpm_tasks.errors import DescriptionError
 class Series:
     """The properties of one series.
 
+    `oldest_python`: Odoo refuses an older one when it starts (`odoo/__init__.py`, from 18.0 on MIN_PY_VERSION of `release.py`).
     `python`, `debian`, `postgres`: the versions that a new project starts with; the formats of `odpm.json` have their own
     defaults. From 16.0 on they are Debian 12, the last release with wkhtmltopdf, and its PostgreSQL; older series get the
     last Debian that their libraries build on. `python` is a version for which the series' requirements have pins.
@@ -26,6 +27,7 @@ class Series:
     """
 
     name: str
+    oldest_python: str
     python: str
     debian: str
     postgres: str
@@ -47,16 +49,16 @@ _ALL = ("--without-demo=all",)
 _TRUE, _DEMO = ("--without-demo=True",), ("--with-demo",)
 
 TABLE: tuple[Series, ...] = (
-    #      name    Python  Debian PostgreSQL gevent port  health route   no demo, demo
-    Series("11.0", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, old_setuptools=True),
-    Series("12.0", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, old_setuptools=True),
-    Series("13.0", "3.7", "11", "13", "longpolling_port", "", _ALL, (), old_setuptools=True),
-    Series("14.0", "3.8", "11", "13", "longpolling_port", "", _ALL, (), old_setuptools=True),
-    Series("15.0", "3.9", "11", "13", "longpolling_port", "/web/health", _ALL, ()),
-    Series("16.0", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, ()),
-    Series("17.0", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, ()),
-    Series("18.0", "3.11", "12", "15", "gevent_port", "/web/health", _ALL, ()),
-    Series("19.0", "3.11", "12", "15", "gevent_port", "/web/health", _TRUE, _DEMO),
+    #      name    oldest  Python  Debian PostgreSQL gevent port  health route   no demo, demo
+    Series("11.0", "3.5", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, old_setuptools=True),
+    Series("12.0", "3.5", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, old_setuptools=True),
+    Series("13.0", "3.6", "3.7", "11", "13", "longpolling_port", "", _ALL, (), old_setuptools=True),
+    Series("14.0", "3.6", "3.8", "11", "13", "longpolling_port", "", _ALL, (), old_setuptools=True),
+    Series("15.0", "3.7", "3.9", "11", "13", "longpolling_port", "/web/health", _ALL, ()),
+    Series("16.0", "3.7", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, ()),
+    Series("17.0", "3.10", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, ()),
+    Series("18.0", "3.10", "3.11", "12", "15", "gevent_port", "/web/health", _ALL, ()),
+    Series("19.0", "3.10", "3.11", "12", "15", "gevent_port", "/web/health", _TRUE, _DEMO),
 )
 NEWEST = TABLE[-1].name
 
@@ -82,3 +84,18 @@ def series(odoo_version: str) -> Series:
             todo=f"use a series from {TABLE[0].name} to {NEWEST}",
         )
     return rows[-1]
+
+
+def old_python(odoo_version: str, python: str) -> str:
+    """Why a series cannot run with a Python version; empty where it can, and for a version without a known series."""
+    try:
+        facts = series(odoo_version)
+    except DescriptionError:
+        return ""
+    if _release(python) >= _release(facts.oldest_python):
+        return ""
+    return f"Odoo {odoo_version} needs Python {facts.oldest_python} or newer, and this is {python}; {facts.python} fits"
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])

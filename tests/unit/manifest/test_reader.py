@@ -153,7 +153,7 @@ def test_v1_warnings(raw: dict[str, Any], warnings: list[str]) -> None:
 
 
 def test_validate_refuses_a_requirement_of_the_flat_format_that_lock_refuses() -> None:
-    text = json.dumps(v1(requirements_txt=["lxml", "git+https://h/x#egg=x"]))
+    text = json.dumps(v1(python_version="3.11", requirements_txt=["lxml", "git+https://h/x#egg=x"]))
     errors, warnings = problems(text, nothing)
     assert errors == ("line 1: requirements_txt[1]: an address needs the name of its package in front: NAME @ URL",)
     assert not warnings
@@ -708,3 +708,22 @@ def test_setting_a_key_keeps_windows_line_ends() -> None:
 def test_a_key_is_set_in_an_object_only() -> None:
     with pytest.raises(DescriptionError, match="not an object"):
         json_document.with_value("[]", "f", "locks", {})
+
+
+@pytest.mark.parametrize(("database", "text"), [({"language": "xx_XX"}, "'xx_XX'"), ({"country": "UK"}, "GB")])
+def test_a_language_or_country_that_odoo_does_not_have_is_refused(database: dict[str, str], text: str) -> None:
+    for raw in (v1(database=database), {**SMALL_V2, "database": database}):
+        with pytest.raises(DescriptionError, match=f"database.{next(iter(database))}") as caught:
+            read(raw)
+        assert text in str(caught.value)
+
+
+def test_validate_names_a_python_that_is_too_old_for_the_series() -> None:
+    for raw, path in (
+        (v1(), "odoo_version"),
+        (v1(python_version="3.9"), "python_version"),
+        ({**SMALL_V2, "python": "3.9"}, "python"),
+    ):
+        errors, _ = problems(json.dumps(raw), nothing)
+        assert len(errors) == 1
+        assert f": {path}: Odoo 19.0 needs Python 3.10 or newer" in errors[0]

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from odpm_tasks.core.odoo.series import TABLE, series
+from odpm_tasks.core.odoo.series import TABLE, old_python, series
 from odpm_tasks.errors import DescriptionError
 
 
@@ -59,3 +59,29 @@ def test_demo_options_change_in_19() -> None:
 
 def test_the_health_route_exists_since_15() -> None:
     assert [row.name for row in TABLE if not row.health_path] == ["11.0", "12.0", "13.0", "14.0"]
+
+
+@pytest.mark.parametrize(
+    ("odoo", "python", "fits"),
+    [
+        ("19.0", "3.10", True),
+        ("19.0", "3.9", False),
+        ("saas-17.4", "3.9.2", False),
+        ("16.0-custom", "3.7", True),
+        ("16.0", "3.6", False),
+        ("11.0", "3.5", True),
+        ("11.0", "2.7", False),
+        ("master", "3.7", True),  # no series, nothing is known
+        ("8.0", "3.7", True),  # refused elsewhere
+    ],
+)
+def test_a_python_that_is_older_than_the_series_needs_is_named_with_one_that_fits(
+    odoo: str, python: str, fits: bool
+) -> None:
+    text = old_python(odoo, python)
+    assert (text == "") is fits
+    assert fits or (python in text and series(odoo).python in text)
+
+
+def test_the_python_of_a_new_project_is_not_too_old() -> None:
+    assert [row.name for row in TABLE if old_python(row.name, row.python)] == []
