@@ -12,7 +12,7 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image import wkhtmltopdf
-from odpm_tasks.core.locking.changes import complete_lock
+from odpm_tasks.core.locking.changes import complete_lock, require_branches
 from odpm_tasks.core.locking.lockfile import effective_pins, matching_keys, write_lock
 from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, prefetch, resolve
 from odpm_tasks.core.planning.observed import ObservedState
@@ -84,7 +84,8 @@ def resolve_online(
 ) -> Resolution:
     """The whole graph. What pins and cache do not answer is fetched.
 
-    `fresh`: ignore pins, those of the repositories in `only` where it is not empty, else all.
+    `fresh`: ignore pins, those of the repositories in `only` where it is not empty, else all. Errors: LockError where a pin
+    of `locks.git` has another branch than its link.
     """
     cache.register(paths)
     manifest, settings = observed.manifest, paths.settings
@@ -92,6 +93,7 @@ def resolve_online(
     if fresh:
         ignored = matching_keys(pins, only) if only else pins.keys()
         pins = {key: pin for key, pin in pins.items() if key not in ignored}
+    require_branches(observed.lock, manifest, (link for link in manifest.links if link.canonical in pins))
     own = developing_url(remotes(paths), manifest.developing)
     walk = resolve(manifest, pins, settings.get, strict=settings.scenario.strict, own=own)
     following = prefetch(manifest, pins, settings.get, own)
@@ -105,7 +107,10 @@ def resolve_online(
             follow=lambda query, found: following(query, found.facts),
         ) as prefetcher,
     ):
-        return drive(walk, prefetcher.answers)
+        resolved = drive(walk, prefetcher.answers)
+    kept = (source.link for source in resolved.sources if source.key in pins)
+    require_branches(observed.lock, manifest, kept)
+    return resolved
 
 
 def save_lock(paths: ProjectPaths, observed: ObservedState, resolved: Resolution) -> None:

@@ -116,9 +116,10 @@ def validate(c: Context, ask_index: bool = False) -> None:
     help={
         "write": "Write the result instead of showing the difference.",
         "drop_unknown": "With --write: drop keys that do not exist in the nested format.",
+        "no_locks": "Do not copy the pins of the lock into locks.git, where they would override it.",
     }
 )
-def migrate(c: Context, write: bool = False, drop_unknown: bool = False) -> None:
+def migrate(c: Context, write: bool = False, drop_unknown: bool = False, no_locks: bool = False) -> None:
     """Show, or write, odpm.json in the nested format (v2)."""
     from odpm_tasks.adapters import files, terminal
     from odpm_tasks.core.manifest import migrate as migration
@@ -130,7 +131,7 @@ def migrate(c: Context, write: bool = False, drop_unknown: bool = False) -> None
     result = migration.migrate(
         text,
         user_settings=files.read_text(project.root / "user_settings.json"),
-        lock_text=files.read_text(project.paths.lock),
+        lock_text=None if no_locks else files.read_text(project.paths.lock),
     )
     if result.already_v2:
         terminal.message("odpm.json is in the nested format already; nothing to do")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, Pin, conflicting_pins, display_names
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.sources.link import Link, canonical
+from odpm_tasks.errors import LockError
 
 PYTHON_LOCKS_DIFFER = "odpm.json (locks.venv) names other Python locks than the lock"
 PYTHON_LOCKS_TODO = "inv lock --sync-manifest-locks writes those of the lock into odpm.json"
@@ -83,6 +86,34 @@ def lock_warnings(lock: Lock | None, locks_git: Mapping[str, str], locks_venv: s
     if python_locks_differ(lock, locks_venv):
         warnings.append(f"{PYTHON_LOCKS_DIFFER}; in server and ci this is an error: {PYTHON_LOCKS_TODO}")
     return tuple(warnings)
+
+
+def require_branches(lock: Lock | None, manifest: Manifest, links: Iterable[Link]) -> None:
+    """Check that no link asks for another branch than the lock has while `locks.git` still holds the commit of the lock.
+
+    Such a pin has no branch, so a changed or mistyped one would have no effect. A link with a commit is not affected.
+    Errors: LockError with both branches.
+    """
+    if lock is None:
+        return
+    pinned = {canonical(url): commit for url, commit in manifest.locks_git.items()}
+    pins = {key: pin for key, pin in lock.pins.items() if pin.tree is None and pinned.get(key) == pin.commit}
+    names = display_names(lock.pins)
+    found: dict[str, str] = {}
+    for link in links:
+        pin = pins.get(link.canonical)
+        asked = link.branch or manifest.odoo_version
+        locked = pin and (pin.branch or lock.odoo_version or manifest.odoo_version)
+        if pin and not link.commit and asked != locked:
+            name = names[pin.key]
+            found.setdefault(name, f"{name}: the link asks for {asked}, locks.git holds {pin.commit[:8]} of {locked}")
+    if found:
+        raise LockError(
+            "a link asks for another branch than the pin of odpm.json has",
+            where="odpm.json: locks.git",
+            details=list(found.values())[:3],
+            todo=f"inv lock --update --only {','.join(found)} --sync-manifest-locks",
+        )
 
 
 def python_locks_differ(lock: Lock | None, locks_venv: str | None) -> bool:

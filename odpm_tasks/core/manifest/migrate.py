@@ -60,7 +60,7 @@ def migrate(
     model = v1.ManifestV1.model_validate(v1.cleaned(found.raw), strict=True)
     settings = _object(user_settings, USER_SETTINGS)
     draft = _Draft()
-    _stack(draft, model)
+    _stack(draft, model, found.raw)
     _developing(draft, model, settings)
     _lists(draft, model)
     _database(draft, found.raw.get("database") or {}, settings)
@@ -94,7 +94,7 @@ def _unset(name: str) -> str | None:
     return None
 
 
-def _stack(draft: _Draft, model: v1.ManifestV1) -> None:
+def _stack(draft: _Draft, model: v1.ManifestV1, raw: Mapping[str, Any]) -> None:
     written = model.model_fields_set
     new = draft.new
     new["manifest_schema"] = 2
@@ -103,7 +103,7 @@ def _stack(draft: _Draft, model: v1.ManifestV1) -> None:
         new["odoo_version"] = model.odoo_version
     new["platform"] = {"git": model.odoo_git_link}
     if "odoo_build_date" in written:
-        new["platform"]["build_date"] = model.odoo_build_date
+        new["platform"]["build_date"] = str(raw["odoo_build_date"])
     if "platform_name" in written:
         new["platform_name"] = model.platform_name
     if model.arch:
@@ -187,6 +187,11 @@ def _locks(draft: _Draft, lock: Mapping[str, Any]) -> None:
             draft.notes.append(f"{url} has no commit to pin: only {LOCK_FILE} records it")
         else:
             pins[canonical(url)] = str(commit).lower()
+    if pins:
+        draft.notes.append(
+            f"the pins of {LOCK_FILE} are copied into locks.git and override that file from now on; "
+            "inv migrate --no-locks leaves them out"
+        )
     locks: dict[str, Any] = {"git": dict(sorted(pins.items()))}
     if isinstance(lock.get("venv"), str):
         locks["venv"] = lock["venv"]

@@ -19,7 +19,7 @@ from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.links import LinkReader, texts_at
 from odpm_tasks.core.manifest.model import PLATFORM, Manifest
-from odpm_tasks.core.manifest.v2 import Conf, Database
+from odpm_tasks.core.manifest.v2 import Conf, Database, ManifestV2
 
 CONTRACTS = ("3.0", "4.0")
 LINKS = (("odoo_git_link",), ("developing_project",), ("dependencies",))
@@ -121,13 +121,20 @@ def _contract(values: Mapping[str, Any], problems: list[Problem]) -> list[Proble
 
 def _unknown(raw: Mapping[str, Any]) -> list[Problem]:
     database = raw.get("database")
-    names = [key for key in raw if key not in KEYS]
+    nested = [key for key in raw if key not in KEYS and key in ManifestV2.model_fields]
+    names = [key for key in raw if key not in (*KEYS, *nested)]
     names += (
         [f"database.{key}" for key in database or () if key not in Database.model_fields] if _is_map(database) else []
     )
-    if not names:
-        return []
-    return [Problem((), f"unknown {'key is' if len(names) == 1 else 'keys are'} ignored: {', '.join(names)}")]
+    warnings = []
+    if nested:
+        words = "has no effect: it is a key" if len(nested) == 1 else "have no effect: they are keys"
+        warnings.append(Problem((), f"{', '.join(nested)} {words} of the nested format: inv migrate --write"))
+    if names:
+        warnings.append(
+            Problem((), f"unknown {'key is' if len(names) == 1 else 'keys are'} ignored: {', '.join(names)}")
+        )
+    return warnings
 
 
 def _is_map(value: Any) -> bool:

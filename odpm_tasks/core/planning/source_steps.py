@@ -9,6 +9,7 @@ from odpm_tasks.core.locking.changes import (
     complete_lock,
     lock_changes,
     python_locks_differ,
+    require_branches,
     short_name,
 )
 from odpm_tasks.core.locking.lockfile import conflicting_pins, write_lock
@@ -53,6 +54,7 @@ def resolve_steps(step_id: str, observed: ObservedState) -> list[Step]:
 
 
 def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
+    require_branches(observed.lock, observed.manifest, observed.manifest.links)
     moved = _changed_links(observed)
     if moved:
         _require_lock(observed, "the lock is out of date", *moved[:3])
@@ -69,6 +71,7 @@ def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
         return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]
     if not isinstance(observed, ResolvedState):
         return [Step(step_id, "keep", LOCK_FILE)]
+    require_branches(observed.lock, observed.manifest, (source.link for source in observed.resolution.sources))
     new = observed.resolution.lock(observed.lock)
     strict = observed.scenario.strict
     own = None if strict else observed.own

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from odpm_tasks.core.manifest.migrate import Migration, migrate, smallest_odpm, unified
 from odpm_tasks.core.manifest.model import Manifest
-from odpm_tasks.core.manifest.reader import read_manifest
+from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.errors import DescriptionError, LockError
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -29,6 +29,12 @@ def moved(raw: dict[str, Any], user_settings: object = None, lock: object = None
 
 def manifest(text: str) -> Manifest:
     return replace(read_manifest(text, ENVIRONMENT.get).manifest, format=0, requires_odpm="")
+
+
+PINS_NOTE = (
+    "the pins of .odpm/deps.lock.json are copied into locks.git and override that file from now on; "
+    "inv migrate --no-locks leaves them out"
+)
 
 
 def test_whole_file() -> None:
@@ -69,7 +75,7 @@ def test_whole_file() -> None:
   "odoo_version": "19.0",
   "platform": {
     "git": "https://${HOST:-github.com}/odoo/odoo.git 19.0",
-    "build_date": "2025-12-23"
+    "build_date": "20251223"
   },
   "python": "3.12",
   "distro": {
@@ -105,8 +111,15 @@ def test_whole_file() -> None:
   }
 }
 """,
-        notes=("file:///srv/addons has no commit to pin: only .odpm/deps.lock.json records it",),
+        notes=("file:///srv/addons has no commit to pin: only .odpm/deps.lock.json records it", PINS_NOTE),
     )
+
+
+@pytest.mark.parametrize("written", ["latest", "20251223", "2025-12-23", 20251223])
+def test_the_build_date_is_copied_as_it_is_written(written: object) -> None:
+    new, _ = moved({**SMALL, "odoo_build_date": written})
+    assert new["platform"]["build_date"] == str(written)
+    assert problems(json.dumps(new), lambda name: None)[0] == ()
 
 
 def test_a_second_migration_changes_nothing() -> None:
@@ -328,7 +341,7 @@ def test_folders_of_the_lock_are_not_pinned_in_the_manifest() -> None:
     lock = {"schema_version": 1, "platform": {"url": "https://h/odoo", "commit": OTHER}, "dependencies": entries}
     new, migration = moved(SMALL, lock=lock)
     assert new["locks"] == {"git": {"https://h/odoo": OTHER}}
-    assert len(migration.notes) == 2
+    assert len(migration.notes) == 3
 
 
 @pytest.mark.parametrize("changes", [{"schema_version": 2}, {"dependencies": {"a": 1}}, {"dependencies": ["x"]}])

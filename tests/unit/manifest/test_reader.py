@@ -137,6 +137,11 @@ def test_v1_spellings(keys: dict[str, Any], changes: dict[str, Any]) -> None:
         ({"odoo_version": "19.0"}, ['odpm_version is missing, 3.0 is assumed: write "odpm_version": "4.0"']),
         (v1(foo=1, bar=2), ["unknown keys are ignored: foo, bar"]),
         (v1(database={"demo": True}), ["unknown key is ignored: database.demo"]),
+        (
+            v1(services={"mail": {"image": "m"}}, system_packages=["git"]),
+            ["services, system_packages have no effect: they are keys of the nested format: inv migrate --write"],
+        ),
+        (v1(hooks={}), ["hooks has no effect: it is a key of the nested format: inv migrate --write"]),
         (v1(odpm_version="2.0"), ["line 1: odpm_version: is older than the supported versions"]),
         (
             v1(distro_version="12", debian_version="11"),
