@@ -197,7 +197,14 @@ def _resolved(
                 ),
             )
         ),
-        notes=limited((*addons.warnings, *unread_warnings(paths.root, own, merged.origins))),
+        notes=limited(
+            (
+                *addons.warnings,
+                *unread_warnings(
+                    paths.root, own, merged.origins, [source.link.canonical for source in resolved.sources]
+                ),
+            )
+        ),
     )
 
 

@@ -76,12 +76,14 @@ def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, ki
     return found
 
 
-def folder_facts(root: Path, kind: str = "dependency") -> Facts:
+def folder_facts(root: Path, kind: str = "dependency", *, with_submodules: bool = False) -> Facts:
     """The facts of a folder as it is now, committed or not. Modules of the platform are counted and not read.
 
-    A symbolic link is followed only to a file in the same folder. `links_out` is empty: see `folder_links_out`.
+    A symbolic link is followed only to a file in the same folder. `links_out` is empty: see `folder_links_out`. Submodules
+    that are checked out are left out by default, as no commit of the folder contains their files.
     """
     inside = root.resolve()
+    submodules = set() if with_submodules else {path.parent.name for path in root.glob("*/.git") if path.is_file()}
     patterns = [f"{depth}/{manifest}" for depth in ("*", "*/*") for manifest in addons.MANIFESTS]
     found = [root / file for file in addons.REQUEST_FILES] + [
         path for pattern in patterns for path in root.glob(pattern)
@@ -89,7 +91,7 @@ def folder_facts(root: Path, kind: str = "dependency") -> Facts:
     sizes: dict[str, int] = {}
     for path in found:
         relative = path.relative_to(root)
-        if any(part.startswith(".") for part in relative.parts):
+        if any(part.startswith(".") for part in relative.parts) or relative.parts[0] in submodules:
             continue
         if path.is_file() and path.resolve().is_relative_to(inside):  # not a pipe, which would block
             sizes[relative.as_posix()] = path.stat().st_size
@@ -103,7 +105,7 @@ def source_folder_facts(root: Path, kind: str = "dependency") -> Facts:
 
     Such links are allowed in hidden folders and virtual environments of Python without add-ons, as working folders have them.
     """
-    facts = folder_facts(root, kind)
+    facts = folder_facts(root, kind, with_submodules=True)
     links, private = _links(root)
     with_addons = {module.path.partition("/")[0] for module in facts.modules}
     tolerated = [folder for folder in private if folder.partition("/")[0] not in with_addons]

@@ -18,12 +18,12 @@ from odpm_tasks.core.odoo.addons import DEPTH, MANIFESTS, Facts
 _DEEPEST = 5  # folders between the root and the manifest of an add-on
 _MOST_FOLDERS = 3000
 _TOOLS = {"odpm-tasks", "invoke"}  # packages of tasks.py
-_SUBMODULE = re.compile(r"^\s*path\s*=\s*(.+?)\s*$", re.MULTILINE)
+_SUBMODULE = re.compile(r"^\s*(path|url)\s*=\s*(.+?)\s*$", re.MULTILINE)
 _PACKAGE = re.compile(r"([A-Za-z0-9][\w.-]*)(?!\S*://)")
 
 
 def deep_addons(root: Path) -> tuple[str, ...]:
-    """The folders of add-ons below the depth that facts contain. Hidden folders, links and add-ons are not entered."""
+    """The folders of add-ons below the depth that facts contain. Hidden folders, links, submodules and add-ons are not entered."""
     return tuple(sorted(_deep_addons(root)))
 
 
@@ -38,6 +38,8 @@ def _deep_addons(root: Path) -> Iterator[str]:
         except OSError:
             continue
         depth = prefix.count("/")
+        if depth and any(entry.name == ".git" and entry.is_file() for entry in found):
+            continue  # a submodule
         if any(entry.name in MANIFESTS for entry in found) and depth:
             if depth > DEPTH:
                 yield prefix.rstrip("/")
@@ -49,12 +51,14 @@ def _deep_addons(root: Path) -> Iterator[str]:
             ]
 
 
-def unread_warnings(root: Path, own: Facts, required: Collection[str]) -> Iterator[str]:
+def unread_warnings(root: Path, own: Facts, required: Collection[str], sources: Collection[str] = ()) -> Iterator[str]:
     """Submodules and lists of dependencies of the project that no task reads.
 
     `required`: names of the Python packages that are locked. A `requirements.txt` that names these only is complete.
+    `sources`: URLs of the stack's repositories; a submodule whose repository has the name of one is not reported.
     """
-    if submodules := _SUBMODULE.findall(files.read_text(root / ".gitmodules") or ""):
+    names = {_repository_name(url) for url in sources}
+    if submodules := [path for path, url in _submodules(root) if _repository_name(url) not in names]:
         yield (
             f"git submodules of the project are not sources of the stack: {names_text(submodules)}; "
             "name their repositories in the dependencies of odpm.json"
@@ -72,3 +76,15 @@ def unread_warnings(root: Path, own: Facts, required: Collection[str]) -> Iterat
         yield (
             "oca_dependencies.txt of the project is not read; name its repositories in the dependencies of odpm.json"
         )
+
+
+def _submodules(root: Path) -> Iterator[tuple[str, str]]:
+    """Path and address of each submodule."""
+    for section in (files.read_text(root / ".gitmodules") or "").split("[submodule ")[1:]:
+        values = dict(_SUBMODULE.findall(section))
+        if "path" in values:
+            yield values["path"], values.get("url", "")
+
+
+def _repository_name(url: str) -> str:
+    return re.split(r"[/:]", url.rstrip("/").removesuffix(".git"))[-1].lower()

@@ -10,7 +10,7 @@ from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import Settings
 from odpm_tasks.core.sources.link import parse_link
-from odpm_tasks.sources.facts import commit_facts
+from odpm_tasks.sources.facts import commit_facts, folder_facts, source_folder_facts
 from tests.unit.repositories import git, repository, tip
 
 
@@ -27,3 +27,14 @@ def test_a_platform_and_a_dependency_of_one_commit_have_facts_of_their_own(tmp_p
         with Reader() as reader:
             facts = [commit_facts(paths, reader, link, commit, kind) for kind in ("platform", "dependency")]
         assert [[module.version for module in found.modules] for found in facts if found] == [[""], ["19.0.1.0.0"]]
+
+
+def test_submodules_of_the_project_are_left_out_and_those_of_a_source_in_place_are_read(tmp_path: Path) -> None:
+    """No commit of the project contains them, so a server would not have them; odpm has its own checkouts."""
+    for name in ("addons/mine", "web/web_x", "clone/clone_x"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "__manifest__.py").write_text("{}\n", encoding="utf-8")
+    (tmp_path / "web/.git").write_text("gitdir: ../.git/modules/web\n", encoding="utf-8")
+    (tmp_path / "clone/.git").mkdir()
+    assert folder_facts(tmp_path).addons == ("addons", "clone")
+    assert source_folder_facts(tmp_path).addons == ("addons", "clone", "web")

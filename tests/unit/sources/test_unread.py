@@ -28,6 +28,7 @@ def test_add_ons_in_deep_folders_are_found_outside_of_other_add_ons(tmp_path: Pa
         "node_modules/a/b/__manifest__.py",
         ".odpm/src/web/web_x/__manifest__.py",
     )
+    put(tmp_path, "OCA/sale/.git", "OCA/sale/sale_x/__manifest__.py")  # a submodule
     (tmp_path / "link").symlink_to("odoo/external-src")
     assert deep_addons(tmp_path) == ("1/2/3/4/5", "a/b/c", "odoo/external-src/web/web_x")
 
@@ -46,3 +47,14 @@ def test_submodules_and_lists_of_dependencies_are_reported(tmp_path: Path) -> No
 def test_a_requirements_file_with_locked_packages_and_tools_is_not_reported(tmp_path: Path) -> None:
     own = Facts(requirements="invoke\nodpm-tasks\nZeep\n", oca_dependencies="\n")
     assert list(unread_warnings(tmp_path, own, ["zeep"])) == []
+
+
+def test_a_submodule_whose_repository_is_a_source_is_not_reported(tmp_path: Path) -> None:
+    modules = (
+        '[submodule "w"]\n\tpath = src/web\n\turl = ../web.git\n[submodule "s"]\n\tpath = s\n\turl = git@x.y:a/Sale\n'
+    )
+    (tmp_path / ".gitmodules").write_text(modules, encoding="utf-8")
+    found = list(unread_warnings(tmp_path, Facts(), (), ["https://github.com/OCA/web"]))
+    assert len(found) == 1
+    assert "of the stack: s;" in found[0]
+    assert list(unread_warnings(tmp_path, Facts(), (), ["https://github.com/OCA/web", "https://x.y/a/sale"])) == []
