@@ -6,12 +6,14 @@ contains are converted together. Any other kind describes a whole project.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from odpm_tasks.converters import reading
-from odpm_tasks.core.init import doodba, git_aggregator, odoo_devops_tools
+from odpm_tasks.converters import compose, pip, reading
+from odpm_tasks.converters.submodules import read as read_submodules
+from odpm_tasks.core.init import compose_file, compose_project, doodba, git_aggregator, odoo_devops_tools, submodules
 from odpm_tasks.core.init.conversion import Conversion, combined
 from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.errors import DescriptionError
@@ -23,10 +25,14 @@ REPOSITORY_FILES = ("repos.yaml", "repos.yml")
 
 @dataclass(frozen=True)
 class ForeignProject:
-    """What `--from` names. `path`: a folder or a file. `odoo`: the version of the command line, empty for none."""
+    """What `--from` names. `path`: a folder or a file. `odoo`: the version of the command line, empty for none.
+
+    `repositories`: answers which repositories have add-ons of the package index.
+    """
 
     path: Path
     odoo: str = ""
+    repositories: pip.Repositories = pip.none_known
 
     @property
     def root(self) -> Path:
@@ -109,23 +115,53 @@ def _odoo_devops_tools(source: ForeignProject) -> Conversion:
     return odoo_devops_tools.convert(text, name, source.odoo, here=source.is_here, read_file=read_file)
 
 
+def _submodules(source: ForeignProject) -> Conversion:
+    has_image = bool(compose.is_odoo_project(source.root)) or pip.is_odoo_project(source.root)
+    return submodules.convert(read_submodules(source.root, has_platform_image=has_image), source.odoo)
+
+
+def _compose(source: ForeignProject) -> Conversion:
+    return compose_project.convert(compose.read(source.root, _file(source, *compose_file.FILES)), source.odoo)
+
+
+def _pip(source: ForeignProject) -> Conversion:
+    first = [source.path.name] if source.path.is_file() else pip.names(source.root)
+    return pip.convert(source.root, first, source.odoo, source.repositories)
+
+
 def _file(source: ForeignProject, *names: str) -> str:
     """The name of the file that `--from` names, or the first of these that exists in the folder."""
     return source.path.name if source.path.is_file() else _first(*names)(source.path)
 
 
-def _is_yaml(name: str) -> bool:
-    return name.endswith((".yaml", ".yml"))
+def _is_compose(name: str) -> bool:
+    return bool(re.fullmatch(r"(docker-)?compose[\w.-]*\.ya?ml", name))
+
+
+def _is_repositories(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) and not _is_compose(name)
+
+
+def _is_requirements(name: str) -> bool:
+    return name.endswith((".txt", ".txt.in", ".toml"))
+
+
+def _requirements(root: Path) -> str:
+    """The first file with requirements, if they name Odoo or add-ons."""
+    return next(iter(pip.names(root)), "") if pip.is_odoo_project(root) else ""
 
 
 KINDS = (
     Kind("doodba", _first(doodba.REPOS, doodba.ADDONS), _doodba),
     Kind("odoo-devops-tools", _first(INI_FILE), _odoo_devops_tools, lambda name: name.endswith(".ini")),
-    Kind("git-aggregator", _first(*REPOSITORY_FILES), _git_aggregator, _is_yaml, is_part=True),
+    Kind("git-aggregator", _first(*REPOSITORY_FILES), _git_aggregator, _is_repositories, is_part=True),
+    Kind("submodules", _first(submodules.FILE), _submodules, is_part=True),
+    Kind("compose", compose.is_odoo_project, _compose, _is_compose, is_part=True),
+    Kind("pip", _requirements, _pip, _is_requirements, is_part=True),
 )
 
 
-def convert(source: str, odoo: str) -> Converted:
+def convert(source: str, odoo: str, repositories: pip.Repositories = pip.none_known) -> Converted:
     """Convert the project of another tool; `odoo` replaces its version if not empty. No source gives an empty draft.
 
     `source`: PATH, KIND or KIND:PATH. Without a kind, the parts of the project are converted together, or the first kind of
@@ -135,15 +171,15 @@ def convert(source: str, odoo: str) -> Converted:
         return Converted(Conversion(ProjectDraft()))
     kind, path = _parsed(source)
     found = [one for one in KINDS if _is_at(one, path)]
-    chosen = [kind] if kind else _default(found)
-    if not chosen or not all(one in found for one in chosen):
+    chosen = [kind] if kind else _default(found, path)
+    if not chosen or (kind and kind not in found):
         names = ", ".join(one.name for one in KINDS)
         raise DescriptionError(
             _nothing(path, kind, found),
             where=str(path),
             todo=f"use --from PATH, or --from KIND:PATH with one of the kinds {names}",
         )
-    request = ForeignProject(path, odoo)
+    request = ForeignProject(path, odoo, repositories)
     conversion = combined([one.convert(request) for one in chosen])
     return Converted(conversion, tuple(chosen), tuple(one for one in found if one not in chosen))
 
@@ -166,10 +202,12 @@ def _is_at(kind: Kind, path: Path) -> bool:
     return path.is_file() and kind.reads(path.name)
 
 
-def _default(found: list[Kind]) -> list[Kind]:
-    """The first whole project, otherwise all parts."""
+def _default(found: list[Kind], path: Path) -> list[Kind]:
+    """The first whole project, otherwise all parts, with the Python requirements of the folder."""
     whole = [one for one in found if not one.is_part]
-    return whole[:1] or found
+    if whole or not found or not pip.names(path):
+        return whole[:1] or found
+    return [one for one in KINDS if one in found or one.convert is _pip]
 
 
 def _nothing(path: Path, kind: Kind | None, found: list[Kind]) -> str:

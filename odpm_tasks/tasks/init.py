@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "dependency": "Link of an add-on repository, 'URL[ BRANCH[ COMMIT]]' (repeat for several).",
         "addons": "Folder to create for your add-ons (default: addons, if the project has no add-ons yet).",
         "from_": "Convert the project of another tool: PATH, KIND or KIND:PATH (default: this folder).",
+        "ask_index": "With --from: query the package index for the repositories of add-ons that only their names are known of.",
         "yes": "Use the defaults, do not ask.",
     },
 )
@@ -35,6 +36,7 @@ def init(
     dependency: Sequence[str] = (),
     addons: str = "",
     from_: str | bool = "",
+    ask_index: bool = False,
     yes: bool = False,
 ) -> None:
     """Create a project in this folder. If there is no tasks.py yet: python -m odpm_tasks init."""
@@ -43,7 +45,7 @@ def init(
 
     from odpm_tasks import project_setup
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.converters import kinds
+    from odpm_tasks.converters import kinds, pip
     from odpm_tasks.core.init import new_project
     from odpm_tasks.core.init.conversion import settings_needed
     from odpm_tasks.core.odoo.series import NEWEST
@@ -57,7 +59,8 @@ def init(
     options = _options(odoo, python, postgres, dependency)
     folder = _checked("--addons", addons, new_project.folder)
     source = "." if from_ is True else str(from_ or "")
-    converted = kinds.convert(source, options.odoo)
+    paths = Project.at(root).paths
+    converted = kinds.convert(source, options.odoo, pip.index_of(paths, ask_index=ask_index))
     conversion = converted.conversion
     draft = new_project.with_options(conversion.draft, options)
     manifests = project_setup.addon_manifests(root)
@@ -71,10 +74,9 @@ def init(
     elif from_ and not draft.odoo:
         raise UsageError(f"{source} does not contain the Odoo version", todo=f"add it: --odoo {NEWEST}")
     draft = new_project.completed(replace(draft, odoo=draft.odoo or default))
-    settings = Project.at(root).paths.settings
     flat = str(schema) == "1" or (not schema and not new_project.needs_nested(draft))
     text = new_project.manifest_text(draft, 1 if flat else 2)
-    new_project.check_valid(text, settings.get)
+    new_project.check_valid(text, paths.settings.get)
     command = project_setup.task_command(root)
     for line in converted.summary(source):
         terminal.message(line)
@@ -84,7 +86,7 @@ def init(
     dropped = new_project.dropped_in_flat(draft) if flat else ()
     for line in project_setup.remarks_for_terminal(root, [*dropped, *conversion.remarks]):
         terminal.message(line)
-    for line in settings_needed(draft, settings.merged()):
+    for line in settings_needed(draft, paths.settings.merged()):
         terminal.warn(line)
     first = "" if project_setup.is_in_repository(root) else "git init, then "
     terminal.message(f"next:  {first}{command} plan shows what {command} up will do")

@@ -173,6 +173,25 @@ def origin(checkout: Path) -> str | None:
     return run(checkout, "config", "--get", "remote.origin.url", check=False).text.strip() or None
 
 
+def current_branch(checkout: Path) -> str:
+    """The branch of the repository that a folder is in; empty if HEAD is detached or there is no repository."""
+    return run(checkout, "symbolic-ref", "--short", "-q", "HEAD", check=False).text.strip()
+
+
+def gitlinks(folder: Path) -> dict[str, str]:
+    """Path -> commit of the submodules that HEAD records below a folder; empty if there is no commit or no repository."""
+    outcome = run(folder, "ls-tree", "-r", "-z", "HEAD", check=False)
+    entries = (entry.partition("\t") for entry in outcome.text.split("\0") if entry.startswith("160000 commit "))
+    found = {path: entry.split()[2] for entry, _, path in entries}
+    return {path: commit for path, commit in found.items() if COMMIT.fullmatch(commit)}
+
+
+def is_on_remote(checkout: Path, commit: str) -> bool:
+    """Whether a branch of a remote, as of the last fetch, contains a commit."""
+    outcome = run(checkout, "for-each-ref", "--count=1", f"--contains={commit}", "refs/remotes", check=False)
+    return outcome.ok and bool(outcome.stdout.strip())
+
+
 def remotes(checkout: Path) -> tuple[tuple[str, str], ...]:
     """Name and configured URL of all remotes, `origin` first. A remote can have several URLs."""
     outcome = run(checkout, "config", "--get-regexp", r"^remote\..*\.url$", check=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,8 @@ from odpm_tasks.errors import DescriptionError
 
 VERSION = "ODOO_VERSION"
 _NAME = re.compile(r"\$\$|\$(?P<bare>[A-Za-z_][A-Za-z0-9_]*)")
-_SECRET = re.compile(r"passw|secret|token|api_?key|private_?key", re.IGNORECASE)
+_SECRET = re.compile(r"passw|(^|_)pass($|_)|secret|token|api_?key|private_?key|basicauth", re.IGNORECASE)
+_LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@${]+@")
 _HEX = re.compile(r"[0-9a-f]{7,39}")
 _LOGINS = ("git", "oauth2", "x-access-token", "x-token-auth", "gitlab-ci-token")
 _PLATFORMS = ("odoo", "ocb")
@@ -88,7 +89,7 @@ def combined(parts: Sequence[Conversion]) -> Conversion:
 
 
 def _merged(first: ProjectDraft, second: ProjectDraft) -> tuple[ProjectDraft, list[str]]:
-    texts = ("odoo", "platform", "python", "debian", "postgres", "language")
+    texts = ("odoo", "platform", "build_date", "python", "debian", "postgres", "language")
     values: dict[str, Any] = {name: getattr(first, name) or getattr(second, name) for name in texts}
     lines = [
         f"{name.capitalize()} {getattr(second, name)} of another part of the project: {getattr(first, name)} is used"
@@ -106,6 +107,7 @@ def _merged(first: ProjectDraft, second: ProjectDraft) -> tuple[ProjectDraft, li
     values["odoo_conf"] = merge(second.odoo_conf, first.odoo_conf)
     values["server_conf"] = merge(second.server_conf, first.server_conf)
     values["services"] = {**second.services, **first.services}
+    values["service_patches"] = {**second.service_patches, **first.service_patches}
     values["pins"] = {**second.pins, **first.pins}
     return replace(first, **values), lines
 
@@ -228,6 +230,8 @@ def requirements(lines: list[str], where: str) -> tuple[list[str], list[str]]:
                     f"{where}: {excerpt(line)}: a requirement from a URL has no hash to lock; use a released version"
                 )
             )
+        elif not line.isprintable():
+            skipped.append(Remark(f"{where}: {excerpt(line)}: contains a control character"))
         elif error := f.requirement_error(line):
             skipped.append(Remark(f"{where}: {excerpt(error)}"))
         else:
@@ -294,14 +298,20 @@ def conf(sections: Mapping[str, Mapping[str, str]], where: str) -> tuple[dict[st
     return {section: options for section, options in kept.items() if options}, skipped
 
 
+def is_secret(name: str, value: str) -> bool:
+    """Whether a value of an environment is a secret in plain text, by its name, or a login in an address."""
+    named = _SECRET.search(name) and not name.upper().endswith("_FILE")
+    return bool((named and _is_plain_secret(value)) or _LOGIN.search(value))
+
+
 def _is_plain_secret(value: str) -> bool:
     return bool(value.strip()) and value.strip().lower() not in ("false", "none") and not references(value)
 
 
 def settings_needed(draft: ProjectDraft, env: Mapping[str, str]) -> list[str]:
     """A line for each variable of the draft that has no default and is not set in `env`; one line for more than three."""
-    sections = (*draft.odoo_conf.values(), *draft.server_conf.values())
-    values = (value for options in sections for value in options.values())
+    blocks = (draft.odoo_conf, draft.server_conf, draft.services, draft.service_patches)
+    values = (value for block in blocks for value in _texts(block))
     names = [
         reference.name
         for text in (draft.platform, *draft.dependencies, *values)
@@ -312,3 +322,12 @@ def settings_needed(draft: ProjectDraft, env: Mapping[str, str]) -> list[str]:
     if len(unset) > 3:
         return [f"{', '.join(unset)}: variables of odpm.json that are not set; set them in .env"]
     return [f"${{{name}}}: used in odpm.json and not set; set {name}=… in .env" for name in unset]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a value of JSON."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (Mapping, list)):
+        for child in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(child)

@@ -33,11 +33,13 @@ class ProjectDraft:
     """The description of a new project, while it is put together. Empty: not set.
 
     `platform`, `dependencies`: links as in `odpm.json`, with variables not expanded. `pins`: canonical URL -> commit, of
-    links without a commit. `services`: as in the nested format. `server_conf`: options of Odoo in the scenario `server` alone.
+    links without a commit. `services`, `service_patches`: as in the nested format. `server_conf`: options of Odoo in the
+    scenario `server` alone.
     """
 
     odoo: str = ""
     platform: str = ""
+    build_date: str = ""
     python: str = ""
     debian: str = ""
     postgres: str = ""
@@ -48,6 +50,7 @@ class ProjectDraft:
     requirements_ignore: tuple[str, ...] = ()
     odoo_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    service_patches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
     server_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -122,7 +125,7 @@ def manifest_text(draft: ProjectDraft, schema: int) -> str:
 
 def needs_nested(draft: ProjectDraft) -> bool:
     """Whether the draft has values that the flat format has no key for."""
-    return bool(draft.system_packages or draft.services or draft.pins or draft.server_conf)
+    return bool(draft.system_packages or draft.services or draft.service_patches or draft.pins or draft.server_conf)
 
 
 def dropped_in_flat(draft: ProjectDraft) -> tuple[str, ...]:
@@ -131,6 +134,7 @@ def dropped_in_flat(draft: ProjectDraft) -> tuple[str, ...]:
     kinds = (
         ("Debian packages", draft.system_packages),
         ("services", draft.services),
+        ("patches of services", draft.service_patches),
         ("options of the server", server),
     )
     return tuple(
@@ -145,6 +149,8 @@ def _flat(draft: ProjectDraft) -> dict[str, Any]:
     platform = _pinned(draft.platform or PLATFORM, draft)
     if draft.platform or platform != PLATFORM:
         data["odoo_git_link"] = platform
+    if draft.build_date:
+        data["odoo_build_date"] = draft.build_date
     data |= {"python_version": draft.python, "distro_version": draft.debian, "postgres_version": draft.postgres}
     data["dependencies"] = [_pinned(link, draft) for link in draft.dependencies]
     if draft.requirements:
@@ -166,7 +172,8 @@ def _nested(draft: ProjectDraft) -> dict[str, Any]:
         "manifest_schema": 2,
         "requires_odpm": "",
         "odoo_version": draft.odoo,
-        "platform": {"git": draft.platform or PLATFORM},
+        "platform": {"git": draft.platform or PLATFORM}
+        | ({"build_date": draft.build_date} if draft.build_date else {}),
         "python": draft.python,
         "distro": {"name": "debian", "version": draft.debian},
         "postgres": draft.postgres,
@@ -181,6 +188,8 @@ def _nested(draft: ProjectDraft) -> dict[str, Any]:
     data |= _common(draft)
     if draft.services:
         data["services"] = dict(draft.services)
+    if draft.service_patches:
+        data["service_patches"] = dict(draft.service_patches)
     if draft.pins:
         data["locks"] = {"git": dict(draft.pins)}
     if draft.server_conf:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from tests.e2e.failures import IDENTITY
 from tests.e2e.harness import REPOSITORY, Bench, git, inv_programs
 from tests.unit.docs.pages import Page
+from tests.unit.init.projects import copied
 
 PAGE = Page(REPOSITORY / "docs/coming-from.md")
 GOLDEN = REPOSITORY / "tests/golden"
@@ -21,6 +21,9 @@ CASES = {
     "doodba": "convert/doodba",
     "git-aggregator": "convert/aggregator",
     "odoo-devops-tools": "convert/ini-include",
+    "Git submodules (Odoo.sh, camptocamp)": "convert/submodules-camptocamp",
+    "A Compose project": "convert/compose",
+    "click-odoo and pip": "convert/pip",
 }
 
 
@@ -41,16 +44,11 @@ def test_every_section_has_a_project_and_commands() -> None:
 def test_the_commands_of_a_section_succeed(heading: str, tmp_path: Path) -> None:
     case, root = GOLDEN / CASES[heading], tmp_path / "shop"
     (tmp_path / "home").mkdir()
-    shutil.copytree(case / "input", root)
-    if (case / "dotenv").exists():
-        shutil.copy(case / "dotenv", root / ".env")
-    if (case / "empty.txt").exists():
-        for name in (case / "empty.txt").read_text(encoding="utf-8").split():
-            (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).touch()
-    git("init", "-q", "-b", "main", cwd=root)
-    git("add", "-A", cwd=root)
-    git("commit", "-qm", "The project of the other tool", cwd=root)
+    copied(case, root)
+    if not (root / ".git").exists():
+        git("init", "-q", "-b", "main", cwd=root)
+        git("add", "-A", cwd=root)
+        git("commit", "-qm", "The project of the other tool", cwd=root)
     bench = Bench(root, {"HOME": str(tmp_path / "home"), "ODPM_CACHE_DIR": str(tmp_path / "cache")})
     path = f"{inv_programs()}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     script = "set -e\n" + "\n".join(commands(heading))

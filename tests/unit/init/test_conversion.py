@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -33,22 +32,9 @@ from odpm_tasks.core.init.new_project import ProjectDraft, completed, manifest_t
 from odpm_tasks.core.init.remarks import Importance, Remark, action, note, ordered, report, short_report
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.errors import DescriptionError
+from tests.unit.init.projects import GOLDEN, copied
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "convert"
 COMMIT = "6054de2c4e669f85cec380da90d746061967dc83"
-
-
-def copied(case: Path, folder: Path) -> Path:
-    """Copy the input of a case: `dotenv` becomes `.env`, `empty.txt` lists further, empty files."""
-    shutil.copytree(case / "input", folder)
-    if (case / "dotenv").exists():
-        shutil.copy(case / "dotenv", folder / ".env")
-    if (case / "empty.txt").exists():
-        for name in (case / "empty.txt").read_text(encoding="utf-8").split():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
-    return folder
 
 
 @pytest.mark.parametrize("case", sorted(path.name for path in GOLDEN.iterdir()))

@@ -1,0 +1,1 @@
+{'name': 'Stock', 'version': '16.0.1.0.0'}
