@@ -19,7 +19,7 @@ from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.errors import OdpmError
 from odpm_tasks.locking import image_digests, pdf_renderer
 from odpm_tasks.parallel import Prefetcher
-from odpm_tasks.sources import cache
+from odpm_tasks.sources import cache, merging
 from odpm_tasks.sources.facts import stored_facts
 from odpm_tasks.sources.folders import developing_url, file_answer, remotes, reserved_names
 from odpm_tasks.sources.remote import progress_callback, project_remote
@@ -33,6 +33,8 @@ def answer(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: termin
     show.note(name, f"fetch {query.commit[:12] if query.commit else query.branch}")
     try:
         store = paths.store(query.link.canonical)
+        if query.link.merges:
+            return _merged(paths, reader, query, show)
         if query.commit and git.store_has(store, query.commit):
             commit = query.commit
         else:
@@ -45,6 +47,16 @@ def answer(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: termin
     finally:
         show.done(name, message)
     return SourceAnswer(commit, facts)
+
+
+def _merged(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: terminal.Activity) -> SourceAnswer:
+    """The answer for a repository with merges: its merge commit is made where the cache does not hold it."""
+    reader.include(paths.store(query.link.canonical))
+    merged = merging.provide(paths, query, progress_callback(show, query.link.name))
+    facts, pin_facts = (
+        stored_facts(paths, reader, query.link, commit, query.kind) for commit in (merged.commit, merged.pin)
+    )
+    return SourceAnswer(merged.commit, facts, merged, pin_facts)
 
 
 def _fetch(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: terminal.Activity) -> tuple[str, bool]:

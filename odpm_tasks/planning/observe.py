@@ -160,7 +160,7 @@ def _uncached_pins(paths: ProjectPaths, observed: ObservedState, url: str | None
         return ()
     is_source = developing is not None and developing.canonical != url
     pins = replace(known, developing=known.developing if is_source else None).pins.values()
-    return tuple(pin.key for pin in pins if not pin.file and not git.store_has(paths.store(pin.key), pin.commit))
+    return tuple(pin.key for pin in pins if not pin.file and not git.store_has(paths.store(pin.key), pin.content))
 
 
 def _resolved(

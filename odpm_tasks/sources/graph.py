@@ -41,11 +41,13 @@ def _offline(paths: ProjectPaths, reader: Reader) -> Callable[[Sequence[SourceQu
             if query.link.is_file:
                 found.append(file_answer(paths, query.link))
                 continue
-            known = commit_facts(paths, reader, query.link, query.commit, query.kind) if query.commit else None
-            if known is None or query.commit is None:
+            wanted = query.content
+            known = commit_facts(paths, reader, query.link, wanted, query.kind) if wanted else None
+            pin = commit_facts(paths, reader, query.link, query.merged.pin, query.kind) if query.merged else None
+            if known is None or wanted is None or (query.merged and pin is None):
                 missing.append(query)
             else:
-                found.append(SourceAnswer(query.commit, known))
+                found.append(SourceAnswer(wanted, known, query.merged, pin))
         if missing:
             raise _UnansweredError(missing)
         return found

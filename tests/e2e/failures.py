@@ -112,14 +112,21 @@ class Workspace:
         return any((store / "refs/odpm/commits").glob("*"))
 
 
-def publish(repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0", date: str = "2025-09-18") -> str:
-    """Add a commit to a branch of a bare repository, which is created if missing. `date`: ISO 8601, UTC. Returns the id."""
+def publish(
+    repo: Path, files: Mapping[str, str | bytes], branch: str = "19.0", date: str = "2025-09-18", pull: str = ""
+) -> str:
+    """Add a commit to a branch of a bare repository, which is created if missing. `date`: ISO 8601, UTC. Returns the id.
+
+    `pull`: the number of a pull request; the commit is added to it instead. It starts at the first commit of the branch.
+    """
     if not (repo / "HEAD").exists():
         repo.mkdir(parents=True)
         git("init", "-q", "--bare", "--template=", "-b", branch, cwd=repo)
         for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
             git("config", key, "true", cwd=repo)
-    ref = f"refs/heads/{branch}"
+    ref = f"refs/pull/{pull}/head" if pull else f"refs/heads/{branch}"
+    if pull and subprocess.run(["git", "rev-parse", "-q", "--verify", ref], cwd=repo, check=False).returncode:
+        git("update-ref", ref, git("rev-list", "--max-parents=0", branch, cwd=repo), cwd=repo)
     known = subprocess.run(["git", "rev-parse", "-q", "--verify", ref], cwd=repo, capture_output=True, check=False)
     seconds = int(datetime.fromisoformat(date).replace(tzinfo=UTC).timestamp())
     feed = [f"commit {ref}\ncommitter t <t@t> {seconds} +0000\ndata 2\nx\n".encode()]

@@ -13,6 +13,7 @@ from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.core.sources.link import parse_link
+from odpm_tasks.core.sources.merges import Merged, MergedRef
 
 MINIMAL: dict[str, Any] = {
     "manifest_schema": 2,
@@ -31,7 +32,7 @@ def commit(word: str) -> str:
     return hashlib.sha1(word.encode()).hexdigest()
 
 
-def manifest(*dependencies: str, scenario: str = "developer", **keys: Any) -> Manifest:
+def manifest(*dependencies: str | dict[str, Any], scenario: str = "developer", **keys: Any) -> Manifest:
     """A description of Odoo 19.0 with these dependencies, resolved for a scenario."""
     text = json.dumps({**MINIMAL, "dependencies": list(dependencies), **keys})
     return read_manifest(text, lambda name: None).manifest.for_scenario(scenario)
@@ -69,7 +70,21 @@ class Servers:
     def answer(self, asks: tuple[SourceQuery, ...]) -> Sequence[SourceAnswer]:
         self.levels.append([ask.link.name for ask in asks])
         self.queries += asks
-        return [SourceAnswer(ask.commit or self.tip(ask), self.facts.get(self.key(ask), Facts())) for ask in asks]
+        return [self.merged(ask) if ask.link.merges else self.plain(ask) for ask in asks]
+
+    def plain(self, ask: SourceQuery) -> SourceAnswer:
+        return SourceAnswer(ask.commit or self.tip(ask), self.facts.get(self.key(ask), Facts()))
+
+    def merged(self, ask: SourceQuery) -> SourceAnswer:
+        """A merge gets the commit `commit(REF)` of its first ref, and the facts with the key `URL merged`."""
+        pin = self.plain(ask)
+        refs = tuple(
+            known or MergedRef(request.refs(ask.odoo_version)[0], request.commit or commit(str(request)), request.url)
+            for request, known in zip(ask.link.merges, ask.pinned, strict=True)
+        )
+        merged = ask.merged or Merged(pin.commit, refs, commit(" ".join(ref.commit for ref in refs)), "2.39.5")
+        facts = self.facts.get(f"{self.key(ask)} merged", pin.facts)
+        return SourceAnswer(merged.commit, facts, merged, pin.facts)
 
     @staticmethod
     def key(ask: SourceQuery) -> str:

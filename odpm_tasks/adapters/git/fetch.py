@@ -40,7 +40,7 @@ def fetch(
     """Fetch a branch, a tag or a full commit id into the store, without history; returns the id of the commit.
 
     Usually one request: a name is requested as a branch first, then as a tag. From a server that refuses commit ids, a
-    commit is fetched as part of `branch`. The store is locked meanwhile.
+    commit is fetched as part of `branch` (a name, or a full ref). The store is locked meanwhile.
     """
     with stores.lock(store, source):
         by_id = git.COMMIT.fullmatch(wanted) is not None
@@ -108,7 +108,7 @@ def _by_branch(store: Path, source: Remote, commit: str, branch: str, on_progres
     depth = _depth(store, source, commit, branch, on_progress)
     if depth is None:
         raise commit_missing_error(source, commit)
-    outcome = _into_store(store, source, f"refs/heads/{branch}", depth, on_progress)
+    outcome = _into_store(store, source, _full_ref(branch), depth, on_progress)
     if not outcome.ok:
         raise fetch_error(outcome, source, branch)
     if not git.has_commit(store, commit):
@@ -123,12 +123,16 @@ def _depth(store: Path, source: Remote, commit: str, branch: str, on_progress: P
         for options in (*([f"--depth={depth}"] for depth in _DEPTHS), ["--unshallow"]):
             if options == ["--unshallow"] and not (history / "shallow").exists():
                 break
-            outcome = fetch_commits_only(history, source, options, [f"+refs/heads/{branch}:{_BRANCH}"], on_progress)
+            outcome = fetch_commits_only(history, source, options, [f"+{_full_ref(branch)}:{_BRANCH}"], on_progress)
             if not outcome.ok:
                 raise fetch_error(outcome, source, branch)
             if found := _depth_in(history, commit):
                 return found
     return None
+
+
+def _full_ref(branch: str) -> str:
+    return branch if branch.startswith("refs/") else f"refs/heads/{branch}"
 
 
 def _depth_in(history: Path, commit: str) -> int | None:

@@ -29,12 +29,17 @@ def complete_lock(
     Kept from the old lock: pins that `locks.git` of the manifest overrides (only `inv lock` aligns both); the fingerprints of
     `file://` sources, unless `follow_files`; the developing checkout, where it is recorded. `own` is its current state.
     """
-    kept = {key: locked for key, _, locked in conflicting_pins(old, locks_git)}
-    if old is not None and not follow_files:
-        kept |= {pin.url: pin.commit for pin in old.pins.values() if pin.file}
+    before = old.pins if old else {}
+    kept = {key: before[key] for key, _, _ in conflicting_pins(old, locks_git)}
+    if not follow_files:
+        kept |= {pin.url: pin for pin in before.values() if pin.file}
 
     def pin(fresh: Pin) -> Pin:
-        return replace(fresh, commit=kept.get(fresh.key, fresh.commit))
+        known = kept.get(fresh.key)
+        if known is None:
+            return fresh
+        merges, tree, git = known.merges, known.merged_tree, known.merged_by
+        return replace(fresh, commit=known.commit, merges=merges, merged_tree=tree, merged_by=git)
 
     developing = pin(new.developing) if new.developing else None
     if own is not None and (developing is None or developing.tree is None):
@@ -56,6 +61,7 @@ def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
         for key in common
         if before[key].commit != after[key].commit
     ]
+    changes += [f"{names[key]} {change}" for key in after for change in merge_changes(before.get(key), after[key])]
     changes += [
         f"{names[key]} follows {after[key].branch or new.odoo_version}"
         for key in common
@@ -68,6 +74,25 @@ def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
         changes.append(f"{wkhtmltopdf.NAME} {wkhtmltopdf.version(new.renderer)}")
     if old is not None and new.odoo_version not in {None, old.odoo_version}:
         changes.append(f"record Odoo {new.odoo_version} for links without a branch")
+    return tuple(changes)
+
+
+def merge_changes(old: Pin | None, new: Pin) -> tuple[str, ...]:
+    """The changes of the merges of a repository, one phrase each."""
+    before = {(merge.url, merge.ref): merge for merge in old.merges} if old else {}
+    after = {(merge.url, merge.ref): merge for merge in new.merges}
+    common = [key for key in after if key in before]
+    changes = [f"merges {merge} {merge.commit[:8]}" for key, merge in after.items() if key not in before]
+    changes += [f"no longer merges {merge}" for key, merge in before.items() if key not in after]
+    changes += [
+        f"merges {after[key]} {before[key].commit[:8]} -> {after[key].commit[:8]}"
+        for key in common
+        if before[key].commit != after[key].commit
+    ]
+    if common != [key for key in before if key in after]:
+        changes.append(f"merges in another order: {', '.join(map(str, new.merges))}")
+    if old and not changes and old.commit == new.commit and old.merged_tree != new.merged_tree:
+        changes.append(f"merged tree {(old.merged_tree or 'unknown')[:8]} -> {(new.merged_tree or 'unknown')[:8]}")
     return tuple(changes)
 
 

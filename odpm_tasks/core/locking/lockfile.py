@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,12 +17,21 @@ from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
 from odpm_tasks.core.sources.link import Link, canonical, source_names
+from odpm_tasks.core.sources.merges import Merged, MergedRef
 from odpm_tasks.errors import LockError
 
 SCHEMA_VERSION = 1
 _HEX = r"^[0-9a-f]{40}$"
 _DIGEST = r"^sha256:[0-9a-f]{64}$"
 _SHA256 = r"^[0-9a-f]{64}$"
+
+
+class _Merge(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+    ref: str = Field(pattern=r"^refs/\S+$")
+    url: str | None = None
+    commit: str = Field(pattern=_HEX)
+    base: str | None = Field(default=None, pattern=_HEX)
 
 
 class _Entry(BaseModel):
@@ -32,6 +41,9 @@ class _Entry(BaseModel):
     commit: str = Field(pattern=_HEX)
     kind: Literal["file", "git"] | None = None
     tree: str | None = Field(default=None, pattern=_HEX)
+    merges: list[_Merge] = []
+    merged_tree: str | None = Field(default=None, pattern=_HEX)
+    merged_by: str | None = None
 
 
 class _Build(BaseModel):
@@ -65,7 +77,8 @@ class Pin:
 
     `branch`: only where the description names one. `commit` of a `file://` source is the fingerprint of its content.
     `tree`: only of the developing checkout, the hash of its tracked files in whatever commit. `any_branch`: a pin of
-    `locks.git` of the manifest, which has no branch and fits every one.
+    `locks.git` of the manifest, which has no branch and fits every one. `merges`: what is merged onto `commit`;
+    `merged_tree`: the tree of the result, None where it is not known; `merged_by`: the version of git that made it.
     """
 
     url: str
@@ -74,11 +87,33 @@ class Pin:
     file: bool = False
     tree: str | None = None
     any_branch: bool = field(default=False, compare=False)
+    merges: tuple[MergedRef, ...] = ()
+    merged_tree: str | None = None
+    merged_by: str = field(default="", compare=False)
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def key(self) -> str:
         return self.url if self.file else canonical(self.url)
+
+    @property
+    def merged(self) -> Merged | None:
+        """The merges with their result; None without merges, and where the result is not known."""
+        if not self.merges or self.merged_tree is None:
+            return None
+        return Merged(self.commit, self.merges, self.merged_tree, self.merged_by)
+
+    @property
+    def content(self) -> str:
+        """The commit that is checked out: the merge commit where there are merges."""
+        return self.merged.commit if self.merged else self.commit
+
+    def at(self, commit: str) -> Pin:
+        """The pin at another commit; the result of its merges is then not known."""
+        if commit == self.commit:
+            return self
+        merges = tuple(replace(merge, base=None) for merge in self.merges)
+        return replace(self, commit=commit, merges=merges, merged_tree=None, merged_by="")
 
     def fits_branch(self, other: Pin) -> bool:
         return self.branch == other.branch and self.key == other.key
@@ -178,7 +213,17 @@ def _renderer(entry: _Build | Literal["distribution"] | None) -> Renderer | None
 def _pin(entry: _Entry) -> Pin:
     is_file = entry.kind == "file" or entry.url.startswith("file:")
     url = entry.url if is_file else canonical(entry.url)
-    return Pin(url, entry.commit, entry.branch, is_file, entry.tree, extra=dict(entry.model_extra or {}))
+    return Pin(
+        url,
+        entry.commit,
+        entry.branch,
+        is_file,
+        entry.tree,
+        merges=tuple(MergedRef(**merge.model_dump()) for merge in entry.merges),
+        merged_tree=entry.merged_tree,
+        merged_by=entry.merged_by or "",
+        extra=dict(entry.model_extra or {}),
+    )
 
 
 def write_lock(lock: Lock) -> str:
@@ -215,6 +260,11 @@ def _entry(pin: Pin) -> dict[str, Any]:
         data["kind"] = "file"
     if pin.tree:
         data["tree"] = pin.tree
+    if pin.merges:
+        data["merges"] = [
+            {key: value for key, value in asdict(merge).items() if value is not None} for merge in pin.merges
+        ]
+        data |= {"merged_tree": pin.merged_tree, "merged_by": pin.merged_by} if pin.merged_tree else {}
     return data
 
 
@@ -233,7 +283,7 @@ def effective_pins(lock: Lock | None, locks_git: Mapping[str, str], odoo_version
     for url, commit in locks_git.items():
         key = canonical(url)
         pin = pins.get(key) or Pin(key, commit)
-        pins[key] = replace(pin, commit=commit, any_branch=True)
+        pins[key] = replace(pin.at(commit), any_branch=True)
     return pins
 
 

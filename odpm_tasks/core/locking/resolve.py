@@ -7,7 +7,7 @@ how many queries run at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -19,6 +19,7 @@ from odpm_tasks.core.manifest.reader import read_dependency_manifest
 from odpm_tasks.core.odoo.addons import MAX_FILE_SIZE, Facts
 from odpm_tasks.core.sources.link import Link, source_names
 from odpm_tasks.core.sources.link_policy import MOST, check_links
+from odpm_tasks.core.sources.merges import Merged, MergedRef, known_result, pinned
 from odpm_tasks.core.sources.oca_dependencies import parse_oca_dependencies
 from odpm_tasks.core.sources.tree_links import links_out_error
 from odpm_tasks.core.sources.trust import is_trusted
@@ -35,7 +36,8 @@ class SourceQuery:
     """A query: what does this repository hold at `commit`, or, if that is None, at the tip of `branch`?
 
     `day` (YYYY-MM-DD): at the last commit of the branch on that day instead of its tip. `required_by`: the names from the
-    manifest down to the repository that requires this one.
+    manifest down to the repository that requires this one. `pinned`: for each merge of the link its commit in the lock, None
+    where it is to be resolved; `merged`: the merges of the lock, where they are exactly those of the link.
     """
 
     link: Link
@@ -44,24 +46,44 @@ class SourceQuery:
     required_by: tuple[str, ...]
     kind: Kind = "dependency"
     day: str | None = None
+    pinned: tuple[MergedRef | None, ...] = ()
+    merged: Merged | None = None
+    odoo_version: str = ""
 
     @property
-    def request(self) -> tuple[str, str, str | None, str | None, Kind]:
+    def request(self) -> tuple[Hashable, ...]:
         """The query without `required_by`: queries with the same request have the same answer."""
-        return (self.link.url, self.branch, self.commit, self.day, self.kind)
+        merges = (self.link.merges, self.pinned, self.merged)
+        return (self.link.url, self.branch, self.commit, self.day, self.kind, *merges)
+
+    @property
+    def content(self) -> str | None:
+        """The commit whose files are asked for, where it is known: the pin, or the merge commit."""
+        if self.link.merges:
+            return self.merged.commit if self.merged else None
+        return self.commit
 
 
 @dataclass(frozen=True)
 class SourceAnswer:
-    """The answer to a query: the commit (of `file://`: the fingerprint) and the facts of the repository at it."""
+    """The answer to a query: the commit (of `file://`: the fingerprint) and the facts of the repository at it.
+
+    With merges the commit is the merge commit, and `pin_facts` are the facts of the pin.
+    """
 
     commit: str
     facts: Facts
+    merged: Merged | None = None
+    pin_facts: Facts | None = None
 
 
 @dataclass(frozen=True)
 class Source:
-    """One repository of the stack."""
+    """One repository of the stack.
+
+    `commit`: what is checked out; with merges (`merged`) the merge commit. `pin_facts`: the facts of the pin, where there are
+    merges.
+    """
 
     name: str
     kind: Kind
@@ -69,6 +91,13 @@ class Source:
     commit: str
     facts: Facts = field(repr=False)
     required_by: tuple[str, ...] = ()
+    merged: Merged | None = None
+    pin_facts: Facts | None = field(default=None, repr=False)
+
+    @property
+    def odpm_json(self) -> str | None:
+        """The odpm.json whose services and hooks count: that of the pin, never that of a merge."""
+        return (self.pin_facts or self.facts).odpm_json
 
     @property
     def key(self) -> str:
@@ -76,7 +105,16 @@ class Source:
 
     @property
     def pin(self) -> Pin:
-        return Pin(self.key, self.commit, self.link.branch, self.link.is_file)
+        pin = Pin(self.key, self.base, self.link.branch, self.link.is_file)
+        if self.merged is None:
+            return pin
+        merges, tree, git = self.merged.merges, self.merged.tree, self.merged.git
+        return replace(pin, merges=merges, merged_tree=tree, merged_by=git)
+
+    @property
+    def base(self) -> str:
+        """The pinned commit, without merges."""
+        return self.merged.pin if self.merged else self.commit
 
 
 @dataclass(frozen=True)
@@ -164,15 +202,15 @@ class _Graph:
                 )
             query = self.queries[key] = self._query(key, link, branch, required_by, kind)
             return query
-        same = (branch, link.commit) == (known.branch, known.link.commit)
+        same = (branch, link.commit, link.merges) == (known.branch, known.link.commit, known.link.merges)
         top_level_wins = len(known.required_by) == 1 and len(required_by) > 1
         if not same and not top_level_wins:
             raise DescriptionError(
                 f"{key} is required at two revisions",
                 where=TOP,
                 details=[
-                    f"{_revision(known.branch, known.link.commit)}: {' -> '.join(known.required_by)}",
-                    f"{_revision(branch, link.commit)}: {' -> '.join(required_by)}",
+                    f"{_revision(known.branch, known.link)}: {' -> '.join(known.required_by)}",
+                    f"{_revision(branch, link)}: {' -> '.join(required_by)}",
                 ],
                 todo="name the repository and the revision you want in the dependencies of odpm.json",
             )
@@ -184,7 +222,18 @@ class _Graph:
             pin.commit if pin and pin.fits(link, self.manifest.odoo_version) and not link.is_file else None
         )
         dated = kind == "platform" and commit is None and self.manifest.build_date != "latest"
-        return SourceQuery(link, branch, commit, required_by, kind, self.manifest.build_date if dated else None)
+        version = self.manifest.odoo_version
+        return SourceQuery(
+            link,
+            branch,
+            commit,
+            required_by,
+            kind,
+            self.manifest.build_date if dated else None,
+            pinned(link.merges, pin.merges if pin else (), version),
+            known_result(commit, link.merges, pin.merged, version) if pin and link.merges else None,
+            version,
+        )
 
     def read(self, query: SourceQuery, facts: Facts) -> list[SourceQuery]:
         """Add the requirements of a repository to the graph; the new queries."""
@@ -214,7 +263,7 @@ class _Graph:
             [f"{label}: {name} is not a readable manifest; Odoo will not load this module" for name in facts.broken], 20
         )
         links: list[Link] = []
-        if facts.oca_dependencies:
+        if facts.oca_dependencies and query.link.oca_dependencies:
             where = f"{label}: oca_dependencies.txt"
             links += parse_oca_dependencies(facts.oca_dependencies, where)
         if facts.odpm_json:
@@ -248,7 +297,21 @@ class _Graph:
                     )
                 self.warnings.append(f"{message}; in server and ci this is an error")
         self.requirements += [RequirementLine(line, f"{label}: odpm.json", trusted) for line in nested.requirements]
-        return nested.dependencies
+        return nested.dependencies if trusted else self._without_merges(nested.dependencies, label)
+
+    def _without_merges(self, links: Sequence[Link], label: str) -> list[Link]:
+        """The links of an untrusted repository: it must not choose what is merged into another repository, or leave out its
+        `oca_dependencies.txt`."""
+        for link in links:
+            left_out = [f"the merge {merge} into {link.name}" for merge in link.merges]
+            left_out += [] if link.oca_dependencies else [f"oca_dependencies: false of {link.name}"]
+            for name in left_out[:1]:
+                more = f" and {len(left_out) - 1} more" if len(left_out) > 1 else ""
+                self.warnings.append(
+                    f"{label}: odpm.json: {name}{more} is left out: add {link.name} to the dependencies of odpm.json, "
+                    f"or {label} to trust"
+                )
+        return [replace(link, merges=(), oca_dependencies=True) for link in links]
 
 
 def resolve(
@@ -288,6 +351,8 @@ def resolve(
             graph.answers[key].commit,
             graph.answers[key].facts,
             query.required_by,
+            graph.answers[key].merged,
+            graph.answers[key].pin_facts,
         )
         for key, query in graph.queries.items()
     )
@@ -333,8 +398,9 @@ def drive(
         return result
 
 
-def _revision(branch: str, commit: str | None) -> str:
-    return f"{branch} {commit[:12]}" if commit else branch
+def _revision(branch: str, link: Link) -> str:
+    words = [f"{branch} {link.commit[:12]}" if link.commit else branch, *(str(merge) for merge in link.merges)]
+    return " + ".join(words)
 
 
 def _major_minor(version: str) -> tuple[str, ...]:

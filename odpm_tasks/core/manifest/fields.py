@@ -25,7 +25,8 @@ M = TypeVar("M", bound=BaseModel)
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One problem at a path. `kind`: `unknown` for an unknown key, `refused` for one that odpm sets, `unset` for a variable
-    that is not set, `odd` for a requirement that the flat format accepts and `inv lock` refuses, otherwise `wrong`."""
+    that is not set, `odd` for a requirement that the flat format accepts and `inv lock` refuses, `nested` for a value of the
+    flat format that only the nested one has, otherwise `wrong`."""
 
     path: Path
     text: str
@@ -161,7 +162,7 @@ def read_model(model: type[M], raw: Any, renamed: dict[str, str]) -> tuple[M | N
 
 
 def _problem(model: type[BaseModel], item: dict[str, Any], renamed: dict[str, str]) -> Problem:
-    path: Path = tuple(part for part in item["loc"] if part != "[key]")
+    path: Path = tuple(part for part in item["loc"] if part not in {"[key]", "[link]", "[object]"})
     if item["type"] == "extra_forbidden":
         return unknown(path, known_keys(model, path[:-1]), renamed)
     return Problem(path, _text(item))
@@ -182,11 +183,13 @@ def _text(item: dict[str, Any]) -> str:
         "missing": "is required",
         "string_type": "must be a string",
         "list_type": "must be a list",
+        "bool_type": "must be true or false",
         "dict_type": "must be an object",
         "model_type": "must be an object",
         "model_attributes_type": "must be an object",
         "int_type": "must be an integer",
         "string_too_short": "must not be empty",
+        "too_short": "must not be empty",
     }.get(kind)
     if kind == "value_error":
         return str(item["ctx"]["error"])
@@ -199,6 +202,8 @@ def known_keys(model: type[BaseModel], path: Path) -> list[str]:
     """The keys of the object at a path of the model."""
     here: type[BaseModel] | None = model
     for part in path:
+        if isinstance(part, int):
+            continue
         if here is None:
             return []
         info: FieldInfo | None = here.model_fields.get(str(part))

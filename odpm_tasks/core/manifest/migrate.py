@@ -55,8 +55,8 @@ def migrate(
     found = examine(text, _unset, where)
     if found.raw.get("manifest_schema") == 2 and type(found.raw["manifest_schema"]) is int:
         return Migration(text, notes=(f"{where} is already in the nested format",), already_v2=True)
-    if found.errors:
-        raise invalid(where, found.lines(found.errors))
+    if errors := [problem for problem in found.errors if problem.kind != "nested"]:
+        raise invalid(where, found.lines(errors))
     model = v1.ManifestV1.model_validate(v1.cleaned(found.raw), strict=True)
     settings = _object(user_settings, USER_SETTINGS)
     draft = _Draft()
@@ -84,7 +84,8 @@ def smallest_odpm(raw: Mapping[str, Any]) -> str:
     blocks = [raw, *(scenarios.get(name) or {} for name in SCENARIOS)]
     services = [service or {} for block in blocks for service in (block.get("services") or {}).values()]
     newest = any("post_up" in (block.get("hooks") or {}) for block in blocks)
-    newest = newest or any(raw.get(key) for key in v2.SINCE_5_KEYS)
+    newest = newest or any(raw.get(key) for key in v2.SINCE_5_KEYS) or bool((raw.get("platform") or {}).get("merges"))
+    newest = newest or not all(isinstance(entry, str) for entry in raw.get("dependencies") or ())
     if newest or any("build" in service for service in services):
         return v2.SINCE_5
     return _SINCE_SCENARIOS if scenarios else _SINCE_NESTED
@@ -137,7 +138,9 @@ def _developing(draft: _Draft, model: v1.ManifestV1, settings: Mapping[str, Any]
 
 def _lists(draft: _Draft, model: v1.ManifestV1) -> None:
     if "dependencies" in model.model_fields_set:
-        draft.new["dependencies"] = list(model.dependencies)
+        draft.new["dependencies"] = [
+            entry if isinstance(entry, str) else entry.model_dump(exclude_unset=True) for entry in model.dependencies
+        ]
     if model.requirements_ignore:
         draft.new["requirements_ignore"] = list(model.requirements_ignore)
     if "requirements_txt" in model.model_fields_set:

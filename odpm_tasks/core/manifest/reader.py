@@ -6,13 +6,14 @@ Each format has its own module, `v1` and `v2`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from odpm_tasks.core.config.interpolation import Lookup
 from odpm_tasks.core.config.paths import MANIFEST_FILE
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.manifest import checks, v2
+from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.fields import Problem, requirement_lines
 from odpm_tasks.core.manifest.json_document import Document, parse, spell
 from odpm_tasks.core.manifest.links import LinkReader
@@ -162,7 +163,7 @@ def read_dependency_manifest(text: str, lookup: Lookup, where: str) -> Dependenc
     flat = "manifest_schema" not in raw
     found = Examination(document, raw)
     reader = LinkReader(lookup)
-    links = reader.links(_texts(raw, "dependencies", found.errors), ("dependencies",))
+    links = v2.dependency_links(_entries(raw, found.errors), reader)
     key = "requirements_txt" if flat else "requirements"
     lines = _texts(raw, key, found.errors)
     found.errors += reader.problems
@@ -180,6 +181,25 @@ def read_dependency_manifest(text: str, lookup: Lookup, where: str) -> Dependenc
         odoo_version=_version_text(raw, "odoo_version"),
         python=_version_text(raw, "python_version" if flat else "python"),
     )
+
+
+def _entries(raw: Mapping[str, Any], errors: list[Problem]) -> list[str | v2.Dependency]:
+    """`dependencies`: links, or objects with a link and merges. Other keys of an object are not checked."""
+    value = raw.get("dependencies") or []
+    if not isinstance(value, list):
+        errors.append(Problem(("dependencies",), "must be a list"))
+        return []
+    found: list[str | v2.Dependency] = []
+    for index, entry in enumerate(value):
+        known = {key: entry[key] for key in v2.Dependency.model_fields if key in entry} if _is_map(entry) else {}
+        model, wrong = f.read_model(v2.DependencyList, {"dependencies": [known if _is_map(entry) else entry]}, {})
+        errors += [replace(problem, path=("dependencies", index, *problem.path[2:])) for problem in wrong]
+        found += model.dependencies if model else []
+    return found
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _texts(raw: Mapping[str, Any], key: str, errors: list[Problem]) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from odpm_tasks.core.manifest import checks
 from odpm_tasks.core.manifest import fields as f
@@ -19,7 +19,7 @@ from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.links import LinkReader, texts_at
 from odpm_tasks.core.manifest.model import PLATFORM, Manifest
-from odpm_tasks.core.manifest.v2 import Conf, Database, ManifestV2
+from odpm_tasks.core.manifest.v2 import Conf, Database, DependencyEntry, ManifestV2, dependency_links
 
 CONTRACTS = ("3.0", "4.0")
 LINKS = (("odoo_git_link",), ("developing_project",), ("dependencies",))
@@ -37,6 +37,7 @@ def _series(value: Any) -> Any:
     return f"{float(value):.1f}" if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
+_NESTED = "an object with merges needs the nested format: inv migrate --write"
 _TextOrNumber = str | int | float | None  # for the JSON Schema
 
 
@@ -62,7 +63,9 @@ class ManifestV1(BaseModel):
         None, description="Old: distro_version"
     )
     postgres_version: Annotated[f.Postgres, BeforeValidator(_number, json_schema_input_type=_TextOrNumber)] = "13"
-    dependencies: list[f.Text] = Field(default_factory=list, description="Links of add-on repositories")
+    dependencies: list[Annotated[DependencyEntry, WithJsonSchema({"type": "string", "minLength": 1})]] = Field(
+        default_factory=list, description="Links of add-on repositories"
+    )
     requirements_txt: list[str] = Field(default_factory=list, description="Python requirements")
     requirements_ignore: list[f.RequirementName] = Field(
         default_factory=list, description="Distribution or import names to leave out of the Python locks"
@@ -94,6 +97,8 @@ def check(raw: Mapping[str, Any]) -> tuple[ManifestV1 | None, list[Problem], lis
             warnings.append(replace(problem, text=f"{problem.text}; ignored"))
         else:
             problems.append(problem)
+    if isinstance(entries := values.get("dependencies"), list):
+        problems += [Problem(("dependencies", i), _NESTED, "nested") for i, at in enumerate(entries) if _is_map(at)]
     for line, path in texts_at(values, ("requirements_txt",)):
         if found := _requirement(line, path):
             (warnings if found.kind == "odd" else problems).append(found)
@@ -170,7 +175,7 @@ def odoo_conf(model: ManifestV1) -> dict[str, dict[str, str]]:
 def build(model: ManifestV1, reader: LinkReader, *, valid: bool) -> Manifest | None:
     """The manifest; None in the same cases as in `v2.build`."""
     platform = reader.link(model.odoo_git_link, ("odoo_git_link",))
-    dependencies = reader.links(model.dependencies, ("dependencies",))
+    dependencies = dependency_links(model.dependencies, reader)
     developing = reader.link(model.developing_project, ("developing_project",)) if model.developing_project else None
     series = model.odoo_version or (platform.branch if platform else None)
     if platform and not re.fullmatch(f.SERIES, series or ""):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal, TypeAlias
 
 from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from odpm_tasks.core.manifest import checks
 from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.fields import Problem
+from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.links import LinkReader, texts_at
 from odpm_tasks.core.manifest.model import OVERLAY_KEYS, Manifest
+from odpm_tasks.core.sources.link import Link
 
 # keys of the flat format and their paths in the nested one
 RENAMED = {
@@ -29,7 +32,7 @@ RENAMED = {
     "odpm_version": "requires_odpm",
 }
 
-SINCE_5 = "5.0.0"  # the first odpm that reads SINCE_5_KEYS, the hook `post_up` and services with `build`
+SINCE_5 = "5.0.0"  # the first odpm that reads SINCE_5_KEYS, merges, the hook `post_up` and services with `build`
 SINCE_5_KEYS = ("requirements_ignore", "system_packages", "trust")
 LINKS = (("platform", "git"), ("developing", "git"), ("dependencies",))
 
@@ -65,6 +68,9 @@ def _none_if_empty(value: Any) -> Any:
     return None if value is False or value == "" else value
 
 
+_MERGES = "Merged onto it, in this order: #N, refs/… (each with an optional commit), or URL[ BRANCH[ COMMIT]]"
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -72,6 +78,28 @@ class Strict(BaseModel):
 class Platform(Strict):
     git: f.Text = Field(description="Link of the platform: URL[ BRANCH[ COMMIT]]")
     build_date: f.BuildDate = Field("latest", description="latest, YYYY-MM-DD or YYYYMMDD")
+    merges: list[f.Text] = Field(default_factory=list, description=_MERGES)
+
+
+class Dependency(Strict):
+    """A dependency with merges, or whose `oca_dependencies.txt` is not read."""
+
+    git: f.Text = Field(description="Link of the repository: URL[ BRANCH[ COMMIT]]")
+    merges: list[f.Text] = Field(default_factory=list, description=_MERGES)
+    oca_dependencies: bool = Field(True, description="false: oca_dependencies.txt of the repository is not read")
+
+
+# the tags are left out of paths in messages (see fields.read_model)
+DependencyEntry: TypeAlias = Annotated[
+    Annotated[f.Text, Tag("[link]")] | Annotated[Dependency, Tag("[object]")],
+    Discriminator(lambda value: "[object]" if isinstance(value, (Mapping, Dependency)) else "[link]"),
+]
+
+
+class DependencyList(Strict):
+    """The dependencies of a dependency's own odpm.json."""
+
+    dependencies: list[DependencyEntry]
 
 
 class DistroBlock(Strict):
@@ -132,7 +160,9 @@ class ManifestV2(Strict):
     distro: DistroBlock
     postgres: f.Postgres
     developing: Developing | None = None
-    dependencies: list[f.Text] = Field(default_factory=list, description="Links of add-on repositories")
+    dependencies: list[DependencyEntry] = Field(
+        default_factory=list, description="Links of add-on repositories, or objects with a link and merges"
+    )
     requirements: list[f.Text] = Field(default_factory=list, description="Python requirements")
     requirements_ignore: list[f.RequirementName] = Field(
         default_factory=list, description="Distribution or import names to leave out of the Python locks"
@@ -186,10 +216,12 @@ def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 def warnings(model: ManifestV2) -> list[Problem]:
     """Keys that need a newer odpm than `requires_odpm`."""
-    new = [key for key in SINCE_5_KEYS if getattr(model, key)]
+    new: list[Path] = [(key,) for key in SINCE_5_KEYS if getattr(model, key)]
+    new += [("platform", "merges")] if model.platform.merges else []
+    new += [("dependencies", index) for index, entry in enumerate(model.dependencies) if not isinstance(entry, str)]
     if Version(model.requires_odpm) >= Version(SINCE_5):
         return []
-    return [Problem((key,), f"needs odpm {SINCE_5}, but requires_odpm is {model.requires_odpm}") for key in new]
+    return [Problem(path, f"needs odpm {SINCE_5}, but requires_odpm is {model.requires_odpm}") for path in new]
 
 
 def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | None:
@@ -198,7 +230,8 @@ def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | N
     All links are read in any case; `reader` collects their problems.
     """
     platform = reader.link(model.platform.git, ("platform", "git"))
-    dependencies = reader.links(model.dependencies, ("dependencies",))
+    platform = reader.with_merges(platform, model.platform.merges, ("platform", "merges"))
+    dependencies = dependency_links(model.dependencies, reader)
     developing = reader.link(model.developing.git, ("developing", "git")) if model.developing else None
     pins = reader.pins(model.locks.git, ("locks", "git"))
     series = model.odoo_version or (platform.branch if platform else None)
@@ -233,6 +266,20 @@ def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | N
         scenarios={name: _blocks(getattr(model.scenarios, name)) for name in model.scenarios.model_fields_set},
         **_blocks(model),
     )
+
+
+def dependency_links(entries: Sequence[str | Dependency], reader: LinkReader) -> tuple[Link, ...]:
+    """The links of `dependencies`, each with its merges."""
+    links = []
+    for index, entry in enumerate(entries):
+        path = ("dependencies", index)
+        if isinstance(entry, str):
+            link = reader.link(entry, path)
+        else:
+            link = reader.with_merges(reader.link(entry.git, (*path, "git")), entry.merges, (*path, "merges"))
+            link = link and replace(link, oca_dependencies=entry.oca_dependencies)
+        links += [link] if link else []
+    return tuple(links)
 
 
 def _blocks(model: ManifestV2 | Overlay) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from odpm_tasks.core.locking.changes import (
     short_name,
 )
 from odpm_tasks.core.locking.lockfile import conflicting_pins, write_lock
-from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.locking.resolve import Source, SourceQuery
 from odpm_tasks.core.odoo.addon_checks import require_addons
 from odpm_tasks.core.planning.blocked import blocked_checkout, keeps_work
 from odpm_tasks.core.planning.hooks import late_hook_steps
@@ -60,15 +60,22 @@ def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
         _require_lock(observed, "the lock is out of date", *moved[:3])
         return [Step(step_id, "update", LOCK_FILE, "; ".join(moved))]
     known = observed.lock is not None
-    free = [ask for ask in observed.unresolved if not (ask.link.is_file or (ask.commit and known))]
+    free = [ask for ask in observed.unresolved if not (ask.link.is_file or (ask.content and known))]
     if free:
         _require_lock(
             observed,
             "the lock is incomplete",
-            f"not pinned: {', '.join(f'{ask.link.canonical} {ask.branch}' for ask in free)}",
+            f"not pinned: {', '.join(f'{ask.link.canonical} {_open(ask, known=known)}' for ask in free)}",
         )
         action: Action = "update" if known else "create"
-        return [Step(step_id, action, LOCK_FILE, "pin " + ", ".join(f"{ask.link.name} {ask.branch}" for ask in free))]
+        return [
+            Step(
+                step_id,
+                action,
+                LOCK_FILE,
+                "pin " + ", ".join(f"{ask.link.name} {_open(ask, known=known)}" for ask in free),
+            )
+        ]
     if not isinstance(observed, ResolvedState):
         return [Step(step_id, "keep", LOCK_FILE)]
     require_branches(observed.lock, observed.manifest, (source.link for source in observed.resolution.sources))
@@ -81,6 +88,15 @@ def _resolution(step_id: str, observed: ObservedState) -> list[Step]:
         _require_lock(observed, "the lock is out of date", *changes[:3])
         return [Step(step_id, "update" if observed.lock else "create", LOCK_FILE, "; ".join(changes) or "rewrite")]
     return [Step(step_id, "keep", LOCK_FILE)]
+
+
+def _open(ask: SourceQuery, *, known: bool) -> str:
+    """What of a repository the lock does not pin: its branch, or its merges where only these are open."""
+    pairs = zip(ask.link.merges, ask.pinned, strict=True)
+    merges = [str(merge) for merge, pin in pairs if pin is None or not (ask.commit and known)]
+    if ask.commit and known:
+        return f"with {', '.join(merges)}" if merges else f"merged with {', '.join(map(str, ask.link.merges))}"
+    return " + ".join([ask.branch, *merges])
 
 
 def _changed_links(observed: ObservedState) -> list[str]:
@@ -98,9 +114,9 @@ def materialize_steps(step_id: str, observed: ObservedState) -> list[Step]:
     if not observed.touch_git:
         return _untouched(step_id, observed)
     if not isinstance(observed, ResolvedState):
-        asked = {ask.link.canonical: str(ask.commit) for ask in observed.unresolved if ask.commit is not None}
+        asked = {ask.link.canonical: ask.content for ask in observed.unresolved if ask.content is not None}
         pinned = (
-            {key: pin.commit for key, pin in observed.lock.pins.items() if key in observed.uncached}
+            {key: pin.content for key, pin in observed.lock.pins.items() if key in observed.uncached}
             if observed.lock
             else {}
         )

@@ -14,10 +14,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from odpm_tasks.errors import DescriptionError
+
+if TYPE_CHECKING:
+    from odpm_tasks.core.sources.merges import MergeRequest
 
 FORMS = "https://, http://, ssh://, git://, git@host:path or file:///absolute/path"
 _DEFAULT_PORT = {"https": "443", "http": "80", "ssh": "22", "git": "9418"}
@@ -42,13 +45,16 @@ class Link:
 
     `url` as written, with the scheme in lower case. It may contain a user and a password: show `without_credentials(url)`.
     `branch` None: the branch with the name of the Odoo version. `commit`: 40 lower-case hex digits. `variables`: the
-    environment variables that were expanded in it.
+    environment variables that were expanded in it. `merges`: what is merged onto it. `oca_dependencies`: whether
+    `oca_dependencies.txt` of the repository is read.
     """
 
     url: str
     branch: str | None = None
     commit: str | None = None
     variables: frozenset[str] = field(default=frozenset(), compare=False)
+    merges: tuple[MergeRequest, ...] = ()
+    oca_dependencies: bool = True
 
     @property
     def canonical(self) -> str:

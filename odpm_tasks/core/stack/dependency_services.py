@@ -128,9 +128,9 @@ class _Block:
 
 def _read(source: Source, manifest: Manifest, scenario: Scenario) -> _Block | None:
     """The block of a source; None for the platform and where there is no nested `odpm.json`."""
-    if source.kind == "platform" or not source.facts.odpm_json:
+    if source.kind == "platform" or not source.odpm_json:
         return None
-    raw = parse(source.facts.odpm_json, f"{source.name}: odpm.json").value
+    raw = parse(source.odpm_json, f"{source.name}: odpm.json").value
     if not isinstance(raw, Mapping) or type(raw.get("manifest_schema")) is not int:
         return None
     services, patches, hooks = (_block(raw, key, scenario.name) for key in ("services", "service_patches", "hooks"))

@@ -7,15 +7,17 @@ A case is a folder of `tests/golden/lock`:
     before.lock.json     the lock of the project before the first command
     host/OWNER/NAME/BRANCH[@DATE]/…   the files of a commit on that branch of https://github.com/OWNER/NAME;
                          several commits of one branch are ordered by date
+    host/OWNER/NAME/BRANCH#N[@DATE]/… the files of a commit of pull request N, which starts at the first commit of that branch
     host/OWNER/NAME/git.txt           git commands after the commits, for example to create a tag or delete a branch
     commands             the commands to run in the project, one per line, `$CASE` is the folder of the case; default: `inv lock`
     output.txt           each command with its exit code and its output; lines of standard error start with `2> `
     lock.json            the lock at the end; missing if there is none
 
-Only `odpm.json` and `output.txt` are required; files with other names are for the commands. A host without `odoo/odoo` gets the
-platform of `failures`. Commit ids depend on content and date only, so locks are compared byte for byte, except `venv`, the hash
-of the packages of the current index. `output.txt` has no durations and no `fetched` lines, whose order varies. To update
-the cases: `ODPM_GOLDEN=write pytest tests/e2e/locking/test_lock_cases.py`, then review the difference.
+Only `odpm.json` and `output.txt` are required; files with other names are for the commands. A host without `odoo/odoo` gets
+the platform of `failures`. Commit ids depend on content and date only, so locks are compared byte for byte, except `venv`,
+the hash of the packages of the current index, and `merged_by`, the version of git. `output.txt` has no durations and no
+`fetched` lines, whose order varies. To update the cases: `ODPM_GOLDEN=write pytest tests/e2e/locking/test_lock_cases.py`,
+then review the difference.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ def serve(host: Path, served: Path) -> None:
         for branch, date, folder in sorted(commits, key=lambda commit: (commit[0], commit[1] or DATE)):
             paths = sorted(path for path in folder.rglob("*") if path.is_file())
             files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
-            publish(bare, files, branch, date or DATE)
+            publish(bare, files, branch.partition("#")[0], date or DATE, branch.partition("#")[2])
         if (repository / "git.txt").exists():
             for line in (repository / "git.txt").read_text(encoding="utf-8").splitlines():
                 git(*shlex.split(line), cwd=bare)
@@ -93,7 +95,7 @@ def outputs(workspace: Workspace, case: Path) -> dict[str, str | None]:
     assert "Traceback" not in output, output
     lock = workspace.root / LOCKS[0]
     text = lock.read_text(encoding="utf-8") if lock.exists() else None
-    texts = {"output.txt": output, "lock.json": text and re.sub(r'("venv": )"\w+"', r'\1"…"', text)}
+    texts = {"output.txt": output, "lock.json": text and re.sub(r'("(?:venv|merged_by)": )"[\w.]+"', r'\1"…"', text)}
     return {name: text and text.replace(str(workspace.folder), "<tmp>") for name, text in texts.items()}
 
 

@@ -684,8 +684,8 @@ def test_a_wrong_type_does_not_hide_a_broken_link(raw: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("raw", "named"),
     [
-        ({"odpm_version": "4.0", "dependencies": {"a": "https://h/x"}}, "dependencies: must be a list of strings"),
-        ({"odpm_version": "4.0", "dependencies": "https://h/x"}, "dependencies: must be a list of strings"),
+        ({"odpm_version": "4.0", "dependencies": {"a": "https://h/x"}}, "dependencies: must be a list"),
+        ({"odpm_version": "4.0", "dependencies": "https://h/x"}, "dependencies: must be a list"),
         ({"odpm_version": "4.0", "dependencies": ["https://h/x", "ext::y"]}, "dependencies[1]: link"),
         ({"odpm_version": "4.0", "requirements_txt": ["lxml", "a\nb"]}, "requirements_txt[1]: contains a line break"),
     ],

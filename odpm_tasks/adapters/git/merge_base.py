@@ -1,0 +1,234 @@
+"""Where branches meet: read the history of commits to be merged, as far back as needed, from the servers.
+
+The history is fetched without trees and files into a separate store beside the store (`NAME.git.merges`).
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from odpm_tasks.adapters import command
+from odpm_tasks.adapters.git import messages
+from odpm_tasks.adapters.git import repository as git
+from odpm_tasks.adapters.git import store as stores
+from odpm_tasks.adapters.git.fetch import fetch_commits_only
+from odpm_tasks.adapters.git.remote import Remote
+from odpm_tasks.adapters.git.transport import ProgressCallback, commit_missing_error, fetch_error, stderr_text
+from odpm_tasks.errors import OdpmError, ProgramError
+
+_TIPS = "refs/odpm/tips"
+_FIRST = timedelta(days=365)  # a pull request that began earlier needs a second request
+_REQUEST = re.compile(r"refs/[\w-]+/\d+/head")  # of a pull or merge request
+_NO_REF = re.compile(r"couldn't find remote ref (\S+)")
+
+Bases = Mapping[str, tuple[str, ...]]  # commit -> those of the other commits that are its nearest ancestors
+
+
+@dataclass(frozen=True)
+class Tip:
+    """A commit to be merged, or onto which is merged: its server, its full refs (the first that exists counts), and its id
+    where it is known."""
+
+    source: Remote
+    refs: tuple[str, ...]
+    commit: str | None = None
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """The resolved tips. `refs`: the ref of each that exists. `bases`: for each tip after the first the commits at which it
+    meets all tips before it. `ancestors`: the ancestry of these commits, where there is more than one."""
+
+    commits: tuple[str, ...]
+    refs: tuple[str, ...]
+    bases: tuple[tuple[str, ...], ...]
+    ancestors: Bases
+
+
+def meeting(store: Path, tips: Sequence[Tip], on_progress: ProgressCallback | None = None) -> Meeting:
+    """Resolve the tips and find where each meets those before it.
+
+    The first request covers one year; if the branches do not meet in it, the second one covers the whole history. Errors:
+    ProgramError where a ref does not exist or two branches have no common history.
+    """
+    history = store.with_name(store.name + ".merges")
+    with stores.lock(history, tips[0].source):
+        if not (history / "HEAD").exists():
+            git.create_store(history)
+        if all(tip.commit for tip in tips) and (known := _known(history, tips)):
+            return known
+        since = datetime.now(UTC) - _FIRST
+        fetched = _Fetch(history, tips, [f"--shallow-since={since:%Y-%m-%dT%H:%M:%S}+0000"], on_progress).fetch()
+        found = _meeting(history, *fetched) if fetched else None
+        is_whole = not (history / "shallow").exists()
+        if found is None and not (fetched and is_whole):
+            fetched = _Fetch(history, tips, [] if is_whole else ["--unshallow"], on_progress).fetch()
+            found = _meeting(history, *fetched) if fetched else None
+        if found is None:
+            raise _no_base(history, tips, *fetched or ((), ()))
+        return found
+
+
+def _known(history: Path, tips: Sequence[Tip]) -> Meeting | None:
+    """Where the tips meet, from what an earlier run fetched; None where that is not enough."""
+    commits = tuple(str(tip.commit) for tip in tips)
+    held = git.run(history, "rev-parse", "--quiet", *(f"{commit}^{{commit}}" for commit in commits), check=False).ok
+    return _meeting(history, commits, tuple(tip.refs[0] for tip in tips)) if held else None
+
+
+class _Fetch:
+    """Fetch the history of all tips, with one request for each server."""
+
+    def __init__(
+        self, history: Path, tips: Sequence[Tip], options: Sequence[str], on_progress: ProgressCallback | None
+    ) -> None:
+        self._history, self._tips, self._options, self._on_progress = history, tips, options, on_progress
+        self._by_id = {number: tip.commit is not None for number, tip in enumerate(tips)}
+        self._choice = dict.fromkeys(range(len(tips)), 0)  # index of the ref that is requested explicitly
+
+    def fetch(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+        """Commits and refs of the tips; None where the requested part of the history is empty. Errors: as in `meeting`."""
+        shutil.rmtree(self._history / _TIPS, ignore_errors=True)
+        for source in dict.fromkeys(tip.source.url for tip in self._tips):
+            numbers = [number for number, tip in enumerate(self._tips) if tip.source.url == source]
+            if not self._fetch_from(self._tips[numbers[0]].source, numbers):
+                return None
+        return self._resolved()
+
+    def _fetch_from(self, source: Remote, numbers: Sequence[int]) -> bool:
+        options = self._options
+        while True:
+            refspecs = [spec for number in numbers for spec in self._refspecs(number)]
+            outcome = fetch_commits_only(self._history, source, options, refspecs, self._on_progress)
+            text = stderr_text(outcome)
+            kind = messages.failure_kind(text)
+            if outcome.ok:
+                return True
+            if kind == "branch" and self._next_choice(numbers, text):
+                continue
+            if kind in {"commit", "commit ids"} and any(self._by_id[number] for number in numbers):
+                # a server that does not provide commits by id, or no longer this one: its branch may contain it
+                self._by_id |= dict.fromkeys(numbers, False)
+                options = ["--unshallow"] if (self._history / "shallow").exists() else []
+                continue
+            if self._options and (kind == "quiet" or messages.error_lines(text) == (messages.HUNG_UP,)):
+                return False
+            raise self._error(outcome, source, numbers)
+
+    def _refspecs(self, number: int) -> list[str]:
+        """What is requested of a tip. A pattern matches nothing where a ref does not exist; a full name is an error then."""
+        tip = self._tips[number]
+        if self._by_id[number]:
+            return [f"+{tip.commit}:{_TIPS}/{number}/id"]
+        if _REQUEST.fullmatch(tip.refs[0]):
+            return [f"+{ref[:-1]}*:{_TIPS}/{number}/{index}/hea*" for index, ref in enumerate(tip.refs)]
+        index = self._choice[number]
+        return [f"+{tip.refs[index]}:{_TIPS}/{number}/{index}/head"]
+
+    def _next_choice(self, numbers: Sequence[int], text: str) -> bool:
+        """Request the next ref of the tips whose ref does not exist; False where there is none."""
+        found = _NO_REF.search(text)
+        missing = [n for n in numbers if found and not self._by_id[n] and self._requested(n) == found[1]]
+        for number in missing:
+            self._choice[number] += 1
+        return bool(missing) and all(self._choice[n] < len(self._tips[n].refs) for n in missing)
+
+    def _requested(self, number: int) -> str:
+        refs = self._tips[number].refs
+        return refs[min(self._choice[number], len(refs) - 1)]
+
+    def _error(self, outcome: command.Outcome, source: Remote, numbers: Sequence[int]) -> OdpmError:
+        if messages.failure_kind(stderr_text(outcome)) == "branch":
+            return _missing([self._tips[n] for n in numbers if self._choice[n] >= len(self._tips[n].refs)])
+        return fetch_error(outcome, source, "the history")
+
+    def _resolved(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        names, refs = [], []
+        for number, tip in enumerate(self._tips):
+            folder = self._history / _TIPS / str(number)
+            if self._by_id[number]:
+                names.append(f"{tip.commit}")
+                refs.append(tip.refs[0])
+                continue
+            held = [index for index in range(len(tip.refs)) if (folder / str(index) / "head").exists()]
+            if not held:
+                missing = [t for n, t in enumerate(self._tips) if not self._by_id[n] and not self._holds(n)]
+                raise _missing(missing)
+            refs.append(tip.refs[held[0]])
+            names.append(tip.commit or f"{_TIPS}/{number}/{held[0]}/head")
+        output = git.run(self._history, "rev-parse", *(f"{name}^{{commit}}" for name in names), check=False)
+        if not output.ok:
+            absent = next(tip for tip in self._tips if tip.commit and not git.has_commit(self._history, tip.commit))
+            raise commit_missing_error(absent.source, str(absent.commit))
+        return tuple(output.text.split()), tuple(refs)
+
+    def _holds(self, number: int) -> bool:
+        return any((self._history / _TIPS / str(number)).glob("*/head"))
+
+
+def _missing(tips: Sequence[Tip]) -> ProgramError:
+    """The error for tips whose refs do not exist on the server."""
+    names = [f"{command.redact(tip.source.url)} has no ref {' or '.join(tip.refs)}" for tip in tips]
+    url = command.redact(tips[0].source.url)
+    kind = "/".join(tips[0].refs[0].split("/")[:2])
+    return ProgramError(
+        names[0],
+        details=names[1:3],
+        todo=f"correct it in odpm.json; list the refs of the server: git ls-remote {url} '{kind}/*'",
+    )
+
+
+def _meeting(history: Path, commits: tuple[str, ...], refs: tuple[str, ...]) -> Meeting | None:
+    """Where the commits meet; None if the fetched part of the history does not show it for certain.
+
+    It does if no commit of a branch that is not in the branches before is at the edge of the fetched part.
+    """
+    edge = stores.shallow_commits(history)
+    bases: list[tuple[str, ...]] = []
+    ancestors: dict[str, tuple[str, ...]] = {}
+    for number, commit in enumerate(commits[1:], 1):
+        before = commits[:number]
+        found = merge_bases(history, commit, before)
+        own = set(git.query(history, "rev-list", commit, "--not", *before).split()) if edge else set()
+        if not found or own & edge:
+            return None
+        bases.append(found)
+        ancestors |= _ancestors(history, found)
+    return Meeting(commits, refs, tuple(bases), ancestors)
+
+
+def merge_bases(history: Path, commit: str, others: Sequence[str]) -> tuple[str, ...]:
+    """The commits at which `commit` meets a merge of `others`, sorted: nearly always one."""
+    outcome = git.run(history, "merge-base", "--all", commit, *others, check=False)
+    return tuple(sorted(outcome.text.split())) if outcome.ok else ()
+
+
+def _ancestors(history: Path, bases: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The nearest common ancestors of several merge bases, and of these in turn: git merges the bases first."""
+    found: dict[str, tuple[str, ...]] = {}
+    level = bases
+    while len(level) > 1:
+        for one in level:
+            met = {base for other in level if other != one for base in merge_bases(history, one, [other])}
+            found[one] = tuple(sorted(met - {one}))
+        level = tuple(sorted({base for one in level for base in found[one]} - found.keys()))
+    return found
+
+
+def _no_base(history: Path, tips: Sequence[Tip], commits: tuple[str, ...], refs: tuple[str, ...]) -> ProgramError:
+    for number, commit in enumerate(commits[1:], 1):
+        if not merge_bases(history, commit, commits[:number]):
+            url = command.redact(tips[number].source.url)
+            return ProgramError(
+                f"{refs[number]} of {url} and {refs[0]} have no common history",
+                todo="merge a branch that was made from the same repository",
+            )
+    return ProgramError(
+        f"the history on {command.redact(tips[0].source.url)} ends before the branches meet",
+        todo="use a server that has the whole history",
+    )
