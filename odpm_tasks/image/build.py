@@ -20,8 +20,7 @@ from odpm_tasks.core.image.wkhtmltopdf import debian_arch
 from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
-from odpm_tasks.image import inputs, pdf_renderer
-from odpm_tasks.image.build_secrets import build_secrets
+from odpm_tasks.image import archive_builds, inputs, pdf_renderer
 from odpm_tasks.image.census import read_census
 from odpm_tasks.image.labels import epoch, image_labels, origin
 from odpm_tasks.project_files import read_state, record_duration, record_image_inputs, write_state
@@ -144,7 +143,6 @@ def _build(
     scenario, started = paths.settings.scenario, time.monotonic()
     mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
     with contextlib.ExitStack() as cleanup:
-        secrets = build_secrets(paths, stack.image, cleanup)
         build = buildx.BuildSpec(
             paths.odpm,
             paths.odpm / "build" / "Dockerfile",
@@ -153,18 +151,21 @@ def _build(
             epoch(paths, stack),
             contexts=_renderer(paths, stack.image, request, cleanup)
             | ({} if scenario.mounts else dict(_contexts(paths, observed, cleanup))),
-            secrets=secrets.files,
             arguments={"BASE_IMAGE": mirror + stack.image.base_image} if mirror else {},
             labels=labels,
             platforms=request.platforms,
             cache_from=request.cache_from,
             cache_to=request.cache_to,
-            host_network=secrets.host_network,
             no_cache=request.no_cache,
             local_only=scenario.mounts,
         )
         with terminal.activity() as show:
-            buildx.build(build, terminal.message if request.show_log else lambda line: show.note("image", line))
+
+            def run(spec: buildx.BuildSpec) -> None:
+                buildx.build(spec, terminal.message if request.show_log else lambda line: show.note("image", line))
+
+            state = archive_builds.build_at_state(paths, stack, build, run, cleanup)
+    archive_builds.record(paths, stack, tag, state)
     record_duration(paths, f"image {scenario.name}", time.monotonic() - started)
     record_image_inputs(paths, inputs.input_digests(paths, stack))
     return buildx.digest_and_size(tag)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from odpm_tasks.adapters import apt, files, index_settings
+from odpm_tasks.adapters import files, index_settings
 from odpm_tasks.adapters.docker import buildx
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.image.archive import Mirror, sources_list
 from odpm_tasks.core.image.dockerfile import ImageSpec
+from odpm_tasks.image import archive
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,17 @@ class BuildSecrets:
     host_network: bool
 
 
-def build_secrets(paths: ProjectPaths, spec: ImageSpec, cleanup: contextlib.ExitStack) -> BuildSecrets:
-    """Write the current settings to temporary files that `cleanup` removes. Errors: DescriptionError."""
+def build_secrets(
+    paths: ProjectPaths, spec: ImageSpec, cleanup: contextlib.ExitStack, mirror: Mirror | None = None
+) -> BuildSecrets:
+    """Write the current settings to temporary files that `cleanup` removes. Errors: DescriptionError.
+
+    `mirror`: Debian packages come from here; by default from the mirror of this machine, else from that of the base image.
+    """
     index = index_settings.index()
     variables = {**index.variables, **(index_settings.npm_registry() if spec.has_node_tools else {})}
-    settings = paths.settings
-    debian = apt.sources(spec.codename, settings.get("ODPM_APT_MIRROR"), settings.where("ODPM_APT_MIRROR"))
+    mirror = mirror or archive.mirror(paths.settings)
+    debian = sources_list(spec.codename, mirror) if mirror else ""
     texts = {"index": index_settings.export_lines(variables), "apt": debian}
     folder = files.temporary_folder(cleanup, "odpm-machine-")
     secrets = {"ca": index.certificates} if index.certificates else {}

@@ -56,6 +56,7 @@ def image_labels(paths: ProjectPaths, stack: Stack) -> dict[str, str]:
         "org.opencontainers.image.base.name": base,
         "org.opencontainers.image.base.digest": digest,
         "odpm.lock": files.sha256(files.read(paths.lock) or b""),
+        "odpm.system": str(stack.image.archive or ""),
         "odpm.odoo": manifest.odoo_version,
         "odpm.python": manifest.python,
         "odpm.version": stack.tool_version,

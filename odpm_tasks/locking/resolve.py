@@ -17,7 +17,7 @@ from odpm_tasks.core.locking.lockfile import effective_pins, matching_keys, writ
 from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, prefetch, resolve
 from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.errors import OdpmError
-from odpm_tasks.locking import image_digests, pdf_renderer
+from odpm_tasks.locking import archive_state, image_digests, pdf_renderer
 from odpm_tasks.parallel import Prefetcher
 from odpm_tasks.sources import cache, merging
 from odpm_tasks.sources.facts import stored_facts
@@ -77,18 +77,19 @@ def _fetch(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: termin
 def resolve_with_images(
     paths: ProjectPaths, observed: ObservedState, *, fresh: bool = False, only: Sequence[str] = ()
 ) -> Resolution:
-    """`resolve_online` with the digests of base images. The images of the manifest are queried at the same time."""
+    """`resolve_online` with the digests of base images and the state of the Debian archive, queried at the same time."""
     manifest, known = project_files.manifest_of_all_scenarios(paths).manifest, observed.lock
     all_fresh = fresh and not only
     described = image_digests.base_images(manifest)
     digests = image_digests.start(paths, described, known, fresh=all_fresh)
     fresh_renderer = fresh and (not only or wkhtmltopdf.NAME in only)
     renderer = pdf_renderer.start(paths, manifest, known, fresh=fresh_renderer)
+    system = archive_state.start(paths, manifest, known, fresh=all_fresh)
     resolved = resolve_online(paths, observed, fresh=fresh, only=only)
     complete = image_digests.base_images(manifest, resolved, reserved_names(paths, manifest, remotes(paths)))
     added = {name: mirrored for name, mirrored in complete.items() if name not in described}
     added_digests = image_digests.start(paths, added, known, fresh=all_fresh)
-    return replace(resolved, images=digests() | added_digests(), renderer=renderer())
+    return replace(resolved, images=digests() | added_digests(), renderer=renderer(), system=system())
 
 
 def resolve_online(

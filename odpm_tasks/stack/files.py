@@ -59,6 +59,7 @@ def stack(
         templates=overrides,
         digests=known.images if known else {},
         renderer=known.renderer if known else None,
+        system=known.system if known else None,
         profile=paths.settings.profile,
     )
 

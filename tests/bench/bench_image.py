@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from odpm_tasks.adapters import apt, index_settings
+from odpm_tasks.core.image.archive import Mirror, sources_list
 from odpm_tasks.core.image.dockerfile import UV_VERSION
 from tests.bench.project import demo, run_timed, task
 from tests.e2e.harness import Bench, docker, git
@@ -113,7 +114,7 @@ def floor(bench: Bench, folder: Path, tag: str) -> Side:
     index = index_settings.index()
     for secret, text in (
         ("index", index_settings.export_lines(index.variables)),
-        ("apt", apt.sources("bookworm", None)),
+        ("apt", sources_list("bookworm", Mirror(*apt.machine_mirrors()))),
     ):
         if text:
             (folder / secret).write_text(text, encoding="utf-8")

@@ -169,6 +169,7 @@ def workspace_at(folder: Path, *prefixes: str) -> Workspace:
     env = {
         "ODPM_GIT_MIRROR": " ".join(f"{prefix}=file://{folder}/host/" for prefix in prefixes),
         "ODPM_IMAGE_MIRROR": "127.0.0.1:9/",  # no registry responds: locks contain no image digests, wherever tests run
+        "ODPM_APT_MIRROR": "http://127.0.0.1:9/debian",  # for the same reason: locks contain no state of a Debian archive
         "ODPM_CACHE_DIR": str(folder / "cache"),
         "ODPM_COMPOSE_PREFIX": f"odpm-bad-{os.getpid()}-{next(_numbers)}",
         "HOME": str(folder / "home"),

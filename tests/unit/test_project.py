@@ -106,7 +106,8 @@ def desk(clean: Path, template: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
     shutil.copytree(clean, made.home)
     monkeypatch.setenv("HOME", str(made.home))
     mirror = f"ODPM_GIT_MIRROR={GITHUB}=file://{made.room / 'servers'}/\n"
-    put(made.home, {".odpm/.env": mirror})
+    nobody = "ODPM_APT_MIRROR=http://127.0.0.1:9/debian\n"
+    put(made.home, {".odpm/.env": mirror + nobody})
     made.describe(f"{GITHUB}OCA/web 19.0")
     monkeypatch.chdir(made.root)
     yield made

@@ -48,6 +48,12 @@ class BuildSpec:
     local_only: bool = False
 
 
+class BuildError(ProgramError):
+    """A build failed. `log` is its whole output."""
+
+    log = ""
+
+
 def require_store(build_spec: BuildSpec) -> None:
     """Check that the engine's image store supports the options. Errors: MachineError with the setting to change."""
     exported = [target for target in build_spec.cache_to if "type=inline" not in target]
@@ -60,7 +66,7 @@ def require_store(build_spec: BuildSpec) -> None:
 def build(build_spec: BuildSpec, progress: Callable[[str], None]) -> None:
     """Build and load the image into the engine. `progress` is called with each line of the log.
 
-    Errors: MachineError if the engine or its image store does not support an option, ProgramError with the relevant
+    Errors: MachineError if the engine or its image store does not support an option, BuildError with the relevant
     lines of the log.
     """
     require_store(build_spec)
@@ -73,8 +79,10 @@ def _command(build_spec: BuildSpec) -> list[str]:
     words = ["docker", "buildx", "build", "--progress=plain", "--provenance=false"]
     words += [f"--target={build_spec.target}", f"--file={build_spec.dockerfile}"]
     if containerd_store():
-        # uncompressed: these layers are never pushed, and gzip took half the time of a build without cache
-        kind = "unpack=true,compression=uncompressed" if build_spec.local_only else "unpack=true"
+        # uncompressed: these layers are never pushed, and gzip took half the time of a build without cache. Forced for all
+        # others: BuildKit would take a layer from its cache as it is, and the digest would depend on earlier builds
+        compressed = "compression=gzip,force-compression=true"
+        kind = f"unpack=true,{'compression=uncompressed' if build_spec.local_only else compressed}"
         words.append(f'--output=type=image,"name={build_spec.tag}",{kind}')
     else:
         words += ["--load", f"--tag={build_spec.tag}"]
@@ -109,11 +117,13 @@ def _failure(outcome: command.Outcome, build_spec: BuildSpec) -> MachineError | 
         return MachineError(
             f"this machine cannot run programs for every platform in {','.join(build_spec.platforms)}", todo=EMULATOR
         )
-    return ProgramError(
+    failure = BuildError(
         "docker buildx build failed",
         details=_relevant_lines(log),
         todo="show the whole log: inv build --force (in scenario ci: inv build-image --show-log)",
     )
+    failure.log = log
+    return failure
 
 
 def _relevant_lines(log: str) -> list[str]:

@@ -6,25 +6,20 @@ Source: the OCI distribution specification 1.1 (HEAD of a manifest, `Docker-Cont
 
 from __future__ import annotations
 
-import atexit
 import base64
 import json
 import os
 import re
-import ssl
-import threading
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from odpm_tasks.adapters import command, files
+from odpm_tasks.adapters import command, files, http
 from odpm_tasks.errors import OdpmError
 
 HUB = "registry-1.docker.io"
@@ -70,26 +65,8 @@ def digests(images: Mapping[str, str], timeout: float) -> Callable[[], dict[str,
     The call returns at most `timeout` seconds after the start. Images whose registry does not answer in time, or does
     not have them, are missing from the result.
     """
-    found: dict[str, str] = {}
-    deadline = time.monotonic() + timeout
-
-    def query(name: str, image: str) -> None:
-        if digest := _digest(reference(image), timeout):
-            found[name] = digest
-
-    # daemon threads: a DNS server that hangs must not keep Python from exiting
-    threads = [threading.Thread(target=query, args=pair, daemon=True) for pair in images.items()]
-    for thread in threads:
-        thread.start()
-
-    def wait() -> dict[str, str]:
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return dict(found)
-
-    # also if the run fails in the meantime: Python may crash if it exits while a thread is inside OpenSSL
-    atexit.register(wait)
-    return wait
+    calls = {name: partial(_digest, reference(image), timeout) for name, image in images.items()}
+    return http.in_parallel(calls, timeout)
 
 
 def _digest(image: Reference, timeout: float) -> str | None:
@@ -114,26 +91,10 @@ def _head(url: str, timeout: float, authorization: str = "") -> _Answer:
     headers = {"Accept": ", ".join(_KINDS), **({"Authorization": authorization} if authorization else {})}
     request = urllib.request.Request(url, method="HEAD", headers=headers)  # noqa: S310 - https, or loopback
     try:
-        with _open(request, timeout) as answer:
+        with http.send(request, timeout) as answer:
             return _Answer(answer.status, answer.headers.get("Docker-Content-Digest", ""), "")
     except urllib.error.HTTPError as error:
         return _Answer(error.code, "", error.headers.get("WWW-Authenticate", ""))
-
-
-_opener_lock = threading.Lock()
-
-
-def _open(request: urllib.request.Request, timeout: float) -> Any:
-    with _opener_lock:
-        opener = _opener()
-    return opener.open(request, timeout=timeout)
-
-
-@cache
-def _opener() -> urllib.request.OpenerDirector:
-    """One opener for all requests: loading this machine's certificates takes longer than a request."""
-    context = ssl.create_default_context()
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
 
 def _authorization(image: Reference, challenge: str, timeout: float) -> str:
@@ -151,7 +112,7 @@ def _authorization(image: Reference, challenge: str, timeout: float) -> str:
         return ""
     query = urlencode({"scope": f"repository:{image.repository}:pull", **parameters})
     request = urllib.request.Request(f"{realm}?{query}", headers={"Authorization": basic} if basic else {})  # noqa: S310
-    with _open(request, timeout) as answer:
+    with http.send(request, timeout) as answer:
         data = json.load(answer)
     return f"Bearer {data.get('token') or data['access_token']}"
 

@@ -58,6 +58,16 @@ def run_python(
     raise ProgramError(f"cannot read the content of {image}", details=details[-3:])
 
 
+def debian_packages(image: str) -> dict[str, str]:
+    """The Debian packages of an image: `NAME:ARCHITECTURE` -> version; empty where it has no dpkg."""
+    options = ["--rm", "--pull=never", "--network=none", "--no-healthcheck", "--entrypoint=dpkg-query"]
+    options += ["--cap-drop=ALL", "--security-opt=no-new-privileges"]
+    words = ["--", image, "--show", "--showformat=${Package}:${Architecture} ${Version}\\n"]
+    outcome = command.run(["docker", "run", *options, *words], check=False, timeout=_TIMEOUT)
+    rows = (line.partition(" ") for line in outcome.text.splitlines()) if outcome.ok else ()
+    return {name: version for name, _, version in rows}
+
+
 def run_isolated(
     image: str, arguments: Sequence[str], *, mounts: Sequence[tuple[Path, str]], environment: Mapping[str, str]
 ) -> bytes:

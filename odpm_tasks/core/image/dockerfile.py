@@ -15,6 +15,7 @@ from typing import Literal
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.paths import SOURCE_ROOT
 from odpm_tasks.core.config.settings import Profile
+from odpm_tasks.core.image.archive import MARKER, ArchiveState
 from odpm_tasks.core.image.wkhtmltopdf import IN_DEBIAN, PatchedBuild
 from odpm_tasks.core.odoo.series import Series, series
 from odpm_tasks.errors import EPOCH, DescriptionError
@@ -94,7 +95,8 @@ class ImageSpec:
     `base_image` may contain a digest. `platform` is the folder of the platform in the source root. `sources` are copied
     into target `ci`, a layer each: platform, dependencies in the given order, the developing project last.
     `system_packages` are those of the manifest, `addon_packages` those of add-ons. `profile`: `medium` has a PDF renderer,
-    `full` also Node tools, `ci` neither. `wkhtmltopdf` is the package with patched Qt; None: that of Debian.
+    `full` also Node tools, `ci` neither. `wkhtmltopdf` is the package with patched Qt; None: that of Debian. `archive`: the
+    state of the Debian archive; None: any.
     """
 
     base_image: str
@@ -109,6 +111,7 @@ class ImageSpec:
     arch: str | None = None
     wkhtmltopdf: PatchedBuild | None = None
     uv_version: str = UV_VERSION
+    archive: ArchiveState | None = None
     sources: tuple[ImageSource, ...] = ()
 
     @property
@@ -162,6 +165,10 @@ class ImageSpec:
     @property
     def _language(self) -> str:
         return (self.language or "").lower().split("_")[0].split("-")[0].split("@")[0]
+
+    @property
+    def archive_marker(self) -> str:
+        return MARKER
 
     @property
     def epoch(self) -> int:

@@ -72,6 +72,10 @@ def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
     changes += [f"drop image {name}" for name in images if name not in new.images]
     if new.renderer is not None and new.renderer != (old.renderer if old else None):
         changes.append(f"{wkhtmltopdf.NAME} {wkhtmltopdf.version(new.renderer)}")
+    if new.system and new.system != (old.system if old else None):
+        changes.append(str(new.system))
+    if old is not None and old.system and not new.system:
+        changes.append(f"drop {old.system}")
     if old is not None and new.odoo_version not in {None, old.odoo_version}:
         changes.append(f"record Odoo {new.odoo_version} for links without a branch")
     return tuple(changes)

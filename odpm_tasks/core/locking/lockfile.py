@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.image import wkhtmltopdf
+from odpm_tasks.core.image.archive import TIME, ArchiveState
 from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
 from odpm_tasks.core.sources.link import Link, canonical, source_names
 from odpm_tasks.core.sources.merges import Merged, MergedRef
@@ -59,6 +60,13 @@ class _Tools(BaseModel):
     wkhtmltopdf: _Build | Literal["distribution"] | None = None
 
 
+class _System(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+    release: str = Field(pattern=r"^[a-z]+$")
+    archive: str = Field(pattern=f"^{TIME}$")
+    security: str | None = Field(default=None, pattern=f"^{TIME}$")
+
+
 class _LockFile(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
     schema_version: Literal[1]
@@ -67,6 +75,7 @@ class _LockFile(BaseModel):
     developing: _Entry | None = None
     images: dict[str, Annotated[str, Field(pattern=_DIGEST)]] = {}
     tools: _Tools = Field(default_factory=_Tools)
+    system: _System | None = None
     venv: str | None = None
     odoo_version: str | None = None
 
@@ -129,6 +138,7 @@ class Lock:
     """The content of the lock file. `odoo_version` is the branch of the pins without a branch.
 
     `renderer`: `tools.wkhtmltopdf`, None without an entry. `other_tools`: the entries of `tools` that this odpm does not know.
+    `system`: the state of the Debian archive from which images take their packages.
     """
 
     platform: Pin
@@ -136,6 +146,7 @@ class Lock:
     developing: Pin | None = None
     images: Mapping[str, str] = field(default_factory=dict)
     renderer: Renderer | None = None
+    system: ArchiveState | None = None
     venv: str | None = None
     odoo_version: str | None = None
     other_tools: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
@@ -198,6 +209,7 @@ def read_lock(text: str, where: str = LOCK_FILE) -> Lock:
         images=dict(model.images),
         renderer=_renderer(model.tools.wkhtmltopdf),
         other_tools=dict(model.tools.model_extra or {}),
+        system=_system(model.system) if model.system else None,
         venv=model.venv,
         odoo_version=model.odoo_version,
         extra=dict(model.model_extra or {}),
@@ -226,6 +238,10 @@ def _pin(entry: _Entry) -> Pin:
     )
 
 
+def _system(entry: _System) -> ArchiveState:
+    return ArchiveState(entry.release, entry.archive, entry.security, dict(entry.model_extra or {}))
+
+
 def write_lock(lock: Lock) -> str:
     """The text of a lock; `read_lock` parses it to an equal value."""
     data: dict[str, Any] = {
@@ -245,6 +261,8 @@ def write_lock(lock: Lock) -> str:
         tools[wkhtmltopdf.NAME] = lock.renderer
     if tools:
         data["tools"] = tools
+    if lock.system:
+        data["system"] = lock.system.data
     if lock.venv:
         data["venv"] = lock.venv
     if lock.odoo_version:

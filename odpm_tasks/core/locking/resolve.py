@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Hashable, Iterable, Mapping, Se
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.image.wkhtmltopdf import Renderer
 from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
 from odpm_tasks.core.locking.python_requirements import RequirementLine, external_dependency, requirement_lines
@@ -122,7 +123,7 @@ class Resolution:
     """The resolved graph: the platform, the developing source where it is a separate one, the dependencies breadth first.
 
     `requirements`: those of all sources except the platform.
-    `images`: the digests of base images; None where no registry was queried.
+    `images`: the digests of base images, None where no registry was queried; `system`: the state of the Debian archive.
     """
 
     sources: tuple[Source, ...]
@@ -131,6 +132,7 @@ class Resolution:
     odoo_version: str
     images: Mapping[str, str] | None = None
     renderer: Renderer | None = None
+    system: ArchiveState | None = None
 
     @property
     def platform(self) -> Source:
@@ -167,6 +169,7 @@ class Resolution:
             developing=developing,
             images=base.images if self.images is None else self.images,
             renderer=self.renderer or base.renderer,
+            system=base.system if self.images is None else self.system,
             odoo_version=self.odoo_version if branchless else None,
         )
 

@@ -26,7 +26,8 @@ class Manifest:
     `build_date` is `latest` or `YYYY-MM-DD`. A hook is an argv or `package.module:function`. `locks_git` maps canonical
     URLs to commits. `developing` None: the checkout that contains the file. A service None removes that service of a
     dependency. `trust`: the dependencies whose hooks, patches and privileged services are used. `networks`: options of the
-    networks that services of dependencies need; no format has such a field.
+    networks that services of dependencies need; no format has such a field. `distro_strict`: images are built from the locked
+    state of the Debian archive alone.
     """
 
     format: int
@@ -39,6 +40,7 @@ class Manifest:
     python: str
     distro_name: str = "debian"
     distro_version: str
+    distro_strict: bool = False
     postgres: str
     dependencies: tuple[Link, ...] = ()
     requirements: tuple[str, ...] = ()

@@ -105,6 +105,7 @@ class DependencyList(Strict):
 class DistroBlock(Strict):
     name: f.Distro
     version: f.Release = Field(description="Debian release, number or code name")
+    strict: bool = Field(False, description="Build images from the locked state of the Debian archive alone")
 
 
 class Developing(Strict):
@@ -217,6 +218,7 @@ def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 def warnings(model: ManifestV2) -> list[Problem]:
     """Keys that need a newer odpm than `requires_odpm`."""
     new: list[Path] = [(key,) for key in SINCE_5_KEYS if getattr(model, key)]
+    new += [("distro", "strict")] if model.distro.strict else []
     new += [("platform", "merges")] if model.platform.merges else []
     new += [("dependencies", index) for index, entry in enumerate(model.dependencies) if not isinstance(entry, str)]
     if Version(model.requires_odpm) >= Version(SINCE_5):
@@ -252,6 +254,7 @@ def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | N
         python=model.python,
         distro_name=model.distro.name,
         distro_version=model.distro.version,
+        distro_strict=model.distro.strict,
         postgres=model.postgres,
         dependencies=dependencies,
         requirements=f.requirement_lines(model.requirements),

@@ -20,6 +20,7 @@ def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
     found: dict[str, str | bytes] = {
         "Odoo version": spec.odoo_version,
         "base image": spec.base_image,
+        "state of the Debian archive": spec.archive.text if spec.archive else "",
         "system packages": " ".join((*spec.runtime_packages, *spec.own_packages)),
         "Dockerfile template": templating.template_text(dockerfile.TEMPLATE, templates.get(dockerfile.TEMPLATE)),
         "Python packages": stack.locks[0],

@@ -19,6 +19,7 @@ from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image import dockerfile as images
+from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.image.dockerfile import ImageSource, ImageSpec
 from odpm_tasks.core.image.system_packages import SystemDependencies, system_dependencies
 from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
@@ -37,7 +38,8 @@ class Stack:
     """The inputs of the generated files. `manifest` has the scenario's overlay and the fragments of dependencies merged.
 
     `name`: the project. `own`: add-ons of the developing checkout. `templates`: the project's templates by name.
-    `digests`: the locked digests of images. `renderer`: the locked package of wkhtmltopdf.
+    `digests`: the locked digests of images. `renderer`: the locked package of wkhtmltopdf. `system`: the locked state of the
+    Debian archive.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Stack:
     templates: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     renderer: Renderer | None = None
+    system: ArchiveState | None = None
     profile: Profile = "medium"
     tool_version: str = VERSION
 
@@ -98,6 +101,7 @@ class Stack:
             language=manifest.language,
             arch=manifest.arch,
             wkhtmltopdf=self.renderer if isinstance(self.renderer, PatchedBuild) else None,
+            archive=self.system if self.system and self.system.release == manifest.codename else None,
             sources=tuple(sources),
         )
 

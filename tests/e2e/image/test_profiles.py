@@ -23,7 +23,8 @@ def small(workspace_locked: Workspace, engine: None) -> Iterator[Workspace]:
     """A stack with an environment that is built in seconds: no Python packages, no PDF renderer."""
     env = workspace_locked.bench.env
     env |= {"ODPM_SCENARIO": "ci", "ODPM_BASE_IMAGE_PROFILE": "ci"}
-    env.pop("ODPM_IMAGE_MIRROR", None)
+    for name in ("ODPM_IMAGE_MIRROR", "ODPM_APT_MIRROR"):
+        env.pop(name, None)
     yield workspace_locked
     for tag in docker(
         "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", f"*/{workspace_locked.bench.prefix}/*"

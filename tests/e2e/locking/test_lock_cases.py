@@ -39,9 +39,8 @@ GOLDEN = Path(__file__).parents[2] / "golden" / "lock"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())
 PREFIXES = ("https://github.com/", "https://GitHub.com/", "ssh://git@github.com/", "git@github.com:")
 DATE = "2025-09-18"
-NO_REGISTRY = {
-    "ODPM_IMAGE_MIRROR": "127.0.0.1:1/"
-}  # a closed port: a case does not depend on the current digests of images
+# closed ports: a case does not depend on the current digests of images and the current state of a Debian mirror
+NO_REGISTRY = {"ODPM_IMAGE_MIRROR": "127.0.0.1:1/", "ODPM_APT_MIRROR": "http://127.0.0.1:1/debian"}
 DATES = {"GIT_AUTHOR_DATE": f"{DATE}T00:00:00Z", "GIT_COMMITTER_DATE": f"{DATE}T00:00:00Z"}
 
 

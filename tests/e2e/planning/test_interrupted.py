@@ -129,7 +129,8 @@ def test_ctrl_c_at_any_moment(workspace_locked: Workspace, workspace_rendered: W
 @pytest.mark.docker
 def test_ctrl_c_during_an_image_build(workspace_locked: Workspace, engine: None) -> None:
     workspace = workspace_locked
-    del workspace.bench.env["ODPM_IMAGE_MIRROR"]  # the images of this machine
+    for name in ("ODPM_IMAGE_MIRROR", "ODPM_APT_MIRROR"):  # the images and packages of this machine
+        del workspace.bench.env[name]
     never_seen = uuid.uuid4()  # so that no cache has this step
     workspace.bench.template(lambda ours: ours.replace("AS dev\n", f"AS dev\nRUN : {never_seen}; sleep 5\n"))
     workspace.bench.ok("render")
@@ -137,10 +138,11 @@ def test_ctrl_c_during_an_image_build(workspace_locked: Workspace, engine: None)
     run.wait_until(lambda: run.runs("buildx"), 60)
     time.sleep(1.5)  # into the build itself
     interrupted(run.interrupt(), workspace)
-    before = file_digests(workspace.root, "state.toml")  # how long a build took is remembered
+    recorded = ("state.toml", "packages.json")  # how long a build took, and its packages
+    before = file_digests(workspace.root, *recorded)
     tag = workspace.bench.ok("build").out.strip()
     try:
-        assert file_digests(workspace.root, "state.toml") == before
+        assert file_digests(workspace.root, *recorded) == before
         done = subprocess.run(["docker", "image", "inspect", tag], capture_output=True, check=False)
         assert done.returncode == 0
     finally:

@@ -216,7 +216,8 @@ def test_the_image_is_built_and_pushed_from_the_default_branch(forge: Forge, reg
     context["secrets.REGISTRY_PASSWORD"] = login["REGISTRY_PASSWORD"]
     assert GITHUB["jobs"]["image"]["if"] == "github.ref == 'refs/heads/main'"
     head = git("rev-parse", "main", cwd=forge.workspace.root)
-    del forge.workspace.bench.env["ODPM_IMAGE_MIRROR"]
+    for setting in ("ODPM_IMAGE_MIRROR", "ODPM_APT_MIRROR"):
+        del forge.workspace.bench.env[setting]
     try:
         job = on_github(forge, "image", "push", "refs/heads/main", **context)
         assert job.code == 0, job.output

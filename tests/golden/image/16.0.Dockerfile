@@ -24,10 +24,13 @@ if [ -s /run/secrets/apt ]; then
 fi
 if [ -s /tmp/apt.conf ]; then export APT_CONFIG=/tmp/apt.conf; fi
 if [ -s /run/secrets/index ]; then . /run/secrets/index; fi
-install_packages() {
-    mkdir -p /var/cache/odpm-apt/partial
+update_lists() {
     # without this option, apt ignores a failed download of an index (security updates)
     apt-get -q -o APT::Update::Error-Mode=any update
+}
+install_packages() {
+    mkdir -p /var/cache/odpm-apt/partial
+    update_lists
     # a separate archive folder, because the base image empties the default one after each install
     # 160 MB of graphics drivers that wkhtmltopdf depends on but does not use
     DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
@@ -42,19 +45,26 @@ install_packages() {
 unless_amd64() { [ "$(dpkg --print-architecture)" = amd64 ] || echo "$@"; }
 # Set the time of all files that a step has written, so that two builds give the same bytes.
 reset_times() {
-    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /media -o -path /run/secrets \
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /media -o -path /srv -o -path /run/secrets \
         -o -path /etc/hosts -o -path /etc/resolv.conf \) -prune \
         -o -newer /tmp/started -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
     touch --date=@$SOURCE_DATE_EPOCH /etc
 }
 END
 
+# The indexes of the mirror. The steps below start with them, so that each download happens once.
+FROM ${BASE_IMAGE} AS lists
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
+    . /mnt/steps; \
+    update_lists
+
 # The packages of every container, without compiler and sudo.
 FROM ${BASE_IMAGE} AS base
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-apt-bullseye,target=/var/cache/odpm-apt,sharing=locked \
-    --mount=type=cache,id=odpm-lists-bullseye,target=/var/lib/apt/lists,sharing=locked \
+    --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     install_packages $(unless_amd64 libjpeg62-turbo libxml2 libxslt1.1) \
         ca-certificates \
@@ -94,7 +104,7 @@ FROM base AS build
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-apt-bullseye,target=/var/cache/odpm-apt,sharing=locked \
-    --mount=type=cache,id=odpm-lists-bullseye,target=/var/lib/apt/lists,sharing=locked \
+    --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     headers=$(python3 -c 'import os, sysconfig as s; print("" if os.path.exists(s.get_paths()["include"] + "/Python.h") else "python3-dev")'); \
     install_packages $headers $(unless_amd64 g++ libffi-dev libjpeg-dev libssl-dev libxml2-dev libxslt1-dev make zlib1g-dev) \

@@ -24,10 +24,27 @@ if [ -s /run/secrets/apt ]; then
 fi
 if [ -s /tmp/apt.conf ]; then export APT_CONFIG=/tmp/apt.conf; fi
 if [ -s /run/secrets/index ]; then . /run/secrets/index; fi
-install_packages() {
-    mkdir -p /var/cache/odpm-apt/partial
+# The state of the mirror: the latest date of the indexes whose signatures apt has verified.
+archive_state() {
+    for kind in archive:Debian security:Debian-Security; do
+        grep -lx "Label: ${kind#*:}" /var/lib/apt/lists/*Release 2>/dev/null | while read -r index; do
+            date --utc --date="$(sed -n '/^Date: /{s///p;q}' "$index")" +"${kind%:*} %Y-%m-%dT%H:%M:%SZ"
+        done | sort | tail -n 1
+    done
+}
+update_lists() {
     # without this option, apt ignores a failed download of an index (security updates)
     apt-get -q -o APT::Update::Error-Mode=any update
+    archive_state > /tmp/state
+    if ! cmp -s /srv/state /tmp/state; then
+        echo "The mirror has another state than the one of this build." >&2
+        sed 's/^/odpm-archive: /' /tmp/state >&2
+        exit 1
+    fi
+}
+install_packages() {
+    mkdir -p /var/cache/odpm-apt/partial
+    update_lists
     # a separate archive folder, because the base image empties the default one after each install
     DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
         -o Dir::Cache::archives=/var/cache/odpm-apt \
@@ -37,19 +54,36 @@ install_packages() {
 }
 # Set the time of all files that a step has written, so that two builds give the same bytes.
 reset_times() {
-    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /media -o -path /run/secrets \
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /media -o -path /srv -o -path /run/secrets \
         -o -path /etc/hosts -o -path /etc/resolv.conf \) -prune \
         -o -newer /tmp/started -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
     touch --date=@$SOURCE_DATE_EPOCH /etc
 }
 END
 
+# The state of the Debian archive that the packages have, as in the lock. A build that finds another state replaces this stage
+# by its own one, so the build cache never has packages of two states under one key.
+FROM scratch AS archive
+COPY <<'END' /state
+archive 2026-07-11T10:16:37Z
+security 2026-11-25T02:22:30Z
+END
+
+# The indexes of the mirror. The steps below start with them, so that each download happens once.
+FROM ${BASE_IMAGE} AS lists
+RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
+    --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
+    --mount=type=bind,from=archive,target=/srv \
+    . /mnt/steps; \
+    update_lists
+
 # The packages of every container, without compiler and sudo.
 FROM ${BASE_IMAGE} AS base
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
+    --mount=type=bind,from=archive,target=/srv \
     --mount=type=cache,id=odpm-apt-trixie,target=/var/cache/odpm-apt,sharing=locked \
-    --mount=type=cache,id=odpm-lists-trixie,target=/var/lib/apt/lists,sharing=locked \
+    --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     install_packages \
         ca-certificates \
@@ -90,8 +124,9 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
 FROM base AS build
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
+    --mount=type=bind,from=archive,target=/srv \
     --mount=type=cache,id=odpm-apt-trixie,target=/var/cache/odpm-apt,sharing=locked \
-    --mount=type=cache,id=odpm-lists-trixie,target=/var/lib/apt/lists,sharing=locked \
+    --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     headers=$(python3 -c 'import os, sysconfig as s; print("" if os.path.exists(s.get_paths()["include"] + "/Python.h") else "python3-dev")'); \
     install_packages $headers \

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.image.dockerfile import (
     ImageSource,
     ImageSpec,
@@ -45,7 +46,14 @@ CASES = {
         arch="arm64",
         sources=(ImageSource("OCB", "platform"),),
     ),
-    "19.0": ImageSpec(base_image("3.13", "trixie"), "trixie", "19.0", "3.13", sources=SOURCES),
+    "19.0": ImageSpec(
+        base_image("3.13", "trixie"),
+        "trixie",
+        "19.0",
+        "3.13",
+        sources=SOURCES,
+        archive=ArchiveState("trixie", "2026-07-11T10:16:37Z", "2026-11-25T02:22:30Z"),
+    ),
 }
 
 
@@ -170,3 +178,26 @@ def test_packages_are_compiled_on_other_processors_and_for_new_pythons(
     arch: str | None, python: str, compiles: bool
 ) -> None:
     assert replace(CASES["16.0"], arch=arch, python=python).compiles_packages is compiles
+
+
+def test_two_states_of_the_archive_differ_in_one_stage_and_in_the_name_of_the_environment() -> None:
+    """No instruction contains the state, so the history of an image is the same for the same packages."""
+    one = CASES["19.0"]
+    other = replace(one, archive=ArchiveState("trixie", "2026-07-12T10:16:37Z"))
+    assert environment_digest(one, runtime=b"") != environment_digest(other, runtime=b"")
+    texts = [dockerfile(spec).splitlines() for spec in (one, other)]
+    assert set(texts[0]) ^ set(texts[1]) == {
+        "archive 2026-07-11T10:16:37Z",
+        "security 2026-11-25T02:22:30Z",
+        "archive 2026-07-12T10:16:37Z",
+    }
+
+
+@pytest.mark.parametrize("version", CASES)
+def test_every_step_that_uses_a_mirror_has_the_state_in_its_cache_key(version: str) -> None:
+    spec = CASES[version]
+    steps = re.findall(r"^RUN .*?[^\\]$", dockerfile(spec), re.MULTILINE | re.DOTALL)
+    using = [step for step in steps if "install_packages" in step or "update_lists" in step]
+    assert len(using) >= 3
+    assert all(("from=archive" in step) == bool(spec.archive) for step in using)
+    assert "target=/var/lib/apt/lists,sharing" not in dockerfile(spec)  # a cache mount is shared by all states

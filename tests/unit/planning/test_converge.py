@@ -152,6 +152,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         machine.setenv("THEMES", str(folder / "themes"))
         machine.setenv("ODPM_GIT_MIRROR", f"{GITHUB}=file://{folder / 'servers'}/")
         machine.setenv("ODPM_IMAGE_MIRROR", f"{NOBODY}/")
+        machine.setenv("ODPM_APT_MIRROR", f"http://{NOBODY}/debian")
         yield folder
 
 
