@@ -18,7 +18,7 @@ TASKS = {
     )
 }  # fmt: skip
 GROUPS = {
-    "sources": (sources.status, sources.prune, sources.unshallow),
+    "sources": (sources.status, sources.tree, sources.prune, sources.unshallow),
 }
 TASKS |= {f"{group}.{task.name}": task for group, tasks in GROUPS.items() for task in tasks}
 

@@ -1,4 +1,4 @@
-"""Tasks about sources: sources.status, sources.prune, sources.unshallow."""
+"""Tasks about sources: sources.status, sources.tree, sources.prune, sources.unshallow."""
 
 from __future__ import annotations
 
@@ -66,6 +66,32 @@ def unshallow(c: Context, name: str) -> None:
     project = Project.find()
     with project.exclusive():
         terminal.message(sources.unshallow(project.paths, name))
+
+
+@task(
+    word="name",
+    help={"name": "Only this source, and what asks for it.", "format": "text, mermaid or json."},
+)
+def tree(c: Context, name: str = "", format: str = "text") -> None:
+    """Show which repository asks for which, with the pins. Uses no network."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.locking.tree import SourceTree
+    from odpm_tasks.core.planning.observed import ResolvedState
+    from odpm_tasks.core.planning.steps import LOCKING
+    from odpm_tasks.errors import LockError, UsageError
+    from odpm_tasks.project import Project
+
+    check_format(format, ("text", "mermaid", "json"))
+    if name and format != "text":
+        raise UsageError("NAME is only for text", todo=f"inv sources.tree --format {format}")
+    observed = Project.find().observe(LOCKING)
+    if not isinstance(observed, ResolvedState):
+        raise LockError("the lock or the cache lacks repositories of the graph", todo="inv lock")
+    graph = SourceTree(observed.manifest, observed.resolution)
+    if format == "text":
+        terminal.output(graph.as_text_to(name) if name else graph.as_text())
+    else:
+        terminal.output(graph.as_mermaid() if format == "mermaid" else graph.as_json())
 
 
 def _unused(paths: ProjectPaths, found: CacheUsage) -> list[str]:

@@ -83,7 +83,7 @@ class Source:
     """One repository of the stack.
 
     `commit`: what is checked out; with merges (`merged`) the merge commit. `pin_facts`: the facts of the pin, where there are
-    merges.
+    merges. `requires`: the canonical URLs that its own files name, in their order.
     """
 
     name: str
@@ -94,6 +94,7 @@ class Source:
     required_by: tuple[str, ...] = ()
     merged: Merged | None = None
     pin_facts: Facts | None = field(default=None, repr=False)
+    requires: tuple[str, ...] = ()
 
     @property
     def odpm_json(self) -> str | None:
@@ -183,6 +184,7 @@ class _Graph:
     own: str | None = None
     queries: dict[str, SourceQuery] = field(default_factory=dict)
     answers: dict[str, SourceAnswer] = field(default_factory=dict)
+    requires: dict[str, tuple[str, ...]] = field(default_factory=dict)
     requirements: list[RequirementLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -279,6 +281,7 @@ class _Graph:
                 where=TOP,
                 todo="pin another commit of that repository, or remove the repository",
             )
+        self.requires[query.link.canonical] = tuple(dict.fromkeys(link.canonical for link in links))
         return [new for link in links if (new := self.add(link, chain))]
 
     def _trusts(self, link: Link) -> bool:
@@ -356,6 +359,7 @@ def resolve(
             query.required_by,
             graph.answers[key].merged,
             graph.answers[key].pin_facts,
+            graph.requires.get(key, ()),
         )
         for key, query in graph.queries.items()
     )
