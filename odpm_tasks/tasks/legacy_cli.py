@@ -12,6 +12,20 @@ _OPTIONS = {
     "--build-image": "ODPM_SCENARIO=ci inv build-image",
     "--image-tag": "ODPM_SCENARIO=ci inv build-image --tag NAME",
     "--image-push": "ODPM_SCENARIO=ci inv build-image --tag NAME --push",
+    "--image-builder": "ODPM_SCENARIO=ci inv build-image",
+    "--odoo-bin": "inv exec -- odoo ARGUMENTS",
+    "--sql-execute": "inv psql",
+    "--get-dbs-list": "inv psql -- --list",
+    "--db-drop": "inv psql",
+    "--db-backup": "inv exec -s db -- pg_dump -U postgres NAME",
+    "--db-restore": "inv psql",
+    "--set-admin-pass": "inv shell",
+    "--start-precommit": "pre-commit run --all-files",
+    "--export-po-files": "inv exec -- odoo ARGUMENTS",
+    "--secrets-file": "set the variables in .env",
+    "--secrets-provider": "set the variables in .env",
+    "--security-profile": "ODPM_SCENARIO=developer, server or ci in .env",
+    "--accept-database-drift": "inv plan",
     "--plan-no-docker": "inv plan",
     "--plan-show-diff": "inv plan --diff",
     "--plan-format": "inv plan --format json",
@@ -28,7 +42,14 @@ _OPTIONS_WITHOUT_TASK = {
     "-i": "inv up -i MODULES",
     "-u": "inv up -u MODULES",
 }
-_COMMANDS = {"migrate": "inv migrate", "validate": "inv validate"}
+_COMMANDS = {
+    "manifest migrate": "inv migrate",
+    "manifest validate": "inv validate",
+    "modules diff": "inv lock --diff",
+    "modules record-applied": "inv up",
+    "database status": "inv status",
+    "database ensure-role": "inv up",
+}
 
 
 def reject_legacy_arguments(argv: Sequence[str], tasks: Collection[str]) -> None:
@@ -40,8 +61,7 @@ def reject_legacy_arguments(argv: Sequence[str], tasks: Collection[str]) -> None
         return
     words = list(argv[1 : argv.index("--")] if "--" in argv else argv[1:])
     first = words[0] if words else ""
-    if first == "manifest" and len(words) > 1:
-        _refuse(" ".join(words[:2]), _COMMANDS.get(words[1]))
+    _refuse(" ".join(words[:2]), _COMMANDS.get(" ".join(words[:2])))
     if first.startswith("-"):
         _refuse(first, _OPTIONS_WITHOUT_TASK.get(first.partition("=")[0]))
     if first.startswith("-") or first in tasks:

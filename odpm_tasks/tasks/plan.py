@@ -130,7 +130,8 @@ def migrate(c: Context, write: bool = False, drop_unknown: bool = False, no_lock
     text = files.read_text(project.paths.manifest) or ""
     result = migration.migrate(
         text,
-        user_settings=files.read_text(project.root / "user_settings.json"),
+        user_settings=files.read_text(project.root / migration.USER_SETTINGS),
+        secrets=files.read_text(project.root / migration.SECRETS),
         lock_text=None if no_locks else files.read_text(project.paths.lock),
     )
     if result.already_v2:

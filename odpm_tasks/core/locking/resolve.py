@@ -268,7 +268,7 @@ class _Graph:
             [f"{label}: {name} is not a readable manifest; Odoo will not load this module" for name in facts.broken], 20
         )
         links: list[Link] = []
-        if facts.oca_dependencies and query.link.oca_dependencies:
+        if facts.oca_dependencies and query.link.oca_dependencies and self.manifest.use_oca_dependencies:
             where = f"{label}: oca_dependencies.txt"
             links += parse_oca_dependencies(facts.oca_dependencies, where)
         if facts.odpm_json:

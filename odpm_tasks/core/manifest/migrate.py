@@ -15,7 +15,7 @@ from typing import Any
 from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.paths import LOCK_FILE, MANIFEST_FILE
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.manifest import v1, v2
+from odpm_tasks.core.manifest import odpm4, v1, v2
 from odpm_tasks.core.manifest.fields import read_model
 from odpm_tasks.core.manifest.json_document import Path, dump, indent_of, parse, spell
 from odpm_tasks.core.manifest.reader import Examination, examine, invalid
@@ -23,7 +23,7 @@ from odpm_tasks.core.sources.link import canonical, parse_link, without_credenti
 from odpm_tasks.errors import DescriptionError, LockError
 
 KEPT = ("system_packages", "services", "service_patches", "hooks", "trust", "scenarios", "locks")
-USER_SETTINGS = "user_settings.json"
+USER_SETTINGS, SECRETS = "user_settings.json", ".odpm/secrets.json"
 _SINCE_NESTED, _SINCE_SCENARIOS = "4.4.0", "4.7.0"
 
 
@@ -45,12 +45,18 @@ class _Draft:
 
 
 def migrate(
-    text: str, *, user_settings: str | None = None, lock_text: str | None = None, where: str = MANIFEST_FILE
+    text: str,
+    *,
+    user_settings: str | None = None,
+    lock_text: str | None = None,
+    secrets: str | None = None,
+    where: str = MANIFEST_FILE,
 ) -> Migration:
     """The same description in the nested format.
 
-    `user_settings`, `lock_text`: the texts of user_settings.json and .odpm/deps.lock.json, if they exist. The commits of
-    the lock become `locks`. Errors: DescriptionError if the flat file is invalid, LockError if the lock is invalid.
+    `user_settings`, `lock_text`, `secrets`: the texts of user_settings.json, .odpm/deps.lock.json and .odpm/secrets.json, if
+    they exist. The commits of the lock become `locks`; no value of a secret is read. Errors: DescriptionError if the flat
+    file is invalid, LockError if the lock is invalid.
     """
     found = examine(text, _unset, where)
     if found.raw.get("manifest_schema") == 2 and type(found.raw["manifest_schema"]) is int:
@@ -62,10 +68,13 @@ def migrate(
     draft = _Draft()
     _stack(draft, model, found.raw)
     _developing(draft, model, settings)
-    _lists(draft, model)
+    _lists(draft, model, settings)
     _database(draft, found.raw.get("database") or {}, settings)
     _blocks(draft, found.raw)
     _locks(draft, _object(lock_text, LOCK_FILE))
+    draft.notes += odpm4.settings_notes(settings, USER_SETTINGS)
+    names = _object(secrets, SECRETS).get("secrets")
+    draft.notes += odpm4.secret_notes(names if isinstance(names, dict) else {}, SECRETS)
     draft.unplaced += [key for key in found.raw if key not in (*v1.KEYS, *KEPT)]
     _prune(draft, where)
     draft.new["requires_odpm"] = smallest_odpm(draft.new)
@@ -84,7 +93,8 @@ def smallest_odpm(raw: Mapping[str, Any]) -> str:
     blocks = [raw, *(scenarios.get(name) or {} for name in SCENARIOS)]
     services = [service or {} for block in blocks for service in (block.get("services") or {}).values()]
     newest = any("post_up" in (block.get("hooks") or {}) for block in blocks)
-    newest = newest or any(raw.get(key) for key in v2.SINCE_5_KEYS) or bool((raw.get("platform") or {}).get("merges"))
+    newest = newest or any(raw.get(key) or raw.get(key) is False for key in v2.SINCE_5_KEYS)
+    newest = newest or bool((raw.get("platform") or {}).get("merges"))
     newest = newest or not all(isinstance(entry, str) for entry in raw.get("dependencies") or ())
     if newest or any("build" in service for service in services):
         return v2.SINCE_5
@@ -136,11 +146,16 @@ def _developing(draft: _Draft, model: v1.ManifestV1, settings: Mapping[str, Any]
     draft.new["developing"] = {"git": text}
 
 
-def _lists(draft: _Draft, model: v1.ManifestV1) -> None:
+def _lists(draft: _Draft, model: v1.ManifestV1, settings: Mapping[str, Any]) -> None:
     if "dependencies" in model.model_fields_set:
         draft.new["dependencies"] = [
             entry if isinstance(entry, str) else entry.model_dump(exclude_unset=True) for entry in model.dependencies
         ]
+    if "use_oca_dependencies" in model.model_fields_set:
+        draft.new["use_oca_dependencies"] = model.use_oca_dependencies
+    elif settings.get("use_oca_dependencies") is False:
+        draft.new["use_oca_dependencies"] = False
+        draft.notes.append(f"use_oca_dependencies of {USER_SETTINGS} is false; it applies to the whole team now")
     if model.requirements_ignore:
         draft.new["requirements_ignore"] = list(model.requirements_ignore)
     if "requirements_txt" in model.model_fields_set:
@@ -168,7 +183,8 @@ def _database(draft: _Draft, written: Mapping[str, Any], settings: Mapping[str, 
 def _blocks(draft: _Draft, raw: Mapping[str, Any]) -> None:
     for key in ("odoo_conf", *KEPT):
         if raw.get(key) not in (None, ""):
-            draft.new[key] = raw[key]
+            draft.new[key], replaced = odpm4.with_variables(raw[key])
+            draft.notes += [f"{key}: {words}" for words in replaced]
 
 
 def _locks(draft: _Draft, lock: Mapping[str, Any]) -> None:

@@ -25,9 +25,10 @@ class Manifest:
     Variables in links are expanded; those in `odoo_conf`, `services`, `service_patches` and hook arguments are not.
     `build_date` is `latest` or `YYYY-MM-DD`. A hook is an argv or `package.module:function`. `locks_git` maps canonical
     URLs to commits. `developing` None: the checkout that contains the file. A service None removes that service of a
-    dependency. `trust`: the dependencies whose hooks, patches and privileged services are used. `networks`: options of the
-    networks that services of dependencies need; no format has such a field. `distro_strict`: images are built from the locked
-    state of the Debian archive alone.
+    dependency. `use_oca_dependencies` False: the files oca_dependencies.txt are not read. `trust`: the
+    dependencies whose hooks, patches and privileged services are used. `networks`: options of the networks that services of
+    dependencies need; no format has such a field. `distro_strict`: images are built from the locked state of the Debian
+    archive alone.
     """
 
     format: int
@@ -45,6 +46,7 @@ class Manifest:
     dependencies: tuple[Link, ...] = ()
     requirements: tuple[str, ...] = ()
     requirements_ignore: tuple[str, ...] = ()
+    use_oca_dependencies: bool = True
     system_packages: tuple[str, ...] = ()
     developing: Link | None = None
     language: str | None = None

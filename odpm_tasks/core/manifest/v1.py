@@ -70,6 +70,12 @@ class ManifestV1(BaseModel):
     requirements_ignore: list[f.RequirementName] = Field(
         default_factory=list, description="Distribution or import names to leave out of the Python locks"
     )
+    use_oca_dependencies: bool = Field(
+        True, description="False: the files oca_dependencies.txt of repositories are not read"
+    )
+    trust: list[f.Text] = Field(
+        default_factory=list, description="Dependencies, by name or address, that may do what others may not"
+    )
     odoo_git_link: f.Text = PLATFORM
     odoo_build_date: Annotated[f.BuildDate, BeforeValidator(_number, json_schema_input_type=_TextOrNumber)] = "latest"
     platform_name: f.Package = "odoo"
@@ -200,6 +206,8 @@ def build(model: ManifestV1, reader: LinkReader, *, valid: bool) -> Manifest | N
         dependencies=dependencies,
         requirements=f.requirement_lines(model.requirements_txt),
         requirements_ignore=tuple(model.requirements_ignore),
+        use_oca_dependencies=model.use_oca_dependencies,
+        trust=tuple(model.trust),
         developing=developing,
         language=model.database.language,
         country=model.database.country.upper() if model.database.country else None,

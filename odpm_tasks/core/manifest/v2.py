@@ -16,6 +16,7 @@ from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.links import LinkReader, texts_at
 from odpm_tasks.core.manifest.model import OVERLAY_KEYS, Manifest
+from odpm_tasks.core.manifest.odpm4 import reference_problems, replacement
 from odpm_tasks.core.sources.link import Link
 
 # keys of the flat format and their paths in the nested one
@@ -33,7 +34,7 @@ RENAMED = {
 }
 
 SINCE_5 = "5.0.0"  # the first odpm that reads SINCE_5_KEYS, merges, the hook `post_up` and services with `build`
-SINCE_5_KEYS = ("requirements_ignore", "system_packages", "trust")
+SINCE_5_KEYS = ("requirements_ignore", "system_packages", "trust", "use_oca_dependencies")
 LINKS = (("platform", "git"), ("developing", "git"), ("dependencies",))
 
 _ARGV = {"type": "array", "items": {"type": "string"}, "minItems": 1}
@@ -168,6 +169,9 @@ class ManifestV2(Strict):
     requirements_ignore: list[f.RequirementName] = Field(
         default_factory=list, description="Distribution or import names to leave out of the Python locks"
     )
+    use_oca_dependencies: bool = Field(
+        True, description="False: the files oca_dependencies.txt of repositories are not read"
+    )
     system_packages: list[f.DebianPackage] = Field(default_factory=list, description="Debian packages for the image")
     database: Database = Database()
     odoo_conf: Conf = Field(default_factory=dict)
@@ -196,7 +200,12 @@ def too_new(raw: Mapping[str, Any], tool_version: str) -> Problem | None:
 def check(raw: Mapping[str, Any]) -> tuple[ManifestV2 | None, list[Problem]]:
     """The model, and the problems that do not depend on the environment."""
     model, problems = f.read_model(ManifestV2, raw, RENAMED)
-    problems += checks.service_problems(raw)
+    problems = [
+        replace(problem, text=text) if problem.kind == "unknown" and (text := replacement(problem.path)) else problem
+        for problem in (*problems, *checks.service_problems(raw))
+    ]
+    for key in (*OVERLAY_KEYS, "scenarios"):
+        problems += reference_problems(raw.get(key), (key,))
     problems += _block_problems(raw)
     for line, path in texts_at(raw, ("requirements",)):
         if error := f.requirement_error(line):
@@ -217,7 +226,7 @@ def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 def warnings(model: ManifestV2) -> list[Problem]:
     """Keys that need a newer odpm than `requires_odpm`."""
-    new: list[Path] = [(key,) for key in SINCE_5_KEYS if getattr(model, key)]
+    new: list[Path] = [(key,) for key in SINCE_5_KEYS if key in model.model_fields_set and getattr(model, key) != []]
     new += [("distro", "strict")] if model.distro.strict else []
     new += [("platform", "merges")] if model.platform.merges else []
     new += [("dependencies", index) for index, entry in enumerate(model.dependencies) if not isinstance(entry, str)]
@@ -259,6 +268,7 @@ def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | N
         dependencies=dependencies,
         requirements=f.requirement_lines(model.requirements),
         requirements_ignore=tuple(model.requirements_ignore),
+        use_oca_dependencies=model.use_oca_dependencies,
         system_packages=tuple(model.system_packages),
         developing=developing,
         language=model.database.language,

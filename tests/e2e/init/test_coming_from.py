@@ -18,6 +18,7 @@ PAGE = Page(REPOSITORY / "docs/coming-from.md")
 GOLDEN = REPOSITORY / "tests/golden"
 # heading -> folder below tests/golden whose `input` is the project of the other tool
 CASES = {
+    "odpm 4": "migrate/odpm4",
     "doodba": "convert/doodba",
     "git-aggregator": "convert/aggregator",
     "odoo-devops-tools": "convert/ini-include",

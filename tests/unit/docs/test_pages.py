@@ -162,7 +162,10 @@ def test_a_command_on_a_page_is_understood(parser: Parser, page: str, command: s
 def test_an_option_on_a_page_exists(page: Page) -> None:
     known = {option for name in TASKS for option in options_of(name)} | FOREIGN_OPTIONS
     lines = [line for block in page.blocks for line in block.text.splitlines() if re.search(r"\binv\b", line)]
-    for text in [*page.inline, *lines]:
+    inline = page.inline
+    if page.name == "docs/odpm4.md":  # the first cells are of odpm 4
+        inline = re.findall(r"`([^`\n]+)`", re.sub(r"^\| .*? \|", "|", page.prose, flags=re.MULTILINE))
+    for text in [*inline, *lines]:
         if not re.search(
             r"\b(git|pip|docker|uv|apt-get|zensical|pytest|tmux|npm|cp|pre-commit)\b", text.replace("--no-git", "")
         ):

@@ -48,6 +48,12 @@ def test_manifest_order_then_breadth_first() -> None:
     assert resolved.platform.name == "odoo"
 
 
+def test_without_oca_dependencies_only_descriptions_add_repositories() -> None:
+    both = Facts(odpm_json=flat(f"{OCA}/mail 19.0").odpm_json, oca_dependencies="queue\n")
+    described = replace(manifest(f"{OCA}/web 19.0"), use_oca_dependencies=False)
+    assert names(Servers(web=both).resolve(described)) == ["odoo", "web", "mail"]
+
+
 def test_each_source_has_the_commit_of_its_answer() -> None:
     servers = Servers(web=oca("queue"))
     resolved = servers.resolve(manifest(f"{OCA}/web 19.0-fix"))

@@ -111,7 +111,11 @@ def test_whole_file() -> None:
   }
 }
 """,
-        notes=("file:///srv/addons has no commit to pin: only .odpm/deps.lock.json records it", PINS_NOTE),
+        notes=(
+            "file:///srv/addons has no commit to pin: only .odpm/deps.lock.json records it",
+            PINS_NOTE,
+            "user_settings.json: db_creation_data.create_demo: inv up --demo",
+        ),
     )
 
 

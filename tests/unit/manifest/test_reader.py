@@ -400,7 +400,7 @@ def test_an_overlay_merges_maps_and_replaces_other_values() -> None:
             "scenarios.ci.service_patches.db.port: unknown key; the nearest is `ports`",
         ),
         ({"scenarios": {"prod": {}}}, "scenarios.prod: unknown key; known keys: developer, server, ci"),
-        ({"scenarios": {"ci": {"dependencies": []}}}, "scenarios.ci.dependencies: unknown key"),
+        ({"scenarios": {"ci": {"dependencies": []}}}, "scenarios.ci.dependencies: a field of odpm 4"),
         (
             {"scenarios": {"ci": {"odoo_conf": {"options": {"db_name": "x"}}}}},
             "scenarios.ci.odoo_conf.options.db_name: cannot be set",
