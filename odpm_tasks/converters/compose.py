@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from odpm_tasks.adapters.git import repository as git
@@ -36,17 +37,17 @@ def read(root: Path, name: str) -> ForeignCompose:
         for path in [posixpath.normpath(posixpath.join(file.context, posixpath.basename(wanted)))]
         if (text := _text(root, path)) is not None
     }
-    submodules = git.gitlinks(root)
-    own = folders.scan(root, without=submodules)
-    clones, outside = _addon_folders(root, compose_file.addon_folders(file, conf[1]), own.clones, submodules)
+    own = folders.scan(root, without=git.gitlinks(root))
+    sources = _addon_folders(root, compose_file.addon_folders(file, conf[1]), own.clones)
     others = (*compose_file.FILES, *compose_file.OVERRIDES)
     return ForeignCompose(
         file,
         conf,
         dockerfile,
         needed,
-        clones,
-        outside,
+        list(sources.clones.values()),
+        sources.outside,
+        sources.empty,
         own.addons,
         [other for other in others if other != name and (root / other).is_file()],
     )
@@ -59,40 +60,44 @@ def _text(root: Path, path: str) -> str | None:
     return reading.text(root, path)
 
 
-def _addon_folders(
-    root: Path, used: list[str], own: list[str], submodules: dict[str, str]
-) -> tuple[list[Clone], list[str]]:
-    """The git clones in the folders that Odoo gets add-ons from, in their order, and folders outside of the project."""
-    clones: dict[str, Clone] = {}
-    outside: list[str] = []
+@dataclass
+class _AddonFolders:
+    """The sources of Odoo's add-ons: see `ForeignCompose`."""
+
+    clones: dict[str, Clone] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+
+
+def _addon_folders(root: Path, used: list[str], own: list[str]) -> _AddonFolders:
+    """The git clones in the folders that Odoo gets add-ons from, in their order, and folders outside of the project.
+
+    Outside of the project, a folder and the folders directly in it are searched, no more.
+    """
+    found = _AddonFolders()
     for folder in used:
-        inside = not folder.startswith(("/", "../", "~")) and folder != ".."
-        if inside:
+        if not folder.startswith(("/", "../", "~")) and folder != "..":
             names = [
                 name for name in own if name == folder or name.startswith(f"{folder}/") or folder.startswith(f"{name}/")
             ]
             for name in names:
-                clones.setdefault(name, _clone(root, name))
+                found.clones.setdefault(name, _clone(root / name, name))
             continue
         path = (root / Path(folder).expanduser()).resolve()
-        found = folders.scan(path).clones if path.is_dir() else []
-        if (path / ".git").exists():
-            clones.setdefault(folder, _clone(root, str(path), folder))
-        elif found:
-            for name in found:
-                clones.setdefault(f"{folder}/{name}", _clone(root, str(path / name), f"{folder}/{name}"))
-        else:
-            outside.append(str(path))
-    return list(clones.values()), outside
+        clones = (
+            {folder: path}
+            if (path / ".git").exists()
+            else {f"{folder}/{child.parent.name}": child.parent for child in sorted(path.glob("*/.git"))}
+        )
+        for name, clone in clones.items():
+            found.clones.setdefault(name, _clone(clone, name))
+        if not clones:
+            (found.outside if folders.has_addons(path) else found.empty).append(str(path))
+    return found
 
 
-def _clone(root: Path, name: str, shown: str = "") -> Clone:
-    path = root / name
+def _clone(path: Path, shown: str) -> Clone:
     head = git.head(path)
     commit = (head.commit if head else "") or ""
-    return Clone(
-        shown or name,
-        git.origin(path) or "",
-        git.current_branch(path),
-        commit if commit and git.is_on_remote(path, commit) else "",
-    )
+    pinned = commit if commit and git.is_on_remote(path, commit) else ""
+    return Clone(shown, git.origin(path) or "", git.current_branch(path), pinned)

@@ -52,6 +52,11 @@ def scan(root: Path, without: Collection[str] = ()) -> ProjectFolders:
     return found
 
 
+def is_addon(folder: Path) -> bool:
+    """Whether a repository is itself an add-on."""
+    return any((folder / name).is_file() for name in MANIFESTS)
+
+
 def has_addons(folder: Path) -> bool:
     """Whether a repository has add-ons in its root or one folder below."""
     return any(True for depth in ("*", "*/*") for name in MANIFESTS for _ in folder.glob(f"{depth}/{name}"))

@@ -14,8 +14,9 @@ from pathlib import Path
 from odpm_tasks.converters import compose, pip, reading
 from odpm_tasks.converters.submodules import read as read_submodules
 from odpm_tasks.core.init import compose_file, compose_project, doodba, git_aggregator, odoo_devops_tools, submodules
-from odpm_tasks.core.init.conversion import Conversion, combined
+from odpm_tasks.core.init.conversion import Conversion
 from odpm_tasks.core.init.new_project import ProjectDraft
+from odpm_tasks.core.init.parts import combined
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.project_files import env_file
 
@@ -75,6 +76,16 @@ class Converted:
 
 def _first(*names: str) -> Callable[[Path], str]:
     return lambda root: next((name for name in names if (root / name).is_file()), "")
+
+
+def _repository_file(root: Path) -> str:
+    """The name of the file of git-aggregator; empty if all of its lines are comments."""
+    name = _first(*REPOSITORY_FILES)(root)
+    try:
+        lines = (reading.text(root, name) or "").splitlines() if name else ()
+    except DescriptionError:
+        return name  # the conversion reports it
+    return name if any(line.strip() and not line.lstrip().startswith("#") for line in lines) else ""
 
 
 def _doodba(source: ForeignProject) -> Conversion:
@@ -154,7 +165,7 @@ def _requirements(root: Path) -> str:
 KINDS = (
     Kind("doodba", _first(doodba.REPOS, doodba.ADDONS), _doodba),
     Kind("odoo-devops-tools", _first(INI_FILE), _odoo_devops_tools, lambda name: name.endswith(".ini")),
-    Kind("git-aggregator", _first(*REPOSITORY_FILES), _git_aggregator, _is_repositories, is_part=True),
+    Kind("git-aggregator", _repository_file, _git_aggregator, _is_repositories, is_part=True),
     Kind("submodules", _first(submodules.FILE), _submodules, is_part=True),
     Kind("compose", compose.is_odoo_project, _compose, _is_compose, is_part=True),
     Kind("pip", _requirements, _pip, _is_requirements, is_part=True),

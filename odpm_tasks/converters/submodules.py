@@ -25,9 +25,20 @@ def read(root: Path, *, has_platform_image: bool) -> SubmoduleProject:
         branch=git.current_branch(root),
         manifests=[text for text in texts if text],
         addons=own.addons,
-        checkouts={path: folders.has_addons(root / path) for path in paths if _is_checked_out(root, path)},
+        checkouts={path: _content(root / path) for path in paths if _is_checked_out(root, path)},
         has_platform_image=has_platform_image,
+        pending=reading.texts(root, _pending_files(root)),
     )
+
+
+def _pending_files(root: Path) -> list[str]:
+    """The files of git-aggregator in camptocamp's template, of both layouts."""
+    found = [
+        *root.glob("pending-merges*/*.y*ml"),
+        *root.glob("pending-merges.y*ml"),
+        *root.glob("odoo/pending-merges.y*ml"),
+    ]
+    return sorted(path.relative_to(root).as_posix() for path in found)
 
 
 def _settings(root: Path) -> list[tuple[str, str]]:
@@ -42,6 +53,12 @@ def _settings(root: Path) -> list[tuple[str, str]]:
         )
     entries = (entry.partition("\n") for entry in outcome.text.split("\0") if entry)
     return [(key, value) for key, _, value in entries]
+
+
+def _content(folder: Path) -> str:
+    if folders.is_addon(folder):
+        return "addon"
+    return "addons" if folders.has_addons(folder) else ""
 
 
 def _is_checked_out(root: Path, path: str) -> bool:

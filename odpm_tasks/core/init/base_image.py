@@ -9,8 +9,9 @@ import re
 import shlex
 from dataclasses import dataclass, field
 
-from odpm_tasks.core.init.conversion import excerpt, packages, requirements
+from odpm_tasks.core.init.conversion import VERSION, excerpt, packages, requirements
 from odpm_tasks.core.init.remarks import Remark, action, note
+from odpm_tasks.core.manifest.fields import SERIES
 
 _TAG = r"(?::([\w.-]+))?(?:@sha256:[0-9a-f]+)?"
 ODOO_IMAGE = re.compile(rf"(?:[\w.:-]+/)*(?:odoo|ocb|doodba){_TAG}", re.IGNORECASE)
@@ -73,6 +74,8 @@ def read(text: str, where: str, arguments: dict[str, str]) -> BaseImage:
             _run(image, rest, where, lost)
         elif instruction not in _IDLE and not (instruction in _OF_ODPM and _OF_ODPM[instruction].fullmatch(rest)):
             lost.append(f"{instruction} {rest}")
+    if re.fullmatch(SERIES, values.get(VERSION, "")) and values[VERSION] != "master":
+        image.odoo = image.odoo or values[VERSION]
     if lost:
         image.remarks.append(
             Remark(

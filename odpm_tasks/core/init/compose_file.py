@@ -57,6 +57,7 @@ class ComposeFile:
     dockerfile: str = ""
     arguments: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[ContainerMount, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
 
 
 def read(text: str, where: str, env: Mapping[str, str]) -> ComposeFile:
@@ -91,6 +92,7 @@ def read(text: str, where: str, env: Mapping[str, str]) -> ComposeFile:
         dockerfile,
         {key: expanded(value, env) for key, value in pairs(as_map(build).get("args")).items()},
         tuple(_mounts(service, env)),
+        env,
     )
 
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from odpm_tasks.core.config.paths import COMPOSE_FILE
 from odpm_tasks.core.init import base_image, compose_services
-from odpm_tasks.core.init.compose_file import ADDONS_MOUNT, FILES, POSTGRES_IMAGE, ComposeFile, sections
+from odpm_tasks.core.init.compose_file import ADDONS_MOUNT, POSTGRES_IMAGE, ComposeFile, sections
 from odpm_tasks.core.init.conversion import (
     Conversion,
     RepositoryEntry,
@@ -26,7 +27,7 @@ from odpm_tasks.core.init.conversion import (
     requirements,
     variables,
 )
-from odpm_tasks.core.init.doodba_compose import postgres
+from odpm_tasks.core.init.doodba_compose import expanded, postgres
 from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.init.own_addons import misplaced
 from odpm_tasks.core.init.remarks import Remark, action, note
@@ -60,8 +61,9 @@ class ForeignCompose:
     """The Compose file and what else was read.
 
     `conf`: path and text of Odoo's configuration. `dockerfile`: path and text. `requirements`: texts of the files that the
-    Dockerfile installs, by path. `clones`: git clones in the mounted folders. `folders`: other mounted folders outside of the project, with
-    absolute paths. `addons`: folders of the project's own add-ons. `ignored`: other Compose files of the project.
+    Dockerfile installs, by path. `clones`: git clones in the mounted folders. `folders`: other mounted folders with add-ons
+    outside of the project, with absolute paths; `empty`: such folders where none were found. `addons`: folders of the
+    project's own add-ons. `ignored`: other Compose files of the project.
     """
 
     file: ComposeFile
@@ -70,6 +72,7 @@ class ForeignCompose:
     requirements: Mapping[str, str] = field(default_factory=dict)
     clones: Sequence[Clone] = ()
     folders: Sequence[str] = ()
+    empty: Sequence[str] = ()
     addons: Sequence[str] = ()
     ignored: Sequence[str] = ()
 
@@ -177,7 +180,7 @@ def _odoo_service(file: ComposeFile, options: dict[str, dict[str, str]], lines: 
     lines += remarks
     if connection:
         lines.append(note(f"{place}: {', '.join(connection)}: odpm sets the database connection"))
-    lines += _ports(service, place)
+    lines += _ports(service, place, file.env)
     _command(service.get("command"), place, options, lines)
     lost, binds = [], []
     for mount in file.mounts:
@@ -202,7 +205,7 @@ def _odoo_service(file: ComposeFile, options: dict[str, dict[str, str]], lines: 
     return {"odoo": patch} if patch else {}
 
 
-def _ports(service: Mapping[str, Any], place: str) -> list[Remark]:
+def _ports(service: Mapping[str, Any], place: str, env: Mapping[str, str]) -> list[Remark]:
     """A remark for each port on the host that is not the default one."""
     lines = []
     ports = service.get("ports")
@@ -210,11 +213,12 @@ def _ports(service: Mapping[str, Any], place: str) -> list[Remark]:
         if isinstance(entry, Mapping):
             host, container = str(entry.get("published") or ""), str(entry.get("target") or "")
         else:
-            words = str(entry).rpartition("/")[0] or str(entry)
-            host, _, container = words.rpartition(":")
-            host = host.rpartition(":")[2] if "$" not in host else host
-        host = re.sub(r"\$\{\w+:?-([^}]*)\}", r"\1", host)
+            words = re.findall(r"(?:\$\{[^}]*\}|[^:])+", str(entry).partition("/")[0])
+            host, container = (words[-2] if len(words) > 1 else ""), (words[-1] if words else "")
         name, default = _PORTS.get(container, ("", ""))
+        if host == f"${{{name}}}":
+            continue  # the same variable
+        host = expanded(host, env)
         if name and host and host != default:
             lines.append(action(f"{place}: port {excerpt(host)}: set {name}={excerpt(host)} in .env"))
         elif not name:
@@ -268,7 +272,7 @@ def _db_service(file: ComposeFile, lines: list[str]) -> str:
                 f"{place}: command {excerpt(str(service['command']))}: not converted; it can go to service_patches.db"
             )
         )
-    lines += _ports(service, place)
+    lines += _ports(service, place, file.env)
     return version
 
 
@@ -277,10 +281,14 @@ def _others(project: ForeignCompose) -> list[str]:
     lines: list[str] = []
     if project.ignored:
         lines.append(f"{', '.join(project.ignored)}: not read; the conversion is that of {file.where} alone")
+    for folder in project.empty:
+        lines.append(
+            f"{folder}: is outside of the project, and has no add-ons here; add its repository to the dependencies"
+        )
     for folder in project.folders:
         lines.append(action(f"{folder}: is outside of the project: the link file:// works on this machine only"))
     lines += misplaced(project.addons)
-    if file.where in FILES:
+    if file.where == COMPOSE_FILE:
         lines.append(
             action(
                 f"odpm writes docker-compose.yml in this folder; keep the old one: git mv {file.where} compose.old.yml"

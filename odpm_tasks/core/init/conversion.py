@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,8 +14,7 @@ from odpm_tasks.core.init.new_project import ProjectDraft, dependency
 from odpm_tasks.core.init.remarks import Importance, Remark, action, note, ordered
 from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.checks import conf_problems
-from odpm_tasks.core.manifest.model import merge
-from odpm_tasks.core.sources.link import canonical, masked
+from odpm_tasks.core.sources.link import masked
 from odpm_tasks.core.text import MAX_LENGTH, clean, cut
 from odpm_tasks.errors import DescriptionError
 
@@ -72,57 +71,20 @@ def conversion(
     return Conversion(draft, lost, minor, advice)
 
 
-def combined(parts: Sequence[Conversion]) -> Conversion:
-    """The conversions of several parts of one project as one; where two parts set the same, the first wins.
-
-    A repository that two parts name with different links is reported.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    draft, lines = ProjectDraft(), []
-    for part in parts:
-        draft, problems = _merged(draft, part.draft)
-        lines += problems
-    lines += [line for part in parts for line in part.not_converted]
-    minor = [line for part in parts for line in part.minor]
-    return conversion(draft, lines, minor, [line for part in parts for line in part.advice])
-
-
-def _merged(first: ProjectDraft, second: ProjectDraft) -> tuple[ProjectDraft, list[str]]:
-    texts = ("odoo", "platform", "build_date", "python", "debian", "postgres", "language")
-    values: dict[str, Any] = {name: getattr(first, name) or getattr(second, name) for name in texts}
-    lines = [
-        f"{name.capitalize()} {getattr(second, name)} of another part of the project: {getattr(first, name)} is used"
-        for name in ("odoo", "platform", "postgres")
-        if getattr(first, name) and getattr(second, name) and getattr(first, name) != getattr(second, name)
-    ]
-    links = {canonical(link.split(" ")[0]): link for link in first.dependencies}
-    for link in second.dependencies:
-        used = links.setdefault(canonical(link.split(" ")[0]), link)
-        if used != link:
-            lines.append(f"{excerpt(link)}: another part of the project has {excerpt(used)}, which is used")
-    values["dependencies"] = tuple(links.values())
-    for name in ("requirements", "requirements_ignore", "system_packages"):
-        values[name] = tuple(dict.fromkeys([*getattr(first, name), *getattr(second, name)]))
-    values["odoo_conf"] = merge(second.odoo_conf, first.odoo_conf)
-    values["server_conf"] = merge(second.server_conf, first.server_conf)
-    values["services"] = {**second.services, **first.services}
-    values["service_patches"] = {**second.service_patches, **first.service_patches}
-    values["pins"] = {**second.pins, **first.pins}
-    return replace(first, **values), lines
-
-
 @dataclass(frozen=True)
 class RepositoryEntry:
     """One repository of another tool's file, with the parts of a link.
 
-    `branch` empty: the branch named like the Odoo version. `commit` empty: none.
+    `branch` empty: the branch named like the Odoo version. `commit` empty: none. `merges`: address and ref of what is merged
+    onto it; `target`: the link of the branch that the merged result may have been pushed to.
     """
 
     name: str
     url: str
     branch: str = ""
     commit: str = ""
+    merges: tuple[tuple[str, str], ...] = ()
+    target: str = ""
 
     @property
     def is_platform(self) -> bool:
@@ -310,7 +272,8 @@ def _is_plain_secret(value: str) -> bool:
 
 def settings_needed(draft: ProjectDraft, env: Mapping[str, str]) -> list[str]:
     """A line for each variable of the draft that has no default and is not set in `env`; one line for more than three."""
-    blocks = (draft.odoo_conf, draft.server_conf, draft.services, draft.service_patches)
+    merges = {key: list(entries) for key, entries in draft.merges.items()}
+    blocks = (draft.odoo_conf, draft.server_conf, draft.services, draft.service_patches, merges)
     values = (value for block in blocks for value in _texts(block))
     names = [
         reference.name

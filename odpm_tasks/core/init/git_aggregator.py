@@ -4,7 +4,7 @@ The format, from its documentation: FOLDER: `remotes` (name: address), `merges` 
 and a depth), and the optional `target` (`[REMOTE] BRANCH`), `defaults` (depths), `fetch_all`, `shell_command_after` and
 `patches`. Variables are those of Python's string.Template.
 
-A link is one branch of one remote: the first merge becomes the link, further merges are not converted.
+The first merge becomes the link, the others its `merges`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ from odpm_tasks.core.init.conversion import (
     variables,
     with_defaults,
 )
+from odpm_tasks.core.init.merge_entries import merge_entries
 from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.init.remarks import action, note
 from odpm_tasks.core.manifest.fields import SERIES
+from odpm_tasks.core.sources.link import canonical
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import DescriptionError
 
 _DEPTHS = ("depth", "shallow-since", "shallow-exclude")
 _KEYS = ("remotes", "merges", "target", "defaults", "fetch_all", "shell_command_after", "patches")
-_MERGED = "push the merged branch and use that in the link"
+_MOST_VALUES = 50_000  # of a YAML file; its aliases can multiply a few lines to billions
 _CHANGED = "odpm does not modify checkouts; push a branch with the change and use that in the link"
 
 
@@ -68,11 +70,11 @@ def convert(text: str, where: str, odoo: str = "", env: Mapping[str, str] | None
 
 def with_links(file: RepositoriesFile, draft: ProjectDraft, more: Sequence[str] = ()) -> Conversion:
     """The draft with the links of the file; the lines of the file, then `more`."""
-    platform, dependencies = links(file, draft.odoo)
+    platform, dependencies, merges = links(file, draft.odoo)
     if file.shallow:
         count = plural(len(file.shallow), "repository", "repositories")
         file.skipped.append(note(f"{file.where}: depth of {count}: odpm fetches only the commits it needs"))
-    linked = replace(draft, platform=platform, dependencies=dependencies)
+    linked = replace(draft, platform=platform, dependencies=dependencies, merges=merges)
     return conversion(linked, [*file.skipped, *more])
 
 
@@ -118,7 +120,7 @@ def load(text: str, where: str, *, tags: bool = False) -> list[Any]:
     Errors: DescriptionError with line and column.
     """
     try:
-        return list(yaml.load_all(text, _AnyTag if tags else yaml.SafeLoader)) or [None]
+        documents = list(yaml.load_all(text, _AnyTag if tags else yaml.SafeLoader)) or [None]
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         spot = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
@@ -127,14 +129,33 @@ def load(text: str, where: str, *, tags: bool = False) -> list[Any]:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise DescriptionError(f"{where} is not YAML: {excerpt(str(error))}", where=where, todo="fix it") from None
+    if sum(_values(document, {}) for document in documents) > _MOST_VALUES:
+        raise DescriptionError(
+            f"{where} has aliases that contain themselves, or more than {_MOST_VALUES:,} values with its aliases",
+            where=where,
+            todo="write the values without aliases, then run the same command again",
+        )
+    return documents
 
 
-def links(file: RepositoriesFile, odoo: str) -> tuple[str, tuple[str, ...]]:
-    """The link of the platform (empty: the repository of Odoo) and the links of the dependencies, without duplicates.
+def _values(value: Any, known: dict[int, int]) -> int:
+    """The number of values in a value. An alias counts as often as it is used; one that contains itself counts without end."""
+    if not isinstance(value, (Mapping, list)):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = _MOST_VALUES + 1  # while its parts are counted
+        parts = [*value, *value.values()] if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(value)]
 
-    Repositories that cannot be a link are not converted.
+
+def links(file: RepositoriesFile, odoo: str) -> tuple[str, tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """The link of the platform (empty: the repository of Odoo), the links of the dependencies, without duplicates, and merges.
+
+    Repositories that cannot be a link, and merges that cannot be an entry, are reported.
     """
     platform, dependencies = "", []
+    merges: dict[str, tuple[str, ...]] = {}
     for source in file.repositories:
         known = {VERSION: odoo} if odoo else {}
         branch = "" if source.branch == f"${{{VERSION}}}" else with_defaults(source.branch, known)
@@ -145,11 +166,17 @@ def links(file: RepositoriesFile, odoo: str) -> tuple[str, tuple[str, ...]]:
             file.skipped.append(f"{file.where}: {source.name}: {excerpt_url(source.url)}: {refused(error)}")
             continue
         file.converted.append(source)
+        entries, problems = merge_entries(source, known)
+        if problems and source.target:
+            problems.append(f"target {source.target}: if it contains the merges, use it as the link")
+        file.skipped += [f"{file.where}: {source.name}: {problem}" for problem in problems]
+        if entries:
+            merges.setdefault(canonical(named.url), entries)
         if source.is_platform and not platform:
             platform = link
         elif link not in dependencies:
             dependencies.append(link)
-    return platform, tuple(dependencies)
+    return platform, tuple(dependencies), merges
 
 
 def _source(file: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> RepositoryEntry | None:
@@ -170,9 +197,8 @@ def _source(file: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> Repo
     if problem:
         file.skipped.append(f"{where}: {problem}")
     for other, what in further:
-        file.skipped.append(f"{where}: merge of {other} {what}: a link is one branch; {_MERGED}")
-    if further:
-        _target(file, where, entry, remotes)
+        if other not in remotes:
+            file.skipped.append(f"{where}: merge {other} {what}: has no remote with an address")
     idle = [
         key
         for key in remotes
@@ -185,18 +211,17 @@ def _source(file: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> Repo
                 f"{file.where}: remotes of {{}} repositories that no merge uses",
             )
         )
-    return RepositoryEntry(name, url, branch, commit)
+    merged = tuple((remotes[other], variables(what)) for other, what in further if other in remotes)
+    return RepositoryEntry(name, url, branch, commit, merged, _target(entry, remotes))
 
 
-def _target(file: RepositoriesFile, where: str, entry: Mapping[str, Any], remotes: Mapping[str, str]) -> None:
-    """A line with the link of the target branch, to which the merges may have been pushed."""
+def _target(entry: Mapping[str, Any], remotes: Mapping[str, str]) -> str:
+    """The link of the target branch, to which the merges may have been pushed; empty if it is the first merge."""
     words = variables(str(entry.get("target") or "")).split()
     first = variables(" ".join(_merge(_list(entry.get("merges"))[0]))).split()
     if len(words) == 2 and words[0] in remotes and words != first:
-        url, _ = read_url(remotes[words[0]])
-        file.skipped.append(
-            f"{where}: target {' '.join(words)}: if it contains the merges, use the link {url} {words[1]}"
-        )
+        return f"{read_url(remotes[words[0]])[0]} {words[1]}"
+    return ""
 
 
 def _others(file: RepositoriesFile, where: str, entry: Mapping[str, Any]) -> None:

@@ -33,8 +33,8 @@ class ProjectDraft:
     """The description of a new project, while it is put together. Empty: not set.
 
     `platform`, `dependencies`: links as in `odpm.json`, with variables not expanded. `pins`: canonical URL -> commit, of
-    links without a commit. `services`, `service_patches`: as in the nested format. `server_conf`: options of Odoo in the
-    scenario `server` alone.
+    links without a commit. `merges`: canonical URL -> entries of `merges`. `services`, `service_patches`: as in the nested
+    format. `server_conf`: options of Odoo in the scenario `server` alone.
     """
 
     odoo: str = ""
@@ -52,6 +52,7 @@ class ProjectDraft:
     services: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     service_patches: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     pins: Mapping[str, str] = field(default_factory=dict)
+    merges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     server_conf: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -125,7 +126,8 @@ def manifest_text(draft: ProjectDraft, schema: int) -> str:
 
 def needs_nested(draft: ProjectDraft) -> bool:
     """Whether the draft has values that the flat format has no key for."""
-    return bool(draft.system_packages or draft.services or draft.service_patches or draft.pins or draft.server_conf)
+    values = (draft.system_packages, draft.services, draft.service_patches, draft.pins, draft.merges, draft.server_conf)
+    return any(values)
 
 
 def dropped_in_flat(draft: ProjectDraft) -> tuple[str, ...]:
@@ -133,6 +135,7 @@ def dropped_in_flat(draft: ProjectDraft) -> tuple[str, ...]:
     server = [key for section in draft.server_conf.values() for key in section]
     kinds = (
         ("Debian packages", draft.system_packages),
+        ("merges of", draft.merges),
         ("services", draft.services),
         ("patches of services", draft.service_patches),
         ("options of the server", server),
@@ -167,6 +170,11 @@ def _pinned(link: str, draft: ProjectDraft) -> str:
     return f"{url} {more[0] if more else draft.odoo} {commit}" if commit and len(more) < 2 else link
 
 
+def _with_merges(link: str, draft: ProjectDraft) -> str | dict[str, Any]:
+    merges = draft.merges.get(canonical(link.split(" ", maxsplit=1)[0]))
+    return {"git": link, "merges": list(merges)} if merges else link
+
+
 def _nested(draft: ProjectDraft) -> dict[str, Any]:
     data: dict[str, Any] = {
         "manifest_schema": 2,
@@ -177,8 +185,10 @@ def _nested(draft: ProjectDraft) -> dict[str, Any]:
         "python": draft.python,
         "distro": {"name": "debian", "version": draft.debian},
         "postgres": draft.postgres,
-        "dependencies": list(draft.dependencies),
+        "dependencies": [_with_merges(link, draft) for link in draft.dependencies],
     }
+    if merges := draft.merges.get(canonical(data["platform"]["git"].split(" ")[0])):
+        data["platform"]["merges"] = list(merges)
     if draft.requirements:
         data["requirements"] = list(draft.requirements)
     if draft.requirements_ignore:

@@ -27,6 +27,7 @@ from odpm_tasks.core.init.conversion import (
     refused,
     requirements,
 )
+from odpm_tasks.core.init.merge_entries import merge_entries
 from odpm_tasks.core.init.new_project import ProjectDraft, series_of_addons
 from odpm_tasks.core.init.own_addons import misplaced
 from odpm_tasks.core.init.remarks import Remark, action, note
@@ -207,8 +208,9 @@ def convert(
     """
     lines: list[str] = list(found.remarks)
     odoo = odoo or version(found, manifests)
-    platform, links, pins = _from_git(found, odoo, lines)
-    known = {canonical(link.split(" ")[0]) for link in links}
+    sources = _from_git(found, odoo, lines)
+    links = list(sources.links)
+    known = {canonical(link.split(" ", maxsplit=1)[0]) for link in links}
     urls = dict.fromkeys(repositories[name] for name in found.addons if name in repositories)
     links += [url for url in urls if canonical(url) not in known]
     if missing := [name for name in found.addons if name not in repositories]:
@@ -230,53 +232,74 @@ def convert(
         lines += bad
     lines += misplaced(addons)
     draft = ProjectDraft(
-        odoo=odoo, platform=platform, dependencies=tuple(links), requirements=tuple(dict.fromkeys(kept)), pins=pins
+        odoo=odoo,
+        platform=sources.platform,
+        dependencies=tuple(links),
+        requirements=tuple(dict.fromkeys(kept)),
+        pins=sources.pins,
+        merges=sources.merges,
     )
     return conversion(draft, lines)
 
 
-def _from_git(found: PipRequirements, odoo: str, lines: list[str]) -> tuple[str, list[str], dict[str, str]]:
-    """Platform, dependencies and pins of the requirements from git: one repository can have several add-ons."""
+@dataclass
+class _Sources:
+    """The repositories of requirements from git."""
+
+    platform: str = ""
+    links: list[str] = field(default_factory=list)
+    pins: dict[str, str] = field(default_factory=dict)
+    merges: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def _from_git(found: PipRequirements, odoo: str, lines: list[str]) -> _Sources:
+    """The repositories: one can have several add-ons. Their pull requests are merged onto its branch."""
     groups: dict[str, list[GitRequirement]] = defaultdict(list)
     for one in found.git:
         groups[canonical(read_url(one.url)[0])].append(one)
-    platform, links, pins = "", [], {}
-    for group in groups.values():
+    sources = _Sources()
+    for key, group in groups.items():
         url, warning = read_url(group[0].url)
         lines += [action(f"{group[0].name}: {warning}")] if warning else []
-        branches, commits = _refs(group, lines)
+        branches, commits, pulls = _refs(group, lines)
         branch = next((name for name in branches if name != odoo), "")
-        if len(set(branches)) > 1 or len(set(commits)) > 1:
+        if len(branches) > 1 or len(commits) > 1:
             lines.append(
                 f"{excerpt_url(url)}: its add-ons are at different refs ({excerpt(', '.join([*branches, *commits]))}): a "
                 f"repository has one commit; {excerpt(branch or odoo or 'its branch')} is used"
             )
-        source = RepositoryEntry(group[0].name, url, branch)
+        source = RepositoryEntry(group[0].name, url, branch, merges=tuple((url, ref) for ref in pulls))
         try:
             link = source.link(odoo)
         except DescriptionError as error:
             lines.append(f"{group[0].line}: {refused(error)}")
             continue
-        if source.is_platform and not platform:
-            platform = link
+        entries, problems = merge_entries(source, {})
+        lines += problems
+        sources.merges |= {key: entries} if entries else {}
+        if source.is_platform and not sources.platform:
+            sources.platform = link
         else:
-            links.append(link)
-        if len(set(commits)) == 1:
-            pins[canonical(url)] = commits[0]
-    return platform, links, pins
+            sources.links.append(link)
+        if len(commits) == 1:
+            sources.pins[key] = commits[0]
+    return sources
 
 
-def _refs(group: Sequence[GitRequirement], lines: list[str]) -> tuple[list[str], list[str]]:
-    """The branches and commits of one repository, each once."""
+def _refs(group: Sequence[GitRequirement], lines: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """The branches, commits and full refs of one repository, each once."""
     branches: list[str] = []
     commits: list[str] = []
+    pulls: list[str] = []
     for one in group:
         branch, commit, problem = read_ref(one.ref)
-        if problem:
+        if problem and one.ref.startswith("refs/"):
+            pulls.append(one.ref)
+        elif problem:
             lines.append(f"{one.line}: {problem}")
         branches += [branch] if branch else []
         commits += [commit] if commit else []
-    return list(dict.fromkeys(branches)), list(dict.fromkeys(commits))
+    return list(dict.fromkeys(branches)), list(dict.fromkeys(commits)), list(dict.fromkeys(pulls))
 
 
 def _normal(name: object) -> str:

@@ -8,12 +8,15 @@ the link would never move.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from odpm_tasks.core.init import git_aggregator
 from odpm_tasks.core.init.conversion import (
+    VERSION,
     Conversion,
     RepositoryEntry,
     conversion,
@@ -22,6 +25,7 @@ from odpm_tasks.core.init.conversion import (
     read_url,
     refused,
 )
+from odpm_tasks.core.init.merge_entries import merge_entries
 from odpm_tasks.core.init.new_project import ProjectDraft, series_of_addons
 from odpm_tasks.core.init.own_addons import misplaced
 from odpm_tasks.core.init.remarks import action, note
@@ -40,8 +44,9 @@ class SubmoduleProject:
 
     `settings`: keys and values of `.gitmodules`, in order. `commits`: path -> commit of HEAD. `origin`: the address of the
     project itself, `branch` its current branch; empty if there is none. `manifests`: texts of its own add-ons' manifests.
-    `addons`: the folders of its own add-ons. `checkouts`: path of each submodule that is checked out -> whether it has
-    add-ons where Odoo finds them. `has_platform_image`: another file of the project names the image of Odoo.
+    `addons`: the folders of its own add-ons. `checkouts`: path of each submodule that is checked out -> `addon` if it is
+    itself one, `addons` if it has some where Odoo finds them. `has_platform_image`: another file of the project names the
+    image of Odoo. `pending`: texts of files of git-aggregator with pending merges, by path.
     """
 
     settings: Sequence[tuple[str, str]]
@@ -50,8 +55,9 @@ class SubmoduleProject:
     branch: str = ""
     manifests: Sequence[str] = ()
     addons: Sequence[str] = ()
-    checkouts: Mapping[str, bool] = field(default_factory=dict)
+    checkouts: Mapping[str, str] = field(default_factory=dict)
     has_platform_image: bool = False
+    pending: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -65,10 +71,12 @@ class _Entry:
 def convert(project: SubmoduleProject, odoo: str = "") -> Conversion:
     """Convert the submodules. `odoo`: replaces the version of the project."""
     lines: list[str] = []
-    entries = _entries(project, lines)
-    sources = {entry.path: source for entry in entries if (source := _source(project, entry, lines))}
+    recorded = {entry.path: source for entry in _entries(project, lines) if (source := _source(project, entry, lines))}
+    pending = _pending(project, lines)
+    sources = {path: pending.get(path, source) for path, source in recorded.items()}
     odoo = odoo or _version(project, sources.values())
     pins: dict[str, str] = {}
+    merges: dict[str, tuple[str, ...]] = {}
     platform, dependencies, placed = "", [], []
     for path, source in sources.items():
         try:
@@ -81,10 +89,47 @@ def convert(project: SubmoduleProject, odoo: str = "") -> Conversion:
         elif link not in dependencies:
             dependencies.append(link)
         placed.append(path)
-        _pin(project, path, source, pins, lines)
+        if path in pending:
+            entries, problems = merge_entries(source, {VERSION: odoo} if odoo else {})
+            merges |= {canonical(source.url): entries} if entries else {}
+            lines += [f"{path}: {problem}" for problem in problems]
+            lines += _replaced(project, path, recorded[path])
+        else:
+            _pin(project, path, source, pins, lines)
     lines += _remarks(project, placed, platform, odoo)
-    draft = ProjectDraft(odoo=odoo, platform=platform, dependencies=tuple(_enterprise_first(dependencies)), pins=pins)
+    draft = ProjectDraft(
+        odoo=odoo, platform=platform, dependencies=tuple(_enterprise_first(dependencies)), pins=pins, merges=merges
+    )
     return conversion(draft, lines)
+
+
+def _pending(project: SubmoduleProject, lines: list[str]) -> dict[str, RepositoryEntry]:
+    """Path of a submodule -> the repository and the merges that its commit was made of. Its link is the first merge."""
+    found: dict[str, RepositoryEntry] = {}
+    for where, text in project.pending.items():
+        try:
+            file = git_aggregator.read(text, where)
+        except DescriptionError as error:
+            lines.append(f"{where}: {error.what}")
+            continue
+        lines += file.skipped
+        for source in file.repositories:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(where), source.name))
+            if source.merges:
+                found[path] = source
+    return found
+
+
+def _replaced(project: SubmoduleProject, path: str, recorded: RepositoryEntry) -> list[str]:
+    commit = project.commits.get(path, "")
+    if not commit:
+        return []
+    return [
+        action(
+            f"{path}: its commit {commit[:8]} of {excerpt_url(recorded.url)} is the result of its pending merges: inv lock "
+            "merges them again onto the newest commit of the branch, and pins all"
+        )
+    ]
 
 
 def _entries(project: SubmoduleProject, lines: list[str]) -> list[_Entry]:
@@ -216,8 +261,13 @@ def _remarks(project: SubmoduleProject, placed: Sequence[str], platform: str, od
                 f"{ENTERPRISE} first in the dependencies"
             )
         )
-    for path, has_addons in project.checkouts.items():
-        if path in placed and not has_addons:
+    for path, content in project.checkouts.items():
+        if path in placed and content == "addon":
+            lines.append(
+                f"{path}: its repository is itself an add-on, and Odoo finds add-ons in folders: move it into a folder of its "
+                "repository, or copy it to the add-ons of this project and remove the dependency"
+            )
+        elif path in placed and not content:
             lines.append(
                 action(f"{path}: its checkout has no add-ons where Odoo finds them; it becomes a dependency anyway")
             )

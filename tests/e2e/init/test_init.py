@@ -169,7 +169,7 @@ def test_a_doodba_project_is_converted_in_its_folder(empty: Bench) -> None:
     assert ran.code == 0
     assert (empty.root / "odpm.json").read_text() == (GOLDEN / "doodba/odpm.json").read_text()
     assert "not converted (" in ran.err
-    assert "merge of oca refs/pull/2890/head" in ran.err
+    assert "shell_command_after git apply" in ran.err
     assert "${GITHUB_TOKEN}: used in odpm.json and not set; set GITHUB_TOKEN=… in .env" in ran.err
     assert not (empty.root / "addons").exists()
     checked = empty.ok("validate")

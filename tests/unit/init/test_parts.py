@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from odpm_tasks.converters import kinds, pip
 from odpm_tasks.core.init import base_image, compose_file, compose_project, compose_services, pip_project, submodules
 from odpm_tasks.core.init.compose_project import ForeignCompose
-from odpm_tasks.core.init.conversion import Conversion
+from odpm_tasks.core.init.conversion import Conversion, settings_needed
+from odpm_tasks.core.init.new_project import ProjectDraft, completed, dropped_in_flat, manifest_text, needs_nested
 from odpm_tasks.core.init.own_addons import misplaced
 from odpm_tasks.core.init.submodules import SubmoduleProject
 from odpm_tasks.errors import DescriptionError
@@ -46,7 +47,7 @@ def test_a_relative_address_is_resolved_as_git_does(origin: str, url: str, resol
 def settings(*urls: str, branch: str = "16.0") -> list[tuple[str, str]]:
     pairs = []
     for url in urls:
-        name = url.rpartition("/")[2]
+        name = url.rpartition("/")[2].removesuffix(".git")
         pairs += [(f"submodule.{name}.path", name), (f"submodule.{name}.url", url)]
         pairs += [(f"submodule.{name}.branch", branch)] if branch else []
     return pairs
@@ -94,6 +95,43 @@ def test_a_submodule_without_address_and_a_relative_one_without_origin_are_repor
         "a",
         "b",
     ]
+
+
+def pending(*merges: str) -> dict[str, str]:
+    remotes = {"OCA": f"{WEB}.git", "acme": "git@github.com:acme/web.git"}
+    return {"pending-merges.d/web.yml": json.dumps({"../web": {"remotes": remotes, "merges": list(merges)}})}
+
+
+def test_pending_merges_replace_the_branch_that_they_were_pushed_to() -> None:
+    pairs = settings("git@github.com:acme/web.git", branch="merge-branch-1-master")
+    merges = ("OCA 16.0", "OCA refs/pull/7/head", "acme 16.0-fix", "acme refs/pull/8/head", "OCA 16.0-next")
+    converted = submodules.convert(SubmoduleProject(pairs, {"web": COMMIT}, pending=pending(*merges)))
+    draft = converted.draft
+    assert (draft.odoo, draft.dependencies, draft.pins) == ("16.0", (f"{WEB}.git",), {})
+    fork = "git@github.com:acme/web.git"
+    assert draft.merges == {WEB: ("#7", f"{fork} 16.0-fix", f"{fork} #8", "refs/heads/16.0-next")}
+    assert any(COMMIT[:8] in line and "pending merges" in line for line in converted.advice)
+
+
+def test_pending_merges_without_a_merge_change_nothing_and_a_broken_file_is_reported() -> None:
+    pairs = settings(WEB)
+    assert submodules.convert(SubmoduleProject(pairs, {"web": COMMIT}, pending=pending("OCA 16.0"))).draft.pins
+    converted = submodules.convert(SubmoduleProject(pairs, {"web": COMMIT}, pending={"pending-merges.d/x.yml": "a: ["}))
+    assert converted.draft.pins == {WEB: COMMIT}
+    assert converted.not_converted[0].startswith("pending-merges.d/x.yml: ")
+
+
+def test_a_submodule_that_is_itself_an_add_on_is_reported(tmp_path: Path, clean: Path) -> None:
+    text = '[submodule "fel"]\n\tpath = fel\n\turl = https://x.y/fel.git\n[submodule "w"]\n\tpath = w\n\turl = https://x.y/w.git\n'
+    (tmp_path / ".gitmodules").write_text(text, encoding="utf-8")
+    for name in ("fel", "w/w_one"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "__manifest__.py").write_text("{}", encoding="utf-8")
+    for name in ("fel", "w"):
+        (tmp_path / name / ".git").write_text(f"gitdir: ../.git/modules/{name}\n", encoding="utf-8")
+    converted = kinds.convert(str(tmp_path), "16.0").conversion
+    assert [line for line in converted.not_converted if "itself an add-on" in line][0].startswith("fel: ")  # noqa: RUF015
+    assert not any(line.startswith("w: ") for line in converted.remarks)
 
 
 @pytest.mark.parametrize("text", ["[submodule", "[a]\n\tb = \\q\n"])
@@ -297,6 +335,17 @@ def test_add_ons_of_one_repository_at_two_commits_are_not_pinned() -> None:
     assert any("at different refs" in line for line in converted.not_converted)
 
 
+def test_pull_requests_of_add_ons_are_merged_onto_the_branch() -> None:
+    draft = required(
+        "odoo-addon-a @ git+https://github.com/OCA/web@refs/pull/7/head#subdirectory=setup/a",
+        "odoo-addon-b @ git+https://github.com/OCA/web@refs/pull/8/merge#subdirectory=b",
+        "odoo-addon-c @ git+https://github.com/OCA/web@refs/pull/7/head#subdirectory=setup/c",
+        "odoo-addon-d @ git+https://github.com/OCA/web@16.0#subdirectory=setup/d",
+    ).draft
+    assert draft.dependencies == (WEB,)
+    assert draft.merges == {WEB: ("#7", "#8")}
+
+
 def test_add_ons_of_the_index_need_their_repository() -> None:
     converted = required("odoo-addon-web-responsive==16.0.1.0.0", "odoo-addon-contract", web_responsive=WEB)
     assert converted.draft.dependencies == (WEB,)
@@ -353,6 +402,81 @@ def test_the_parts_of_a_project_are_converted_together_and_one_alone_on_request(
     assert [kind.name for kind in alone.unused] == ["submodules"]
     assert alone.conversion.draft.dependencies == ()
     assert alone.conversion.draft.postgres == together.conversion.draft.postgres == "12"
+
+
+def test_merges_need_the_nested_format_and_their_variables() -> None:
+    draft = ProjectDraft(
+        odoo="16.0",
+        dependencies=(f"{WEB} 16.0-x",),
+        merges={WEB: ("#1", "https://${TOKEN}@x.y/w.git 16.0"), ODOO: ("#2",)},
+    )
+    data = json.loads(manifest_text(completed(draft), 2))
+    assert data["dependencies"] == [{"git": f"{WEB} 16.0-x", "merges": ["#1", "https://${TOKEN}@x.y/w.git 16.0"]}]
+    assert data["platform"]["merges"] == ["#2"]
+    assert data["requires_odpm"] == "5.0.0"
+    assert needs_nested(draft)
+    assert WEB in dropped_in_flat(draft)[0]
+    assert "TOKEN" in settings_needed(draft, {})[0]
+
+
+def test_pins_become_a_part_of_the_links_in_the_flat_format() -> None:
+    draft = ProjectDraft(odoo="16.0", dependencies=(WEB,), pins={WEB: COMMIT, ODOO: OTHER})
+    data = json.loads(manifest_text(completed(draft), 1))
+    assert data["dependencies"] == [f"{WEB} 16.0 {COMMIT}"]
+    assert data["odoo_git_link"] == f"{ODOO}.git 16.0 {OTHER}"
+
+
+# --- hostile files -----------------------------------------------------------------------------------------------
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{new}: &{new} [{','.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize("name", ["compose.yaml", "repos.yaml", "pending-merges.d/x.yml"])
+@pytest.mark.parametrize(
+    "text", [BOMB, "services: &a [*a]\n", "[" * 3000, "a: \0"], ids=["bomb", "loop", "deep", "zero"]
+)
+def test_a_hostile_yaml_file_is_an_error_or_reported(name: str, text: str, tmp_path: Path, clean: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    if name.startswith("pending"):
+        (tmp_path / ".gitmodules").write_text(
+            '[submodule "w"]\n\tpath = w\n\turl = https://x.y/w.git\n', encoding="utf-8"
+        )
+        assert any(line.startswith(name) for line in kinds.convert(str(tmp_path), "16.0").conversion.not_converted)
+    else:
+        with pytest.raises(DescriptionError):
+            kinds.convert(str(tmp_path), "16.0")
+
+
+@pytest.mark.parametrize("name", [".gitmodules", "compose.yaml", "requirements.txt", "odoo.conf", "Dockerfile"])
+def test_a_file_that_leads_out_of_the_project_is_an_error(name: str, tmp_path: Path, clean: Path) -> None:
+    (tmp_path / "secret").write_text("root:x:0\n", encoding="utf-8")
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "compose.yaml").write_text("services: {odoo: {build: .}}\n", encoding="utf-8")
+    (project / name).unlink(missing_ok=True)
+    (project / name).symlink_to("../secret")
+    with pytest.raises(DescriptionError, match="leads out of the project") as caught:
+        kinds.convert(f"submodules:{project}" if name == ".gitmodules" else str(project), "16.0")
+    assert "root:x" not in str(caught.value)
+
+
+def test_folders_outside_of_the_project_are_searched_one_level_deep(tmp_path: Path, clean: Path) -> None:
+    for name in ("shared/mine/__manifest__.py", "deep/a/b/.git/x", "clones/web/.git/x", "project/x"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    volumes = ["../shared:/mnt/a", "../deep:/mnt/b", "../clones:/mnt/c", "~/none:/mnt/d", "/etc:/etc/odoo"]
+    compose = {"services": {"odoo": {"image": "odoo:16", "volumes": volumes}}}
+    (tmp_path / "project/compose.yaml").write_text(json.dumps(compose), encoding="utf-8")
+    converted = kinds.convert(str(tmp_path / "project"), "").conversion
+    assert converted.draft.dependencies == (f"file://{tmp_path}/shared",)
+    assert [line.partition(": ")[0] for line in converted.not_converted if "no add-ons here" in line] == [
+        str(tmp_path / "deep"),
+        str(Path("~/none").expanduser()),
+    ]
+    assert any(line.startswith("../clones/web: a git clone without a remote") for line in converted.not_converted)
 
 
 # --- random content ----------------------------------------------------------------------------------------------
