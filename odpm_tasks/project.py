@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,12 +146,17 @@ class Project:
         described = observe.describe(self.paths, self.options)
         return resolving.resolve_with_images(self.paths, described, fresh=update, only=only)
 
-    def write_lock(self, resolved: Resolution, *, fresh_python: bool = False) -> WrittenLock:
-        """Write the lock of the repositories and the Python locks; return what changed and the warnings of the stack."""
+    def write_lock(
+        self, resolved: Resolution, *, fresh_python: bool = False, packages: Collection[str] = ()
+    ) -> WrittenLock:
+        """Write the lock of the repositories and the Python locks; return what changed and the warnings of the stack.
+
+        `fresh_python`: with the newest versions of all packages. `packages`: names of packages from git to move.
+        """
         from odpm_tasks.planning import lock as locking
 
         with self.exclusive():
-            return locking.write(self.paths, self.options, resolved, fresh_python=fresh_python)
+            return locking.write(self.paths, self.options, resolved, fresh_python=fresh_python, packages=packages)
 
     def check_lock(self) -> None:
         """Check that the lock exists, is complete, current and consistent. Errors: LockError, as in server and ci."""

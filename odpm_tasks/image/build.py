@@ -16,13 +16,14 @@ from odpm_tasks.adapters.git import export
 from odpm_tasks.core.audit.census import Census, problems
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image import dockerfile, wkhtmltopdf
+from odpm_tasks.core.image.dockerfile import package_context
 from odpm_tasks.core.image.wkhtmltopdf import debian_arch
-from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
 from odpm_tasks.image import archive_builds, inputs, pdf_renderer
 from odpm_tasks.image.census import read_census
 from odpm_tasks.image.labels import epoch, image_labels, origin
+from odpm_tasks.image.trees import exported
 from odpm_tasks.project_files import read_state, record_duration, record_image_inputs, write_state
 
 RESULT = "build/image.json"
@@ -149,8 +150,7 @@ def _build(
             scenario.target,
             tag,
             epoch(paths, stack),
-            contexts=_renderer(paths, stack.image, request, cleanup)
-            | ({} if scenario.mounts else dict(_contexts(paths, observed, cleanup))),
+            contexts=_renderer(paths, stack.image, request, cleanup) | dict(_contexts(paths, observed, cleanup)),
             arguments={"BASE_IMAGE": mirror + stack.image.base_image} if mirror else {},
             labels=labels,
             platforms=request.platforms,
@@ -228,6 +228,7 @@ def _audit(
     text = sbom.sbom(
         census, name=name, digest=digest, sources=repositories, epoch=epoch(paths, stack),
         tool_version=stack.tool_version,
+        packages={one.name: sbom.Repository(one.url, one.commit, one.subdirectory) for one in stack.packages},
     )  # fmt: skip
     files.write(paths.odpm / SBOM, text.encode())
     return f".odpm/{SBOM}"
@@ -246,8 +247,14 @@ def _renderer(
 def _contexts(
     paths: ProjectPaths, observed: RenderedState, cleanup: contextlib.ExitStack
 ) -> Iterable[tuple[str, Path]]:
-    """Named contexts, one folder per source: files of the pinned commits, of the developing project those of HEAD."""
+    """Named contexts, a folder each: the Python packages from git at their commits, and unless they are mounted, the sources:
+    files of the pinned commits, of the developing project those of HEAD.
+    """
     stack = observed.stack
+    for package in stack.packages:
+        yield package_context(package.name), exported(paths, package.url, package.commit, package.name)
+    if stack.scenario.mounts:
+        return
     by_name = {source.name: source for source in observed.resolution.sources}
     for layer in stack.image.layers:
         source = by_name.get(layer.name)
@@ -256,19 +263,5 @@ def _contexts(
             export.export_folders(paths.root, stack.own.addons, folder)
             yield layer.context, folder
         else:
-            yield layer.context, _tree(paths, source)
-
-
-def _tree(paths: ProjectPaths, source: Source) -> Path:
-    """The folder with the files of a source at its pin; exported once and shared by all builds."""
-    tree = paths.tree(source.key, source.commit)
-    exported = tree / "files"  # absent in trees of earlier versions
-    if not exported.exists():
-        with files.exclusive(tree.with_name(f"{source.commit}.lock"), f"the files of {source.name}", wait=600):
-            if exported.exists():
-                pass  # another run exported it in the meantime
-            elif source.link.is_file:
-                export.export_files(Path(source.link.path), tree)
-            else:
-                export.export(paths.store(source.key), source.commit, tree)
-    return tree
+            path = source.link.path if source.link.is_file else ""
+            yield layer.context, exported(paths, source.key, source.commit, source.name, path)

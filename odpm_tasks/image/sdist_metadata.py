@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from odpm_tasks.adapters import index_settings
@@ -19,8 +21,28 @@ _PIP = (
 )  # fmt: skip
 
 
-def built_metadata(image: str, archive: Path, name: str) -> StaticMetadata:
+@dataclass(frozen=True)
+class BuiltMetadata:
+    """What the code of a package states: name, version and requirements."""
+
+    name: str
+    version: str
+    stated: StaticMetadata
+
+
+def built_metadata(
+    image: str,
+    archive: Path,
+    name: str,
+    *,
+    subdirectory: str = "",
+    variables: Mapping[str, str] | None = None,
+    addresses: bool = False,
+) -> BuiltMetadata:
     """Run the metadata step of a source distribution in a container of the Python image `image`.
+
+    `subdirectory`: the folder of the package in the archive. `variables`: further ones for the step. `addresses`: the package
+    may require addresses.
 
     The container has no capabilities, none of the user's variables and no login of a package index; it reaches the network,
     because the step installs its build requirements. Errors: MachineError without Docker, ProgramError if the step fails.
@@ -39,15 +61,18 @@ def built_metadata(image: str, archive: Path, name: str) -> StaticMetadata:
     }
     proxies = {name: os.environ.get(name, "") for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")}
     environment |= {name: value for name, value in proxies.items() if _is_public(value)}
+    environment |= variables or {}
+    wanted = f"file:///in/{archive.name}#subdirectory={subdirectory}" if subdirectory else f"/in/{archive.name}"
     mounts = [(archive, f"/in/{archive.name}")]
     if settings.certificates:
         mounts.append((settings.certificates, "/in/certificates.pem"))
         environment |= dict.fromkeys(("PIP_CERT", "SSL_CERT_FILE"), "/in/certificates.pem")
     try:
-        output = run_image.run_isolated(image, [*_PIP, f"/in/{archive.name}"], mounts=mounts, environment=environment)
+        output = run_image.run_isolated(image, [*_PIP, wanted], mounts=mounts, environment=environment)
         metadata = json.loads(output)["install"][0]["metadata"]
         found = StaticMetadata(tuple(metadata.get("requires_dist", ())), metadata.get("requires_python", ""))
-        usable = is_usable(found)
+        built = BuiltMetadata(str(metadata["name"]), str(metadata["version"]), found)
+        usable = is_usable(found, addresses=addresses)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, ProgramError) as error:
         details = error.details if isinstance(error, ProgramError) else ()
         raise ProgramError(
@@ -63,7 +88,7 @@ def built_metadata(image: str, archive: Path, name: str) -> StaticMetadata:
             details=found.requires[:5],
             todo="name another version in the requirements of odpm.json, or remove what requires it",
         )
-    return found
+    return built
 
 
 def _is_public(addresses: str) -> bool:

@@ -87,7 +87,7 @@ def diff_against(paths: ProjectPaths, ref: str = "HEAD") -> LockDiff:
         (f"{ref} ({commit[:8]})" if ref != commit else commit[:8], "now"),
         manifest.odoo_version,
         list(zip(pairs, details, strict=True)),
-        (_python_side(before), _python_side(_texts_now(paths.root))),
+        (_python_side(before, old), _python_side(_texts_now(paths.root), new)),
         (old.images if old else {}, new.images),
         (_tools(old), _tools(new)),
     )
@@ -110,8 +110,9 @@ def _texts_now(root: Path) -> dict[str, str]:
     return {name: text for name in PYTHON_LOCKS if (text := files.read_text(root / name)) is not None}
 
 
-def _python_side(texts: Mapping[str, str]) -> PythonSide:
-    return PythonSide(*(texts.get(name, "") for name in PYTHON_LOCKS))
+def _python_side(texts: Mapping[str, str], lock: Lock | None) -> PythonSide:
+    main, developer = (texts.get(name, "") for name in PYTHON_LOCKS)
+    return PythonSide(main, developer, lock.python if lock else ())
 
 
 def _addresses(

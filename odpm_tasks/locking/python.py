@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from packaging.requirements import Requirement
@@ -11,22 +11,20 @@ from packaging.utils import canonicalize_name
 from odpm_tasks import project_files
 from odpm_tasks.adapters import files, index_settings, terminal
 from odpm_tasks.adapters.command import redact
-from odpm_tasks.core.config.paths import PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.image.dockerfile import base_image
 from odpm_tasks.core.locking.addon_requirements import needed_addons, only_optional, with_need, without_system_modules
 from odpm_tasks.core.locking.diff_python import read_python_lock
+from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
 from odpm_tasks.core.locking.python_errors import LockContext, lock_error, required_by
+from odpm_tasks.core.locking.python_lock import inputs_digest, python_lock_header, recorded_inputs, recorded_left_out
 from odpm_tasks.core.locking.python_requirements import (
     DEVELOPER_TOOLS,
     MergedRequirements,
     RequirementLine,
     external_dependency,
-    inputs_digest,
     merge,
-    python_lock_header,
-    recorded_inputs,
-    recorded_left_out,
     requirement_lines,
 )
 from odpm_tasks.core.locking.resolve import Resolution
@@ -35,9 +33,11 @@ from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.python_names import system_package
 from odpm_tasks.core.planning.observed import ResolvedState
-from odpm_tasks.errors import DescriptionError, OdpmError
+from odpm_tasks.errors import DescriptionError, LockError, OdpmError
+from odpm_tasks.locking.git_packages import lock_packages
 from odpm_tasks.locking.python_resolver import PythonResolver, Unresolvable
 from odpm_tasks.sources.facts import folder_facts
+from odpm_tasks.sources.git_packages import is_cached
 
 _TOOLS = "\n".join(DEVELOPER_TOOLS)
 
@@ -73,7 +73,7 @@ def merged_requirements(
             raise DescriptionError(
                 f"cannot lock the requirement {redact(refused.line)!r}: {refused.refusal}",
                 where=refused.origin,
-                todo="write it as NAME, NAME==1.0 or NAME @ URL",
+                todo="write it as NAME, NAME==1.0 or NAME @ git+URL@REF",
             )
     return merged
 
@@ -83,71 +83,118 @@ def python_of(manifest: Manifest) -> str:
     return ".".join(manifest.python.split(".")[:2])
 
 
-def read_python_locks(paths: ProjectPaths, manifest: Manifest, merged: MergedRequirements) -> PythonLocks:
-    """The state of both Python locks on disk, with the hash of their inputs as they are now."""
+def read_python_locks(
+    paths: ProjectPaths, manifest: Manifest, merged: MergedRequirements, pinned: Sequence[GitPackage] = ()
+) -> PythonLocks:
+    """The state of both Python locks on disk, with the hash of their inputs as they are now.
+
+    `pinned`: the packages from git in the lock. The hash contains them, so that a pin that is missing, moved or not required
+    any more makes the Python locks out of date.
+    """
     texts = [files.read(paths.root / path) for path in PYTHON_LOCKS]
-    inputs = inputs_digest(manifest.python, merged.text, _TOOLS, *merged.excluded)
+    pins = sorted(one.text for one in pinned)
+    inputs = inputs_digest(manifest.python, merged.text, _TOOLS, *merged.excluded, *pins)
+    required = {one.name: one for one in merged.git}
+    fitting = tuple(one for one in pinned if one.name in required and one.identity == required[one.name].identity)
+    addresses = {name: one.url for name, one in required.items()}
+    uncached = tuple(one.name for one in fitting if not is_cached(paths, one))
     if texts[0] is None or texts[1] is None:
-        return PythonLocks(inputs, None, None)
+        return PythonLocks(inputs, None, None, fitting, addresses, uncached)
     recorded = [recorded_inputs(text.decode(errors="replace")) for text in texts if text]
     same = recorded[0] if len(recorded) == 2 and recorded[0] == recorded[1] else ""
     left_out = recorded_left_out(texts[0].decode(errors="replace"))
     if any(not only_optional(merged.origins.get(name, ())) for name in left_out & merged.origins.keys()):
         same = ""  # an add-on that the project needs now requires a package that was left out
-    return PythonLocks(inputs, same, files.sha256(b"\0".join(text for text in texts if text)))
+    if len(fitting) != len(required):
+        same = ""  # a package from git has no pin
+    digest = files.sha256(b"\0".join(text for text in texts if text))
+    return PythonLocks(inputs, same, digest, fitting, addresses, uncached)
 
 
 def write_python_locks(
-    paths: ProjectPaths, manifest: Manifest, merged: MergedRequirements, known: Lock | None, *, fresh: bool = False
+    paths: ProjectPaths,
+    manifest: Manifest,
+    merged: MergedRequirements,
+    known: Lock | None,
+    *,
+    fresh: bool = False,
+    only: Collection[str] = (),
 ) -> None:
-    """Write both Python locks, and their hash into the lock where one is given.
+    """Write both Python locks, and into the lock where one is given, their hash and the packages from git.
 
-    Versions are kept where they still satisfy the requirements, unless `fresh`. Python locks that are up to date are kept
+    Versions are kept where they still satisfy the requirements, unless `fresh`; so are packages from git, unless `only` names
+    them. Python locks that are up to date are kept
     where the lock records no hash: only the hash is written. Errors: as `core.locking.python_errors` words them.
     """
     if merged.conflicts:
         raise DescriptionError(
             "Python requirements contradict each other",
-            where="; ".join(dict.fromkeys(one.line for pair in merged.conflicts for one in pair)),
+            where="; ".join(dict.fromkeys(one.shown for pair in merged.conflicts for one in pair)),
             details=[required_by(one) for pair in merged.conflicts for one in pair],
             todo="add the version you want to the requirements of odpm.json: it overrides both",
         )
-    for ignored, chosen in merged.overridden:
-        terminal.warn(f"{chosen.line} of {chosen.origin} overrides {ignored.line} of {ignored.origin}")
-    locks = read_python_locks(paths, manifest, merged)
+    pinned = known.python if known else ()
+    locks = read_python_locks(paths, manifest, merged, pinned)
+    if known is None and merged.git:
+        raise LockError("packages from git need a lock, and there is none", where=LOCK_FILE, todo="inv lock")
     if known is not None and known.venv is None and locks.recorded_inputs == locks.inputs and not fresh:
-        _record(paths, known, locks.digest)
+        _record(paths, known, locks.digest, known.python)
         return
     targets = [paths.root / path for path in PYTHON_LOCKS]
     before = ["" if fresh else files.read_text(path) or "" for path in targets]
     mirror = paths.settings.get("ODPM_IMAGE_MIRROR") or ""
     _system_modules(merged)
-    resolver = PythonResolver(paths, manifest.python, f"{mirror}{base_image(manifest.python, manifest.codename)}")
+    image = f"{mirror}{base_image(manifest.python, manifest.codename)}"
+    packages = lock_packages(paths, merged.git, pinned, python=python_of(manifest), image=image, fresh=fresh, only=only)
+    _warn_overridden(merged, packages)
+    resolver = PythonResolver(paths, manifest.python, image)
+    names = {package.name for package in packages}
+    tools = "\n".join(tool for tool in DEVELOPER_TOOLS if canonicalize_name(Requirement(tool).name) not in names)
     try:
-        main, left_out = _resolved(resolver, merged, before[0])
-        developer = resolver.lock(_TOOLS, constraints=main, previous=before[1])
+        main, left_out = _resolved(resolver, merged, before[0], packages)
+        developer = resolver.lock(tools, constraints=main, previous=before[1])
     except Unresolvable as error:
         raise _explained(error.reason, resolver, merged, python_of(manifest)) from None
-    header = python_lock_header(locks.inputs, left_out)
+    inputs = read_python_locks(paths, manifest, merged, packages).inputs
+    header = python_lock_header(inputs, left_out)
     texts = [(header + text).encode() for text in (main, developer)]
     for path, data in zip(targets, texts, strict=True):
         files.write(path, data)
     if new := _new_of_untrusted(merged, before[0], main):
         terminal.message(f"new Python packages that only add-ons of untrusted repositories require: {', '.join(new)}")
     if known is not None:
-        _record(paths, known, files.sha256(b"\0".join(texts)))
+        _record(paths, known, files.sha256(b"\0".join(texts)), packages)
 
 
-def _resolved(resolver: PythonResolver, merged: MergedRequirements, previous: str) -> tuple[str, frozenset[str]]:
+def _warn_overridden(merged: MergedRequirements, packages: Sequence[GitPackage]) -> None:
+    """Report the requirements that have no effect. One that the version of a package from git satisfies needs no word."""
+    versions = {package.name: package.version for package in packages}
+    for ignored, chosen in merged.overridden:
+        requirement = ignored.requirement
+        version = versions.get(canonicalize_name(requirement.name))
+        if version and not ignored.git and requirement.specifier.contains(version, prereleases=True):
+            continue
+        terminal.warn(f"{chosen.shown} of {chosen.origin} overrides {ignored.shown} of {ignored.origin}")
+
+
+def _resolved(
+    resolver: PythonResolver, merged: MergedRequirements, previous: str, packages: Sequence[GitPackage]
+) -> tuple[str, frozenset[str]]:
     """The lock, and the packages that are left out because no index has them and no add-on that is needed requires them."""
     candidates = sorted(name for name, lines in merged.origins.items() if only_optional(lines))
     left_out: frozenset[str] = frozenset()
+    pins = {package.name: package for package in packages}
+    from_git = {one.text.partition(" @ ")[0]: pins[one.name] for one in merged.git}
+    constraints = "".join(f"{line}\n" for line in merged.constraints)
     while True:
         lines = "".join(
             f"{line}\n" for line in merged.lines if canonicalize_name(Requirement(line).name) not in left_out
         )
         try:
-            return resolver.lock(lines, previous=previous, excluded=merged.excluded), left_out
+            text = resolver.lock(
+                lines, constraints=constraints, previous=previous, excluded=merged.excluded, packages=from_git
+            )
+            return text, left_out
         except Unresolvable as error:
             unknown = canonicalize_name(error.reason.package)
             if error.reason.kind != "unknown package" or unknown not in candidates or unknown in left_out:
@@ -196,12 +243,14 @@ def _new_of_untrusted(merged: MergedRequirements, before: str, now: str) -> list
     ]
 
 
-def _record(paths: ProjectPaths, known: Lock, digest: str | None) -> None:
-    files.write(paths.lock, write_lock(replace(known, venv=digest)).encode())
+def _record(paths: ProjectPaths, known: Lock, digest: str | None, packages: Sequence[GitPackage]) -> None:
+    files.write(paths.lock, write_lock(replace(known, venv=digest, python=tuple(packages))).encode())
 
 
-def lock_python(paths: ProjectPaths, observed: ResolvedState, *, fresh: bool = False) -> None:
+def lock_python(
+    paths: ProjectPaths, observed: ResolvedState, *, fresh: bool = False, only: Collection[str] = ()
+) -> None:
     """Write the Python locks of a resolved stack, and their hash into the lock where it is read."""
-    known = project_files.lock(paths) if observed.reads_lock else None
     merged = merged_requirements(observed.manifest, observed.resolution, folder_facts(paths.root), observed.install)
-    write_python_locks(paths, observed.manifest, merged, known, fresh=fresh)
+    known = project_files.lock(paths) if observed.reads_lock or merged.git else None
+    write_python_locks(paths, observed.manifest, merged, known, fresh=fresh, only=only)

@@ -11,7 +11,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,8 +23,19 @@ from packaging.version import Version
 from odpm_tasks.adapters import files, index_settings, uv
 from odpm_tasks.adapters.package_index import AccessError
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.python_errors import Release
-from odpm_tasks.core.locking.python_lock import MACHINES, Package, Stub, exact_pins, for_target, locked_text, wheel_fits
+from odpm_tasks.core.locking.python_lock import (
+    MACHINES,
+    Package,
+    Stub,
+    exact_pins,
+    for_target,
+    locked_text,
+    wheel_fits,
+    without_addresses,
+    without_urls,
+)
 from odpm_tasks.core.locking.sdist import StaticMetadata, metadata_files, static_metadata
 from odpm_tasks.core.locking.uv_output import UvReason, access_reason, source_only, understand
 from odpm_tasks.parallel import parallel_map
@@ -64,17 +75,25 @@ class PythonResolver:
         self._hints = paths.cache / "sdists" / "names"  # packages of which a stub was needed: fetched at once next time
 
     def lock(
-        self, requirements: str, *, constraints: str = "", previous: str = "", excluded: Sequence[str] = ()
+        self,
+        requirements: str,
+        *,
+        constraints: str = "",
+        previous: str = "",
+        excluded: Sequence[str] = (),
+        packages: Mapping[str, GitPackage] | None = None,
     ) -> str:
         """The text of a lock (see `core.locking.python_lock`).
 
-        Versions of `previous` are kept where they still fit. Errors: Unresolvable; MachineError for a package whose
+        Versions of `previous` are kept where they still fit. `packages`: packages from git, by name with extras; the text has
+        what they require and not themselves. Errors: Unresolvable; MachineError for a package whose
         requirements only its code would tell, where there is no Docker.
         """
         with TemporaryDirectory(prefix="odpm-stubs-") as name:
             made = _Stubs(Path(name))
             requirements = "".join(f"{line}\n" for line in for_target(requirements.splitlines(), self._python))
             pins = exact_pins(requirements, constraints, previous)
+            requirements += "".join(_from_git(Path(name) / "git", packages or {}))
             wanted = self._hinted(pins)
             asked: set[str] = set()
             while True:
@@ -103,7 +122,7 @@ class PythonResolver:
                         previous = ""  # it is unreadable
                     continue
                 self._remember({name for name, _ in made.stubs})
-                return locked_text(text, self._python, made.stubs)
+                return locked_text(without_addresses(text, (packages or {}).values()), self._python, made.stubs)
 
     def unknown(self, names: Sequence[str]) -> set[str]:
         """Of these packages those that no index has."""
@@ -176,7 +195,7 @@ class PythonResolver:
             stated = json.loads(text)
             return StaticMetadata(tuple(stated["requires"]), stated["requires_python"])
         with TemporaryDirectory(prefix="odpm-sdist-") as folder:
-            metadata = built_metadata(self._image, index.download(sdist, Path(folder)), name)
+            metadata = built_metadata(self._image, index.download(sdist, Path(folder)), name).stated
         files.write(kept, json.dumps(asdict(metadata)).encode(), derived=True)
         return metadata
 
@@ -225,6 +244,20 @@ def _release(found: list[Distribution], python: str) -> _Release | None:
     return _Release(sdist, next(iter([*fitting, *wheels]), None), digests)
 
 
+def _from_git(folder: Path, packages: Mapping[str, GitPackage]) -> Iterator[str]:
+    """A requirement for each package from git: the address of a stub, so that no index is asked for the package."""
+    names = {package.name for package in packages.values()}
+    folder.mkdir()
+    for wanted, package in packages.items():
+        stated = StaticMetadata(without_urls(package.requirements, names), package.requires_python)
+        _write_stub(folder, package.name, package.version, stated)
+        yield f"{wanted} @ {(folder / _stub_name(package.name, package.version)).as_uri()}\n"
+
+
+def _stub_name(name: str, version: str) -> str:
+    return f"{name.replace('-', '_')}-{Version(version)}-py3-none-any.whl"
+
+
 def _write_stub(folder: Path, name: str, version: str, stated: StaticMetadata) -> str:
     """Write a wheel that holds metadata alone; its SHA-256."""
     stem = f"{name.replace('-', '_')}-{Version(version)}"
@@ -237,5 +270,5 @@ def _write_stub(folder: Path, name: str, version: str, stated: StaticMetadata) -
     with zipfile.ZipFile(data, "w") as archive:
         for member, text in (("METADATA", "\n".join(lines) + "\n"), ("WHEEL", wheel), ("RECORD", "")):
             archive.writestr(zipfile.ZipInfo(f"{stem}.dist-info/{member}", _TIME), text)
-    (folder / f"{stem}-py3-none-any.whl").write_bytes(data.getvalue())
+    (folder / _stub_name(name, version)).write_bytes(data.getvalue())
     return hashlib.sha256(data.getvalue()).hexdigest()

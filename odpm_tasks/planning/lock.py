@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from odpm_tasks import project_files
@@ -31,7 +32,14 @@ class WrittenLock:
     warnings: tuple[str, ...]
 
 
-def write(paths: ProjectPaths, options: RunOptions, resolved: Resolution, *, fresh_python: bool = False) -> WrittenLock:
+def write(
+    paths: ProjectPaths,
+    options: RunOptions,
+    resolved: Resolution,
+    *,
+    fresh_python: bool = False,
+    packages: Collection[str] = (),
+) -> WrittenLock:
     """See `Project.write_lock`; the caller holds the project's lock."""
     before = project_files.lock(paths)
     new = _with_own(paths, resolved.lock(before))
@@ -39,8 +47,9 @@ def write(paths: ProjectPaths, options: RunOptions, resolved: Resolution, *, fre
         files.write(paths.lock, write_lock(new).encode())
     observed = observe.observe(paths, LOCKING, options)
     stale = any(step.id == "python.lock" and step.acts for step in planner.plan(observed, LOCKING).steps)
-    if isinstance(observed, ResolvedState) and (stale or fresh_python):
-        python.lock_python(paths, observed, fresh=fresh_python)
+    if isinstance(observed, ResolvedState) and (stale or fresh_python or packages):
+        python.lock_python(paths, observed, fresh=fresh_python, only=packages)
+        new = project_files.lock(paths) or new
     # the task reports pins of the manifest itself, after it has written them
     pins = lock_warnings(observed.lock, observed.manifest.locks_git, observed.manifest.locks_venv)
     return WrittenLock(

@@ -17,6 +17,7 @@ from odpm_tasks.core.config.settings import without_effect
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
+from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.manifest.model import Manifest
@@ -85,7 +86,7 @@ def observe(
     from odpm_tasks.stack import files
 
     described = with_graph.fragments.merge_into(manifest)
-    stack = files.stack(paths, described, observed.lock, resolved, own, own_remotes)
+    stack = files.stack(paths, described, observed.lock, resolved, own, own_remotes, locks.packages)
     rendered = files.with_files(paths, with_graph, stack, options.database)
     if not set(until) - set(PREPARING):
         return rendered
@@ -178,7 +179,7 @@ def _resolved(
         addons=addons,
         uncached=graph.uncached(paths, resolved) if observed.touch_git else (),
         checkouts=graph.checkouts(paths, resolved),
-        python=python_env.read_python_locks(paths, observed.manifest, merged),
+        python=python_env.read_python_locks(paths, observed.manifest, merged, _git_packages(paths, observed)),
         warnings=limited(
             (
                 *observed.warnings,
@@ -206,6 +207,12 @@ def _resolved(
             )
         ),
     )
+
+
+def _git_packages(paths: ProjectPaths, observed: ObservedState) -> tuple[GitPackage, ...]:
+    """The Python packages from git in the lock; with --no-git-update too, because they are a part of the environment."""
+    known = observed.lock if observed.reads_lock else lock(paths)
+    return known.python if known else ()
 
 
 def _addons(paths: ProjectPaths, observed: ObservedState, resolved: Resolution, own: Facts) -> AddonFindings:

@@ -23,6 +23,7 @@ from odpm_tasks.project_files import read_state, write_state
 from odpm_tasks.sources import checkout as checkouts
 from odpm_tasks.sources import remote
 from odpm_tasks.sources.checkout import link_folder
+from odpm_tasks.sources.git_packages import fetch_missing
 
 
 def perform(
@@ -33,6 +34,8 @@ def perform(
         resolve.save_lock(paths, observed, resolve.resolve_with_images(paths, observed))
     elif step_id == "git.materialize":
         resolve.resolve_online(paths, observed)
+        if isinstance(observed, ResolvedState) and observed.python.uncached:
+            fetch_missing(paths, observed.python, observed.python.uncached)
     elif isinstance(observed, RenderedState) and step_id in _RENDERED:
         _perform_rendered(paths, observed, step_id, steps, options)
     elif isinstance(observed, ResolvedState):

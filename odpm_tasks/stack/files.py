@@ -17,6 +17,7 @@ from odpm_tasks.core.config.paths import (
     ProjectPaths,
     template_file,
 )
+from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
@@ -42,6 +43,7 @@ def stack(
     resolved: Resolution,
     own: Facts,
     remotes: Remotes,
+    packages: tuple[GitPackage, ...] = (),
 ) -> Stack:
     """The inputs of the generated files."""
     locks = [files.read(paths.root / path) or b"" for path in PYTHON_LOCKS]
@@ -60,6 +62,7 @@ def stack(
         digests=known.images if known else {},
         renderer=known.renderer if known else None,
         system=known.system if known else None,
+        packages=packages,
         profile=paths.settings.profile,
     )
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 @task(
     help={
         "update": "Move every pin to the newest commit of its branch, and every Python package to its newest version.",
-        "only": "With --update: only these repositories and the tool wkhtmltopdf (names; repeat or comma separate).",
+        "only": "With --update: only these repositories, Python packages from git and the tool wkhtmltopdf (names; repeat or "
+        "comma separate).",
         "check": "Write nothing in the project; exit 3 when the lock is missing, incomplete, out of date or contradicted.",
         "sync_manifest_locks": "Also write the pins into `locks` of odpm.json (nested format).",
         "diff": "Write nothing; show the difference between the lock at a commit of the project (default: HEAD) and the lock now.",
@@ -35,6 +36,8 @@ def lock(
     ask_index: bool = False,
 ) -> None:
     """Pin every repository of the description to a commit and every Python package to a version."""
+    from packaging.utils import canonicalize_name
+
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.image.wkhtmltopdf import TOOLS
     from odpm_tasks.core.locking.lockfile import display_names, matching_keys
@@ -67,13 +70,18 @@ def lock(
     with project.exclusive():
         chosen = tuple(only)
         known = project.lock.pins if project.lock else {}
-        if unknown := [name for name in chosen if name not in TOOLS and not matching_keys(known, [name])]:
+        from_git = {one.name for one in project.lock.python} if project.lock else set()
+        packages = {name: package for name in chosen if (package := canonicalize_name(name)) in from_git}
+        if unknown := [name for name in chosen if name not in {*TOOLS, *packages} and not matching_keys(known, [name])]:
+            names = {*display_names(known).values(), *from_git}
             raise UsageError(
-                f"no repository of the lock is named {unknown[0]!r}{nearest(unknown[0], display_names(known).values())}",
-                todo=f"one of: {', '.join(sorted(display_names(known).values(), key=str.lower))}",
+                f"no repository of the lock is named {unknown[0]!r}{nearest(unknown[0], names)}",
+                todo=f"one of: {', '.join(sorted(names, key=str.lower))}",
             )
         resolved = project.resolve(update=update, only=chosen)
-        written = project.write_lock(resolved, fresh_python=update and not chosen)
+        written = project.write_lock(
+            resolved, fresh_python=update and not chosen, packages=frozenset(packages.values())
+        )
         synced = sync_manifest_locks and project.sync_manifest_locks()
     for warning in written.warnings:
         terminal.warn(warning)

@@ -18,7 +18,7 @@ import pytest
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import PYTHON_LOCKS
 from odpm_tasks.core.locking.lockfile import write_lock
-from odpm_tasks.core.locking.python_requirements import python_lock_header
+from odpm_tasks.core.locking.python_lock import python_lock_header
 from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.core.planning.steps import PREPARING, Plan
 from odpm_tasks.core.sources.link import parse_link

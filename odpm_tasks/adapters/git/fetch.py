@@ -39,8 +39,8 @@ def fetch(
 ) -> str:
     """Fetch a branch, a tag or a full commit id into the store, without history; returns the id of the commit.
 
-    Usually one request: a name is requested as a branch first, then as a tag. From a server that refuses commit ids, a
-    commit is fetched as part of `branch` (a name, or a full ref). The store is locked meanwhile.
+    Usually one request: a name is requested as a branch first, then as a tag; `HEAD` and `refs/…` as they are. From a server
+    that refuses commit ids, a commit is fetched as part of `branch` (a name, or a full ref). The store is locked meanwhile.
     """
     with stores.lock(store, source):
         by_id = git.COMMIT.fullmatch(wanted) is not None
@@ -52,7 +52,8 @@ def fetch(
             terminal.warn(f"the cache of {command.redact(source.url)} is damaged, fetching again: {', '.join(damaged)}")
             if by_id and git.store_has(store, wanted):
                 return wanted
-        for name in (wanted,) if by_id else (f"refs/heads/{wanted}", f"refs/tags/{wanted}"):
+        exact = by_id or wanted == "HEAD" or wanted.startswith("refs/")
+        for name in (wanted,) if exact else (f"refs/heads/{wanted}", f"refs/tags/{wanted}"):
             outcome = _into_store(store, source, name, 1, on_progress)
             kind = messages.failure_kind(stderr_text(outcome))
             if outcome.ok or kind != "branch":
@@ -186,6 +187,21 @@ def _no_recent_commits(outcome: command.Outcome) -> bool:
 
 def _last_before(history: Path, day: str) -> str:
     return git.run(history, "rev-list", "-1", f"--before={day}T23:59:59+0000", _BRANCH, check=False).text.strip()
+
+
+def describe(store: Path, source: Remote, commit: str, on_progress: ProgressCallback | None = None) -> tuple[str, int]:
+    """The last tag with a digit before a commit, as `git describe --long` prints it ("" without one), and the number of
+    commits up to it. Fetches all tags and the whole history, without files.
+    """
+    with _history_store(store, source) as history:
+        options = ["--unshallow"] if (history / "shallow").exists() else []
+        refspecs = ["+refs/tags/*:refs/tags/*", f"+{commit}:{_BRANCH}"]
+        outcome = fetch_commits_only(history, source, options, refspecs, on_progress)
+        if not outcome.ok:
+            raise fetch_error(outcome, source, commit)
+        words = ["describe", "--tags", "--long", "--match", "*[0-9]*", commit]
+        described = git.run(history, *words, env={"GIT_NO_LAZY_FETCH": "1"}, check=False).text.strip()
+        return described, int(git.query(history, "rev-list", "--count", commit))
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from odpm_tasks.core.audit import licenses
 from odpm_tasks.core.audit.census import Addon, Census, Package
 from odpm_tasks.core.config.paths import SOURCE_ROOT
@@ -35,10 +37,11 @@ _MAX_LICENSE_NAME = 100  # characters
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The origin of a source folder: canonical URL and commit."""
+    """The origin of a source folder or package: canonical URL, commit, and the folder of a package in the repository."""
 
     url: str
     commit: str
+    subdirectory: str = ""
 
 
 def sbom(
@@ -49,15 +52,16 @@ def sbom(
     sources: Mapping[str, Repository],
     epoch: int,
     tool_version: str,
+    packages: Mapping[str, Repository] | None = None,
 ) -> str:
     """The SBOM of the image `name` with this digest.
 
-    `sources`: repository by folder name. `epoch`: timestamp of the image in seconds. The serial number is derived from the
-    digest and the listed components.
+    `sources`: repository by folder name. `packages`: repository of a Python package from git, by its normalized name.
+    `epoch`: timestamp of the image in seconds. The serial number is derived from the digest and the listed components.
     """
     from cyclonedx.output.json import JsonV1Dot6
 
-    bom = _bom(census, name, digest, sources)
+    bom = _bom(census, name, digest, sources, packages or {})
     bom.metadata.timestamp = datetime.fromtimestamp(epoch, UTC)
     bom.metadata.tools.components.add(_application("odpm-tasks", tool_version))
     bom.serial_number = uuid.UUID(int=0)
@@ -66,7 +70,9 @@ def sbom(
     return text.replace(bom.serial_number.urn, serial.urn, 1) + "\n"
 
 
-def _bom(census: Census, name: str, digest: str, sources: Mapping[str, Repository]) -> Bom:
+def _bom(
+    census: Census, name: str, digest: str, sources: Mapping[str, Repository], packages: Mapping[str, Repository]
+) -> Bom:
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.dependency import Dependency
     from cyclonedx.model.lifecycle import LifecyclePhase, PredefinedLifecycle
@@ -81,7 +87,7 @@ def _bom(census: Census, name: str, digest: str, sources: Mapping[str, Repositor
         dependencies[ref] = {first[name] for name in addon.depends if name in first} - {ref}
     others = [
         *_system(census),
-        *map(_python, census.packages),
+        *(_python(package, packages.get(canonicalize_name(package.name))) for package in census.packages),
         *_node(census),
         *_odoo(census, sources),
     ]
@@ -133,12 +139,18 @@ def _system(census: Census) -> Iterable[Component]:
         yield _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
 
 
-def _python(package: Package) -> Component:
+def _python(package: Package, repository: Repository | None) -> Component:
+    """A Python package; one from git has the address of its commit as `vcs_url`."""
     from cyclonedx.model.component import ComponentType
     from packageurl import PackageURL
 
-    purl = PackageURL("pypi", None, package.name, package.version)
-    return _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
+    url = _address(repository)
+    folder = f"#subdirectory={repository.subdirectory}" if repository and repository.subdirectory else ""
+    qualifiers = {"vcs_url": f"git+{url}@{repository.commit}{folder}"} if repository and url else {}
+    purl = PackageURL("pypi", None, package.name, package.version, qualifiers)
+    component = _component(ComponentType.LIBRARY, package.name, package.version, purl, package.licenses)
+    _add_origin(component, "", repository)
+    return component
 
 
 def _node(census: Census) -> Iterable[Component]:

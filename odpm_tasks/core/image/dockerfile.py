@@ -8,12 +8,13 @@ itself has four small files.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from odpm_tasks.core import templating
-from odpm_tasks.core.config.paths import SOURCE_ROOT
+from odpm_tasks.core.config.paths import SOURCE_ROOT, template_file
 from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.image.archive import MARKER, ArchiveState
 from odpm_tasks.core.image.wkhtmltopdf import IN_DEBIAN, PatchedBuild
@@ -89,14 +90,51 @@ class ImageSource:
 
 
 @dataclass(frozen=True)
+class ImagePackage:
+    """A Python package from git in the image: normalized name, URL, commit, version, folder in the repository."""
+
+    name: str
+    url: str
+    commit: str
+    version: str
+    ref: str = ""
+    subdirectory: str = ""
+
+    @property
+    def context(self) -> str:
+        return package_context(self.name)
+
+    @property
+    def folder(self) -> str:
+        """The name of the repository's folder in the build; with the commit, so that caches keep two commits apart."""
+        return f"{self.name}-{self.commit}"
+
+    @property
+    def path(self) -> str:
+        """The folder of the package in the build."""
+        return f"/media/{self.folder}{f'/{self.subdirectory}' if self.subdirectory else ''}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return version_variables(self.version)
+
+    @property
+    def direct_url(self) -> str:
+        """The origin of an installed package, as PEP 610 has it (`direct_url.json`)."""
+        vcs = {"vcs": "git", "commit_id": self.commit, **({"requested_revision": self.ref} if self.ref else {})}
+        folder = {"subdirectory": self.subdirectory} if self.subdirectory else {}
+        return json.dumps({"url": self.url, "vcs_info": vcs, **folder}, ensure_ascii=True)
+
+
+@dataclass(frozen=True)
 class ImageSpec:
     """All variables of the Dockerfile template.
 
     `base_image` may contain a digest. `platform` is the folder of the platform in the source root. `sources` are copied
     into target `ci`, a layer each: platform, dependencies in the given order, the developing project last.
-    `system_packages` are those of the manifest, `addon_packages` those of add-ons. `profile`: `medium` has a PDF renderer,
-    `full` also Node tools, `ci` neither. `wkhtmltopdf` is the package with patched Qt; None: that of Debian. `archive`: the
-    state of the Debian archive; None: any.
+    `system_packages` are those of the manifest, `addon_packages` those of add-ons. `packages`: Python packages from git.
+    `profile`: `medium` has a PDF renderer, `full` also Node tools, `ci` neither. `wkhtmltopdf` is the package with patched
+    Qt; None: that of Debian. `archive`: the state of the Debian archive; None: any.
     """
 
     base_image: str
@@ -113,6 +151,7 @@ class ImageSpec:
     uv_version: str = UV_VERSION
     archive: ArchiveState | None = None
     sources: tuple[ImageSource, ...] = ()
+    packages: tuple[ImagePackage, ...] = ()
 
     @property
     def series(self) -> Series:
@@ -236,6 +275,16 @@ def base_image(python: str, suite: str) -> str:
     return f"python:{python}-slim-{suite}"
 
 
+def package_context(name: str) -> str:
+    """The named context of a Python package from git; `name` is normalized."""
+    return f"package-{name}"
+
+
+def version_variables(version: str) -> dict[str, str]:
+    """The variables from which a build backend takes the version that it otherwise reads from `.git`."""
+    return dict.fromkeys(("PBR_VERSION", "PDM_BUILD_SCM_VERSION", "SETUPTOOLS_SCM_PRETEND_VERSION"), version)
+
+
 def context_name(name: str) -> str:
     """The named context of a source: a valid image name, different for different source names, equal on every machine."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
@@ -246,7 +295,14 @@ def context_name(name: str) -> str:
 
 def dockerfile(spec: ImageSpec, template: str | None = None) -> str:
     """The text of `.odpm/build/Dockerfile`. `template` overrides the default (`.odpm/templates/Dockerfile.j2`)."""
-    return templating.render(TEMPLATE, template, spec=spec)
+    text = templating.render(TEMPLATE, template, spec=spec)
+    if absent := [package.name for package in spec.packages if package.context not in text]:
+        raise DescriptionError(
+            f"your Dockerfile.j2 does not install packages from git: {', '.join(absent)}",
+            where=template_file(TEMPLATE),
+            todo="copy the parts with `spec.packages` from the template of this odpm, or remove your template",
+        )
+    return text
 
 
 def dockerignore() -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.image import wkhtmltopdf
+from odpm_tasks.core.locking.git_packages import package_changes
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, Pin, conflicting_pins, display_names
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.sources.link import Link, canonical
@@ -76,6 +77,7 @@ def lock_changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
         changes.append(str(new.system))
     if old is not None and old.system and not new.system:
         changes.append(f"drop {old.system}")
+    changes += package_changes(old.python if old else (), new.python)
     if old is not None and new.odoo_version not in {None, old.odoo_version}:
         changes.append(f"record Odoo {new.odoo_version} for links without a branch")
     return tuple(changes)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.python_requirements import requirement_lines
 
 
 @dataclass(frozen=True)
 class PythonSide:
-    """The texts of both Python locks of a side; empty where a lock is missing."""
+    """The texts of both Python locks of a side, empty where a lock is missing, and the packages from git."""
 
     main: str = ""
     developer: str = ""
+    git: tuple[GitPackage, ...] = ()
+
+    def read(self, text: str) -> dict[str, tuple[Locked, ...]]:
+        """The packages of a lock of this side, with those from git: their version names the commit."""
+        return read_python_lock(text) | {one.name: (Locked(one.shown),) for one in self.git}
 
 
 @dataclass(frozen=True)
@@ -63,14 +70,15 @@ def read_python_lock(text: str) -> dict[str, tuple[Locked, ...]]:
 
 def packages(old: PythonSide, new: PythonSide) -> tuple[PackageChange, ...]:
     """The packages that differ, by name: those of every scenario, then those of the developer lock only."""
-    common = _packages(old.main, new.main)
+    common = _packages(old.read(old.main), new.read(new.main))
     listed = {(change.name, change.old, change.new) for change in common}
-    developer = [c for c in _packages(old.developer, new.developer) if (c.name, c.old, c.new) not in listed]
+    developer = [
+        c for c in _packages(old.read(old.developer), new.read(new.developer)) if (c.name, c.old, c.new) not in listed
+    ]
     return (*common, *(replace(change, developer=True) for change in developer))
 
 
-def _packages(old: str, new: str) -> list[PackageChange]:
-    before, after = read_python_lock(old), read_python_lock(new)
+def _packages(before: Mapping[str, tuple[Locked, ...]], after: Mapping[str, tuple[Locked, ...]]) -> list[PackageChange]:
     changes = [_package(name, before.get(name, ()), after.get(name, ())) for name in sorted({*before, *after})]
     return [change for change in changes if change]
 

@@ -1,4 +1,5 @@
-"""`.odpm/deps.lock.json`, schema version 1: the commit of each repository. odpm 4.x reads the same file.
+"""`.odpm/deps.lock.json`, schema version 1: the commit of each repository. odpm 4.x reads the same file, and ignores keys
+such as `python`.
 
 Two-space indent, sorted keys and dependencies, a newline at the end and no time stamp: the same pins give the same bytes.
 Unknown keys are kept when the file is rewritten.
@@ -17,6 +18,7 @@ from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.image.archive import TIME, ArchiveState
 from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
+from odpm_tasks.core.locking.git_packages import GitPackage, GitPackageEntry, entry_of, read_entry
 from odpm_tasks.core.sources.link import Link, canonical, source_names
 from odpm_tasks.core.sources.merges import Merged, MergedRef
 from odpm_tasks.errors import LockError
@@ -78,6 +80,7 @@ class _LockFile(BaseModel):
     system: _System | None = None
     venv: str | None = None
     odoo_version: str | None = None
+    python: list[GitPackageEntry] = []
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ class Lock:
     venv: str | None = None
     odoo_version: str | None = None
     other_tools: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    python: tuple[GitPackage, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -212,6 +216,7 @@ def read_lock(text: str, where: str = LOCK_FILE) -> Lock:
         system=_system(model.system) if model.system else None,
         venv=model.venv,
         odoo_version=model.odoo_version,
+        python=tuple(read_entry(entry) for entry in model.python),
         extra=dict(model.model_extra or {}),
     )
 
@@ -267,6 +272,8 @@ def write_lock(lock: Lock) -> str:
         data["venv"] = lock.venv
     if lock.odoo_version:
         data["odoo_version"] = lock.odoo_version
+    if lock.python:
+        data["python"] = [entry_of(package) for package in sorted(lock.python, key=lambda one: one.name)]
     return json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
@@ -365,9 +372,13 @@ class DevelopingState:
 class PythonLocks:
     """The state of both Python locks as hashes: of their inputs now, of the inputs recorded in the files, of the files.
 
-    The last two are None where a file is missing.
+    The last two are None where a file is missing. `packages`: the packages from git that the lock pins. `addresses`: by
+    name, the URL that each is fetched from; it may contain a login. `uncached`: the names of those that the cache lacks.
     """
 
     inputs: str
     recorded_inputs: str | None
     digest: str | None
+    packages: tuple[GitPackage, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    uncached: tuple[str, ...] = ()

@@ -55,6 +55,14 @@ def lock_error(reason: UvReason, context: LockContext) -> OdpmError:
         line.origin.startswith("odpm.json") for line in context.origins.get(canonicalize_name(reason.package), ())
     )
     where = "requirements of odpm.json, the platform and the add-ons"
+    missing = reason.kind in {"no version", "unknown package", "no file"}
+    if missing and any(line.git for line in context.origins.get(canonicalize_name(reason.package), ())):
+        return DescriptionError(
+            f"the version of {reason.package} from git is not {spec}",
+            where=where,
+            details=asked,
+            todo=f"name another ref of {reason.package}, or another version of what requires it",
+        )
     match reason.kind:
         case "setting":
             return DescriptionError(
@@ -170,7 +178,7 @@ def _spec(reason: UvReason) -> str:
 
 
 def required_by(line: RequirementLine) -> str:
-    return f"{line.line}: required by {line.origin}"
+    return f"{line.shown}: required by {line.origin}"
 
 
 def _required_by(context: LockContext, text: str) -> list[str]:

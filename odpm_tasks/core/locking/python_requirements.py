@@ -6,13 +6,12 @@ origin, so that a conflict can name both.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -20,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 from odpm_tasks.core.locking.python_lock import holds_on_target
 from odpm_tasks.core.manifest.fields import bare_requirement, requirement_error
 from odpm_tasks.core.odoo.python_names import distribution_of
+from odpm_tasks.core.sources.git_requirement import PackageAddress, git_requirement
 
 # watchdog 6 and later lose events on a tree as large as Odoo's (the inotify queue overflows)
 _COMPARED = 40  # lines of one package that are compared with each other; the resolver finds contradictions of others
@@ -31,7 +31,8 @@ class RequirementLine:
     """One requirement and the file or add-on that it comes from.
 
     `trusted`: of the project, or of a repository it trusts. `addon`: the add-on in whose `external_dependencies` it is.
-    `optional`: the project does not need that add-on. `number`: the line in a file, from 1.
+    `optional`: the project does not need that add-on. `number`: the line in a file, from 1. `constraint`: it limits the
+    versions of a package and does not require it (`-c` of pip).
     """
 
     line: str
@@ -40,6 +41,7 @@ class RequirementLine:
     addon: str = ""
     optional: bool = False
     number: int = field(default=0, compare=False)
+    constraint: bool = False
 
     @property
     def place(self) -> str:
@@ -52,16 +54,43 @@ class RequirementLine:
         return bare_requirement(self.line)
 
     @property
+    def shown(self) -> str:
+        """The line without the login of an address."""
+        return re.sub(r"(://)(?!git@)[^/\s]*@", r"\1***@", self.line)
+
+    @property
+    def git(self) -> PackageAddress | None:
+        """The package from git that the line names. Errors: ValueError for an address that cannot be locked."""
+        return git_requirement(self.bare)
+
+    @property
+    def requirement(self) -> Requirement:
+        """The parsed line; of a package from git without its address. Errors: those of `Requirement`, ValueError."""
+        if (git := self.git) is None:
+            return Requirement(self.bare)
+        extras = f"[{','.join(sorted(git.extras))}]" if git.extras else ""
+        return Requirement(f"{git.name}{extras}{f' ; {git.marker}' if git.marker else ''}")
+
+    @property
     def refusal(self) -> str:
         """Why the line cannot be locked; empty where it can.
 
         A requirement names a package of the index, and versions. A direct reference (`NAME @ URL`) needs trust.
         """
-        if error := requirement_error(self.line):
-            return error
-        if self.bare and Requirement(self.bare).url and not self.trusted:
+        error = requirement_error(self.line)
+        if self.bare and not self.trusted and self._is_direct():
             return "it bypasses the package index, and odpm.json does not trust the repository"
-        return ""
+        if not error and self.constraint and self.bare and (self._is_direct() or Requirement(self.bare).extras):
+            return "a constraint is a name and versions"
+        return error
+
+    def _is_direct(self) -> bool:
+        try:
+            return self.git is not None or bool(Requirement(self.bare).url)
+        except InvalidRequirement:
+            return False
+        except (ValueError, RecursionError):
+            return "git+" in self.bare and " @ " in self.bare
 
 
 @dataclass(frozen=True)
@@ -71,7 +100,8 @@ class MergedRequirements:
     `overridden`: pairs of an ignored line and the stronger one that contradicts it. `refused`: lines that cannot be locked.
     `conflicts`: pairs of equal rank that no version satisfies. `origins`: the lines of a package by its normalized name.
     `excluded`: normalized names of packages that are left out, also where another package requires them.
-    `system`: lines of add-ons for modules that only a Debian package has.
+    `system`: lines of add-ons for modules that only a Debian package has. `git`: the packages from git, by name.
+    `constraints`: limits for packages that others require.
     """
 
     lines: tuple[str, ...]
@@ -81,10 +111,14 @@ class MergedRequirements:
     origins: Mapping[str, tuple[RequirementLine, ...]] = field(default_factory=dict, compare=False)
     excluded: tuple[str, ...] = ()
     system: tuple[RequirementLine, ...] = ()
+    git: tuple[PackageAddress, ...] = ()
+    constraints: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        return "".join(f"{line}\n" for line in self.lines)
+        """All inputs of the resolver, a line each; the addresses of packages from git without a login."""
+        lines = [*self.lines, *(one.text for one in self.git), *(f"-c {line}" for line in self.constraints)]
+        return "".join(f"{line}\n" for line in lines)
 
 
 def requirement_lines(text: str, origin: str, *, trusted: bool = True) -> tuple[RequirementLine, ...]:
@@ -133,6 +167,7 @@ def merge(
     marker), else of the others. A line of a lower rank is added where some version satisfies both, and overridden where none
     does. An exact pin needs no addition except extras. `ignore`: distribution or import names of packages to leave out, unless
     the manifest requires them. `python`: the target's version; lines for other systems and versions are then left out.
+    A package from git is used unless a stronger line pins a version; a marker for one processor has then no effect.
     """
     refused: list[RequirementLine] = []
     by_name: dict[str, list[_Line]] = {}
@@ -143,30 +178,94 @@ def merge(
                 continue
             if not source.bare:
                 continue
-            requirement = Requirement(source.bare)
+            requirement = source.requirement
             if python and not holds_on_target(requirement.marker, python):
                 continue
-            by_name.setdefault(canonicalize_name(requirement.name), []).append(_Line(rank, requirement, source))
+            by_name.setdefault(canonicalize_name(requirement.name), []).append(
+                _Line(rank, requirement, source, source.git)
+            )
     ignored = {name for entry in ignore for name in (canonicalize_name(entry), _distribution_name(entry))}
     excluded = tuple(sorted(name for name in ignored if all(line.rank for line in by_name.get(name, ()))))
-    by_name = {name: package for name, package in by_name.items() if name not in excluded}
-    lines: list[str] = []
-    overridden: list[tuple[RequirementLine, RequirementLine]] = []
-    conflicts: list[tuple[RequirementLine, RequirementLine]] = []
-    for _, package in sorted(by_name.items()):
-        strong = [line for line in package if line.rank == package[0].rank]
-        weak = [line for line in package if line.rank > package[0].rank]
+    result = _Merge()
+    for name, package in sorted(by_name.items()):
+        if name not in excluded:
+            result.add(package)
+    origins = {
+        name: tuple(dict.fromkeys(line.source for line in package))
+        for name, package in by_name.items()
+        if name not in excluded
+    }
+    return MergedRequirements(
+        tuple(result.lines), tuple(result.overridden), tuple(refused), tuple(result.conflicts), origins, excluded,
+        tuple(system), tuple(result.git), tuple(result.constraints),
+    )  # fmt: skip
+
+
+@dataclass
+class _Merge:
+    """The result of `merge` while it is collected, package by package."""
+
+    lines: list[str] = field(default_factory=list)
+    overridden: list[tuple[RequirementLine, RequirementLine]] = field(default_factory=list)
+    conflicts: list[tuple[RequirementLine, RequirementLine]] = field(default_factory=list)
+    git: list[PackageAddress] = field(default_factory=list)
+    constraints: list[str] = field(default_factory=list)
+
+    def add(self, package: Sequence[_Line]) -> None:
+        """Add the lines of one package, the strongest rank first."""
+        limits = [line for line in package if line.source.constraint]
+        required = [line for line in package if not line.source.constraint]
+        strong = [line for line in required if line.rank == required[0].rank]
+        for line in limits:
+            stronger = [other for other in strong if other.rank < line.rank and not line.overlaps(other)]
+            if stronger:
+                self.overridden.append((line.source, stronger[0].source))
+            else:
+                self.constraints.append(str(line.requirement))
+        from_git = [line for line in required if line.git]
+        if not from_git:
+            self._add_indexed(required, strong)
+            return
+        first = from_git[0]
+        pins = [line for line in required if line.rank < first.rank and line.pins]
+        if pins:
+            self.overridden += [(line.source, pins[0].source) for line in from_git]
+            self._add_indexed([line for line in required if not line.git], strong)
+        else:
+            self._add_git(required, first)
+
+    def _add_git(self, package: Sequence[_Line], first: _Line) -> None:
+        """A package from git: requirements of its rank and above limit its version, the others are overridden."""
+        chosen = _git(first)
+        extras = set(chosen.extras)
+        for line in package:
+            git = line.git
+            if git is not None and git.identity != chosen.identity:
+                (self.conflicts if line.rank == first.rank else self.overridden).append((line.source, first.source))
+                continue
+            extras |= line.requirement.extras
+            if git is None and line.requirement.specifier:
+                if line.rank <= first.rank:
+                    self.constraints.append(f"{line.requirement.name}{line.requirement.specifier}")
+                else:
+                    self.overridden.append((line.source, first.source))
+        self.git.append(replace(chosen, extras=frozenset(extras), marker=""))
+
+    def _add_indexed(self, package: Sequence[_Line], strong: Sequence[_Line]) -> None:
+        weak = [line for line in package if line.rank > strong[0].rank] if strong else []
         compatible = [line for line in weak if any(line.overlaps(other) for other in strong)]
-        overridden += [(line.source, strong[0].source) for line in weak if line not in compatible]
+        self.overridden += [(line.source, strong[0].source) for line in weak if line not in compatible]
         extras = {line.only_extras for line in compatible if line.requirement.extras}
         pinned = any(line.pins for line in strong)
-        kept = strong if pinned else [*strong, *compatible]
-        lines += sorted({str(line.requirement) for line in kept} | (extras if pinned else set()))
-        conflicts += [(a.source, b.source) for a, b in combinations(kept[:_COMPARED], 2) if a.contradicts(b)]
-    origins = {name: tuple(dict.fromkeys(line.source for line in package)) for name, package in by_name.items()}
-    return MergedRequirements(
-        tuple(lines), tuple(overridden), tuple(refused), tuple(conflicts), origins, excluded, tuple(system)
-    )
+        kept = [*strong] if pinned else [*strong, *compatible]
+        self.lines += sorted({str(line.requirement) for line in kept} | (extras if pinned else set()))
+        self.conflicts += [(a.source, b.source) for a, b in combinations(kept[:_COMPARED], 2) if a.contradicts(b)]
+
+
+def _git(line: _Line) -> PackageAddress:
+    if (git := line.git) is None:
+        raise ValueError(f"{line.source.line} names no package from git")
+    return git
 
 
 def _distribution_name(entry: str) -> str:
@@ -181,6 +280,7 @@ class _Line:
     rank: int
     requirement: Requirement
     source: RequirementLine
+    git: PackageAddress | None = None
 
     @property
     def pins(self) -> bool:
@@ -219,39 +319,3 @@ def satisfiable(specifiers: SpecifierSet) -> bool:
         if last >= 0:
             candidates.append(epoch + ".".join(map(str, (*release[:last], release[last] - 1, 99999))))
     return any(specifiers.contains(candidate, prereleases=True) for candidate in candidates)
-
-
-def inputs_digest(python: str, *texts: str) -> str:
-    """The hash of the inputs of a Python lock, 32 hex digits, for its header."""
-    digest = hashlib.sha256(python.encode())
-    for text in texts:
-        digest.update(b"\0" + text.encode())
-    return digest.hexdigest()[:32]
-
-
-_LEFT_OUT = "# left out, in no package index: "
-
-
-def python_lock_header(digest: str, left_out: Iterable[str] = ()) -> str:
-    """The first lines of a Python lock. `left_out`: names of packages that no index has and only unneeded add-ons require."""
-    names = " ".join(sorted(left_out))
-    return (
-        "# Generated by odpm: exact versions and hashes of every Python package. Do not edit: change the requirements, then run inv lock\n"
-        f"# inputs: {digest}\n"
-    ) + (f"{_LEFT_OUT}{names}\n" if names else "")
-
-
-def recorded_inputs(text: str) -> str | None:
-    """The hash of the inputs in the header of a Python lock; None without one."""
-    for line in text.splitlines()[:4]:
-        if line.startswith("# inputs: "):
-            return line.removeprefix("# inputs: ").strip()
-    return None
-
-
-def recorded_left_out(text: str) -> frozenset[str]:
-    """The names of the packages that a Python lock leaves out because no index has them."""
-    for line in text.splitlines()[:4]:
-        if line.startswith(_LEFT_OUT):
-            return frozenset(line.removeprefix(_LEFT_OUT).split())
-    return frozenset()

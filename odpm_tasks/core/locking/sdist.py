@@ -56,8 +56,11 @@ def metadata_files(names: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def static_metadata(files: Mapping[str, bytes]) -> StaticMetadata | None:
-    """The metadata that the files of an archive state, by member name; None where only running its code would tell."""
+def static_metadata(files: Mapping[str, bytes], *, addresses: bool = False) -> StaticMetadata | None:
+    """The metadata that the files of an archive state, by member name; None where only running its code would tell.
+
+    `addresses`: also with requirements that name an address (`NAME @ URL`).
+    """
     texts = {
         name.split("/", 1)[1]: data.decode("utf-8", errors="replace") for name, data in files.items() if "/" in name
     }
@@ -65,17 +68,17 @@ def static_metadata(files: Mapping[str, bytes]) -> StaticMetadata | None:
         found = (
             _of_wheel(texts) or _of_pkg_info(texts) or _of_egg_info(texts) or _of_pyproject(texts) or _of_setup(texts)
         )
-        return found if found is None or is_usable(found) else None
+        return found if found is None or is_usable(found, addresses=addresses) else None
     except (RecursionError, MemoryError, ValueError, TypeError, AttributeError):
         return None  # files that are made to confuse: deep nesting, numbers with thousands of digits, odd types
 
 
-def is_usable(found: StaticMetadata) -> bool:
-    """Whether the requirements can be parsed and name packages of the index alone."""
+def is_usable(found: StaticMetadata, *, addresses: bool = False) -> bool:
+    """Whether the requirements can be parsed and name packages of the index alone, or also `addresses`."""
     try:
         for line in found.requires:
             # a direct reference in the metadata of a package leads around the index; a second line would be one more header
-            if len(line.splitlines()) > 1 or Requirement(line).url:
+            if len(line.splitlines()) > 1 or (Requirement(line).url and not addresses):
                 return False
         SpecifierSet(found.requires_python)
     except (InvalidRequirement, InvalidSpecifier):
@@ -158,7 +161,7 @@ def _of_setup(texts: Mapping[str, str]) -> StaticMetadata | None:
         values["python_requires"] = options.get("python_requires", "")
     if parser.has_section("options.extras_require"):
         values["extras_require"] = {k: v.split("\n") for k, v in parser.items("options.extras_require")}
-    found = {_of_call(call, values) for call in _setup_calls(script)}
+    found = {_of_call(call, values) for call in setup_calls(script)}
     return found.pop() if len(found) == 1 else None
 
 
@@ -178,7 +181,7 @@ def _of_call(call: ast.Call, values: Mapping[str, Any]) -> StaticMetadata | None
     return _collected(lines, stated["extras_require"], stated["python_requires"])
 
 
-def _setup_calls(text: str) -> list[ast.Call]:
+def setup_calls(text: str) -> list[ast.Call]:
     """The calls of `setup` in a file; a script may have one for each platform."""
     try:
         tree = ast.parse(text)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.model import debian_codename
 from odpm_tasks.core.odoo.locales import country_problem, language_problem
+from odpm_tasks.core.sources.git_requirement import git_requirement
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -85,15 +86,42 @@ def bare_requirement(value: str) -> str:
 MAX_REQUIREMENT = 1000  # characters; an environment marker with thousands of conditions takes seconds
 
 
+_OPTIONS = {
+    "-r": "another file of requirements is read in requirements.txt of a repository only; list the packages themselves",
+    "-c": "a file of constraints is read in requirements.txt of a repository only; list the packages themselves",
+    "-e": "a path has no version to lock: write NAME @ git+URL@REF#subdirectory=PATH",
+    "-i": "an index is a setting of the machine: UV_DEFAULT_INDEX, UV_INDEX or pip.conf",
+    "-f": "a list of files is a setting of the machine: UV_FIND_LINKS or pip.conf",
+}
+_LONG_OPTIONS = {
+    "--requirement": "-r", "--constraint": "-c", "--editable": "-e", "--index-url": "-i", "--pypi-url": "-i",
+    "--extra-index-url": "-i", "--no-index": "-i", "--trusted-host": "-i", "--find-links": "-f",
+}  # fmt: skip
+
+
+def _option_error(bare: str) -> str:
+    word = re.split(r"[\s=]", bare, maxsplit=1)[0]
+    hint = _OPTIONS.get(_LONG_OPTIONS.get(word, word[:2]), "")
+    return f"a pip option is not a requirement{f': {hint}' if hint else ''}"
+
+
 def requirement_error(value: str) -> str:
-    """Why a line cannot be locked; empty if it can, and for a blank line or a comment."""
+    """Why a line cannot be locked; empty if it can, and for a blank line or a comment.
+
+    Of addresses, these can: a repository (`NAME @ git+URL`, see `core.sources.git_requirement`) and a wheel, by its hash.
+    """
     bare = bare_requirement(value)
     if not bare:
         return ""
-    if bare.startswith("-"):
-        return "a pip option is not a requirement"
     if len(bare) > MAX_REQUIREMENT:
         return f"it has more than {MAX_REQUIREMENT:,} characters"
+    try:
+        if git_requirement(bare) is not None:
+            return ""
+    except ValueError as error:
+        return str(error)
+    if bare.startswith("-"):
+        return _option_error(bare)
     if "${" in bare:
         return "variables in a requirement are not expanded"
     if re.match(r"[a-z+]+://", bare):
@@ -102,8 +130,19 @@ def requirement_error(value: str) -> str:
         url = urlsplit(Requirement(bare).url or "")
     except (InvalidRequirement, ValueError, RecursionError):
         return f"{bare!r} is not a requirement like `name==1.2`"
+    return _url_error(url) if url.geturl() else ""
+
+
+def _url_error(url: SplitResult) -> str:
+    """Why the address behind `NAME @` cannot be locked; empty for that of a wheel."""
     if url.password or (url.username and not url.scheme.endswith("ssh")):
         return "its address contains a login, which would be written into the lock"
+    if url.scheme not in {"http", "https"}:
+        return "its address is none of git+https://, git+ssh:// and the https:// address of a wheel"
+    if url.query:
+        return "its address has a query, which can contain a secret and would be written into the lock"
+    if not url.path.endswith(".whl"):
+        return "at an address, only a wheel (.whl) can be locked: name a release of the index, or NAME @ git+URL@REF"
     return ""
 
 

@@ -129,6 +129,11 @@ def materialize_steps(step_id: str, observed: ObservedState) -> list[Step]:
         for source in observed.resolution.sources
         if source.key in observed.uncached
     ]
+    steps += [
+        Step(step_id, "create", package.name, f"fetch {package.commit[:8]}, a Python package")
+        for package in observed.python.packages
+        if package.name in observed.python.uncached
+    ]
     return steps or [Step(step_id, "keep", "", f"{len(observed.resolution.sources)} repositories in the cache")]
 
 

@@ -25,6 +25,8 @@ def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
         "Dockerfile template": templating.template_text(dockerfile.TEMPLATE, templates.get(dockerfile.TEMPLATE)),
         "Python packages": stack.locks[0],
     }
+    if stack.packages:
+        found["Python packages from git"] = "\n".join(f"{one.name} {one.url} {one.commit}" for one in stack.packages)
     if stack.scenario.developer:
         found["developer packages"] = stack.locks[1]
     found["runtime script"] = templates.get(dockerfile.RUNTIME, "").encode() or stack.runtime

@@ -20,9 +20,10 @@ from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image import dockerfile as images
 from odpm_tasks.core.image.archive import ArchiveState
-from odpm_tasks.core.image.dockerfile import ImageSource, ImageSpec
+from odpm_tasks.core.image.dockerfile import ImagePackage, ImageSource, ImageSpec
 from odpm_tasks.core.image.system_packages import SystemDependencies, system_dependencies
 from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
+from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.lockfile import with_digest
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
@@ -39,7 +40,7 @@ class Stack:
 
     `name`: the project. `own`: add-ons of the developing checkout. `templates`: the project's templates by name.
     `digests`: the locked digests of images. `renderer`: the locked package of wkhtmltopdf. `system`: the locked state of the
-    Debian archive.
+    Debian archive. `packages`: the locked Python packages from git.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Stack:
     digests: Mapping[str, str] = field(default_factory=dict)
     renderer: Renderer | None = None
     system: ArchiveState | None = None
+    packages: tuple[GitPackage, ...] = ()
     profile: Profile = "medium"
     tool_version: str = VERSION
 
@@ -103,6 +105,10 @@ class Stack:
             wkhtmltopdf=self.renderer if isinstance(self.renderer, PatchedBuild) else None,
             archive=self.system if self.system and self.system.release == manifest.codename else None,
             sources=tuple(sources),
+            packages=tuple(
+                ImagePackage(one.name, one.url, one.commit, one.version, one.ref, one.subdirectory)
+                for one in self.packages
+            ),
         )
 
     @property

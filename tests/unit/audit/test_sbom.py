@@ -103,6 +103,16 @@ def test_sbom_contains_no_credentials_and_local_paths(url: str, told: str | None
     assert {"name": "odpm:commit", "value": commit("shop")} in addon["properties"]
 
 
+def test_a_python_package_from_git_names_repository_commit_and_folder() -> None:
+    origin = Repository("https://git.example/team/tool", commit("tool"), "python")
+    mine = component(
+        made(Census(packages=(Package(name="Team_Tool", version="1.0"),)), packages={"team-tool": origin}), "Team_Tool"
+    )
+    assert mine["purl"].startswith("pkg:pypi/team-tool@1.0?vcs_url=git%2Bhttps://git.example/team/tool%40")
+    assert {"name": "odpm:commit", "value": origin.commit} in mine["properties"]
+    assert mine["externalReferences"] == [{"type": "vcs", "url": origin.url}]
+
+
 def test_an_add_on_does_not_depend_on_itself() -> None:
     document = json.loads(made(Census(addons=(Addon(name="mail", path="/mail", depends=("mail",)),))))
     assert {"ref": "pkg:generic/mail#mail"} in document["dependencies"]

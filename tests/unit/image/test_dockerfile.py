@@ -10,6 +10,7 @@ import pytest
 
 from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.image.dockerfile import (
+    ImagePackage,
     ImageSource,
     ImageSpec,
     base_image,
@@ -54,6 +55,17 @@ CASES = {
         sources=SOURCES,
         archive=ArchiveState("trixie", "2026-07-11T10:16:37Z", "2026-11-25T02:22:30Z"),
     ),
+    "packages": ImageSpec(
+        base_image("3.12", "bookworm"),
+        "bookworm",
+        "18.0",
+        "3.12",
+        sources=SOURCES,
+        packages=(
+            ImagePackage("acme-client", "https://git.example/acme/client", "a" * 40, "2.1", "v2.1", "python"),
+            ImagePackage("tool", "https://git.example/team/tool", "b" * 40, "0.1.dev3+gbbbbbbbbb"),
+        ),
+    ),
 }
 
 
@@ -61,6 +73,20 @@ CASES = {
 def test_dockerfile(version: str) -> None:
     path = GOLDEN / f"{version}.Dockerfile"
     assert dockerfile(CASES[version]) == path.read_text(encoding="utf-8")
+
+
+def test_another_commit_of_a_package_changes_the_name_of_the_environment_and_one_stage_alone() -> None:
+    spec = CASES["packages"]
+    moved = replace(spec, packages=(spec.packages[0], replace(spec.packages[1], commit="c" * 40)))
+    assert environment_digest(spec, runtime=b"") != environment_digest(moved, runtime=b"")
+    before, after = (re.split(r"(?m)^(?=FROM )", dockerfile(one)) for one in (spec, moved))
+    changed = {part.split()[3] for part, other in zip(before, after, strict=True) if part != other}
+    assert changed == {"origins", "git-tool"}
+
+
+def test_a_template_of_the_project_that_installs_no_packages_from_git_is_refused() -> None:
+    with pytest.raises(DescriptionError, match="does not install packages from git: acme-client, tool"):
+        dockerfile(CASES["packages"], "FROM {{ spec.base_image }}\n")
 
 
 def test_dockerignore() -> None:

@@ -5,13 +5,8 @@ from __future__ import annotations
 import pytest
 
 from odpm_tasks.core.locking.addon_requirements import needed_addons, only_optional, with_need, without_system_modules
-from odpm_tasks.core.locking.python_requirements import (
-    RequirementLine,
-    external_dependency,
-    python_lock_header,
-    recorded_inputs,
-    recorded_left_out,
-)
+from odpm_tasks.core.locking.python_lock import python_lock_header, recorded_inputs, recorded_left_out
+from odpm_tasks.core.locking.python_requirements import RequirementLine, external_dependency
 from tests.unit.builders import module
 
 

@@ -8,14 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from odpm_tasks.core.locking.python_lock import inputs_digest, python_lock_header, recorded_inputs
 from odpm_tasks.core.locking.python_requirements import (
     MergedRequirements,
     RequirementLine,
     external_dependency,
-    inputs_digest,
     merge,
-    python_lock_header,
-    recorded_inputs,
     requirement_lines,
 )
 
@@ -62,7 +60,7 @@ def test_lines_are_continued_as_pip_does_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["-r more.txt", "-e .", "-c limits.txt", "--find-links x", "./wheels/x.whl", "git+https://h/x#egg=x"]
+    "line", ["-r more.txt", "-e .", "-c limits.txt", "--find-links x", "./wheels/x.whl", "git+https://h/x"]
 )
 def test_what_is_not_a_requirement_is_refused_and_not_dropped(line: str) -> None:
     merged = merge((), (), requirement_lines(f"lxml\n{line}\n", "web: requirements.txt"))
@@ -102,15 +100,26 @@ def test_modules_of_the_standard_library_are_no_requirements(name: str) -> None:
     [
         ("six==1.16.0", False, ""),
         ("six @ https://host.example/six.whl", True, ""),
+        ("six @ https://host.example/six.tar.gz", True, "at an address, only a wheel (.whl) can be locked"),
+        ("six @ https://host.example/six.whl?token=hunter2", True, "its address has a query"),
+        ("six @ file:///srv/six.whl", True, "its address is none of git+https://"),
         ("six @ https://host.example/six.whl", False, "it bypasses the package index"),
         ("six @ git+file:///evil", False, "it bypasses the package index"),
         ("six @ git+ssh://git@host.example/six", True, ""),
         ("six @ https://me:hunter2@host.example/six.whl", True, "its address contains a login"),
         ("six @ https://token@host.example/six.whl", True, "its address contains a login"),
         ("six @ https://host.example/${TOKEN}/six.whl", True, "variables in a requirement are not expanded"),
-        ("git+https://host.example/six#egg=six", True, "an address needs the name of its package"),
-        ("-r other.txt", True, "a pip option is not a requirement"),
-        ("--index-url https://host.example", True, "a pip option is not a requirement"),
+        ("six @ git+file:///srv/six", True, "its address is a folder of this machine"),
+        ("six @ git+https://${TOKEN}@host.example/six", True, ""),
+        ("six @ hg+https://host.example/six", True, "its address is none of git+https://"),
+        ("git+https://host.example/six#egg=six", True, ""),
+        ("-e git+https://host.example/six@main#egg=six", True, ""),
+        ("git+https://host.example/six#egg=six", False, "it bypasses the package index"),
+        ("-e git+https://host.example/six@main#egg=six", False, "it bypasses the package index"),
+        ("git+https://host.example/six", True, "an address needs the name of its package"),
+        ("-r other.txt", True, "a pip option is not a requirement: another file"),
+        ("-e .", True, "a pip option is not a requirement: a path has no version"),
+        ("--index-url https://host.example", True, "a pip option is not a requirement: an index is a setting"),
         ("six; " + " and ".join(["python_version > '3'"] * 50), False, "it has more than 1,000 characters"),
         ("six; os_name > 'a\nevil @ https://host.example/evil.whl'", False, "\"six; os_name > 'a\\nevil"),
         ("./six", True, "'./six' is not a requirement"),

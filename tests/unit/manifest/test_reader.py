@@ -158,9 +158,9 @@ def test_v1_warnings(raw: dict[str, Any], warnings: list[str]) -> None:
 
 
 def test_validate_refuses_a_requirement_of_the_flat_format_that_lock_refuses() -> None:
-    text = json.dumps(v1(python_version="3.11", requirements_txt=["lxml", "git+https://h/x#egg=x"]))
+    text = json.dumps(v1(python_version="3.11", requirements_txt=["lxml", "git+https://h/x#egg=x", "git+https://h/y"]))
     errors, warnings = problems(text, nothing)
-    assert errors == ("line 1: requirements_txt[1]: an address needs the name of its package in front: NAME @ URL",)
+    assert errors == ("line 1: requirements_txt[2]: an address needs the name of its package in front: NAME @ git+URL",)
     assert not warnings
 
 
