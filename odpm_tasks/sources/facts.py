@@ -21,6 +21,7 @@ from odpm_tasks.core.sources.link import Link
 
 class _StoredModule(Module):
     depends: tuple[str, ...]
+    auto_install: tuple[str, ...]
 
 
 class _StoredFacts(Facts):

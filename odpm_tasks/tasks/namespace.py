@@ -6,7 +6,7 @@ import sys
 
 from invoke.collection import Collection
 
-from odpm_tasks.tasks import image, init, legacy_cli, lock, plan, sources, stack
+from odpm_tasks.tasks import image, init, legacy_cli, lock, mod, plan, sources, stack
 
 TASKS = {
     task.name: task
@@ -18,6 +18,7 @@ TASKS = {
     )
 }  # fmt: skip
 GROUPS = {
+    "mod": (mod.list_, mod.explain, mod.graph, mod.missing),
     "sources": (sources.status, sources.tree, sources.prune, sources.unshallow),
 }
 TASKS |= {f"{group}.{task.name}": task for group, tasks in GROUPS.items() for task in tasks}

@@ -24,6 +24,7 @@ REQUEST_FILES = ("oca_dependencies.txt", MANIFEST_FILE, "requirements.txt")
 DEPTH = 2  # folders between the root and a module's manifest
 MAX_MANIFESTS_SIZE = 10_000_000  # bytes of all manifests of a repository that are read; enterprise has about 2 MB
 _LONGEST_VERSION = 100
+_LONGEST_SUMMARY = 200
 _LONGEST_LIST = 500  # entries of one list of external dependencies
 MAX_FILE_SIZE = 1_000_000  # bytes; larger files are not read. Real ones have about a hundredth of that
 
@@ -33,7 +34,10 @@ _PARSER = threading.Lock()
 
 
 class Module(BaseModel):
-    """One add-on: its folder in the repository, the add-ons it depends on, and its external dependencies."""
+    """One add-on: its folder in the repository, the add-ons it depends on, and its external dependencies.
+
+    `auto_install`: Odoo installs it as soon as all of these add-ons are installed.
+    """
 
     model_config = ConfigDict(frozen=True)
     path: str
@@ -43,6 +47,8 @@ class Module(BaseModel):
     python: tuple[str, ...] = ()
     bin: tuple[str, ...] = ()
     deb: tuple[str, ...] = ()
+    auto_install: tuple[str, ...] = ()
+    summary: str = ""
 
     @property
     def name(self) -> str:
@@ -189,7 +195,16 @@ def read_module(path: str, manifest: bytes) -> Module | None:
         python=strings(needs.get("python")),
         bin=strings(needs.get("bin")),
         deb=strings(needs.get("deb")),
+        auto_install=_triggers(data.get("auto_install"), strings(data.get("depends"))),
+        summary=_as_text(data.get("summary") or data.get("name") or "")[:_LONGEST_SUMMARY],
     )
+
+
+def _triggers(value: object, depends: tuple[str, ...]) -> tuple[str, ...]:
+    """`auto_install` of a manifest: True stands for all of `depends`, a list for itself. Without `depends`: base."""
+    if isinstance(value, list | tuple | set):
+        return tuple(_as_text(item) for item in value) or ("base",)
+    return (depends or ("base",)) if value else ()
 
 
 def _as_text(value: object) -> str:

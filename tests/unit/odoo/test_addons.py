@@ -26,10 +26,10 @@ GOOD = b'{"name": "X"}'
     ("text", "module"),
     [
         (b"{}", Module(path="x")),
-        (b'{"name": "X", "version": "19.0.1.0.0", "installable": False}', Module(path="x", version="19.0.1.0.0", installable=False)),
+        (b'{"name": "X", "version": "19.1", "installable": False}', Module(path="x", version="19.1", installable=False, summary="X")),
         (b"\xef\xbb\xbf{'installable': True}", Module(path="x")),
         (b"# Copyright \xc2\xa9 me\n# License LGPL\n\n{'version': '1'}\n\n", Module(path="x", version="1")),
-        (b"{'summary': '''a\nb''', 'version': '1' '.0'}", Module(path="x", version="1.0")),
+        (b"{'summary': '''a\nb''', 'version': '1' '.0'}", Module(path="x", version="1.0", summary="a\nb")),
         (
             b"{'external_dependencies': {'python': ['zeep', 'lxml'], 'bin': ('wkhtmltopdf',), 'deb': ['libmagic1']}}",
             Module(path="x", python=("zeep", "lxml"), bin=("wkhtmltopdf",), deb=("libmagic1",)),
