@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from odpm_tasks.core import trees
-from odpm_tasks.core.addons.graph import BASE, UsedAddon, AddonGraph
+from odpm_tasks.core.addons.graph import BASE, AddonGraph, UsedAddon
 from odpm_tasks.core.text import clean
 
 TOP = "the add-ons of this project"
