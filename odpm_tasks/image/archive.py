@@ -29,7 +29,7 @@ def start_query(codename: str, mirrors: Mapping[str, Mirror], timeout: float) ->
     It returns at most `timeout` seconds after the start.
     """
     urls = {url for each in mirrors.values() for url in archive.index_urls(codename, each)}
-    texts = http.in_parallel({url: partial(_index, url, timeout) for url in urls}, timeout)
+    texts = http.in_parallel({url: partial(index_text, url, timeout) for url in urls}, timeout)
 
     def wait() -> dict[str, ArchiveState]:
         indexes = texts()
@@ -39,7 +39,8 @@ def start_query(codename: str, mirrors: Mapping[str, Mirror], timeout: float) ->
     return wait
 
 
-def _index(url: str, timeout: float) -> str | None:
+def index_text(url: str, timeout: float) -> str | None:
+    """The text of a signed index; None where it cannot be had. The signature is not verified."""
     data = http.get(url, timeout, _INDEX_SIZE)
     return None if data is None else data.decode(errors="replace")
 
@@ -67,7 +68,7 @@ def _first_url(service: str, release: str, kind: str, locked: str) -> str | None
         url = archive.snapshot_url(service, kind, time)
         indexes = {f"{url}/dists/{suite}/InRelease" for suite in archive.suites(release)[kind]}
         texts = http.in_parallel(
-            {index: partial(_index, index, _SNAPSHOT_TIMEOUT) for index in indexes}, _SNAPSHOT_TIMEOUT
+            {index: partial(index_text, index, _SNAPSHOT_TIMEOUT) for index in indexes}, _SNAPSHOT_TIMEOUT
         )()
         times = [archive.index_time(text, kind) for text in texts.values()]
         if len(texts) < len(indexes) or not all(times):

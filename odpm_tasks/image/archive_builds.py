@@ -18,7 +18,7 @@ from odpm_tasks.core.config.paths import LOCK_FILE, ProjectPaths
 from odpm_tasks.core.image.archive import ArchiveState, Mirror, found_state, moved_packages
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.core.text import plural
-from odpm_tasks.errors import LockError, ProgramError
+from odpm_tasks.errors import EPOCH, LockError, ProgramError
 from odpm_tasks.image import archive
 from odpm_tasks.image.build_secrets import build_secrets
 
@@ -32,12 +32,13 @@ MOVE = "inv lock --update records the present state"
 @dataclass(frozen=True)
 class BuiltPackages:
     """The Debian packages of an image that was built here. `locked`: the lock had this state; `state`: the mirror had it;
-    `base`: the base image. `packages`: `NAME:ARCHITECTURE` -> version."""
+    `base`: the base image. `packages`: `NAME:ARCHITECTURE` -> version. `installed`: the names of those that the build installed."""
 
     locked: ArchiveState | None
     state: ArchiveState | None
     base: str
     packages: Mapping[str, str]
+    installed: frozenset[str] = frozenset()
 
 
 def build_at_state(
@@ -124,7 +125,13 @@ def _moved(locked: ArchiveState, found: ArchiveState) -> ProgramError:
 def record(paths: ProjectPaths, stack: Stack, image: str, state: ArchiveState | None) -> None:
     """Record the packages of a built image, and warn of those with another version than in the last build of this lock."""
     before, locked = _last(paths, stack), stack.image.archive
-    built = BuiltPackages(locked, state, stack.image.base_image, run_image.debian_packages(image))
+    built = BuiltPackages(
+        locked,
+        state,
+        stack.image.base_image,
+        run_image.debian_packages(image),
+        frozenset(run_image.packages_of_time(image, EPOCH)),
+    )
     moved = moved_packages(before.packages, built.packages) if before else ()
     if locked and state and state != locked:
         terminal.warn(f"the Debian mirror has moved since the lock ({locked}): packages are those of {state}; {MOVE}")
@@ -161,7 +168,11 @@ def _entries(paths: ProjectPaths) -> dict[str, BuiltPackages]:
         data = json.loads(files.read_text(paths.odpm / RECORD) or "{}")
         return {
             name: BuiltPackages(
-                _state(entry["locked"]), _state(entry["state"]), str(entry["base"]), dict(entry["packages"])
+                _state(entry["locked"]),
+                _state(entry["state"]),
+                str(entry["base"]),
+                dict(entry["packages"]),
+                frozenset(entry["installed"]),
             )
             for name, entry in data.items()
         }
@@ -179,4 +190,5 @@ def _data(entry: BuiltPackages) -> dict[str, object]:
         "state": entry.state.data if entry.state else None,
         "base": entry.base,
         "packages": dict(entry.packages),
+        "installed": sorted(entry.installed),
     }

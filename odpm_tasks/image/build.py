@@ -20,7 +20,7 @@ from odpm_tasks.core.image.dockerfile import package_context
 from odpm_tasks.core.image.wkhtmltopdf import debian_arch
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
-from odpm_tasks.image import archive_builds, inputs, pdf_renderer
+from odpm_tasks.image import archive_builds, inputs, pdf_renderer, verify
 from odpm_tasks.image.census import read_census
 from odpm_tasks.image.labels import epoch, image_labels, origin
 from odpm_tasks.image.trees import exported
@@ -44,6 +44,7 @@ class BuildRequest:
     output: Path | None = None
     smoke_test: bool = True
     no_cache: bool = False
+    verify: bool = False
     show_log: bool = False
 
     @property
@@ -56,7 +57,8 @@ class BuildRequest:
 class BuildResult:
     """A built image. `digest`: its id on this engine; `pushed`: name -> digest in the registry; `tried`: smoke test passed.
 
-    `archive` and `sbom` are paths. The fields are the keys of `.odpm/build/image.json`.
+    `verified`: a second build without cache gave the same digest. `archive` and `sbom` are paths. The fields are the keys of
+    `.odpm/build/image.json`.
     """
 
     names: Sequence[str]
@@ -69,6 +71,7 @@ class BuildResult:
     archive: str | None = None
     sbom: str | None = None
     tried: bool = False
+    verified: bool = False
 
     @property
     def json(self) -> str:
@@ -89,7 +92,7 @@ def build_image(paths: ProjectPaths, observed: RenderedState, request: BuildRequ
     """Build the image of the scenario: the environment, or in ci all sources, too. Tag it after its smoke test.
 
     Errors: MachineError if the engine does not support an option, ProgramError if build, smoke test or push fails,
-    DescriptionError for licence conflicts if `check_licenses` is set.
+    DescriptionError for licence conflicts if `check_licenses` is set, DriftError if `verify` is set and a second build differs.
     """
     docker.require()
     stack, request = observed.stack, request or BuildRequest()
@@ -98,7 +101,7 @@ def build_image(paths: ProjectPaths, observed: RenderedState, request: BuildRequ
         digest, size = _build(paths, observed, names[0], request, {})
         return BuildResult(names, digest, size, stack.scenario.name, (), {})
     labels = image_labels(paths, stack)
-    candidate = f"odpm/candidate:{labels[inputs.INPUTS]}"
+    candidate, again = (f"odpm/{name}:{labels[inputs.INPUTS]}" for name in ("candidate", "again"))
     with files.exclusive(paths.cache / "images" / f"{labels[inputs.INPUTS]}.lock", "this image", wait=3600):
         try:
             existing = _reusable_image(paths, labels, request)
@@ -107,10 +110,15 @@ def build_image(paths: ProjectPaths, observed: RenderedState, request: BuildRequ
                 buildx.digest_and_size(existing) if existing else _build(paths, observed, candidate, request, labels)
             )
             census = _verify(paths, observed, image, replace(request, smoke_test=request.smoke_test and not existing))
+            if request.verify:
+                _build(paths, observed, again, replace(request, no_cache=True, cache_from=(), cache_to=()), labels)
+                verify.require_equal(image, again)
             bill = _audit(paths, observed, census, names[0], digest, request) if census else None
             buildx.tag(image, names)
         finally:
             buildx.untag(candidate)
+            if request.verify:
+                buildx.untag(again)
     pushed = {name: buildx.push(name) for name in names if request.push}
     if request.output:
         with files.disk_errors(request.output):
@@ -118,6 +126,7 @@ def build_image(paths: ProjectPaths, observed: RenderedState, request: BuildRequ
     result = BuildResult(
         names, digest, size, stack.scenario.name, tuple(request.platforms), labels, pushed,
         str(request.output) if request.output else None, bill, request.smoke_test,
+        request.verify,
     )  # fmt: skip
     files.write(paths.odpm / RESULT, f"{result.json}\n".encode())
     return result

@@ -27,6 +27,7 @@ from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.commits import CommitRange
 from odpm_tasks.errors import CommitMissingError, LockError, OdpmError, UsageError
+from odpm_tasks.locking import diff_packages
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import graph
 from odpm_tasks.sources.commits import commit_range
@@ -90,6 +91,7 @@ def diff_against(paths: ProjectPaths, ref: str = "HEAD") -> LockDiff:
         (_python_side(before, old), _python_side(_texts_now(paths.root), new)),
         (old.images if old else {}, new.images),
         (_tools(old), _tools(new)),
+        diff_packages.system_change(paths, old.system if old else None, new.system),
     )
 
 

@@ -86,6 +86,7 @@ def build(c: Context, force: bool = False) -> None:
         "sbom": "Write an SBOM (CycloneDX) to .odpm/build/sbom.cdx.json and warn of licence conflicts.",
         "check_licenses": "Fail if licences of add-ons conflict.",
         "no_cache": "Do not use the build cache.",
+        "verify": "Build again without cache and compare the digests; exit 2 if they differ.",
         "no_smoke_test": "Tag the image without a smoke test.",
         "show_log": "Show the whole log of the build.",
         "format": "text or json.",
@@ -104,6 +105,7 @@ def build_image(
     sbom: bool = False,
     check_licenses: bool = False,
     no_cache: bool = False,
+    verify: bool = False,
     no_smoke_test: bool = False,
     show_log: bool = False,
     format: str = "text",
@@ -140,6 +142,7 @@ def build_image(
         output=Path(output) if output else None,
         smoke_test=not no_smoke_test,
         no_cache=no_cache,
+        verify=verify,
         show_log=show_log,
     )
     with project.exclusive():

@@ -60,12 +60,27 @@ def run_python(
 
 def debian_packages(image: str) -> dict[str, str]:
     """The Debian packages of an image: `NAME:ARCHITECTURE` -> version; empty where it has no dpkg."""
-    options = ["--rm", "--pull=never", "--network=none", "--no-healthcheck", "--entrypoint=dpkg-query"]
-    options += ["--cap-drop=ALL", "--security-opt=no-new-privileges"]
-    words = ["--", image, "--show", "--showformat=${Package}:${Architecture} ${Version}\\n"]
-    outcome = command.run(["docker", "run", *options, *words], check=False, timeout=_TIMEOUT)
-    rows = (line.partition(" ") for line in outcome.text.splitlines()) if outcome.ok else ()
+    rows = (row.partition(" ") for row in _packages(image, "dpkg-query", "--show", f"--showformat={_FORMAT}"))
     return {name: version for name, _, version in rows}
+
+
+def packages_of_time(image: str, seconds: int) -> set[str]:
+    """The names of the Debian packages whose list of files has this time."""
+    folder = "/var/lib/dpkg/info"
+    rows = _packages(
+        image, "find", folder, "-name", "*.list", "-newermt", f"@{seconds - 1}", "!", "-newermt", f"@{seconds}"
+    )
+    return {row.removeprefix(f"{folder}/").removesuffix(".list").partition(":")[0] for row in rows}
+
+
+_FORMAT = "${Package}:${Architecture} ${Version}\\n"
+
+
+def _packages(image: str, program: str, *arguments: str) -> list[str]:
+    options = ["--rm", "--pull=never", "--network=none", "--no-healthcheck", f"--entrypoint={program}"]
+    options += ["--cap-drop=ALL", "--security-opt=no-new-privileges"]
+    outcome = command.run(["docker", "run", *options, "--", image, *arguments], check=False, timeout=_TIMEOUT)
+    return outcome.text.splitlines() if outcome.ok else []
 
 
 def run_isolated(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from odpm_tasks.core.locking.diff_python import PackageChange, PythonSide, packages
+from odpm_tasks.core.locking.diff_system import SystemChange
 from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addon_versions import SCRIPT, runs, version_key
@@ -143,10 +144,11 @@ class LockDiff:
     packages: tuple[PackageChange, ...] = ()
     images: tuple[ImageChange, ...] = ()
     tools: tuple[ToolChange, ...] = ()
+    system: SystemChange | None = None
 
     @property
     def same(self) -> bool:
-        return not (self.repositories or self.packages or self.images or self.tools)
+        return not (self.repositories or self.packages or self.images or self.tools or self.system)
 
     @property
     def addons(self) -> tuple[AddonChange, ...]:
@@ -260,6 +262,7 @@ def compare(
     python: tuple[PythonSide, PythonSide],
     images: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
     tools: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+    system: SystemChange | None = None,
 ) -> LockDiff:
     """The difference of both sides. `images`: digests, `tools`: versions, by name.
 
@@ -289,6 +292,7 @@ def compare(
             for name in sorted({*tools[0], *tools[1]})
             if tools[0].get(name) != tools[1].get(name)
         ),
+        system,
     )
 
 

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from odpm_tasks.core.locking.diff import AddonChange, LockDiff, RepositoryChange
+from odpm_tasks.core.locking.diff_system import SystemChange
 from odpm_tasks.core.locking.diff_text import (
     SHOWN,
     addon_row,
@@ -18,6 +19,7 @@ from odpm_tasks.core.locking.diff_text import (
     history_word,
     more,
     package_word,
+    state_text,
     summary,
     versions,
 )
@@ -63,6 +65,8 @@ def as_markdown(diff: LockDiff) -> str:
     if diff.tools:
         rows = [f"- {_code(t.name)}: {_code(t.old or '–')} → {_code(t.new or '–')}" for t in diff.tools]
         blocks.append(_folded(f"Tools: {len(rows)}", rows))
+    if diff.system:
+        blocks.append(_system(diff.system))
     if diff.update:
         reasons = (("version", "version moved"), ("content", "content only"), ("unknown", "not known"))
         parts = [
@@ -74,6 +78,20 @@ def as_markdown(diff: LockDiff) -> str:
             f"**To update**: {', '.join(parts)}\n\n```sh\ninv up -u {shlex.quote(clean(diff.update_argument))}\n```"
         )
     return "\n\n".join(blocks)
+
+
+def _system(change: SystemChange) -> str:
+    head = f"Debian packages: {_code(state_text(change.old) or '–')} → {_code(state_text(change.new) or '–')}"
+    if not change.packages:
+        return f"{head}\n\n{change.note}" if change.note else head
+    rows = [
+        f"| {_cell(each.name)} | {_cell(each.old)} | {_cell(each.new)} | {'security' * each.security} |"
+        for each in change.packages
+    ]
+    return f"{head}\n\n" + _folded(
+        f"Debian packages: {len(rows)}",
+        ["| package | from | to | |", "|---|---|---|---|", *_bounded(rows, "| {} | | | |")],
+    )
 
 
 def _line(repository: RepositoryChange) -> str:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.locking.diff import AddonChange, LockDiff, RepositoryChange
 from odpm_tasks.core.locking.diff_python import Locked, PackageChange
+from odpm_tasks.core.locking.diff_system import SystemChange
 from odpm_tasks.core.locking.lockfile import Pin
 from odpm_tasks.core.sources.commits import CommitRange
 from odpm_tasks.core.text import Paint, clean, cut, plural, printable_json, unstyled
@@ -39,6 +42,8 @@ def as_text(diff: LockDiff, paint: Paint = unstyled) -> str:
     if diff.tools:
         tools = [(_sign(tool.old, tool.new), tool.name, _arrow(tool.old, tool.new)) for tool in diff.tools]
         blocks.append([f"  {paint('Tools', 'bold')}", *_rows(tools, paint)])
+    if diff.system:
+        blocks.append(_system(diff.system, paint))
     if diff.update:
         blocks.append(_update(diff, paint))
     return "\n".join([head, *("\n" + "\n".join(block) for block in blocks)])
@@ -68,6 +73,21 @@ def _rows(rows: Sequence[tuple[str, str, str]], paint: Paint, below: Sequence[Se
         lines.append(f"    {paint(sign, _STYLES[sign])} {clean(name):<{width}}  {clean(words)}".rstrip())
         lines += [f"        {clean(path)}" for path in (below[number] if below else ())]
     return [*lines, f"    … and {len(rows) - SHOWN} more"] if len(rows) > SHOWN else lines
+
+
+def _system(change: SystemChange, paint: Paint) -> list[str]:
+    lines = [f"  {paint('Debian packages', 'bold')}  {_arrow(*map(state_text, (change.old, change.new)))}"]
+    if change.note:
+        lines.append(f"    {paint('note', 'warn')}  {clean(change.note)}")
+    changes = sorted(change.packages or (), key=lambda each: (not each.security, each.name))
+    return [
+        *lines,
+        *_rows([("~", c.name, f"{_arrow(c.old, c.new)}{'  security' * c.security}") for c in changes], paint),
+    ]
+
+
+def state_text(state: ArchiveState | None) -> str:
+    return str(state) if state else ""
 
 
 def _update(diff: LockDiff, paint: Paint) -> list[str]:
@@ -101,6 +121,9 @@ def as_json(diff: LockDiff) -> str:
                  "old": [{"version", "marker"}], "new": likewise}],
      "images": [{"reference", "old": digest | null, "new": digest | null}],
      "tools": [{"name", "old": version | null, "new": version | null}],
+     "system": {"old": {"release", "archive", "security"} | null, "new": likewise,
+                "packages": [{"name", "old", "new", "security": bool}] | null (not known),
+                "note": why they are not known | null} | null (the same state),
      "update": {"modules": [{"name", "reason": "version" | "content" | "unknown"}],
                 "argument": the argument of -u ("base" alone where base is one of them)}}
     """
@@ -123,6 +146,7 @@ def as_json(diff: LockDiff) -> str:
                 ],
                 "images": [{"reference": i.reference, "old": i.old or None, "new": i.new or None} for i in diff.images],
                 "tools": [{"name": t.name, "old": t.old or None, "new": t.new or None} for t in diff.tools],
+                "system": _system_data(diff.system) if diff.system else None,
                 "update": {
                     "modules": [{"name": name, "reason": reason} for name, reason in diff.update],
                     "argument": diff.update_argument,
@@ -132,6 +156,15 @@ def as_json(diff: LockDiff) -> str:
             ensure_ascii=False,
         )
     )
+
+
+def _system_data(change: SystemChange) -> dict[str, Any]:
+    return {
+        "old": change.old.data if change.old else None,
+        "new": change.new.data if change.new else None,
+        "packages": None if change.packages is None else [asdict(each) for each in change.packages],
+        "note": change.note or None,
+    }
 
 
 def _repository_data(repository: RepositoryChange) -> dict[str, Any]:
@@ -188,6 +221,11 @@ def summary(diff: LockDiff) -> str:
         parts.append(plural(len(diff.images), "image"))
     if diff.tools:
         parts.append(plural(len(diff.tools), "tool"))
+    if diff.system and diff.system.packages is not None:
+        security = sum(change.security for change in diff.system.packages)
+        parts.append(f"{plural(len(diff.system.packages), 'Debian package')} ({plural(security, 'security update')})")
+    elif diff.system:
+        parts.append("state of the Debian archive")
     return ", ".join(parts) or "nothing changed"
 
 

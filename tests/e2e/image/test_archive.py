@@ -125,10 +125,26 @@ def test_every_order_of_builds_gives_the_image_of_the_lock(shop: Shop, monkeypat
     run = shop.workspace.start("build-image", "--no-cache", "--tag", shop.tag)
     run.wait_until(lambda: any(path.endswith(".deb") for path in shop.archive.served), 120)
     run.kill(programs=True)
-    again, messages = shop.build("--no-cache")
+    again, messages = shop.build("--verify")
     assert again == shop.first
+    assert f"built again without cache: the same digest {shop.first}" in messages
     assert "packages come from the snapshot service" in messages
     assert "has moved since the lock (" not in messages
+    assert json.loads((shop.workspace.root / ".odpm/build/image.json").read_text(encoding="utf-8"))["verified"] is True
+
+
+def test_verify_names_the_first_file_that_differs(shop: Shop) -> None:
+    bench = shop.workspace.bench
+    bench.template(lambda ours: f"{ours}USER 0:0\nRUN date +%s%N > /opt/odoo/built\nUSER 1000:1000\n")
+    try:
+        ran = bench.inv("build-image", "--tag", f"{bench.prefix}/never:1", "--no-smoke-test", "--verify")
+        message = failure(
+            ran, 2, "another digest", "RUN date +%s%N > /opt/odoo/built", "/opt/odoo/built: content 20 bytes"
+        )
+        assert "var/lib" not in message
+        assert docker("image", "ls", "--quiet", f"{bench.prefix}/never") == ""
+    finally:
+        (bench.root / ".odpm/templates/Dockerfile.j2").unlink()
 
 
 def test_strict_builds_the_locked_state_alone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,3 +158,21 @@ def test_strict_builds_the_locked_state_alone(shop: Shop, monkeypatch: pytest.Mo
         assert shop.build("--show-log")[0] == shop.first  # the cache has the layers of the locked state
     finally:
         (workspace.root / "odpm.json").write_text(before, encoding="utf-8")
+
+
+def test_lock_diff_names_the_packages_that_move(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The versions of the image that was built from the old state, and those of the mirror."""
+    bench, lock = shop.workspace.bench, shop.workspace.root / ".odpm/deps.lock.json"
+    shop.build("--show-log")  # the last image has the old state
+    before = lock.read_text(encoding="utf-8")
+    try:
+        assert shop.archive.states[1].time in bench.ok("lock", "--update", ODPM_SCENARIO="developer").out
+        shown = bench.ok("lock", "--diff").out
+        assert "1 Debian package (1 security update)" in shown
+        assert "~ tini  1.0+deb1 -> 1.0+deb2  security\n" in shown
+        # the mirror moves again, and the snapshot service does not answer
+        monkeypatch.setattr(shop.archive, "snapshots", False)
+        monkeypatch.setattr(shop.archive, "current", 0)
+        assert "neither the mirror nor the snapshot service has the new state" in bench.ok("lock", "--diff").out
+    finally:
+        lock.write_text(before, encoding="utf-8")

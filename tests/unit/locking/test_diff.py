@@ -7,10 +7,12 @@ import re
 
 import pytest
 
+from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.locking import diff
 from odpm_tasks.core.locking.diff import AddonChange, CommitAddon, LockDiff, PairDetails, PinPair, compare, pairs
 from odpm_tasks.core.locking.diff_markdown import _addon_line, as_markdown
 from odpm_tasks.core.locking.diff_python import Locked, PythonSide, packages
+from odpm_tasks.core.locking.diff_system import SystemChange, SystemPackageChange, package_changes
 from odpm_tasks.core.locking.diff_text import SHOWN, as_json, as_text
 from odpm_tasks.core.locking.lockfile import Lock, Pin
 from odpm_tasks.core.odoo.addon_versions import runs, version_key
@@ -475,6 +477,7 @@ def test_as_json() -> None:
         ],
         "images": [{"reference": "python:3.12", "old": None, "new": "sha256:1"}],
         "tools": [{"name": "wkhtmltopdf", "old": "of the distribution", "new": "0.12.6"}],
+        "system": None,
         "update": {"modules": [{"name": "web_a", "reason": "version"}], "argument": "web_a"},
     }
 
@@ -486,6 +489,7 @@ def test_no_difference() -> None:
     assert json.loads(as_json(nothing)) == {
         "old": "HEAD (12345678)", "new": "now", "changed": False, "repositories": [], "python": [], "images": [],
         "tools": [],
+        "system": None,
         "update": {"modules": [], "argument": ""},
     }  # fmt: skip
 
@@ -520,3 +524,56 @@ def test_styles_come_from_the_paint_function() -> None:
 @pytest.mark.parametrize("path", ["a/migrations/1.1/x.py", "a/migrations/1.1/post-x.txt", "a/models/post-x.py"])
 def test_other_files_are_no_migration_scripts(path: str) -> None:
     assert not runs(path, "1.0", "2.0", "19.0")
+
+
+# --- Debian packages ---
+
+OLD = ArchiveState("bookworm", "2026-07-11T10:16:37Z", "2026-07-12T10:16:37Z")
+NEW = ArchiveState("bookworm", "2026-08-11T10:16:37Z", "2026-08-12T10:16:37Z")
+SYSTEM = SystemChange(
+    OLD,
+    NEW,
+    package_changes(
+        {"libpq5": "15.1", "openssl": "3.0-1", "tini": "0.19", "local": "1"},
+        {"libpq5": "15.2", "openssl": "3.0-2", "tini": "0.19"},
+        {"openssl": "3.0-3", "libpq5": "15.1"},
+    ),
+)
+
+
+def test_packages_that_move_and_security_updates() -> None:
+    assert SYSTEM.packages == (
+        SystemPackageChange("libpq5", "15.1", "15.2"),
+        SystemPackageChange("openssl", "3.0-1", "3.0-3", security=True),
+    )
+
+
+def test_system_in_every_format() -> None:
+    found = LockDiff(*LABELS, system=SYSTEM)
+    assert not found.same
+    assert as_text(found) == (
+        "lock  HEAD (12345678) -> now: 2 Debian packages (1 security update)\n\n"
+        f"  Debian packages  {OLD} -> {NEW}\n"
+        "    ~ openssl  3.0-1 -> 3.0-3  security\n"
+        "    ~ libpq5   15.1 -> 15.2"
+    )
+    assert "| `openssl` | `3.0-1` | `3.0-3` | security |" in as_markdown(found)
+    assert json.loads(as_json(found))["system"] == {
+        "old": OLD.data,
+        "new": NEW.data,
+        "packages": [
+            {"name": "libpq5", "old": "15.1", "new": "15.2", "security": False},
+            {"name": "openssl", "old": "3.0-1", "new": "3.0-3", "security": True},
+        ],
+        "note": None,
+    }
+
+
+def test_system_without_known_packages() -> None:
+    found = LockDiff(*LABELS, system=SystemChange(None, NEW, note="not known: no image"))
+    assert as_text(found) == (
+        "lock  HEAD (12345678) -> now: state of the Debian archive\n\n"
+        f"  Debian packages  {NEW}\n    note  not known: no image"
+    )
+    assert "not known: no image" in as_markdown(found)
+    assert json.loads(as_json(found))["system"]["packages"] is None
