@@ -6,13 +6,16 @@ from __future__ import annotations
 import json
 import tarfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.baked import Built
 from tests.e2e.failures import failure
 from tests.e2e.harness import docker
-from tests.e2e.image.archive_shop import Shop
+
+if TYPE_CHECKING:
+    from tests.e2e.image.archive_shop import Shop
 
 pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.image.archive_shop"]
 pytestmark = pytest.mark.docker

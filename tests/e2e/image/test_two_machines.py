@@ -12,12 +12,15 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.e2e.harness import docker, eventually, git
-from tests.e2e.image.archive_shop import Shop
 from tests.standins import engine as engines
+
+if TYPE_CHECKING:
+    from tests.e2e.image.archive_shop import Shop
 
 pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.image.archive_shop"]
 pytestmark = [
