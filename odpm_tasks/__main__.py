@@ -7,6 +7,7 @@ import sys
 from invoke.program import Program
 
 from odpm_tasks import __version__, collection
+from odpm_tasks.adapters import terminal
 from odpm_tasks.errors import OdpmError
 
 
@@ -15,7 +16,13 @@ def main() -> None:
         namespace = collection()
     except OdpmError as error:
         sys.exit(f"{error}")
-    Program(name="odpm_tasks", binary="python -m odpm_tasks", namespace=namespace, version=__version__).run()
+    program = Program(name="odpm_tasks", binary="python -m odpm_tasks", namespace=namespace, version=__version__)
+    try:
+        with terminal.output_errors():  # of `--list` and `--help`, which invoke prints
+            program.run()
+    except OdpmError as error:
+        terminal.message(f"{error}")
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

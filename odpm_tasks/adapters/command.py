@@ -15,12 +15,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import IO, Any
 
+from odpm_tasks.adapters import files
 from odpm_tasks.adapters import process as processes
 from odpm_tasks.errors import MachineError, ProgramError
 
 _CREDENTIALS = re.compile(r"(?<!ssh)(://)[^/\s]+@|(ssh://[^/\s:@]+):[^/\s]+@")
+_FOREIGN = re.compile(r"detected dubious ownership in repository at '(.+)'")
 _TAIL = 8
 _STDERR_TIMEOUT = 5.0  # seconds
 
@@ -230,6 +233,12 @@ def failure(outcome: Outcome, secrets: Sequence[str] = ()) -> ProgramError | Mac
     if any("No space left on device" in line for line in details):
         return MachineError(
             "the disk is full", details=details[-2:], todo="free some space, then run the same command again"
+        )
+    if found := _FOREIGN.search("\n".join(details)):
+        return MachineError(
+            f"a repository belongs to {files.owner_of(Path(found[1]))}, and git uses only those of this user",
+            where=found[1],
+            todo=f"sudo chown -R {files.user_name(os.geteuid())} {quote(found[1])}",
         )
     how = f"ended with code {outcome.code}" if outcome.code >= 0 else f"was ended by signal {-outcome.code}"
     return ProgramError(f"{processes.name(outcome.argv)} {how}", details=details[-4:])

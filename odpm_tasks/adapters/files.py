@@ -12,8 +12,9 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from shlex import quote
 
-from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, MachineError
+from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, MachineError, ProgramError
 
 NO_HOME = Path("/nonexistent")
 
@@ -38,9 +39,35 @@ def disk_errors(path: Path) -> Iterator[None]:
             raise MachineError(
                 f"cannot write: {error.strerror}",
                 where=str(path),
-                todo=f"make it writable for you: ls -ld {path.parent}",
+                todo=_permission_hint(path),
             ) from None
         raise
+
+
+def _permission_hint(path: Path) -> str:
+    """What to type where a file cannot be written: change the owner of the folder, or look at its mode."""
+    folder = next((parent for parent in path.parents if parent.is_dir()), path.parent)
+    if (owner := owner_of(folder)) != user_name(os.geteuid()):
+        return f"it belongs to {owner}: sudo chown -R {user_name(os.geteuid())} {quote(str(folder))}"
+    return f"make it writable for you: ls -ld {quote(str(folder))}"
+
+
+def owner_of(path: Path) -> str:
+    """The name of the owner of a file or folder."""
+    try:
+        return user_name(path.stat().st_uid)
+    except OSError:
+        return "another user"
+
+
+def user_name(uid: int) -> str:
+    """The name of a user; the number of one that the system does not know."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(uid).pw_name
+    except (ImportError, KeyError):
+        return str(uid)
 
 
 def home() -> Path:
@@ -110,6 +137,39 @@ def write(
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def is_stream(path: Path) -> bool:
+    """Whether this is a pipe, a terminal or another device, or below `/dev` as `/dev/stdout`: it is not read and not replaced."""
+    if path.is_relative_to("/dev"):
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def is_standard_output(path: Path) -> bool:
+    """Whether writing to this path writes to the standard output of this process."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(1))
+    except OSError:
+        return False
+
+
+def write_stream(path: Path, data: bytes) -> None:
+    """Write to a pipe or a device; waits for the reader of a pipe. Errors: ProgramError if the reader ends before."""
+    try:
+        with disk_errors(path), path.open("wb", buffering=0) as stream:
+            while data:
+                data = data[stream.write(data) or 0 :]
+    except OSError as error:
+        raise ProgramError(
+            f"cannot write: {error.strerror}",
+            where=str(path),
+            todo="check what reads it, or name a file",
+        ) from None
 
 
 def remove_temporary_files(folder: Path, names: Collection[str] = ()) -> None:

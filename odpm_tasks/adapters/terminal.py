@@ -47,11 +47,20 @@ def warn(text: str) -> None:
 
 def output(text: str) -> None:
     """Write a line to standard output. Errors: ProgramError if it cannot be written, for instance to a full disk."""
-    try:
+    with output_errors():
         _write(sys.stdout, text)
+
+
+@contextmanager
+def output_errors() -> Iterator[None]:
+    """Convert a failure to write to standard output to a ProgramError; a reader that has closed the pipe is none."""
+    try:
+        yield
     except BrokenPipeError:
-        _discard_output()  # the reader closed the pipe (`inv plan | head`)
+        _discard_output()  # `inv plan | head`
     except OSError as error:
+        if error.filename is not None:
+            raise
         _discard_output()
         raise ProgramError(
             f"cannot write the output: {os.strerror(error.errno or 0)}",

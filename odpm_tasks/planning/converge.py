@@ -43,6 +43,7 @@ def plan(
 ) -> Plan:
     """See `Project.plan`."""
     read_only = replace(paths, writes_cache=False)
+    cache.require_access(paths, write=False)
     observed = observe.observe(read_only, step_ids, options, docker_early=True, queries=queries)
     made = planner.plan(observed, step_ids)  # raises LockError before any network request
     if not refresh or isinstance(observed, ResolvedState):

@@ -34,8 +34,8 @@ def identity(paths: ProjectPaths) -> saved_plan.ProjectIdentity:
 
 
 def save(paths: ProjectPaths, made: Plan, options: RunOptions, path: Path) -> None:
-    """Write a plan to a file. Errors: UsageError where the file exists and is not a saved plan."""
-    existing = files.read(path)
+    """Write a plan to a file, a pipe or a device. Errors: UsageError where the file exists and is not a saved plan."""
+    existing = None if files.is_stream(path) else files.read(path)
     if existing is not None:
         try:
             saved_plan.load(existing.decode(errors="replace"), str(path), VERSION)
@@ -46,7 +46,11 @@ def save(paths: ProjectPaths, made: Plan, options: RunOptions, path: Path) -> No
                 todo="choose another name, or remove the file",
             ) from None
     depends_on = _dependencies(paths, made.observed)
-    files.write(path, saved_plan.dump(saved_plan.saved(made, identity(paths), options, depends_on, VERSION)).encode())
+    data = saved_plan.dump(saved_plan.saved(made, identity(paths), options, depends_on, VERSION)).encode()
+    if files.is_stream(path):
+        files.write_stream(path, data)
+    else:
+        files.write(path, data)
 
 
 def load(path: Path) -> SavedPlan:

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from odpm_tasks.adapters import files
@@ -25,6 +26,7 @@ _IDS = re.compile(rb"\b[0-9a-f]{40}\b")
 _FILE_URL = re.compile(r'"file://([^"\s]+)"')
 _LEFTOVER = re.compile(r"\.(?P<name>.+\.git(?:\.\w+)?|[0-9a-f]{40})\.\d+(?:\.index)?")
 _WAIT = 600.0
+_FOLDERS = ("git", "facts", "projects", "fingerprints", "trees")
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,32 @@ class CacheUsage:
 
 def register(paths: ProjectPaths) -> None:
     """Register a project as a user of the cache; waits while another process prunes."""
+    require_access(paths, write=True)
     entry = paths.projects / files.sha256(os.fsencode(paths.root))[:32]
     data = os.fsencode(paths.root) + b"\n"
     if files.read(entry) != data:
         with _registry(paths):
             files.write(entry, data)
+
+
+def require_access(paths: ProjectPaths, *, write: bool) -> None:
+    """Errors: MachineError if this user cannot read the cache, or with `write`, cannot write it.
+
+    The folders of the first level are tested: nothing is written before.
+    """
+    mode = os.R_OK | os.X_OK | (os.W_OK if write else 0)
+    for folder in (paths.cache, *(paths.cache / name for name in _FOLDERS)):
+        if os.path.lexists(folder) and not os.access(
+            folder, mode, effective_ids=os.access in os.supports_effective_ids
+        ):
+            me, owner, tree = files.user_name(os.geteuid()), files.owner_of(folder), quote(str(paths.cache))
+            command = f"chmod -R u+rwX {tree}" if owner == me else f"sudo chown -R {me} {tree}"
+            raise MachineError(
+                f"the cache cannot be {'written' if write else 'read'}"
+                + ("" if owner == me else f": it belongs to {owner}"),
+                where=str(folder),
+                todo=f"{command}; or choose another cache: ODPM_CACHE_DIR=FOLDER in .env",
+            )
 
 
 def _registry(paths: ProjectPaths) -> contextlib.AbstractContextManager[None]:

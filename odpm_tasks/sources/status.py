@@ -30,6 +30,8 @@ from odpm_tasks.sources.remote import progress_callback, project_remote
 
 def status(paths: ProjectPaths) -> tuple[tuple[SourceState, ...], CacheState]:
     """The state of every source and of the cache. Uses no network and changes nothing."""
+    cache.require_access(paths, write=False)
+    paths = replace(paths, writes_cache=False)
     manifest, lock = project_files.description(paths)[0], project_files.lock(paths)
     resolved = graph.resolution(paths, manifest, lock, developing_url(remotes(paths), manifest.developing))
     known = _of_lock(lock) if isinstance(resolved, tuple) else resolved.sources

@@ -30,7 +30,9 @@ def plan(
     options: RunOptions,
 ) -> None:
     """Show what `inv up` would do. Changes nothing and, without --refresh, makes no network request."""
-    from odpm_tasks.adapters import terminal
+    from pathlib import Path
+
+    from odpm_tasks.adapters import files, terminal
     from odpm_tasks.errors import DriftError, UsageError
     from odpm_tasks.tasks import output
 
@@ -46,14 +48,14 @@ def plan(
     made = project.plan(step_ids(options), refresh=refresh)
     for warning in (*made.observed.warnings, *made.observed.notes):
         terminal.warn(warning)
-    terminal.output(output.plan(project.paths, made, as_json=format == "json", diff=diff, verbose=verbose))
+    text = output.plan(project.paths, made, as_json=format == "json", diff=diff, verbose=verbose)
+    # with `--out /dev/stdout` the saved plan is the only result
+    (terminal.message if out and files.is_standard_output(Path(out)) else terminal.output)(text)
     if out:
-        from pathlib import Path
-
         from odpm_tasks.planning import saved
 
         saved.save(project.paths, made, options, Path(out))
-        terminal.message(f"saved; run it: inv up --plan {out}")
+        terminal.message(f"saved; run it: inv up --plan {'FILE' if files.is_stream(Path(out)) else out}")
     if strict and made.drift:
         blocked = [step for step in made.drift if step.action == "blocked"]
         many = f"{len(blocked or made.drift)} step{'s' if len(blocked or made.drift) > 1 else ''}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -193,6 +195,21 @@ def test_out_replaces_only_a_saved_plan(workspace_ready: Workspace) -> None:
     assert (workspace_ready.root / "odpm.json").read_bytes() == before
     save(workspace_ready)
     save(workspace_ready)
+
+
+def test_out_can_be_a_pipe(workspace_ready: Workspace, tmp_path: Path) -> None:
+    """On standard output the saved plan is the only result; a named pipe is written and stays a pipe."""
+    bench = workspace_ready.bench
+    ran = bench.ok("plan", "--out", "/dev/stdout")
+    assert json.loads(ran.out)["odpm_plan"] == 1
+    assert "compose.up" in ran.err
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        received = pool.submit(pipe.read_text, "utf-8")
+        bench.ok("plan", "--out", str(pipe))
+        assert received.result(60) == ran.out
+    assert pipe.is_fifo()
 
 
 def test_no_secret_is_in_the_file(workspace_ready: Workspace) -> None:
