@@ -1,4 +1,4 @@
-"""Tasks about add-ons: mod.list, mod.explain, mod.graph, mod.missing."""
+"""Tasks about add-ons: mod.list, mod.explain, mod.graph, mod.missing, mod.scaffold."""
 
 from __future__ import annotations
 
@@ -115,6 +115,47 @@ def missing(c: Context, ask_index: bool = False, format: str = "text") -> None:
         terminal.output(line)
     if not findings.missing:
         terminal.message("nothing is missing")
+
+
+@task(
+    word="name",
+    lists=["depends"],
+    help={
+        "name": "The name of the add-on.",
+        "depends": "The add-ons that it depends on (repeat or comma separate; default base).",
+        "folder": "Where to create it (default: the folder of the project's add-ons, else addons).",
+        "summary": "One line about it.",
+        "author": "Its author (default: your name in git).",
+    },
+)
+def scaffold(
+    c: Context, name: str, depends: Sequence[str] = (), folder: str = "", summary: str = "", author: str = ""
+) -> None:
+    """Create an add-on in this project: manifest, model, view, access rights, test; as the OCA lays it out."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.addons import scaffold as addons
+    from odpm_tasks.core.addons.scaffold import NewAddon, check_name
+    from odpm_tasks.core.odoo.series import series
+    from odpm_tasks.errors import DescriptionError
+    from odpm_tasks.project import Project
+    from odpm_tasks.sources.facts import folder_facts
+
+    check_name(name)
+    project = Project.find()
+    facts = folder_facts(project.root)
+    taken = next((module.path for module in facts.modules if module.name == name), None)
+    if taken:
+        raise DescriptionError("this project has an add-on of that name", where=taken, todo="choose another name")
+    new = NewAddon(
+        name,
+        series(project.manifest.odoo_version).name,
+        tuple(depends) or ("base",),
+        summary,
+        author or addons.author(project.root),
+    )
+    made = addons.create(project.paths, new, folder or next((path for path in facts.addons if path), "addons"))
+    terminal.output(str(made.relative_to(project.root)))
+    terminal.message(f"install it: inv up -i {name}")
 
 
 def _observed() -> tuple[Project, ResolvedState]:

@@ -23,5 +23,9 @@ def test_the_add_ons_and_repositories_of_a_locked_project(project: Bench) -> Non
     assert "the nearest is stack_info" in near.err
     assert "partner_firstname" in project.ok("mod.graph").out
     assert project.ok("mod.missing").out == ""
+    made = project.ok("mod.scaffold", "shop_limit", "--depends", "stack_info,web")
+    assert made.out == "addons/shop_limit\n"
+    assert "shop_limit" in project.ok("mod.graph", "shop_limit").out
+    assert project.inv("mod.scaffold", "shop_limit").code == 4
     assert project.ok("sources.tree").out.splitlines()[0] == "odpm.json"
     assert project.ok("sources.tree", "web").out.splitlines()[1].startswith("└── partner-contact")

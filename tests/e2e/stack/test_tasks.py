@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,6 +132,15 @@ def test_a_failing_test_of_an_add_on_is_a_failure(second: Bench) -> None:
 
 
 # --- up and down -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.long
+def test_a_new_add_on_installs_and_its_test_passes(second: Bench) -> None:
+    folder = second.root / second.ok("mod.scaffold", "trial_of_scaffold", "--depends", "web").out.strip()
+    try:
+        assert "1 tests" in second.ok("test", "-m", "trial_of_scaffold").out
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_two_projects_run_at_the_same_time(developer: Bench, second: Bench) -> None:

@@ -73,7 +73,7 @@ def test_a_task_without_a_word_names_what_it_does_not_know() -> None:
     assert "sources.unshallow needs a name" in refusal("sources.unshallow")
 
 
-NEED_A_NAME = {"sources.unshallow", "mod.explain"}
+NEED_A_NAME = {"sources.unshallow", "mod.explain", "mod.scaffold"}
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -141,6 +141,7 @@ LISTS = {
     ("build-image", "cache-to"),
     ("init", "dependency"),
     ("mod.graph", "name"),
+    ("mod.scaffold", "depends"),
 }
 
 
