@@ -25,7 +25,7 @@ from odpm_tasks.core.locking.python_requirements import (
     RequirementLine,
     external_dependency,
     merge,
-    requirement_lines,
+    repository_requirements,
 )
 from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.locking.uv_output import UvReason, host_of
@@ -59,8 +59,7 @@ def merged_requirements(
         for package in module.python
         if (line := external_dependency(package, module.path, addon=module.name))
     ]
-    origin = f"{resolved.platform.link.name}: requirements.txt"
-    platform = requirement_lines(resolved.platform.facts.requirements or "", origin)
+    platform = repository_requirements(resolved.platform.facts, resolved.platform.link.name)
     developing = [module for one in resolved.sources if one.kind == "developing" for module in one.facts.modules]
     modules = [module for one in resolved.sources for module in one.facts.modules]
     needed = needed_addons([*own.modules, *developing], modules, install)

@@ -6,7 +6,7 @@ Facts of a commit never change. They are written into the shared cache where `Pr
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import files
@@ -15,8 +15,10 @@ from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts, Module
+from odpm_tasks.core.odoo.requirement_files import REQUIREMENTS, included_files
 from odpm_tasks.core.sources import tree_links
 from odpm_tasks.core.sources.link import Link
+from odpm_tasks.core.text import decoded
 
 
 class _StoredModule(Module):
@@ -29,6 +31,7 @@ class _StoredFacts(Facts):
 
     modules: tuple[_StoredModule, ...]
     links_out: tuple[str, ...]
+    included: tuple[tuple[str, str], ...]
 
 
 def commit_facts(
@@ -68,13 +71,25 @@ def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, ki
         modules, large_modules = objects.contents(
             {name: listed[name] for name in manifests}, addons.MAX_FILE_SIZE, addons.MAX_MANIFESTS_SIZE
         )
+
+        def included(names: Sequence[str]) -> dict[str, bytes]:
+            return objects.contents({name: listed[name] for name in names if name in listed}, addons.MAX_FILE_SIZE)[0]
+
+        more = _included(contents.get(REQUIREMENTS), included)
     read = addons.within_total(modules)
     skipped = (*large, *large_modules, *(modules.keys() - read.keys()))
-    found = addons.facts(listed, {**contents, **read}, skipped, links_out)
+    found = addons.facts(listed, {**contents, **read}, skipped, links_out, more)
     if paths.writes_cache:
         path = paths.facts(link.canonical, commit, platform=kind == "platform")
         files.write(path, found.model_dump_json().encode(), derived=True)
     return found
+
+
+def _included(text: bytes | None, read: Callable[[Sequence[str]], Mapping[str, bytes]]) -> dict[str, str]:
+    """The files that a `requirements.txt` includes: path -> text. `read` gives the bytes of those that exist."""
+    if text is None:
+        return {}
+    return included_files(decoded(text), lambda names: {name: decoded(data) for name, data in read(names).items()})
 
 
 def folder_facts(root: Path, kind: str = "dependency", *, with_submodules: bool = False) -> Facts:
@@ -98,7 +113,17 @@ def folder_facts(root: Path, kind: str = "dependency", *, with_submodules: bool 
             sizes[relative.as_posix()] = path.stat().st_size
     to_read, large = addons.split_by_size(sizes, skip_manifests=kind == "platform")
     contents = {file: files.read(root / file) or b"" for file in to_read}
-    return addons.facts(sorted(sizes), contents, large)
+
+    def included(names: Sequence[str]) -> dict[str, bytes]:
+        paths = {name: root / name for name in names}
+        inside_root = {name: path for name, path in paths.items() if path.resolve().is_relative_to(inside)}
+        return {
+            name: files.read(path) or b""
+            for name, path in inside_root.items()
+            if path.is_file() and path.stat().st_size <= addons.MAX_FILE_SIZE
+        }
+
+    return addons.facts(sorted(sizes), contents, large, included=_included(contents.get(REQUIREMENTS), included))
 
 
 def source_folder_facts(root: Path, kind: str = "dependency") -> Facts:

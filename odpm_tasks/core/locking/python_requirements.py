@@ -18,7 +18,9 @@ from packaging.version import InvalidVersion, Version
 
 from odpm_tasks.core.locking.python_lock import holds_on_target
 from odpm_tasks.core.manifest.fields import bare_requirement, requirement_error
+from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.python_names import distribution_of
+from odpm_tasks.core.odoo.requirement_files import REQUIREMENTS, inclusion, logical_lines
 from odpm_tasks.core.sources.git_requirement import PackageAddress, git_requirement
 
 # watchdog 6 and later lose events on a tree as large as Odoo's (the inotify queue overflows)
@@ -32,7 +34,7 @@ class RequirementLine:
 
     `trusted`: of the project, or of a repository it trusts. `addon`: the add-on in whose `external_dependencies` it is.
     `optional`: the project does not need that add-on. `number`: the line in a file, from 1. `constraint`: it limits the
-    versions of a package and does not require it (`-c` of pip).
+    versions of a package and does not require it (`-c` of pip). `problem`: why the line is refused whatever it is.
     """
 
     line: str
@@ -42,6 +44,7 @@ class RequirementLine:
     optional: bool = False
     number: int = field(default=0, compare=False)
     constraint: bool = False
+    problem: str = ""
 
     @property
     def place(self) -> str:
@@ -77,7 +80,7 @@ class RequirementLine:
 
         A requirement names a package of the index, and versions. A direct reference (`NAME @ URL`) needs trust.
         """
-        error = requirement_error(self.line)
+        error = self.problem or requirement_error(self.line)
         if self.bare and not self.trusted and self._is_direct():
             return "it bypasses the package index, and odpm.json does not trust the repository"
         if not error and self.constraint and self.bare and (self._is_direct() or Requirement(self.bare).extras):
@@ -126,25 +129,32 @@ def requirement_lines(text: str, origin: str, *, trusted: bool = True) -> tuple[
 
     Lines that cannot be locked (options of pip as `-r`, addresses) are among them: see `RequirementLine.refusal`.
     """
-    lines = ((number, re.split(r"(?:^|\s)#|\s--", line.strip(), maxsplit=1)[0]) for number, line in _logical(text))
+    lines = ((number, re.split(r"(?:^|\s)#|\s--", line.strip(), maxsplit=1)[0]) for number, line in logical_lines(text))
     return tuple(
         RequirementLine(line.strip(), origin, trusted, number=number) for number, line in lines if line.strip()
     )
 
 
-def _logical(text: str) -> Iterator[tuple[int, str]]:
-    """The lines with their numbers. A backslash at its end continues a line, but not a comment. Source: pip's req_file.py."""
-    parts: list[str] = []
-    start = 0
-    for number, line in enumerate(text.splitlines(), 1):
-        start = start if parts else number
-        comment = line.lstrip().startswith("#")
-        parts.append(f" {line}" if comment else line.rstrip("\\"))
-        if comment or not line.endswith("\\"):
-            yield start, " ".join(parts) if len(parts) > 1 else line
-            parts = []
-    if parts:
-        yield start, " ".join(parts)
+def repository_requirements(facts: Facts, label: str, *, trusted: bool = True) -> tuple[RequirementLine, ...]:
+    """The lines of the `requirements.txt` of a repository; with trust also those of the files of it that this includes."""
+
+    def lines(file: str, text: str, *, constraint: bool) -> Iterator[RequirementLine]:
+        read.add(file)
+        for line in requirement_lines(text, f"{label}: {file}", trusted=trusted):
+            target = inclusion(line.line, file)
+            if target is None:
+                yield replace(line, constraint=constraint)
+            elif not trusted:
+                yield replace(line, problem="it names another file, and odpm.json does not trust the repository")
+            elif target[0] in read:
+                continue
+            elif target[0] not in included:
+                yield replace(line, problem="the file is not in the repository, or too deep in it")
+            else:
+                yield from lines(target[0], included[target[0]], constraint=constraint or target[1])
+
+    included, read = dict(facts.included), set[str]()
+    return tuple(lines(REQUIREMENTS, facts.requirements or "", constraint=False))
 
 
 def external_dependency(name: str, origin: str, *, trusted: bool = True, addon: str = "") -> RequirementLine | None:

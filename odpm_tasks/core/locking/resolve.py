@@ -14,7 +14,7 @@ from typing import Literal
 from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.image.wkhtmltopdf import Renderer
 from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
-from odpm_tasks.core.locking.python_requirements import RequirementLine, external_dependency, requirement_lines
+from odpm_tasks.core.locking.python_requirements import RequirementLine, external_dependency, repository_requirements
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_dependency_manifest
 from odpm_tasks.core.odoo.addons import MAX_FILE_SIZE, Facts
@@ -255,8 +255,7 @@ class _Graph:
         trusted, before = self._trusts(query.link), len(self.requirements)
         if query.kind == "platform":
             return []
-        origin = f"{label}: requirements.txt"
-        self.requirements += requirement_lines(facts.requirements or "", origin, trusted=trusted)
+        self.requirements += repository_requirements(facts, label, trusted=trusted)
         for module in facts.modules:
             if module.installable:
                 lines = (

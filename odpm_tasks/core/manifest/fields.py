@@ -87,8 +87,8 @@ MAX_REQUIREMENT = 1000  # characters; an environment marker with thousands of co
 
 
 _OPTIONS = {
-    "-r": "another file of requirements is read in requirements.txt of a repository only; list the packages themselves",
-    "-c": "a file of constraints is read in requirements.txt of a repository only; list the packages themselves",
+    "-r": "such a file is read for a requirements.txt of a trusted repository; list the packages themselves",
+    "-c": "such a file is read for a requirements.txt of a trusted repository; write NAME<2 instead",
     "-e": "a path has no version to lock: write NAME @ git+URL@REF#subdirectory=PATH",
     "-i": "an index is a setting of the machine: UV_DEFAULT_INDEX, UV_INDEX or pip.conf",
     "-f": "a list of files is a setting of the machine: UV_FIND_LINKS or pip.conf",

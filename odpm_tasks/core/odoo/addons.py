@@ -63,7 +63,8 @@ class Module(BaseModel):
 class Facts(BaseModel):
     """A repository at one commit. Facts never change, so they can be cached without limit.
 
-    `broken`: add-on manifests that cannot be read. `too_large`: other files above `MAX_FILE_SIZE`. `links_out`: symbolic
+    `included`: the files of requirements that `requirements.txt` includes, as
+    path and text. `broken`: add-on manifests that cannot be read. `too_large`: other files above `MAX_FILE_SIZE`. `links_out`: symbolic
     links that lead out of the repository, as texts.
     """
 
@@ -72,6 +73,7 @@ class Facts(BaseModel):
     oca_dependencies: str | None = None
     odpm_json: str | None = None
     requirements: str | None = None
+    included: tuple[tuple[str, str], ...] = ()
     broken: tuple[str, ...] = ()
     too_large: tuple[str, ...] = ()
     links_out: tuple[str, ...] = ()
@@ -135,6 +137,7 @@ def facts(
     contents: Mapping[str, bytes],
     too_large: Collection[str] = (),
     links_out: tuple[str, ...] = (),
+    included: Mapping[str, str] | None = None,
 ) -> Facts:
     """The facts about a repository. A module manifest that is not in `contents` gives a module without further data.
 
@@ -163,6 +166,7 @@ def facts(
         oca_dependencies=texts.get("oca_dependencies.txt"),
         odpm_json=texts.get(MANIFEST_FILE),
         requirements=texts.get("requirements.txt"),
+        included=tuple(sorted((included or {}).items())),
         broken=tuple(broken),
         too_large=tuple(name for name in found.others if name in too_large),
         links_out=links_out,

@@ -155,14 +155,22 @@ def create(workspace: Workspace) -> Path:
 
 def test_packages_from_git_of_repositories_need_trust(workspace: Workspace, index: Index) -> None:
     commit = workspace.publish(TOOL, project("1.0", "six"), "main")
-    workspace.publish(WEB, {**FILES[WEB], "requirements.txt": f"# tools\n{ADDRESS}@main#egg=tool-x\n"})
+    workspace.publish(WEB, {**FILES[WEB], "requirements.txt": f"# tools\n{ADDRESS}@main#egg=tool-x\n-r reqs/more.txt\n",
+                            "reqs/more.txt": "user\n-c limits.txt\n-e .\n", "reqs/limits.txt": "six<1.17\n"})  # fmt: skip
+    index.wheel("six", "1.17.0")
     ran = workspace.bench.ok("lock", **only(index))
     assert "web: requirements.txt, line 2" in ran.err
+    assert (
+        "web: requirements.txt, line 3: the requirement '-r reqs/more.txt' is left out: it names another file"
+        in ran.err
+    )
     assert "odpm.json does not trust the repository" in ran.err
     assert packages(workspace) == []
     workspace.describe(trust=["web"])
-    workspace.bench.ok("lock", **only(index))
+    ran = workspace.bench.ok("lock", **only(index))
     assert [entry["commit"] for entry in packages(workspace)] == [commit]
+    assert requirements(workspace) == ["six==1.16.0", "user==1.0"]
+    assert "web: reqs/more.txt, line 3: the requirement '-e .' is left out" in ran.err
     # the project decides against it by a version of the index
     index.add("tool-x", "tool_x-9.0-py3-none-any.whl", wheel("tool_x", "9.0"))
     workspace.describe(trust=["web"], requirements=["tool-x==9.0"])

@@ -14,8 +14,10 @@ from odpm_tasks.core.locking.python_requirements import (
     RequirementLine,
     external_dependency,
     merge,
+    repository_requirements,
     requirement_lines,
 )
+from odpm_tasks.core.odoo.addons import Facts
 
 
 def required(*lines: str, origin: str = "web") -> tuple[RequirementLine, ...]:
@@ -57,6 +59,33 @@ def test_lines_are_continued_as_pip_does_it() -> None:
         ("g", 11),
     ]
     assert found[3].place == "web: requirements.txt, line 6"
+
+
+INCLUDED = (("reqs/limits.txt", "c<2\n"), ("reqs/more.txt", "b\n-c limits.txt\n-r ../requirements.txt\n"))
+
+
+def test_included_files_of_a_trusted_repository_are_lines_with_their_own_origin() -> None:
+    facts = Facts(requirements="a\n-r reqs/more.txt\n-r reqs/more.txt\n-r gone.txt\n", included=INCLUDED)
+    found = repository_requirements(facts, "web")
+    assert [(one.line, one.place, one.constraint) for one in found if not one.refusal] == [
+        ("a", "web: requirements.txt, line 1", False),
+        ("b", "web: reqs/more.txt, line 1", False),
+        ("c<2", "web: reqs/limits.txt, line 1", True),
+    ]
+    refused = [(one.line, one.place, one.refusal) for one in found if one.refusal]
+    assert refused == [
+        ("-r gone.txt", "web: requirements.txt, line 4", "the file is not in the repository, or too deep in it")
+    ]
+
+
+def test_included_files_of_a_repository_without_trust_are_not_read() -> None:
+    found = repository_requirements(
+        Facts(requirements="a\n-r reqs/more.txt\n", included=INCLUDED), "web", trusted=False
+    )
+    assert [(one.line, one.refusal) for one in found] == [
+        ("a", ""),
+        ("-r reqs/more.txt", "it names another file, and odpm.json does not trust the repository"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +146,7 @@ def test_modules_of_the_standard_library_are_no_requirements(name: str) -> None:
         ("git+https://host.example/six#egg=six", False, "it bypasses the package index"),
         ("-e git+https://host.example/six@main#egg=six", False, "it bypasses the package index"),
         ("git+https://host.example/six", True, "an address needs the name of its package"),
-        ("-r other.txt", True, "a pip option is not a requirement: another file"),
+        ("-r other.txt", True, "a pip option is not a requirement: such a file"),
         ("-e .", True, "a pip option is not a requirement: a path has no version"),
         ("--index-url https://host.example", True, "a pip option is not a requirement: an index is a setting"),
         ("six; " + " and ".join(["python_version > '3'"] * 50), False, "it has more than 1,000 characters"),

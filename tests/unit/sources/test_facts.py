@@ -38,3 +38,28 @@ def test_submodules_of_the_project_are_left_out_and_those_of_a_source_in_place_a
     (tmp_path / "clone/.git").mkdir()
     assert folder_facts(tmp_path).addons == ("addons", "clone")
     assert source_folder_facts(tmp_path).addons == ("addons", "clone", "web")
+
+
+@pytest.mark.usefixtures("clean")
+def test_the_files_that_a_requirements_txt_includes_are_read_inside_of_the_repository(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret\n", encoding="utf-8")
+    paths = ProjectPaths(tmp_path, tmp_path / "cache", Settings(()))
+    link = parse_link("https://git.example/team/web 19.0")
+    texts = {
+        "requirements.txt": "a\n-r reqs/more.txt\n-r ../secret.txt\n-r /etc/passwd\n-r link.txt\n-r absent.txt\n",
+        "reqs/more.txt": "b\n--constraint=limits.txt  # here\n-r ../requirements.txt\n",
+        "reqs/limits.txt": "c<2\n",
+    }
+    work = repository(tmp_path / "work", texts)
+    (work / "link.txt").symlink_to("../secret.txt")
+    git(work, "add", "link.txt")
+    git(work, "commit", "-qm", "link")
+    store, commit = paths.store(link.canonical), tip(work)
+    git(tmp_path, "clone", "-q", "--bare", str(work), str(store))
+    git(store, "update-ref", f"refs/odpm/commits/{commit}", commit)
+    for _ in range(2):
+        with Reader() as reader:
+            stored = commit_facts(paths, reader, link, commit)
+    assert stored is not None
+    assert dict(stored.included) == {name: text for name, text in texts.items() if name != "requirements.txt"}
+    assert folder_facts(work).included == stored.included
