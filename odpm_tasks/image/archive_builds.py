@@ -152,6 +152,11 @@ def built_packages(paths: ProjectPaths) -> tuple[BuiltPackages, ...]:
     return tuple(found[name] for name in sorted(found, key=lambda name: (name != "ci", name)))
 
 
+def built_states(paths: ProjectPaths) -> dict[str, ArchiveState]:
+    """The state of the Debian archive that the last build of each scenario had, where it is known."""
+    return {name: entry.state for name, entry in _entries(paths).items() if entry.state}
+
+
 def _last(paths: ProjectPaths, stack: Stack) -> BuiltPackages | None:
     """The last build of this lock: of the same scenario, else of another one."""
     image = stack.image

@@ -231,12 +231,11 @@ def _audit(
         return None
     stack = observed.stack
     repositories = {source.name: sbom.Repository(source.key, source.commit) for source in observed.resolution.sources}
-    own = origin(paths)
-    if own.url:
-        repositories[stack.own_name] = sbom.Repository(own.url, own.revision)
+    own = origin(paths, stack)
+    repositories[stack.own_name] = sbom.Repository(own.url, own.revision)
     text = sbom.sbom(
         census, name=name, digest=digest, sources=repositories, epoch=epoch(paths, stack),
-        tool_version=stack.tool_version,
+        tool_version=stack.tool_version, system=str(stack.image.archive or ""),
         packages={one.name: sbom.Repository(one.url, one.commit, one.subdirectory) for one in stack.packages},
     )  # fmt: skip
     files.write(paths.odpm / SBOM, text.encode())

@@ -8,23 +8,28 @@ from datetime import UTC, datetime
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.sources.link import canonical
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import EPOCH
 from odpm_tasks.image import inputs
 
+SYSTEM = "odpm.system"  # the label with the locked state of the Debian archive
+
 
 @dataclass(frozen=True)
 class Origin:
-    """The developing project: its canonical URL (empty: no remote, or a local one) and its commit."""
+    """The developing project: its canonical URL (empty without `developing.git`, or if that is a local one) and its commit."""
 
     url: str
     revision: str
 
 
-def origin(paths: ProjectPaths) -> Origin:
-    """The origin of the developing project's add-ons; the URL contains no credentials."""
-    url = canonical(git.origin(paths.root) or "")
+def origin(paths: ProjectPaths, stack: Stack) -> Origin:
+    """The origin of the developing project's add-ons.
+
+    The remotes of the checkout do not count: those of a fork or of a clone without `origin` are others.
+    """
+    developing = stack.manifest.developing
+    url = developing.canonical if developing else ""
     return Origin(url if url.startswith("https://") else "", git.query(paths.root, "rev-parse", "HEAD"))
 
 
@@ -42,21 +47,20 @@ def epoch(paths: ProjectPaths, stack: Stack) -> int:
 def image_labels(paths: ProjectPaths, stack: Stack) -> dict[str, str]:
     """Labels of the OCI image specification ("Annotations"), and `odpm.*` labels for everything else.
 
-    Name and URL of the project are those of `developing.git`: those of the checkout differ between machines and forks.
+    Name and URL of the project are those of `developing.git`.
     """
     manifest = stack.manifest
     base, _, digest = stack.image.base_image.partition("@")
-    developing = manifest.developing
-    source = developing.canonical if developing else ""
+    own = origin(paths, stack)
     labels = {
-        "org.opencontainers.image.title": developing.name if developing else "",
-        "org.opencontainers.image.source": source if source.startswith("https://") else "",
-        "org.opencontainers.image.revision": origin(paths).revision,
+        "org.opencontainers.image.title": manifest.developing.name if manifest.developing else "",
+        "org.opencontainers.image.source": own.url,
+        "org.opencontainers.image.revision": own.revision,
         "org.opencontainers.image.created": datetime.fromtimestamp(epoch(paths, stack), UTC).isoformat(),
         "org.opencontainers.image.base.name": base,
         "org.opencontainers.image.base.digest": digest,
         "odpm.lock": files.sha256(files.read(paths.lock) or b""),
-        "odpm.system": str(stack.image.archive or ""),
+        SYSTEM: str(stack.image.archive or ""),
         "odpm.odoo": manifest.odoo_version,
         "odpm.python": manifest.python,
         "odpm.version": stack.tool_version,

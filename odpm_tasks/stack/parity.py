@@ -10,15 +10,16 @@ from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.docker import run_image
 from odpm_tasks.core.audit.census import Census
-from odpm_tasks.core.audit.parity import differences, explanations
+from odpm_tasks.core.audit.parity import differences, explanations, package_notes
 from odpm_tasks.core.audit.parity_text import Comparison
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.image.dockerfile import CONFIGURATION
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.errors import MachineError
-from odpm_tasks.image import inputs
+from odpm_tasks.image import archive_builds, inputs
 from odpm_tasks.image.census import read_census
+from odpm_tasks.image.labels import SYSTEM
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.stack import compose
 
@@ -62,14 +63,20 @@ def of_scenarios(sides: Sequence[Side]) -> tuple[Comparison, tuple[str, ...]]:
     labelled = {side.scenario.name: held for side, held in zip(available, contents, strict=True)}
     known = explanations({side.scenario.name: side.stack for side in available})
     names = {side.scenario.name: side.image for side in available}
-    return Comparison(names, labelled, differences(labelled, known)), tuple(notes)
+    found = Comparison(names, labelled, differences(labelled, known))
+    states = {
+        name: str(state) for name, state in archive_builds.built_states(available[0].paths).items() if name in names
+    }
+    return found, (*notes, *package_notes(found.failing, states))
 
 
-def of_images(names: Sequence[str]) -> Comparison:
-    """Compare images as they are, without differences that scenarios explain."""
+def of_images(names: Sequence[str]) -> tuple[Comparison, tuple[str, ...]]:
+    """Compare images as they are, without differences that scenarios explain. Returns the comparison and notes on it."""
     docker.require()
     contents = {name: read_census(name) for name in names}
-    return Comparison({name: name for name in names}, contents, differences(contents))
+    found = Comparison({name: name for name in names}, contents, differences(contents))
+    states = {name: docker.image_label(name, SYSTEM) or "" for name in names}
+    return found, package_notes(found.failing, states)
 
 
 def _command(scenario: Scenario) -> str:

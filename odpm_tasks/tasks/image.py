@@ -38,7 +38,7 @@ def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose:
         raise UsageError("parity needs at least two images", todo=f"inv parity --image {named[0]} --image ANOTHER")
     notes: tuple[str, ...] = ()
     if named:
-        compared = of_images(named)
+        compared, notes = of_images(named)
     else:
         compared, notes = of_scenarios([_side(Project.find().root, name) for name in SCENARIOS])
     for note in notes:

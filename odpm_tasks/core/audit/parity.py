@@ -94,6 +94,19 @@ def differences(
     return tuple(rows)
 
 
+def package_notes(failing: Iterable[Difference], states: Mapping[str, str]) -> tuple[str, ...]:
+    """The reason for other versions of system packages: images that were built from different states of the Debian archive.
+
+    `states`: the state by image, "" where it is not known.
+    """
+    if len(set(states.values())) < 2 or not any(row.kind == "system package" for row in failing):
+        return ()
+    return (
+        "the images have packages of different states of the Debian archive: "
+        + "; ".join(f"{name}: {state or 'not known'}" for name, state in states.items()),
+    )
+
+
 def _order(images: Mapping[str, Census]) -> Iterable[Difference]:
     """The first difference in the order of the common entries of the addons paths; Odoo uses the first add-on of a name."""
     common = set.intersection(*(set(census.addons_path) for census in images.values()))

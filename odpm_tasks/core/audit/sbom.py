@@ -53,15 +53,17 @@ def sbom(
     epoch: int,
     tool_version: str,
     packages: Mapping[str, Repository] | None = None,
+    system: str = "",
 ) -> str:
     """The SBOM of the image `name` with this digest.
 
     `sources`: repository by folder name. `packages`: repository of a Python package from git, by its normalized name.
-    `epoch`: timestamp of the image in seconds. The serial number is derived from the digest and the listed components.
+    `system`: the locked state of the Debian archive. `epoch`: timestamp of the image in seconds. The serial number is derived from
+    the digest and the listed components.
     """
     from cyclonedx.output.json import JsonV1Dot6
 
-    bom = _bom(census, name, digest, sources, packages or {})
+    bom = _bom(census, name, digest, sources, packages or {}, system)
     bom.metadata.timestamp = datetime.fromtimestamp(epoch, UTC)
     bom.metadata.tools.components.add(_application("odpm-tasks", tool_version))
     bom.serial_number = uuid.UUID(int=0)
@@ -71,7 +73,12 @@ def sbom(
 
 
 def _bom(
-    census: Census, name: str, digest: str, sources: Mapping[str, Repository], packages: Mapping[str, Repository]
+    census: Census,
+    name: str,
+    digest: str,
+    sources: Mapping[str, Repository],
+    packages: Mapping[str, Repository],
+    system: str,
 ) -> Bom:
     from cyclonedx.model.bom import Bom
     from cyclonedx.model.dependency import Dependency
@@ -86,7 +93,7 @@ def _bom(
         ref = addons[addon.path].bom_ref
         dependencies[ref] = {first[name] for name in addon.depends if name in first} - {ref}
     others = [
-        *_system(census),
+        *_system(census, system),
         *(_python(package, packages.get(canonicalize_name(package.name))) for package in census.packages),
         *_node(census),
         *_odoo(census, sources),
@@ -120,8 +127,9 @@ def _image(name: str, digest: str) -> Component:
     return _component(ComponentType.CONTAINER, repository, digest, purl)
 
 
-def _system(census: Census) -> Iterable[Component]:
-    """The distribution, its packages, and Python, which is not a Debian package."""
+def _system(census: Census, state: str) -> Iterable[Component]:
+    """The distribution with the locked state of its archive, its packages, and Python, which is not a Debian package."""
+    from cyclonedx.model import Property
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
 
@@ -129,7 +137,10 @@ def _system(census: Census) -> Iterable[Component]:
     vendor = distribution or "debian"
     if distribution:
         ref = f"os:{distribution}@{release}"
-        yield Component(type=ComponentType.OPERATING_SYSTEM, name=distribution, version=release or None, bom_ref=ref)
+        system = Component(type=ComponentType.OPERATING_SYSTEM, name=distribution, version=release or None, bom_ref=ref)
+        if state:
+            system.properties.add(Property(name="odpm:system", value=state))
+        yield system
     if census.python:
         purl = PackageURL("generic", None, "python", census.python)
         yield _component(ComponentType.APPLICATION, "python", census.python, purl)

@@ -42,10 +42,11 @@ def different_layer(
 
 
 def _instructions(configuration: Mapping[str, Any]) -> list[str]:
-    """The instruction of each layer, without mounts."""
+    """The instruction of each layer, without mounts and shell."""
     rows = [row for row in configuration.get("history", ()) if not row.get("empty_layer")]
     texts = (str(row.get("created_by", "")).removesuffix(" # buildkit") for row in rows)
-    return [" ".join(word for word in text.split() if not word.startswith("--mount=")) for text in texts]
+    plain = (" ".join(word for word in text.split() if not word.startswith("--mount=")) for text in texts)
+    return [text.replace("RUN /bin/sh -c ", "RUN ", 1) for text in plain]
 
 
 def different_files(one: Mapping[str, Mapping[str, str]], two: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.audit.census import Addon, Census, Package
-from odpm_tasks.core.audit.parity import BYTE_CODE, Difference, differences, explanations
+from odpm_tasks.core.audit.parity import BYTE_CODE, Difference, differences, explanations, package_notes
 from odpm_tasks.core.audit.parity_text import Comparison, as_json, as_text
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.stack.render import Stack
@@ -230,3 +230,12 @@ def test_json_contains_all_differences() -> None:
             },
         ],
     }
+
+
+def test_different_states_of_the_archive_are_the_reason_for_other_system_packages() -> None:
+    rows = [Difference("system package", "tini:amd64", ("1", "2"))]
+    states = {"developer": "Debian bookworm A", "ci": ""}
+    [note] = package_notes(rows, states)
+    assert note.endswith("archive: developer: Debian bookworm A; ci: not known")
+    assert package_notes(rows, {"developer": "A", "ci": "A"}) == ()
+    assert package_notes([Difference("font", "a", ("1", "2"))], states) == ()

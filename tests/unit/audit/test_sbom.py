@@ -52,6 +52,12 @@ def component(text: str, name: str) -> dict[str, Any]:
     return dict(found)
 
 
+def test_the_distribution_has_the_state_of_its_archive() -> None:
+    found = component(made(system="Debian bookworm 2026-07-11T10:16:37Z"), "debian")
+    assert found["properties"] == [{"name": "odpm:system", "value": "Debian bookworm 2026-07-11T10:16:37Z"}]
+    assert "properties" not in component(made(), "debian")
+
+
 def test_golden_sbom() -> None:
     golden, text = GOLDEN / "sbom.cdx.json", made()
     if os.environ.get("ODPM_GOLDEN") == "write":

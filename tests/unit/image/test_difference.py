@@ -20,7 +20,7 @@ def test_first_layer_with_other_content() -> None:
     found = different_layer((one, two), (["1", "2", "3"], ["1", "x", "y"]))
     assert found
     assert found.content
-    assert str(found) == "layer 2 of 3: RUN /bin/sh -c make b"
+    assert str(found) == "layer 2 of 3: RUN make b"
 
 
 def test_a_layer_that_is_packed_in_another_way() -> None:
