@@ -17,8 +17,17 @@ _SNAPSHOT_TIMEOUT = 5.0  # seconds for all queries of a snapshot service
 
 def mirror(settings: Settings) -> Mirror | None:
     """The mirror of ODPM_APT_MIRROR, else of this machine; None: that of the base image. Errors: DescriptionError."""
-    if setting := settings.get("ODPM_APT_MIRROR"):
-        return archive.mirror_of_setting(setting, settings.where("ODPM_APT_MIRROR"))
+    return mirror_of_settings(settings) or machine_mirror()
+
+
+def mirror_of_settings(settings: Settings) -> Mirror | None:
+    """The mirror of ODPM_APT_MIRROR. Errors: DescriptionError."""
+    setting = settings.get("ODPM_APT_MIRROR")
+    return archive.mirror_of_setting(setting, settings.where("ODPM_APT_MIRROR")) if setting else None
+
+
+def machine_mirror() -> Mirror | None:
+    """The mirror of this machine's apt."""
     url, security = apt.machine_mirrors()
     return Mirror(url, security) if url else None
 
