@@ -134,9 +134,10 @@ def index_time(text: str, kind: str) -> str | None:
     if not (label and date) or label[1].strip() != LABELS[kind]:
         return None
     try:
-        return f"{parsedate_to_datetime(date[1].strip()).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        found = parsedate_to_datetime(date[1].strip())
     except (TypeError, ValueError):
         return None
+    return f"{(found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def state_of(codename: str, mirror: Mirror, indexes: Mapping[str, str]) -> ArchiveState | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from odpm_tasks.core.image.archive import (
@@ -100,6 +102,17 @@ def test_state_is_the_latest_time_of_each_archive() -> None:
 )
 def test_what_is_no_index_has_no_time(text: str) -> None:
     assert index_time(text, "archive") is None
+
+
+@pytest.mark.parametrize("zone", ["UTC", "+0000", "-0000", "GMT"])
+def test_time_does_not_depend_on_the_zone_of_this_machine(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        assert index_time(index("Debian", f"Sat, 11 Jul 2026 10:16:37 {zone}"), "archive") == STATE.archive
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_state_as_text_and_data() -> None:
