@@ -54,11 +54,11 @@ def read(root: Path, first: list[str]) -> PipRequirements:
 
 
 def is_odoo_project(root: Path) -> bool:
-    """Whether the requirements name Odoo or add-ons; False if they cannot be read."""
+    """Whether the requirements name Odoo or add-ons, or cannot be read, which the conversion reports."""
     try:
         return read(root, names(root)).names_odoo
     except DescriptionError:
-        return False
+        return True
 
 
 def convert(root: Path, first: list[str], odoo: str, repositories: Repositories) -> Conversion:

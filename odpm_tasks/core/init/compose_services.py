@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.init.conversion import excerpt, is_secret
 from odpm_tasks.core.init.remarks import Remark, action, note
 from odpm_tasks.core.manifest.checks import service_problems
@@ -101,7 +102,7 @@ def environment(value: Any, renamed: Mapping[str, str], place: str, remarks: lis
     result: dict[str, str] = {}
     secrets: list[str] = []
     for name, text in named_values(value).items():
-        if is_secret(name, text):
+        if is_secret(name, text) or is_secret(name, _defaults(text)):
             secrets.append(re.sub(r"\W", "_", name).upper())
             result[name] = f"${{{secrets[-1]}}}"
             continue
@@ -112,6 +113,11 @@ def environment(value: Any, renamed: Mapping[str, str], place: str, remarks: lis
         names = ", ".join(secrets)
         remarks.append(action(f"{place}: {names}: secrets are not copied to a committed file; set them in .env"))
     return result
+
+
+def _defaults(text: str) -> str:
+    """The defaults of the variables in a text: `${PASSWORD:-admin}` contains a secret."""
+    return "".join(reference.default or "" for reference in references(text))
 
 
 def named_values(value: Any) -> dict[str, str]:

@@ -249,6 +249,7 @@ def test_variables_of_compose_are_kept_in_the_forms_of_the_manifest(text: str, c
     "service",
     [
         {"environment": {"DB_PASS": "hunter2"}},
+        {"environment": {"DB_PASS": "${DB_PASS:-hunter2}"}},
         {"environment": ["URL=postgres://me:hunter2@db/x"]},
         {"command": "redis-server --requirepass hunter2"},
         {"command": ["redis-server", "--requirepass", "hunter2"]},
