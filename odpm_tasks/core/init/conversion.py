@@ -181,7 +181,8 @@ def requirements(lines: list[str], where: str) -> tuple[list[str], list[str]]:
         if not line:
             continue
         line, remark = _from_git(line, where)
-        skipped += [remark] if remark else []
+        line, login = _without_login(line, where)
+        skipped += [found for found in (remark, login) if found]
         if line.startswith("-"):
             skipped.append(
                 action(f"{where}: {excerpt(line)}: a pip option is not a requirement; list the packages themselves")
@@ -199,6 +200,18 @@ def requirements(lines: list[str], where: str) -> tuple[list[str], list[str]]:
         else:
             kept.append(line)
     return kept, skipped
+
+
+def _without_login(line: str, where: str) -> tuple[str, Remark | None]:
+    """A requirement without a secret in its address, and a remark if there was one."""
+    found = re.fullmatch(r"(.*?\bgit\+)(\w+://\S+)(.*)", line)
+    url, warning = read_url(found[2]) if found else ("", "")
+    if found is None or not warning:
+        return line, None
+    bare = f"{found[1]}{url}{found[3]}"
+    return bare, action(
+        f"{where}: {excerpt(bare)}: its login is not copied to a committed file; git's settings can have it"
+    )
 
 
 def _from_git(line: str, where: str) -> tuple[str, Remark | None]:

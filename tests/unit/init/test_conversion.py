@@ -210,9 +210,11 @@ def test_a_package_from_git_has_a_name(line: str, kept: str) -> None:
     assert requirements([line], "pip.txt")[0] == [kept]
 
 
-def test_a_package_with_a_login_is_not_converted() -> None:
-    kept, skipped = requirements(["git+https://me:s3cret@x.y/a/tool.git"], "pip.txt")
-    assert kept == []
+def test_the_login_of_a_package_is_not_converted() -> None:
+    lines = ["git+https://me:s3cret@x.y/a/tool.git", "b @ git+https://s3cret@x.y/b@1.0#subdirectory=b"]
+    kept, skipped = requirements(lines, "pip.txt")
+    assert kept == ["tool @ git+https://x.y/a/tool.git", "b @ git+https://x.y/b@1.0#subdirectory=b"]
+    assert [line.importance for line in ordered(skipped) if "login" in line] == [Importance.ACTION] * 2
     assert not any("s3cret" in line for line in ordered(skipped))
 
 
