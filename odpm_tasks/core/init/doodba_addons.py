@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from odpm_tasks.core.init import git_aggregator
@@ -70,7 +70,7 @@ def add_repositories(reading: Reading, file: git_aggregator.RepositoriesFile) ->
             if name not in named:
                 named[name] = repository
                 file.repositories.append(repository)
-            elif env and named[name] != repository:
+            elif env and replace(named[name], merges=(), target="") != repository:
                 reading.remarks.append(
                     f"{PATH}: document {number}: {name}: ENV sets another address or branch than before"
                 )

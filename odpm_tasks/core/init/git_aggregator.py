@@ -191,6 +191,11 @@ def _source(file: RepositoriesFile, name: str, entry: Mapping[str, Any]) -> Repo
         return None
     (remote, ref), further = merges[0], merges[1:]
     url, warning = read_url(remotes[remote])
+    if ref.startswith(("refs/pull/", "refs/merge-requests/")):
+        ref, further = "", merges
+        file.skipped.append(
+            action(f"{where}: the first merge is a pull request: it is merged onto the branch of the Odoo version")
+        )
     branch, commit, problem = read_ref(variables(ref))
     if warning:
         file.skipped.append(action(f"{where}: {warning}"))

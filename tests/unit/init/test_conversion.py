@@ -265,6 +265,39 @@ def test_the_platform_is_detected_by_its_repository(url: str) -> None:
     assert converted.draft.dependencies == ()
 
 
+@pytest.mark.parametrize(
+    ("merge", "kept"),
+    [
+        ("oca refs/pull/5/head", ("#5",)),
+        ("oca refs/merge-requests/5/head", ("refs/merge-requests/5/head",)),
+        ("mine refs/pull/5/head", ("https://x.y/web.git #5",)),
+        ("mine fix", ("https://x.y/web.git fix",)),
+        ("oca fix", ("refs/heads/fix",)),
+        ("mine $ODOO_VERSION", ("https://x.y/web.git",)),
+        ("oca 17.0", ()),  # the same as the first
+        ("mine 5f3c2d1", ()),
+        (f"mine {COMMIT}", ()),
+        ("mine ../../x:y", ()),
+        ("nobody fix", ()),
+    ],
+)
+def test_a_further_merge(merge: str, kept: tuple[str, ...]) -> None:
+    text = json.loads(repos("oca 17.0", merge))
+    text["./web"]["remotes"]["mine"] = "https://x.y/web.git"
+    converted = aggregated(json.dumps(text), odoo="17.0")
+    assert converted.draft.dependencies == ("https://github.com/OCA/web.git 17.0",)
+    assert converted.draft.merges.get("https://github.com/OCA/web", ()) == kept
+    assert bool(converted.not_converted) == (not kept and merge != "oca 17.0")
+
+
+def test_a_login_in_a_merge_is_removed() -> None:
+    text = json.loads(repos("oca 17.0", "mine fix"))
+    text["./web"]["remotes"]["mine"] = "https://u:s3cret@x.y/web.git"
+    converted = aggregated(json.dumps(text))
+    assert converted.draft.merges == {"https://github.com/OCA/web": ("https://x.y/web.git fix",)}
+    assert "s3cret" not in "".join(converted.remarks)
+
+
 def test_a_duplicate_repository_becomes_one_dependency() -> None:
     two = json.loads(repos("oca 17.0")) | json.loads(repos("oca 17.0", folder="./again"))
     assert len(aggregated(json.dumps(two)).draft.dependencies) == 1
