@@ -63,7 +63,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
 FROM ${BASE_IMAGE} AS base
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
-    --mount=type=cache,id=odpm-apt-bullseye,target=/var/cache/odpm-apt,sharing=locked \
+    --mount=type=cache,id=odpm-apt-bullseye,target=/var/cache/odpm-apt,sharing=private \
     --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     install_packages $(unless_amd64 libjpeg62-turbo libxml2 libxslt1.1) \
@@ -103,7 +103,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
 FROM base AS build
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
-    --mount=type=cache,id=odpm-apt-bullseye,target=/var/cache/odpm-apt,sharing=locked \
+    --mount=type=cache,id=odpm-apt-bullseye,target=/var/cache/odpm-apt,sharing=private \
     --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     headers=$(python3 -c 'import os, sysconfig as s; print("" if os.path.exists(s.get_paths()["include"] + "/Python.h") else "python3-dev")'); \

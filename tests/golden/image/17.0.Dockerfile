@@ -71,7 +71,7 @@ FROM ${BASE_IMAGE} AS base
 # wkhtmltopdf 0.12.6.1-3.bookworm has the patched Qt that headers, footers and page numbers of reports need.
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
-    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=locked \
+    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=private \
     --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     --mount=type=bind,from=wkhtmltopdf,target=/media \
     . /mnt/steps; \
@@ -112,7 +112,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
 FROM base AS build
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
-    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=locked \
+    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=private \
     --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     headers=$(python3 -c 'import os, sysconfig as s; print("" if os.path.exists(s.get_paths()["include"] + "/Python.h") else "python3-dev")'); \

@@ -61,7 +61,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
 FROM ${BASE_IMAGE} AS base
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
-    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=locked \
+    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=private \
     --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     install_packages \
@@ -105,7 +105,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
 FROM base AS system
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
-    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=locked \
+    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=private \
     --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     install_packages \
@@ -116,7 +116,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
 FROM system AS build
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
-    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=locked \
+    --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=private \
     --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     headers=$(python3 -c 'import os, sysconfig as s; print("" if os.path.exists(s.get_paths()["include"] + "/Python.h") else "python3-dev")'); \
