@@ -19,6 +19,7 @@ _PATCHES = tuple(range(40))  # releases of X.Y, more than any had
 _ENTRY = re.compile(
     r"^(?P<name>[A-Za-z0-9][\w.-]*)(?P<extras>\[[^\]]*\])?==(?P<version>[^\s;\\]+)(?P<marker>\s*;[^\\]*)?(?P<rest>\s*\\?)$"
 )
+_AT_ADDRESS = re.compile(r"^(?P<head>[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])? @ \S+)(?P<marker> ;[^\\]*)?\s*\\?$")
 _HASH = re.compile(r"^    --hash=sha256:(?P<digest>[0-9a-f]{64})")
 
 Package = tuple[str, str]  # canonical name, version
@@ -41,6 +42,10 @@ def locked_text(text: str, python: str, stubs: Mapping[Package, Stub]) -> str:
     lines: list[str] = []
     for entry in _entries(text.splitlines()):
         found = _ENTRY.match(entry[0])
+        if found is None and (wheel := _AT_ADDRESS.match(entry[0])):
+            marker = _short_marker((wheel["marker"] or "").strip().removeprefix(";").strip(), python)
+            lines += [f"{wheel['head']}{f' ; {marker}' if marker else ''} \\", *entry[1:]]
+            continue
         if found is None:
             lines += entry
             continue

@@ -148,6 +148,21 @@ def test_what_a_repository_states_decides_how_its_package_is_locked(
     )
 
 
+@pytest.mark.docker
+def test_what_only_code_tells_is_built_in_a_container(workspace: Workspace, engine: None) -> None:
+    """The code gets the version and no variable of this machine."""
+    code = (
+        "import os, setuptools\n"
+        "needs = ['six'] if os.environ['SETUPTOOLS_SCM_PRETEND_VERSION'] == '1.5' and 'SECRET' not in os.environ else []\n"
+        "setuptools.setup(name='tool-' + 'x', use_scm_version=True, version='1.5', install_requires=needs)\n"
+    )
+    commit = workspace.publish(TOOL, {"lib/setup.py": code}, "main")
+    workspace.describe(dependencies=[], requirements=[f"tool-x @ {ADDRESS}@main#subdirectory=lib"])
+    workspace.bench.ok("lock", ODPM_IMAGE_MIRROR="", SECRET="hunter2")
+    (entry,) = packages(workspace)
+    assert (entry["version"], entry["requirements"], entry["commit"]) == ("1.5", ["six"], commit)
+
+
 def create(workspace: Workspace) -> Path:
     workspace.publish(TOOL, project(), "main")
     return workspace.host / TOOL
@@ -178,6 +193,23 @@ def test_packages_from_git_of_repositories_need_trust(workspace: Workspace, inde
     assert "drop tool-x" in ran.out
     assert packages(workspace) == []
     assert "tool-x==9.0 of odpm.json: requirements overrides" in ran.err
+
+
+def test_a_wheel_at_an_address_is_locked_by_its_hash_and_an_archive_is_refused(
+    workspace: Workspace, index: Index
+) -> None:
+    address = f"{index.url}user/user-1.0-py3-none-any.whl"
+    workspace.describe(dependencies=[], requirements=[f"user @ {address}", f"tool-x @ {ADDRESS}@main"])
+    workspace.publish(TOOL, project("1.0"), "main")
+    workspace.bench.ok("lock", **only(index))
+    text = (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
+    assert f"user @ {address} \\\n    --hash=sha256:" in text
+    assert workspace.bench.ok("lock", "--check", **only(index))
+    workspace.describe(dependencies=[], requirements=[f"user @ {index.url}user/user-1.0.tar.gz"])
+    for task in ("lock", "validate"):
+        ran = workspace.bench.inv(task, **only(index))
+        assert ran.code == 4
+        assert "at an address, only a wheel (.whl) can be locked" in ran.output
 
 
 def test_another_machine_fetches_the_locked_commit(workspace: Workspace, index: Index) -> None:

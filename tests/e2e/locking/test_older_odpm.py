@@ -139,8 +139,15 @@ def test_the_older_follows_our_lock(team: Team, form: str) -> None:
     team.describe(form)
     team.workspace.bench.ok("lock")
     images = {"postgres:15": f"sha256:{'a' * 64}"}
-    locked = {"images": images, **team.workspace.lock(), "x-team": {"note": "kept"}}
-    assert set(locked) >= {"developing", "venv", "images"}
+    package = {
+        "name": "tool",
+        "url": "https://git.test/team/tool",
+        "commit": "a" * 40,
+        "version": "1.0",
+        "requirements": [],
+    }
+    locked = {"images": images, "python": [package], **team.workspace.lock(), "x-team": {"note": "kept"}}
+    assert set(locked) >= {"developing", "venv", "images", "python"}
     text = json.dumps(locked, indent=2, sort_keys=True).encode()
     before = {name: tip(team, name) for name in (WEB, SALE)}
     after = team.move_tips()

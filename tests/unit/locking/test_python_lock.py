@@ -27,6 +27,11 @@ def test_a_marker_says_what_still_decides_on_linux(marker: str, expected: str) -
     assert locked_text(text, "3.11", {}) == f"six==1.16.0{expected} \\\n    --hash=sha256:{A}\n"
 
 
+def test_a_wheel_at_an_address_keeps_its_hash_and_what_decides_of_its_marker() -> None:
+    text = f"x @ https://host.example/x-1-py3-none-any.whl{{}} \\\n    --hash=sha256:{A}\n"
+    assert locked_text(text.format(f" ; {BOTH}"), "3.11", {}) == text.format("")
+
+
 def test_the_hash_of_a_stub_becomes_those_of_its_release() -> None:
     text = f"docopt==0.6.2 \\\n    --hash=sha256:{B}\npy-x[e]==1 \\\n    --hash=sha256:{A} \\\n    --hash=sha256:{B}\n"
     stubs = {("docopt", "0.6.2"): Stub(B, frozenset({C})), ("py-x", "1"): Stub(B, frozenset({A, C}))}
