@@ -49,7 +49,6 @@ _COMPILED_BUILD = (
     "libssl-dev",
     "libxml2-dev",
     "libxslt1-dev",
-    "make",
     "zlib1g-dev",
 )
 _CJK = ("zh", "ja", "ko")
@@ -249,7 +248,7 @@ class ImageSpec:
     @property
     def build_packages(self) -> tuple[str, ...]:
         """Debian packages of the build stage; they are not in the image."""
-        packages = ["gcc", "libc6-dev", "libldap2-dev", "libpq-dev", "libsasl2-dev"]
+        packages = ["gcc", "libc6-dev", "libldap2-dev", "libpq-dev", "libsasl2-dev", "make"]
         if self.compiles_packages:
             packages += _COMPILED_BUILD
         if self.uv_needs_debian_python:

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from odpm_tasks.errors import DescriptionError
 
+_PKG_RESOURCES = ("setuptools<82",)
+_CYTHON = ("cython<3.1", "setuptools<82")
+_2TO3 = ("cython<3.1", "setuptools<58")
+
 
 @dataclass(frozen=True)
 class Series:
@@ -22,8 +26,9 @@ class Series:
     last Debian that their libraries build on. `python` is a version for which the series' requirements have pins.
     `gevent_port_option`: the option for the websocket port. `health_path`: the health route, empty if the series has none
     (then only a TCP connection can be checked). `no_demo`, `with_demo`: the arguments that create a database without and
-    with demo data. `needs_lessc`: Odoo compiles assets with Node's lessc. `old_setuptools`: pinned requirements of the
-    series build only with a setuptools that still has 2to3.
+    with demo data. `needs_lessc`: Odoo compiles assets with Node's lessc. `build_constraints`: versions
+    of the tools that packages are built with. Pinned requirements are older than these tools: some need 2to3 (setuptools
+    until 57) or `pkg_resources` (until 81), gevent 21.8.0 needs a Cython before 3.1.
     """
 
     name: str
@@ -36,7 +41,7 @@ class Series:
     no_demo: tuple[str, ...]
     with_demo: tuple[str, ...]
     needs_lessc: bool = False
-    old_setuptools: bool = False
+    build_constraints: tuple[str, ...] = _PKG_RESOURCES
     odoo_bin: str = "odoo-bin"
 
     @property
@@ -50,13 +55,17 @@ _TRUE, _DEMO = ("--without-demo=True",), ("--with-demo",)
 
 TABLE: tuple[Series, ...] = (
     #      name    oldest  Python  Debian PostgreSQL gevent port  health route   no demo, demo
-    Series("11.0", "3.5", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, old_setuptools=True),
-    Series("12.0", "3.5", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, old_setuptools=True),
-    Series("13.0", "3.6", "3.7", "11", "13", "longpolling_port", "", _ALL, (), old_setuptools=True),
-    Series("14.0", "3.6", "3.8", "11", "13", "longpolling_port", "", _ALL, (), old_setuptools=True),
-    Series("15.0", "3.7", "3.9", "11", "13", "longpolling_port", "/web/health", _ALL, ()),
-    Series("16.0", "3.7", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, ()),
-    Series("17.0", "3.10", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, ()),
+    Series(
+        "11.0", "3.5", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, build_constraints=_2TO3
+    ),
+    Series(
+        "12.0", "3.5", "3.7", "11", "13", "longpolling_port", "", _ALL, (), needs_lessc=True, build_constraints=_2TO3
+    ),
+    Series("13.0", "3.6", "3.7", "11", "13", "longpolling_port", "", _ALL, (), build_constraints=_2TO3),
+    Series("14.0", "3.6", "3.8", "11", "13", "longpolling_port", "", _ALL, (), build_constraints=_2TO3),
+    Series("15.0", "3.7", "3.9", "11", "13", "longpolling_port", "/web/health", _ALL, (), build_constraints=_CYTHON),
+    Series("16.0", "3.7", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, (), build_constraints=_CYTHON),
+    Series("17.0", "3.10", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, (), build_constraints=_CYTHON),
     Series("18.0", "3.10", "3.11", "12", "15", "gevent_port", "/web/health", _ALL, ()),
     Series("19.0", "3.10", "3.11", "12", "15", "gevent_port", "/web/health", _TRUE, _DEMO),
 )

@@ -43,6 +43,26 @@ install_packages() {
 }
 # Odoo's pinned packages have wheels for amd64; for other processors some must be compiled.
 unless_amd64() { [ "$(dpkg --print-architecture)" = amd64 ] || echo "$@"; }
+# Install a Python lock. uv does not read tar archives in the format of before 1988 (PyPDF2 1.26.0): it names one, pip builds it.
+install_lock() {
+    cp "$1" /tmp/lock
+    until /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --compile-bytecode --no-deps --require-hashes \
+        -r /tmp/lock > /tmp/log 2>&1; do
+        cat /tmp/log
+        name=$(sed -n 's/^error: Failed to [a-z ]*`\([^`=]*\)==.*/\1/p' /tmp/log)
+        grep -q 'Invalid tar file' /tmp/log
+        grep -q "^$name==" /tmp/lock
+        sed -n "/^$name==/,/[^\\]\$/p" /tmp/lock >> /tmp/old
+        sed -i "/^$name==/,/[^\\]\$/d" /tmp/lock
+    done
+    cat /tmp/log
+    if [ -s /tmp/old ]; then
+        PIP_CACHE_DIR=/var/cache/odpm-uv/pip PIP_ROOT_USER_ACTION=ignore PIP_CONSTRAINT=$UV_BUILD_CONSTRAINT \
+            PIP_BUILD_CONSTRAINT=$UV_BUILD_CONSTRAINT python3 -m pip wheel -q --disable-pip-version-check --no-deps \
+            --require-hashes --use-pep517 -w /tmp/wheels -r /tmp/old
+        /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --compile-bytecode --no-deps /tmp/wheels/*.whl
+    fi
+}
 # Set the time of all files that a step has written, so that two builds give the same bytes.
 reset_times() {
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /media -o -path /srv -o -path /run/secrets \
@@ -107,12 +127,13 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=bind,from=lists,source=/var/lib/apt/lists,target=/var/lib/apt/lists,rw \
     . /mnt/steps; \
     headers=$(python3 -c 'import os, sysconfig as s; print("" if os.path.exists(s.get_paths()["include"] + "/Python.h") else "python3-dev")'); \
-    install_packages $headers $(unless_amd64 g++ libffi-dev libjpeg-dev libssl-dev libxml2-dev libxslt1-dev make zlib1g-dev) \
+    install_packages $headers $(unless_amd64 g++ libffi-dev libjpeg-dev libssl-dev libxml2-dev libxslt1-dev zlib1g-dev) \
         gcc \
         libc6-dev \
         libldap2-dev \
         libpq-dev \
-        libsasl2-dev; \
+        libsasl2-dev \
+        make; \
     :
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
@@ -122,7 +143,9 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
         python3 -m pip install -q --disable-pip-version-check --target /opt/uv uv==0.13.8
 # Byte code is not checked against the source (no file changes there); shared objects are stripped.
 ENV UV_CACHE_DIR=/var/cache/odpm-uv/uv UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 \
-    PYC_INVALIDATION_MODE=UNCHECKED_HASH LDFLAGS=-Wl,-s
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH LDFLAGS=-Wl,-s UV_BUILD_CONSTRAINT=/opt/uv/constraints.txt
+# Pinned packages of Odoo 18.0 do not build with newer tools.
+RUN printf '%s\n' 'setuptools<82' > /opt/uv/constraints.txt
 RUN /opt/uv/bin/uv venv -q --python "$(command -v python3)" /opt/odoo/venv
 
 FROM build AS venv
@@ -131,8 +154,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-uv-bookworm-3.12,target=/var/cache/odpm-uv \
     . /mnt/steps; \
-    /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --compile-bytecode --no-deps --require-hashes \
-        -r /opt/uv/requirements.lock; \
+    install_lock /opt/uv/requirements.lock; \
     find /opt/odoo/venv -name '*.opt-*.pyc' -delete; \
     rm -f /opt/odoo/venv/.lock; \
     find /opt/odoo/venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
@@ -143,8 +165,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-uv-bookworm-3.12,target=/var/cache/odpm-uv \
     . /mnt/steps; \
-    /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --compile-bytecode --no-deps --require-hashes \
-        -r /opt/uv/requirements.developer.lock; \
+    install_lock /opt/uv/requirements.developer.lock; \
     find /opt/odoo/venv -name '*.opt-*.pyc' -delete; \
     rm -f /opt/odoo/venv/.lock; \
     find /opt/odoo/venv -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +

@@ -181,6 +181,22 @@ def test_python_3_7_gets_uv_from_debians_python() -> None:
     assert "ODOO_HEALTH_PATH= " in text
 
 
+@pytest.mark.parametrize(
+    ("version", "tools"),
+    [
+        ("13.0", "'cython<3.1' 'setuptools<58'"),
+        ("16.0", "'cython<3.1' 'setuptools<82'"),
+        ("17.0", "'cython<3.1' 'setuptools<82'"),
+        ("18.0", "'setuptools<82'"),
+        ("19.0", "'setuptools<82'"),
+    ],
+)
+def test_pinned_packages_are_built_with_tools_of_their_time(version: str, tools: str) -> None:
+    text = dockerfile(ImageSpec(base_image("3.11", "bookworm"), "bookworm", version, "3.11"))
+    assert f"RUN printf '%s\\n' {tools} > /opt/uv/constraints.txt" in text
+    assert "UV_BUILD_CONSTRAINT=/opt/uv/constraints.txt" in text
+
+
 def test_no_syntax_line() -> None:
     assert not re.search(r"^#\s*syntax", dockerfile(CASES["19.0"]), re.MULTILINE)
 
