@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 
 from odpm_tasks.adapters import files
 from odpm_tasks.errors import DescriptionError
@@ -24,18 +25,18 @@ def text(root: Path, name: str) -> str | None:
         inside = path.resolve().is_relative_to(root.resolve())
         size = path.stat().st_size
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: a loop of links
-        raise DescriptionError(f"cannot read: {error}", where=str(path), todo=f"ls -l {path}") from None
+        raise DescriptionError(f"cannot read: {error}", where=str(path), todo=f"ls -l {quote(str(path))}") from None
     if not inside:
         raise DescriptionError(
             "the file is a link that leads out of the project",
             where=str(path),
-            todo=f"replace it by a copy, then run the same command again: cp --remove-destination $(readlink -f {path}) {path}",
+            todo=f"replace it by a copy of its content, then run the same command again: ls -l {quote(str(path))}",
         )
     if size > MAX_SIZE:
         raise DescriptionError(
             f"the file has {size:,} bytes; at most {MAX_SIZE:,} are read",
             where=str(path),
-            todo=f"use the right file with --from, or make it smaller: ls -l {path}",
+            todo=f"use the right file with --from, or make it smaller: ls -l {quote(str(path))}",
         )
     return files.read_text(path)
 

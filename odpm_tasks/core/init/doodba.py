@@ -13,6 +13,7 @@ import configparser
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from shlex import quote
 from typing import Any
 
 from odpm_tasks.core.init import doodba_addons, doodba_compose, git_aggregator
@@ -203,7 +204,7 @@ def _files(state: _State) -> None:
         state.skipped.append(
             action(
                 f"{SOURCES}{folder}: {plural(count, 'add-on')}: odpm finds add-ons in the root and one folder below; "
-                f"git mv {SOURCES}{folder} {target}"
+                f"git mv {quote(SOURCES + folder)} {quote(target)}"
             )
         )
     steps = re.findall(r"(?im)^\s*(?!FROM|ARG|LABEL|MAINTAINER)([A-Z]+)\s", state.text(DOCKERFILE))

@@ -11,6 +11,7 @@ import json
 import posixpath
 import re
 from dataclasses import dataclass, field
+from shlex import quote
 
 from odpm_tasks.core.init.conversion import (
     Conversion,
@@ -186,7 +187,7 @@ def _local(state: _State, path: str, place: str) -> str:
     elif len(parts) > 1:
         state.skipped.append(
             action(
-                f"{place}: path {path}: odpm finds add-ons in the root and one folder below; git mv {path} {parts[-1]}"
+                f"{place}: path {path}: odpm finds add-ons in the root and one folder below; git mv {quote(path)} {quote(parts[-1])}"
             )
         )
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import defaultdict
 from collections.abc import Iterable
+from shlex import quote
 
 from odpm_tasks.core.init.remarks import Remark, action
 from odpm_tasks.core.text import plural
@@ -25,11 +26,12 @@ def misplaced(addons: Iterable[str]) -> list[Remark]:
             continue
         if "" in folders:
             reason, target = "odpm finds add-ons in the root, so it searches no folder below it", "."
-            command = f"git mv {folder}/* {target}"
+            command = f"git mv {quote(folder)}/* {target}"
         else:
             reason = "odpm finds add-ons in the root and one folder below"
             target = posixpath.basename(folder)
-            command = f"git mv {folder}/* {target}/" if target in taken else f"git mv {folder} {target}"
+            from_, to = quote(folder), quote(target)
+            command = f"git mv {from_}/* {to}/" if target in taken else f"git mv {from_} {to}"
             taken.add(target)
         lines.append(action(f"{folder}: {plural(count, 'add-on')}: {reason}; {command}"))
     return lines

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 
 from odpm_tasks.core.init import git_aggregator
 from odpm_tasks.core.init.conversion import (
@@ -273,7 +274,7 @@ def _remarks(project: SubmoduleProject, placed: Sequence[str], platform: str, od
             )
     lines += misplaced(project.addons)
     if placed:
-        folders = " ".join(sorted(placed)) if len(placed) <= 3 else "FOLDER…"
+        folders = " ".join(quote(path) for path in sorted(placed)) if len(placed) <= 3 else "FOLDER…"
         lines.append(
             action(
                 "the submodules stay as they are and are read no more; odpm has its own checkouts in .odpm/src. "

@@ -79,6 +79,12 @@ def test_recorded_commits_become_pins_and_the_links_stay_readable() -> None:
     assert draft.pins == {WEB: COMMIT, ODOO: OTHER}
 
 
+def test_a_command_with_the_name_of_a_folder_is_quoted() -> None:
+    pairs = [("submodule.a.path", "$(touch x)"), ("submodule.a.url", WEB)]
+    converted = submodules.convert(SubmoduleProject(pairs, {"$(touch x)": COMMIT}), "16.0")
+    assert converted.advice[-1].endswith("git rm '$(touch x)'")
+
+
 def test_two_submodules_of_one_repository_are_one_source_and_the_second_commit_is_reported() -> None:
     pairs = [("submodule.a.path", "a"), ("submodule.a.url", WEB), ("submodule.b.path", "b"), ("submodule.b.url", WEB)]
     converted = submodules.convert(SubmoduleProject(pairs, {"a": COMMIT, "b": OTHER}), "16.0")
@@ -157,6 +163,7 @@ def test_an_included_file_of_gitmodules_is_not_read(tmp_path: Path, clean: Path)
         (["odoo/local-src/a", "odoo/local-src/b"], ["git mv odoo/local-src local-src"]),
         (["a", "addons/b"], ["git mv addons/* ."]),
         (["addons/a", "odoo/addons/b"], ["git mv odoo/addons/* addons/"]),
+        (["a/$(touch x)/b"], ["git mv 'a/$(touch x)' '$(touch x)'"]),
     ],
 )
 def test_add_ons_that_odpm_does_not_find_have_a_command(addons: list[str], commands: list[str]) -> None:
