@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from odpm_tasks.adapters import terminal
 from odpm_tasks.adapters.git import fetch as git_fetch
@@ -97,6 +98,14 @@ def _resolved(
             where=where,
             todo="write the name of the package in front of its address",
         )
+    try:
+        version = str(Version(version))
+    except InvalidVersion:
+        raise DescriptionError(
+            f"the version of {one.name} is {version!r}, which no other package can require",
+            where=where,
+            todo="name another ref of it, or change its version in its repository to one like 1.0",
+        ) from None
     return GitPackage(
         one.name, one.canonical, commit, version, one.ref, stated.requires, stated.requires_python, one.subdirectory,
         kept.extra if kept else {},

@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from odpm_tasks.core.sources.link import canonical
 
 _FOLDER = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.+-]*)*$"
+
+
+def _version(value: str) -> str:
+    try:
+        Version(value)
+    except InvalidVersion:
+        raise ValueError(f"{value!r} is not a version") from None
+    return value
+
+
+def _requirement(value: str) -> str:
+    try:
+        Requirement(value)
+    except (InvalidRequirement, RecursionError):
+        raise ValueError(f"{value!r} is not a requirement") from None
+    return value
 
 
 class GitPackageEntry(BaseModel):
@@ -22,8 +40,8 @@ class GitPackageEntry(BaseModel):
     url: str = Field(min_length=1)
     ref: str | None = None
     commit: str = Field(pattern=r"^[0-9a-f]{40}$")
-    version: str = Field(pattern=r"^[A-Za-z0-9.!+_-]+$")
-    requirements: list[str] = []
+    version: Annotated[str, Field(pattern=r"^[A-Za-z0-9.!+_-]+$"), AfterValidator(_version)]
+    requirements: list[Annotated[str, AfterValidator(_requirement)]] = []
     requires_python: str | None = None
     subdirectory: str | None = Field(default=None, pattern=_FOLDER)
 

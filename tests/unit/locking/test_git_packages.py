@@ -96,9 +96,17 @@ def test_entries_are_sorted_and_survive_a_rewrite() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("name", "a'; rm"), ("commit", "main"), ("version", "1 && x"), ("subdirectory", "../x"), ("subdirectory", "a;b")],
+    [
+        ("name", "a'; rm"),
+        ("commit", "main"),
+        ("version", "1 && x"),
+        ("version", "latest"),
+        ("requirements", ["six", "-r /etc/passwd"]),
+        ("subdirectory", "../x"),
+        ("subdirectory", "a;b"),
+    ],
 )
-def test_an_entry_that_could_break_a_build_is_refused(key: str, value: str) -> None:
+def test_an_entry_that_could_break_a_build_is_refused(key: str, value: object) -> None:
     data = json.loads(write_lock(LOCK))
     data["python"][0][key] = value
     with pytest.raises(LockError, match="the lock is not valid"):
