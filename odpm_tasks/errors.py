@@ -6,6 +6,9 @@ code and no traceback. Programs that use odpm as a library catch `OdpmError`.
 
 from __future__ import annotations
 
+import re
+import shutil
+import sys
 from collections.abc import Sequence
 
 from invoke.exceptions import Exit
@@ -16,6 +19,22 @@ EPOCH = 315532800  # 1980-01-01, seconds since 1970: the time of files without o
 def printable(text: str) -> str:
     """The text as one line without control characters, so that text from elsewhere does not control the terminal."""
     return "".join(char if char.isprintable() else " " if char.isspace() else "?" for char in text)
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A line as lines of at most `width` columns, broken between words only; the rest is indented below its text.
+
+    A word that is longer stays whole, so that paths and addresses can be copied.
+    """
+    if len(line) <= width:
+        return [line]
+    import textwrap
+
+    label = re.match(r"\s*(?:(?:odpm|where|next):|warning) *|\s+", line)
+    indent = " " * len(label[0]) if label else "  "
+    return textwrap.wrap(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
 
 
 class OdpmError(Exit):
@@ -37,8 +56,12 @@ class OdpmError(Exit):
 
     @property
     def message(self) -> str:
-        """The message that invoke prints. It is built on access, because a handler may change `where` or `todo`."""
-        return self.render()
+        """The message that invoke prints, wrapped on a terminal. It is built on access, because a handler may change `where`
+        or `todo`."""
+        if sys.stderr is None or not sys.stderr.isatty():
+            return self.render()
+        width = shutil.get_terminal_size().columns
+        return "\n".join(part for line in self.render().split("\n") for part in wrapped(line, width))
 
     @message.setter
     def message(self, _: str | None) -> None: ...

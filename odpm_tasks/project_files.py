@@ -32,9 +32,10 @@ _SHAPE: dict[str, Any] = {
     "images": {"*": {"*": str}},
     "smoked": str,
     "up": {
-        **dict.fromkeys(("project", "image", "database", "digest"), str),
+        **dict.fromkeys(("project", "image", "database", "digest", "folder"), str),
         "containers": {"*": str},
         "finished": list,
+        "modules": list,
         "parts": {"*": {"*": str}},
     },
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
-from odpm_tasks.errors import ProgramError, printable
+from odpm_tasks.errors import ProgramError, printable, wrapped
 
 _STYLES = {
     "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "pending": "35", "blocked": "31",
@@ -36,13 +36,17 @@ def paint(text: str, style: str, stream: TextIO | None = None) -> str:
 
 
 def message(text: str = "") -> None:
-    """Write a line to standard error. Without a reader or space for it, the run continues."""
+    """Write a line to standard error, wrapped on a terminal. Without a reader or space for it, the run continues."""
+    if (columns := width(sys.stderr)) and "\x1b" not in text:
+        text = "\n".join(wrapped(text, columns))
     with suppress(OSError):
         _write(sys.stderr, text)
 
 
 def warn(text: str) -> None:
-    message(f"{paint('warning', 'warn')}  {printable(text)}")
+    line = f"warning  {printable(text)}"
+    lines = wrapped(line, columns) if (columns := width(sys.stderr)) else [line]
+    message("\n".join([paint("warning", "warn") + lines[0].removeprefix("warning"), *lines[1:]]))
 
 
 def output(text: str) -> None:
@@ -94,6 +98,11 @@ def is_interactive() -> bool:
 def confirm(question: str) -> bool:
     """Ask a yes-or-no question; the answer is no without a terminal."""
     return is_interactive() and input(f"{question} [y/N] ").lower() == "y"
+
+
+def confirm_name(question: str, name: str) -> bool:
+    """Ask for a name as confirmation; the answer is no without a terminal."""
+    return is_interactive() and input(f"{question} Type its name to confirm: ").strip() == name
 
 
 class Activity:

@@ -15,6 +15,7 @@ from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.git import export
 from odpm_tasks.core.audit.census import Census, problems
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image import dockerfile, wkhtmltopdf
 from odpm_tasks.core.image.dockerfile import package_context
 from odpm_tasks.core.image.wkhtmltopdf import debian_arch
@@ -75,7 +76,7 @@ class BuildResult:
 
     @property
     def json(self) -> str:
-        return json.dumps({"schema_version": 1, **asdict(self)}, indent=2, sort_keys=True)
+        return json.dumps({"schema_version": 1, "odpm": VERSION, **asdict(self)}, indent=2, sort_keys=True)
 
 
 def build_missing(paths: ProjectPaths, observed: RenderedState) -> None:

@@ -78,10 +78,9 @@ def _perform_rendered(
         networks.require(paths, observed.stack)
         build.build_missing(paths, observed)
     elif step_id == "compose.up":
-        from odpm_tasks.stack import networks, secrets, up
+        from odpm_tasks.stack import networks, up
 
         networks.require(paths, observed.stack)
-        secrets.make_secrets(paths)
         up.up(paths, observed, options.settings)
     else:
         from odpm_tasks.stack import database
@@ -114,6 +113,12 @@ def _checkout(paths: ProjectPaths, observed: ResolvedState, targets: Collection[
         parallel_map(paths, put, selected)
     if links:
         write_state(paths, links=links)
+    last = read_state(paths).get("up", {})
+    if last and any(observed.checkouts[source.name].kind == "absent" for source in selected):
+        # running containers mount the folders that are gone; without digest and parts the next steps recreate them
+        write_state(
+            paths, up={name: value for name, value in last.items() if name in {"project", "database", "folder"}}
+        )
 
 
 def _write_files(paths: ProjectPaths, observed: RenderedState, targets: Sequence[str]) -> None:

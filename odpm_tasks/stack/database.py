@@ -16,8 +16,9 @@ from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.errors import DescriptionError, ProgramError
+from odpm_tasks.project_files import read_state, write_state
 from odpm_tasks.stack import compose, odoo_log, prefetch
-from odpm_tasks.stack.secrets import admin_password
+from odpm_tasks.stack.secrets import admin_password, make_secrets
 from odpm_tasks.stack.up import container, wait_until_healthy
 
 MAINTENANCE = "/run/odoo/maintenance"  # the same path as in templates/odoo_run.py
@@ -53,6 +54,10 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     words += [f"-u{','.join(options.update)}"] if options.update else []
     with _maintenance(container(paths, observed, "odoo").id):
         run_odoo(paths, observed, name, [*words, *switches])
+    last = read_state(paths).get("up", {})
+    if last:
+        known = observed.modules if unfinished else (*last.get("modules", observed.modules), *options.install)
+        write_state(paths, up={**last, "modules": [name for name in observed.modules if name in known]})
     if unfinished:
         _finish(paths, observed, database.id, name)
     else:
@@ -228,6 +233,7 @@ ON CONFLICT (key) DO NOTHING
 def _finish(paths: ProjectPaths, observed: RenderedState, database_container: str, name: str) -> None:
     """Set administrator's password, country and language of a new database, and remove the mark of its creation."""
     manifest = observed.manifest
+    make_secrets(paths)  # the file of the administrator's password, where it was removed
     password = "" if paths.settings.scenario.developer else admin_password(paths)
     if password or manifest.country or manifest.language:
         script = _INITIAL_DATA.format(

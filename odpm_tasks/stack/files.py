@@ -67,6 +67,11 @@ def stack(
     )
 
 
+def chosen_database(paths: ProjectPaths, manifest: Manifest, named: str = "") -> str:
+    """The database that an option (`named`), a setting or the description names; empty: it has the name of the folder."""
+    return named or paths.settings.get("ODPM_DATABASE") or manifest.odoo_conf.get("options", {}).get("db_name", "")
+
+
 def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, database: str) -> RenderedState:
     """The state with its generated files, as described and as on disk. `database`: the name in the options."""
     templating.use_bytecode_cache(TemplateCache(_FOLDER))
@@ -75,7 +80,7 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
     hashes = observed.recorded.get("files", {})
     edited = {path for path, data in current.items() if data is not None and files.sha256(data) != hashes.get(path)}
     edited |= {path for path in current if (paths.root / path).is_symlink()}
-    database = database or observed.manifest.odoo_conf.get("options", {}).get("db_name", "") or paths.root.name
+    chosen = chosen_database(paths, observed.manifest, database)
     return extend(
         observed,
         RenderedState,
@@ -87,6 +92,7 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
         overrides={path: template_file(template) for template, path in _TEMPLATE_FILES if template in stack.templates},
         validated=observed.recorded.get("validated") == files.sha256(rendered.compose),
         image=expand(rendered.image, paths.settings.get, COMPOSE_FILE),
-        database=database,
+        database=chosen or paths.root.name,
+        database_chosen=bool(chosen),
         modules=stack.modules,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command
@@ -18,9 +17,9 @@ from odpm_tasks.core.planning.costs import (
 )
 from odpm_tasks.core.planning.observed import DatabaseState, RenderedState, Running, ServicesState
 from odpm_tasks.core.stack.render import Stack
-from odpm_tasks.errors import MachineError
+from odpm_tasks.errors import MachineError, OdpmError
 from odpm_tasks.image.inputs import image_is_current, input_digests
-from odpm_tasks.stack import prefetch
+from odpm_tasks.stack import prefetch, preflight, secrets
 from odpm_tasks.stack.compose import compose_project, parts, services_digest, services_summary
 
 
@@ -37,9 +36,6 @@ def observe_running(
         image_exists, containers = image_is_current(paths, stack, made_from.result()), found.result()
     except MachineError as error:
         return Running(problem=error.what)
-    elsewhere = [c for c in containers if c.folder not in {"", str(paths.root)} and Path(c.folder).is_dir()]
-    if elsewhere:
-        return Running(image_exists, "absent", f"{project} runs from another checkout: {elsewhere[0].folder}")
     services, detail = _services(paths, observed, containers)
     start_cost = Cost()
     if services != "running":
@@ -51,7 +47,11 @@ def observe_running(
         database_state = queries.start(prefetch.database_state, database.id, observed.database).result()
     if any(change.action != "keep" for change in start_cost.containers):
         detail = containers_text(start_cost)
-    return Running(image_exists, services, detail, database_state, "", build_cost, start_cost)
+    refusals: tuple[OdpmError, ...] = ()
+    if services != "running":
+        kept = {change.service for change in start_cost.containers if change.action == "keep"}
+        refusals = tuple(preflight.refusals(paths, observed, containers, changed=not {"db", "odoo"} <= kept))
+    return Running(image_exists, services, detail, database_state, "", refusals, build_cost, start_cost)
 
 
 def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) -> Cost:
@@ -89,6 +89,13 @@ def _services(
     if not any(c.state == "running" for c in lasting):
         return "absent", f"start {', '.join(now.active)}"
     up = observed.recorded.get("up", {})
+    if secrets.missing(paths):
+        return (
+            "changed",
+            f"set new passwords: {paths.secrets(observed.scenario.name).relative_to(paths.root)} is missing",
+        )
+    if elsewhere := next((c.folder for c in lasting if c.folder not in {"", str(paths.root)}), ""):
+        return "changed", f"start the services from this folder, not from {elsewhere}"
     if up.get("digest") != services_digest(paths, observed.stack, observed.rendered.compose):
         return "changed", "update the services"
     by_id = {c.id: c for c in lasting}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from odpm_tasks.adapters import files, sockets, terminal
 from odpm_tasks.adapters.docker import engine as docker
@@ -15,10 +15,28 @@ from odpm_tasks.sources import cache
 from odpm_tasks.stack import compose
 
 
-def require_free_ports(paths: ProjectPaths, observed: RenderedState) -> None:
-    """Check that every published port is free. Errors: MachineError naming the port and the program that uses it."""
-    for port, user in _ports_in_use(paths, observed):
-        raise _in_use(paths, port, user)
+def in_use_error(
+    paths: ProjectPaths, observed: RenderedState, containers: Sequence[docker.Container]
+) -> MachineError | None:
+    """The error that names every published port that another program uses, and that program; None if all are free."""
+    busy = list(_ports_in_use(paths, observed, containers))
+    if len(busy) < 2:
+        return _in_use(paths, *busy[0]) if busy else None
+    by_user: dict[str, list[str]] = {}
+    choices, excluded = [], {port.port for port, _ in busy}
+    for port, user in busy:
+        name = port.variable or f"services.{port.service}.ports of odpm.json"
+        by_user.setdefault(user, []).append(f"{port.port} ({name})")
+        free = sockets.free_port(port.port + 1, port.address, excluded)
+        excluded.add(free)
+        choices += [f"{port.variable}={free}"] if port.variable else []
+    free_ports = all(port.variable and not paths.settings.is_set(port.variable) for port, _ in busy)
+    return MachineError(
+        f"ports {', '.join(str(port.port) for port, _ in busy)} are in use",
+        details=[f"{', '.join(names)} by {user}" for user, names in by_user.items()],
+        todo=("inv up --free-ports chooses others; or " if free_ports else "")
+        + (f"choose others in .env: {' '.join(choices)}" if choices else "choose others in odpm.json"),
+    )
 
 
 def choose_free_ports(paths: ProjectPaths, observed: RenderedState) -> ProjectPaths:
@@ -28,7 +46,8 @@ def choose_free_ports(paths: ProjectPaths, observed: RenderedState) -> ProjectPa
     Errors: MachineError where the user set a port that is in use, or where no variable sets it.
     """
     with files.exclusive(paths.cache / "ports.lock", "the ports of this machine", wait=60):
-        in_use = list(_ports_in_use(paths, observed))
+        containers = docker.containers(compose.compose_project(paths, observed.stack))
+        in_use = list(_ports_in_use(paths, observed, containers))
         chosen = chosen_ports(paths)
         text = observed.rendered.compose.decode()
         excluded = {port.port for port in published_ports(text, paths.settings.get)} | _ports_of_others(paths)
@@ -49,10 +68,11 @@ def choose_free_ports(paths: ProjectPaths, observed: RenderedState) -> ProjectPa
     return ProjectPaths(paths.root, paths.cache, paths.settings.with_chosen_ports(chosen)) if messages else paths
 
 
-def _ports_in_use(paths: ProjectPaths, observed: RenderedState) -> Iterator[tuple[Published, str]]:
+def _ports_in_use(
+    paths: ProjectPaths, observed: RenderedState, containers: Sequence[docker.Container]
+) -> Iterator[tuple[Published, str]]:
     """The published ports that another program uses, each with its name; running containers of the project do not count."""
-    found = docker.containers(compose.compose_project(paths, observed.stack))
-    ours = {c.id for c in found if c.state == "running"}
+    ours = {c.id for c in containers if c.state == "running"}
     for port in published_ports(observed.rendered.compose.decode(), paths.settings.get):
         if not sockets.in_use(port.port, port.address) or (ours and docker.publishes(ours, port.port)):
             continue

@@ -14,10 +14,10 @@ from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState, RunningState
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.text import nearest
-from odpm_tasks.errors import DescriptionError, MachineError, ProgramError, UsageError
+from odpm_tasks.errors import MachineError, ProgramError, UsageError
 from odpm_tasks.image import inputs
 from odpm_tasks.project_files import record_duration, record_image_inputs, write_state
-from odpm_tasks.stack import compose, odoo_log, ports
+from odpm_tasks.stack import compose, odoo_log, preflight, secrets
 from odpm_tasks.stack.secrets import passwords
 
 HEALTH_TIMEOUT = 600.0
@@ -32,9 +32,18 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
     """
     docker.require()
     project = compose.compose_project(paths, observed.stack)
-    _check_same_checkout(paths, project, docker.containers(project))
-    ports.require_free_ports(paths, observed)
+    before = docker.containers(project)
+    for error in preflight.refusals(paths, observed, before, changed=False):
+        raise error
     text = observed.rendered.compose
+    renewed = secrets.missing(paths)
+    has_data = docker.has_volume(f"{project}_db-{observed.scenario.name}")
+    if renewed and has_data:
+        secrets.mark_unset(paths)
+    secrets.make_secrets(paths, new_database=not has_data)
+    if renewed and has_data:
+        _set_passwords(paths, observed)
+        secrets.mark_set(paths)
     downtime = Downtime("-odoo-")
     with terminal.activity() as show:
 
@@ -44,7 +53,10 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
 
         # images of other services are built here, where something changed, not on every start
         build = "--build" if compose.services_summary(paths, text).builds else "--no-build"
-        words = ("up", "--detach", "--remove-orphans", build)
+        # Compose does not notice folders and files that were removed and made again: containers still mount the old ones
+        moved = any(c.folder not in {"", str(paths.root)} for c in before)
+        stale = renewed or moved or "digest" not in observed.recorded.get("up", {})
+        words = ("up", "--detach", "--remove-orphans", build, *(["--force-recreate"] if stale else []))
         outcome = docker.compose_stream(compose.command_line(paths), on_line, *words)
         if not outcome.ok:
             _raise_failure(paths, observed, project, outcome)
@@ -57,14 +69,37 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
         switches=paths.settings.remembered_switches(switches),
         up={
             "project": project,
+            "folder": str(paths.root),
             "image": observed.image,
             "database": observed.database,
+            "modules": _known_modules(observed),
             "digest": compose.services_digest(paths, observed.stack, text),
             "containers": {c.service: c.id for c in started},
             "finished": sorted(c.service for c in started if c.state != "running"),
             "parts": compose.parts(paths, observed.stack, text),
         },
     )
+
+
+def _set_passwords(paths: ProjectPaths, observed: RenderedState) -> None:
+    """Start PostgreSQL alone and give its roles the new passwords: the data has those that are gone."""
+    with terminal.activity() as show:
+        show.note("db", "set new passwords")
+        called = compose.command_line(paths)
+        docker.compose(called, "up", "--detach", "--wait", "--no-deps", "--force-recreate", "db")
+        database = container(paths, observed, "db")
+        words = ("psql", "-U", "postgres", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-Atq")
+        docker.execute(database.id, *words, stdin=secrets.reset_sql(paths).encode(), check=True)
+    folder = paths.secrets(observed.scenario.name).relative_to(paths.root)
+    terminal.message(
+        f"  {folder} was missing: PostgreSQL has new passwords; the one of Odoo's administrator is unchanged"
+    )
+
+
+def _known_modules(observed: RenderedState) -> list[str]:
+    """The add-ons of the project that are no longer new: those of the last start, of the first one all."""
+    before = observed.recorded.get("up", {}).get("modules")
+    return [name for name in observed.modules if before is None or name in before]
 
 
 class Downtime:
@@ -80,18 +115,6 @@ class Downtime:
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._since
-
-
-def _check_same_checkout(paths: ProjectPaths, project: str, found: Sequence[docker.Container]) -> None:
-    """Check that no other checkout runs containers of the same project name. Errors: DescriptionError."""
-    for container in found:
-        other = container.folder
-        if other and other != str(paths.root) and container.state == "running" and Path(other).is_dir():
-            raise DescriptionError(
-                f"the containers of {project} belong to another checkout",
-                where=other,
-                todo="run inv down there, or set another name in .env: ODPM_COMPOSE_PREFIX=" + project + "-2",
-            )
 
 
 def wait_until_healthy(
@@ -185,6 +208,17 @@ def _raise_failure(paths: ProjectPaths, observed: RenderedState, project: str, o
         ):
             raise _broken(paths, container, "does not start", observed)
     raise command.failure(outcome)
+
+
+def require_own_folder(paths: ProjectPaths, found: docker.Container) -> None:
+    """Check that a container mounts this folder. Errors: ProgramError: a restart would make empty folders at the old path."""
+    if found.folder not in {"", str(paths.root)}:
+        raise ProgramError(
+            f"{found.service} was started in another folder"
+            + ("" if Path(found.folder).exists() else ", which has moved"),
+            where=found.folder,
+            todo="inv up starts it from this folder",
+        )
 
 
 def require_services(observed: RenderedState, names: Sequence[str]) -> None:

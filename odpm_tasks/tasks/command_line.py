@@ -13,6 +13,7 @@ from typing import Any
 
 from invoke.parser import parser as invoke_parser
 from invoke.parser.argument import Argument
+from invoke.parser.context import ParserContext
 
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import UsageError
@@ -116,6 +117,19 @@ def _unknown(token: str, context: Any, tasks: Sequence[str]) -> UsageError:
     )
 
 
+_help_for = ParserContext.help_for
+
+
+def _help_with_values(self: ParserContext, flag: str) -> tuple[str, str]:
+    """The help of an option; invoke omits that an option with several values takes a value."""
+    names, text = _help_for(self, flag)
+    argument = self.flags[flag]
+    if isinstance(argument, ShapedArgument) and argument.kind is list:
+        names = ", ".join(f"{name} STRING" if len(name) == 2 else f"{name}=STRING" for name in names.split(", "))
+    return names, text
+
+
 def install() -> None:
-    """Use this state machine for the command lines of this process."""
+    """Use these rules for the command lines of this process."""
     invoke_parser.ParseMachine = _Machine  # type: ignore[misc]
+    ParserContext.help_for = _help_with_values  # type: ignore[method-assign]

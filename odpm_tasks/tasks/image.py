@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     lists=["image"],
 )
 def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose: bool = False) -> None:
-    """Compare the content of the scenarios' images; exit 2 if they differ in more than the scenarios explain."""
+    """Compare the content of the scenarios' images.
+
+    Exit 2 if they differ in more than the scenarios explain.
+    """
     import sys
 
     from odpm_tasks.adapters import terminal
@@ -58,7 +61,7 @@ def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose:
 
 @task(help={"force": "Build even if the image exists, and show the whole log."})
 def build(c: Context, force: bool = False) -> None:
-    """Build the environment image (Python packages and system libraries) if its inputs changed."""
+    """Build the image with Python packages and libraries if its inputs changed."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.image.build import BuildRequest, build_image
@@ -110,7 +113,7 @@ def build_image(
     show_log: bool = False,
     format: str = "text",
 ) -> None:
-    """Build the image with sources, Python environment and configuration. Only in the scenario ci."""
+    """Build the image with sources, environment and configuration (ci)."""
     from pathlib import Path
 
     from odpm_tasks.adapters import terminal

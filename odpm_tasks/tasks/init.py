@@ -39,7 +39,10 @@ def init(
     ask_index: bool = False,
     yes: bool = False,
 ) -> None:
-    """Create a project in this folder. If there is no tasks.py yet: python -m odpm_tasks init."""
+    """Create a project in this folder.
+
+    Where there is no tasks.py yet: python -m odpm_tasks init.
+    """
     from dataclasses import replace
     from pathlib import Path
 

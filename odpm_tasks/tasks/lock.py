@@ -35,7 +35,7 @@ def lock(
     format: str = "",
     ask_index: bool = False,
 ) -> None:
-    """Pin every repository of the description to a commit and every Python package to a version."""
+    """Pin every repository to a commit and every Python package to a version."""
     from packaging.utils import canonicalize_name
 
     from odpm_tasks.adapters import terminal

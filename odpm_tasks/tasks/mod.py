@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     },
 )
 def list_(c: Context, all: bool = False, format: str = "text") -> None:
-    """Show the add-ons: repository, version on disk, version and state in the database if it runs."""
+    """Show the add-ons: repository, version on disk and in the database."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.addons import inventory
     from odpm_tasks.core.addons import text
@@ -36,19 +36,18 @@ def list_(c: Context, all: bool = False, format: str = "text") -> None:
 
 @task(word="name", help={"name": "The add-on.", "format": "text or json."})
 def explain(c: Context, name: str, format: str = "text") -> None:
-    """Show one add-on: its file, repository and commit, what depends on it, and why it is installed."""
-    import json
-
+    """Show one add-on: file, repository, what depends on it, why it is installed."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.addons import inventory
     from odpm_tasks.core.addons import text
+    from odpm_tasks.core.reports import report
 
     check_format(format)
     project, observed = _observed()
     graph = inventory.addon_graph(project.paths, observed)
     graph.require(name)
     found = text.explanation(graph, name, inventory.installed_addons(project.paths, observed))
-    terminal.output(json.dumps(found, indent=2) if format == "json" else text.explanation_text(found))
+    terminal.output(report(found) if format == "json" else text.explanation_text(found))
 
 
 @task(
@@ -86,11 +85,10 @@ def graph(c: Context, name: Sequence[str] = (), platform: bool = False, format: 
     },
 )
 def missing(c: Context, ask_index: bool = False, format: str = "text") -> None:
-    """Show the add-ons that are needed and in no source, with the repositories that have them."""
-    import json
-
+    """Show the add-ons that are needed and in no source, and where they are."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.odoo.addon_checks import repository_lines
+    from odpm_tasks.core.reports import report
 
     check_format(format)
     project, observed = _observed()
@@ -107,7 +105,7 @@ def missing(c: Context, ask_index: bool = False, format: str = "text") -> None:
             }
             for addon in findings.missing
         ]
-        terminal.output(json.dumps({"missing": data}, indent=2))
+        terminal.output(report({"missing": data}))
         return
     for addon in findings.missing:
         terminal.output(str(addon))
@@ -131,7 +129,10 @@ def missing(c: Context, ask_index: bool = False, format: str = "text") -> None:
 def scaffold(
     c: Context, name: str, depends: Sequence[str] = (), folder: str = "", summary: str = "", author: str = ""
 ) -> None:
-    """Create an add-on in this project: manifest, model, view, access rights, test; as the OCA lays it out."""
+    """Create an add-on in this project, as the OCA lays it out.
+
+    Manifest, model, view, access rights, test.
+    """
     from odpm_tasks.adapters import terminal
     from odpm_tasks.addons import scaffold as addons
     from odpm_tasks.core.addons.scaffold import NewAddon, check_name

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from urllib.parse import quote
 
-from odpm_tasks.adapters import command
-from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.terminal import paint
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.commits import Move
-from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState
+from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.steps import Plan, Step
-from odpm_tasks.errors import MachineError
 from odpm_tasks.project import Project
-from odpm_tasks.stack import compose
 from odpm_tasks.tasks.base import check_format
 
 
@@ -64,45 +58,6 @@ def greeting(paths: ProjectPaths, observed: RenderedState) -> list[str]:
     port = paths.settings.port("ODOO_PORT")
     scenario = paths.settings.scenario
     path = paths.secrets(scenario.name) / "admin_password"
-    password = "admin" if scenario.developer else f"in {path.relative_to(paths.root)}"
-    return [f"http://localhost:{port}/web/login?db={quote(name)}", f"user admin, password {password}, database {name}"]
-
-
-def status(paths: ProjectPaths, observed: ObservedState, *, as_json: bool = False) -> str:
-    """The running services and the repositories of the stack."""
-    database = observed.database if isinstance(observed, RenderedState) else ""
-    found: list[docker.Container] = []
-    if isinstance(observed, RenderedState) and command.is_installed("docker"):
-        with suppress(MachineError):
-            found = [c for c in docker.containers(compose.compose_project(paths, observed.stack)) if not c.oneoff]
-    rows = [{"service": c.service, "state": c.state, "health": c.health, "ports": list(c.ports)} for c in found]
-    url = f"http://localhost:{_web_port(found) or paths.settings.port('ODOO_PORT')}"
-    sources = observed.resolution.sources if isinstance(observed, ResolvedState) else ()
-    repositories = [
-        {"name": s.name, "kind": s.kind, "branch": s.link.branch or observed.manifest.odoo_version, "commit": s.commit}
-        for s in sources
-    ]
-    if as_json:
-        data = {
-            "scenario": observed.scenario.name,
-            "database": database,
-            "url": url,
-            "services": rows,
-            "repositories": repositories,
-        }
-        return json.dumps(data, indent=2)
-    lines = [f"scenario    {observed.scenario.name}, Odoo {observed.manifest.odoo_version}"]
-    lines.append(f"web         {url}   database {database or '-'}")
-    lines += [f"service     {c.service:<12} {c.state} {c.health:<9} {' '.join(c.ports)}".rstrip() for c in found]
-    if not rows:
-        lines.append("service     none is running: inv up")
-    lines += [f"repository  {r['name']:<20} {r['branch']:<8} {r['commit'][:8]}  {r['kind']}" for r in repositories]
-    if not sources:
-        lines.append("repository  not resolved yet: inv lock")
-    return "\n".join(lines)
-
-
-def _web_port(found: Sequence[docker.Container]) -> str:
-    """The port that Odoo's container publishes its pages on; empty where it does not run."""
-    pages = [port for c in found if c.service == "odoo" for port in c.ports if port.endswith("->8069/tcp")]
-    return pages[0].partition("->")[0].rpartition(":")[2] if pages else ""
+    generated = f"in {path.relative_to(paths.root)}" if path.exists() else "as set in the database"
+    known = "admin" if scenario.developer else generated
+    return [f"http://localhost:{port}/web/login?db={quote(name)}", f"user admin, password {known}, database {name}"]

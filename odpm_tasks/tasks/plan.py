@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from odpm_tasks.core.planning.options import ASK_INDEX, NO_GIT_UPDATE, RunOptions
 from odpm_tasks.tasks.base import Context, check_format, task
 from odpm_tasks.tasks.options import project_for, step_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @task(
@@ -29,10 +34,14 @@ def plan(
     *,
     options: RunOptions,
 ) -> None:
-    """Show what `inv up` would do. Changes nothing and, without --refresh, makes no network request."""
+    """Show what `inv up` would do.
+
+    Changes nothing and, without --refresh, makes no network request.
+    """
     from pathlib import Path
 
     from odpm_tasks.adapters import files, terminal
+    from odpm_tasks.core.planning.observed import new_addons
     from odpm_tasks.errors import DriftError, UsageError
     from odpm_tasks.tasks import output
 
@@ -48,6 +57,8 @@ def plan(
     made = project.plan(step_ids(options), refresh=refresh)
     for warning in (*made.observed.warnings, *made.observed.notes):
         terminal.warn(warning)
+    if new := new_addons(made.observed):
+        terminal.warn(f"new in this project, not installed: {', '.join(new)} (inv up -i {','.join(new)})")
     text = output.plan(project.paths, made, as_json=format == "json", diff=diff, verbose=verbose)
     # with `--out /dev/stdout` the saved plan is the only result
     (terminal.message if out and files.is_standard_output(Path(out)) else terminal.output)(text)
@@ -82,21 +93,32 @@ def render(c: Context, no_git_update: bool = False) -> None:
         terminal.message("nothing to do")
 
 
-@task(help={"ask_index": ASK_INDEX})
-def validate(c: Context, ask_index: bool = False) -> None:
+@task(help={"ask_index": ASK_INDEX, "format": "text or json."})
+def validate(c: Context, ask_index: bool = False, format: str = "text") -> None:
     """Check odpm.json, the lock and the add-ons; list every problem at once."""
     from odpm_tasks.adapters import files, terminal
     from odpm_tasks.core.manifest.reader import invalid, problems
     from odpm_tasks.core.odoo.addon_checks import require_addons
+    from odpm_tasks.core.reports import report
     from odpm_tasks.errors import DescriptionError
     from odpm_tasks.project import Project
 
+    check_format(format)
     project = Project.find()
     _ = project.scenario
     errors, warnings = problems(files.read_text(project.paths.manifest) or "", project.paths.settings.get)
-    for warning in warnings:
-        terminal.warn(warning)
+    found = list(warnings)
+
+    def finish(errors: Sequence[str] = ()) -> None:
+        for warning in found:
+            terminal.warn(warning)
+        if format == "json":
+            terminal.output(report({"valid": not errors, "errors": list(errors), "warnings": found}))
+        elif not errors:
+            terminal.output("odpm.json is valid")
+
     if errors:
+        finish(errors)
         raise invalid("odpm.json", errors)
     lock = project.lock
     try:
@@ -107,11 +129,14 @@ def validate(c: Context, ask_index: bool = False) -> None:
         findings = project.check_addons(ask_index=ask_index)
         if findings is None and lock:
             terminal.message("add-ons of dependencies are not checked: the lock or the cache is incomplete (inv lock)")
-        if findings and project.scenario.strict:
-            require_addons(findings)
-        for warning in findings.texts(strict=project.scenario.strict) if findings else ():
-            terminal.warn(warning)
-    terminal.output("odpm.json is valid")
+        try:
+            if findings and project.scenario.strict:
+                require_addons(findings)
+        except DescriptionError as error:
+            finish((error.what, *error.details))
+            raise
+        found += findings.texts(strict=project.scenario.strict) if findings else ()
+    finish()
 
 
 @task(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @task(help={"format": "text or json."})
 def status(c: Context, format: str = "text") -> None:
-    """Show every source, the state of its checkout, and the shared cache. Uses no network."""
+    """Show every source, the state of its checkout, and the shared cache."""
     import sys
 
     from odpm_tasks.adapters import terminal
@@ -34,7 +34,7 @@ def status(c: Context, format: str = "text") -> None:
 
 @task(help={"yes": "Do not ask for confirmation."})
 def prune(c: Context, yes: bool = False) -> None:
-    """Show the parts of the shared cache that no project uses and their size, ask, then remove them."""
+    """Remove the parts of the shared cache that no project uses; asks first."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.text import size
     from odpm_tasks.errors import UsageError
@@ -58,7 +58,7 @@ def prune(c: Context, yes: bool = False) -> None:
 
 @task(help={"name": "The source, as inv sources.status names it."})
 def unshallow(c: Context, name: str) -> None:
-    """Fetch all history and all branches of a source into its checkout, to work in it."""
+    """Fetch all history and all branches of a source into its checkout."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.project import Project
     from odpm_tasks.sources import status as sources

@@ -27,7 +27,7 @@ def up(
 ) -> None:
     """Apply the description: sources, Python environment, files, services, database."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.core.planning.observed import require_rendered
+    from odpm_tasks.core.planning.observed import new_addons, require_rendered
     from odpm_tasks.project import ORDER
     from odpm_tasks.tasks import output
 
@@ -39,6 +39,8 @@ def up(
         done = project_for(options).converge(until)
     if not done.changed:
         terminal.message("nothing to do")
+    if new := new_addons(done.observed):
+        terminal.message(f"new in this project: {', '.join(new)}; to install: inv up -i {','.join(new)}")
     if until == ORDER:
         for text in output.greeting(done.paths, require_rendered(done.observed)):
             terminal.output(text)
@@ -47,31 +49,33 @@ def up(
 @task(
     help={
         "volumes": "Also remove the volumes of this scenario: database and files are deleted (asks first).",
+        "purge": "Remove everything of this project but sources and backups: volumes of every scenario, passwords, generated files.",
         "yes": "Do not ask for confirmation.",
     }
 )
-def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
+def down(c: Context, volumes: bool = False, purge: bool = False, yes: bool = False) -> None:
     """Stop and remove the containers; the database is kept."""
-    from dataclasses import replace
-
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.errors import UsageError
-    from odpm_tasks.stack.compose import command_line
+    from odpm_tasks.project import Project
+    from odpm_tasks.stack import down as stopping
 
-    project = _rendered(same_scenario=volumes)
-    words = ["down", "--remove-orphans"]
-    if volumes:
-        scenario = project.scenario.name
-        if not yes and not terminal.confirm(f"Remove the database and files of {scenario}?"):
-            raise UsageError("nothing is removed", todo="inv down --volumes --yes")
-        words.append("--volumes")
+    project = Project.find()
+    what = stopping.removal(project.paths, project.manifest, volumes=volumes, purge=purge)
+    option = "--purge" if purge else "--volumes"
+    if what.texts:
+        terminal.message(f"project   {what.project} in {project.root}, scenario {project.scenario.name}")
+        for line in what.texts:
+            terminal.message(line)
+        question = f"Remove this of {what.project}?"
+        strict = not project.scenario.developer
+        agreed = yes or (terminal.confirm_name(question, what.project) if strict else terminal.confirm(question))
+        if not agreed:
+            raise UsageError("nothing is removed", todo=f"inv down {option} --yes")
     with project.exclusive():
-        docker.require()
-        # containers of every profile: one may have been active when they were started
-        everything = command_line(project.paths)
-        docker.compose(replace(everything, env={**everything.env, "COMPOSE_PROFILES": "*"}), *words)
-    terminal.message("containers removed" + (" with their volumes" if volumes else "; the database is kept"))
+        stopping.down(project.paths, what)
+    kept = "" if what.volumes else "; there was no volume" if volumes or purge else "; the database is kept"
+    terminal.message(f"containers of {what.project} removed" + (" with their volumes" if what.volumes else kept))
 
 
 @task(
@@ -92,7 +96,7 @@ def restart(c: Context, service: Sequence[str] = ()) -> None:
     with project.exclusive(), terminal.activity() as show:
         names = tuple(service) or ("odoo",)
         for name in names:
-            _container(project, name)
+            stack_services.require_own_folder(project.paths, _container(project, name))
         show.note(", ".join(names), "restart")
         docker.compose(command_line(project.paths), "restart", *names)
         stack_services.wait_until_healthy(project.paths, require_rendered(project.observe()), show)
@@ -133,13 +137,16 @@ def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool 
 def status(c: Context, format: str = "text") -> None:
     """Show the services, the address of Odoo, and the repositories of the stack."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.project import Project
+    from odpm_tasks.core.stack import status as document
+    from odpm_tasks.project import PREPARING, Project
+    from odpm_tasks.stack.status import status
 
     check_format(format)
-    from odpm_tasks.tasks import output
-
     project = Project.find()
-    terminal.output(output.status(project.paths, project.observe(), as_json=format == "json"))
+    found, problem = status(project.paths, project.observe(PREPARING))
+    terminal.output(document.as_json(found) if format == "json" else document.as_text(found))
+    if problem:
+        raise problem
 
 
 @task(word="database", remainder=True, short={"database": "d"}, help={"database": "Database (default: the project's)."})
@@ -193,7 +200,12 @@ def exec_(c: Context, service: str = "odoo") -> None:
         raise UsageError("nothing to run", todo="inv exec -- odoo --version")
     project = _rendered()
     _container(project, service)
-    _leave(_foreground(project, "exec", *_tty(), service, *words))
+    # a program that writes into the project: what it makes belongs to the owner of the folder
+    owner = project.root.stat()
+    user = (
+        ["--user", f"{owner.st_uid}:{owner.st_gid}"] if service == "odoo" and words[:2] == ["odoo", "scaffold"] else []
+    )
+    _leave(_foreground(project, "exec", *_tty(), *user, service, *words))
 
 
 @task(
@@ -208,7 +220,10 @@ def exec_(c: Context, service: str = "odoo") -> None:
     },
 )
 def test(c: Context, modules: Sequence[str] = (), tags: str = "", keep: bool = False) -> None:
-    """Run the add-ons' Odoo tests in a new database, which is dropped afterwards; arguments after -- are passed to Odoo."""
+    """Run the add-ons' Odoo tests in a new database, which is dropped afterwards.
+
+    Arguments after -- are passed to Odoo.
+    """
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import database
 
@@ -218,7 +233,7 @@ def test(c: Context, modules: Sequence[str] = (), tags: str = "", keep: bool = F
     database.run_tests(project.paths, observed, tuple(modules), tags, keep, remainder())
 
 
-def _rendered(same_scenario: bool = True) -> Project:
+def _rendered() -> Project:
     """The project, which has a compose file of this scenario. Errors: ProgramError, UsageError."""
     from odpm_tasks.errors import ProgramError, UsageError
     from odpm_tasks.project import Project
@@ -227,9 +242,13 @@ def _rendered(same_scenario: bool = True) -> Project:
     project = Project.find()
     scenario = project.scenario.name
     if not project.paths.compose.exists():
-        raise ProgramError("this project was not started yet", where=str(project.root), todo="inv up")
+        raise ProgramError(
+            "this project was not started yet, or its generated files were removed",
+            where=str(project.root),
+            todo="inv up",
+        )
     last = read_state(project.paths).get("scenario", scenario)
-    if same_scenario and last != scenario:
+    if last != scenario:
         raise UsageError(
             f"the running services belong to the scenario {last}; the current scenario is {scenario}",
             where=project.paths.settings.where("ODPM_SCENARIO"),

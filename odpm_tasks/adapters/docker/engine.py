@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -80,9 +83,22 @@ def unreachable(outcome: command.Outcome) -> MachineError:
             details=outcome.tail()[-1:],
             todo="sudo usermod -aG docker $USER, log in again",
         )
+    host = os.environ.get("DOCKER_HOST")
     return MachineError(
-        "the Docker engine does not answer", details=outcome.tail()[-1:], todo="start it: sudo systemctl start docker"
+        "the Docker engine does not answer",
+        where=f"DOCKER_HOST={command.redact(host)}" if host else "",
+        details=outcome.tail()[-1:],
+        todo=_START
+        if not host
+        else "correct DOCKER_HOST, or unset it for the engine of this machine: unset DOCKER_HOST",
     )
+
+
+_START = (
+    "start Docker Desktop, then run the same command again"
+    if sys.platform == "darwin"
+    else f"start it: sudo {'systemctl start docker' if Path('/run/systemd/system').is_dir() else 'service docker start'}"
+)
 
 
 def is_unreachable(outcome: command.Outcome) -> bool:
@@ -139,6 +155,73 @@ def network_owner(name: str) -> str | None:
     return outcome.text.strip() if outcome.ok else None
 
 
+def volumes(project: str) -> tuple[str, ...]:
+    """The volumes of a Compose project, sorted."""
+    words = ["docker", "volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}"]
+    return tuple(sorted(command.run(words).text.split()))
+
+
+def remove_volumes(names: Sequence[str]) -> None:
+    """Remove volumes; those that do not exist any more are no error."""
+    if names:
+        command.run(["docker", "volume", "rm", "--force", "--", *names])
+
+
+def has_volume(name: str) -> bool:
+    return command.run(["docker", "volume", "inspect", "--", name], check=False).ok
+
+
+def volume_file(volume: str, patterns: Sequence[str], images: Sequence[str]) -> str:
+    """The first word of the first file in a volume that one of these patterns names; empty where there is none.
+
+    Read from the disk where this user may, else in a container of the first of these images that this machine has.
+    """
+    read = 'for f in "$@"; do [ -f "$f" ] && { cat "$f"; break; }; done; true'
+    return (
+        _in_volume(volume, patterns, images, lambda path: path.read_text(encoding="utf-8"), read)
+        .partition("\n")[0]
+        .strip()
+    )
+
+
+def volume_owner(volume: str, patterns: Sequence[str], images: Sequence[str]) -> tuple[int, int] | None:
+    """User and group of the first file or folder in a volume that one of these patterns names; None where there is none."""
+
+    def owner(path: Path) -> str:
+        found = path.stat()
+        return f"{found.st_uid} {found.st_gid}"
+
+    read = 'for f in "$@"; do [ -e "$f" ] && { stat -c "%u %g" "$f"; break; }; done; true'
+    words = _in_volume(volume, patterns, images, owner, read).split()
+    return (int(words[0]), int(words[1])) if len(words) >= 2 else None
+
+
+def _in_volume(
+    volume: str, patterns: Sequence[str], images: Sequence[str], read: Callable[[Path], str], script: str
+) -> str:
+    outcome = command.run(["docker", "volume", "inspect", "--format", "{{.Mountpoint}}", "--", volume], check=False)
+    if not outcome.ok:
+        return ""
+    folder = Path(outcome.text.strip())
+    with contextlib.suppress(OSError):
+        folder.stat()  # of the superuser; elsewhere also in a virtual machine
+        return next((read(path) for pattern in patterns for path in sorted(folder.glob(pattern))), "")
+    for image in images:
+        if image_label(image, "") is not None:
+            words = [
+                "docker",
+                "run",
+                "--rm",
+                "--network=none",
+                "--user=0",
+                f"--volume={volume}:/data:ro",
+                "--entrypoint=sh",
+            ]
+            names = " ".join(f"/data/{pattern}" for pattern in patterns)
+            return command.run([*words, image, "-c", f"set -- {names}; {script}"], check=False, timeout=60).text
+    return ""
+
+
 def exit_code(container: str) -> int:
     """The exit code of a stopped container."""
     return int(command.run(["docker", "inspect", "--format", "{{.State.ExitCode}}", container]).text.strip())
@@ -146,22 +229,28 @@ def exit_code(container: str) -> int:
 
 @dataclass(frozen=True)
 class ComposeProject:
-    """A project for the command line of Compose. `root`: the folder of the compose file; `env`: added to the environment."""
+    """A project for the command line of Compose. `root`: the folder of the compose file; `env`: added to the environment.
+
+    `described`: there is a compose file; without one Compose finds containers by their labels.
+    """
 
     root: Path
     name: str
     env: Mapping[str, str]
+    described: bool = True
 
     @property
     def words(self) -> list[str]:
         """The command: project and file are named, so that no variable and no other file in the folder changes them."""
         folder, file = str(self.root), str(self.root / "docker-compose.yml")
-        return ["docker", "compose", "--project-name", self.name, "--project-directory", folder, "--file", file]
+        words = ["docker", "compose", "--project-name", self.name]
+        return [*words, "--project-directory", folder, "--file", file] if self.described else words
 
 
 def compose(project: ComposeProject, *words: str, check: bool = True, stdin: bytes = b"") -> command.Outcome:
     """Run a Compose command on the project's compose file and capture its output."""
-    outcome = command.run([*project.words, *words], cwd=project.root, env=project.env, check=False, stdin=stdin)
+    folder = project.root if project.described else Path("/")  # Compose must find no other file either
+    outcome = command.run([*project.words, *words], cwd=folder, env=project.env, check=False, stdin=stdin)
     if check and not outcome.ok:
         raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
     return outcome

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from odpm_tasks.core import trees
 from odpm_tasks.core.addons.graph import BASE, AddonGraph, UsedAddon
+from odpm_tasks.core.reports import report
 from odpm_tasks.core.text import clean
 
 TOP = "the add-ons of this project"
@@ -94,7 +94,7 @@ def list_json(addons: Sequence[UsedAddon], installed: Installed | None) -> str:
                 "elsewhere": list(addon.elsewhere),
             }
         )
-    return json.dumps({"addons": data}, indent=2)
+    return report({"addons": data})
 
 
 def explanation(graph: AddonGraph, name: str, installed: Installed | None) -> dict[str, Any]:
@@ -209,4 +209,4 @@ def graph_json(graph: AddonGraph, roots: Sequence[str], *, below_platform: bool 
                     "depends": list(depends),
                 }
             )
-    return json.dumps({"addons": data}, indent=2)
+    return report({"addons": data})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from odpm_tasks.core.audit.census import Census
 from odpm_tasks.core.audit.parity import Difference, items
-from odpm_tasks.core.text import Paint, clean, cut, plural, printable_json, unstyled
+from odpm_tasks.core.reports import report
+from odpm_tasks.core.text import Paint, clean, cut, plural, unstyled
 
 SHOWN = 30  # differences per kind in the text; the JSON has all
 _LONGEST = 48
@@ -109,4 +109,4 @@ def as_json(comparison: Comparison) -> str:
             for each in comparison.differences
         ],
     }
-    return printable_json(json.dumps(data, indent=2, ensure_ascii=False))
+    return report(data)

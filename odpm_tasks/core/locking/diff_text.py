@@ -5,7 +5,6 @@ Commit subjects and add-on names come from other repositories: control character
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -16,8 +15,9 @@ from odpm_tasks.core.locking.diff import AddonChange, LockDiff, RepositoryChange
 from odpm_tasks.core.locking.diff_python import Locked, PackageChange
 from odpm_tasks.core.locking.diff_system import SystemChange
 from odpm_tasks.core.locking.lockfile import Pin
+from odpm_tasks.core.reports import report
 from odpm_tasks.core.sources.commits import CommitRange
-from odpm_tasks.core.text import Paint, clean, cut, plural, printable_json, unstyled
+from odpm_tasks.core.text import Paint, clean, cut, plural, unstyled
 
 SHOWN = 30  # lines of one list in the text; the JSON has all
 _STYLES = {"+": "create", "-": "bad", "~": "update"}
@@ -127,34 +127,30 @@ def as_json(diff: LockDiff) -> str:
      "update": {"modules": [{"name", "reason": "version" | "content" | "unknown"}],
                 "argument": the argument of -u ("base" alone where base is one of them)}}
     """
-    return printable_json(
-        json.dumps(
-            {
-                "old": diff.old,
-                "new": diff.new,
-                "changed": not diff.same,
-                "repositories": [_repository_data(repository) for repository in diff.repositories],
-                "python": [
-                    {
-                        "name": c.name,
-                        "change": c.kind,
-                        "developer": c.developer,
-                        "old": _locked(c.old),
-                        "new": _locked(c.new),
-                    }
-                    for c in diff.packages
-                ],
-                "images": [{"reference": i.reference, "old": i.old or None, "new": i.new or None} for i in diff.images],
-                "tools": [{"name": t.name, "old": t.old or None, "new": t.new or None} for t in diff.tools],
-                "system": _system_data(diff.system) if diff.system else None,
-                "update": {
-                    "modules": [{"name": name, "reason": reason} for name, reason in diff.update],
-                    "argument": diff.update_argument,
-                },
+    return report(
+        {
+            "old": diff.old,
+            "new": diff.new,
+            "changed": not diff.same,
+            "repositories": [_repository_data(repository) for repository in diff.repositories],
+            "python": [
+                {
+                    "name": c.name,
+                    "change": c.kind,
+                    "developer": c.developer,
+                    "old": _locked(c.old),
+                    "new": _locked(c.new),
+                }
+                for c in diff.packages
+            ],
+            "images": [{"reference": i.reference, "old": i.old or None, "new": i.new or None} for i in diff.images],
+            "tools": [{"name": t.name, "old": t.old or None, "new": t.new or None} for t in diff.tools],
+            "system": _system_data(diff.system) if diff.system else None,
+            "update": {
+                "modules": [{"name": name, "reason": reason} for name, reason in diff.update],
+                "argument": diff.update_argument,
             },
-            indent=2,
-            ensure_ascii=False,
-        )
+        },
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from odpm_tasks.core import trees
 from odpm_tasks.core.locking.resolve import TOP, Resolution, Source
 from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.reports import report
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import UsageError
 
@@ -56,7 +56,7 @@ class SourceTree:
             }
             for source in self._sources.values()
         ]
-        return json.dumps({"sources": data}, indent=2, ensure_ascii=False)
+        return report({"sources": data})
 
     def _label(self, node: str) -> str:
         source = self._sources.get(node)

@@ -18,7 +18,7 @@ from odpm_tasks.core.odoo.addon_checks import AddonFindings
 from odpm_tasks.core.planning.costs import Cost
 from odpm_tasks.core.stack.dependency_services import Fragments
 from odpm_tasks.core.stack.render import Rendered, Stack
-from odpm_tasks.errors import ProgramError
+from odpm_tasks.errors import OdpmError, ProgramError
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ DatabaseState = Literal["unknown", "absent", "unfinished", "ready"]
 class Running:
     """The answers of Docker: whether the image exists, the services run as the last `up` left them, the database is ready.
 
-    `image` None: Docker does not answer; `problem` is the reason. `build_cost`, `start_cost`: what building the image and
+    `image` None: Docker does not answer; `problem` is the reason. `refusals`: the errors that starting the services would end
+    with. `build_cost`, `start_cost`: what building the image and
     starting the services would cost.
     """
 
@@ -58,6 +59,7 @@ class Running:
     detail: str = ""
     database: DatabaseState = "unknown"
     problem: str = ""
+    refusals: tuple[OdpmError, ...] = ()
     build_cost: Cost = field(default_factory=Cost)
     start_cost: Cost = field(default_factory=Cost)
 
@@ -109,7 +111,8 @@ class RenderedState(ResolvedState):
     """The generated files are known: `rendered` as described, `current` as they are on disk (None: absent).
 
     `obsolete_files`: files that an earlier run generated and this one does not, and whether they are unedited.
-    `overrides`: the project's own template by generated file.
+    `overrides`: the project's own template by generated file. `database_chosen`: an option, a setting or the description
+    names the database; otherwise it has the name of the folder.
     """
 
     stack: Stack
@@ -117,6 +120,7 @@ class RenderedState(ResolvedState):
     current: Mapping[str, bytes | None]
     image: str
     database: str
+    database_chosen: bool = True
     modules: tuple[str, ...] = ()
     edited: frozenset[str] = frozenset()
     obsolete_files: Mapping[str, bool] = field(default_factory=dict)
@@ -144,3 +148,11 @@ def require_rendered(observed: ObservedState) -> RenderedState:
     if isinstance(observed, RenderedState):
         return observed
     raise ProgramError("the project is not prepared", todo="inv up")
+
+
+def new_addons(observed: ObservedState) -> tuple[str, ...]:
+    """The add-ons of the developing project that it did not have when the services were last started or changed."""
+    before = observed.recorded.get("up", {}).get("modules")
+    if before is None or not isinstance(observed, RenderedState):
+        return ()
+    return tuple(name for name in observed.modules if name not in before and name not in observed.install)

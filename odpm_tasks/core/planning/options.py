@@ -21,7 +21,7 @@ class RunOptions:
     """Options of one command line that shape a run, in addition to the description."""
 
     database: str = _option(
-        "", "Name of the database (default: odoo_conf.options.db_name, else the folder's name).", short="d"
+        "", "Name of the database (default: ODPM_DATABASE, odoo_conf.options.db_name, the folder's name).", short="d"
     )
     install: tuple[str, ...] = _option(
         (), "Add-ons to install (default for a new database: those of the developing project).", short="i"

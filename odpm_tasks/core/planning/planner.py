@@ -56,7 +56,7 @@ def _blocker(step_id: str, observed: ObservedState, steps: list[Step]) -> str | 
     if step_id in _RUNNING and not isinstance(observed, RunningState):
         acting = [step.id for step in steps if step.action in {"create", "update"}]
         return acting[-1] if acting else "compose.validate"
-    if step_id == "db.create" and any(s.id == "compose.up" and s.action in {"create", "update"} for s in steps):
+    if step_id == "db.create" and any(s.id == "compose.up" and s.acts for s in steps):
         return "compose.up"
     return None
 
@@ -109,6 +109,12 @@ _SERVICES_ACTION: dict[ServicesState, Action] = {"absent": "create", "changed": 
 
 
 def _compose_up(step_id: str, observed: RunningState) -> list[Step]:
+    if observed.running.refusals:
+        texts = (
+            f"{error.what} ({', '.join(filter(None, (error.where, *error.details)))})".removesuffix(" ()")
+            for error in observed.running.refusals
+        )
+        return [Step(step_id, "blocked", "", "; ".join(texts))]
     action = _SERVICES_ACTION[observed.running.services]
     return [
         Step(step_id, action, "", observed.running.detail, None if action == "keep" else observed.running.start_cost)

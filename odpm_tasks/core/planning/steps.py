@@ -70,8 +70,10 @@ class Plan:
 
     @property
     def drift(self) -> tuple[Step, ...]:
-        """The steps that change something that exists, or are blocked; files and services of another scenario's last run are
-        no drift."""
+        """The steps that change something that exists, or are blocked by work of the user.
+
+        No drift: files and services of another scenario's last run, and what the machine lacks to start the services.
+        """
         switched = self.observed.last_scenario not in {None, self.observed.scenario.name}
         files: set[str] = set()
         if isinstance(self.observed, RenderedState):
@@ -79,7 +81,7 @@ class Plan:
         return tuple(
             step
             for step in self.steps
-            if step.action == "blocked"
+            if (step.action == "blocked" and step.id != "compose.up")
             or (step.action == "update" and not (switched and (step.target in files or step.id == "compose.up")))
         )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from odpm_tasks.core.reports import report
 from odpm_tasks.core.text import Paint, plural, size
 
 _NARROW = 60
@@ -64,7 +64,7 @@ class CacheState:
 def as_json(sources: Sequence[SourceState], cache: CacheState) -> str:
     """`{"sources": [{every field}], "cache": {"path", "stores": [{…}], "bytes", "projects"}}`."""
     data: dict[str, Any] = {"sources": [asdict(source) for source in sources], "cache": asdict(cache)}
-    return json.dumps(data, indent=2)
+    return report(data)
 
 
 def as_text(sources: Sequence[SourceState], cache: CacheState, width: int, paint: Paint) -> str:

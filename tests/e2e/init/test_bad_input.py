@@ -428,7 +428,7 @@ STATES: dict[str, bytes] = {
 def test_a_corrupt_state_is_harmless(workspace_ready: Workspace, data: bytes) -> None:
     before = file_digests(workspace_ready.root, "state.toml")
     state = workspace_ready.root / ".odpm/state.toml"
-    for words in (("plan",), ("status",), ("render",)):
+    for words in (("plan",), ("sources.status",), ("render",)):
         state.write_bytes(data)
         assert "Traceback" not in workspace_ready.bench.ok(*words).output
     assert file_digests(workspace_ready.root, "state.toml") == before

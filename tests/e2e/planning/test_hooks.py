@@ -189,11 +189,11 @@ def test_odd_services_of_a_dependency_are_left_out_and_reported(workspace: Works
     keys = {"services": odd, "service_patches": {"odoo": {"volumes": True}}, "hooks": {"pre_up": 4}}
     brings(workspace, **{"odpm.json": json.dumps({"manifest_schema": 2, **keys})})
     workspace.describe(trust=trust)
-    for words in (("lock",), ("plan",), ("render",), ("status",), ("plan",)):
+    for words in (("lock",), ("plan",), ("render",), ("sources.status",), ("plan",)):
         ran = workspace.bench.inv(*words)
         assert ran.code == 0, ran.output
         assert "Traceback" not in ran.output
-        if words != ("status",):
+        if words != ("sources.status",):
             assert "web: w is ignored: profiles: must be a list" in ran.err
             assert "web: v is ignored: develop.watch: must be a list" in ran.err
             assert "web: patch of odoo is ignored: " in ran.err

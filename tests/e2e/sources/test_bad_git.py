@@ -152,7 +152,7 @@ def test_a_password_in_a_link_works_and_is_neither_shown_nor_stored(workspace: W
         with ProcessWatcher(workspace.mark, *SECRETS) as watch:
             output = [
                 workspace.bench.ok(*words).output
-                for words in (("plan",), ("render",), ("plan", "--diff", "--verbose"), ("status",))
+                for words in (("plan",), ("render",), ("plan", "--diff", "--verbose"), ("sources.status",))
             ]
         assert any(" fetch " in line for line in watch.seen), "nobody fetched while we looked"
         assert watch.caught == []
@@ -231,7 +231,7 @@ def test_a_server_that_dies_while_it_answers(large: Workspace, after: int) -> No
 def test_what_is_locked_and_cached_needs_no_server(workspace_ready: Workspace) -> None:
     before = outcome(workspace_ready)
     shutil.rmtree(workspace_ready.host)
-    for words in (("plan", "--strict"), ("render",), ("lock", "--check"), ("lock",), ("status",)):
+    for words in (("plan", "--strict"), ("render",), ("lock", "--check"), ("lock",), ("sources.status",)):
         workspace_ready.bench.ok(*words)
     failure(workspace_ready.bench.inv("lock", "--update"), 5, "odoo")
     assert outcome(workspace_ready) == before

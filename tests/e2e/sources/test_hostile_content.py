@@ -64,7 +64,7 @@ def read_by_every_task(workspace: Workspace) -> str:
         ("render",),
         ("plan",),
         ("plan", "--verbose", "--format", "json"),
-        ("status",),
+        ("sources.status",),
         ("validate",),
     ):
         ran = workspace.bench.ok(*words, timeout=60)
@@ -142,7 +142,6 @@ def test_messages_authors_and_versions_of_commits_do_not_control_the_terminal(wo
         "lock --diff --format markdown",
         "plan --diff",
         "sources.status",
-        "status",
     ]
     for words in tasks:
         ran = workspace.bench.ok(*words.split())

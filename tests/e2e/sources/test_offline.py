@@ -49,7 +49,14 @@ def test_a_colleagues_clone_is_rendered_from_lock_and_cache(workspace_locked: Wo
     for scenario in ("developer", "server", "ci"):
         ran = offline(workspace_locked.bench, "render", ODPM_SCENARIO=scenario)
         assert ran.code == 0, ran.output
-    for words in (("plan", "--strict"), ("lock", "--check"), ("lock",), ("validate",), ("lock", "--diff"), ("status",)):
+    for words in (
+        ("plan", "--strict"),
+        ("lock", "--check"),
+        ("lock",),
+        ("validate",),
+        ("lock", "--diff"),
+        ("sources.status",),
+    ):
         ran = offline(workspace_locked.bench, *words)
         assert ran.code == 0, f"{words}\n{ran.output}"
 

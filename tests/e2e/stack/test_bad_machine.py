@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -54,8 +55,12 @@ def test_without_docker_everything_else_is_done(workspace: Workspace, no_docker:
     ran = workspace.bench.inv("up", **no_docker)
     failure(ran, 8, "docker is not installed")
     assert "create" not in ran.err
-    for words in (("plan", "--strict"), ("render",), ("lock", "--check"), ("status",), ("up", "--skip-start")):
+    for words in (("plan", "--strict"), ("render",), ("lock", "--check"), ("sources.status",), ("up", "--skip-start")):
         workspace.bench.ok(*words, **no_docker)
+    ran = workspace.bench.inv("status", **no_docker)
+    failure(ran, 8, "docker is not installed")
+    assert "service     not known: docker is not installed" in ran.out
+    assert "repository  web" in ran.out
     assert file_digests(workspace.root) == before
 
 
@@ -70,8 +75,12 @@ def test_with_an_unresponsive_engine_everything_else_is_done(workspace: Workspac
     failure(workspace.bench.inv("up", **DEAD), 8, "does not answer", "127.0.0.1:1")
     prepared(workspace)
     before = file_digests(workspace.root)
-    for words in (("plan",), ("render",), ("status",), ("lock", "--check")):
+    for words in (("plan",), ("render",), ("sources.status",), ("lock", "--check")):
         workspace.bench.ok(*words, **DEAD)
+    ran = workspace.bench.inv("status", "--format", "json", **DEAD)
+    told = failure(ran, 8, "does not answer", f"DOCKER_HOST={DEAD['DOCKER_HOST']}", "unset DOCKER_HOST")
+    assert "systemctl" not in told
+    assert [json.loads(ran.out)[key] for key in ("services", "url")] == [None, None]
     for words in (("build",), ("down",), ("restart",), ("logs",), ("psql",)):
         failure(workspace.bench.inv(*words, **DEAD), 8, "does not answer")
     assert file_digests(workspace.root) == before
@@ -271,7 +280,7 @@ def test_a_read_only_project(workspace_ready: Workspace, small_disk: Callable[[s
     workspace.describe(odoo_conf={"options": {"workers": 0}})
     before = file_digests(workspace.root)
     small_disk("ro")
-    for words in (("plan",), ("validate",), ("status",), ("lock", "--check")):
+    for words in (("plan",), ("validate",), ("sources.status",), ("lock", "--check")):
         workspace.bench.ok(*words)
     for words in (("render",), ("lock",)):
         failure(workspace.bench.inv(*words), 8, "cannot write", str(workspace.root))
@@ -285,7 +294,7 @@ def test_a_read_only_cache(workspace_ready: Workspace, small_disk: Callable[[str
     shutil.copytree(workspace.cache, small_disk("size=8m") / "cache", symlinks=True)
     workspace.bench.env["ODPM_CACHE_DIR"] = str(small_disk("ro") / "cache")
     before = outcome(workspace)
-    for words in (("plan",), ("status",), ("lock", "--check"), ("render",)):
+    for words in (("plan",), ("sources.status",), ("lock", "--check"), ("render",)):
         workspace.bench.ok(*words)
     workspace.publish(WEB, {**FILES[WEB], "new.txt": ""})
     failure(workspace.bench.inv("lock", "--update"), 8, "cannot write")

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -180,6 +181,20 @@ def test_the_dev_mode_stays_on_without_drift_until_it_is_ended(developer: Bench)
     developer.ok("up", "--dev=none")
     assert "--dev" not in docker("top", str(developer.containers()["odoo"]["Id"]), "-ww", "-eo", "pid,args")
     assert TITLE in get(developer.url("/stack"))[1]
+
+
+def test_a_scaffolded_add_on_belongs_to_the_owner_of_the_project_and_is_named_as_new(developer: Bench) -> None:
+    developer.ok("exec", "--", "odoo", "scaffold", "made_here", "/opt/odoo/src/project/addons")
+    made, owner = developer.root / "addons/made_here", developer.root.stat()
+    try:
+        assert (made / "__manifest__.py").is_file()
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in made.rglob("*")} == {(owner.st_uid, owner.st_gid)}
+        assert "not installed: made_here" in developer.ok("plan").err
+        ran = developer.ok("up")
+        assert "nothing to do" in ran.err
+        assert "new in this project: made_here; to install: inv up -i made_here" in ran.err
+    finally:
+        shutil.rmtree(made)
 
 
 def test_an_unknown_add_on_is_refused_before_any_change(developer: Bench) -> None:

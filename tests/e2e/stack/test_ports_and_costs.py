@@ -99,6 +99,40 @@ def test_without_the_option_a_port_in_use_is_reported_with_it(two: tuple[Bench, 
     assert get(f"http://localhost:{chosen}/web/login")[0] == 200
 
 
+def test_all_ports_in_use_are_named_at_once_by_plan_and_up_before_an_image_is_built(two: tuple[Bench, Bench]) -> None:
+    first, second = two
+    second.ok("down")
+    wanted = (
+        ("ODOO_PORT", "odoo", "8069/tcp"),
+        ("GEVENT_PORT", "odoo", "8072/tcp"),
+        ("POSTGRES_PORT", "db", "5432/tcp"),
+    )
+    theirs = {service: entry["NetworkSettings"]["Ports"] for service, entry in first.containers().items()}
+    busy: dict[str, Any] = {name: str(theirs[service][inside][0]["HostPort"]) for name, service, inside in wanted}
+    step = planned(second, "compose.up", **busy)
+    assert step["action"] == "blocked"
+    assert all(port in step["detail"] for port in busy.values())
+    second.ok("plan", "--strict", **busy)
+    ran = second.inv("up", **busy)
+    failure(ran, 8, *(f"{port} ({name})" for name, port in busy.items()), first.prefix, str(first.root))
+    second.ok("up")
+
+
+def test_data_of_another_postgresql_or_user_is_named_before_anything_is_stopped(two: tuple[Bench, Bench]) -> None:
+    _, second = two
+    running = second.containers()["db"]["Id"]
+    described = (second.root / "odpm.json").read_bytes()
+    second.edit(postgres="16")
+    try:
+        assert planned(second, "compose.up")["action"] == "blocked"
+        failure(second.inv("up"), 4, "holds data of PostgreSQL 15", "asks for 16", "odpm.json: postgres")
+    finally:
+        (second.root / "odpm.json").write_bytes(described)
+    assert second.containers()["db"]["Id"] == running
+    failure(second.inv("up", ODPM_UID="1234"), 8, "Odoo would run as user 1234", "ODPM_UID=1000", "chown")
+    second.ok("up")
+
+
 def test_a_plan_shows_each_containers_change_before_writing(two: tuple[Bench, Bench]) -> None:
     first, _ = two
     before = {service: entry["Id"] for service, entry in first.containers().items()}

@@ -119,6 +119,23 @@ def test_the_role_of_odoo_is_no_superuser_and_has_no_usual_password(server: Benc
     assert server.inside("sh", "-c", login, "-", "odoo").code != 0
 
 
+def test_passwords_that_are_gone_are_set_again_in_the_existing_data(server: Bench) -> None:
+    folder, before = server.root / ".odpm/secrets/server", secret(server, "db_password")
+    for name in ("db_password", "postgres_password", "odoo_master_password", "roles.sql"):
+        (folder / name).unlink()
+    steps = json.loads(server.ok("plan", "--format", "json").out)["steps"]
+    (step,) = (step for step in steps if step["id"] == "compose.up")
+    assert step["action"] == "update"
+    assert "set new passwords" in step["detail"]
+    ran = server.ok("up")
+    assert ".odpm/secrets/server was missing: PostgreSQL has new passwords" in ran.err
+    assert secret(server, "db_password") != before
+    login = 'PGPASSWORD="$1" psql -h db -U odoo -d project -Atc "SELECT 1"'
+    assert server.inside("sh", "-c", login, "-", secret(server, "db_password")).out == "1\n"
+    assert server.authenticate("project", "admin", secret(server, "admin_password"))
+    assert "nothing to do" in server.ok("up").err
+
+
 def test_secrets_are_readable_by_their_reader_only(server: Bench) -> None:
     folder = server.root / ".odpm/secrets/server"
     odoo = int(server.containers()["odoo"]["Config"]["User"].split(":")[0])

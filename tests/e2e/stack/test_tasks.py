@@ -169,18 +169,71 @@ def test_the_database_survives_down_and_up(developer: Bench, second: Bench) -> N
     assert page_of(second) == 200
 
 
+def test_a_stack_survives_removed_files_and_a_moved_folder(second: Bench) -> None:
+    git("clean", "-xdfq", cwd=second.root)
+    data = json.loads(second.ok("status", "--format", "json").out)
+    assert [row["service"] for row in data["services"]] == ["db", "mail", "odoo"]
+    assert get(data["url"] + "/web/login")[0] == 200
+    ran = second.inv("restart")
+    assert ran.code == 5
+    assert "its generated files were removed" in ran.err
+
+    old, new = second.root, second.root.parent / "moved" / second.root.name
+    new.parent.mkdir()
+    old.rename(new)
+    second.root = new
+    second.ok("render")
+    ran = second.inv("restart")
+    assert ran.code == 5
+    assert "odoo was started in another folder, which has moved" in ran.err
+    assert f"the containers were started in {old}" in second.ok("status").out
+    ran = second.ok("up", "--free-ports")
+    assert "db.create" not in ran.err
+    assert page_of(second) == 200
+    assert not old.exists()
+    assert second.inside("test", "-f", "/opt/odoo/src/odoo/odoo-bin").code == 0
+    assert "nothing to do" in second.ok("up").err
+
+
+def test_a_renamed_folder_keeps_its_database_or_names_it(second: Bench) -> None:
+    named, renamed = second.root, second.root.with_name("renamed")
+    named.rename(renamed)
+    second.root = renamed
+    try:
+        ran = second.inv("up")
+        assert ran.code == 4
+        assert "the database project would stay behind" in ran.err
+        assert "ODPM_DATABASE=project in .env" in ran.err
+    finally:
+        renamed.rename(named)
+        second.root = named
+
+
 def test_volumes_are_removed_only_when_confirmed(developer: Bench, second: Bench) -> None:
     had = volumes(second)
     assert len(had) == 2
-    ran = second.inv("down", "--volumes")
-    assert ran.code == 1
-    assert "inv down --volumes --yes" in ran.err
+    for option in ("--volumes", "--purge"):
+        ran = second.inv("down", option)
+        assert ran.code == 1
+        assert f"inv down {option} --yes" in ran.err
+        assert f"project   {second.prefix} in {second.root}" in ran.err
+        assert all(name in ran.err for name in had)
+        assert "with the databases project" in ran.err
     assert len(second.containers()) == 3
     others = volumes(developer)
-    second.ok("down", "--volumes", "--yes")
+    ran = second.inv("down", "--volumes", "--yes", ODPM_SCENARIO="server")
+    assert ran.code == 1
+    assert "the services of developer are running" in ran.err
+    second.ok("down")
+    second.ok("down", "--volumes", "--yes", ODPM_SCENARIO="server")
+    assert volumes(second) == had
+    second.ok("down", "--purge", "--yes")
     assert volumes(second) == set()
     assert second.containers() == {}
     assert volumes(developer) == others
+    assert not (second.root / "docker-compose.yml").exists()
+    assert not (second.root / ".odpm/secrets").exists()
+    assert (second.root / ".odpm/src/odoo/odoo-bin").exists()
 
 
 # --- without an engine -----------------------------------------------------------------------------------------------

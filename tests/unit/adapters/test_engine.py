@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,21 @@ def test_build_is_repeated_after_a_failure_caused_by_another_build(tmp_path: Pat
     outcome = docker.build_with_retry(["sh", "-c", script], lambda line: None)
     assert outcome.ok is (builds > 1)
     assert len(log.read_text(encoding="utf-8").splitlines()) == builds
+
+
+def test_an_engine_that_does_not_answer_is_reported_with_the_fix_of_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = command.Outcome(("docker",), 1, b"", b"Cannot connect to the Docker daemon at tcp://127.0.0.1:1.")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    assert "unset DOCKER_HOST" not in docker.unreachable(outcome).todo
+    monkeypatch.setenv("DOCKER_HOST", "tcp://me:secret@127.0.0.1:1")
+    error = docker.unreachable(outcome)
+    assert "unset DOCKER_HOST" in error.todo
+    assert error.where == "DOCKER_HOST=tcp://127.0.0.1:1"
+    assert "secret" not in str(error)
+
+
+def test_calls_of_compose_name_project_and_file() -> None:
+    called = docker.ComposeProject(Path("/srv/shop"), "shop", {})
+    assert called.words[2:4] == ["--project-name", "shop"]
+    assert called.words[-2:] == ["--file", "/srv/shop/docker-compose.yml"]
+    assert replace(called, described=False).words == ["docker", "compose", "--project-name", "shop"]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
+from jsonschema import validate
 
 from odpm_tasks.core.addons import text
 from odpm_tasks.core.addons.graph import AddonGraph, AddonPlace
 from odpm_tasks.core.addons.text import InstalledAddon
 from odpm_tasks.core.odoo.addons import Facts, Module, read_module
+from odpm_tasks.core.reports import report, schema
 from odpm_tasks.errors import DescriptionError
 
 
@@ -128,6 +130,7 @@ def test_list_without_a_database_has_no_columns_for_it() -> None:
     shown = text.list_text(text.listed(GRAPH, all_platform=True), None)
     assert "installed" not in shown.splitlines()[0]
     assert "account" in shown
+    validate(json.loads(text.list_json(text.listed(GRAPH), None)), schema("mod.list"))
     data = {a["name"]: a for a in json.loads(text.list_json(text.listed(GRAPH), None))["addons"]}
     assert data["web"] == {
         "name": "web", "repository": "sale-workflow", "kind": "dependency", "path": ".odpm/src/sale-workflow/web",
@@ -164,8 +167,14 @@ shop 1.0 (this project)
 
 
 def test_the_graph_as_data() -> None:
+    validate(json.loads(text.graph_json(GRAPH, ["shop"])), schema("mod.graph"))
     data = {a["name"]: a for a in json.loads(text.graph_json(GRAPH, ["shop"]))["addons"]}
     assert data["shop"]["depends"] == ["sale_x"]
     assert data["gone"] == {"name": "gone", "repository": None, "version": None, "depends": []}
     assert "the add-ons" not in text.graph_mermaid(GRAPH, ["shop"])
     assert text.graph_mermaid(GRAPH, ["shop"]).count("-->") == 3
+
+
+@pytest.mark.parametrize("name", ["shop", "web"])
+def test_an_explanation_fits_its_schema(name: str) -> None:
+    validate(json.loads(report(text.explanation(GRAPH, name, None))), schema("mod.explain"))

@@ -6,11 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema import validate
 
 from odpm_tasks.core.audit.census import Addon, Census, Package
 from odpm_tasks.core.audit.parity import BYTE_CODE, Difference, differences, explanations, package_notes
 from odpm_tasks.core.audit.parity_text import Comparison, as_json, as_text
 from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.reports import schema
 from odpm_tasks.core.stack.render import Stack
 from tests.unit.builders import manifest
 from tests.unit.stack.test_render import stack
@@ -217,7 +219,8 @@ def test_long_list_is_cut_and_control_characters_are_removed() -> None:
 
 def test_json_contains_all_differences() -> None:
     data = json.loads(as_json(compared(developer=held(packages=package("debugpy", "1.8.0")), ci=held(python="3.12.1"))))
-    assert data == {
+    validate(data, schema("parity"))
+    assert {key: value for key, value in data.items() if key not in {"schema_version", "odpm"}} == {
         "equal": False,
         "images": [{"label": "developer", "name": "acme:developer"}, {"label": "ci", "name": "acme:ci"}],
         "differences": [

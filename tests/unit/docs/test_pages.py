@@ -19,6 +19,7 @@ from invoke.parser import Parser
 
 import odpm_tasks
 from odpm_tasks import collection, errors
+from odpm_tasks.core import reports
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.locking.lockfile import read_lock
 from odpm_tasks.core.manifest.reader import problems, schema_v1, schema_v2
@@ -26,6 +27,7 @@ from odpm_tasks.core.planning import document
 from odpm_tasks.core.planning.step_text import LineStyle
 from odpm_tasks.core.planning.steps import ORDER
 from odpm_tasks.core.planning.text import plan_lines
+from odpm_tasks.core.stack import status
 from odpm_tasks.errors import UsageError
 from odpm_tasks.tasks.namespace import TASKS
 from tests.unit.docs.pages import BLOCKS, DOCS, PAGES, ROOT, Block, Page, rows
@@ -218,7 +220,13 @@ def test_an_example_imports_and_its_description_is_valid(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "schema"),
-    [("odpm.v1.json", schema_v1()), ("odpm.v2.json", schema_v2()), ("plan.v1.json", document.schema())],
+    [
+        ("odpm.v1.json", schema_v1()),
+        ("odpm.v2.json", schema_v2()),
+        ("plan.v1.json", document.schema()),
+        ("status.v1.json", status.schema()),
+        *((f"{name}.v1.json", reports.schema(name)) for name in reports.REPORTS),
+    ],
 )
 def test_a_json_schema_is_the_one_of_the_models(name: str, schema: object) -> None:
     written = (DOCS / "schema" / name).read_text(encoding="utf-8")

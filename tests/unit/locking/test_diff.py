@@ -6,7 +6,9 @@ import json
 import re
 
 import pytest
+from jsonschema import validate
 
+from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.locking import diff
 from odpm_tasks.core.locking.diff import AddonChange, CommitAddon, LockDiff, PairDetails, PinPair, compare, pairs
@@ -16,6 +18,7 @@ from odpm_tasks.core.locking.diff_system import SystemChange, SystemPackageChang
 from odpm_tasks.core.locking.diff_text import SHOWN, as_json, as_text
 from odpm_tasks.core.locking.lockfile import Lock, Pin
 from odpm_tasks.core.odoo.addon_versions import runs, version_key
+from odpm_tasks.core.reports import schema
 from odpm_tasks.core.sources.commits import Commit, CommitRange
 from tests.unit.builders import OCA, ODOO, commit
 
@@ -432,7 +435,11 @@ def test_as_json() -> None:
     )
     images: tuple[dict[str, str], dict[str, str]] = ({}, {"python:3.12": "sha256:1"})
     python = (PythonSide(), PythonSide("lxml==5.1 ; sys_platform == 'linux'\n"))
-    assert json.loads(as_json(compare(LABELS, "19.0", [(moved(), seen)], python, images, TOOLS))) == {
+    data = json.loads(as_json(compare(LABELS, "19.0", [(moved(), seen)], python, images, TOOLS)))
+    validate(data, schema("lock-diff"))
+    assert data == {
+        "schema_version": 1,
+        "odpm": VERSION,
         "old": "HEAD (12345678)",
         "new": "now",
         "changed": True,
@@ -487,6 +494,8 @@ def test_no_difference() -> None:
     assert as_text(nothing) == "lock  HEAD (12345678) -> now: nothing changed"
     assert as_markdown(nothing) == "**Lock** `HEAD (12345678)` → `now`: nothing changed"
     assert json.loads(as_json(nothing)) == {
+        "schema_version": 1,
+        "odpm": VERSION,
         "old": "HEAD (12345678)", "new": "now", "changed": False, "repositories": [], "python": [], "images": [],
         "tools": [],
         "system": None,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from jsonschema import validate
 
 from odpm_tasks.core.locking.tree import SourceTree
+from odpm_tasks.core.reports import schema
 from odpm_tasks.errors import UsageError
 from tests.unit.builders import OCA, Servers, manifest
 from tests.unit.locking.test_resolve import flat, oca
@@ -39,7 +41,9 @@ def test_of_one_source_who_asks_for_it() -> None:
 
 
 def test_json_has_both_directions() -> None:
-    found = {source["name"]: source for source in json.loads(tree().as_json())["sources"]}
+    data = json.loads(tree().as_json())
+    validate(data, schema("sources.tree"))
+    found = {source["name"]: source for source in data["sources"]}
     assert found["tools"]["required_by"] == ["web", "sale"]
     assert found["tools"]["requires"] == ["web"]
     assert found["web"]["required_by"] == ["odpm.json", "sale", "tools"]

@@ -20,12 +20,13 @@ from odpm_tasks.core.planning.observed import (
     ResolvedState,
     Running,
     RunningState,
+    new_addons,
 )
 from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.steps import ORDER, PREPARING, Step
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.core.stack.render import Rendered, Stack
-from odpm_tasks.errors import DescriptionError, LockError
+from odpm_tasks.errors import DescriptionError, LockError, MachineError
 from tests.unit.builders import OCA, ODOO, commit, manifest, resolution, source
 
 WEB = f"{OCA}/web"
@@ -524,3 +525,29 @@ def test_a_missing_add_on_is_an_error_in_strict_scenarios(scenario: str) -> None
 def test_a_missing_add_on_stops_neither_developer_nor_a_check_of_the_lock() -> None:
     assert plan(observed(addons=MISSING)).steps
     assert plan(observed("ci", addons=MISSING, checking=True), PREPARING).steps
+
+
+def test_what_prevents_the_services_from_starting_blocks_them_and_is_no_drift() -> None:
+    busy = MachineError("ports 1, 2 are in use", details=["1, 2 by python"])
+    other = DescriptionError("the containers belong to another checkout", where="/srv/shop")
+    alone = plan(observed(running=Running(True, "absent", refusals=(MachineError("no port"),))))
+    assert [step.detail for step in alone.steps if step.action == "blocked"] == ["no port"]
+    found = plan(observed(running=Running(False, "absent", refusals=(other, busy))))
+    blocked = [step for step in found.steps if step.action == "blocked"]
+    assert [(step.id, step.detail) for step in blocked] == [
+        ("compose.up", f"{other.what} (/srv/shop); {busy.what} (1, 2 by python)")
+    ]
+    assert not found.drift
+    assert next(step for step in found.steps if step.id == "db.create").detail == "known after compose.up"
+
+
+def test_a_new_add_on_of_the_project_is_named_until_it_is_installed() -> None:
+    def new(modules: tuple[str, ...], **changes: Any) -> tuple[str, ...]:
+        return new_addons(observed(modules=modules, **changes))
+
+    known = {"up": {"modules": ["old"]}}
+    assert new(("old", "added"), recorded=known) == ("added",)
+    assert new(("old", "added"), recorded=known, install=("added",)) == ()
+    assert new(("old",), recorded=known) == ()
+    assert new(("old", "added"), recorded={}) == ()  # never started
+    assert new_addons(observed(state=ResolvedState, recorded=known)) == ()

@@ -7,7 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from jsonschema import validate
 
+from odpm_tasks.core.reports import schema
 from odpm_tasks.core.sources.status import CacheState, SourceState, StoreState, as_json, as_text
 from odpm_tasks.core.text import unstyled
 
@@ -113,6 +115,7 @@ def test_work_of_the_user_is_marked(changes: dict[str, Any], marked: bool) -> No
 
 def test_json_has_every_field() -> None:
     found = json.loads(as_json(SOURCES, CACHE))
+    validate(found, schema("sources.status"))
     assert found["sources"] == [asdict(source) for source in SOURCES]
     assert found["cache"] == {
         "path": "/cache",

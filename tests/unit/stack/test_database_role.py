@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odpm_tasks.core.stack.database_role import roles_sql, scram_verifier
+from odpm_tasks.core.stack.database_role import passwords_sql, roles_sql, scram_verifier
 
 # The exchange that RFC 7677 prints: user `user`, password `pencil`.
 SALT = b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
@@ -63,3 +63,9 @@ def test_the_statement_does_not_contain_the_password() -> None:
 
 def test_odoos_role_is_no_superuser() -> None:
     assert roles_sql("V").splitlines(keepends=True)[-1] == "CREATE ROLE odoo LOGIN CREATEDB PASSWORD 'V';\n"
+
+
+def test_the_sql_that_changes_passwords_contains_verifiers_only() -> None:
+    verifier = scram_verifier("secret", b"salt")
+    assert passwords_sql({"odoo": verifier}) == f"ALTER ROLE odoo PASSWORD '{verifier}';\n"
+    assert "secret" not in passwords_sql({"odoo": verifier})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from invoke.parser import Parser
 from invoke.tasks import task as invoke_task
 
 from odpm_tasks import collection
-from odpm_tasks.errors import UsageError
+from odpm_tasks.errors import DescriptionError, UsageError
 from odpm_tasks.tasks.base import task
 from odpm_tasks.tasks.namespace import TASKS
 
@@ -153,3 +155,35 @@ def test_every_list_is_one_on_the_command_line() -> None:
         if argument.kind is list
     }
     assert found == LISTS
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_help_of_a_task_fits_a_terminal_of_80_columns(name: str) -> None:
+    """invoke wraps the help of options, and prints the description as it is, indented by two."""
+    lines = (TASKS[name].__doc__ or "").strip().splitlines()
+    assert lines
+    assert [line for line in lines if len(line.strip()) > 78] == []
+    assert lines[0].endswith(".")
+
+
+def test_the_help_shows_that_a_list_takes_values() -> None:
+    (context,) = (found for found in collection().to_contexts() if found.name == "restart")
+    assert context.help_for("--service")[0] == "-s STRING, --service=STRING"
+
+
+def test_outside_a_project_every_task_says_that_there_is_no_odpm_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -m odpm_tasks` needs no tasks.py; invoke alone ends with its own message where there is none."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in TASKS if name != "init"]:
+        required = any(argument.positional for argument in TASKS[name].get_arguments())
+        context = parse(f"{name} -- true" if name == "exec" else f"{name} web" if required else name)[name]
+        monkeypatch.setattr(sys, "argv", ["inv", name, "--", "true"] if name == "exec" else ["inv", name])
+        with pytest.raises(DescriptionError) as refused:
+            TASKS[name](Context(), **context)
+        assert (refused.value.what, refused.value.exit_code) == ("there is no odpm.json", 4), name
+    program = [sys.executable, "-m", "odpm_tasks", "down"]
+    ran = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 4
+    assert "there is no odpm.json" in ran.stderr

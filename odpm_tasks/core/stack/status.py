@@ -1,0 +1,95 @@
+"""The output of `status`: one typed document, as text or JSON. Its JSON Schema is `docs/schema/status.v1.json`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from odpm_tasks.core.text import printable_json
+from odpm_tasks.errors import printable
+
+VERSION = 1
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServiceData(_Model):
+    """A container of the project; `ports` as `ADDRESS:PORT->INSIDE/tcp`."""
+
+    service: str
+    state: str
+    health: str
+    ports: tuple[str, ...]
+
+
+class RepositoryData(_Model):
+    name: str
+    kind: str
+    branch: str
+    commit: str
+
+
+class StatusDocument(_Model):
+    """What runs, and from which commits.
+
+    `url`: null unless Odoo runs. `services`: in alphabetical order; null where Docker does not answer, for the reason in
+    `problem`. `folder`: the folder that the containers were started in, where it is another one than the project's.
+    `dev`, `debug`: the switches that apply to the next `up`. `repositories`: null where lock and cache do not give them.
+    """
+
+    schema_version: Literal[1]
+    odpm: str
+    scenario: Literal["developer", "server", "ci"]
+    odoo: str
+    project: str
+    database: str
+    url: str | None
+    dev: str
+    debug: bool
+    problem: str
+    folder: str | None
+    services: tuple[ServiceData, ...] | None
+    repositories: tuple[RepositoryData, ...] | None
+
+
+def web_port(services: tuple[ServiceData, ...]) -> str:
+    """The port that a running Odoo publishes its pages on; empty where it does not run."""
+    pages = [port for s in services if s.service == "odoo" and s.state == "running" for port in s.ports]
+    pages = [port for port in pages if port.endswith("->8069/tcp")]
+    return pages[0].partition("->")[0].rpartition(":")[2] if pages else ""
+
+
+def as_json(status: StatusDocument) -> str:
+    return printable_json(status.model_dump_json(indent=2))
+
+
+def as_text(status: StatusDocument) -> str:
+    """One line per fact, with its kind in front."""
+    lines = [f"scenario    {status.scenario}, Odoo {status.odoo}, project {status.project}"]
+    lines.append(f"web         {status.url or 'not running'}   database {status.database or '-'}")
+    switches = [f"--dev={status.dev}"] if status.dev else []
+    switches += ["--debug"] if status.debug else []
+    if switches:
+        lines.append(f"switches    {' '.join(switches)}, until --dev=none and --no-debug")
+    if status.folder is not None:
+        lines.append(f"folder      the containers were started in {status.folder}")
+    if status.services is None:
+        lines.append(f"service     not known: {status.problem}")
+    elif not status.services:
+        lines.append("service     none is running: inv up")
+    for s in status.services or ():
+        lines.append(f"service     {s.service:<12} {s.state} {s.health:<9} {' '.join(s.ports)}".rstrip())
+    for r in status.repositories or ():
+        lines.append(f"repository  {r.name:<20} {r.branch:<8} {r.commit[:8]}  {r.kind}")
+    if status.repositories is None:
+        lines.append("repository  not resolved yet: inv lock")
+    return "\n".join(map(printable, lines))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the document."""
+    found = StatusDocument.model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}

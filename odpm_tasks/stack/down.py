@@ -1,0 +1,89 @@
+"""Stop a project and remove parts of it: containers, the volumes of a scenario, or everything (`down`)."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from odpm_tasks.adapters import files
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.core.config.paths import BUILD_FOLDER, COMPOSE_FILE, STATE_FILE, ProjectPaths
+from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.errors import UsageError
+from odpm_tasks.project_files import read_state
+from odpm_tasks.stack import compose
+
+_OURS = (COMPOSE_FILE, STATE_FILE, BUILD_FOLDER, ".odpm/secrets", ".odpm/logs")
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What `down` removes besides containers: volumes, files of the project; `databases`: those that are known to be in them."""
+
+    project: str
+    volumes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    databases: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """A line for each kind of thing."""
+        databases = f" with the databases {', '.join(self.databases)}" if self.databases else ""
+        lines = [f"volumes   {', '.join(self.volumes)}{databases}"] if self.volumes else []
+        return (*lines, *([f"files     {', '.join(self.files)}"] if self.files else []))
+
+
+def removal(paths: ProjectPaths, manifest: Manifest, *, volumes: bool, purge: bool) -> Removal:
+    """What is removed. `volumes`: those of the current scenario; `purge`: everything of the project but sources and backups.
+
+    Errors: UsageError where services of another scenario run, MachineError where the engine does not answer.
+    """
+    docker.require()
+    project, scenario = compose.project_name_of(paths, manifest), paths.settings.scenario.name
+    if not (volumes or purge):
+        return Removal(project)
+    running = [c for c in docker.containers(project) if c.state == "running" and not c.oneoff]
+    last = read_state(paths).get("scenario", scenario)
+    if volumes and not purge and running and last != scenario:
+        raise UsageError(
+            f"the services of {last} are running, and down --volumes of {scenario} would stop them",
+            where=paths.settings.where("ODPM_SCENARIO"),
+            todo=f"ODPM_SCENARIO={last} inv down, then this command again",
+        )
+    found = docker.volumes(project)
+    if not purge:
+        others = {f"{project}_{kind}-{name}" for name in SCENARIOS if name != scenario for kind in ("db", "odoo")}
+        found = tuple(name for name in found if name not in others)
+    existing = tuple(path for path in _OURS if (paths.root / path).exists()) if purge else ()
+    return Removal(project, found, existing, _databases(running, paths) if found else ())
+
+
+def _databases(running: Sequence[docker.Container], paths: ProjectPaths) -> tuple[str, ...]:
+    """The databases in PostgreSQL; where it does not run, the one of the last run."""
+    server = next((c for c in running if c.service == "db"), None)
+    if server is not None:
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1"
+        outcome = docker.execute(server.id, "psql", "-U", "postgres", "-Atc", query)
+        if outcome.ok:
+            return tuple(outcome.text.split("\n")[:-1])
+    last = read_state(paths).get("up", {}).get("database")
+    return (last,) if last else ()
+
+
+def down(paths: ProjectPaths, what: Removal) -> None:
+    """Remove the containers and networks of the project, and then `what`. Works without a generated compose file."""
+    described = paths.compose.exists()
+    called = compose.command_line(paths)
+    # containers of every profile: one may have been active when they were started
+    called = replace(called, name=what.project, described=described, env={**called.env, "COMPOSE_PROFILES": "*"})
+    docker.compose(called, "down", "--remove-orphans")
+    docker.remove_volumes(what.volumes)
+    for path in what.files:
+        target = paths.root / path
+        if target.is_dir() and not target.is_symlink():
+            with files.disk_errors(target):
+                shutil.rmtree(target)
+        else:
+            files.remove(target)
