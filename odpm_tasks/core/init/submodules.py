@@ -32,6 +32,7 @@ from odpm_tasks.core.init.own_addons import misplaced
 from odpm_tasks.core.init.remarks import action, note
 from odpm_tasks.core.manifest.fields import SERIES
 from odpm_tasks.core.sources.link import canonical
+from odpm_tasks.core.text import plural
 from odpm_tasks.errors import DescriptionError
 
 FILE = ".gitmodules"
@@ -272,6 +273,13 @@ def _remarks(project: SubmoduleProject, placed: Sequence[str], platform: str, od
             lines.append(
                 action(f"{path}: its checkout has no add-ons where Odoo finds them; it becomes a dependency anyway")
             )
+    if absent := [path for path in placed if path not in project.checkouts]:
+        lines.append(
+            action(
+                f"{plural(len(absent), 'submodule')} not checked out here: inv lock fetches the repositories. One that is itself "
+                "an add-on does not work: Odoo finds add-ons in folders of a repository"
+            )
+        )
     lines += misplaced(project.addons)
     if placed:
         folders = " ".join(quote(path) for path in sorted(placed)) if len(placed) <= 3 else "FOLDER…"

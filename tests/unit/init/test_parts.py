@@ -137,7 +137,11 @@ def test_a_submodule_that_is_itself_an_add_on_is_reported(tmp_path: Path, clean:
         (tmp_path / name / ".git").write_text(f"gitdir: ../.git/modules/{name}\n", encoding="utf-8")
     converted = kinds.convert(str(tmp_path), "16.0").conversion
     assert [line for line in converted.not_converted if "itself an add-on" in line][0].startswith("fel: ")  # noqa: RUF015
-    assert not any(line.startswith("w: ") for line in converted.remarks)
+    assert not any(line.startswith("w: ") or "not checked out" in line for line in converted.remarks)
+    assert any(
+        line.startswith("1 submodule not checked out")
+        for line in submodules.convert(SubmoduleProject(settings(WEB))).advice
+    )
 
 
 @pytest.mark.parametrize("text", ["[submodule", "[a]\n\tb = \\q\n"])
