@@ -97,10 +97,11 @@ def _cancel(futures: Collection[Future[R]]) -> None:
 
 
 def _summary(errors: Sequence[OdpmError]) -> str:
-    """Further errors as one line: of two at most with message and place, of more only the places."""
+    """Further errors as one line: of two at most with message and place, of more only the places, if these differ."""
     if len(errors) <= 2:
         return "; ".join(error.what + f" ({error.where})" * bool(error.where) for error in errors)
-    return ", ".join(error.where or error.what for error in errors)
+    places = [error.where or error.what for error in errors]
+    return ", ".join(places) if len({*places}) == len(places) else "; ".join(error.what for error in errors)
 
 
 def _results(futures: Sequence[Future[R]]) -> list[R]:

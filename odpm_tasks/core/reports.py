@@ -37,6 +37,15 @@ class ValidateReport(_Report):
     warnings: list[str]
 
 
+class _Merge(_Model):
+    ref: str
+    url: str | None
+    commit: str
+    state: Literal["upstream", "contained", "moved", "gone", "open", "unknown"] | None
+    now: str | None
+    reason: str
+
+
 class _Source(_Model):
     name: str
     kind: str
@@ -54,6 +63,8 @@ class _Source(_Model):
     upstream: str | None
     behind: int | None
     ahead: int | None
+    pin: str | None
+    merges: list[_Merge]
 
 
 class _Store(_Model):

@@ -231,7 +231,10 @@ def _audit(
     if not request.sbom:
         return None
     stack = observed.stack
-    repositories = {source.name: sbom.Repository(source.key, source.commit) for source in observed.resolution.sources}
+    repositories = {
+        source.name: sbom.Repository(source.key, source.base, merges=source.merges)
+        for source in observed.resolution.sources
+    }
     own = origin(paths, stack)
     repositories[stack.own_name] = sbom.Repository(own.url, own.revision)
     text = sbom.sbom(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import EPOCH
 from odpm_tasks.image import inputs
@@ -41,7 +43,13 @@ def epoch(paths: ProjectPaths, stack: Stack) -> int:
     platform = stack.resolution.platform
     if stack.scenario.mounts or platform.link.is_file:
         return EPOCH
-    return int(git.query(paths.store(platform.key), "show", "--no-patch", "--format=%ct", platform.commit))
+    return int(git.query(paths.store(platform.key), "show", "--no-patch", "--format=%ct", platform.base))
+
+
+def merges_label(sources: Sequence[Source]) -> str:
+    """`NAME COMMIT + REF COMMIT, …; …`: the repositories with merges, their pins and what is merged onto them."""
+    found = (f"{source.name} {source.base} + {', '.join(source.merges)}" for source in sources if source.merges)
+    return "; ".join(sorted(found))
 
 
 def image_labels(paths: ProjectPaths, stack: Stack) -> dict[str, str]:
@@ -59,6 +67,7 @@ def image_labels(paths: ProjectPaths, stack: Stack) -> dict[str, str]:
         "org.opencontainers.image.created": datetime.fromtimestamp(epoch(paths, stack), UTC).isoformat(),
         "org.opencontainers.image.base.name": base,
         "org.opencontainers.image.base.digest": digest,
+        "odpm.merges": "" if stack.scenario.mounts else merges_label(stack.resolution.sources),
         "odpm.lock": files.sha256(files.read(paths.lock) or b""),
         SYSTEM: str(stack.image.archive or ""),
         "odpm.odoo": manifest.odoo_version,

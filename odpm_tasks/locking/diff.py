@@ -26,10 +26,11 @@ from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.commits import CommitRange
+from odpm_tasks.core.sources.link import Link
 from odpm_tasks.errors import CommitMissingError, LockError, OdpmError, UsageError
 from odpm_tasks.locking import diff_packages
 from odpm_tasks.parallel import parallel_map
-from odpm_tasks.sources import graph
+from odpm_tasks.sources import graph, merging
 from odpm_tasks.sources.commits import commit_range
 from odpm_tasks.sources.facts import folder_facts
 from odpm_tasks.sources.folders import developing_url, remotes
@@ -124,7 +125,10 @@ def _addresses(
 
     The addresses of dependencies of dependencies come from the cache, where it holds them.
     """
-    links = [manifest.platform, *manifest.dependencies, *([manifest.developing] if manifest.developing else [])]
+    links = [
+        merge.link for source in (manifest.platform, *manifest.dependencies) for merge in source.merges if merge.link
+    ]
+    links += [manifest.platform, *manifest.dependencies, *([manifest.developing] if manifest.developing else [])]
     try:
         resolved = graph.resolution(paths, manifest, new, own)
         links = [*(source.link for source in resolved.sources), *links] if isinstance(resolved, Resolution) else links
@@ -192,13 +196,18 @@ def _side(comparison: _Comparison, pair: PinPair, pin: Pin | None, notes: list[s
         repository = comparison.paths.root
     else:
         repository = _fetched(comparison, pair, pin)
-    return _Side(repository, pin, diff.addons_at(log.entries(repository, pin.commit), pair.role))
+    return _Side(repository, pin, diff.addons_at(log.entries(repository, pin.content), pair.role))
 
 
 def _fetched(comparison: _Comparison, pair: PinPair, pin: Pin) -> Path:
-    """The store that holds the commit of a pin."""
+    """The store that holds the commit of a pin, or its merge commit."""
     store = comparison.paths.store(pin.key)
-    if not git.store_has(store, pin.commit):
+    if pin.merged:
+        link = Link(comparison.addresses.get(pin.key, pin.url))
+        on_progress = progress_callback(comparison.show, pair.name)
+        branch = pin.branch or comparison.branch
+        merging.restore(comparison.paths, link, pin.merged, branch, on_progress, comparison.addresses)
+    elif not git.store_has(store, pin.commit):
         comparison.show.note(pair.name, f"fetch {pin.commit[:12]}")
         on_progress = progress_callback(comparison.show, pair.name)
         fetch.fetch(store, _remote(comparison, pin), pin.commit, on_progress, branch=pin.branch or comparison.branch)
@@ -219,7 +228,7 @@ def _with_manifests(side: _Side | None, other: _Side | None) -> dict[str, Commit
         return None
     unread = diff.unread_manifests(side.addons, other.addons if other else None)
     paths = [path for candidates in unread.values() for path in candidates]
-    contents = git.blobs(side.repository, side.pin.commit, paths) if paths else {}
+    contents = git.blobs(side.repository, side.pin.content, paths) if paths else {}
     return diff.with_manifests(side.addons, unread, contents)
 
 
@@ -228,6 +237,8 @@ def _history(comparison: _Comparison, pair: PinPair, old: Pin, new: Pin, notes: 
     comparison.show.note(pair.name, "fetch history")
     paths = comparison.paths
     try:
+        if old.key == new.key and old.commit == new.commit:
+            return None  # the merges differ
         if _is_developing(comparison, pair):
             found = log.read_log(paths.root, old.commit, new.commit)
         elif old.key != new.key or not git.store_has(paths.store(new.key), old.commit):

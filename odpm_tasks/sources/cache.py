@@ -20,7 +20,8 @@ from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import alternates
 from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.core.config.paths import LOCK_FILE, MANIFEST_FILE, ProjectPaths
-from odpm_tasks.errors import MachineError
+from odpm_tasks.core.locking.lockfile import read_lock
+from odpm_tasks.errors import LockError, MachineError
 
 _IDS = re.compile(rb"\b[0-9a-f]{40}\b")
 _FILE_URL = re.compile(r'"file://([^"\s]+)"')
@@ -160,8 +161,16 @@ def _user(root: Path) -> CacheUser | None:
             where=str(error.filename or root),
             todo="run the same command as a user who can read it",
         ) from None
-    commits = frozenset(word.decode() for text in texts for word in _IDS.findall(text))
+    commits = frozenset(word.decode() for text in texts for word in _IDS.findall(text)) | _merge_commits(texts[0])
     return CacheUser(root, commits, checkouts, frozenset(links))
+
+
+def _merge_commits(lock: bytes) -> frozenset[str]:
+    """The merge commits of a lock, which does not name them; the next run makes those of a damaged lock again."""
+    try:
+        return frozenset(pin.content for pin in read_lock(lock.decode()).pins.values())
+    except (LockError, ValueError):
+        return frozenset()
 
 
 def _store(store: Path, commits: frozenset[str], borrowers: Sequence[Path]) -> UnusedPart | None:

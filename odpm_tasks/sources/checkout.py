@@ -14,8 +14,11 @@ from odpm_tasks.adapters.git.transport import ProgressCallback
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.locking.resolve import Source
 from odpm_tasks.core.planning.observed import Checkout
-from odpm_tasks.core.sources.link import canonical, without_credentials
+from odpm_tasks.core.sources.link import Link, canonical, without_credentials
+from odpm_tasks.core.sources.merges import Merged
 from odpm_tasks.errors import CommitMissingError
+from odpm_tasks.sources import merge_records, merging
+from odpm_tasks.sources.remote import project_remote
 
 
 def check_out(
@@ -28,25 +31,50 @@ def check_out(
     """
     path, store = paths.source(source.name), paths.store(source.key)
     if current.gone:
-        restore_commits(path, store, current.gone, remote, on_progress, source.link.branch)
+        restore_commits(paths, path, source.link, current.gone, remote, on_progress)
         return
     if current.base and alternates.has_full_history(path):
         alternates.dissociate(path)
-        alternates.fetch_commit(path, remote, source.commit, on_progress)
+        if source.merged:
+            _fetch_merged(paths, path, source.merged, remote, on_progress)
+            alternates.copy_objects(path, store)
+        else:
+            alternates.fetch_commit(path, remote, source.commit, on_progress)
     with repair.explained(store):
         checkout.check_out(path, store, source.commit, without_credentials(source.link.url), empty)
+    if source.merged:
+        merge_records.record(path, source.merged)
+
+
+def _fetch_merged(
+    paths: ProjectPaths, path: Path, merged: Merged, remote: Remote, on_progress: ProgressCallback
+) -> None:
+    """Fetch the parents of a merge commit with their history into a checkout that borrows nothing."""
+    alternates.fetch_commit(path, remote, merged.pin, on_progress)
+    for ref in merged.merges:
+        server = project_remote(paths, ref.url) if ref.url else remote
+        alternates.fetch_commit(path, server, ref.commit, on_progress)
 
 
 def restore_commits(
-    path: Path, store: Path, commits: tuple[str, ...], remote: Remote, on_progress: ProgressCallback, branch: str | None
+    paths: ProjectPaths,
+    path: Path,
+    link: Link,
+    commits: tuple[str, ...],
+    remote: Remote,
+    on_progress: ProgressCallback,
 ) -> None:
     """Fetch the missing commits that a checkout depends on, among them commits of earlier locks below the user's commits.
 
-    Errors: CommitMissingError where the server no longer has one of them.
+    A merge commit is made again. Errors: CommitMissingError where the server no longer has one of them.
     """
+    store = paths.store(link.canonical)
     for commit in commits:
         try:
-            fetch.fetch(store, remote, commit, on_progress, branch=branch)
+            if merged := merge_records.recorded(path, commit):
+                merging.restore(paths, link, merged, link.branch or "HEAD", on_progress)
+            else:
+                fetch.fetch(store, remote, commit, on_progress, branch=link.branch)
         except CommitMissingError as error:
             aside = quote(f"{path}.mine")
             raise CommitMissingError(
@@ -58,7 +86,7 @@ def restore_commits(
     alternates.set_alternate(path, store)
 
 
-def unshallow(path: Path, url: str, remote: Remote, on_progress: ProgressCallback) -> str:
+def unshallow(paths: ProjectPaths, path: Path, url: str, remote: Remote, on_progress: ProgressCallback) -> str:
     """Fetch all history and all branches into a checkout, and make it independent of the cache. Returns the remote's name.
 
     The name is `origin`, or `upstream` where the user has set `origin` to another repository.
@@ -69,6 +97,10 @@ def unshallow(path: Path, url: str, remote: Remote, on_progress: ProgressCallbac
         alternates.set_remote(path, name, url)
     alternates.dissociate(path)
     alternates.fetch_history(path, remote, name, on_progress)
+    for commit in alternates.shallow_commits(path):
+        if merged := merge_records.recorded(path, commit):
+            _fetch_merged(paths, path, merged, remote, on_progress)
+            alternates.remove_shallow_commits(path, [commit])
     return name
 
 

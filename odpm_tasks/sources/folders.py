@@ -17,6 +17,7 @@ from odpm_tasks.core.sources.link import Link, parse_link
 from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.reserved import Reserved, reserved
 from odpm_tasks.errors import DescriptionError, LockError
+from odpm_tasks.sources import merge_records
 from odpm_tasks.sources.facts import source_folder_facts
 
 
@@ -99,7 +100,13 @@ def resolve_from_checkouts(paths: ProjectPaths, manifest: Manifest, own: str | N
     def checked_out(query: SourceQuery) -> SourceAnswer:
         path = present[query.link.canonical]
         head = git.head(path)
-        return SourceAnswer((head and head.commit) or "0" * 40, source_folder_facts(path, query.kind))
+        commit, facts = (head and head.commit) or "0" * 40, source_folder_facts(path, query.kind)
+        below = merge_records.recorded(path, head.base) if head else None
+        if below is None:
+            return SourceAnswer(commit, facts)
+        own = git.blobs(path, below.pin, ["odpm.json"]).get("odpm.json")
+        pin_facts = facts.model_copy(update={"odpm_json": own.decode(errors="replace") if own else None})
+        return SourceAnswer(commit, facts, below if below.commit == commit else None, pin_facts)
 
     strict = paths.settings.scenario.strict
     return drive(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters.git import fetch as git_fetch
@@ -22,17 +22,14 @@ from odpm_tasks.sources.remote import project_remote
 def provide(paths: ProjectPaths, query: SourceQuery, on_progress: ProgressCallback) -> Merged:
     """The merges of a query; afterwards the store holds their merge commit.
 
-    With the merges of the lock, the merge commit is made where the store lacks it, and must have the locked tree. Errors:
-    those of a fetch; ProgramError for a conflict and for another tree.
+    Errors: those of a fetch; ProgramError for a conflict and for another tree than the locked one.
     """
+    if query.merged:
+        urls = {request.url: request.link.url for request in query.link.merges if request.link and request.url}
+        restore(paths, query.link, query.merged, query.branch, on_progress, urls)
+        return query.merged
     store, source = paths.store(query.link.canonical), project_remote(paths, query.link.url)
-    known = query.merged
-    if known and git.store_has(store, known.commit):
-        return known
     tips = _tips(paths, query, source, on_progress)
-    if known and all(ref.base for ref in known.merges):  # no history is needed
-        bases: tuple[tuple[str, ...], ...] = tuple((str(ref.base),) for ref in known.merges)
-        return _merge(store, query.link, known.pin, known.merges, tips, bases, {}, known, on_progress)
     met = merge_base.meeting(store, tips, on_progress)
     if query.link.commit not in {None, met.commits[0]}:
         raise DescriptionError(
@@ -45,7 +42,34 @@ def provide(paths: ProjectPaths, query: SourceQuery, on_progress: ProgressCallba
         MergedRef(pin.ref if pin else ref, commit, request.url, bases[0] if len(bases) == 1 else None)
         for request, pin, ref, commit, bases in requests
     )
-    return _merge(store, query.link, met.commits[0], refs, tips, met.bases, met.ancestors, known, on_progress)
+    return _merge(store, query.link, met.commits[0], refs, tips, met.bases, met.ancestors, None, on_progress)
+
+
+def restore(
+    paths: ProjectPaths,
+    link: Link,
+    merged: Merged,
+    branch: str,
+    on_progress: ProgressCallback,
+    urls: Mapping[str, str] | None = None,
+) -> None:
+    """Make a merge commit again where the store lacks it, or its pin. It must have the locked tree.
+
+    `urls`: canonical URL -> the address to fetch from. Errors: as `provide`.
+    """
+    store, source = paths.store(link.canonical), project_remote(paths, link.url)
+    if git.store_has(store, merged.commit) and git.store_has(store, merged.pin):
+        return
+    tips = [Tip(source, branch_refs(branch), merged.pin)]
+    for ref in merged.merges:
+        remote = project_remote(paths, (urls or {}).get(ref.url, ref.url)) if ref.url else source
+        tips.append(Tip(remote, (ref.ref,), ref.commit))
+    bases: Sequence[tuple[str, ...]] = [(ref.base,) for ref in merged.merges if ref.base]
+    ancestors: Bases = {}
+    if len(bases) < len(merged.merges):  # else no history is needed
+        met = merge_base.meeting(store, tips, on_progress)
+        bases, ancestors = met.bases, met.ancestors
+    _merge(store, link, merged.pin, merged.merges, tips, bases, ancestors, merged, on_progress)
 
 
 def _tips(paths: ProjectPaths, query: SourceQuery, source: Remote, on_progress: ProgressCallback) -> list[Tip]:
@@ -54,12 +78,17 @@ def _tips(paths: ProjectPaths, query: SourceQuery, source: Remote, on_progress: 
     if query.day:
         store = paths.store(query.link.canonical)
         commit = git_fetch.commit_at(store, source, query.branch, query.day, on_progress)
-    tips = [Tip(source, (f"refs/heads/{query.branch}", f"refs/tags/{query.branch}"), commit)]
+    tips = [Tip(source, branch_refs(query.branch), commit)]
     for request, pin in zip(query.link.merges, query.pinned, strict=True):
         remote = project_remote(paths, request.link.url) if request.link else source
         refs = (pin.ref,) if pin else request.refs(query.odoo_version)
         tips.append(Tip(remote, refs, pin.commit if pin else request.commit))
     return tips
+
+
+def branch_refs(branch: str) -> tuple[str, str]:
+    """The full refs that the branch of a link can mean."""
+    return f"refs/heads/{branch}", f"refs/tags/{branch}"
 
 
 def _merge(

@@ -23,19 +23,22 @@ from odpm_tasks.core.sources.status import CacheState, SourceState, StoreState
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import UsageError
 from odpm_tasks.parallel import parallel_map
-from odpm_tasks.sources import cache, checkout, graph
+from odpm_tasks.sources import cache, checkout, graph, merge_status
 from odpm_tasks.sources.folders import developing_url, remotes
 from odpm_tasks.sources.remote import progress_callback, project_remote
 
 
-def status(paths: ProjectPaths) -> tuple[tuple[SourceState, ...], CacheState]:
-    """The state of every source and of the cache. Uses no network and changes nothing."""
-    cache.require_access(paths, write=False)
+def status(paths: ProjectPaths, *, refresh: bool = False) -> tuple[tuple[SourceState, ...], CacheState]:
+    """The state of every source and of the cache. Changes nothing in the project.
+
+    Uses no network and does not write into the cache, except with `refresh`: the servers are asked about merges.
+    """
+    cache.require_access(paths, write=refresh)
     paths = replace(paths, writes_cache=False)
     manifest, lock = project_files.description(paths)[0], project_files.lock(paths)
     resolved = graph.resolution(paths, manifest, lock, developing_url(remotes(paths), manifest.developing))
     known = _of_lock(lock) if isinstance(resolved, tuple) else resolved.sources
-    states = parallel_map(paths, lambda source: _state(paths, source, manifest.odoo_version), known)
+    states = parallel_map(paths, lambda source: _state(paths, source, manifest.odoo_version, refresh=refresh), known)
     return tuple(states), _cache(paths, known)
 
 
@@ -52,13 +55,13 @@ def _of_lock(lock: Lock | None) -> tuple[Source, ...]:
     links = {pin.key: Link(pin.url, pin.branch) for pins in kinds.values() for pin in pins}
     names = source_names(links.values())
     return tuple(
-        Source(names[links[pin.key].canonical], kind, links[pin.key], pin.commit, facts((), {}))
+        Source(names[links[pin.key].canonical], kind, links[pin.key], pin.content, facts((), {}), merged=pin.merged)
         for kind, pins in kinds.items()
         for pin in pins
     )
 
 
-def _state(paths: ProjectPaths, source: Source, version: str) -> SourceState:
+def _state(paths: ProjectPaths, source: Source, version: str, *, refresh: bool) -> SourceState:
     path = paths.source(source.name)
     current = graph.checkout(paths, source)
     branch = "" if source.link.is_file else source.link.branch or version
@@ -72,6 +75,8 @@ def _state(paths: ProjectPaths, source: Source, version: str) -> SourceState:
         kind,
         current.commit,
         current.branch,
+        pin=source.base if source.merged else None,
+        merges=merge_status.states(paths, source.link, source.merged, branch, refresh=refresh) if source.merged else (),
     )
     if kind in {"absent", "foreign", "link", "gone"}:
         return state
@@ -132,10 +137,8 @@ def unshallow(paths: ProjectPaths, name: str) -> str:
         try:
             on_progress = progress_callback(show, name)
             if current.gone:
-                checkout.restore_commits(
-                    path, paths.store(source.key), current.gone, remote, on_progress, source.link.branch
-                )
-            origin = checkout.unshallow(path, without_credentials(source.link.url), remote, on_progress)
+                checkout.restore_commits(paths, path, source.link, current.gone, remote, on_progress)
+            origin = checkout.unshallow(paths, path, without_credentials(source.link.url), remote, on_progress)
         finally:
             show.done(name)
     if not alternates.has_full_history(path):

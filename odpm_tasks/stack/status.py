@@ -42,7 +42,11 @@ def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument
     if isinstance(observed, ResolvedState):
         repositories = tuple(
             RepositoryData(
-                name=s.name, kind=s.kind, branch=s.link.branch or observed.manifest.odoo_version, commit=s.commit
+                name=s.name,
+                kind=s.kind,
+                branch=s.link.branch or observed.manifest.odoo_version,
+                commit=s.base,
+                merges=s.merges,
             )
             for s in observed.resolution.sources
         )

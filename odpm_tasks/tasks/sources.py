@@ -11,9 +11,14 @@ if TYPE_CHECKING:
     from odpm_tasks.sources.cache import CacheUsage
 
 
-@task(help={"format": "text or json."})
-def status(c: Context, format: str = "text") -> None:
-    """Show every source, the state of its checkout, and the shared cache."""
+@task(
+    help={
+        "format": "text or json.",
+        "refresh": "Ask the git servers which merges are merged upstream, moved or gone.",
+    }
+)
+def status(c: Context, format: str = "text", refresh: bool = False) -> None:
+    """Show every source, the state of its checkout, and the shared cache. Uses no network without --refresh."""
     import sys
 
     from odpm_tasks.adapters import terminal
@@ -22,7 +27,7 @@ def status(c: Context, format: str = "text") -> None:
     from odpm_tasks.sources import status as sources
 
     check_format(format)
-    found, cache = sources.status(Project.find().paths)
+    found, cache = sources.status(Project.find().paths, refresh=refresh)
     if format == "json":
         terminal.output(sources_text.as_json(found, cache))
         return
@@ -117,7 +122,10 @@ def _unused(paths: ProjectPaths, found: CacheUsage) -> list[str]:
 
 
 _KINDS = {
-    "history": ("history fetched for a lock difference", "histories fetched for lock differences"),
+    "history": (
+        "history fetched for a merge or a lock difference",
+        "histories fetched for merges and lock differences",
+    ),
     "files": ("file tree for an image", "file trees for images"),
     "facts": ("cached fact of a commit or folder", "cached facts of commits and folders"),
     "leftover": ("leftover of a killed run", "leftovers of killed runs"),

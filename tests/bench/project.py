@@ -30,9 +30,16 @@ RUN = "from invoke.main import program\nprogram.run(['inv', {task!r}])\n"
 
 
 def write_project(
-    root: Path, platform: str, dependencies: Sequence[str], locks: Mapping[str, bytes] | None = None
+    root: Path,
+    platform: str,
+    dependencies: Sequence[str],
+    locks: Mapping[str, bytes] | None = None,
+    merges: Sequence[str] = (),
 ) -> None:
-    """Write a project without git: a description with these URLs, all at 19.0, and locks (file name -> content) in `.odpm`."""
+    """Write a project without git: a description with these URLs, all at 19.0, and locks (file name -> content) in `.odpm`.
+
+    `merges`: those of every dependency.
+    """
     (root / ".odpm").mkdir(parents=True)
     for path, content in (locks or {}).items():
         (root / ".odpm" / path).write_bytes(content)
@@ -45,7 +52,9 @@ def write_project(
         "python": "3.11",
         "distro": {"name": "debian", "version": "12"},
         "postgres": "15",
-        "dependencies": [f"{url} 19.0" for url in dependencies],
+        "dependencies": [
+            {"git": f"{url} 19.0", "merges": [*merges]} if merges else f"{url} 19.0" for url in dependencies
+        ],
     }
     (root / "odpm.json").write_text(json.dumps(manifest), encoding="utf-8")
 

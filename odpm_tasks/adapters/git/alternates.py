@@ -77,6 +77,11 @@ def set_alternate(checkout: Path, store: Path) -> None:
         git.run(checkout, "config", "core.alternateRefsPrefixes", _NO_REFS)
 
 
+def shallow_commits(checkout: Path) -> tuple[str, ...]:
+    """The shallow boundary of a checkout."""
+    return tuple(sorted(_boundary(checkout)))
+
+
 def _boundary(checkout: Path) -> set[str]:
     return set((files.read_text(checkout / ".git/shallow") or "").split())
 
@@ -86,9 +91,11 @@ def _write_boundary(checkout: Path, commits: Collection[str]) -> None:
 
 
 def remove_shallow_commits(checkout: Path, commits: Collection[str]) -> None:
-    """Remove commits that nothing in the checkout refers to from the shallow boundary."""
+    """Remove commits from the shallow boundary: nothing refers to them, or the checkout has their history."""
     boundary = _boundary(checkout)
-    if not boundary.isdisjoint(commits):
+    if boundary and boundary <= set(commits) and not alternates_of(checkout):
+        (checkout / ".git/shallow").unlink()
+    elif not boundary.isdisjoint(commits):
         _write_boundary(checkout, boundary.difference(commits))
 
 
@@ -175,6 +182,12 @@ def dissociate(checkout: Path) -> None:
         files.write(alternates, "".join(f"{line}\n" for line in kept).encode())
     else:
         alternates.unlink(missing_ok=True)
+
+
+def copy_objects(checkout: Path, store: Path) -> None:
+    """Copy the objects of a store, which the checkout does not borrow."""
+    with stores.lock(store):
+        _copy_objects(store / "objects", checkout / ".git/objects")
 
 
 def _copy_objects(store: Path, objects: Path) -> None:

@@ -46,12 +46,9 @@ def fetch(
         by_id = git.COMMIT.fullmatch(wanted) is not None
         if by_id and git.store_has(store, wanted):
             return wanted
-        if not store.is_dir():
-            git.create_store(store)
-        elif damaged := repair.repair(store):
-            terminal.warn(f"the cache of {command.redact(source.url)} is damaged, fetching again: {', '.join(damaged)}")
-            if by_id and git.store_has(store, wanted):
-                return wanted
+        prepare(store, source)
+        if by_id and git.store_has(store, wanted):
+            return wanted
         exact = by_id or wanted == "HEAD" or wanted.startswith("refs/")
         for name in (wanted,) if exact else (f"refs/heads/{wanted}", f"refs/tags/{wanted}"):
             outcome = _into_store(store, source, name, 1, on_progress)
@@ -66,6 +63,14 @@ def fetch(
             return _by_branch(store, source, wanted, branch, on_progress)
         with repair.explained(store, fetching=True):
             raise fetch_error(outcome, source, wanted)
+
+
+def prepare(store: Path, source: Remote) -> None:
+    """Create the store if it does not exist, or repair it, with a warning. The caller has locked it."""
+    if not store.is_dir():
+        git.create_store(store)
+    elif damaged := repair.repair(store):
+        terminal.warn(f"the cache of {command.redact(source.url)} is damaged, fetching again: {', '.join(damaged)}")
 
 
 def _into_store(

@@ -21,7 +21,7 @@ from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.git import messages
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import store as stores
-from odpm_tasks.adapters.git.fetch import fetch
+from odpm_tasks.adapters.git.fetch import fetch, prepare
 from odpm_tasks.adapters.git.merge_base import Bases, Tip
 from odpm_tasks.adapters.git.transport import ProgressCallback, fetch_error, run_fetch, stderr_text
 from odpm_tasks.errors import MachineError, ProgramError
@@ -69,8 +69,9 @@ def fetch_commits(store: Path, commits: Sequence[tuple[str, Tip]], on_progress: 
     a fetch.
     """
     with stores.lock(store, commits[0][1].source):
-        if not (store / "HEAD").exists():
-            git.create_store(store)
+        if all(git.store_has(store, commit) for commit, _ in commits):
+            return
+        prepare(store, commits[0][1].source)
         missing = {commit: tip for commit, tip in commits if not git.store_has(store, commit)}
         refused: dict[str, Tip] = {}
         for url in dict.fromkeys(tip.source.url for tip in missing.values()):

@@ -1,28 +1,38 @@
-"""Where branches meet: read the history of commits to be merged, as far back as needed, from the servers.
+"""Where branches meet: fetch commits to be merged with as much of their history as is needed.
 
-The history is fetched without trees and files into a separate store beside the store (`NAME.git.merges`).
+One request fetches the last commits of all branches into the store. Where the branches do not meet in them for certain, the
+history is fetched without trees and files into a separate store beside the store (`NAME.git.merges`).
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from odpm_tasks.adapters import command
+from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.git import messages
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import store as stores
-from odpm_tasks.adapters.git.fetch import fetch_commits_only
+from odpm_tasks.adapters.git.fetch import fetch_commits_only, prepare
 from odpm_tasks.adapters.git.remote import Remote
-from odpm_tasks.adapters.git.transport import ProgressCallback, commit_missing_error, fetch_error, stderr_text
+from odpm_tasks.adapters.git.transport import (
+    ProgressCallback,
+    commit_missing_error,
+    fetch_error,
+    run_fetch,
+    stderr_text,
+)
 from odpm_tasks.errors import OdpmError, ProgramError
 
 _TIPS = "refs/odpm/tips"
-_FIRST = timedelta(days=365)  # a pull request that began earlier needs a second request
+_DEPTH = (
+    200  # commits: a pull request with its beginning, and some weeks of a branch; a small part of one commit's files
+)
+_FIRST = timedelta(days=365)  # of the separate history; a branch that began earlier needs the whole
 _REQUEST = re.compile(r"refs/[\w-]+/\d+/head")  # of a pull or merge request
 _NO_REF = re.compile(r"couldn't find remote ref (\S+)")
 
@@ -51,24 +61,49 @@ class Meeting:
 
 
 def meeting(store: Path, tips: Sequence[Tip], on_progress: ProgressCallback | None = None) -> Meeting:
-    """Resolve the tips and find where each meets those before it.
+    """Resolve the tips, fetch them into the store and find where each meets those before it.
 
-    The first request covers one year; if the branches do not meet in it, the second one covers the whole history. Errors:
-    ProgramError where a ref does not exist or two branches have no common history.
+    Errors: ProgramError where a ref does not exist or two branches have no common history.
     """
     history = store.with_name(store.name + ".merges")
+    if all(tip.commit for tip in tips) and (known := _known(history, tips)):
+        return known
+    with stores.lock(store, tips[0].source):
+        prepare(store, tips[0].source)
+        fetched = _Fetch(store, tips, [f"--depth={_DEPTH}"], on_progress, complete=True).fetch()
+        found = _meeting(_read(store, fetched[0]), *fetched) if fetched else None
+        if fetched:
+            _keep_alone(store, {*fetched[0], *(_all_bases(found) if found else ())})
+    return found or _by_history(history, tips, on_progress)
+
+
+def _all_bases(found: Meeting) -> set[str]:
+    """The merge bases, and the ancestry of these."""
+    several = {*found.ancestors, *(base for bases in found.ancestors.values() for base in bases)}
+    return several | {base for bases in found.bases for base in bases}
+
+
+def _keep_alone(store: Path, commits: Collection[str]) -> None:
+    """Keep some commits of a fetch without their history, as every commit of a store."""
+    for commit in commits:
+        files.write(store / "refs/odpm/commits" / commit, f"{commit}\n".encode(), derived=True)
+    edge = "".join(f"{commit}\n" for commit in sorted(stores.commits(store)))
+    files.write(store / "shallow", edge.encode(), derived=True)
+    shutil.rmtree(store / _TIPS, ignore_errors=True)
+
+
+def _by_history(history: Path, tips: Sequence[Tip], on_progress: ProgressCallback | None) -> Meeting:
+    """Where the tips meet, from commits without files: of one year, and if that is not enough, of all years."""
     with stores.lock(history, tips[0].source):
         if not (history / "HEAD").exists():
             git.create_store(history)
-        if all(tip.commit for tip in tips) and (known := _known(history, tips)):
-            return known
-        since = datetime.now(UTC) - _FIRST
-        fetched = _Fetch(history, tips, [f"--shallow-since={since:%Y-%m-%dT%H:%M:%S}+0000"], on_progress).fetch()
-        found = _meeting(history, *fetched) if fetched else None
+        since = f"--shallow-since={datetime.now(UTC) - _FIRST:%Y-%m-%dT%H:%M:%S}+0000"
+        fetched = _Fetch(history, tips, [since], on_progress).fetch()
+        found = _meeting(_read(history, fetched[0]), *fetched) if fetched else None
         is_whole = not (history / "shallow").exists()
         if found is None and not (fetched and is_whole):
             fetched = _Fetch(history, tips, [] if is_whole else ["--unshallow"], on_progress).fetch()
-            found = _meeting(history, *fetched) if fetched else None
+            found = _meeting(_read(history, fetched[0]), *fetched) if fetched else None
         if found is None:
             raise _no_base(history, tips, *fetched or ((), ()))
         return found
@@ -76,23 +111,32 @@ def meeting(store: Path, tips: Sequence[Tip], on_progress: ProgressCallback | No
 
 def _known(history: Path, tips: Sequence[Tip]) -> Meeting | None:
     """Where the tips meet, from what an earlier run fetched; None where that is not enough."""
+    if not (history / "HEAD").exists():
+        return None
     commits = tuple(str(tip.commit) for tip in tips)
-    held = git.run(history, "rev-parse", "--quiet", *(f"{commit}^{{commit}}" for commit in commits), check=False).ok
-    return _meeting(history, commits, tuple(tip.refs[0] for tip in tips)) if held else None
+    graph = _read(history, commits)
+    return _meeting(graph, commits, tuple(tip.refs[0] for tip in tips)) if graph else None
 
 
 class _Fetch:
-    """Fetch the history of all tips, with one request for each server."""
+    """Fetch all tips and a part of their history, with one request for each server. `complete`: with trees and files."""
 
     def __init__(
-        self, history: Path, tips: Sequence[Tip], options: Sequence[str], on_progress: ProgressCallback | None
+        self,
+        history: Path,
+        tips: Sequence[Tip],
+        options: Sequence[str],
+        on_progress: ProgressCallback | None,
+        *,
+        complete: bool = False,
     ) -> None:
         self._history, self._tips, self._options, self._on_progress = history, tips, options, on_progress
+        self._complete = complete
         self._by_id = {number: tip.commit is not None for number, tip in enumerate(tips)}
         self._choice = dict.fromkeys(range(len(tips)), 0)  # index of the ref that is requested explicitly
 
     def fetch(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-        """Commits and refs of the tips; None where the requested part of the history is empty. Errors: as in `meeting`."""
+        """Commits and refs of the tips; None where the requested part of the history lacks one. Errors: as in `meeting`."""
         shutil.rmtree(self._history / _TIPS, ignore_errors=True)
         for source in dict.fromkeys(tip.source.url for tip in self._tips):
             numbers = [number for number, tip in enumerate(self._tips) if tip.source.url == source]
@@ -104,7 +148,8 @@ class _Fetch:
         options = self._options
         while True:
             refspecs = [spec for number in numbers for spec in self._refspecs(number)]
-            outcome = fetch_commits_only(self._history, source, options, refspecs, self._on_progress)
+            request = run_fetch if self._complete else fetch_commits_only
+            outcome = request(self._history, source, options, refspecs, self._on_progress)
             text = stderr_text(outcome)
             kind = messages.failure_kind(text)
             if outcome.ok:
@@ -114,7 +159,8 @@ class _Fetch:
             if kind in {"commit", "commit ids"} and any(self._by_id[number] for number in numbers):
                 # a server that does not provide commits by id, or no longer this one: its branch may contain it
                 self._by_id |= dict.fromkeys(numbers, False)
-                options = ["--unshallow"] if (self._history / "shallow").exists() else []
+                if not self._complete:
+                    options = ["--unshallow"] if (self._history / "shallow").exists() else []
                 continue
             if self._options and (kind == "quiet" or messages.error_lines(text) == (messages.HUNG_UP,)):
                 return False
@@ -147,7 +193,7 @@ class _Fetch:
             return _missing([self._tips[n] for n in numbers if self._choice[n] >= len(self._tips[n].refs)])
         return fetch_error(outcome, source, "the history")
 
-    def _resolved(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _resolved(self) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
         names, refs = [], []
         for number, tip in enumerate(self._tips):
             folder = self._history / _TIPS / str(number)
@@ -162,6 +208,8 @@ class _Fetch:
             refs.append(tip.refs[held[0]])
             names.append(tip.commit or f"{_TIPS}/{number}/{held[0]}/head")
         output = git.run(self._history, "rev-parse", *(f"{name}^{{commit}}" for name in names), check=False)
+        if not output.ok and self._complete:
+            return None
         if not output.ok:
             absent = next(tip for tip in self._tips if tip.commit and not git.has_commit(self._history, tip.commit))
             raise commit_missing_error(absent.source, str(absent.commit))
@@ -183,46 +231,86 @@ def _missing(tips: Sequence[Tip]) -> ProgramError:
     )
 
 
-def _meeting(history: Path, commits: tuple[str, ...], refs: tuple[str, ...]) -> Meeting | None:
+@dataclass(frozen=True)
+class _Graph:
+    """The commits of a repository: parents and time (seconds) of each; `edge`: those whose parents are not held."""
+
+    parents: Mapping[str, tuple[str, ...]]
+    times: Mapping[str, int]
+    edge: Collection[str]
+    _known: dict[str, set[str]] = field(default_factory=dict)
+
+    def ancestors(self, commit: str) -> set[str]:
+        """A commit and all its ancestors."""
+        if commit not in self._known:
+            found, pending = {commit}, [commit]
+            while pending:
+                new = [parent for parent in self.parents[pending.pop()] if parent not in found]
+                found.update(new)
+                pending += new
+            self._known[commit] = found
+        return self._known[commit]
+
+    def bases(self, one: set[str], other: set[str]) -> tuple[str, ...]:
+        """The nearest common commits of two sets of ancestors: no other common commit has them as its parent."""
+        common = one & other
+        return tuple(sorted(common.difference(*(self.parents[commit] for commit in common))))
+
+
+def _read(repository: Path, commits: Sequence[str]) -> _Graph | None:
+    """The history of commits as far as a repository holds it; None where it lacks one of them."""
+    outcome = git.run(repository, "rev-list", "--format=%H %ct %P", *dict.fromkeys(commits), check=False)
+    if not outcome.ok:
+        return None
+    rows = [line.split() for line in outcome.text.splitlines() if not line.startswith("commit ")]
+    parents = {commit: tuple(above) for commit, _, *above in rows}
+    return _Graph(parents, {row[0]: int(row[1]) for row in rows}, stores.shallow_commits(repository) & parents.keys())
+
+
+def _meeting(graph: _Graph | None, commits: tuple[str, ...], refs: tuple[str, ...]) -> Meeting | None:
     """Where the commits meet; None if the fetched part of the history does not show it for certain.
 
-    It does if no commit of a branch that is not in the branches before is at the edge of the fetched part.
+    It does if no commit of a branch that is not in those before is at the edge of the fetched part, and if all of them are
+    younger than the edge of those before: else one of these may contain it beyond the edge.
     """
-    edge = stores.shallow_commits(history)
+    if graph is None:
+        return None
     bases: list[tuple[str, ...]] = []
-    ancestors: dict[str, tuple[str, ...]] = {}
-    for number, commit in enumerate(commits[1:], 1):
-        before = commits[:number]
-        found = merge_bases(history, commit, before)
-        own = set(git.query(history, "rev-list", commit, "--not", *before).split()) if edge else set()
-        if not found or own & edge:
+    nearest: dict[str, tuple[str, ...]] = {}
+    before = set(graph.ancestors(commits[0]))
+    for commit in commits[1:]:
+        found = graph.ancestors(commit)
+        own, hidden = found - before, (before - found).intersection(graph.edge)
+        met = graph.bases(found, before)
+        if not met or not own.isdisjoint(graph.edge):
             return None
-        bases.append(found)
-        ancestors |= _ancestors(history, found)
-    return Meeting(commits, refs, tuple(bases), ancestors)
+        if own and hidden and min(map(graph.times.__getitem__, own)) < max(map(graph.times.__getitem__, hidden)):
+            return None
+        bases.append(met)
+        nearest |= _nearest(graph, met)
+        before |= found
+    return Meeting(commits, refs, tuple(bases), nearest)
 
 
-def merge_bases(history: Path, commit: str, others: Sequence[str]) -> tuple[str, ...]:
-    """The commits at which `commit` meets a merge of `others`, sorted: nearly always one."""
-    outcome = git.run(history, "merge-base", "--all", commit, *others, check=False)
-    return tuple(sorted(outcome.text.split())) if outcome.ok else ()
-
-
-def _ancestors(history: Path, bases: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def _nearest(graph: _Graph, bases: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """The nearest common ancestors of several merge bases, and of these in turn: git merges the bases first."""
     found: dict[str, tuple[str, ...]] = {}
     level = bases
     while len(level) > 1:
         for one in level:
-            met = {base for other in level if other != one for base in merge_bases(history, one, [other])}
+            others = [graph.ancestors(other) for other in level if other != one]
+            met = {base for other in others for base in graph.bases(graph.ancestors(one), other)}
             found[one] = tuple(sorted(met - {one}))
         level = tuple(sorted({base for one in level for base in found[one]} - found.keys()))
     return found
 
 
 def _no_base(history: Path, tips: Sequence[Tip], commits: tuple[str, ...], refs: tuple[str, ...]) -> ProgramError:
+    graph = _read(history, commits)
     for number, commit in enumerate(commits[1:], 1):
-        if not merge_bases(history, commit, commits[:number]):
+        if graph and not any(
+            graph.bases(graph.ancestors(commit), graph.ancestors(other)) for other in commits[:number]
+        ):
             url = command.redact(tips[number].source.url)
             return ProgramError(
                 f"{refs[number]} of {url} and {refs[0]} have no common history",

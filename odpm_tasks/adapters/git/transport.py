@@ -38,15 +38,28 @@ def run_fetch(
     on_progress: ProgressCallback | None = None,
 ) -> command.Outcome:
     """Fetch from a server; returns the outcome of the last attempt, failed or not. The caller has locked the repository."""
+    words = ["-c", "fetch.unpackLimit=1", "-C", str(repository), "fetch", "--progress", "--no-tags"]
+    words += ["--no-write-fetch-head", *options, source.url, *refspecs]
+    stale = [repository / name for name in ("shallow.lock", f"{INCOMING}.lock")]  # left by a machine that crashed
+    return _run(words, source, on_progress, stale)
+
+
+def list_refs(source: Remote, refs: Sequence[str]) -> command.Outcome:
+    """Ask a server for the commits of refs; the outcome has lines `COMMIT TAB REF`, of a tag also of `REF^{}`."""
+    return _run(["ls-remote", "--quiet", source.url, *refs], source, None, ())
+
+
+def _run(
+    words: Sequence[str], source: Remote, on_progress: ProgressCallback | None, stale: Sequence[Path]
+) -> command.Outcome:
+    """Run `git WORDS`, which sends requests to a server; the outcome of the last attempt. The files `stale` are removed before each."""
     known = process.stops()
     for number, delay in enumerate((*_RETRY_DELAYS, 0.0), 1):
-        for stale in ("shallow.lock", f"{INCOMING}.lock"):  # left by a machine that crashed
-            (repository / stale).unlink(missing_ok=True)
+        for path in stale:
+            path.unlink(missing_ok=True)
         outcome = command.run(
-            ["git", *git.CONFIG, "-c", "fetch.unpackLimit=1", "-C", str(repository), "fetch", "--progress", "--no-tags",
-             "--no-write-fetch-head", *options, source.url, *refspecs],
-            env=source.env, check=False, on_line=lambda line: _report(line, on_progress),
-            idle_timeout=lambda line: _output_timeout(line, source),
+            ["git", *git.CONFIG, *words], env=source.env, check=False,
+            on_line=lambda line: _report(line, on_progress), idle_timeout=lambda line: _output_timeout(line, source),
         )  # fmt: skip
         if not delay or not _is_transient(outcome):
             break

@@ -37,11 +37,15 @@ _MAX_LICENSE_NAME = 100  # characters
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """The origin of a source folder or package: canonical URL, commit, and the folder of a package in the repository."""
+    """The origin of a source folder or package: canonical URL, commit, and the folder of a package in the repository.
+
+    `merges`: what is merged onto the commit, as text.
+    """
 
     url: str
     commit: str
     subdirectory: str = ""
+    merges: tuple[str, ...] = ()
 
 
 def sbom(
@@ -229,6 +233,8 @@ def _add_origin(component: Component, source: str, repository: Repository | None
         component.properties.add(Property(name="odpm:repository", value=url or source))
     if repository:
         component.properties.add(Property(name="odpm:commit", value=repository.commit))
+        for merge in repository.merges:
+            component.properties.add(Property(name="odpm:merge", value=merge))
 
 
 def _address(repository: Repository | None) -> str:

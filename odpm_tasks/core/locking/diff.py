@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from odpm_tasks.core.locking.changes import merge_changes
 from odpm_tasks.core.locking.diff_python import PackageChange, PythonSide, packages
 from odpm_tasks.core.locking.diff_system import SystemChange
 from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
@@ -66,7 +67,7 @@ class PinPair:
 
     @property
     def moved(self) -> bool:
-        return self.old is not None and self.new is not None and self.old.commit != self.new.commit
+        return self.old is not None and self.new is not None and self.old.content != self.new.content
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,11 @@ class RepositoryChange:
     history: CommitRange | None = None
     addons: tuple[AddonChange, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def merges(self) -> tuple[str, ...]:
+        """The changes of what is merged onto the pin, one phrase each."""
+        return merge_changes(self.old, self.new) if self.new else ()
 
     @property
     def kind(self) -> Literal["added", "removed", "moved"]:
@@ -206,7 +212,7 @@ def _by_role(lock: Lock | None) -> dict[str, tuple[Role, Pin]]:
 def _differ(old: Pin, new: Pin) -> bool:
     if old.file and new.file:
         return old.commit != new.commit
-    return (old.key, old.commit, old.branch) != (new.key, new.commit, new.branch)
+    return (old.key, old.content, old.branch, old.merges) != (new.key, new.content, new.branch, new.merges)
 
 
 def addons_at(entries: Mapping[str, str], role: Role) -> dict[str, CommitAddon]:

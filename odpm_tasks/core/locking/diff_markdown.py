@@ -40,7 +40,7 @@ def as_markdown(diff: LockDiff) -> str:
                 ]
             )
         )
-    notes = [f"- {_code(r.name)}: {_code(note)}" for r in diff.repositories for note in r.notes]
+    notes = [f"- {_code(r.name)}: {_code(note)}" for r in diff.repositories for note in (*r.merges, *r.notes)]
     if notes:
         blocks.append("\n".join(notes))
     blocks += [_commits(r, r.history) for r in diff.repositories if r.history and r.history.commits]

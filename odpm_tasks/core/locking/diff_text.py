@@ -53,6 +53,7 @@ def _repository(repository: RepositoryChange, paint: Paint) -> list[str]:
     lines = [f"  {paint(repository.name, 'bold')}  {_pins(repository)}{history_word(repository, '  ')}"]
     if repository.old and repository.new and repository.old.key != repository.new.key:
         lines.append(f"    was {repository.old.url}")
+    lines += [f"    {clean(change)}" for change in repository.merges]
     lines += [f"    {paint('note', 'warn')}  {clean(note)}" for note in repository.notes]
     if repository.history:
         commits = repository.history.commits[:SHOWN]
@@ -110,7 +111,7 @@ def as_json(diff: LockDiff) -> str:
      "repositories": [{
         "name": "web", "url": canonical URL, "role": "platform" | "dependency" | "developing",
         "change": "added" | "removed" | "moved",
-        "old": {"commit", "branch"} | null, "new": likewise,
+        "old": {"commit", "branch", and if there are some "merges": [{"ref", "url" | null, "commit"}]} | null, "new": likewise,
         "commits": {"count": int | null (not known), "rewritten": bool (the old commit is not an ancestor),
                     "list": [{"id", "subject"}] newest first, at most 250} | null (no commits, or not known),
         "addons": [{"name", "change": "added" | "removed" | "version" | "content" | "moved" | "unknown",
@@ -195,7 +196,10 @@ def _repository_data(repository: RepositoryChange) -> dict[str, Any]:
 
 
 def _pin(pin: Pin | None) -> dict[str, Any] | None:
-    return {"commit": pin.commit, "branch": pin.branch} if pin else None
+    if pin is None:
+        return None
+    merges = [{"ref": merge.ref, "url": merge.url, "commit": merge.commit} for merge in pin.merges]
+    return {"commit": pin.commit, "branch": pin.branch, **({"merges": merges} if merges else {})}
 
 
 def _locked(rows: Iterable[Locked]) -> list[dict[str, str | None]]:

@@ -114,6 +114,16 @@ class Source:
         return replace(pin, merges=merges, merged_tree=tree, merged_by=git)
 
     @property
+    def merges(self) -> tuple[str, ...]:
+        """What is merged onto the pin, each as `REF COMMIT` or `URL REF COMMIT`."""
+        return tuple(f"{merge} {merge.commit}" for merge in self.merged.merges) if self.merged else ()
+
+    @property
+    def revision(self) -> str:
+        """What is checked out, as text: the short commit, with merges also the pin and what is merged onto it."""
+        return f"{self.commit[:8]} ({self.merged})" if self.merged else self.commit[:8]
+
+    @property
     def base(self) -> str:
         """The pinned commit, without merges."""
         return self.merged.pin if self.merged else self.commit

@@ -61,7 +61,7 @@ def planned_moves(plan: Plan) -> tuple[PlannedMove, ...]:
 def _uncached_pins(observed: ObservedState) -> list[tuple[str, str, str]]:
     """The pinned commits that the cache lacks: canonical URL, folder, commit."""
     pins = effective_pins(observed.lock, observed.manifest.locks_git, observed.manifest.odoo_version)
-    commits = {key: pin.commit for key, pin in pins.items() if not pin.file}
-    commits |= {query.link.canonical: query.commit for query in observed.unresolved if query.commit}
+    commits = {key: pin.content for key, pin in pins.items() if not pin.file}
+    commits |= {query.link.canonical: query.content for query in observed.unresolved if query.content}
     folders = display_names(commits)
     return [(key, folders[key], commit) for key, commit in commits.items()]

@@ -76,7 +76,7 @@ def dependencies(observed: ObservedState, inputs: ExternalInputs) -> dict[str, s
     pins = observed.lock.pins if observed.lock else {}
     called = display_names(pins)
     found |= {
-        f"{LOCK_FILE}: {called[key]}": f"{pin.commit[:12]} {pin.branch or ''}".strip() for key, pin in pins.items()
+        f"{LOCK_FILE}: {called[key]}": f"{pin.content[:12]} {pin.branch or ''}".strip() for key, pin in pins.items()
     }
     if isinstance(observed, ResolvedState):
         contents = {s.name: s.commit for s in observed.resolution.sources if s.link.is_file}

@@ -23,6 +23,7 @@ from odpm_tasks.core.planning.observed import (
     ResolvedState,
 )
 from odpm_tasks.core.planning.steps import Action, Step
+from odpm_tasks.core.sources.merges import Merged
 from odpm_tasks.errors import LockError
 
 
@@ -114,18 +115,15 @@ def materialize_steps(step_id: str, observed: ObservedState) -> list[Step]:
     if not observed.touch_git:
         return _untouched(step_id, observed)
     if not isinstance(observed, ResolvedState):
-        asked = {ask.link.canonical: ask.content for ask in observed.unresolved if ask.content is not None}
-        pinned = (
-            {key: pin.content for key, pin in observed.lock.pins.items() if key in observed.uncached}
-            if observed.lock
-            else {}
-        )
-        steps = [
-            Step(step_id, "create", short_name(key), f"fetch {commit[:8]}") for key, commit in (asked | pinned).items()
-        ]
+        pins = observed.lock.pins if observed.lock else {}
+        details = {key: _fetch_detail(pins[key].content, pins[key].merged) for key in observed.uncached if key in pins}
+        for ask in observed.unresolved:
+            if ask.content is not None:
+                details[ask.link.canonical] = _fetch_detail(ask.content, ask.merged)
+        steps = [Step(step_id, "create", short_name(key), detail) for key, detail in details.items()]
         return steps or [Step(step_id, "pending", "", "known after git.resolve")]
     steps = [
-        Step(step_id, "create", source.name, f"fetch {source.commit[:8]}")
+        Step(step_id, "create", source.name, _fetch_detail(source.commit, source.merged))
         for source in observed.resolution.sources
         if source.key in observed.uncached
     ]
@@ -135,6 +133,10 @@ def materialize_steps(step_id: str, observed: ObservedState) -> list[Step]:
         if package.name in observed.python.uncached
     ]
     return steps or [Step(step_id, "keep", "", f"{len(observed.resolution.sources)} repositories in the cache")]
+
+
+def _fetch_detail(commit: str, merged: Merged | None) -> str:
+    return f"merge {merged}" if merged else f"fetch {commit[:8]}"
 
 
 def checkout_steps(step_id: str, observed: ResolvedState) -> list[Step]:
@@ -154,7 +156,7 @@ def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> 
     if source.link.is_file:
         return Step(step_id, "keep" if now.kind == "link" else "create", target, f"link to {source.link.path}")
     if now.kind == "absent":
-        return Step(step_id, "create", target, f"{source.link.branch or ''} {source.commit[:8]}".strip())
+        return Step(step_id, "create", target, f"{source.link.branch or ''} {source.revision}".strip())
     if now.gone:
         return Step(step_id, "update", target, f"restore missing commits: {', '.join(c[:8] for c in now.gone)}")
     if now.commit == source.commit and now.kind != "moving":
@@ -162,7 +164,7 @@ def _checkout_one(step_id: str, source: Source, now: Checkout, strict: bool) -> 
     if keeps_work(source, now, strict=strict):
         work = f"your branch {now.branch}" if now.branch else f"your commit {str(now.commit)[:8]}"
         return Step(step_id, "keep", target, f"{source.commit[:8]} with {work} on top")
-    return Step(step_id, "update", target, f"{(now.commit or now.kind)[:8]} -> {source.commit[:8]}")
+    return Step(step_id, "update", target, f"{(now.commit or now.kind)[:8]} -> {source.revision}")
 
 
 def verify_steps(step_id: str, observed: ResolvedState) -> list[Step]:

@@ -103,6 +103,10 @@ class Merged:
         lines += ["", subject, "", *(f"{merge} {merge.commit}" for merge in self.merges)]
         return ("\n".join(lines) + "\n").encode()
 
+    def __str__(self) -> str:
+        """The pin and what is merged onto it, with short ids."""
+        return f"{self.pin[:8]} + {', '.join(f'{merge} {merge.commit[:8]}' for merge in self.merges)}"
+
     @property
     def commit(self) -> str:
         """The id of the merge commit."""

@@ -14,13 +14,31 @@ _NARROW = 60
 
 
 @dataclass(frozen=True)
+class MergeState:
+    """A merge of the lock. `state` None: the server was not asked.
+
+    `upstream`: the branch of the repository contains the commit; `contained`: it contains the changes; `moved`: the ref has
+    another commit (`now`); `gone`: the ref does not exist; `open`: none of these; `unknown`: the server does not answer, with
+    the `reason`.
+    """
+
+    ref: str
+    url: str | None
+    commit: str
+    state: str | None = None
+    now: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class SourceState:
     """A source and the state of its checkout, without network access.
 
     `checkout`: `absent`; `locked` (at the locked commit); `elsewhere` (at another commit that odpm checked out); `branch` or
     `commit` (of the user); `moving` (a checkout was interrupted); `foreign` (not created by odpm); `link` (to a folder);
     `gone` (commits are missing in the cache). `on_top`: the number of the user's commits above that of odpm. `history`:
-    `shallow` or `whole`. `behind`, `ahead`: numbers of commits compared with `upstream`.
+    `shallow` or `whole`. `behind`, `ahead`: numbers of commits compared with `upstream`. With `merges`, `locked` is the merge
+    commit and `pin` the commit onto which they are merged.
     """
 
     name: str
@@ -39,6 +57,8 @@ class SourceState:
     upstream: str | None = None
     behind: int | None = None
     ahead: int | None = None
+    pin: str | None = None
+    merges: tuple[MergeState, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +105,21 @@ def as_text(sources: Sequence[SourceState], cache: CacheState, width: int, paint
         lines += [indent + part for part in folded]
         if source is not None:
             lines.append(paint(f"  {source.kind}  {source.url}", "dim"))
+            lines += [paint(f"  + {_merge(merge)}", "dim") for merge in source.merges]
     return "\n".join([*(lines if rows else ["no sources are known yet: inv lock"]), "", *_cache_lines(cache, paint)])
+
+
+def _merge(merge: MergeState) -> str:
+    words = " ".join(filter(None, (merge.url, merge.ref, merge.commit[:8])))
+    text = {
+        "upstream": "merged upstream: remove it from odpm.json",
+        "contained": "its changes are upstream: remove it from odpm.json",
+        "moved": f"moved to {(merge.now or '')[:8]}: inv lock --update",
+        "gone": "the ref does not exist any more",
+        "open": "open",
+        "unknown": f"not known: {merge.reason}",
+    }.get(merge.state or "")
+    return f"{words}  {text}" if text else words
 
 
 def _styled(text: str, source: SourceState | None, paint: Paint) -> str:

@@ -26,10 +26,13 @@ class ServiceData(_Model):
 
 
 class RepositoryData(_Model):
+    """A source at its pin; `merges`: what is merged onto it, as `REF COMMIT` or `URL REF COMMIT`."""
+
     name: str
     kind: str
     branch: str
     commit: str
+    merges: tuple[str, ...] = ()
 
 
 class StatusDocument(_Model):
@@ -84,6 +87,7 @@ def as_text(status: StatusDocument) -> str:
         lines.append(f"service     {s.service:<12} {s.state} {s.health:<9} {' '.join(s.ports)}".rstrip())
     for r in status.repositories or ():
         lines.append(f"repository  {r.name:<20} {r.branch:<8} {r.commit[:8]}  {r.kind}")
+        lines += [f"            + {' '.join([*words, commit[:8]])}" for *words, commit in map(str.split, r.merges)]
     if status.repositories is None:
         lines.append("repository  not resolved yet: inv lock")
     return "\n".join(map(printable, lines))

@@ -190,3 +190,16 @@ addons = st.lists(
 )
 def test_sbom_is_valid_for_any_census(contents: Census, sources: dict[str, Repository]) -> None:
     assert OFFICIAL.validate_str(made(contents, sources=sources)) is None
+
+
+def test_a_repository_with_merges_has_its_pin_and_each_merge() -> None:
+    merges = (f"refs/pull/1/head {commit('1')}", f"https://github.com/acme/web refs/heads/fix {commit('2')}")
+    text = made(sources={**SOURCES, "web": Repository("https://github.com/OCA/web", commit("web"), merges=merges)})
+    found = {
+        (item["name"], item["value"])
+        for component in json.loads(text)["components"]
+        for item in component.get("properties", [])
+        if item["name"] == "odpm:merge"
+    }
+    assert found == {("odpm:merge", merge) for merge in merges}
+    assert f"pkg:github/OCA/web@{commit('web')}" in text or f"pkg:github/oca/web@{commit('web')}" in text

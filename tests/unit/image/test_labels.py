@@ -9,7 +9,8 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import Settings
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import parse_link
-from odpm_tasks.image.labels import image_labels
+from odpm_tasks.core.sources.merges import Merged, MergedRef
+from odpm_tasks.image.labels import image_labels, merges_label
 from tests.unit.builders import resolution, source
 from tests.unit.repositories import git
 from tests.unit.stack.test_render import stack
@@ -44,3 +45,12 @@ def test_developing_git_names_the_project(tmp_path: Path) -> None:
     found = image_labels(ProjectPaths(tmp_path, tmp_path, Settings(())), replace(local, manifest=named))
     assert found["org.opencontainers.image.title"] == "shop"
     assert found["org.opencontainers.image.source"] == "https://git.example/team/shop"
+
+
+def test_the_merges_of_repositories_are_named_with_their_pins() -> None:
+    a, b = "a" * 40, "b" * 40
+    merged = Merged(a, (MergedRef("refs/pull/1/head", b), MergedRef("refs/heads/fix", b, "https://h/acme/web")), a)
+    plain = source("https://h/OCA/mail 19.0")
+    web = replace(source("https://h/OCA/web 19.0"), commit=merged.commit, merged=merged)
+    assert merges_label((plain, web)) == f"web {a} + refs/pull/1/head {b}, https://h/acme/web refs/heads/fix {b}"
+    assert merges_label((plain,)) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -138,31 +139,82 @@ def test_the_result_is_that_of_git_merge(store: Path, host: Path, name: str) -> 
     _, tree = merged(store, host, *CASES[name])
     assert tree == by_hand(host, *names.get(name, CASES[name]))
     assert repositories.git(store, "ls-tree", "-r", "--name-only", tree)
-    assert "dangling" not in repositories.git(store, "fsck", "--no-progress")
+    repositories.git(store, "fsck", "--no-progress")
+    assert stores.shallow_commits(store) == stores.commits(store)
 
 
-def test_the_history_is_read_as_far_as_the_branches_need(store: Path, tmp_path: Path) -> None:
-    """All commits are recent but the first: it is not fetched."""
-    web = repository(tmp_path / "host/web", {"one": LINES})
-    first = save(web, "old", {"one": LINES, "two": "2\n"}, day="2020-01-01")
-    begin = save(web, "begin", {"two": "3\n"}, day=day(30))
-    save(web, "last", {"two": "4\n"}, day=day(20))
-    repositories.git(web, "checkout", "-q", "--detach", begin)
-    repositories.git(web, "update-ref", "refs/pull/1/head", save(web, "request", {"one": changed(3)}, day=day(10)))
-    repositories.git(web, "update-ref", "refs/heads/19.0", "19.0")
+def long_branch(folder: Path, behind: int, *, years_ago: int = 0, younger: int = 0) -> Path:
+    """A server whose branch 19.0 has 260 commits, one a day; pull request 1 begins `behind` commits before its last one.
+
+    `younger`: days from that commit to the commit of the pull request.
+    """
+    web = folder / "host/web"
+    web.mkdir(parents=True)
+    repositories.git(web, "init", "-q", "--bare", "-b", "19.0")
+    for key in ("allowAnySHA1InWant", "allowFilter"):
+        repositories.git(web, "config", f"uploadpack.{key}", "true")
+    last = int((datetime.now(UTC) - timedelta(days=1 + 365 * years_ago)).timestamp())
+
+    def commit(ref: str, when: int, name: str, text: str, start: str = "") -> str:
+        head = f"commit {ref}\ncommitter b <b@b> {when} +0000\ndata 1\nx\n{start}"
+        return f"{head}M 100644 inline {name}\ndata {len(text)}\n{text}\n"
+
+    branch = "refs/heads/19.0"
+    feed = [
+        commit(branch, last - (259 - n) * 86400, "one" if n == 0 else "two", LINES if n == 0 else str(n))
+        for n in range(260)
+    ]
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=web, input="".join(feed).encode(), check=True)
+    start = f"from {tip(web, f'19.0~{behind}')}\n"
+    pull = commit("refs/pull/1/head", last - (behind - younger) * 86400 + 3600, "one", changed(3), start)
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=web, input=pull.encode(), check=True)
+    return web
+
+
+@pytest.mark.parametrize(
+    ("options", "histories"),
+    [
+        ({"behind": 5}, 0),
+        ({"behind": 150, "younger": 140}, 0),
+        ({"behind": 5, "years_ago": 4}, 0),
+        ({"behind": 230}, 1),
+        ({"behind": 230, "years_ago": 4}, 1),
+    ],
+)
+def test_one_request_is_enough_unless_the_branch_began_long_ago(
+    tmp_path: Path, store: Path, options: dict[str, int], histories: int
+) -> None:
+    web = long_branch(tmp_path, **options)
     met = merge_base.meeting(store, tips(tmp_path / "host", "refs/pull/1/head"))
-    assert met.bases == ((begin,),)
-    assert not git.has_commit(store.with_name("web.git.merges"), first)
+    assert met.commits == (tip(web, "19.0"), tip(web, "refs/pull/1/head"))
+    assert met.bases == ((tip(web, f"19.0~{options['behind']}"),),)
+    assert len(list(store.parent.glob("*.merges"))) == histories
+    assert stores.commits(store) >= {*met.commits}
 
 
-def test_a_branch_that_began_earlier_needs_a_second_request(store: Path, tmp_path: Path) -> None:
-    web = repository(tmp_path / "host/web", {"one": LINES})
-    begin = save(web, "begin", {"two": "3\n"}, day="2020-01-01")
-    save(web, "last", {"two": "4\n"}, day=day(20))
-    repositories.git(web, "checkout", "-q", "--detach", begin)
-    repositories.git(web, "update-ref", "refs/pull/1/head", save(web, "request", {"one": changed(3)}, day=day(10)))
+def test_a_commit_that_may_be_beyond_the_edge_is_looked_up(tmp_path: Path, store: Path) -> None:
+    """The pull request was merged long ago. Another old branch that is merged now shows where it began, not that it is contained."""
+    web = long_branch(tmp_path, 250)
+    old = tip(web, "refs/pull/1/head")
+
+    def commit(*parents: str) -> str:
+        words = [word for parent in parents for word in ("-p", parent)]
+        return repositories.git(web, "commit-tree", *words, "-m", "x", f"{parents[0]}^{{tree}}")
+
+    inner = commit("19.0~249", old)
+    for _ in range(3):
+        inner = commit(inner)
+    trunk = inner
+    feed = "".join(
+        f"commit refs/heads/next\ncommitter b <b@b> {int(datetime.now(UTC).timestamp()) - 300 + n} +0000\ndata 1\nx\n"
+        + (f"from {trunk}\n" if n == 0 else "")
+        for n in range(250)
+    )
+    subprocess.run(["git", "fast-import", "--quiet"], cwd=web, input=feed.encode(), check=True)
+    side = commit(tip(web, "19.0~250"))
+    repositories.git(web, "update-ref", "refs/heads/19.0", commit(tip(web, "next"), side))
     met = merge_base.meeting(store, tips(tmp_path / "host", "refs/pull/1/head"))
-    assert met.bases == ((begin,),)
+    assert met.bases == ((old,),)
 
 
 HOSTILE = """[merge]
@@ -244,18 +296,15 @@ def test_a_merge_that_was_interrupted_is_made_again(store: Path, host: Path) -> 
     merge.fetch_commits(store, [(commit, asked[0]) for commit in (*met.commits, *met.bases[0])])
     left = store.with_name(f".{store.name}.merge.1")
     left.mkdir()
-    assert [path.name for path in stores.repositories(store.parent)] == ["web.git", "web.git.merges"]
+    assert [path.name for path in stores.repositories(store.parent)] == ["web.git"]
     assert merged(store, host, "refs/pull/1/head")[1] == by_hand(host, "refs/pull/1/head")
 
 
 def test_nothing_is_requested_for_commits_that_an_earlier_run_fetched(store: Path, host: Path) -> None:
     met, tree = merged(store, host, "refs/pull/2/head", "refs/pull/1/head")
     shutil.rmtree(host / "web")
-    known = [
-        Tip(at.source, at.refs, commit) for at, commit in zip(tips(host, *CASES["several"]), met.commits, strict=False)
-    ]
-    assert merge_base.meeting(store, known) == met
-    merge.fetch_commits(store, [(commit, known[0]) for commit in met.commits])
+    asked = tips(host, "refs/pull/2/head", "refs/pull/1/head")
+    merge.fetch_commits(store, [(commit, asked[0]) for commit in (*met.commits, *met.bases[0])])
     assert tree
 
 

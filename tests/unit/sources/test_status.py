@@ -10,7 +10,7 @@ import pytest
 from jsonschema import validate
 
 from odpm_tasks.core.reports import schema
-from odpm_tasks.core.sources.status import CacheState, SourceState, StoreState, as_json, as_text
+from odpm_tasks.core.sources.status import CacheState, MergeState, SourceState, StoreState, as_json, as_text
 from odpm_tasks.core.text import unstyled
 
 WEB = "https://github.com/OCA/web"
@@ -116,10 +116,29 @@ def test_work_of_the_user_is_marked(changes: dict[str, Any], marked: bool) -> No
 def test_json_has_every_field() -> None:
     found = json.loads(as_json(SOURCES, CACHE))
     validate(found, schema("sources.status"))
-    assert found["sources"] == [asdict(source) for source in SOURCES]
+    assert found["sources"] == [{**asdict(source), "merges": []} for source in SOURCES]
     assert found["cache"] == {
         "path": "/cache",
         "stores": [{"url": WEB, "path": "/cache/git/web.git", "bytes": 3_000_000, "commits": 5}],
         "bytes": 9_000_000,
         "projects": 2,
     }
+
+
+@pytest.mark.parametrize(
+    ("merge", "text"),
+    [
+        ({}, "refs/pull/1/head cccccccc"),
+        ({"url": "https://github.com/acme/web"}, "https://github.com/acme/web refs/pull/1/head cccccccc"),
+        ({"state": "upstream"}, "refs/pull/1/head cccccccc  merged upstream: remove it from odpm.json"),
+        ({"state": "contained"}, "refs/pull/1/head cccccccc  its changes are upstream: remove it from odpm.json"),
+        ({"state": "moved", "now": "d" * 40}, "refs/pull/1/head cccccccc  moved to dddddddd: inv lock --update"),
+        ({"state": "gone"}, "refs/pull/1/head cccccccc  the ref does not exist any more"),
+        ({"state": "unknown", "reason": "no answer"}, "refs/pull/1/head cccccccc  not known: no answer"),
+    ],
+)
+def test_the_merges_are_below_the_address(merge: dict[str, Any], text: str) -> None:
+    values: dict[str, Any] = {"ref": "refs/pull/1/head", "url": None, "commit": "c" * 40}
+    shown = MergeState(**{**values, **merge})
+    lines = as_text((state(pin="b" * 40, merges=(shown,)),), CACHE, 100, unstyled).splitlines()
+    assert lines[2:4] == ["  dependency  https://github.com/OCA/web", f"  + {text}"]
