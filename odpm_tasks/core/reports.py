@@ -318,6 +318,24 @@ class ModMissingReport(_Report):
     missing: list[_MissingAddon]
 
 
+class _Project(_Model):
+    """`composes`: the names of its Compose projects."""
+
+    root: str
+    odoo: str
+    state: Literal["running", "partly", "stopped", "down", "gone"]
+    running: int
+    services: int
+    url: str
+    composes: list[str]
+
+
+class ProjectsReport(_Report):
+    """`projects`: the projects of this machine; the fields are those of `ProjectState` in core/stack/projects.py."""
+
+    projects: list[_Project]
+
+
 REPORTS: dict[str, type[_Report]] = {
     "validate": ValidateReport,
     "sources.status": SourcesStatusReport,
@@ -326,6 +344,7 @@ REPORTS: dict[str, type[_Report]] = {
     "mod.explain": ModExplainReport,
     "mod.graph": ModGraphReport,
     "mod.missing": ModMissingReport,
+    "projects": ProjectsReport,
     "parity": ParityReport,
     "lock-diff": LockDiffReport,
     "build-image": ImageReport,

@@ -6,7 +6,7 @@ import sys
 
 from invoke.collection import Collection
 
-from odpm_tasks.tasks import image, init, legacy_cli, lock, mod, plan, sources, stack
+from odpm_tasks.tasks import image, init, legacy_cli, lock, machine, mod, plan, sources, stack
 
 TASKS = {
     task.name: task
@@ -15,6 +15,7 @@ TASKS = {
         lock.lock, plan.plan, plan.render, image.build, image.build_image, plan.migrate, plan.validate,
         image.parity,
         stack.up, stack.down, stack.restart, stack.logs, stack.status, stack.shell, stack.psql, stack.exec_, stack.test,
+        machine.projects, machine.open_,
     )
 }  # fmt: skip
 GROUPS = {

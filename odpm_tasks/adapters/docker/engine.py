@@ -132,6 +132,20 @@ def containers(project: str) -> tuple[Container, ...]:
     return tuple(_container(json.loads(line)) for line in outcome.text.splitlines() if line.strip())
 
 
+def compose_containers() -> dict[str, tuple[str, tuple[Container, ...]]]:
+    """The containers of every Compose project of the engine: name of the project -> its folder and its containers."""
+    words = ["docker", "ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.project", "--format", "json"]
+    outcome = command.run(words, check=False, timeout=60)
+    if not outcome.ok:
+        raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
+    found: dict[str, list[Container]] = {}
+    for line in filter(str.strip, outcome.text.splitlines()):
+        row = json.loads(line)
+        labels = dict(pair.partition("=")[::2] for pair in str(row["Labels"]).split(","))
+        found.setdefault(labels["com.docker.compose.project"], []).append(_container(row))
+    return {name: (group[0].folder, tuple(group)) for name, group in found.items()}
+
+
 def _container(row: Mapping[str, Any]) -> Container:
     labels = dict(pair.partition("=")[::2] for pair in str(row["Labels"]).split(","))
     health = re.search(r"\((healthy|unhealthy|health: starting)\)", str(row["Status"]))

@@ -1,0 +1,93 @@
+"""The projects of this machine: those that use the cache, and what of them the engine runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from odpm_tasks.adapters import command, files
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker.engine import Container
+from odpm_tasks.core.config.paths import MANIFEST_FILE, ProjectPaths
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.reader import read_manifest
+from odpm_tasks.core.stack.projects import ProjectState
+from odpm_tasks.core.text import nearest
+from odpm_tasks.errors import OdpmError, UsageError
+from odpm_tasks.sources import cache
+from odpm_tasks.stack import compose
+
+_WEB_PORTS = {"odoo": 8069, "mail": 8025, "mailcatcher": 8025}
+_WEB_PORTS = {"odoo": 8069, "mail": 8025, "mailcatcher": 8025}
+Composes = Mapping[str, tuple[str, tuple[Container, ...]]]
+
+
+def projects(paths: ProjectPaths) -> tuple[ProjectState, ...]:
+    """Every registered project, by folder. A folder that is gone is listed while the engine has containers of it.
+
+    Errors: MachineError for an engine that does not answer.
+    """
+    composes: Composes = docker.compose_containers() if command.is_installed("docker") else {}
+    found = (_state(root, composes) for root in sorted(cache.roots(paths)))
+    return tuple(state for state in found if state.state != "gone" or state.composes)
+
+
+def _state(root: Path, composes: Composes) -> ProjectState:
+    own = {name: group for name, (folder, group) in composes.items() if folder and Path(folder) == root}
+    services = [container for group in own.values() for container in group if not container.oneoff]
+    running = [container for container in services if container.state == "running"]
+    exists = (root / MANIFEST_FILE).is_file()
+    if not exists:
+        state = "gone"
+    elif any(container.service == "odoo" for container in running):
+        state = "running"
+    else:
+        state = "partly" if running else "stopped" if services else "down"
+    return ProjectState(
+        str(root), _series(root) if exists else "", state, len(running), len(services), web_address(running), tuple(own)
+    )
+
+
+def _series(root: Path) -> str:
+    try:
+        return read_manifest(files.read_text(root / MANIFEST_FILE) or "", lambda name: "").manifest.odoo_version
+    except OdpmError:
+        return ""
+
+
+def web_address(running: Sequence[Container]) -> str:
+    """Odoo's address on this machine; empty where its port is not published."""
+    odoo = next((container for container in running if container.service == "odoo"), None)
+    port = published_port(odoo.ports, _WEB_PORTS["odoo"]) if odoo else ""
+    return f"http://localhost:{port}" if port else ""
+
+
+def address_of(paths: ProjectPaths, manifest: Manifest, service: str) -> str:
+    """The address of the page of a service: Odoo's, the mailbox, or the first port that it publishes.
+
+    Errors: MachineError for an engine that does not answer, UsageError for a service that does not run or publishes nothing.
+    """
+    docker.require()
+    containers = docker.containers(compose.project_name_of(paths, manifest))
+    running = {c.service: c for c in containers if c.state == "running" and not c.oneoff}
+    if service not in running:
+        raise UsageError(
+            f"no service {service!r} runs{nearest(service, running)}",
+            todo="start it: inv up; inv status lists the services",
+        )
+    ports = running[service].ports
+    port = published_port(ports, _WEB_PORTS.get(service, 0)) or (published_port(ports) if service != "odoo" else "")
+    if not port:
+        raise UsageError(f"{service} publishes no port", todo="inv status lists the ports")
+    return f"http://localhost:{port}{'/web' if service == 'odoo' else ''}"
+
+
+def published_port(ports: Sequence[str], inside: int = 0) -> str:
+    """The port of this machine that leads to a TCP port of a container, by default to the lowest one; empty without one."""
+    found = []
+    for text in ports:
+        address, _, target = text.partition("->")
+        number, _, protocol = target.partition("/")
+        if protocol == "tcp" and number.isdigit():
+            found.append((int(number), address.rpartition(":")[2]))
+    return next((port for number, port in sorted(found) if inside in {0, number}), "")
