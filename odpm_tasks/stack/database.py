@@ -12,6 +12,7 @@ from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.odoo import log as odoo_logs
 from odpm_tasks.core.odoo.addon_checks import require_known
+from odpm_tasks.core.odoo.conf import extensions_sql
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
@@ -43,8 +44,7 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     database = container(paths, observed, "db")
     unfinished = prefetch.database_state(database.id, name) != "ready"
     if create:
-        role = "OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
-        sql(database.id, f"CREATE DATABASE {identifier(name)} {role}")
+        create_database(observed, database.id, name)
         sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{prefetch.UNFINISHED}'")
     switches = _options(observed.manifest.odoo_version, options.demo) if unfinished else []
     if unfinished and observed.manifest.language:
@@ -64,6 +64,16 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
         docker.compose(compose.command_line(paths), "restart", "odoo")
         with terminal.activity() as show:
             wait_until_healthy(paths, observed, show)
+
+
+def create_database(observed: RenderedState, database_container: str, name: str) -> None:
+    """Create an empty database as Odoo does, with the extensions that Odoo's role has no right to set up.
+
+    `unaccent` only where `odoo_conf` asks for it; Odoo uses it in indexes, so it must be immutable.
+    """
+    options = "OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
+    sql(database_container, f"CREATE DATABASE {identifier(name)} {options}")
+    sql(database_container, extensions_sql(observed.manifest.odoo_conf), name)
 
 
 @contextmanager
@@ -277,7 +287,7 @@ def run_tests(
         raise DescriptionError("the developing project has no add-on to test", todo="inv test --modules NAME")
     database = container(paths, observed, "db")
     name = f"{observed.database}-test-{os.getpid()}"
-    sql(database.id, f"CREATE DATABASE {identifier(name)} OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'")
+    create_database(observed, database.id, name)
     lines: list[str] = []
     try:
         selected = tags or ",".join(f"/{module}" for module in chosen)

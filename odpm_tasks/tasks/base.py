@@ -6,6 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import Field
 from typing import Any
 
 from invoke.context import Context
@@ -60,11 +61,13 @@ def task(
     """
     flags = dict(short or {})
     help_ = dict(settings.pop("help", {}))
+    optional = list(settings.pop("optional", ()))
     several = {*lists}
     for option in options_of(run_options):
         help_[option.name] = option.metadata["help"]
         flags |= {option.name: option.metadata["short"]} if option.metadata["short"] else {}
         several |= {option.name} if option.default == () else set()
+        optional += [option.name] if option.metadata["alone"] else []
     if word:
         help_[word] = f"{help_[word]} Also as a word, without the option."
 
@@ -91,7 +94,7 @@ def task(
 
         with_signature: Any = run
         with_signature.__signature__ = _signature(body, run_options, listed)  # invoke reads it
-        declared = _Task(run, auto_shortflags=False, help=help_, iterable=sorted(listed), **settings)
+        declared = _Task(run, auto_shortflags=False, help=help_, iterable=sorted(listed), optional=optional, **settings)
         declared.short, declared.shape = flags, CommandShape(word, remainder)
         return declared
 
@@ -112,8 +115,14 @@ def _signature(body: Callable[..., Any], task_name: str, listed: Collection[str]
 def _with_options(task_name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of a body: the options of the table as one value, all others unchanged."""
     table = {option.name: option for option in options_of(task_name)}
-    values = {name: value for name, value in given.items() if name in table}
+    values = {name: _alone(table[name], value) for name, value in given.items() if name in table}
     return {**{name: value for name, value in given.items() if name not in table}, "options": RunOptions(**values)}
+
+
+def _alone(option: Field[Any], value: Any) -> Any:
+    """The value of an option; invoke gives True for one that was typed without its optional value."""
+    alone = option.metadata["alone"]
+    return (alone if value is True else value or option.default) if alone else value
 
 
 def _converted(value: Any, split: bool) -> tuple[str, ...]:

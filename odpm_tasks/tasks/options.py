@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 def project_for(options: RunOptions) -> Project:
     """The project of the current folder with these options. Errors: UsageError for an option that only
     `developer` has."""
+    from odpm_tasks.core.planning.options import DEBUG_VALUES
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import Project
 
     project = Project.find().with_options(options)
     if options.debug and options.no_debug:
         raise UsageError("--debug cannot be combined with --no-debug", todo="leave one of them out")
+    if options.debug not in {"", *DEBUG_VALUES}:
+        raise UsageError(f"--debug={options.debug} is unknown", todo="--debug, or --debug=wait to wait for a client")
     if (options.dev or options.debug) and not project.scenario.developer:
         raise UsageError(
             f"--dev and --debug are available in developer only, the scenario is {project.scenario.name}",

@@ -60,4 +60,8 @@ def greeting(paths: ProjectPaths, observed: RenderedState) -> list[str]:
     path = paths.secrets(scenario.name) / "admin_password"
     generated = f"in {path.relative_to(paths.root)}" if path.exists() else "as set in the database"
     known = "admin" if scenario.developer else generated
-    return [f"http://localhost:{port}/web/login?db={quote(name)}", f"user admin, password {known}, database {name}"]
+    lines = [f"http://localhost:{port}/web/login?db={quote(name)}", f"user admin, password {known}, database {name}"]
+    if scenario.developer and (debug := paths.settings.get("ODPM_DEBUG") or "") not in {"", "0"}:
+        waits = ": Odoo waits for a client" if debug == "wait" else ""
+        lines.append(f"debugger on port {paths.settings.port('DEBUGGER_PORT')}{waits}")
+    return lines

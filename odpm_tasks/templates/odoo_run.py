@@ -5,7 +5,7 @@
     odoo-run [odoo] [ARGUMENTS]     write the configuration, wait for PostgreSQL, start Odoo
     odoo-run odoo COMMAND ...       the same for another command of Odoo (shell, scaffold, ...)
     odoo-run PROGRAM ...            write the configuration, start PROGRAM
-    odoo-run health                 exit 0 if Odoo answers, or during maintenance
+    odoo-run health                 exit 0 if Odoo answers, during maintenance, or while it waits for a debugger
 
 The template is /etc/odoo/odoo.conf: ${NAME}, ${NAME:-default} and $$ in its values are replaced from the environment.
 The program adds the database access and the master password. Variables for the database, in order of priority: PGHOST
@@ -35,6 +35,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any, Dict, Tuple, Union  # noqa: UP035 - Python 3.7
 
@@ -45,9 +46,11 @@ TEMPLATE = Path(os.environ.get("ODOO_RUN_TEMPLATE", "/etc/odoo/odoo.conf"))
 RUN_DIR = Path(os.environ.get("ODOO_RUN_DIR", "/run/odoo"))
 SECRETS = Path(os.environ.get("ODOO_RUN_SECRETS", "/run/secrets"))
 HTTP_PORT = int(os.environ.get("ODOO_RUN_HTTP_PORT", "8069"))
+HEALTH_TIMEOUT = float(os.environ.get("ODOO_RUN_HEALTH_TIMEOUT", "4"))
 CONFIG = RUN_DIR / "odoo.conf"
 PGPASS = RUN_DIR / "pgpass"
 MAINTENANCE = RUN_DIR / "maintenance"
+WAITING = RUN_DIR / "waiting-for-debugger"
 
 # Variable of the official image -> variable of libpq
 OFFICIAL = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "PASSWORD": "PGPASSWORD"}
@@ -59,7 +62,8 @@ OPTIONS = {
     "PGDATABASE": "db_name",
 }
 TOKEN = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(\}|:-)|\}")
-DEBUGGER_PORT = 5678
+DEBUGGER_PORT = int(os.environ.get("ODOO_RUN_DEBUGGER_PORT", "5678"))
+DEBUGGED = "ODOO_RUN_DEBUGGED"  # process id of the Odoo that runs under the debugger, and ODPM_DEBUG
 # Commands of Odoo that do not use a database
 OFFLINE = {"cloc", "genproxytoken", "help", "scaffold", "start", "tsconfig", "upgrade_code", "deploy"}
 
@@ -383,17 +387,20 @@ def is_initialised(psycopg2: Any, options: configparser.RawConfigParser, name: s
 
 
 def health() -> int:
-    if MAINTENANCE.exists() or os.environ.get("ODPM_TASK"):
+    if MAINTENANCE.exists() or WAITING.exists() or os.environ.get("ODPM_TASK"):
         return 0
     path = os.environ.get("ODOO_HEALTH_PATH", "/web/health")
     if not path:
         reason = connection_error(("127.0.0.1", HTTP_PORT))
     else:
-        connection = http.client.HTTPConnection("127.0.0.1", HTTP_PORT, timeout=4)
+        connection = http.client.HTTPConnection("127.0.0.1", HTTP_PORT, timeout=HEALTH_TIMEOUT)
         try:
             connection.request("GET", path, headers={"User-Agent": "odoo-run"})
             status = connection.getresponse().status
             reason = "" if status == 200 else f"{path} answers {status}"
+        except socket.timeout:  # noqa: UP041 - Python 3.7
+            # at a breakpoint all threads are stopped: connections are accepted, not answered
+            reason = "" if debug_value(dict(os.environ)) else "no answer"
         except (OSError, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__
         finally:
@@ -439,18 +446,78 @@ def start(arguments: list[str]) -> None:
     )
 
 
-def odoo_command(env: Env) -> list[str]:
-    """The command of Odoo, with the debugger if ODPM_DEBUG is set; `wait`: wait for a client."""
+def debug_value(env: Env) -> str:
+    """ODPM_DEBUG in lower case; empty if it is off."""
     value = env.get("ODPM_DEBUG", "").strip().lower()
-    if value in ("", "0", "false", "no", "off"):
+    return "" if value in ("0", "false", "no", "off", "none") else value
+
+
+def odoo_command(env: Env) -> list[str]:
+    """The command of Odoo; with the debugger, if ODPM_DEBUG is set, it is this program, which then loads Odoo.
+
+    Odoo's reload executes the first argument of its own command line again in the same process: this program, which then
+    starts the debugger again. Its children inherit the variable, but not the process id.
+    """
+    value = debug_value(env)
+    if not value:
         return ["odoo"]
     if importlib.util.find_spec("debugpy") is None:
         raise StartError("ODPM_DEBUG is set, but this image has no debugger\n  next: use scenario developer")
-    log(f"the debugger listens on port {DEBUGGER_PORT}" + (" and waits for a client" if value == "wait" else ""))
-    waiting = ["--wait-for-client"] if value == "wait" else []
+    env[DEBUGGED] = f"{os.getpid()}:{value}"
     env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # no warnings about frozen modules
-    bin_path = env.get("ODOO_BIN", "/opt/odoo/src/odoo/odoo-bin")
-    return [sys.executable, "-m", "debugpy", "--listen", f"{published_address()}:{DEBUGGER_PORT}", *waiting, bin_path]
+    env["PYDEVD_USE_FRAME_EVAL"] = "NO"  # it can crash a process to which clients attach repeatedly
+    return [sys.executable, str(Path(__file__).absolute())]
+
+
+def run_debugged(value: str) -> None:
+    """Start the debugger in this process, then run Odoo in it. `value`: ODPM_DEBUG, or `again` after a reload."""
+    os.environ[DEBUGGED] = f"{os.getpid()}:again"  # a reload does not wait for a client
+    if value == "again":
+        stop_adapter()
+    with contextlib.suppress(FileNotFoundError):
+        WAITING.unlink()  # of a start that ended while it waited
+    debugpy = importlib.import_module("debugpy")
+    # without subProcess, debugpy does not change how Odoo executes itself and its children
+    debugpy.configure(subProcess=False, python=sys.executable)
+    address = (published_address(), DEBUGGER_PORT)
+    if wait_for_free_port(address):
+        debugpy.listen(address)
+        log(f"the debugger listens on port {DEBUGGER_PORT}" + (" and waits for a client" if value == "wait" else ""))
+        if value == "wait":
+            WAITING.touch()
+            debugpy.wait_for_client()
+            WAITING.unlink()
+    else:
+        log(f"port {DEBUGGER_PORT} is in use: Odoo starts without the debugger")
+    program = Path(os.environ.get("ODOO_BIN", "/opt/odoo/src/odoo/odoo-bin"))
+    module = types.ModuleType("__main__")
+    module.__file__ = str(program)
+    sys.modules["__main__"] = module
+    sys.path[0] = str(program.parent)
+    exec(compile(program.read_bytes(), str(program), "exec"), module.__dict__)  # noqa: S102
+
+
+def stop_adapter() -> None:
+    """End the debugger's adapter that served this process before a reload; it holds the port while a client is attached."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if any(word.endswith(b"/debugpy/adapter") for word in words) and b"--for-server" in words:
+                os.kill(int(folder.name), signal.SIGKILL)
+
+
+def wait_for_free_port(address: tuple[str, int], seconds: float = 10) -> bool:
+    """Whether the port is free, or becomes free within this time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(address)
+                return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.1)
 
 
 def published_address() -> str:
@@ -469,7 +536,7 @@ def published_address() -> str:
 def dev_mode(arguments: list[str], env: Env) -> list[str]:
     """Odoo's option --dev from ODPM_DEV, unless it is among the arguments."""
     features = env.get("ODPM_DEV", "").strip()
-    return [f"--dev={features}"] if features and not has(arguments, "--dev") else []
+    return [f"--dev={features}"] if features not in ("", "none") and not has(arguments, "--dev") else []
 
 
 def execute(command: list[str], env: Env) -> None:
@@ -482,6 +549,10 @@ def execute(command: list[str], env: Env) -> None:
 def main(arguments: list[str]) -> int:
     if arguments == ["health"]:
         return health()
+    process, _, value = os.environ.get(DEBUGGED, "").partition(":")
+    if process == str(os.getpid()):
+        run_debugged(value)
+        return 0
     try:
         start(arguments)
     except StartError as error:

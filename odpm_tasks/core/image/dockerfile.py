@@ -51,6 +51,10 @@ _COMPILED_BUILD = (
     "libxslt1-dev",
     "zlib1g-dev",
 )
+_BUILD_TOOLS = re.compile(
+    r"build-essential|g(cc|\+\+|fortran)(-\d+)?|make|cmake|meson|ninja-build|autoconf|automake|libtool(-bin)?|pkg-config|pkgconf"
+    r"|swig\d*(\.\d+)*|bison|flex|patchelf|rustc(-\d.*)?|cargo(-\d.*)?|golang(-go)?|llvm(-\d+)?|clang(-\d+)?|cython3"
+)
 _CJK = ("zh", "ja", "ko")
 _RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")  # of Odoo's languages, those with right-to-left text
 # The scripts of Odoo's languages that DejaVu and Liberation lack, 13 MB: Chinese, Japanese and Korean; Devanagari, Bengali,
@@ -247,8 +251,12 @@ class ImageSpec:
 
     @property
     def build_packages(self) -> tuple[str, ...]:
-        """Debian packages of the build stage; they are not in the image."""
+        """Debian packages of the build stage, also those of the project that compiling Python packages may need.
+
+        Any other package of the project changes no Python package, so it is not in the stage.
+        """
         packages = ["gcc", "libc6-dev", "libldap2-dev", "libpq-dev", "libsasl2-dev", "make"]
+        packages += [name for name in self.own_packages if name not in packages and _is_for_compiling(name)]
         if self.compiles_packages:
             packages += _COMPILED_BUILD
         if self.uv_needs_debian_python:
@@ -267,6 +275,12 @@ class ImageSpec:
     @property
     def source_root(self) -> str:
         return SOURCE_ROOT
+
+
+def _is_for_compiling(name: str) -> bool:
+    """Whether a Debian package has headers, or is a program that builds others."""
+    plain = re.sub(r"[:=].*", "", name)
+    return plain.endswith("-dev") or bool(_BUILD_TOOLS.fullmatch(plain))
 
 
 def base_image(python: str, suite: str) -> str:

@@ -75,6 +75,26 @@ def odoo_conf(spec: ConfSpec, template: str | None = None) -> str:
     return templating.render(TEMPLATE, template, spec=spec)
 
 
+def _without_time_limits(spec: ConfSpec) -> list[Option]:
+    """No time limits, so that a breakpoint may last. With workers 0 would end each at once: then a year."""
+    workers = str(spec.extra.get("options", {}).get("workers", "0")).strip()
+    unlimited = "0" if workers in {"", "0"} else str(365 * 24 * 3600)
+    why = "No time limits: a breakpoint may last."
+    return [Option("limit_time_real", unlimited, why), Option("limit_time_cpu", unlimited)]
+
+
+def extensions_sql(extra: Mapping[str, Mapping[str, str]]) -> str:
+    """The SQL that a superuser runs in a new database: the extensions that Odoo's own creation sets up.
+
+    `extra`: `odoo_conf` of the manifest; `unaccent` is set up where it switches that on.
+    """
+    options = {key.lower(): str(value) for key, value in extra.get("options", {}).items()}
+    statements = ["CREATE EXTENSION IF NOT EXISTS pg_trgm"]
+    if options.get("unaccent", "").strip().lower() in {"true", "1", "yes", "on"}:
+        statements += ["CREATE EXTENSION IF NOT EXISTS unaccent", "ALTER FUNCTION unaccent(text) IMMUTABLE"]
+    return "; ".join(statements)
+
+
 def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
     options = [
         Option("addons_path", ",".join(spec.addons_path).replace("$", "$$")),
@@ -87,6 +107,7 @@ def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
         options += [
             Option("list_db", "True"),
             Option("workers", "0", "One process with threads: the debugger and reload need it."),
+            *_without_time_limits(spec),
         ]
     else:
         options += [

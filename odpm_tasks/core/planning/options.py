@@ -11,9 +11,17 @@ ASK_INDEX = "Query the package index for the repositories of missing add-ons."
 
 
 def _option(
-    default: Any, help: str, *, short: str = "", tasks: tuple[str, ...] = ("plan", "up"), saved: bool = True
+    default: Any,
+    help: str,
+    *,
+    short: str = "",
+    tasks: tuple[str, ...] = ("plan", "up"),
+    saved: bool = True,
+    alone: str = "",
 ) -> Any:
-    return field(default=default, metadata={"help": help, "short": short, "tasks": tasks, "saved": saved})
+    """One option. `alone`: what the option without a value means; empty: a value is required."""
+    metadata = {"help": help, "short": short, "tasks": tasks, "saved": saved, "alone": alone}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -31,8 +39,10 @@ class RunOptions:
     dev: str = _option(
         "", "Odoo's --dev features, for instance reload,qweb,xml or all; stay on until --dev=none (developer)."
     )
-    debug: bool = _option(
-        False, "Start Odoo under debugpy without waiting for a client; stays on until --no-debug (developer)."
+    debug: str = _option(
+        "",
+        "Start Odoo under debugpy; --debug=wait waits for a client. Stays on until --no-debug (developer).",
+        alone="on",
     )
     no_debug: bool = _option(False, "End --debug.")
     skip_start: bool = _option(False, "Stop before the first step that needs Docker.")
@@ -46,7 +56,7 @@ class RunOptions:
         """The options that act as settings, by variable; `--dev=none` and `--no-debug` are empty ones."""
         switches = {"ODPM_DEV": "" if self.dev == "none" else self.dev} if self.dev else {}
         if self.debug or self.no_debug:
-            switches["ODPM_DEBUG"] = "" if self.no_debug else "1"
+            switches["ODPM_DEBUG"] = "" if self.no_debug else "1" if self.debug == "on" else self.debug
         return switches
 
     def given(self) -> tuple[str, ...]:
@@ -63,5 +73,6 @@ def options_of(task: str) -> Iterator[Field[Any]]:
     return (option for option in fields(RunOptions) if task in option.metadata["tasks"])
 
 
+DEBUG_VALUES = ("on", "wait")
 DEFAULTS = RunOptions()
 UNSAVED = frozenset(option.name for option in fields(RunOptions) if not option.metadata["saved"])

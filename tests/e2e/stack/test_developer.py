@@ -211,12 +211,44 @@ def spare(developer: Bench) -> Iterator[str]:
     developer.sql("DROP DATABASE IF EXISTS spare WITH (FORCE)")
 
 
+def extensions(bench: Bench, database: str) -> dict[str, bool]:
+    """The extensions of a database, and whether their function `unaccent` may be used in indexes."""
+    query = """SELECT extname, EXISTS (SELECT FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.refobjid = e.oid
+        WHERE p.proname = 'unaccent' AND p.provolatile = 'i') FROM pg_extension e WHERE extname <> 'plpgsql'"""
+    return {
+        name: immutable == "t" for name, immutable in (row.split("|") for row in bench.sql(query, database).split())
+    }
+
+
+@pytest.mark.long
+def test_a_new_database_has_the_indexes_that_odoos_own_creation_makes(developer: Bench, spare: str) -> None:
+    """A superuser of PostgreSQL creates the second database: then Odoo's own creation can set up everything."""
+    own, conf = "spare_of_odoo", json.loads((developer.root / "odpm.json").read_text(encoding="utf-8"))["odoo_conf"]
+    indexes = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
+    try:
+        developer.edit(odoo_conf={"options": {**conf["options"], "unaccent": "True"}})
+        developer.sql("ALTER ROLE odoo SUPERUSER")
+        developer.ok("exec", "--", "odoo", "-d", own, "-i", "analytic", "--no-http", "--stop-after-init", "--unaccent")
+        developer.sql("ALTER ROLE odoo NOSUPERUSER")
+        developer.ok("up", "-d", spare, "-i", "analytic")
+        assert extensions(developer, spare) == extensions(developer, own) == {"pg_trgm": False, "unaccent": True}
+        made = developer.sql(indexes, spare)
+        assert made == developer.sql(indexes, own)
+        assert "unaccent" in made
+    finally:
+        developer.sql("ALTER ROLE odoo NOSUPERUSER")
+        developer.sql(f"DROP DATABASE IF EXISTS {own} WITH (FORCE)")
+        developer.edit(odoo_conf=conf)
+        developer.ok("up")
+
+
 def test_another_database_gets_an_oca_add_on_and_its_update(developer: Bench, spare: str) -> None:
     """One test, because each database takes fifteen seconds: `-d -i` creates it, `-i` installs, `-u` updates."""
     gender = "partner_contact_gender"
     created = developer.ok("up", "-d", spare, "-i", "base")
     assert developer.url("/web/login?db=spare") in created.out
     assert states(developer, spare, "base", "stack_info") == {"base": "installed", "stack_info": "uninstalled"}
+    assert extensions(developer, spare) == {"pg_trgm": False}
 
     developer.ok("up", "-d", spare, "-i", gender)
     assert states(developer, spare, gender) == {gender: "installed"}

@@ -119,7 +119,8 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     chmod 755 /usr/local/bin/odoo; \
     reset_times
 
-# The stages with a compiler. Only the finished environment is copied from them.
+# The stages with a compiler. Only the finished environment is copied from them. Of the project's own packages they have those
+# that compiling may need, so that any other one does not install the Python packages again.
 FROM base AS build
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \

@@ -132,8 +132,9 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
         git; \
     reset_times
 
-# The stages with a compiler. Only the finished environment is copied from them.
-FROM system AS build
+# The stages with a compiler. Only the finished environment is copied from them. Of the project's own packages they have those
+# that compiling may need, so that any other one does not install the Python packages again.
+FROM base AS build
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=secret,id=ca --mount=type=secret,id=index --mount=type=secret,id=apt \
     --mount=type=cache,id=odpm-apt-bookworm,target=/var/cache/odpm-apt,sharing=private \

@@ -243,3 +243,30 @@ def test_every_step_that_uses_a_mirror_has_the_state_in_its_cache_key(version: s
     assert len(using) >= 3
     assert all(("from=archive" in step) == bool(spec.archive) for step in using)
     assert "target=/var/lib/apt/lists,sharing" not in dockerfile(spec)  # a cache mount is shared by all states
+
+
+def stages(spec: ImageSpec) -> dict[str, str]:
+    """The text of each stage by its name; the name of the stage that it starts from is in the text."""
+    text = dockerfile(spec)
+    return {
+        part.split(maxsplit=3)[2].split("\n")[0]: part for part in re.split(r"^FROM ", text, flags=re.MULTILINE)[1:]
+    }
+
+
+@pytest.mark.parametrize("package", ["imagemagick", "fonts-noto-cjk", "libreoffice-calc", "poppler-utils=22.12.0-2"])
+def test_a_package_of_the_project_does_not_install_the_python_packages_again(package: str) -> None:
+    """The stages of the Python environment start from those before the project's own packages, and are equal."""
+    plain, more = (stages(replace(CASES["17.0"], system_packages=own)) for own in ((), (package,)))
+    assert package in more["system"]
+    assert more["build"].startswith("base AS build\n")
+    for name in ("base", "build", "venv", "dev-venv"):
+        assert more[name] == plain[name] or more[name].partition("\n# The packages of this project")[0] in plain[name]
+
+
+@pytest.mark.parametrize(
+    "package", ["libcups2-dev", "pkg-config", "libxmlsec1-dev=1.2.37-2", "g++", "swig4.0", "cmake"]
+)
+def test_a_package_for_compiling_is_in_the_stage_that_compiles_and_in_the_image(package: str) -> None:
+    found = stages(replace(CASES["17.0"], system_packages=(package,)))
+    assert package in found["build"]
+    assert package in found["system"]

@@ -6,7 +6,7 @@ import configparser
 
 import pytest
 
-from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
+from odpm_tasks.core.odoo.conf import ConfSpec, extensions_sql, odoo_conf
 from odpm_tasks.errors import DescriptionError
 
 PATHS = ("/opt/odoo/src/mine", "/opt/odoo/src/web", "/opt/odoo/src/odoo/addons")
@@ -25,6 +25,9 @@ gevent_port = 8072
 list_db = True
 # One process with threads: the debugger and reload need it.
 workers = 0
+# No time limits: a breakpoint may last.
+limit_time_real = 0
+limit_time_cpu = 0
 """
 
 CI = """\
@@ -127,3 +130,24 @@ def test_a_broken_template_is_named_with_its_line() -> None:
     with pytest.raises(DescriptionError) as caught:
         odoo_conf(ConfSpec("ci", "19.0", PATHS), "one\n{% if %}")
     assert caught.value.where == ".odpm/templates/odoo.conf.j2, line 2"
+
+
+@pytest.mark.parametrize("value", ["True", "true", "1"])
+def test_a_new_database_gets_unaccent_where_it_is_switched_on(value: str) -> None:
+    statements = extensions_sql({"options": {"Unaccent": value}}).split("; ")
+    assert statements[0].endswith("pg_trgm")
+    assert statements[-1] == "ALTER FUNCTION unaccent(text) IMMUTABLE"
+    assert len(statements) == 3
+
+
+def test_a_new_database_gets_trigrams_only_otherwise() -> None:
+    assert extensions_sql({}) == "CREATE EXTENSION IF NOT EXISTS pg_trgm"
+    assert extensions_sql({"options": {"unaccent": "False"}}) == extensions_sql({})
+
+
+@pytest.mark.parametrize(("workers", "limit"), [("0", "0"), ("2", "31536000")])
+def test_developer_has_no_time_limits(workers: str, limit: str) -> None:
+    """With workers Odoo ends a process at once that has a limit of 0."""
+    text = odoo_conf(ConfSpec("developer", "19.0", PATHS, {"options": {"workers": workers}}))
+    assert f"limit_time_real = {limit}\nlimit_time_cpu = {limit}\n" in text
+    assert "limit_time" not in odoo_conf(ConfSpec("server", "19.0", PATHS))

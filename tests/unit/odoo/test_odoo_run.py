@@ -6,13 +6,14 @@ import ast
 import configparser
 import http.server
 import os
+import runpy
 import shutil
 import socket
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -281,16 +282,67 @@ def test_a_missing_debugger(container: Container) -> None:
     assert "debugger" in done.stderr
 
 
-def test_the_debugger_listens_where_published_ports_lead_and_nowhere_else(container: Container, tmp_path: Path) -> None:
+DEBUGPY = """\
+import socket
+def configure(**options): print("configure", options["subProcess"])
+def listen(address):
+    global server
+    server = socket.create_server(address)
+    print("listen", *address)
+def wait_for_client(): print("wait for a client")
+"""
+ODOO_BIN = """\
+import os, sys
+print("odoo", *sys.argv[1:], __name__)
+if "RELOADED" not in os.environ:  # as Odoo's reload does it
+    os.execve(sys.executable, [os.path.basename(sys.executable), *sys.argv], {**os.environ, "RELOADED": "1"})
+"""
+
+
+@pytest.fixture
+def debugged(container: Container) -> Callable[[str], list[str]]:
+    """Starts an Odoo that reloads once, under a debugger that prints what it is told; returns the printed lines."""
+    (container.root / "debugpy.py").write_text(DEBUGPY, encoding="utf-8")
+    (container.root / "odoo-bin").write_text(ODOO_BIN, encoding="utf-8")
+    with listening() as port:
+        pass
+
+    def start(value: str) -> list[str]:
+        env = {"PYTHONPATH": str(container.root), "ODOO_BIN": str(container.root / "odoo-bin")}
+        done = container.start(
+            "--dev=reload", ODPM_DEBUG=value, ODOO_RUN_DEBUGGER_PORT=str(port), PYTHONUNBUFFERED="1", **env
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return start
+
+
+def test_the_debugger_starts_again_with_each_reload_of_odoo(debugged: Callable[[str], list[str]]) -> None:
+    configured, listens, odoo, *again = debugged("1")
+    assert (configured, odoo) == ("configure False", "odoo --dev=reload __main__")
+    assert again == [configured, listens, odoo]
+
+
+def test_only_the_first_start_waits_for_a_client(debugged: Callable[[str], list[str]]) -> None:
+    lines = debugged("wait")
+    assert [line.split()[0] for line in lines] == ["configure", "listen", "wait", "odoo", "configure", "listen", "odoo"]
+
+
+def test_the_debugger_listens_where_published_ports_lead_and_nowhere_else(debugged: Callable[[str], list[str]]) -> None:
     """Other networks of the container have services of dependencies; a debugger runs any code without a password."""
-    (tmp_path / "debugpy.py").write_text("import sys; print(*sys.argv[1:3])", encoding="utf-8")
-    done = container.start(ODPM_DEBUG="1", PYTHONPATH=str(tmp_path))
-    option, address = done.stdout.split()
-    host, _, port = address.partition(":")
-    assert (option, port) == ("--listen", "5678")
+    _, host, _ = debugged("1")[1].split()
     assert host not in {"", "0.0.0.0"}
     with socket.socket() as server:
         server.bind((host, 0))  # an address of this machine
+
+
+def test_a_port_in_use_is_waited_for() -> None:
+    """After this time Odoo starts without the debugger: that is no reason for an Odoo that does not start."""
+    module = runpy.run_path(str(PROGRAM))
+    with listening() as port:
+        assert not module["wait_for_free_port"](("127.0.0.1", port), 0.2)
+    assert module["wait_for_free_port"](("127.0.0.1", port))
 
 
 class Odoo(http.server.BaseHTTPRequestHandler):
@@ -300,6 +352,14 @@ class Odoo(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+def test_an_odoo_at_a_breakpoint_is_healthy(container: Container) -> None:
+    """All its threads are stopped: it accepts connections and does not answer."""
+    with listening() as port:
+        env = {"ODOO_RUN_HTTP_PORT": str(port), "ODOO_RUN_HEALTH_TIMEOUT": "0.2"}
+        assert container.start("health", ODPM_DEBUG="1", **env).returncode == 0
+        assert container.start("health", ODPM_DEBUG="0", **env).returncode == 1
 
 
 def test_health(container: Container) -> None:

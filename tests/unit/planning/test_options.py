@@ -27,5 +27,6 @@ def test_given_options_are_named_as_they_are_typed() -> None:
 def test_dev_and_debug_are_settings() -> None:
     assert DEFAULTS.settings == {}
     assert RunOptions(dev="all").settings == {"ODPM_DEV": "all"}
-    assert RunOptions(debug=True, database="x").settings == {"ODPM_DEBUG": "1"}
+    assert RunOptions(debug="on", database="x").settings == {"ODPM_DEBUG": "1"}
+    assert RunOptions(debug="wait").settings == {"ODPM_DEBUG": "wait"}
     assert RunOptions(dev="none", no_debug=True).settings == {"ODPM_DEV": "", "ODPM_DEBUG": ""}
