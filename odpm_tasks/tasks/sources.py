@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     }
 )
 def status(c: Context, format: str = "text", refresh: bool = False) -> None:
-    """Show every source, the state of its checkout, and the shared cache. Uses no network without --refresh."""
+    """Show every source, its checkout and merges, and the cache; offline by default."""
     import sys
 
     from odpm_tasks.adapters import terminal
