@@ -206,6 +206,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=bind,from=origins,source=acme-client.json,target=/srv/origin.json \
     --mount=type=bind,from=package-acme-client,source=files,target=/media/acme-client-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,rw \
     . /mnt/steps; \
+    if [ -e '/media/acme-client-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/python/pyproject.toml' ]; then unset UV_BUILD_CONSTRAINT; fi; \
     export PBR_VERSION='2.1' PDM_BUILD_SCM_VERSION='2.1' SETUPTOOLS_SCM_PRETEND_VERSION='2.1'; \
     /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --prefix /opt/git --compile-bytecode --no-deps \
         '/media/acme-client-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/python'; \
@@ -223,6 +224,7 @@ RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=bind,from=origins,source=tool.json,target=/srv/origin.json \
     --mount=type=bind,from=package-tool,source=files,target=/media/tool-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb,rw \
     . /mnt/steps; \
+    if [ -e '/media/tool-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb/pyproject.toml' ]; then unset UV_BUILD_CONSTRAINT; fi; \
     export PBR_VERSION='0.1.dev3+gbbbbbbbbb' PDM_BUILD_SCM_VERSION='0.1.dev3+gbbbbbbbbb' SETUPTOOLS_SCM_PRETEND_VERSION='0.1.dev3+gbbbbbbbbb'; \
     /opt/uv/bin/uv pip install --python /opt/odoo/venv/bin/python --prefix /opt/git --compile-bytecode --no-deps \
         '/media/tool-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb'; \
