@@ -2,9 +2,9 @@
 
     .odpm/venv/bin/python -m tests.bench.bench_merges
 
-Each repository has 600 commits of two years and three pull requests. The floor fetches the branch and the pull requests with
-their history, all repositories in parallel, and merges them with `git merge-tree` and `git commit-tree`; "git-aggregator's way"
-clones and merges in a working tree, as a person would. Each run starts with an empty cache and without a lock. The Python locks
+Each repository has the size of a small one of the OCA (1,200 files, 2,400 commits) and three pull requests. The floor fetches the branch and the pull requests with
+their history, all repositories in parallel, and merges them with `git merge-tree` and `git commit-tree`; "in a working tree"
+clones and pulls, as a person would. Each run starts with an empty cache and without a lock. The Python locks
 exist. Exit code 1 if the target is missed.
 """
 
@@ -24,8 +24,9 @@ from pathlib import Path
 from tests.bench.project import LOCK, PYTHON_LOCKS, locks_of, run_timed, task, write_project
 from tests.standins.githttp import GitServer
 
-REPOSITORIES, COMMITS, FILES, DELAY, RUNS, TARGET = 12, 600, 120, 0.1, 5, 1.2
+REPOSITORIES, COMMITS, FILES, DELAY, RUNS, TARGET = 12, 2_400, 1_200, 0.1, 5, 1.2
 PULLS = ("refs/pull/1/head", "refs/pull/2/head", "refs/pull/3/head")
+CHANGED = 1_000  # files that the branch changes; the pull requests change others
 DAY = 86400
 
 
@@ -38,13 +39,13 @@ def make(repo: Path, seed: int) -> None:
     feed: list[str] = []
 
     def commit(ref: str, number: int, files: dict[str, str], start: str = "") -> None:
-        when = end - (COMMITS - number) * DAY
+        when = end - (COMMITS - number) * DAY // 3
         feed.append(f"commit {ref}\nmark :{len(marks) + 1}\ncommitter b <b@b> {when} +0000\ndata 2\nx\n{start}")
         feed.extend(f"M 100644 inline {name}\ndata {len(text)}\n{text}\n" for name, text in files.items())
         marks.append(ref)
 
     def text(file: int, version: int) -> str:
-        return "".join(f"{seed} {file} {line} {version if line == 7 else 0}\n" for line in range(60))
+        return "".join(f"{hash((seed, file, line, version if line == 7 else 0))}\n" for line in range(60))
 
     marks: list[str] = []
     names = [f"addon_{number % 20}/file_{number}.py" for number in range(FILES)]
@@ -52,10 +53,14 @@ def make(repo: Path, seed: int) -> None:
     first |= {f"addon_{number}/__manifest__.py": "{'name': 'x', 'version': '19.0.1.0.0'}\n" for number in range(20)}
     commit("refs/heads/19.0", 0, first)
     for number in range(1, COMMITS):
-        commit("refs/heads/19.0", number, {names[number % 100]: text(number % 100, number)})
+        commit(
+            "refs/heads/19.0",
+            number,
+            {names[n % CHANGED]: text(n % CHANGED, number) for n in range(number, number + 4)},
+        )
     for pull, behind in zip(PULLS, (10, 40, 100), strict=True):
         changed = {
-            names[100 + behind // 10]: text(100 + behind // 10, 0).replace(" 30 0\n", " 30 1\n"),
+            names[CHANGED + behind]: text(CHANGED + behind, 0) + "# changed\n",
             f"addon_{behind}/__manifest__.py": "{'name': 'y'}\n",
         }
         commit(pull, COMMITS - behind // 2, changed, f"from :{COMMITS - behind}\n")
