@@ -2,10 +2,10 @@
 
     .odpm/venv/bin/python -m tests.bench.bench_merges
 
-Each repository has the size of a small one of the OCA (1,200 files, 2,400 commits) and three pull requests. The floor fetches the branch and the pull requests with
-their history, all repositories in parallel, and merges them with `git merge-tree` and `git commit-tree`; "in a working tree"
-clones and pulls, as a person would. Each run starts with an empty cache and without a lock. The Python locks
-exist. Exit code 1 if the target is missed.
+Each repository has the size of a small one of the OCA (1,200 files, 2,400 commits) and three pull requests. The floor
+fetches the branch and the pull requests with their history, all repositories in parallel, and merges them with `git merge-
+tree` and `git commit-tree`; "in a working tree" clones and pulls, as a person would. Each run starts with an empty cache and
+without a lock. The Python locks exist. Exit code 1 if the target is missed.
 """
 
 from __future__ import annotations
