@@ -20,7 +20,7 @@ from odpm_tasks.core.odoo.addons import facts
 from odpm_tasks.core.planning.observed import Checkout
 from odpm_tasks.core.sources.link import Link, source_names, without_credentials
 from odpm_tasks.core.sources.status import CacheState, SourceState, StoreState
-from odpm_tasks.core.text import plural
+from odpm_tasks.core.text import nearest, plural
 from odpm_tasks.errors import UsageError
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import cache, checkout, graph, merge_status
@@ -165,7 +165,9 @@ def _named(paths: ProjectPaths, name: str) -> Source:
         )
     found = {source.name: source for source in resolved.sources}
     if name not in found:
-        raise UsageError(f"no source is named {name!r}", todo=f"one of: {', '.join(sorted(found))}")
+        raise UsageError(
+            f"no source is named {name!r}{nearest(name, found)}", todo=f"one of: {', '.join(sorted(found))}"
+        )
     source = found[name]
     if source.link.is_file:
         folder = Path(source.link.path)

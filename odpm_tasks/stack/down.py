@@ -10,9 +10,8 @@ from odpm_tasks.adapters import files
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import BUILD_FOLDER, COMPOSE_FILE, STATE_FILE, ProjectPaths
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.manifest.model import Manifest
-from odpm_tasks.errors import UsageError
-from odpm_tasks.project_files import read_state
+from odpm_tasks.errors import DescriptionError, UsageError
+from odpm_tasks.project_files import description, read_state
 from odpm_tasks.stack import compose
 
 _OURS = (COMPOSE_FILE, STATE_FILE, BUILD_FOLDER, ".odpm/secrets", ".odpm/logs")
@@ -35,13 +34,24 @@ class Removal:
         return (*lines, *([f"files     {', '.join(self.files)}"] if self.files else []))
 
 
-def removal(paths: ProjectPaths, manifest: Manifest, *, volumes: bool, purge: bool) -> Removal:
+def _project(paths: ProjectPaths) -> str:
+    """The name of the project: by the description, where that is invalid by the compose file. Errors: DescriptionError."""
+    try:
+        return compose.project_name_of(paths, description(paths)[0])
+    except DescriptionError:
+        if not paths.compose.exists():
+            raise
+        return compose.command_line(paths).name
+
+
+def removal(paths: ProjectPaths, *, volumes: bool, purge: bool) -> Removal:
     """What is removed. `volumes`: those of the current scenario; `purge`: everything of the project but sources and backups.
 
     Errors: UsageError where services of another scenario run, MachineError where the engine does not answer.
     """
+    scenario = paths.settings.scenario.name
+    project = _project(paths)
     docker.require()
-    project, scenario = compose.project_name_of(paths, manifest), paths.settings.scenario.name
     if not (volumes or purge):
         return Removal(project)
     running = [c for c in docker.containers(project) if c.state == "running" and not c.oneoff]

@@ -38,6 +38,12 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
     text = observed.rendered.compose
     renewed = secrets.missing(paths)
     has_data = docker.has_volume(f"{project}_db-{observed.scenario.name}")
+    files_volume = f"{project}_odoo-{observed.scenario.name}"
+    if has_data and not docker.has_volume(files_volume):
+        terminal.warn(
+            f"the volume {files_volume} with the files of Odoo is gone, so attachments of the databases are missing; "
+            "restore it, or start with an empty database: inv down --volumes"
+        )
     if renewed and has_data:
         secrets.mark_unset(paths)
     secrets.make_secrets(paths, new_database=not has_data)

@@ -61,7 +61,7 @@ def down(c: Context, volumes: bool = False, purge: bool = False, yes: bool = Fal
     from odpm_tasks.stack import down as stopping
 
     project = Project.find()
-    what = stopping.removal(project.paths, project.manifest, volumes=volumes, purge=purge)
+    what = stopping.removal(project.paths, volumes=volumes, purge=purge)
     option = "--purge" if purge else "--volumes"
     if what.texts:
         terminal.message(f"project   {what.project} in {project.root}, scenario {project.scenario.name}")

@@ -72,7 +72,8 @@ def as_json(status: StatusDocument) -> str:
 def as_text(status: StatusDocument) -> str:
     """One line per fact, with its kind in front."""
     lines = [f"scenario    {status.scenario}, Odoo {status.odoo}, project {status.project}"]
-    lines.append(f"web         {status.url or 'not running'}   database {status.database or '-'}")
+    web = status.url or ("not known" if status.services is None else "not running")
+    lines.append(f"web         {web}   database {status.database}")
     switches = [f"--dev={status.dev}"] if status.dev else []
     switches += ["--debug"] if status.debug else []
     if switches:

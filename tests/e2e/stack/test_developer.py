@@ -202,6 +202,10 @@ def test_an_unknown_add_on_is_refused_before_any_change(developer: Bench) -> Non
     assert ran.code == 4
     assert "no_such_add_on" in ran.err
     assert developer.sql("SELECT count(*) FROM pg_database WHERE datname = 'never'") == "0"
+    ran = developer.inv("test", "stack_inf")
+    assert ran.code == 4
+    assert "there is no add-on 'stack_inf' in the sources; the nearest is stack_info" in ran.err
+    assert developer.sql("SELECT count(*) FROM pg_database WHERE datname LIKE '%-test-%'") == "0"
 
 
 @pytest.fixture

@@ -209,6 +209,14 @@ def test_a_renamed_folder_keeps_its_database_or_names_it(second: Bench) -> None:
         second.root = named
 
 
+@pytest.mark.long
+def test_files_of_odoo_that_are_gone_are_named(second: Bench) -> None:
+    second.ok("down")
+    docker("volume", "rm", f"{second.prefix}_odoo-developer")
+    ran = second.ok("up")
+    assert f"the volume {second.prefix}_odoo-developer with the files of Odoo is gone" in ran.err
+
+
 def test_volumes_are_removed_only_when_confirmed(developer: Bench, second: Bench) -> None:
     had = volumes(second)
     assert len(had) == 2
@@ -224,7 +232,11 @@ def test_volumes_are_removed_only_when_confirmed(developer: Bench, second: Bench
     ran = second.inv("down", "--volumes", "--yes", ODPM_SCENARIO="server")
     assert ran.code == 1
     assert "the services of developer are running" in ran.err
-    second.ok("down")
+    described = (second.root / "odpm.json").read_bytes()
+    (second.root / "odpm.json").write_text("{", encoding="utf-8")
+    second.ok("down")  # also with a description that cannot be read
+    assert second.containers() == {}
+    (second.root / "odpm.json").write_bytes(described)
     second.ok("down", "--volumes", "--yes", ODPM_SCENARIO="server")
     assert volumes(second) == had
     second.ok("down", "--purge", "--yes")

@@ -57,6 +57,7 @@ def test_the_whole_text() -> None:
             "service     not known: docker is not installed",
         ),
         Case({"url": None}, "web         not running   database shop"),
+        Case({"services": None, "url": None, "problem": "x"}, "web         not known   database shop"),
         Case({"repositories": None}, "repository  not resolved yet: inv lock"),
         Case({"dev": "reload", "debug": True}, "switches    --dev=reload --debug, until --dev=none and --no-debug"),
         Case({"folder": "/old"}, "folder      the containers were started in /old"),
