@@ -119,6 +119,8 @@ def test_a_server_makes_the_same_commit_from_the_lock_alone(merged: Workspace, t
         fetches = [request for request in server.requests if request.method == "POST" and request.repository == WEB]
     assert git("rev-parse", "HEAD", cwd=merged.source("web")) == expected
     assert len(fetches) == 1, [request.path for request in fetches]
+    for words in (("render",), ("render", "--no-git-update"), ("plan", "--strict")):
+        merged.bench.ok(*words, **{**env, **NOWHERE})
     lock = json.loads((merged.root / LOCKS[0]).read_text(encoding="utf-8"))
     lock["dependencies"][0] |= {
         "merged_tree": git("rev-parse", "HEAD:web_more", cwd=merged.source("web")),
