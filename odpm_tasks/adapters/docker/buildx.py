@@ -79,10 +79,10 @@ def _command(build_spec: BuildSpec) -> list[str]:
     words = ["docker", "buildx", "build", "--progress=plain", "--provenance=false"]
     words += [f"--target={build_spec.target}", f"--file={build_spec.dockerfile}"]
     if containerd_store():
-        # uncompressed: these layers are never pushed, and gzip took half the time of a build without cache. Forced for all
-        # others: BuildKit would take a layer from its cache as it is, and the digest would depend on earlier builds
-        compressed = "compression=gzip,force-compression=true"
-        kind = f"unpack=true,{'compression=uncompressed' if build_spec.local_only else compressed}"
+        # uncompressed: these layers are never pushed, and gzip took half the time of a build without cache. Forced, because
+        # BuildKit would take a layer from its cache as it is, and the digest would depend on earlier builds
+        compression = "uncompressed" if build_spec.local_only else "gzip"
+        kind = f"unpack=true,compression={compression},force-compression=true"
         words.append(f'--output=type=image,"name={build_spec.tag}",{kind}')
     else:
         words += ["--load", f"--tag={build_spec.tag}"]

@@ -50,7 +50,7 @@ def test_every_order_of_builds_gives_the_image_of_the_lock(shop: Shop, monkeypat
         "1 package with another version than in the last build of this lock: tini:all 1.0+deb1 -> 1.0+deb2" in messages
     )
     assert shop.version("tini") == "1.0+deb2"
-    ran = shop.workspace.bench.inv("parity")
+    ran = shop.workspace.bench.inv("parity", ODPM_IMAGE=shop.tag)
     assert ran.code == 2
     assert "the images have packages of different states of the Debian archive: " in ran.err
     assert shop.build("--show-log")[0] == shop.first

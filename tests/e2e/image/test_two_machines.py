@@ -49,11 +49,11 @@ class Machine:
         """Run a task as the user of this machine; its standard output."""
         own = {"DOCKER_HOST": self.address, "HOME": str(self.folder / "home"), **ELSEWHERE}
         settings = {"ODPM_CACHE_DIR": str(self.folder / "cache"), "UV_CACHE_DIR": str(self.folder / "uv")}
-        user = [
-            "setpriv",
-            f"--reuid={UID}",
-            f"--regid={UID}",
-            "--clear-groups",
+        user = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
+        # the Python of the tests may be in a folder that only root may read
+        user += [
+            "--inh-caps=+dac_read_search",
+            "--ambient-caps=+dac_read_search",
             "sh",
             "-c",
             'umask 077; exec "$@"',

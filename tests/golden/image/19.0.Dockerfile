@@ -77,7 +77,8 @@ reset_times() {
     find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /mnt -o -path /media -o -path /srv -o -path /run/secrets \
         -o -path /etc/hosts -o -path /etc/resolv.conf \) -prune \
         -o -newer /tmp/started -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
-    touch --date=@$SOURCE_DATE_EPOCH /etc
+    # the builder made mount points in these before the step began
+    touch --date=@$SOURCE_DATE_EPOCH /etc /run /var/cache
 }
 END
 
