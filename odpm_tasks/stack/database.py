@@ -36,13 +36,16 @@ def identifier(name: str) -> str:
 
 
 def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunOptions, create: bool) -> None:
-    """Create the database and install add-ons, or install and update add-ons in an existing one.
+    """Create the database and install add-ons, or install and update add-ons in an existing one, while Odoo is stopped.
 
-    An unfinished creation is marked in the database itself, and the next run finishes it.
+    An unfinished creation is marked in the database itself, and the next run finishes it. Errors: DescriptionError for an
+    add-on that is to be updated and is not installed; those of `run_odoo`.
     """
     name = observed.database
     database = container(paths, observed, "db")
     unfinished = prefetch.database_state(database.id, name) != "ready"
+    if not unfinished:
+        _require_installed(database.id, name, options)
     if create:
         create_database(observed, database.id, name)
         sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{prefetch.UNFINISHED}'")
@@ -52,7 +55,7 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     install = options.install or (observed.modules or ("base",) if unfinished else ())
     words = [f"-i{','.join(install)}"] if install else []
     words += [f"-u{','.join(options.update)}"] if options.update else []
-    with _maintenance(container(paths, observed, "odoo").id):
+    with _maintenance(container(paths, observed, "odoo").id) if unfinished else _stopped(paths, observed):
         run_odoo(paths, observed, name, [*words, *switches])
     last = read_state(paths).get("up", {})
     if last:
@@ -60,10 +63,37 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
         write_state(paths, up={**last, "modules": [name for name in observed.modules if name in known]})
     if unfinished:
         _finish(paths, observed, database.id, name)
-    else:
-        docker.compose(compose.command_line(paths), "restart", "odoo")
-        with terminal.activity() as show:
-            wait_until_healthy(paths, observed, show)
+
+
+def _require_installed(database_container: str, database: str, options: RunOptions) -> None:
+    """Check that the add-ons to update are installed: Odoo ignores others. Errors: DescriptionError."""
+    wanted = [name for name in options.update if name not in {"all", *options.install}]
+    if not wanted:
+        return
+    query = "SELECT name FROM ir_module_module WHERE state IN ('installed', 'to upgrade', 'to install')"
+    installed = set(sql(database_container, query, database).split())
+    if missing := [name for name in wanted if name not in installed]:
+        raise DescriptionError(
+            f"{', '.join(missing)} cannot be updated: not installed in the database {database}",
+            where="-u",
+            todo=f"install it: inv up -i {','.join(missing)}",
+        )
+
+
+@contextmanager
+def _stopped(paths: ProjectPaths, observed: RenderedState) -> Iterator[None]:
+    """Stop Odoo, so that no request meets a half-updated database, and start it again; wait for it after a success."""
+    project = compose.command_line(paths)
+    try:
+        docker.compose(project, "stop", "odoo")
+        yield
+    except BaseException:
+        with suppress(Exception):
+            docker.compose(project, "start", "odoo")
+        raise
+    docker.compose(project, "start", "odoo")
+    with terminal.activity() as show:
+        wait_until_healthy(paths, observed, show)
 
 
 def create_database(observed: RenderedState, database_container: str, name: str) -> None:

@@ -256,6 +256,9 @@ def test_another_database_gets_an_oca_add_on_and_its_update(developer: Bench, sp
 
     developer.ok("up", "-d", spare, "-i", gender)
     assert states(developer, spare, gender) == {gender: "installed"}
+    refused = developer.inv("up", "-d", spare, "-u", "mail_environment")
+    assert refused.code == 4
+    assert f"mail_environment cannot be updated: not installed in the database {spare}" in refused.err
     assert developer.call(spare, "res.partner", "fields_get", ["gender"])["gender"]["type"] == "selection"
     assert states(developer, "project", gender) == {gender: "uninstalled"}
 
