@@ -83,7 +83,7 @@ def converge(
         todo = [step for step in now.ready if not (step.action == "run" and step in done)]
         if before:
             before(observed, todo)
-        if isinstance(observed, RunningState) and observed.running.refusals:
+        if "compose.up" in step_ids and isinstance(observed, RunningState) and observed.running.refusals:
             raise observed.running.refusals[0]  # before an image is built
         if not todo:
             _check_complete(now)

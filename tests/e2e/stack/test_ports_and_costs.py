@@ -115,6 +115,7 @@ def test_all_ports_in_use_are_named_at_once_by_plan_and_up_before_an_image_is_bu
     second.ok("plan", "--strict", **busy)
     ran = second.inv("up", **busy)
     failure(ran, 8, *(f"{port} ({name})" for name, port in busy.items()), first.prefix, str(first.root))
+    second.ok("build", **busy)  # starts nothing
     second.ok("up")
 
 
