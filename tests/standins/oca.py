@@ -49,7 +49,8 @@ REPOSITORIES = (
     Repository(
         "web",
         (),
-        ("web-responsive==19.0.1.1.1", "web-environment-ribbon==19.0.1.0.0.7", "web-refresher==19.0.1.0.0.2"),
+        # later ones change templates that the Odoo of the stand-in does not have yet: its web client stays blank
+        ("web-responsive==19.0.1.0.1", "web-environment-ribbon==19.0.1.0.0.7", "web-refresher==19.0.1.0.0.2"),
     ),
     Repository("mail", ("server-env",), ("mail-environment==19.0.1.1.1.1",)),
     Repository(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +27,29 @@ def stranger(tmp_path_factory: pytest.TempPathFactory, make_bench: Callable[[Pat
     bench.env.pop("ODPM_GIT_MIRROR", None)
     bench.env["ODPM_CACHE_DIR"] = str(standins_root().parent)  # what it makes of packages is made once a machine
     return bench
+
+
+def check_first_screen(bench: Bench, user: str, password: str, database: str) -> None:
+    """Log in as a browser does and load the web client: its scripts have every module that they need, its menu the add-ons."""
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+
+    def load(path: str, data: object = None) -> str:
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(bench.url(path), body, {"Content-Type": "application/json"} if body else {})
+        with opener.open(request, timeout=300) as answer:
+            return str(answer.read().decode())
+
+    parameters = {"db": database, "login": user, "password": password}
+    session = json.loads(load("/web/session/authenticate", {"jsonrpc": "2.0", "method": "call", "params": parameters}))
+    assert session["result"]["is_admin"], session
+    scripts = re.findall(r'<script[^>]+src="(/web/assets/[^"]+)"', load("/odoo"))
+    text = "".join(map(load, scripts))
+    needed = dict(re.findall(r"odoo\.define\([\"']([^\"']+)[\"'],\s*\[([^\]]*)\]", text))
+    assert len(needed) > 500
+    missing = {name for names in needed.values() for name in re.findall(r"[\"']([^\"']+)", names)} - set(needed)
+    assert not {name for name in missing if name.startswith("@")}
+    menus = json.loads(load("/web/webclient/load_menus"))
+    assert {"Apps", "Settings"} <= {menu["name"] for menu in menus.values()}
 
 
 def bare(bench: Bench, *words: str, **env: str) -> CommandResult:
@@ -65,6 +90,7 @@ def test_it_ends_with_a_login_page(stranger: Bench, engine: None) -> None:
     assert login, ran.out
     assert stranger.authenticate(login[3], login[1], login[2])
     assert "What this Odoo is made of" in get(stranger.url("/stack"))[1]
+    check_first_screen(stranger, *login.groups())
 
 
 def test_the_next_start_installs_nothing(stranger: Bench) -> None:

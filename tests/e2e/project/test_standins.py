@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import smtplib
 import subprocess
 import sys
@@ -311,3 +312,17 @@ def test_two_runs_at_once_make_a_part_once(tmp_path: Path) -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert output == ["6", "made"]  # one makes, the other keeps
     assert not any((tmp_path / "cache/standins/tmp").iterdir())
+
+
+def test_the_add_ons_for_the_web_client_fit_the_odoo_of_the_stand_in() -> None:
+    """What they change by an attribute exists in its templates: one that does not leaves the web client blank."""
+    platform, addons = odoo.ensure_odoo(_nobody), oca.ensure_oca(_nobody) / "web.git"
+
+    def templates(repository: Path, branch: str, folder: str) -> str:
+        words = ("grep", "--no-color", "-h", "-E", "@?t-(if|elif)=", branch, "--", f"{folder}/*.xml")
+        return run("git", "--git-dir", repository, *words)
+
+    theirs = set(re.findall(r't-(?:el)?if="([^"]*)"', templates(platform, odoo.BRANCH, "addons/web/static/src")))
+    changed = re.findall(r"""//t\[@t-(?:el)?if='([^']*)'\]""", templates(addons, oca.BRANCH, "*/static/src"))
+    assert changed
+    assert set(changed) <= theirs
