@@ -336,6 +336,22 @@ class ProjectsReport(_Report):
     projects: list[_Project]
 
 
+class _Finding(_Model):
+    code: str
+    level: Literal["error", "warning"]
+    what: str
+    evidence: str
+    todo: str
+    fixed: bool
+
+
+class DoctorReport(_Report):
+    """`doctor`: the number of checks, and the findings, errors first; the fields are those of `Finding` in core/audit/findings.py."""
+
+    checks: int
+    findings: list[_Finding]
+
+
 REPORTS: dict[str, type[_Report]] = {
     "validate": ValidateReport,
     "sources.status": SourcesStatusReport,
@@ -345,6 +361,7 @@ REPORTS: dict[str, type[_Report]] = {
     "mod.graph": ModGraphReport,
     "mod.missing": ModMissingReport,
     "projects": ProjectsReport,
+    "doctor": DoctorReport,
     "parity": ParityReport,
     "lock-diff": LockDiffReport,
     "build-image": ImageReport,

@@ -1,8 +1,43 @@
-"""Tasks about this machine: projects, open."""
+"""Tasks about this machine: doctor, projects, open."""
 
 from __future__ import annotations
 
 from odpm_tasks.tasks.base import Context, check_format, task
+
+
+@task(
+    help={
+        "fix": "Repair file modes of passwords, lock files of killed programs, and damaged stores of the cache.",
+        "network": "Also query git hosts, package indexes and the registry.",
+        "format": "text or json.",
+    }
+)
+def doctor(c: Context, fix: bool = False, network: bool = False, format: str = "text") -> None:
+    """Check this machine and the project; each finding names a command.
+
+    Ends with 8 if there is an error that is not repaired.
+    """
+    import sys
+    from pathlib import Path
+
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.audit.findings import as_json, as_text
+    from odpm_tasks.diagnosis.checks import diagnose
+    from odpm_tasks.errors import DescriptionError
+    from odpm_tasks.project import Project
+
+    check_format(format)
+    try:
+        found = Project.find()
+    except DescriptionError:
+        found = None
+    findings, checks = diagnose(found, found or Project.at(Path.cwd()), fix=fix, with_network=network)
+    if format == "json":
+        terminal.output(as_json(findings, checks))
+    else:
+        terminal.output(as_text(findings, checks, lambda text, style: terminal.paint(text, style, sys.stdout)))
+    if any(one.level == "error" and not one.fixed for one in findings):
+        sys.exit(8)
 
 
 @task(help={"format": "text or json."})
