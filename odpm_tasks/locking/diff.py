@@ -153,8 +153,9 @@ def _folder_details(pair: PinPair) -> PairDetails:
     """A `file://` source is used in place: its old content does not exist any more."""
     if pair.new is None or not (root := Path(pair.new.url.removeprefix("file://"))).is_dir():
         return PairDetails()
+    facts = folder_facts(root).in_folder(root.name)
     note = "a file:// source keeps no history: which of its add-ons changed is not known"
-    return PairDetails(new=_folder_addons(folder_facts(root)), notes=(note,) if pair.moved else ())
+    return PairDetails(new=_folder_addons(facts), notes=(note,) if pair.moved else ())
 
 
 def _folder_addons(facts: Facts) -> dict[str, CommitAddon]:
@@ -196,7 +197,8 @@ def _side(comparison: _Comparison, pair: PinPair, pin: Pin | None, notes: list[s
         repository = comparison.paths.root
     else:
         repository = _fetched(comparison, pair, pin)
-    return _Side(repository, pin, diff.addons_at(log.entries(repository, pin.content), pair.role))
+    name = "" if pair.role == "platform" or _is_developing(comparison, pair) else Link(pin.key).name
+    return _Side(repository, pin, diff.addons_at(log.entries(repository, pin.content), pair.role, name))
 
 
 def _fetched(comparison: _Comparison, pair: PinPair, pin: Pin) -> Path:

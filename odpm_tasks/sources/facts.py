@@ -32,6 +32,7 @@ class _StoredFacts(Facts):
     modules: tuple[_StoredModule, ...]
     links_out: tuple[str, ...]
     included: tuple[tuple[str, str], ...]
+    root: _StoredModule | None
 
 
 def commit_facts(
@@ -100,7 +101,7 @@ def folder_facts(root: Path, kind: str = "dependency", *, with_submodules: bool 
     """
     inside = root.resolve()
     submodules = set() if with_submodules else {path.parent.name for path in root.glob("*/.git") if path.is_file()}
-    patterns = [f"{depth}/{manifest}" for depth in ("*", "*/*") for manifest in addons.MANIFESTS]
+    patterns = [f"{depth}/{manifest}" for depth in (".", "*", "*/*") for manifest in addons.MANIFESTS]
     found = [root / file for file in addons.REQUEST_FILES] + [
         path for pattern in patterns for path in root.glob(pattern)
     ]

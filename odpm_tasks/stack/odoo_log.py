@@ -80,5 +80,9 @@ def addon_folder(observed: RenderedState, name: str) -> str:
     """The folder of an add-on in the checkout, that of the source which Odoo searches first; empty if there is none."""
     own = [module.path for module in observed.stack.own.modules if module.name == name]
     for source in observed.stack.resolution.ordered:
-        own += [f"{source_folder(source.name)}/{module.path}" for module in source.facts.modules if module.name == name]
+        own += [
+            f"{source_folder(source.name)}/{source.facts.path_in_repository(module)}".rstrip("/")
+            for module in source.facts.modules
+            if module.name == name
+        ]
     return own[0] if own else ""

@@ -42,7 +42,7 @@ class UsedAddon:
     @property
     def path(self) -> str:
         """Its folder, as seen from the project's root."""
-        return f"{self.place.folder}/{self.module.path}".lstrip("/")
+        return f"{self.place.folder}/{self.place.facts.path_in_repository(self.module)}".strip("/")
 
 
 @dataclass(frozen=True)

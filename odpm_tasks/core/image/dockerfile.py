@@ -78,10 +78,11 @@ Kind = Literal["platform", "dependency", "developing"]
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A source in the image: `name` as in `.odpm/src/NAME`."""
+    """A source in the image: `name` as in `.odpm/src/NAME`. `folder`: the folder for its files, if it is itself an add-on."""
 
     name: str
     kind: Kind
+    folder: str = ""
 
     @property
     def context(self) -> str:
@@ -89,7 +90,7 @@ class ImageSource:
 
     @property
     def path(self) -> str:
-        return f"{SOURCE_ROOT}/{self.name}"
+        return f"{SOURCE_ROOT}/{self.name}/{self.folder}".rstrip("/")
 
 
 @dataclass(frozen=True)

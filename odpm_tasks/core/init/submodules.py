@@ -263,21 +263,27 @@ def _remarks(project: SubmoduleProject, placed: Sequence[str], platform: str, od
                 f"{ENTERPRISE} first in the dependencies"
             )
         )
-    for path, content in project.checkouts.items():
-        if path in placed and content == "addon":
+    for path in placed:
+        content = project.checkouts.get(path)
+        folder, repository = path.rpartition("/")[2], _other_name(project, path)
+        if content == "addon" and repository:
             lines.append(
-                f"{path}: its repository is itself an add-on, and Odoo finds add-ons in folders: move it into a folder of its "
-                "repository, or copy it to the add-ons of this project and remove the dependency"
+                f"{path}: its repository is itself an add-on; here it gets the name of the repository, {repository}, not that of "
+                f"the folder. For the name {folder}, name the dependency as file:///PATH/{folder}, a clone of it"
             )
-        elif path in placed and not content:
+        elif content == "":
             lines.append(
                 action(f"{path}: its checkout has no add-ons where Odoo finds them; it becomes a dependency anyway")
             )
     if absent := [path for path in placed if path not in project.checkouts]:
+        renamed = [path for path in absent if _other_name(project, path)]
+        note_of_names = (
+            f". One that is itself an add-on gets the name of its repository, not of the folder: {', '.join(renamed)}"
+        )
         lines.append(
             action(
-                f"{plural(len(absent), 'submodule')} not checked out here: inv lock fetches the repositories. One that is itself "
-                "an add-on does not work: Odoo finds add-ons in folders of a repository"
+                f"{plural(len(absent), 'submodule')} not checked out here: inv lock fetches the repositories"
+                f"{excerpt(note_of_names) if renamed else ''}"
             )
         )
     lines += misplaced(project.addons)
@@ -292,6 +298,19 @@ def _remarks(project: SubmoduleProject, placed: Sequence[str], platform: str, od
     return lines
 
 
+def _other_name(project: SubmoduleProject, path: str) -> str:
+    """The name of a submodule's repository, where the folder has another one; "" for the repository of Odoo."""
+    values = dict(project.settings)
+    url = next((values.get(f"{name}.url", "") for name in _names(project, path)), "")
+    repository = url.rstrip("/").removesuffix(".git").replace(":", "/").rpartition("/")[2]
+    same = repository == path.rpartition("/")[2] or RepositoryEntry(path, url).is_platform
+    return "" if same else repository
+
+
 def _has_branch(project: SubmoduleProject, path: str) -> bool:
-    names = [key.removesuffix(".path") for key, value in project.settings if key.endswith(".path") and value == path]
-    return any(key == f"{name}.branch" for name in names for key, _ in project.settings)
+    return any(key == f"{name}.branch" for name in _names(project, path) for key, _ in project.settings)
+
+
+def _names(project: SubmoduleProject, path: str) -> list[str]:
+    """The sections of a submodule in `.gitmodules`."""
+    return [key.removesuffix(".path") for key, value in project.settings if key.endswith(".path") and value == path]

@@ -6,6 +6,7 @@ The input is two sides as values (a lock, the add-ons of its repositories, its P
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,17 +34,19 @@ _PLATFORM_MANIFEST = re.compile(r"odoo/addons/[^/]+/__manifest__\.py")
 class CommitAddon:
     """An add-on at one commit. `tree` is the git id of its folder; `scripts` are paths in the repository.
 
-    `version` is read only where the add-on differs between both sides.
+    `root_name`: the name of an add-on whose folder is the root of the repository (`path` is ""). `version` is read only
+    where the add-on differs between both sides.
     """
 
     path: str
     tree: str = ""
     version: str = ""
     scripts: tuple[str, ...] = ()
+    root_name: str = ""
 
     @property
     def name(self) -> str:
-        return self.path.rsplit("/", 1)[-1]
+        return self.root_name or self.path.rsplit("/", 1)[-1]
 
 
 AddonsByName = Mapping[str, CommitAddon]  # the add-ons of a repository at one commit
@@ -215,31 +218,42 @@ def _differ(old: Pin, new: Pin) -> bool:
     return (old.key, old.content, old.branch, old.merges) != (new.key, new.content, new.branch, new.merges)
 
 
-def addons_at(entries: Mapping[str, str], role: Role) -> dict[str, CommitAddon]:
+def addons_at(entries: Mapping[str, str], role: Role, repository: str = "") -> dict[str, CommitAddon]:
     """The add-ons of a commit, from the ids of all its files and folders. Manifests are not read.
 
-    Only add-ons on the add-ons path count; of the platform also those in `odoo/addons`.
+    Only add-ons on the add-ons path count; of the platform also those in `odoo/addons`. `repository`: the name of the
+    repository, which is that of the add-on in its root.
     """
-    facts = addons.facts(entries, {})
-    paths = [m.path for p in facts.addons for m in facts.modules if (m.path.rpartition("/")[0]) == p]
+    facts = addons.facts(entries, {}).in_folder(repository)
+    paths = [facts.path_in_repository(m) for p in facts.addons for m in facts.modules if m.folder == p]
     if role == "platform":
         paths += [name.rpartition("/")[0] for name in entries if _PLATFORM_MANIFEST.fullmatch(name)]
     scripts: dict[str, list[str]] = {}
     for name in entries:
         if ("/migrations/" in name or "/upgrades/" in name) and (match := SCRIPT.fullmatch(name)):
             scripts.setdefault(match["addon"], []).append(name)
+        elif facts.folder and (match := SCRIPT.fullmatch(f"{facts.folder}/{name}")) and match["addon"] == facts.folder:
+            scripts.setdefault("", []).append(name)
     found: dict[str, CommitAddon] = {}
     for path in paths:
-        addon = CommitAddon(path, entries.get(path, ""), scripts=tuple(sorted(scripts.get(path, ()))))
+        tree = entries.get(path, "") if path else _root_tree(entries)
+        root_name = "" if path else facts.folder
+        addon = CommitAddon(path, tree, scripts=tuple(sorted(scripts.get(path, ()))), root_name=root_name)
         found.setdefault(addon.name, addon)
     return found
+
+
+def _root_tree(entries: Mapping[str, str]) -> str:
+    """A digest of everything in the root of a repository."""
+    top = sorted(f"{name}\0{identity}\0" for name, identity in entries.items() if "/" not in name)
+    return hashlib.sha256("".join(top).encode(errors="surrogateescape")).hexdigest()
 
 
 def unread_manifests(addons_of_side: AddonsByName, other: AddonsByName | None) -> dict[str, tuple[str, ...]]:
     """The add-ons that the other side lacks or has with other content: name -> possible paths of the manifest."""
     known = other or {}
     return {
-        name: tuple(f"{addon.path}/{file}" for file in addons.MANIFESTS)
+        name: tuple(f"{addon.path}/{file}".lstrip("/") for file in addons.MANIFESTS)
         for name, addon in addons_of_side.items()
         if name not in known or known[name].tree != addon.tree
     }

@@ -354,8 +354,9 @@ def resolve(
         answers = yield tuple(level)
         following: list[SourceQuery] = []
         for query, answer in zip(level, answers, strict=True):
-            graph.answers[query.link.canonical] = answer
-            following += graph.read(query, answer.facts)
+            facts = answer.facts if query.kind == "platform" else answer.facts.in_folder(query.link.name)
+            graph.answers[query.link.canonical] = replace(answer, facts=facts)
+            following += graph.read(query, facts)
         level = following
     names = source_names([query.link for query in graph.queries.values()])
     sources = tuple(

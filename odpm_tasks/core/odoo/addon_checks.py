@@ -5,21 +5,16 @@ The input is the facts of each repository in the order of the add-ons path: Odoo
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from odpm_tasks.core.odoo.addons import Facts, Module
+from odpm_tasks.core.odoo.addons import ADDON_NAME, Facts, Module
 from odpm_tasks.core.text import clean, nearest
 from odpm_tasks.errors import DescriptionError
 
 SHOWN = 10
 """The most add-ons that one message names."""
-
-# MODULE_NAME_RE of odoo/modules/module.py in 19.0, which refuses every other name. Earlier series have no check and fail
-# when they import `odoo.addons.NAME` or split an XML id at its dot.
-_NAME = re.compile(r"\w{1,256}")
 
 
 @dataclass(frozen=True)
@@ -87,6 +82,9 @@ def check_addons(sources: Sequence[AddonSource], repository: Callable[[str], str
         for path in paths:
             hidden.setdefault(path.rpartition("/")[2], f"{source.name}/{path}")
         warnings += [_hidden_warning(source, paths)] if paths else []
+        warnings += (
+            [_root_warning(source)] if source.facts.root and not (source.facts.folder or source.platform) else []
+        )
     first = {name: places[0] for name, places in found.items()}
     own = any(source.own for source, _ in first.values())
     missing: Iterable[MissingAddon] = ()
@@ -156,8 +154,22 @@ def _hidden_warning(source: AddonSource, paths: Sequence[str]) -> str:
     )
 
 
+def _root_warning(source: AddonSource) -> str:
+    if source.own:
+        return (
+            "this project is itself an add-on, with a manifest in its root: Odoo does not find it; "
+            "move its files into a folder with the name of the add-on (git mv)"
+        )
+    return (
+        f"{source.name} is itself an add-on, with a manifest in its root, and its name is no name of an add-on: Odoo does not "
+        "find it; rename the repository, or name it as file:///PATH/ADDON, a clone in a folder with the name of the add-on"
+    )
+
+
 def _names(first: Mapping[str, tuple[AddonSource, Module]]) -> Iterator[str]:
-    refused = [f"{s.name}/{m.path}" for name, (s, m) in first.items() if not s.platform and not _NAME.fullmatch(name)]
+    refused = [
+        f"{s.name}/{m.path}" for name, (s, m) in first.items() if not s.platform and not ADDON_NAME.fullmatch(name)
+    ]
     if refused:
         yield f"Odoo refuses names of add-ons with other characters than letters, digits and _: {names_text(refused)}"
 

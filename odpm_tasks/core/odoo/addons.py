@@ -7,6 +7,7 @@ error: Odoo skips such a module.
 from __future__ import annotations
 
 import ast
+import re
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ MAX_MANIFESTS_SIZE = 10_000_000  # bytes of all manifests of a repository that a
 _LONGEST_VERSION = 100
 _LONGEST_SUMMARY = 200
 _LONGEST_LIST = 500  # entries of one list of external dependencies
+# MODULE_NAME_RE of odoo/modules/module.py in 19.0, which refuses every other name. Earlier series have no check and fail
+# when they import `odoo.addons.NAME` or split an XML id at its dot.
+ADDON_NAME = re.compile(r"\w{1,256}")
 MAX_FILE_SIZE = 1_000_000  # bytes; larger files are not read. Real ones have about a hundredth of that
 
 # Python 3.11 counts the depth of syntax trees once for all threads and fails if two threads parse at a time (gh-106905);
@@ -66,6 +70,8 @@ class Facts(BaseModel):
     `included`: the files of requirements that `requirements.txt` includes, as
     path and text. `broken`: add-on manifests that cannot be read. `too_large`: other files above `MAX_FILE_SIZE`. `links_out`: symbolic
     links that lead out of the repository, as texts.
+    `root`: the add-on that the repository itself is: its manifest is in the root. Where Odoo finds it, `folder` is its name, and
+    the paths in `modules` start with that folder, which the repository has in the container (`in_folder`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,14 +83,35 @@ class Facts(BaseModel):
     broken: tuple[str, ...] = ()
     too_large: tuple[str, ...] = ()
     links_out: tuple[str, ...] = ()
+    root: Module | None = None
+    folder: str = ""
 
     @property
     def addons(self) -> tuple[str, ...]:
-        """The folders for the add-ons path: the root ("") if it contains modules, otherwise each subfolder that does."""
-        parents = {module.folder for module in self.modules}
-        if "" in parents:
-            return ("",)
-        return tuple(sorted(parent for parent in parents if "/" not in parent))
+        """The folders for the add-ons path: the root ("") if it contains modules, otherwise each subfolder that does.
+
+        Before these, with `folder`, the parent of that folder.
+        """
+        paths = [self.path_in_repository(module) for module in self.modules]
+        parents = {path.rpartition("/")[0] for path in paths if path}
+        found = ("",) if "" in parents else tuple(sorted(parent for parent in parents if "/" not in parent))
+        return ("", *(f"{self.folder}/{parent}".rstrip("/") for parent in found)) if self.folder else found
+
+    def in_folder(self, name: str) -> Facts:
+        """The facts of a repository that is itself an add-on, if all its files are in a folder `name`: Odoo finds it there.
+
+        The same facts for any other repository, and where `name` is no name of an add-on.
+        """
+        if self.root is None or not ADDON_NAME.fullmatch(name):
+            return self
+        below = (module.model_copy(update={"path": f"{name}/{module.path}"}) for module in self.modules)
+        return self.model_copy(
+            update={"modules": (self.root.model_copy(update={"path": name}), *below), "folder": name}
+        )
+
+    def path_in_repository(self, module: Module) -> str:
+        """The folder of an add-on in its repository; "" for the root."""
+        return module.path.removeprefix(self.folder).lstrip("/") if self.folder else module.path
 
 
 @dataclass(frozen=True)
@@ -96,11 +123,11 @@ class SelectedFiles:
 
 
 def select_files(names: Iterable[str]) -> SelectedFiles:
-    """Module manifests at depth one and two, and the files in which a repository declares dependencies."""
+    """Add-on manifests in the root and at depth one and two, and the files in which a repository declares dependencies."""
     manifests, others = [], []
     for name in names:
         parts = name.split("/")
-        if parts[-1] in MANIFESTS and 2 <= len(parts) <= DEPTH + 1:
+        if parts[-1] in MANIFESTS and len(parts) <= DEPTH + 1:
             manifests.append(name)
         elif name in REQUEST_FILES:
             others.append(name)
@@ -148,7 +175,7 @@ def facts(
     modules: dict[str, Module] = {}
     broken: list[str] = []
     for name in found.manifests:
-        path = name.rsplit("/", 1)[0]
+        path = name.rpartition("/")[0]
         if path in modules:
             continue
         usable = path.isprintable() and "," not in path and name not in too_large
@@ -160,6 +187,7 @@ def facts(
             broken.append(printable(name))
         else:
             modules[path] = module
+    root = modules.pop("", None)
     texts = {name: decoded(contents[name]) for name in found.others if name in contents}
     return Facts(
         modules=tuple(modules.values()),
@@ -170,6 +198,7 @@ def facts(
         broken=tuple(broken),
         too_large=tuple(name for name in found.others if name in too_large),
         links_out=links_out,
+        root=root,
     )
 
 

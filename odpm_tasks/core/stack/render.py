@@ -78,7 +78,10 @@ class Stack:
         own = [
             Mount(folder, _join(self.own_name, folder), writable=self.scenario.developer) for folder in self.own.addons
         ]
-        rest = [Mount(source_folder(source.name), _join(source.name, "")) for source in self.resolution.ordered]
+        rest = [
+            Mount(source_folder(source.name), _join(source.name, source.facts.folder))
+            for source in self.resolution.ordered
+        ]
         return (*own, *rest)
 
     @property
@@ -87,7 +90,7 @@ class Stack:
 
     @property
     def image(self) -> ImageSpec:
-        sources = [ImageSource(source.name, source.kind) for source in self.resolution.sources]
+        sources = [ImageSource(source.name, source.kind, source.facts.folder) for source in self.resolution.sources]
         if self.own.addons:
             sources.append(ImageSource(self.own_name, "developing"))
         manifest = self.manifest

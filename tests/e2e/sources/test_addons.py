@@ -86,6 +86,31 @@ def test_facts_of_an_older_version_in_the_cache_are_read_again(lacking: Workspac
     assert warnings(lacking.bench.ok("plan").err) == [MISSING.format(""), TWICE]
 
 
+def test_a_dependency_that_is_itself_an_add_on(workspace: Workspace) -> None:
+    """Odoo finds it in a folder with the name of the repository, mounted or in the image; not under a name that it refuses."""
+    inv, files = workspace.bench, {"__manifest__.py": "{'name': 'Print', 'depends': ['mail']}", "models.py": "A = 1\n"}
+    for repository in ("acme/acme_print.git", "acme/odoo-labels.git"):
+        workspace.publish(repository, files)
+    workspace.describe(dependencies=[f"{HOST}acme/{name}.git 19.0" for name in ("acme_print", "odoo-labels")])
+    (workspace.root / "mine").mkdir()
+    (workspace.root / "mine/__manifest__.py").write_text("{'depends': ['acme_print']}", encoding="utf-8")
+    git("add", "-A", cwd=workspace.root)
+    git("commit", "-qm", "Add mine", cwd=workspace.root)
+    for words in ("lock", "plan", "validate", "render"):
+        found = warnings(inv.ok(words).err)
+        assert [line.partition(",")[0] for line in found if "acme" in line or "labels" in line] == (
+            ["odoo-labels is itself an add-on"] if words != "render" else []
+        )
+    where = "/opt/odoo/src/acme_print/acme_print"
+    assert f"- ./.odpm/src/acme_print:{where}:ro\n" in (workspace.root / "docker-compose.yml").read_text("utf-8")
+    conf = (workspace.root / ".odpm/build/odoo.conf").read_text("utf-8")
+    assert "addons_path = /opt/odoo/src/project,/opt/odoo/src/acme_print,/opt/odoo/src/odoo/addons\n" in conf
+    place = json.loads(inv.ok("mod.explain", "acme_print", "--format", "json").out)
+    assert place["path"] == ".odpm/src/acme_print"
+    inv.ok("render", ODPM_SCENARIO="ci")
+    assert f'["files", "{where}"]' in (workspace.root / ".odpm/build/Dockerfile").read_text("utf-8")
+
+
 @pytest.mark.parametrize("words", [("-P", "-m", "invoke"), ("-m", "odpm_tasks")])
 def test_add_ons_named_like_modules_of_python(workspace: Workspace, words: tuple[str, ...]) -> None:
     """invoke and `python -m` search the project's folder first; the library must not. `-P`: like the script `inv`."""

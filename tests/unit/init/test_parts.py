@@ -127,16 +127,19 @@ def test_pending_merges_without_a_merge_change_nothing_and_a_broken_file_is_repo
     assert converted.not_converted[0].startswith("pending-merges.d/x.yml: ")
 
 
-def test_a_submodule_that_is_itself_an_add_on_is_reported(tmp_path: Path, clean: Path) -> None:
-    text = '[submodule "fel"]\n\tpath = fel\n\turl = https://x.y/fel.git\n[submodule "w"]\n\tpath = w\n\turl = https://x.y/w.git\n'
+def test_a_submodule_that_is_itself_an_add_on_and_named_unlike_its_repository_is_reported(
+    tmp_path: Path, clean: Path
+) -> None:
+    text = '[submodule "fel"]\n\tpath = fel\n\turl = https://x.y/odoo-fel.git\n[submodule "w"]\n\tpath = w\n\turl = https://x.y/w.git\n'
+    text += '[submodule "one"]\n\tpath = acme/one\n\turl = https://x.y/one.git\n'
     (tmp_path / ".gitmodules").write_text(text, encoding="utf-8")
-    for name in ("fel", "w/w_one"):
+    for name in ("fel", "w/w_one", "acme/one"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "__manifest__.py").write_text("{}", encoding="utf-8")
-    for name in ("fel", "w"):
+    for name in ("fel", "w", "acme/one"):
         (tmp_path / name / ".git").write_text(f"gitdir: ../.git/modules/{name}\n", encoding="utf-8")
     converted = kinds.convert(str(tmp_path), "16.0").conversion
-    assert [line for line in converted.not_converted if "itself an add-on" in line][0].startswith("fel: ")  # noqa: RUF015
+    assert [line[:5] for line in converted.not_converted if "itself an add-on" in line] == ["fel: "]
     assert not any(line.startswith("w: ") or "not checked out" in line for line in converted.remarks)
     assert any(
         line.startswith("1 submodule not checked out")

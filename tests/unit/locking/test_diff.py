@@ -91,6 +91,15 @@ def test_the_add_ons_of_a_commit_are_those_on_the_add_ons_path() -> None:
     assert diff.addons_at(entries, "dependency") == {"web_a": CommitAddon("web_a", "id of web_a", scripts=scripts)}
 
 
+def test_a_repository_that_is_itself_an_add_on() -> None:
+    entries = {"__manifest__.py": "1", "migrations": "2", "migrations/1.1/pre-x.py": "3"}
+    found = diff.addons_at(entries, "dependency", "acme")["acme"]
+    assert (found.name, found.path, found.scripts) == ("acme", "", ("migrations/1.1/pre-x.py",))
+    assert found.tree != diff.addons_at({**entries, "migrations": "4"}, "dependency", "acme")["acme"].tree
+    assert diff.unread_manifests({"acme": found}, None)["acme"][0] == "__manifest__.py"
+    assert diff.addons_at(entries, "dependency", "acme-print") == {}
+
+
 def test_the_platform_includes_the_add_ons_of_odoo_addons() -> None:
     names = ["addons/mail/__manifest__.py", "odoo/addons/base/__manifest__.py", "odoo/addons/base/x/__manifest__.py"]
     entries = dict.fromkeys(names, "") | {"addons/mail": "1", "odoo/addons/base": "2"}

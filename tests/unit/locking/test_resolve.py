@@ -96,6 +96,14 @@ def test_a_dependency_with_the_name_of_the_platform_keeps_its_requirements() -> 
     assert merged_requirements(ours, resolved, Facts()).lines == ("lxml==5", "zeep")
 
 
+def test_a_repository_that_is_itself_an_add_on_has_the_name_of_the_repository() -> None:
+    root = Facts(root=module("", python=("zeep",)))
+    servers = Servers(acme_print=root).put(ODOO, root)
+    found = servers.resolve(manifest(f"{OCA}/acme_print"))
+    assert [source.facts.folder for source in found.sources] == ["", "acme_print"]
+    assert [(line.line, line.addon) for line in found.requirements] == [("zeep", "acme_print")]
+
+
 def test_a_cycle_ends() -> None:
     servers = Servers(a=oca("b"), b=oca("c"), c=oca("a", "c"))
     assert names(servers.resolve(manifest(f"{OCA}/a"))) == ["odoo", "a", "b", "c"]

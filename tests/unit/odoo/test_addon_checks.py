@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from odpm_tasks.core.odoo.addon_checks import (
@@ -35,6 +37,18 @@ def test_nothing_to_report() -> None:
     stack = [own("mine: base web web_x test_mail"), addons("web", "web_x: sale"), ODOO]
     assert check_addons(stack) == AddonFindings()
     assert check_addons([]) == AddonFindings(own=False)
+
+
+def test_a_repository_that_is_itself_an_add_on() -> None:
+    root = Facts(root=module("", depends=("sale",)))
+    found = check_addons([own("a: acme"), AddonSource("acme", root.in_folder("acme")), ODOO])
+    assert found == AddonFindings()
+    project, source, platform = (AddonSource(name, root) for name in ("this project", "acme-print", "odoo"))
+    warnings = check_addons([replace(project, own=True), source, replace(platform, platform=True)]).warnings
+    assert [warning[:60] for warning in warnings] == [
+        "this project is itself an add-on, with a manifest in its roo",
+        "acme-print is itself an add-on, with a manifest in its root,",
+    ]
 
 
 def test_missing_add_ons_are_found_through_dependencies_with_a_shortest_chain() -> None:

@@ -114,7 +114,7 @@ def test_modules_are_found_at_depth_one_and_two() -> None:
         "test-requirements.txt",
     ]
     assert select_files(names) == SelectedFiles(
-        ("addons/sale/__manifest__.py", "old/__openerp__.py", "web_x/__manifest__.py"),
+        ("__manifest__.py", "addons/sale/__manifest__.py", "old/__openerp__.py", "web_x/__manifest__.py"),
         ("oca_dependencies.txt", "odpm.json", "requirements.txt"),
     )
 
@@ -132,6 +132,30 @@ def test_modules_are_found_at_depth_one_and_two() -> None:
 )
 def test_folders_of_the_addons_path(names: tuple[str, ...], folders: tuple[str, ...]) -> None:
     assert facts(names, dict.fromkeys(names, GOOD)).addons == folders
+
+
+@pytest.mark.parametrize(
+    ("more", "folders", "modules"),
+    [
+        ((), ("",), {"acme": ""}),
+        (("extra/__manifest__.py",), ("", "acme"), {"acme": "", "acme/extra": "extra"}),
+        (("deep/extra/__manifest__.py",), ("", "acme/deep"), {"acme": "", "acme/deep/extra": "deep/extra"}),
+        (("acme/__manifest__.py",), ("", "acme"), {"acme": "", "acme/acme": "acme"}),
+    ],
+)
+def test_a_repository_that_is_itself_an_add_on(
+    more: tuple[str, ...], folders: tuple[str, ...], modules: dict[str, str]
+) -> None:
+    """Its files are in a folder with its name; without a valid name, its root is not found."""
+    names = ("__manifest__.py", *more)
+    plain = facts(names, dict.fromkeys(names, b"{'depends': ['sale']}"))
+    assert plain.in_folder("acme-print") is plain
+    assert plain.addons == facts(more, dict.fromkeys(more, GOOD)).addons
+    found = plain.in_folder("acme")
+    assert {module.path: found.path_in_repository(module) for module in found.modules} == modules
+    assert found.addons == folders
+    assert (found.modules[0].name, found.modules[0].depends) == ("acme", ("sale",))
+    assert facts(more, {}).in_folder("acme") == facts(more, {})
 
 
 def test_a_folder_with_only_a_broken_module_is_no_addons_folder() -> None:

@@ -85,6 +85,18 @@ def test_the_addons_path_is_developing_then_dependencies_in_order_then_the_platf
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("scenario", list(SCENARIOS))
+def test_a_dependency_that_is_itself_an_add_on_is_in_a_folder_with_its_name(scenario: str) -> None:
+    root = Facts(root=module("")).in_folder("acme_print")
+    found = stack(scenario, resolution(ODOO, source("https://github.com/acme/acme_print 19.0", facts=root)))
+    assert found.addons_path[1:] == ("/opt/odoo/src/acme_print", "/opt/odoo/src/odoo/addons")
+    where = "/opt/odoo/src/acme_print/acme_print"
+    dockerfile, compose = (text(found, path) for path in (".odpm/build/Dockerfile", "docker-compose.yml"))
+    assert f'COPY --from=src-acme-print-84cbd8 ["files", "{where}"]' in dockerfile
+    assert (f"./.odpm/src/acme_print:{where}:ro\n" in compose) == (scenario != "ci")
+    assert "acme_print" in found.all_modules
+
+
 def test_a_developing_source_of_its_own_comes_first() -> None:
     project = source(
         "https://github.com/me/shop main",
