@@ -1,4 +1,4 @@
-"""Tasks about add-ons: mod.list, mod.explain, mod.graph, mod.missing, mod.scaffold."""
+"""Tasks about add-ons: mod.list, mod.explain, mod.graph, mod.missing, mod.install, mod.update, mod.uninstall, mod.scaffold."""
 
 from __future__ import annotations
 
@@ -113,6 +113,71 @@ def missing(c: Context, ask_index: bool = False, format: str = "text") -> None:
         terminal.output(line)
     if not findings.missing:
         terminal.message("nothing is missing")
+
+
+_MODULES = {
+    "modules": "The add-ons (repeat or comma separate).",
+    "database": "Database (default: the project's).",
+}
+
+
+@task(word="modules", lists=["modules"], short={"modules": "m", "database": "d"}, help=_MODULES)
+def install(c: Context, modules: Sequence[str] = (), database: str = "") -> None:
+    """Install add-ons: inv up -i."""
+    from odpm_tasks.tasks import stack
+
+    stack.up(c, install=_named(modules, "install"), database=database)
+
+
+@task(word="modules", lists=["modules"], short={"modules": "m", "database": "d"}, help=_MODULES)
+def update(c: Context, modules: Sequence[str] = (), database: str = "") -> None:
+    """Update add-ons: inv up -u."""
+    from odpm_tasks.tasks import stack
+
+    stack.up(c, update=_named(modules, "update"), database=database)
+
+
+@task(
+    word="modules",
+    lists=["modules"],
+    short={"modules": "m", "database": "d"},
+    help={**_MODULES, "yes": "Do not ask for confirmation."},
+)
+def uninstall(c: Context, modules: Sequence[str] = (), database: str = "", yes: bool = False) -> None:
+    """Uninstall add-ons, and those that depend on them, with their data; asks first."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.planning.observed import require_rendered
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import Project
+    from odpm_tasks.stack import uninstall as stack
+
+    names = _named(modules, "uninstall")
+    project = Project.find()
+    with project.exclusive():
+        observed = require_rendered(project.observe())
+        name = database or observed.database
+        also = stack.dependents(project.paths, observed, name, names)
+        if also:
+            terminal.message(f"these depend on them and are uninstalled, too: {', '.join(also)}")
+        confirmed = yes or (
+            terminal.confirm(f"Uninstall {', '.join(names)} from {name}, with their data?")
+            if project.scenario.developer
+            else terminal.confirm_name(f"Uninstall {', '.join(names)} with their data from the database {name}.", name)
+        )
+        if not confirmed:
+            raise UsageError("nothing is uninstalled", todo=f"inv mod.uninstall {','.join(names)} --yes")
+        stack.uninstall(project.paths, observed, name, names)
+    terminal.message(f"uninstalled: {', '.join((*names, *also))}")
+
+
+def _named(modules: Sequence[str], task_name: str) -> tuple[str, ...]:
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project import Project
+
+    Project.find()
+    if not modules:
+        raise UsageError("no add-on is named", todo=f"inv mod.{task_name} NAME,NAME")
+    return tuple(modules)
 
 
 @task(

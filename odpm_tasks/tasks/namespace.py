@@ -19,7 +19,7 @@ TASKS = {
     )
 }  # fmt: skip
 GROUPS = {
-    "mod": (mod.list_, mod.explain, mod.graph, mod.missing, mod.scaffold),
+    "mod": (mod.list_, mod.explain, mod.graph, mod.missing, mod.install, mod.update, mod.uninstall, mod.scaffold),
     "sources": (sources.status, sources.tree, sources.prune, sources.unshallow),
 }
 TASKS |= {f"{group}.{task.name}": task for group, tasks in GROUPS.items() for task in tasks}

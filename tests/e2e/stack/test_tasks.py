@@ -134,6 +134,22 @@ def test_a_failing_test_of_an_add_on_is_a_failure(second: Bench) -> None:
 # --- up and down -----------------------------------------------------------------------------------------------------
 
 
+def test_uninstall_names_what_goes_with_an_add_on_and_removes_both(second: Bench) -> None:
+    database = "project"
+    refused = second.inv("mod.uninstall", "partner_firstname")
+    assert refused.code == 1
+    assert "these depend on them and are uninstalled, too: stack_info" in refused.err
+    assert "nothing is uninstalled" in refused.err
+    unknown = second.inv("mod.uninstall", "partner_firstnam", "--yes")
+    assert unknown.code == 4
+    assert "the nearest is partner_firstname" in unknown.err
+    second.ok("mod.uninstall", "stack_info", "--yes")
+    query = "SELECT state FROM ir_module_module WHERE name = 'stack_info'"
+    assert second.sql(query, database) == "uninstalled"
+    second.ok("mod.install", "stack_info")
+    assert second.sql(query, database) == "installed"
+
+
 @pytest.mark.long
 def test_a_new_add_on_installs_and_its_test_passes(second: Bench) -> None:
     folder = second.root / second.ok("mod.scaffold", "trial_of_scaffold", "--depends", "web").out.strip()

@@ -144,6 +144,9 @@ LISTS = {
     ("init", "dependency"),
     ("mod.graph", "name"),
     ("mod.scaffold", "depends"),
+    ("mod.install", "modules"),
+    ("mod.update", "modules"),
+    ("mod.uninstall", "modules"),
 }
 
 
