@@ -283,8 +283,8 @@ def test_a_missing_debugger(container: Container) -> None:
 
 
 DEBUGPY = """\
-import socket
-def configure(**options): print("configure", options["subProcess"])
+import os, socket
+def configure(**options): print("configure", options["subProcess"], os.environ["PYDEVD_USE_FRAME_EVAL"])
 def listen(address):
     global server
     server = socket.create_server(address)
@@ -320,7 +320,7 @@ def debugged(container: Container) -> Callable[[str], list[str]]:
 
 def test_the_debugger_starts_again_with_each_reload_of_odoo(debugged: Callable[[str], list[str]]) -> None:
     configured, listens, odoo, *again = debugged("1")
-    assert (configured, odoo) == ("configure False", "odoo --dev=reload __main__")
+    assert (configured, odoo) == ("configure False NO", "odoo --dev=reload __main__")
     assert again == [configured, listens, odoo]
 
 
