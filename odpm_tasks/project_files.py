@@ -26,6 +26,7 @@ _SHAPE: dict[str, Any] = {
     "validated": str,
     "files": {"*": str},
     "links": {"*": str},
+    "editors": {"*": str},
     "ports": {"*": (str, int)},
     "switches": {"*": str},
     "durations": {"*": (int, float)},

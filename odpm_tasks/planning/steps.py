@@ -58,8 +58,8 @@ def _perform_resolved(paths: ProjectPaths, observed: ResolvedState, step_id: str
         raise ValueError(f"{step_id} cannot be performed yet")
 
 
-_FILES = frozenset({"template.dockerfile", "template.odoo_conf", "compose.generate", "ide.files"})
-_RENDERED = _FILES | {"compose.validate", "image.build", "compose.up", "db.create"}
+_FILES = frozenset({"template.dockerfile", "template.odoo_conf", "compose.generate"})
+_RENDERED = _FILES | {"compose.validate", "ide.files", "image.build", "compose.up", "db.create"}
 
 
 def _perform_rendered(
@@ -67,6 +67,13 @@ def _perform_rendered(
 ) -> None:
     if step_id in _FILES:
         _write_files(paths, observed, [step.target for step in steps])
+    elif step_id == "ide.files":
+        from odpm_tasks.stack import editors
+
+        targets = [step.target for step in steps]
+        if left := [target for target in targets if target in observed.obsolete_files]:
+            _write_files(paths, observed, left)
+        editors.write_files(paths, observed, [target for target in targets if target not in left])
     elif step_id == "compose.validate":
         from odpm_tasks.stack import validate
 

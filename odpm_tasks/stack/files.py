@@ -26,6 +26,7 @@ from odpm_tasks.core.planning.observed import RenderedState, ResolvedState, exte
 from odpm_tasks.core.planning.obsolete_files import obsolete_files
 from odpm_tasks.core.stack.render import TEMPLATES, Stack, render
 from odpm_tasks.sources.folders import Remotes, stack_name
+from odpm_tasks.stack import editors
 
 _FOLDER = Path(__file__).parents[1] / "templates"
 RUNTIME = _FOLDER / "odoo_run.py"
@@ -77,7 +78,7 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
     templating.use_bytecode_cache(TemplateCache(_FOLDER))
     rendered = render(stack)
     current = {path: files.read(paths.root / path) for path in rendered.files}
-    hashes = observed.recorded.get("files", {})
+    hashes, recorded = observed.recorded.get("files", {}), observed.recorded.get("editors", {})
     edited = {path for path, data in current.items() if data is not None and files.sha256(data) != hashes.get(path)}
     edited |= {path for path in current if (paths.root / path).is_symlink()}
     chosen = chosen_database(paths, observed.manifest, database)
@@ -89,6 +90,8 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
         current=current,
         edited=frozenset(edited),
         obsolete_files=obsolete_files(hashes, rendered.files, lambda path: files.digest_below(paths.root, path)),
+        editor_files=editors.observe_files(paths, stack, recorded),
+        editor_leftovers=editors.leftovers(paths, recorded),
         overrides={path: template_file(template) for template, path in _TEMPLATE_FILES if template in stack.templates},
         validated=observed.recorded.get("validated") == files.sha256(rendered.compose),
         image=expand(rendered.image, paths.settings.get, COMPOSE_FILE),

@@ -6,14 +6,14 @@ import sys
 
 from invoke.collection import Collection
 
-from odpm_tasks.tasks import image, init, legacy_cli, lock, machine, mod, plan, sources, stack
+from odpm_tasks.tasks import ide, image, init, legacy_cli, lock, machine, mod, plan, sources, stack
 
 TASKS = {
     task.name: task
     for task in (
         init.init,
         lock.lock, plan.plan, plan.render, image.build, image.build_image, plan.migrate, plan.validate,
-        image.parity,
+        image.parity, ide.ide,
         stack.up, stack.down, stack.restart, stack.logs, stack.status, stack.shell, stack.psql, stack.exec_, stack.test,
         machine.doctor, machine.projects, machine.open_,
     )

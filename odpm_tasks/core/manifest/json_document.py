@@ -17,6 +17,7 @@ Path = tuple[str | int, ...]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _DEPTH = 100
+_TODO = "fix it, then: inv validate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Document:
         return self.lines.get(path, 1)
 
 
-def parse(text: str, where: str) -> Document:
-    """Parse a text. Errors: DescriptionError with line and column if it is not valid JSON."""
+def parse(text: str, where: str, todo: str = _TODO) -> Document:
+    """Parse a text. Errors: DescriptionError with line and column, and with `todo`, if it is not valid JSON."""
     if text.startswith("\ufeff"):
         _fail("it begins with a byte order mark", where, "save it as UTF-8 without BOM")
     try:
@@ -43,14 +44,14 @@ def parse(text: str, where: str) -> Document:
         walker = _Walker(text)
         walker.walk()
     except json.JSONDecodeError as error:
-        _fail(f"line {error.lineno}, column {error.colno}: {_reason(text, error)}", where)
+        _fail(f"line {error.lineno}, column {error.colno}: {_reason(text, error)}", where, todo)
     except _InvalidJson as error:
         line, column = _position(text, error.offset)
-        _fail(f"line {line}, column {column}: {error}", where)
+        _fail(f"line {line}, column {column}: {error}", where, todo)
     except RecursionError:
-        _fail("it is nested too deeply", where)
+        _fail("it is nested too deeply", where, todo)
     except ValueError as error:
-        _fail(f"{error}", where)
+        _fail(f"{error}", where, todo)
     return Document(value, walker.spans, walker.lines)
 
 
@@ -187,5 +188,5 @@ def _reason(text: str, error: json.JSONDecodeError) -> str:
     return error.msg[:1].lower() + error.msg[1:]
 
 
-def _fail(reason: str, where: str, todo: str = "fix it, then: inv validate") -> NoReturn:
+def _fail(reason: str, where: str, todo: str = _TODO) -> NoReturn:
     raise DescriptionError(f"{where} is not valid JSON: {reason}", where=where, todo=todo)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 from odpm_tasks.core.config.scenario import Scenario
+from odpm_tasks.core.editors.files import EditorFile
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.manifest.model import Manifest
@@ -112,7 +113,8 @@ class RenderedState(ResolvedState):
 
     `obsolete_files`: files that an earlier run generated and this one does not, and whether they are unedited.
     `overrides`: the project's own template by generated file. `database_chosen`: an option, a setting or the description
-    names the database; otherwise it has the name of the folder.
+    names the database; otherwise it has the name of the folder. `editor_files`: the files of the editors that ODPM_IDE names;
+    `editor_leftovers`: the paths of those that an earlier run wrote for other editors.
     """
 
     stack: Stack
@@ -125,6 +127,8 @@ class RenderedState(ResolvedState):
     edited: frozenset[str] = frozenset()
     obsolete_files: Mapping[str, bool] = field(default_factory=dict)
     overrides: Mapping[str, str] = field(default_factory=dict)
+    editor_files: tuple[EditorFile, ...] = ()
+    editor_leftovers: tuple[str, ...] = ()
     validated: bool = False
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from odpm_tasks.core.config.paths import COMPOSE_FILE
 from odpm_tasks.core.planning.costs import image_text
+from odpm_tasks.core.planning.editors import editor_steps
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps
 from odpm_tasks.core.planning.observed import (
     ObservedState,
@@ -91,10 +92,6 @@ def _validate(step_id: str, observed: RenderedState) -> list[Step]:
     return [Step(step_id, "keep" if observed.validated else "run", COMPOSE_FILE)]
 
 
-def _ide(step_id: str, observed: RenderedState) -> list[Step]:
-    return [*obsolete_file_steps(step_id, observed), Step(step_id, "skip", "", "ODPM_IDE names no editor")]
-
-
 def _image(step_id: str, observed: RunningState) -> list[Step]:
     if observed.running.image is None:
         return [Step(step_id, "pending", "", f"known when Docker answers: {observed.running.problem}")]
@@ -156,7 +153,7 @@ _RENDERED: dict[str, Callable[[str, RenderedState], list[Step]]] = {
     "compose.fragments": fragment_steps,
     "compose.generate": _files,
     "compose.validate": _validate,
-    "ide.files": _ide,
+    "ide.files": editor_steps,
     "hooks.post_prepare": hook_steps,
 }
 _RUNNING: dict[str, Callable[[str, RunningState], list[Step]]] = {

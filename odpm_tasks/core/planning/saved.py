@@ -91,6 +91,8 @@ def dependencies(observed: ObservedState, inputs: ExternalInputs) -> dict[str, s
         found["the project's add-ons"] = _hash("\n".join(observed.modules).encode())
         found |= {path: _short(observed.current.get(path)) for path in observed.rendered.files}
         found |= {f"{path} as rendered": _short(data) for path, data in observed.rendered.files.items()}
+        found |= {file.path: _short(file.current) for file in observed.editor_files}
+        found |= {f"{file.path} as merged": _short(file.merged) for file in observed.editor_files}
     if isinstance(observed, RunningState) and (running := observed.running).image is not None:
         found["the image"] = EXISTS if running.image else ABSENT
         found["the services"] = f"{running.services} ({running.detail})" if running.detail else running.services

@@ -72,17 +72,25 @@ class Plan:
     def drift(self) -> tuple[Step, ...]:
         """The steps that change something that exists, or are blocked by work of the user.
 
-        No drift: files and services of another scenario's last run, and what the machine lacks to start the services.
+        No drift: files and services of another scenario's last run, what the machine lacks to start the services, and files of
+        editors that no run has written yet or that stay.
         """
         switched = self.observed.last_scenario not in {None, self.observed.scenario.name}
         files: set[str] = set()
+        not_ours: set[str] = set()
         if isinstance(self.observed, RenderedState):
             files = {*self.observed.rendered.files, *self.observed.obsolete_files}
+            not_ours = {file.path for file in self.observed.editor_files if file.recorded is None}
+            not_ours |= {*self.observed.editor_leftovers}
         return tuple(
             step
             for step in self.steps
             if (step.action == "blocked" and step.id != "compose.up")
-            or (step.action == "update" and not (switched and (step.target in files or step.id == "compose.up")))
+            or (
+                step.action == "update"
+                and not (switched and (step.target in files or step.id == "compose.up"))
+                and not (step.id == "ide.files" and step.target in not_ours)
+            )
         )
 
 

@@ -89,10 +89,14 @@ def file_diff(plan: Plan, step: Step) -> list[str]:
     if not isinstance(plan.observed, RenderedState):
         return []
     rendered = plan.observed.rendered
-    if rendered.steps.get(step.target) != step.id:
+    old, new = plan.observed.current.get(step.target), rendered.files.get(step.target)
+    if step.id == "ide.files":
+        old, new = next(
+            ((f.current, f.merged) for f in plan.observed.editor_files if f.path == step.target), (None, None)
+        )
+    elif rendered.steps.get(step.target) != step.id:
         return []
-    old = plan.observed.current.get(step.target)
-    was, is_ = ((data or b"").decode(errors="replace").splitlines() for data in (old, rendered.files[step.target]))
+    was, is_ = ((data or b"").decode(errors="replace").splitlines() for data in (old, new))
     before = "/dev/null" if old is None else f"a/{step.target}"
     return list(difflib.unified_diff(was, is_, before, f"b/{step.target}", lineterm=""))
 
