@@ -9,10 +9,8 @@ from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import checkout
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.editors import pycharm
-from odpm_tasks.core.editors.files import FOLDERS, EditorFile, Existing, editor_files, editor_of
-from odpm_tasks.core.editors.mappings import source_folders
-from odpm_tasks.core.editors.names import VARIABLE, editors
+from odpm_tasks.core.editors.editor_file import EditorFile, Existing
+from odpm_tasks.core.editors.names import FOLDERS, VARIABLE, editor_of, editors
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import DescriptionError
@@ -26,6 +24,9 @@ def observe_files(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, str]
     names = editors(paths.settings.get(VARIABLE), paths.settings.where(VARIABLE))
     if not names:
         return ()
+    from odpm_tasks.core.editors.files import editor_files
+    from odpm_tasks.core.editors.mappings import source_folders
+
     modules = _modules(paths.root) if "pycharm" in names else ()
     port, tracked = paths.settings.port("DEBUGGER_PORT"), _tracked_files(paths.root)
     return editor_files(
@@ -45,6 +46,8 @@ def leftovers(paths: ProjectPaths, recorded: Mapping[str, str]) -> tuple[str, ..
 
 def _modules(root: Path) -> tuple[str, ...]:
     """The module files of PyCharm that describe the project's folder."""
+    from odpm_tasks.core.editors import pycharm
+
     found = sorted((root / ".idea").glob("*.iml"))
     return tuple(
         path.relative_to(root).as_posix()

@@ -1,56 +1,19 @@
-"""The files of editors: what they contain now, what a run writes, and what of it is odpm's."""
+"""The files of each editor, merged with what they contain now. Imported only where an editor is set up."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from odpm_tasks.core.editors import jsonc, odools, pycharm, vscode
+from odpm_tasks.core.editors.editor_file import EditorFile, Existing
 from odpm_tasks.core.editors.mappings import SourceFolders
 from odpm_tasks.core.editors.merge import MISSING, Merge, merge
 from odpm_tasks.core.editors.names import VARIABLE
 from odpm_tasks.errors import DescriptionError
 
 _BOM = "\ufeff"
-FOLDERS = (".vscode", ".run", ".idea", odools.FILE)
-_BEGINS = {".vscode/": "vscode", ".run/": "pycharm", ".idea/": "pycharm", odools.FILE: "odools"}
-
-
-@dataclass(frozen=True)
-class Existing:
-    """A file on disk. `data` None: absent. `tracked`: git tracks it. `refused`: why odpm does not touch it."""
-
-    data: bytes | None = None
-    tracked: bool = False
-    refused: str = ""
-
-
-@dataclass(frozen=True)
-class EditorFile:
-    """A file of an editor. `record`: what of the merged file is odpm's, for `.odpm/state.toml`; `recorded`: that of the last run.
-
-    `kept`: where the user's values differ and stay. `problem`: why it cannot be merged; then `merged` is what exists.
-    """
-
-    path: str
-    current: bytes | None
-    merged: bytes | None
-    record: str
-    recorded: str | None
-    tracked: bool = False
-    kept: tuple[str, ...] = ()
-    problem: DescriptionError | None = None
-
-    @property
-    def changes(self) -> bool:
-        return self.merged != self.current
-
-    @property
-    def acts(self) -> bool:
-        """Whether a run writes the file, or records what of it is odpm's for the first time."""
-        return not self.tracked and (self.changes or self.recorded is None)
 
 
 def editor_files(
@@ -78,11 +41,6 @@ def editor_files(
     if "odools" in names:
         add(odools.FILE, lambda text, base: _toml(text, odools.document(folders), base))
     return tuple(found)
-
-
-def editor_of(path: str) -> str:
-    """The editor that a file belongs to; empty for another file."""
-    return next((name for begin, name in _BEGINS.items() if path.startswith(begin)), "")
 
 
 def _file(

@@ -9,6 +9,8 @@ from odpm_tasks.errors import DescriptionError
 
 VARIABLE = "ODPM_IDE"
 EDITORS = ("vscode", "pycharm", "odools")
+FOLDERS = (".vscode", ".run", ".idea", "odools.toml")
+_BEGINS = {".vscode/": "vscode", ".run/": "pycharm", ".idea/": "pycharm", "odools.toml": "odools"}
 _GROUPS = {"both": ("vscode", "pycharm"), "none": ()}  # of odpm 4
 
 
@@ -24,3 +26,8 @@ def editors(text: str | None, where: str) -> tuple[str, ...]:
             )
         found |= {*_GROUPS.get(word, (word,))}
     return tuple(name for name in EDITORS if name in found)
+
+
+def editor_of(path: str) -> str:
+    """The editor that a file belongs to; empty for another file."""
+    return next((name for begin, name in _BEGINS.items() if path.startswith(begin)), "")

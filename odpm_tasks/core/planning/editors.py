@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odpm_tasks.core.editors.files import EditorFile
+from odpm_tasks.core.editors.editor_file import EditorFile
 from odpm_tasks.core.editors.names import VARIABLE
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.obsolete_files import obsolete_file_steps

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
 from odpm_tasks.core.config.scenario import Scenario
-from odpm_tasks.core.editors.files import EditorFile
+from odpm_tasks.core.editors.editor_file import EditorFile
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
 from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.manifest.model import Manifest

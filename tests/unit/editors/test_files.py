@@ -16,7 +16,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.config.settings import Layer, Settings
 from odpm_tasks.core.editors import pycharm
-from odpm_tasks.core.editors.files import EditorFile
+from odpm_tasks.core.editors.editor_file import EditorFile
 from odpm_tasks.core.editors.names import editors
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import RenderedState

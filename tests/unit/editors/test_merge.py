@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +98,52 @@ def test_broken_json_names_the_line(text: str, reason: str) -> None:
         jsonc.read(text, ".vscode/settings.json")
     assert reason.lower() in raised.value.what.lower()
     assert raised.value.todo == "fix it, or move the file elsewhere, then: inv ide"
+
+
+def blanks(chance: random.Random) -> str:
+    return chance.choice(["", "", " ", "\n  ", "\r\n\t"]) + chance.choice(
+        ["", "", "/* a, } */", "// b ]\n", "/* c\n */ "]
+    )
+
+
+def written(chance: random.Random, value: Any) -> str:
+    """A value as JSON with comments, trailing commas and line ends at any place."""
+    if not isinstance(value, dict | list):
+        return json.dumps(value)
+    named = isinstance(value, dict)
+    items = [
+        f"{blanks(chance)}{json.dumps(key) + ':' + blanks(chance) if named else ''}{written(chance, item)}{blanks(chance)}"
+        for key, item in (value.items() if isinstance(value, dict) else enumerate(value))
+    ]
+    end = "," + blanks(chance) if items and chance.random() < 0.4 else ""
+    return ("{%s}" if named else "[%s]") % (",".join(items) + end + blanks(chance))
+
+
+def anything(chance: random.Random, depth: int = 0) -> Any:
+    kind = chance.random()
+    if depth == 0 or (depth < 4 and kind < 0.35):
+        return {chance.choice("abcde"): anything(chance, depth + 1) for _ in range(chance.randint(0, 4))}
+    if depth < 4 and kind < 0.5:
+        return [{"name": f"n{i}", "v": anything(chance, depth + 2)} for i in range(chance.randint(0, 3))]
+    if depth < 4 and kind < 0.7:
+        return chance.sample(["p", "q", "s, ]", "// t", 'u"/*'], chance.randint(0, 4))
+    return chance.choice([1, True, None, "x", "y // z", 2.5])
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_any_document(seed: int) -> None:
+    """The text has the merged value and every comment, and a second merge changes nothing."""
+    chance = random.Random(seed)
+    current, wanted = anything(chance), anything(chance)
+    text = blanks(chance) + written(chance, current) + blanks(chance)
+    assert jsonc.read(text, "settings.json") == current
+    added, result = merged(text, wanted)
+    assert sorted(re.findall(r"/\* [ac].*?\*/|// b \]", added, re.DOTALL)) == sorted(
+        re.findall(r"/\* [ac].*?\*/|// b \]", text, re.DOTALL)
+    )
+    assert merged(added, wanted, result.written)[0] == added
+    moved, again = merged(added, anything(chance), result.written)
+    assert jsonc.read(moved, "settings.json") == again.value
 
 
 TOML = """\
