@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def write_files(paths: ProjectPaths, observed: RenderedState, targets: Sequence[
             path = (paths.root / target).resolve()
             files.remove_temporary_files(path.parent, (path.name,))
             if file.changes and file.merged is not None:
-                files.write(path, file.merged)
+                files.write(path, file.merged, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644)
             hidden.append(f"/{path.relative_to(paths.root.resolve()).as_posix()}")
             recorded[target] = file.record
     checkout.exclude_from_status(paths.root, hidden)

@@ -262,15 +262,13 @@ def test_a_changed_value_stays_and_is_named(root: Path) -> None:
 
 def test_an_existing_file_is_added_to_once_and_is_no_drift(root: Path) -> None:
     desk = Desk(root)
-    desk.put(".vscode/settings.json", '{\n  // mine\n  "editor.rulers": [88],\n}\n')
+    file = desk.put(".vscode/settings.json", '{\n  // mine\n  "editor.rulers": [88],\n}\n')
+    file.chmod(0o600)
     assert ("update", ".vscode/settings.json", "add to your file") in desk.steps()
     assert desk.plan().drift == ()
     desk.up()
-    assert (
-        (root / ".vscode/settings.json")
-        .read_text(encoding="utf-8")
-        .startswith('{\n  // mine\n  "editor.rulers": [88],\n')
-    )
+    assert file.read_text(encoding="utf-8").startswith('{\n  // mine\n  "editor.rulers": [88],\n')
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_deleted_files_are_made_again(root: Path) -> None:
