@@ -27,6 +27,7 @@ class DapClient:
     def __init__(self, port: int, mappings: Mapping[Path, str]) -> None:
         self._mappings = [{"localRoot": str(host), "remoteRoot": inside} for host, inside in mappings.items()]
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self._socket.settimeout(None)  # nothing arrives while the program is at a breakpoint
         self._numbers = itertools.count(1)
         self._messages: list[Message] = []
         self._arrived = threading.Condition()
