@@ -22,11 +22,12 @@ def _is_refusal(message: Message) -> bool:
 
 
 class DapClient:
-    """One attached client. `mappings`: folder on the host -> folder in the container."""
+    """One attached client. `configuration`: one of launch.json, with its variables expanded, as VS Code sends it."""
 
-    def __init__(self, port: int, mappings: Mapping[Path, str]) -> None:
-        self._mappings = [{"localRoot": str(host), "remoteRoot": inside} for host, inside in mappings.items()]
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+    def __init__(self, configuration: Mapping[str, Any]) -> None:
+        self._configuration = configuration
+        address = configuration["connect"]
+        self._socket = socket.create_connection((address["host"], address["port"]), timeout=60)
         self._socket.settimeout(None)  # nothing arrives while the program is at a breakpoint
         self._numbers = itertools.count(1)
         self._messages: list[Message] = []
@@ -53,7 +54,7 @@ class DapClient:
     def attach(self, breakpoints: Mapping[Path, Sequence[int]]) -> dict[Path, list[bool]]:
         """Attach with breakpoints, by file on the host; returns which of them the debugger has verified."""
         self.request("initialize", adapterID="odpm-test", pathFormat="path", linesStartAt1=True, columnsStartAt1=True)
-        attached = self._send("attach", pathMappings=self._mappings, justMyCode=False)
+        attached = self._send("attach", **self._configuration)
         self._take(lambda message: message.get("event") == "initialized" or _is_refusal(message), "initialized", 60)
         verified = {file: self.set_breakpoints(file, lines) for file, lines in breakpoints.items()}
         self.request("configurationDone")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import threading
 import time
 import urllib.error
@@ -11,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.e2e.dap import DapClient
 from tests.e2e.harness import Bench, docker, eventually, get
@@ -25,10 +26,12 @@ TITLE = "What this Odoo is made of"
 
 @pytest.fixture(scope="module")
 def debugged(developer: Bench) -> Iterator[Bench]:
-    """The running project with debugger and reload."""
+    """The running project with debugger, reload and the files of VS Code."""
+    developer.ok("ide", "vscode")
     developer.ok("up", "--debug", "--dev=reload")
     yield developer
     developer.ok("up", "--no-debug", "--dev=none")
+    shutil.rmtree(developer.root / ".vscode")
 
 
 def line_of(bench: Bench, path: str, text: str) -> int:
@@ -38,11 +41,10 @@ def line_of(bench: Bench, path: str, text: str) -> int:
 
 
 def attached(bench: Bench) -> DapClient:
-    """A client with the mappings of every source of the project, as docker-compose.yml mounts them."""
-    compose = yaml.safe_load((bench.root / "docker-compose.yml").read_text(encoding="utf-8"))
-    mounts = [mount.split(":") for mount in compose["services"]["odoo"]["volumes"] if mount.startswith("./")]
-    folders = {bench.root / mount[0]: mount[1] for mount in mounts if mount[1].startswith("/opt/odoo/src/")}
-    return DapClient(int(bench.env["DEBUGGER_PORT"]), folders)
+    """A client with the launch configuration that odpm wrote for VS Code."""
+    text = (bench.root / ".vscode/launch.json").read_text(encoding="utf-8")
+    configurations = json.loads(text.replace("${workspaceFolder}", str(bench.root)))["configurations"]
+    return DapClient(next(one for one in configurations if one["name"] == "Odoo: attach"))
 
 
 @contextmanager
