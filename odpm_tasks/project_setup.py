@@ -5,7 +5,8 @@ The decisions are in `odpm_tasks.core.init`, the dialogue is in the task, other 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import types
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from odpm_tasks.core.config.paths import GITIGNORE, MANIFEST_FILE
 from odpm_tasks.core.init import new_project, remarks
 from odpm_tasks.errors import DescriptionError
 
+ENV_FILE = ".env"
 REMARKS_FILE = ".odpm/logs/not-converted.txt"
 
 
@@ -36,6 +38,8 @@ def check_free(root: Path) -> None:
         if path.exists() or path.is_symlink():
             if folder == root:
                 todo = "to start over: mv odpm.json odpm.json.old; to check this one: inv validate"
+                if path.is_file() and _tasks_file(root) is None:
+                    todo = "to continue a project of odpm 4: python -m odpm_tasks init --from odpm4"
                 raise DescriptionError("odpm.json already exists", where=str(path), todo=todo)
             todo = f"to use that project: cd {folder}; to create another one, use a folder outside of it"
             raise DescriptionError("this folder is inside a project", where=str(path), todo=todo)
@@ -73,11 +77,13 @@ def task_command(root: Path) -> str:
     return "inv" if path is None or _uses_odpm(path) else "python -m odpm_tasks"
 
 
-def create(root: Path, manifest: str, addons: str, summary: str) -> Iterator[FileChange]:
+def create(
+    root: Path, manifest: str, addons: str, summary: str, copied: Mapping[str, str] = types.MappingProxyType({})
+) -> Iterator[FileChange]:
     """Write the missing files, and yield each change after it was made.
 
     `manifest`: the text of odpm.json. It is written last, so that the next run completes an interrupted one. `addons`: the
-    folder to create for add-ons, empty for none. `summary`: the note for odpm.json.
+    folder to create for add-ons, empty for none. `summary`: the note for odpm.json. `copied`: the texts of further files.
     """
     existing = _tasks_file(root)
     if existing is None:
@@ -96,8 +102,14 @@ def create(root: Path, manifest: str, addons: str, summary: str) -> Iterator[Fil
     if addons and not (root / addons).exists():
         files.write(root / addons / ".gitkeep", b"")
         yield FileChange("create", f"{addons}/", "for your add-ons")
-    files.write(root / MANIFEST_FILE, manifest.encode())
-    yield FileChange("create", MANIFEST_FILE, summary)
+    for name, text in copied.items():
+        files.write(root / name, text.encode(), 0o600 if name == ENV_FILE else 0o644)
+        yield FileChange("create", name, "a copy")
+    known = files.read_text(root / MANIFEST_FILE)
+    if known != manifest:
+        files.write(root / MANIFEST_FILE, manifest.encode())
+    action = "create" if known is None else "keep" if known == manifest else "update"
+    yield FileChange(action, MANIFEST_FILE, summary)
 
 
 def _tasks_file(root: Path) -> Path | None:

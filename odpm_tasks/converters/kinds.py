@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from odpm_tasks.converters import compose, pip, reading
+from odpm_tasks.converters import compose, odpm4, pip, reading
 from odpm_tasks.converters.submodules import read as read_submodules
 from odpm_tasks.core.init import compose_file, compose_project, doodba, git_aggregator, odoo_devops_tools, submodules
 from odpm_tasks.core.init.conversion import Conversion
@@ -184,7 +184,7 @@ def convert(source: str, odoo: str, repositories: pip.Repositories = pip.none_kn
     found = [one for one in KINDS if _is_at(one, path)]
     chosen = [kind] if kind else _default(found, path)
     if not chosen or (kind and kind not in found):
-        names = ", ".join(one.name for one in KINDS)
+        names = ", ".join([odpm4.KIND, *(one.name for one in KINDS)])
         raise DescriptionError(
             _nothing(path, kind, found),
             where=str(path),

@@ -8,8 +8,10 @@ from odpm_tasks.tasks.base import Context, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from odpm_tasks.core.init.new_project import ProjectDraft
+    from odpm_tasks.project_setup import FileChange
 
 
 @task(
@@ -48,7 +50,7 @@ def init(
 
     from odpm_tasks import project_setup
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.converters import kinds, pip
+    from odpm_tasks.converters import kinds, odpm4, pip
     from odpm_tasks.core.init import new_project
     from odpm_tasks.core.init.conversion import settings_needed
     from odpm_tasks.core.odoo.series import NEWEST
@@ -56,12 +58,17 @@ def init(
     from odpm_tasks.project import Project
 
     root = Path.cwd()
+    source = "." if from_ is True else str(from_ or "")
+    if elder := odpm4.folder(source):
+        if given := [name for name, value in _overriding(odoo, python, postgres, schema, dependency, addons) if value]:
+            raise UsageError(f"--from of odpm 4 keeps its odpm.json: no {given[0]}", todo="change odpm.json afterwards")
+        _adopt(root, elder)
+        return
     project_setup.check_free(root)
     if str(schema) not in {"", "1", "2"}:
         raise UsageError(f"unknown format {schema!r}", todo="--schema 1 (flat) or --schema 2 (nested)")
     options = _options(odoo, python, postgres, dependency)
     folder = _checked("--addons", addons, new_project.folder)
-    source = "." if from_ is True else str(from_ or "")
     paths = Project.at(root).paths
     converted = kinds.convert(source, options.odoo, pip.index_of(paths, ask_index=ask_index))
     conversion = converted.conversion
@@ -84,13 +91,48 @@ def init(
     for line in converted.summary(source):
         terminal.message(line)
     for change in project_setup.create(root, text, folder, new_project.summary(draft)):
-        note = f"  {change.note}" if change.note else ""
-        terminal.message(f"  {terminal.paint(f'{change.action:<7}', change.action)} {change.path}{note}")
+        _show(change)
     dropped = new_project.dropped_in_flat(draft) if flat else ()
     for line in project_setup.remarks_for_terminal(root, [*dropped, *conversion.remarks]):
         terminal.message(line)
     for line in settings_needed(draft, paths.settings.merged()):
         terminal.warn(line)
+    _show_next(root, command)
+
+
+def _overriding(*values: object) -> list[tuple[str, object]]:
+    """The options that set a part of the description, with their values."""
+    names = ("--odoo", "--python", "--postgres", "--schema", "--dependency", "--addons")
+    return list(zip(names, values, strict=True))
+
+
+def _adopt(root: Path, elder: Path) -> None:
+    """Continue a project of odpm 4 in this folder."""
+    from odpm_tasks import project_setup
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.converters import odpm4
+
+    project = odpm4.read(root, elder)
+    command = project_setup.task_command(root)
+    terminal.message(f"from {elder}: {odpm4.KIND}")
+    for change in project_setup.create(root, project.manifest, "", "", project.copied):
+        _show(change)
+    for line in project_setup.remarks_for_terminal(root, project.remarks):
+        terminal.message(line)
+    _show_next(root, command)
+
+
+def _show(change: FileChange) -> None:
+    from odpm_tasks.adapters import terminal
+
+    note = f"  {change.note}" if change.note else ""
+    terminal.message(f"  {terminal.paint(f'{change.action:<7}', change.action)} {change.path}{note}")
+
+
+def _show_next(root: Path, command: str) -> None:
+    from odpm_tasks import project_setup
+    from odpm_tasks.adapters import terminal
+
     first = "" if project_setup.is_in_repository(root) else "git init, then "
     terminal.message(f"next:  {first}{command} plan shows what {command} up will do")
 

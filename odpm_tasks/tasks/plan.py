@@ -150,6 +150,7 @@ def migrate(c: Context, write: bool = False, drop_unknown: bool = False, no_lock
     """Show, or write, odpm.json in the nested format (v2)."""
     from odpm_tasks.adapters import files, terminal
     from odpm_tasks.core.manifest import migrate as migration
+    from odpm_tasks.core.manifest.personal_settings import SECRETS, USER_SETTINGS
     from odpm_tasks.errors import DescriptionError
     from odpm_tasks.project import Project
 
@@ -157,8 +158,8 @@ def migrate(c: Context, write: bool = False, drop_unknown: bool = False, no_lock
     text = files.read_text(project.paths.manifest) or ""
     result = migration.migrate(
         text,
-        user_settings=files.read_text(project.root / migration.USER_SETTINGS),
-        secrets=files.read_text(project.root / migration.SECRETS),
+        user_settings=files.read_text(project.root / USER_SETTINGS),
+        secrets=files.read_text(project.root / SECRETS),
         lock_text=None if no_locks else files.read_text(project.paths.lock),
     )
     if result.already_v2:

@@ -12,18 +12,24 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 from typing import Any
 
-from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.paths import LOCK_FILE, MANIFEST_FILE
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest import odpm4, v1, v2
-from odpm_tasks.core.manifest.fields import read_model
-from odpm_tasks.core.manifest.json_document import Path, dump, indent_of, parse, spell
+from odpm_tasks.core.manifest.json_document import Path, dump, indent_of, spell
+from odpm_tasks.core.manifest.personal_settings import (
+    OCA_REMARK,
+    SECRETS,
+    USER_SETTINGS,
+    database_values,
+    developing_link,
+    json_object,
+    oca_dependencies_are_off,
+)
 from odpm_tasks.core.manifest.reader import Examination, examine, invalid
-from odpm_tasks.core.sources.link import canonical, parse_link, without_credentials
-from odpm_tasks.errors import DescriptionError, LockError
+from odpm_tasks.core.sources.link import canonical
+from odpm_tasks.errors import LockError
 
 KEPT = ("system_packages", "services", "service_patches", "hooks", "trust", "scenarios", "locks")
-USER_SETTINGS, SECRETS = "user_settings.json", ".odpm/secrets.json"
 _SINCE_NESTED, _SINCE_SCENARIOS = "4.4.0", "4.7.0"
 
 
@@ -64,16 +70,22 @@ def migrate(
     if errors := [problem for problem in found.errors if problem.kind != "nested"]:
         raise invalid(where, found.lines(errors))
     model = v1.ManifestV1.model_validate(v1.cleaned(found.raw), strict=True)
-    settings = _object(user_settings, USER_SETTINGS)
+    settings = json_object(user_settings, USER_SETTINGS)
     draft = _Draft()
     _stack(draft, model, found.raw)
-    _developing(draft, model, settings)
-    _lists(draft, model, settings)
-    _database(draft, found.raw.get("database") or {}, settings)
+    link, notes = (model.developing_project, []) if model.developing_project else developing_link(settings)
+    if link:
+        draft.new["developing"] = {"git": link}
+    draft.notes += notes
+    _lists(draft, model, found.raw, settings)
+    database, notes = database_values(found.raw.get("database") or {}, settings)
+    if database:
+        draft.new["database"] = database
+    draft.notes += notes
     _blocks(draft, found.raw)
-    _locks(draft, _object(lock_text, LOCK_FILE))
+    _locks(draft, json_object(lock_text, LOCK_FILE))
     draft.notes += odpm4.settings_notes(settings, USER_SETTINGS)
-    names = _object(secrets, SECRETS).get("secrets")
+    names = json_object(secrets, SECRETS).get("secrets")
     draft.notes += odpm4.secret_notes(names if isinstance(names, dict) else {}, SECRETS)
     draft.unplaced += [key for key in found.raw if key not in (*v1.KEYS, *KEPT)]
     _prune(draft, where)
@@ -124,60 +136,20 @@ def _stack(draft: _Draft, model: v1.ManifestV1, raw: Mapping[str, Any]) -> None:
     new["postgres"] = model.postgres_version
 
 
-def _developing(draft: _Draft, model: v1.ManifestV1, settings: Mapping[str, Any]) -> None:
-    """The link of the manifest, unchanged; otherwise that of the user settings without its password, as the file is shared."""
-    if model.developing_project:
-        draft.new["developing"] = {"git": model.developing_project}
-        return
-    text = settings.get("developing_project")
-    if not isinstance(text, str) or not text.strip():
-        return
-    url, *rest = text.split()
-    if "@" in url and not references(url):
-        url = without_credentials(url)
-    text = " ".join([url, *rest])
-    try:
-        link = None if references(text) else parse_link(text)
-    except DescriptionError as error:
-        draft.notes.append(f"developing_project of {USER_SETTINGS} is left out: {error.what}")
-        return
-    if link and link.is_file:
-        draft.notes.append(f"developing.git is a folder of this machine, from {USER_SETTINGS}")
-    draft.new["developing"] = {"git": text}
-
-
-def _lists(draft: _Draft, model: v1.ManifestV1, settings: Mapping[str, Any]) -> None:
+def _lists(draft: _Draft, model: v1.ManifestV1, raw: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
     if "dependencies" in model.model_fields_set:
         draft.new["dependencies"] = [
             entry if isinstance(entry, str) else entry.model_dump(exclude_unset=True) for entry in model.dependencies
         ]
     if "use_oca_dependencies" in model.model_fields_set:
         draft.new["use_oca_dependencies"] = model.use_oca_dependencies
-    elif settings.get("use_oca_dependencies") is False:
+    elif oca_dependencies_are_off(raw, settings):
         draft.new["use_oca_dependencies"] = False
-        draft.notes.append(f"use_oca_dependencies of {USER_SETTINGS} is false; it applies to the whole team now")
+        draft.notes.append(OCA_REMARK)
     if model.requirements_ignore:
         draft.new["requirements_ignore"] = list(model.requirements_ignore)
     if "requirements_txt" in model.model_fields_set:
         draft.new["requirements"] = [line for line in model.requirements_txt if line]
-
-
-def _database(draft: _Draft, written: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    """Each key from the manifest, otherwise from the settings that the database was created with."""
-    creation = settings.get("db_creation_data")
-    creation = creation if isinstance(creation, Mapping) else {}
-    database = dict(written)
-    for key, other in (("language", "db_lang"), ("country", "db_country_code")):
-        value = creation.get(other)
-        if key in database or not isinstance(value, str) or not value:
-            continue
-        _, wrong = read_model(v2.Database, {key: value}, {})
-        if wrong:
-            draft.notes.append(f"db_creation_data.{other} of {USER_SETTINGS} is left out: {wrong[0].text}")
-        else:
-            database[key] = value
-    if database:
-        draft.new["database"] = database
 
 
 def _blocks(draft: _Draft, raw: Mapping[str, Any]) -> None:
@@ -251,12 +223,3 @@ def _remove(value: Any, path: Path) -> None:
     for part in path[:-1]:
         value = value[part]
     del value[path[-1]]
-
-
-def _object(text: str | None, where: str) -> dict[str, Any]:
-    if not text:
-        return {}
-    value = parse(text, where).value
-    if not isinstance(value, dict):
-        raise DescriptionError(f"{where} is not a JSON object", where=where)
-    return value

@@ -6,7 +6,7 @@ The page docs/odpm4.md has an example for each.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from odpm_tasks.core.manifest.fields import Problem
@@ -23,6 +23,10 @@ _IN_SCENARIOS = dict.fromkeys(
     ("dependencies", "requirements"), "the composition is the same in every scenario: move it to the top level"
 )
 _REFERENCE = re.compile(r"\$\{@(secret|service|source):([A-Za-z0-9_.-]+)\}")
+_UNUSED = re.compile(
+    r"ODOO_PROJECTS_DIR|ODPM_LOCALE|ODPM_SECURITY_PROFILE|ODPM_DEBUGGER_\w+|ODPM_CI_IMAGE_\w+|ODPM_KANIKO_\w+"
+    r"|ODPM_BASE_IMAGE_REGISTRY|ODPM_SECRETS_PROVIDER|INFISICAL_\w+"
+)
 # settings that do what this library does anyway
 _DEFAULTS = {"check_system", "update_git_repos", "clean_git_repos", "create_module_links"}
 _SETTINGS = {
@@ -101,6 +105,12 @@ def settings_notes(settings: Mapping[str, Any], where: str) -> Iterator[str]:
     known = {*_SETTINGS, *_DEFAULTS, "db_creation_data", "developing_project", "use_oca_dependencies"}
     if others := [cut(str(key)) for key in settings if key not in known]:
         yield f"{where}: {', '.join(others)}: no effect"
+
+
+def variable_notes(names: Iterable[str], where: str) -> Iterator[str]:
+    """One line with the variables of odpm 4 in `.env` that have no effect here."""
+    if found := sorted(name for name in names if _UNUSED.fullmatch(name)):
+        yield f"{where}: {', '.join(found)}: no effect"
 
 
 def secret_notes(names: Mapping[str, Any], where: str) -> Iterator[str]:

@@ -306,3 +306,28 @@ def test_messages_name_the_command_without_a_tasks_py(empty: Bench) -> None:
     assert "\n  init " in listed
     assert "\n  up " in listed
     failure(module(empty, "plan"), 4, "there is no odpm.json", "python -m odpm_tasks init")
+
+
+def test_a_project_of_odpm_4_is_continued_with_its_settings_and_lock(empty: Bench) -> None:
+    """Again after it was interrupted: what exists stays, and nothing is added twice."""
+    elder, root = empty.root.parent / "elder", empty.root
+    shutil.copytree(REPOSITORY / "tests/golden/migrate/odpm4/input", elder)
+    shutil.copy(REPOSITORY / "tests/golden/migrate/odpm4/dotenv", elder / ".env")
+    shutil.copy(elder / "odpm.json", root)
+    ran = module(empty, "init", "--from", "../elder", "--odoo", "18.0")
+    failure(ran, 1, "keeps its odpm.json", "--odoo")
+    assert file_digests(root).keys() == {"odpm.json"}
+    before = json.loads((root / "odpm.json").read_text("utf-8"))
+    ran = module(empty, "init", "--from", "../elder")
+    assert ran.code == 0, ran.err
+    assert "to do (" in ran.err
+    assert "tiger" not in ran.out + ran.err
+    assert json.loads((root / "odpm.json").read_text("utf-8")) == before | {"use_oca_dependencies": False}
+    assert (root / ".odpm/deps.lock.json").read_bytes() == (elder / ".odpm/deps.lock.json").read_bytes()
+    assert (root / ".env").stat().st_mode & 0o777 == 0o600
+    made = file_digests(root)
+    (root / "tasks.py").unlink()
+    again = module(empty, "init", "--from", "../elder")
+    assert again.code == 0, again.err
+    assert file_digests(root) == made
+    assert empty.ok("validate").out == "odpm.json is valid\n"
