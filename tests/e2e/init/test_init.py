@@ -210,7 +210,7 @@ def test_the_format_is_the_smallest_that_has_all_keys(empty: Bench) -> None:
     module(empty, "init", "--from", str(GOLDEN / "doodba/input"))
     assert json.loads((empty.root / "odpm.json").read_text())["manifest_schema"] == 2
     (empty.root / "odpm.json").unlink()
-    module(empty, "init", "--from", str(GOLDEN / "aggregator-pinned/input"), "--odoo", "17.0")
+    module(empty, "init", "--from", str(GOLDEN / "ini-smallest/input"))
     assert json.loads((empty.root / "odpm.json").read_text())["odpm_version"] == "4.0"
 
 
