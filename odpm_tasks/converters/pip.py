@@ -12,6 +12,7 @@ from odpm_tasks.core.init import pip_project
 from odpm_tasks.core.init.conversion import Conversion
 from odpm_tasks.core.init.pip_project import PipRequirements
 from odpm_tasks.core.init.remarks import Remark
+from odpm_tasks.core.init.requirements import PYPROJECT, pyproject_lines
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.sources import addon_repositories
 
@@ -23,7 +24,7 @@ Repositories = Callable[[str, Sequence[str]], Mapping[str, str]]
 
 def names(root: Path) -> list[str]:
     """The files with requirements that exist, in the order in which they are read."""
-    return [name for name in (*pip_project.FILES, pip_project.PYPROJECT) if (root / name).is_file()]
+    return [name for name in (*pip_project.FILES, PYPROJECT) if (root / name).is_file()]
 
 
 def read(root: Path, first: list[str]) -> PipRequirements:
@@ -39,7 +40,7 @@ def read(root: Path, first: list[str]) -> PipRequirements:
         if text is None:
             remarks.append(Remark(f"{name}: is included with -r and does not exist"))
         elif name.endswith(".toml"):
-            texts[name] = pip_project.pyproject_lines(text, name)
+            texts[name] = pyproject_lines(text, name)
         else:
             texts[name] = text.splitlines()
             for other in pip_project.referenced(text):

@@ -9,8 +9,9 @@ import re
 import shlex
 from dataclasses import dataclass, field
 
-from odpm_tasks.core.init.conversion import VERSION, excerpt, packages, requirements
+from odpm_tasks.core.init.conversion import VERSION, excerpt
 from odpm_tasks.core.init.remarks import Remark, action, note
+from odpm_tasks.core.init.requirements import packages, requirements
 from odpm_tasks.core.manifest.fields import SERIES
 
 _TAG = r"(?::([\w.-]+))?(?:@sha256:[0-9a-f]+)?"

@@ -24,13 +24,13 @@ from odpm_tasks.core.init.conversion import (
     literal,
     read_url,
     refused,
-    requirements,
     variables,
 )
 from odpm_tasks.core.init.doodba_compose import expanded, postgres
 from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.init.own_addons import misplaced
 from odpm_tasks.core.init.remarks import Remark, action, note
+from odpm_tasks.core.init.requirements import requirements
 from odpm_tasks.core.sources.link import canonical
 from odpm_tasks.errors import DescriptionError
 

@@ -1,4 +1,4 @@
-"""Shared by all converters: their result, and rules for variables, links, requirements, packages and options."""
+"""Shared by all converters: their result, and rules for variables, links and options."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from odpm_tasks.core.config.interpolation import escape, expand, references
 from odpm_tasks.core.init.new_project import ProjectDraft, dependency
 from odpm_tasks.core.init.remarks import Importance, Remark, action, note, ordered
-from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.checks import conf_problems
 from odpm_tasks.core.sources.link import masked
 from odpm_tasks.core.text import MAX_LENGTH, clean, cut
@@ -25,7 +22,8 @@ _LOGIN = re.compile(r"://[^/\s:@]*:[^/\s@${]+@")
 _HEX = re.compile(r"[0-9a-f]{7,39}")
 _LOGINS = ("git", "oauth2", "x-access-token", "x-token-auth", "gitlab-ci-token")
 _PLATFORMS = ("odoo", "ocb")
-_RELEASED = ("openupgradelib",)  # in the requirements of every doodba project, from git; its releases are on the index
+_OTHER_CONNECTIONS = re.compile(r"jobrunner_db_(host|port|user|password)")  # of queue_job, by default that of Odoo
+_CONNECTION = {"PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"}  # variables of the other tool
 _MACHINE_OPTIONS = {
     "gevent_port": "Odoo listens on port 8072 in the container; GEVENT_PORT in .env is the port on the host",
     "longpolling_port": "Odoo listens on port 8072 in the container; GEVENT_PORT in .env is the port on the host",
@@ -169,82 +167,6 @@ def excerpt_url(url: str) -> str:
     return masked(url) if "@" in url and not references(url) else url
 
 
-def requirements(lines: list[str], where: str) -> tuple[list[str], list[str]]:
-    """The requirements that a lock can contain, and a remark for each other line. Comments are dropped.
-
-    An address of git becomes `NAME @ git+URL`, with the name of its fragment, otherwise of its repository.
-    """
-    kept: list[str] = []
-    skipped: list[str] = []
-    for text in lines:
-        line = re.split(r"(?:^|\s)#", text, maxsplit=1)[0].strip()
-        if not line:
-            continue
-        line, remark = _from_git(line, where)
-        line, login = _without_login(line, where)
-        skipped += [found for found in (remark, login) if found]
-        if line.startswith("-"):
-            skipped.append(
-                action(f"{where}: {excerpt(line)}: a pip option is not a requirement; list the packages themselves")
-            )
-        elif re.match(r"[a-z+]+://", line) or (" @ " in line and " @ git+" not in line):
-            skipped.append(
-                Remark(
-                    f"{where}: {excerpt(line)}: a requirement from a URL has no hash to lock; use a released version"
-                )
-            )
-        elif not line.isprintable():
-            skipped.append(Remark(f"{where}: {excerpt(line)}: contains a control character"))
-        elif error := f.requirement_error(line):
-            skipped.append(Remark(f"{where}: {excerpt(error)}"))
-        else:
-            kept.append(line)
-    return kept, skipped
-
-
-def _without_login(line: str, where: str) -> tuple[str, Remark | None]:
-    """A requirement without a secret in its address, and a remark if there was one."""
-    found = re.fullmatch(r"(.*?\bgit\+)(\w+://\S+)(.*)", line)
-    url, warning = read_url(found[2]) if found else ("", "")
-    if found is None or not warning:
-        return line, None
-    bare = f"{found[1]}{url}{found[3]}"
-    return bare, action(
-        f"{where}: {excerpt(bare)}: its login is not copied to a committed file; git's settings can have it"
-    )
-
-
-def _from_git(line: str, where: str) -> tuple[str, Remark | None]:
-    """A requirement that is an address of git with the name of its package in front, and a remark if it is guessed."""
-    address = re.sub(r"^(-e|--editable)[ =]\s*", "", line)
-    if not address.startswith("git+"):
-        return line, None
-    address, _, fragment = address.partition("#")
-    named = re.search(r"(?:^|&)egg=([\w.-]+)", fragment)
-    folder = re.search(r"(?:^|&)(subdirectory=[\w./-]+)", fragment)
-    path = re.sub(r"^git\+[a-z+]+://[^/]*/", "", address).partition("@")[0]
-    name = named[1] if named else path.rpartition("/")[2].removesuffix(".git")
-    if name in _RELEASED:
-        return name, note(f"{where}: {excerpt(line)}: the newest release of {name} is used")
-    found = f"{name} @ {address}#{folder[1]}" if folder else f"{name} @ {address}"
-    if named:
-        return found, None
-    return found, action(f"{where}: {excerpt(line)}: the package is assumed to be {name}, as its repository")
-
-
-def packages(text: str, where: str) -> tuple[list[str], list[str]]:
-    """The Debian packages in a text, one or more per line, and a line for each word that is not a package."""
-    kept, skipped = [], []
-    for word in (word for line in text.splitlines() for word in line.split("#")[0].split()):
-        try:
-            TypeAdapter(f.DebianPackage).validate_python(word)
-        except ValidationError:
-            skipped.append(f"{where}: {excerpt(word)}: is not the name of a Debian package")
-        else:
-            kept.append(word)
-    return list(dict.fromkeys(kept)), skipped
-
-
 def conf(sections: Mapping[str, Mapping[str, str]], where: str) -> tuple[dict[str, dict[str, str]], list[str]]:
     """The options for `odoo_conf`, and a line without the value for each that odpm sets, that is secret or invalid."""
     kept = {section: dict(options) for section, options in sections.items()}
@@ -257,7 +179,9 @@ def conf(sections: Mapping[str, Mapping[str, str]], where: str) -> tuple[dict[st
         skipped.append(note(text, summary) if problem.kind == "refused" else Remark(text))
     for options in kept.values():
         for key, value in list(options.items()):
-            if key in _MACHINE_OPTIONS:
+            if _OTHER_CONNECTIONS.fullmatch(key) or any(one.name in _CONNECTION for one in references(value)):
+                skipped.append(note(f"{where}: {key}: odpm sets the connection to the database", summary))
+            elif key in _MACHINE_OPTIONS:
                 skipped.append(note(f"{where}: {key}: {_MACHINE_OPTIONS[key]}", summary))
             elif _SECRET.search(key) and _is_plain_secret(value):
                 name = key.upper()

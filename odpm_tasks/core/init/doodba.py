@@ -25,13 +25,12 @@ from odpm_tasks.core.init.conversion import (
     conversion,
     excerpt,
     literal,
-    packages,
-    requirements,
     variables,
 )
 from odpm_tasks.core.init.doodba_compose import as_map, postgres
 from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.init.remarks import Remark, action, note
+from odpm_tasks.core.init.requirements import packages, requirements
 from odpm_tasks.core.manifest.fields import SERIES
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import DescriptionError

@@ -24,11 +24,11 @@ from odpm_tasks.core.init.conversion import (
     read_ref,
     read_url,
     refused,
-    requirements,
 )
 from odpm_tasks.core.init.new_project import ProjectDraft
 from odpm_tasks.core.init.odoo_devops_ini import IniProject, ReadFile, read
 from odpm_tasks.core.init.remarks import Remark, action, note
+from odpm_tasks.core.init.requirements import requirements
 from odpm_tasks.core.manifest.model import PLATFORM
 from odpm_tasks.errors import DescriptionError
 

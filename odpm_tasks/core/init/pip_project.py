@@ -8,11 +8,9 @@ repositories: those of git are in the requirements, those of the index in the me
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -25,18 +23,17 @@ from odpm_tasks.core.init.conversion import (
     read_ref,
     read_url,
     refused,
-    requirements,
 )
 from odpm_tasks.core.init.merge_entries import merge_entries
 from odpm_tasks.core.init.new_project import ProjectDraft, series_of_addons
 from odpm_tasks.core.init.own_addons import misplaced
 from odpm_tasks.core.init.remarks import Remark, action, note
+from odpm_tasks.core.init.requirements import normal_name, requirements
 from odpm_tasks.core.manifest.fields import SERIES
 from odpm_tasks.core.sources.link import canonical
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import DescriptionError
 
-PYPROJECT = "pyproject.toml"
 FILES = (
     "requirements.txt",
     "requirements.txt.in",
@@ -86,32 +83,6 @@ def referenced(text: str) -> list[str]:
     return [found[1] for line in text.splitlines() if (found := _REFERENCE.match(line.strip()))]
 
 
-def pyproject_lines(text: str, where: str) -> list[str]:
-    """The dependencies of `[project]`, with the addresses of `[tool.uv.sources]`. Errors: DescriptionError."""
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise DescriptionError(
-            f"{where} is not TOML: {excerpt(str(error))}", where=where, todo="fix it, then run the same command again"
-        ) from None
-    project, tool = _map(data.get("project")), _map(_map(data.get("tool")).get("uv"))
-    groups = _map(project.get("optional-dependencies")).values()
-    listed = [_list(project.get("dependencies")), *(_list(group) for group in groups)]
-    sources = {_normal(name): _map(source) for name, source in _map(tool.get("sources")).items()}
-    return [_with_source(str(line), sources) for lines in listed for line in lines]
-
-
-def _with_source(line: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
-    found = re.match(r"[A-Za-z0-9][\w.-]*", line)
-    source = sources.get(_normal(found[0])) if found else None
-    if not source or not source.get("git") or found is None:
-        return line
-    ref = str(source.get("rev") or source.get("branch") or source.get("tag") or "")
-    folder = source.get("subdirectory")
-    end = f"#subdirectory={folder}" if folder else ""
-    return f"{found[0]} @ git+{source['git']}{f'@{ref}' if ref else ''}{end}"
-
-
 def read(files: Mapping[str, Sequence[str]]) -> PipRequirements:
     """Sort the lines of all files, by name: Odoo and add-ons of git, add-ons of the index, and others."""
     found = PipRequirements()
@@ -154,7 +125,7 @@ def _sort(found: PipRequirements, line: str, where: str) -> None:
         return
     versions = [spec.version for spec in requirement.specifier if spec.operator in ("==", "===", "~=")]
     addon = _ADDON.fullmatch(requirement.name)
-    if requirement.url or not (addon or _normal(requirement.name) == "odoo"):
+    if requirement.url or not (addon or normal_name(requirement.name) == "odoo"):
         found.others[where].append(line)
     elif addon:
         found.addons[addon["name"].replace("-", "_").replace(".", "_")] = versions[0] if versions else ""
@@ -166,7 +137,9 @@ def _sort(found: PipRequirements, line: str, where: str) -> None:
 
 def _is_odoo(one: GitRequirement) -> bool:
     return (
-        bool(_ADDON.fullmatch(one.name)) or _normal(one.name) in ("odoo", "ocb") or one.name.startswith("odoo-addons")
+        bool(_ADDON.fullmatch(one.name))
+        or normal_name(one.name) in ("odoo", "ocb")
+        or one.name.startswith("odoo-addons")
     )
 
 
@@ -300,15 +273,3 @@ def _refs(group: Sequence[GitRequirement], lines: list[str]) -> tuple[list[str],
         branches += [branch] if branch else []
         commits += [commit] if commit else []
     return list(dict.fromkeys(branches)), list(dict.fromkeys(commits)), list(dict.fromkeys(pulls))
-
-
-def _normal(name: object) -> str:
-    return re.sub(r"[-_.]+", "-", str(name)).lower()
-
-
-def _map(value: Any) -> Mapping[Any, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

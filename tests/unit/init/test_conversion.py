@@ -20,16 +20,15 @@ from odpm_tasks.core.init.conversion import (
     excerpt,
     excerpt_url,
     literal,
-    packages,
     read_ref,
     read_url,
-    requirements,
     settings_needed,
     variables,
     with_defaults,
 )
 from odpm_tasks.core.init.new_project import ProjectDraft, completed, manifest_text
 from odpm_tasks.core.init.remarks import Importance, Remark, action, note, ordered, report, short_report
+from odpm_tasks.core.init.requirements import packages, requirements
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.errors import DescriptionError
 from tests.unit.init.projects import GOLDEN, copied
@@ -156,12 +155,27 @@ def test_git_plus_ssh_becomes_ssh() -> None:
 def test_requirements() -> None:
     lines = ["a==1", "  # no", "", "b ; python_version < '3.12'  # why", "-r other.txt", "c @ https://x/c.whl", "d=1"]
     kept, skipped = requirements(lines, "pip.txt")
-    assert kept == ["a==1", "b ; python_version < '3.12'"]
+    assert kept == ["a==1", "b ; python_version < '3.12'", "c @ https://x/c.whl"]
     assert [line.split(": ")[1] for line in skipped] == [
         "-r other.txt",
-        "c @ https://x/c.whl",
         "'d=1' is not a requirement like `name==1.2`",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("c @ https://x/c-1.tar.gz", "only a wheel"),
+        ("https://x/c-1-py3-none-any.whl", "needs the name"),
+        ("c @ https://me:s3cret@x/c-1-py3-none-any.whl", "contains a login"),
+        ("c @ https://x/c-1-py3-none-any.whl?token=s3cret", "has a query"),
+    ],
+)
+def test_requirements_at_addresses_are_lost_with_the_reason_of_the_lock(line: str, reason: str) -> None:
+    kept, (remark,) = requirements([line], "pip.txt")
+    assert kept == []
+    assert reason in remark
+    assert "s3cret" not in remark
 
 
 def test_packages() -> None:
@@ -177,6 +191,14 @@ def test_options_that_are_not_converted_are_listed_without_their_value() -> None
     assert kept == {"options": {"workers": "2", "smtp_ssl_key": "${KEY}", "api_key": "${KEY}"}}
     assert [line.split(": ")[1] for line in skipped] == ["db_password", "admin_passwd", "smtp_password", "gevent_port"]
     assert not any(secret in line for line in skipped for secret in ("x1", "x2", "x3"))
+
+
+def test_the_connection_to_the_database_is_not_converted() -> None:
+    """The job runner of queue_job uses Odoo's own connection; variables of libpq are those of the other tool."""
+    job = {"channels": "root:4", "jobrunner_db_host": "db", "jobrunner_db_password": "${PGPASSWORD}"}
+    kept, skipped = conf({"queue_job": job, "options": {"log_db": "${PGDATABASE:-prod}"}}, "f")
+    assert kept == {"queue_job": {"channels": "root:4"}}
+    assert [line.split(": ")[1] for line in skipped] == ["jobrunner_db_host", "jobrunner_db_password", "log_db"]
 
 
 def test_unset_variables_are_listed_once() -> None:

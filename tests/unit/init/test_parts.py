@@ -16,6 +16,7 @@ from odpm_tasks.core.init.compose_project import ForeignCompose
 from odpm_tasks.core.init.conversion import Conversion, settings_needed
 from odpm_tasks.core.init.new_project import ProjectDraft, completed, dropped_in_flat, manifest_text, needs_nested
 from odpm_tasks.core.init.own_addons import misplaced
+from odpm_tasks.core.init.requirements import pyproject_lines
 from odpm_tasks.core.init.submodules import SubmoduleProject
 from odpm_tasks.errors import DescriptionError
 from tests.unit.init.projects import GOLDEN, copied
@@ -403,7 +404,7 @@ def test_repositories_that_the_index_stated_earlier_are_known(tmp_path: Path, cl
 @pytest.mark.parametrize("text", ["[project", "a = 1\na = 2", "\0"])
 def test_a_broken_pyproject_is_an_error(text: str) -> None:
     with pytest.raises(DescriptionError, match="is not TOML"):
-        pip_project.pyproject_lines(text, "pyproject.toml")
+        pyproject_lines(text, "pyproject.toml")
 
 
 # --- several parts -----------------------------------------------------------------------------------------------
