@@ -49,12 +49,18 @@ def write(
     stale = any(step.id == "python.lock" and step.acts for step in planner.plan(observed, LOCKING).steps)
     if isinstance(observed, ResolvedState) and (stale or fresh_python or packages):
         python.lock_python(paths, observed, fresh=fresh_python, only=packages)
-        new = project_files.lock(paths) or new
+        new = _in_order_of(new, project_files.lock(paths) or new)
     # the task reports pins of the manifest itself, after it has written them
     pins = lock_warnings(observed.lock, observed.manifest.locks_git, observed.manifest.locks_venv)
     return WrittenLock(
         lock_changes(before, new), tuple(text for text in (*observed.warnings, *observed.notes) if text not in pins)
     )
+
+
+def _in_order_of(resolved: Lock, read: Lock) -> Lock:
+    """A lock that was read from its file, which sorts the dependencies, in the order of the graph again."""
+    order = {pin.key: number for number, pin in enumerate(resolved.dependencies)}
+    return replace(read, dependencies=tuple(sorted(read.dependencies, key=lambda pin: order.get(pin.key, len(order)))))
 
 
 def _with_own(paths: ProjectPaths, new: Lock) -> Lock:

@@ -218,7 +218,7 @@ def test_we_follow_the_lock_of_the_older(team: Team, form: str) -> None:
         key: theirs[key] for key in theirs if key != "developing"
     }
     assert ours["developing"]["url"] == theirs["developing"]["url"]
-    assert set(ours) - set(theirs) <= {"venv", "odoo_version", "images"}
+    assert set(ours) - set(theirs) <= {"venv", "odoo_version", "images", "tools"}
     inv.ok("lock", "--check")
     inv.ok("render")
     for name in ("odoo", "web", "sale"):
