@@ -169,7 +169,7 @@ def test_nothing_in_a_requirements_file_vanishes_without_a_word(workspace: Works
     text = "# one \\\r\nsix \\\r\n  >=1\r\n-r more.txt\r\nzeep\r\n  --extra-index-url https://h.test\r\n"
     workspace.publish(WEB, {**FILES[WEB], "requirements.txt": text.encode("utf-16")})
     ran = workspace.bench.ok("lock", **only(index))
-    assert "web: requirements.txt, line 4: the requirement '-r more.txt' is left out: a pip option" in ran.err
+    assert "web: requirements.txt, line 4: the requirement '-r more.txt' is left out: it names another file" in ran.err
     assert "web: requirements.txt, line 6: the requirement '--extra-index-url https://h.test' is left out" in ran.err
     assert "six==1.0" in (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
     assert "zeep==1.0" in (workspace.root / LOCKS[1]).read_text(encoding="utf-8")
