@@ -28,10 +28,11 @@ def source_folders(stack: Stack) -> SourceFolders:
     addons = list(stack.own.addons)
     for source in stack.resolution.ordered:
         if source.kind != "platform":
-            addons += [f"{source_folder(source.name)}/{folder}".rstrip("/") for folder in source.facts.addons]
+            addons += source.facts.addons_below(source_folder(source.name))
     platform = stack.resolution.platform
     root = source_folder(platform.name)
     inside = [f"{root}/{folder}" for folder in platform.facts.addons if folder]
+    addons = list(dict.fromkeys(addons))
     return SourceFolders(tuple(mappings), tuple(addons), root, (root, *addons, *inside))
 
 

@@ -109,6 +109,17 @@ class Facts(BaseModel):
             update={"modules": (self.root.model_copy(update={"path": name}), *below), "folder": name}
         )
 
+    def addons_below(self, checkout: str) -> tuple[str, ...]:
+        """The folders of add-ons on this machine, for the path of the checkout.
+
+        Of a repository that is itself an add-on this is the folder of the checkout, if that has the name of the add-on.
+        """
+        if not self.folder:
+            return tuple(f"{checkout}/{folder}".rstrip("/") for folder in self.addons)
+        above, _, name = checkout.rpartition("/")
+        inside = (folder.removeprefix(self.folder) for folder in self.addons if folder)
+        return (*([above] if name == self.folder else []), *(f"{checkout}{folder}" for folder in inside))
+
     def path_in_repository(self, module: Module) -> str:
         """The folder of an add-on in its repository; "" for the root."""
         return module.path.removeprefix(self.folder).lstrip("/") if self.folder else module.path

@@ -156,6 +156,12 @@ def test_a_repository_that_is_itself_an_add_on(
     assert found.addons == folders
     assert (found.modules[0].name, found.modules[0].depends) == ("acme", ("sale",))
     assert facts(more, {}).in_folder("acme") == facts(more, {})
+    on_disk = {"": "src", "acme": "src/acme", "acme/deep": "src/acme/deep"}
+    assert found.addons_below("src/acme") == tuple(on_disk[folder] for folder in folders)
+    assert found.addons_below("src/team-acme") == tuple(
+        on_disk[folder].replace("acme", "team-acme") for folder in folders if folder
+    )
+    assert plain.addons_below("src/x") == tuple(f"src/x/{folder}".rstrip("/") for folder in plain.addons)
 
 
 def test_a_folder_with_only_a_broken_module_is_no_addons_folder() -> None:
