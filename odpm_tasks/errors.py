@@ -112,7 +112,9 @@ class ProgramError(OdpmError):
 
 
 class CommitMissingError(ProgramError):
-    """A server does not have a locked commit: its branch was rewritten, or the commit was never pushed."""
+    """A server does not have a commit: its branch was rewritten, or the commit was never pushed."""
+
+    commit: str = ""
 
 
 class BusyError(OdpmError):

@@ -55,6 +55,11 @@ def built_metadata(
             where=archive.name,
             todo="start Docker and run the same command again, or name another version in the requirements of odpm.json",
         ) from None
+    try:
+        run_image.provide(image)
+    except ProgramError as error:
+        error.where = f"only running code of {name} tells what it requires ({archive.name})"
+        raise
     settings = index_settings.index()
     environment = {
         key: value for key, value in settings.variables.items() if key.startswith("PIP_") and _is_public(value)

@@ -40,6 +40,7 @@ from odpm_tasks.sources.facts import folder_facts
 from odpm_tasks.sources.git_packages import is_cached
 
 _TOOLS = "\n".join(DEVELOPER_TOOLS)
+_DESCRIBED = "odpm.json: requirements"  # the origin of the lines of the manifest
 
 
 def merged_requirements(
@@ -51,7 +52,7 @@ def merged_requirements(
 
     Errors: DescriptionError for a requirement of the manifest that cannot be locked.
     """
-    described = [RequirementLine(line, "odpm.json: requirements") for line in manifest.requirements]
+    described = [RequirementLine(line, _DESCRIBED) for line in manifest.requirements]
     own_addons = [
         line
         for module in own.modules
@@ -126,11 +127,14 @@ def write_python_locks(
     where the lock records no hash: only the hash is written. Errors: as `core.locking.python_errors` words them.
     """
     if merged.conflicts:
+        own = all(one.origin == _DESCRIBED for one in merged.conflicts[0])
         raise DescriptionError(
             "Python requirements contradict each other",
             where="; ".join(dict.fromkeys(one.shown for pair in merged.conflicts for one in pair)),
             details=[required_by(one) for pair in merged.conflicts for one in pair],
-            todo="add the version you want to the requirements of odpm.json: it overrides both",
+            todo="keep one of them in the requirements of odpm.json"
+            if own
+            else "add the version you want to the requirements of odpm.json: it overrides both",
         )
     pinned = known.python if known else ()
     locks = read_python_locks(paths, manifest, merged, pinned)

@@ -16,7 +16,7 @@ from odpm_tasks.core.locking.changes import complete_lock, require_branches
 from odpm_tasks.core.locking.lockfile import effective_pins, matching_keys, write_lock
 from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, prefetch, resolve
 from odpm_tasks.core.planning.observed import ObservedState
-from odpm_tasks.errors import OdpmError
+from odpm_tasks.errors import CommitMissingError, OdpmError
 from odpm_tasks.locking import archive_state, image_digests, pdf_renderer
 from odpm_tasks.parallel import Prefetcher
 from odpm_tasks.sources import cache, merging
@@ -43,6 +43,14 @@ def answer(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: termin
         facts = stored_facts(paths, reader, query.link, commit, query.kind)
     except OdpmError as error:
         error.where = error.where or f"required by {' -> '.join(query.required_by)}"
+        link = query.link
+        if isinstance(error, CommitMissingError) and error.commit in {
+            link.commit,
+            *(one.commit for one in link.merges),
+        }:
+            error.todo = (
+                f"no lock moves a commit that a link names: change or remove it in the link of {name} in odpm.json"
+            )
         raise
     finally:
         show.done(name, message)

@@ -13,7 +13,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.lockfile import PythonLocks
 from odpm_tasks.core.sources.link import parse_link, without_credentials
-from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
+from odpm_tasks.errors import CommitMissingError, DescriptionError, OdpmError, ProgramError
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources.remote import progress_callback, project_remote
 
@@ -44,7 +44,16 @@ def fetch_package(paths: ProjectPaths, name: str, url: str, revision: str, show:
         error.where = error.where or f"the requirement {name} @ git+{without_credentials(url)}"
         if isinstance(error, ProgramError) and _is_short_id(revision):
             error.todo = "write the commit with all 40 digits: a server does not provide a shortened one"
+        if isinstance(error, CommitMissingError):
+            error.todo = _of_the_package(error, name, revision)
         raise
+
+
+def _of_the_package(error: CommitMissingError, name: str, revision: str) -> str:
+    """The next step where the server does not have the commit of a package."""
+    if revision == error.commit:
+        return f"no lock moves a commit that a requirement names: change or remove it in the requirement {name}"
+    return f"lock the current commit: inv lock --update --only {name}"
 
 
 def _is_short_id(revision: str) -> bool:
@@ -73,6 +82,10 @@ def fetch_missing(paths: ProjectPaths, locks: PythonLocks, names: Sequence[str])
                     on_progress,
                     branch=package.ref or None,
                 )
+            except CommitMissingError as error:
+                error.where = error.where or f"the requirement {package.name} @ git+{without_credentials(url)}"
+                error.todo = _of_the_package(error, package.name, package.ref)
+                raise
             finally:
                 show.done(package.name, f"fetched {package.name} {package.commit[:8]}")
 

@@ -28,6 +28,22 @@ def environment(image: str) -> dict[str, str] | None:
     return dict(entry.partition("=")[::2] for entry in json.loads(outcome.text) or ())
 
 
+def provide(image: str) -> None:
+    """Pull an image that this machine does not have. Errors: MachineError, ProgramError."""
+    if environment(image) is not None:
+        return
+    outcome = command.run(["docker", "pull", "--quiet", "--", image], check=False, timeout=_TIMEOUT)
+    if outcome.ok:
+        return
+    if is_unreachable(outcome):
+        raise unreachable(outcome)
+    raise ProgramError(
+        f"cannot pull the image {image}",
+        details=outcome.tail()[-2:],
+        todo=f"test whether Docker can reach it: docker pull {image}; a mirror: ODPM_IMAGE_MIRROR in .env",
+    )
+
+
 def run_python(
     image: str,
     program: bytes,
@@ -87,6 +103,8 @@ def run_isolated(
     image: str, arguments: Sequence[str], *, mounts: Sequence[tuple[Path, str]], environment: Mapping[str, str]
 ) -> bytes:
     """Run `python ARGUMENTS` of an image on code that is not trusted; returns its standard output.
+
+    The image must exist (`provide`).
 
     The container has a network, `environment` alone, no capabilities, and limits for memory and processes; its root file
     system is read-only but for /tmp. `mounts` are read-only. Errors: ProgramError with the last lines of the program.

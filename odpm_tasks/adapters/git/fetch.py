@@ -83,12 +83,18 @@ def _require_commit(store: Path, source: Remote, wanted: str) -> None:
     """Errors: DescriptionError if an id that was just fetched is that of an annotated tag, a tree or a file."""
     if wanted in (files.read_text(store / "shallow") or ""):
         return  # a commit with parents, as nearly all: no git process is needed
-    kind = git.query(store, "cat-file", "-t", wanted)
-    if kind == "commit":
-        return
-    (store / INCOMING).unlink()
+    if error := no_commit_error(store, source, wanted):
+        (store / INCOMING).unlink()
+        raise error
+
+
+def no_commit_error(store: Path, source: Remote, wanted: str) -> DescriptionError | None:
+    """The error for the id of an annotated tag, a tree or a file; None for a commit, and where the store does not hold it."""
+    kind = git.run(store, "cat-file", "-t", wanted, check=False).text.strip()
+    if kind in {"commit", ""}:
+        return None
     commit = git.run(store, "rev-parse", "--verify", "-q", f"{wanted}^{{commit}}", check=False).text.strip()
-    raise DescriptionError(
+    return DescriptionError(
         f"{wanted} is the id of a {kind}, not of a commit",
         where=command.redact(source.url),
         todo=f"write the commit of the tag: {commit}" if commit else "write the id of a commit",

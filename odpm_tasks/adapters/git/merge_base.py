@@ -11,13 +11,14 @@ import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import zip_longest
 from pathlib import Path
 
 from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.git import messages
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import store as stores
-from odpm_tasks.adapters.git.fetch import fetch_commits_only, prepare
+from odpm_tasks.adapters.git.fetch import fetch_commits_only, no_commit_error, prepare
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.adapters.git.transport import (
     ProgressCallback,
@@ -115,7 +116,9 @@ def _known(history: Path, tips: Sequence[Tip]) -> Meeting | None:
         return None
     commits = tuple(str(tip.commit) for tip in tips)
     graph = _read(history, commits)
-    return _meeting(graph, commits, tuple(tip.refs[0] for tip in tips)) if graph else None
+    if not graph or not graph.parents.keys() >= {*commits}:
+        return None  # an id that is not one of a commit, too
+    return _meeting(graph, commits, tuple(tip.refs[0] for tip in tips))
 
 
 class _Fetch:
@@ -208,12 +211,17 @@ class _Fetch:
             refs.append(tip.refs[held[0]])
             names.append(tip.commit or f"{_TIPS}/{number}/{held[0]}/head")
         output = git.run(self._history, "rev-parse", *(f"{name}^{{commit}}" for name in names), check=False)
+        commits = tuple(output.text.split()) if output.ok else ()
+        if any(tip.commit not in {None, commit} for tip, commit in zip_longest(self._tips, commits)):
+            for tip in self._tips:
+                if tip.commit and (error := no_commit_error(self._history, tip.source, tip.commit)):
+                    raise error
         if not output.ok and self._complete:
             return None
         if not output.ok:
             absent = next(tip for tip in self._tips if tip.commit and not git.has_commit(self._history, tip.commit))
             raise commit_missing_error(absent.source, str(absent.commit))
-        return tuple(output.text.split()), tuple(refs)
+        return commits, tuple(refs)
 
     def _holds(self, number: int) -> bool:
         return any((self._history / _TIPS / str(number)).glob("*/head"))
@@ -223,11 +231,12 @@ def _missing(tips: Sequence[Tip]) -> ProgramError:
     """The error for tips whose refs do not exist on the server."""
     names = [f"{command.redact(tip.source.url)} has no ref {' or '.join(tip.refs)}" for tip in tips]
     url = command.redact(tips[0].source.url)
-    kind = "/".join(tips[0].refs[0].split("/")[:2])
+    kinds = dict.fromkeys("/".join(ref.split("/")[:2]) for ref in tips[0].refs)
+    patterns = " ".join(f"'{kind}/*'" for kind in kinds)
     return ProgramError(
         names[0],
         details=names[1:3],
-        todo=f"correct it in odpm.json; list the refs of the server: git ls-remote {url} '{kind}/*'",
+        todo=f"correct it in odpm.json; list the refs of the server: git ls-remote {url} {patterns}",
     )
 
 

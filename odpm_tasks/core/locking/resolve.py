@@ -227,7 +227,9 @@ class _Graph:
                     f"{_revision(known.branch, known.link)}: {' -> '.join(known.required_by)}",
                     f"{_revision(branch, link)}: {' -> '.join(required_by)}",
                 ],
-                todo="name the repository and the revision you want in the dependencies of odpm.json",
+                todo="remove one of the two links of odpm.json"
+                if len(known.required_by) == len(required_by) == 1
+                else "name the repository and the revision you want in the dependencies of odpm.json",
             )
         return None
 

@@ -105,16 +105,16 @@ def as_text(sources: Sequence[SourceState], cache: CacheState, width: int, paint
         lines += [indent + part for part in folded]
         if source is not None:
             lines.append(paint(f"  {source.kind}  {source.url}", "dim"))
-            lines += [paint(f"  + {_merge(merge)}", "dim") for merge in source.merges]
+            lines += [paint(f"  + {_merge(merge, source.name)}", "dim") for merge in source.merges]
     return "\n".join([*(lines if rows else ["no sources are known yet: inv lock"]), "", *_cache_lines(cache, paint)])
 
 
-def _merge(merge: MergeState) -> str:
+def _merge(merge: MergeState, source: str) -> str:
     words = " ".join(filter(None, (merge.url, merge.ref, merge.commit[:8])))
     text = {
         "upstream": "merged upstream: remove it from odpm.json",
         "contained": "its changes are upstream: remove it from odpm.json",
-        "moved": f"moved to {(merge.now or '')[:8]}: inv lock --update",
+        "moved": f"moved to {(merge.now or '')[:8]}: inv lock --update --only {source}",
         "gone": "the ref does not exist any more",
         "open": "open",
         "unknown": f"not known: {merge.reason}",

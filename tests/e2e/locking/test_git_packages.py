@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,42 @@ def test_what_only_code_tells_is_built_in_a_container(workspace: Workspace, engi
     workspace.bench.ok("lock", ODPM_IMAGE_MIRROR="", SECRET="hunter2")
     (entry,) = packages(workspace)
     assert (entry["version"], entry["requirements"], entry["commit"]) == ("1.5", ["six"], commit)
+
+
+@pytest.mark.docker
+def test_an_image_that_cannot_be_pulled_is_no_fault_of_the_package(workspace: Workspace, engine: None) -> None:
+    workspace.publish(
+        TOOL, {"setup.py": "from setuptools import setup\nsetup(name='tool-x', version='1' * 2)\n"}, "main"
+    )
+    workspace.describe(dependencies=[], requirements=[f"tool-x @ {ADDRESS}@main"])
+    ran = workspace.bench.inv("lock", ODPM_IMAGE_MIRROR="127.0.0.1:9/")
+    failure(ran, 5, "cannot pull the image 127.0.0.1:9/python:", "code of tool-x", "docker pull 127.0.0.1:9/python:")
+
+
+def test_the_next_step_corrects_what_the_description_says(workspace: Workspace, index: Index) -> None:
+    """No lock moves what odpm.json itself names, and a package from git is moved by its own name."""
+    env, nowhere = only(index), "1" * 40
+    workspace.publish(TOOL, project(), "main")
+    for described, expected in (
+        ({"requirements": [f"tool-x @ {ADDRESS}@{nowhere}"]}, "change or remove it in the requirement tool-x"),
+        ({"dependencies": [f"{HOST}{WEB} 19.0 {nowhere}"]}, "change or remove it in the link of web in odpm.json"),
+        (
+            {"dependencies": [{"git": f"{HOST}{WEB} 19.0", "merges": [f"refs/heads/19.0 {nowhere}"]}]},
+            "change or remove it in the link of web in odpm.json",
+        ),
+    ):
+        workspace.describe(**{"dependencies": [], "requirements": [], **described})
+        failure(workspace.bench.inv("lock", **env), 5, "does not provide the commit 111111111111", expected)
+    workspace.describe(dependencies=[], requirements=["six==1.16.0", "six==1.15.0"])
+    failure(workspace.bench.inv("lock", **env), 4, "contradict each other", "keep one of them", most=6)
+    workspace.describe(dependencies=[], requirements=[f"tool-x @ {ADDRESS}@main"])
+    workspace.bench.ok("lock", **env)
+    shutil.rmtree(workspace.host / TOOL)  # a rewritten branch
+    workspace.publish(TOOL, project("2.0"), "main")
+    failure(
+        workspace.bench.inv("render", ODPM_CACHE_DIR=str(workspace.root.parent / "new"), **env),
+        5, "does not provide the commit", "inv lock --update --only tool-x",
+    )  # fmt: skip
 
 
 def create(workspace: Workspace) -> Path:

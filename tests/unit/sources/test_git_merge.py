@@ -14,7 +14,7 @@ from odpm_tasks.adapters.git import remote as git_remote
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.adapters.git.merge_base import Meeting, Tip
-from odpm_tasks.errors import CommitMissingError, MachineError, ProgramError
+from odpm_tasks.errors import CommitMissingError, DescriptionError, MachineError, ProgramError
 from tests.unit import repositories
 from tests.unit.repositories import repository, save, tip
 
@@ -326,6 +326,22 @@ def test_a_commit_that_the_server_does_not_have(store: Path, host: Path) -> None
     asked = tips(host, "refs/pull/1/head")
     with pytest.raises(CommitMissingError, match="does not provide the commit 111111111111"):
         merge_base.meeting(store, [asked[0], Tip(asked[1].source, asked[1].refs, "1" * 40)])
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["new", "with history"])
+def test_an_id_that_is_not_one_of_a_commit(store: Path, host: Path, known: bool) -> None:
+    """An annotated tag and a tree are named: no lock can contain them."""
+    web = host / "web"
+    base, pull = tips(host, "refs/pull/1/head")
+    if known:
+        merge_base._by_history(store.with_name(f"{store.name}.merges"), [base, pull], None)
+    for kind, wanted in (
+        ("tag", repositories.git(web, "rev-parse", "v1")),
+        ("tree", repositories.git(web, "rev-parse", "v1^{tree}")),
+    ):
+        asked = [Tip(base.source, base.refs, tip(web, "19.0")), Tip(pull.source, pull.refs, wanted)]
+        with pytest.raises(DescriptionError, match=f"{wanted} is the id of a {kind}, not of a commit"):
+            merge_base.meeting(store, asked)
 
 
 def test_a_server_that_refuses_commit_ids_and_filters(store: Path, host: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -132,7 +132,10 @@ def test_json_has_every_field() -> None:
         ({"url": "https://github.com/acme/web"}, "https://github.com/acme/web refs/pull/1/head cccccccc"),
         ({"state": "upstream"}, "refs/pull/1/head cccccccc  merged upstream: remove it from odpm.json"),
         ({"state": "contained"}, "refs/pull/1/head cccccccc  its changes are upstream: remove it from odpm.json"),
-        ({"state": "moved", "now": "d" * 40}, "refs/pull/1/head cccccccc  moved to dddddddd: inv lock --update"),
+        (
+            {"state": "moved", "now": "d" * 40},
+            "refs/pull/1/head cccccccc  moved to dddddddd: inv lock --update --only web",
+        ),
         ({"state": "gone"}, "refs/pull/1/head cccccccc  the ref does not exist any more"),
         ({"state": "unknown", "reason": "no answer"}, "refs/pull/1/head cccccccc  not known: no answer"),
     ],
