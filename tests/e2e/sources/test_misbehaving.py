@@ -234,7 +234,7 @@ def test_a_commit_that_its_branch_has_lost_is_missing(workspace: Workspace, grow
     plain_git("branch", "--force", "19.0", grown[1], cwd=workspace.host / WEB)
     with GitServer(workspace.host, settings=RELUCTANT, old=True) as server:
         ran = workspace.bench.inv("render", **workspace.at(server))
-    failure(ran, 5, f"does not provide the commit {grown[-3][:12]}", "inv lock --update --only web")
+    failure(ran, 5, f"does not provide the commit {grown[-3][:12]}", "change or remove it in the link of web")
     others_are_there(workspace)
 
 
