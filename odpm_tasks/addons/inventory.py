@@ -16,6 +16,8 @@ from odpm_tasks.core.planning.observed import RenderedState, ResolvedState
 from odpm_tasks.errors import MachineError
 from odpm_tasks.sources.facts import folder_facts, stored_facts
 from odpm_tasks.stack import compose
+from odpm_tasks.stack.database import sql
+from odpm_tasks.stack.prefetch import database_state
 
 _STATES = "SELECT name, state, coalesce(latest_version, '') FROM ir_module_module"
 
@@ -49,7 +51,7 @@ def _with_manifests(paths: ProjectPaths, reader: Reader, source: Source) -> Fact
 
 
 def installed_addons(paths: ProjectPaths, observed: ResolvedState) -> dict[str, InstalledAddon] | None:
-    """The state of every add-on in the project's database; None where no database runs."""
+    """The state of every add-on in the project's database; None where none runs or exists. Errors: those of `sql`."""
     if not isinstance(observed, RenderedState) or not command.is_installed("docker"):
         return None
     try:
@@ -59,9 +61,7 @@ def installed_addons(paths: ProjectPaths, observed: ResolvedState) -> dict[str, 
     database = next((c for c in containers if c.service == "db" and c.state == "running"), None)
     if database is None:
         return None
-    words = ("psql", "-U", "postgres", "-d", observed.database, "-AtqF", "\t", "-c", _STATES)
-    outcome = docker.execute(database.id, *words)
-    if not outcome.ok:
+    if database_state(database.id, observed.database) != "ready":
         return None
-    rows = [line.split("\t") for line in outcome.text.splitlines() if line.count("\t") == 2]
+    rows = [line.split("\t") for line in sql(database.id, _STATES, observed.database, "\t").splitlines()]
     return {name: InstalledAddon(state, version) for name, state, version in rows}

@@ -16,6 +16,7 @@ from odpm_tasks.core.odoo.conf import extensions_sql
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
+from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import DescriptionError, ProgramError
 from odpm_tasks.project_files import read_state, write_state
 from odpm_tasks.stack import compose, odoo_log, prefetch
@@ -25,10 +26,36 @@ from odpm_tasks.stack.up import container, wait_until_healthy
 MAINTENANCE = "/run/odoo/maintenance"  # the same path as in templates/odoo_run.py
 
 
-def sql(database_container: str, statement: str, database: str = "postgres") -> str:
-    """Run SQL as PostgreSQL's superuser, through the socket in the container. Errors: ProgramError."""
-    words = ("psql", "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1", "-Atq")
-    return docker.execute(database_container, *words, stdin=statement.encode(), check=True).text.strip()
+LOCK_TIMEOUT = "30s"  # of Odoo
+QUERY_LOCK_TIMEOUT = "10s"
+
+
+def sql(database_container: str, statement: str, database: str = "postgres", separator: str = "|") -> str:
+    """Run SQL as PostgreSQL's superuser, through the socket in the container; `separator`: between the columns of a row.
+
+    Errors: ProgramError, also where another session holds a lock for longer than `QUERY_LOCK_TIMEOUT`; it names the session.
+    """
+    words = ("psql", "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1", "-AtqF", separator)
+    limit = ("env", f"PGOPTIONS=-c lock_timeout={QUERY_LOCK_TIMEOUT}")
+    outcome = docker.execute(database_container, *limit, *words, stdin=statement.encode())
+    if outcome.ok:
+        return outcome.text.strip()
+    if b"lock timeout" in outcome.stderr:
+        held, todo = _lock_holder(database_container, database)
+        raise ProgramError(f"another session holds a lock in the database {database}", details=held, todo=todo)
+    raise command.failure(outcome)
+
+
+def require_database(database_container: str, name: str) -> None:
+    """Check that a database exists. Errors: DescriptionError naming the nearest."""
+    known = sql(database_container, "SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1").splitlines()
+    if name not in known:
+        shown = [other for other in known if other not in {"postgres", "template1"}]
+        raise DescriptionError(
+            f"there is no database {name!r}{nearest(name, shown)}",
+            where="-d",
+            todo=f"one of: {', '.join(shown)}" if shown else f"inv up -d {name} creates it",
+        )
 
 
 def identifier(name: str) -> str:
@@ -204,9 +231,6 @@ def _lock_holder(database_container: str, database: str) -> tuple[list[str], str
         [f"session {pid} ({program} from {address}, {state}) has had a transaction open for {seconds} s"],
         f'close that program, or: inv psql -d {database} -c "SELECT pg_terminate_backend({pid})"',
     )
-
-
-LOCK_TIMEOUT = "30s"
 
 
 def task_container(

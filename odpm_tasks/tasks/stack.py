@@ -154,6 +154,7 @@ def shell(c: Context, database: str = "") -> None:
     """Open Odoo's Python shell on the database."""
     project = _rendered()
     _container(project, "odoo")
+    name = _existing_database(project, database)
     _leave(
         _foreground(
             project,
@@ -163,7 +164,7 @@ def shell(c: Context, database: str = "") -> None:
             "odoo",
             "shell",
             "-d",
-            _database(project, database),
+            name,
             "--no-http",
             *remainder(),
         )
@@ -179,8 +180,8 @@ def shell(c: Context, database: str = "") -> None:
 def psql(c: Context, database: str = "", command: str = "") -> None:
     """Open psql on the database; arguments after -- are passed to psql."""
     project = _rendered()
-    _container(project, "db")
-    words = ["psql", "-U", "postgres", "-d", _database(project, database), *(["-c", command] if command else [])]
+    name = _existing_database(project, database)
+    words = ["psql", "-U", "postgres", "-d", name, *(["-c", command] if command else [])]
     _leave(_foreground(project, "exec", *_tty(), "db", *words, *remainder()))
 
 
@@ -200,12 +201,10 @@ def exec_(c: Context, service: str = "odoo") -> None:
         raise UsageError("nothing to run", todo="inv exec -- odoo --version")
     project = _rendered()
     _container(project, service)
-    # a program that writes into the project: what it makes belongs to the owner of the folder
-    owner = project.root.stat()
-    user = (
-        ["--user", f"{owner.st_uid}:{owner.st_gid}"] if service == "odoo" and words[:2] == ["odoo", "scaffold"] else []
-    )
-    _leave(_foreground(project, "exec", *_tty(), *user, service, *words))
+    options: list[str] = []
+    if service == "odoo" and words[:2] == ["odoo", "scaffold"]:
+        options = _scaffold_options(project, words[2:])
+    _leave(_foreground(project, "exec", *_tty(), *options, service, *words))
 
 
 @task(
@@ -268,6 +267,27 @@ def _database(project: Project, database: str) -> str:
     from odpm_tasks.core.planning.observed import require_rendered
 
     return require_rendered(project.with_options(RunOptions(database=database)).observe()).database
+
+
+def _scaffold_options(project: Project, words: Sequence[str]) -> list[str]:
+    """`odoo scaffold` writes into the project: paths are relative to its folder, whose owner owns what it makes."""
+    from odpm_tasks.core.addons.scaffold import check_destination
+    from odpm_tasks.core.planning.observed import require_rendered
+
+    stack = require_rendered(project.observe()).stack
+    folders = {mount.host: mount.inside for mount in stack.mounts if mount.writable}
+    inside = check_destination(words, stack.own_folder, folders)
+    owner = project.root.stat()
+    return ["--user", f"{owner.st_uid}:{owner.st_gid}", "--workdir", inside]
+
+
+def _existing_database(project: Project, database: str) -> str:
+    """The name of the database. Errors: DescriptionError if there is none of this name."""
+    from odpm_tasks.stack.database import require_database
+
+    name = _database(project, database)
+    require_database(_container(project, "db").id, name)
+    return name
 
 
 def _tty() -> list[str]:

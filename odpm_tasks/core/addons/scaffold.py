@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from odpm_tasks.core import templating
-from odpm_tasks.errors import DescriptionError
+from odpm_tasks.errors import DescriptionError, UsageError
 
 FOLDER = "addon"  # in the templates of odpm, and in `.odpm/templates` of a project
 NAME_IN_PATHS = "__name__"
@@ -67,3 +68,28 @@ def scaffold(addon: NewAddon, templates: Mapping[str, str | None]) -> dict[str, 
         else:
             found[target] = text
     return found
+
+
+def check_destination(words: Sequence[str], base: str, folders: Mapping[str, str]) -> str:
+    """Check that `odoo scaffold` writes into the project. `words`: its arguments; `base`: the folder of the project in the
+    container; `folders`: the writable folders of the project, path in the checkout -> path in the container.
+
+    Returns the working directory for the program. Errors: UsageError for a destination that is not in one of the folders.
+    """
+    positional = [
+        word
+        for number, word in enumerate(words)
+        if not word.startswith("-") and (number == 0 or words[number - 1] not in {"-t", "--template"})
+    ]
+    inside = posixpath.normpath(posixpath.join(base, positional[1] if len(positional) > 1 else "."))
+    if any(inside == folder or inside.startswith(f"{folder}/") for folder in folders.values()):
+        return base
+    if not positional:
+        return next(iter(folders.values()), "/")  # shows its help
+    name = positional[0]
+    known = [folder or "." for folder in folders]
+    raise UsageError(
+        "odoo scaffold would write to a folder of the container that is not in this project",
+        where=inside,
+        todo=f"inv exec -- odoo scaffold {name} {known[0]}" if known else f"inv mod.scaffold {name}",
+    )

@@ -68,6 +68,11 @@ class Stack:
         return OWN_SOURCE if OWN_SOURCE not in used else f"own-{OWN_SOURCE}"
 
     @property
+    def own_folder(self) -> str:
+        """The folder of the developing project in the container."""
+        return _join(self.own_name, "")
+
+    @property
     def addons_path(self) -> tuple[str, ...]:
         paths = [_join(self.own_name, folder) for folder in self.own.addons]
         paths += [_join(source.name, folder) for source in self.resolution.ordered for folder in source.facts.addons]

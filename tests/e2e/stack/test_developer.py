@@ -184,7 +184,7 @@ def test_the_dev_mode_stays_on_without_drift_until_it_is_ended(developer: Bench)
 
 
 def test_a_scaffolded_add_on_belongs_to_the_owner_of_the_project_and_is_named_as_new(developer: Bench) -> None:
-    developer.ok("exec", "--", "odoo", "scaffold", "made_here", "/opt/odoo/src/project/addons")
+    developer.ok("exec", "--", "odoo", "scaffold", "made_here", "addons")
     made, owner = developer.root / "addons/made_here", developer.root.stat()
     try:
         assert (made / "__manifest__.py").is_file()

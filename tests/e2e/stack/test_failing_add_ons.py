@@ -103,4 +103,10 @@ def test_a_lock_held_in_the_database_is_named(developer: Bench) -> None:
         assert "LockNotAvailable" in ran.err
         assert "(psql from this machine, idle in transaction) has had a transaction open for" in ran.err
         assert "pg_terminate_backend(" in ran.err
+    with lock_held(developer, "ir_module_module"):
+        for words in (("mod.list",), ("up", "-u", "stack_info")):
+            ran = developer.inv(*words)
+            assert ran.code == 5
+            assert "another session holds a lock in the database project" in ran.err
+            assert "pg_terminate_backend(" in ran.err
     developer.ok("up", "-u", "stack_info")

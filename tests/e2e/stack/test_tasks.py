@@ -77,6 +77,10 @@ def test_psql_runs_a_command_and_passes_its_exit_code_on(developer: Bench) -> No
     assert "project of 1" in ran.out
     assert developer.ok("psql", "-d", "postgres", "-c", "SELECT 6 * 7", "--", "-At").out == "42\n"
     assert developer.inv("psql", "-c", "SELECT nonsense").code == 1
+    for words in (("psql", "projec"), ("shell", "-d", "projec")):
+        ran = developer.inv(*words)
+        assert ran.code == 4
+        assert "there is no database 'projec'; the nearest is project" in ran.err
     assert "42" in developer.inv("psql", feed="SELECT 6 * 7;\n").out
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.addons.scaffold import create
-from odpm_tasks.core.addons.scaffold import NewAddon, check_name
+from odpm_tasks.core.addons.scaffold import NewAddon, check_destination, check_name
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import Settings
 from odpm_tasks.core.odoo.addons import read_module
-from odpm_tasks.errors import DataLossError, DescriptionError
+from odpm_tasks.errors import DataLossError, DescriptionError, UsageError
 
 
 @pytest.fixture
@@ -79,3 +79,29 @@ def test_what_exists_is_kept(paths: ProjectPaths) -> None:
 def test_names_that_odoo_refuses(name: str) -> None:
     with pytest.raises(DescriptionError, match="is not a name for an add-on"):
         check_name(name)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["shop", "addons"],
+        ["shop", "/src/project/addons/"],
+        ["-t", "theme", "shop", "./addons"],
+        ["shop", "addons/more"],
+    ],
+)
+def test_odoo_s_scaffold_writes_into_folders_of_the_project(words: list[str]) -> None:
+    assert check_destination(words, "/src/project", {"addons": "/src/project/addons"}) == "/src/project"
+    assert check_destination(["shop"], "/src/project", {"": "/src/project"}) == "/src/project"
+
+
+@pytest.mark.parametrize(
+    "words", [["shop"], ["shop", "addons2"], ["shop", "/tmp"], ["-t", "addons", "shop"], ["shop", "addons/.."]]
+)
+def test_odoo_s_scaffold_is_refused_where_its_files_would_be_lost(words: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_destination(words, "/src/project", {"addons": "/src/project/addons"})
+    assert caught.value.todo == "inv exec -- odoo scaffold shop addons"
+    with pytest.raises(UsageError) as caught:
+        check_destination(words, "/src/project", {})
+    assert caught.value.todo == "inv mod.scaffold shop"
