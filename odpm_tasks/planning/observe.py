@@ -179,7 +179,7 @@ def _resolved(
         addons=addons,
         uncached=graph.uncached(paths, resolved) if observed.touch_git else (),
         checkouts=graph.checkouts(paths, resolved),
-        python=python_env.read_python_locks(paths, observed.manifest, merged, _git_packages(paths, observed)),
+        python=python_env.read_python_locks(paths, observed.manifest, merged, _git_packages(paths, observed, required=bool(merged.git))),
         warnings=limited(
             (
                 *observed.warnings,
@@ -209,9 +209,9 @@ def _resolved(
     )
 
 
-def _git_packages(paths: ProjectPaths, observed: ObservedState) -> tuple[GitPackage, ...]:
-    """The Python packages from git in the lock; with --no-git-update too, because they are a part of the environment."""
-    known = observed.lock if observed.reads_lock else lock(paths)
+def _git_packages(paths: ProjectPaths, observed: ObservedState, *, required: bool) -> tuple[GitPackage, ...]:
+    """The Python packages from git in the lock. With --no-git-update it is read only where requirements name some."""
+    known = observed.lock if observed.reads_lock else lock(paths) if required else None
     return known.python if known else ()
 
 

@@ -55,7 +55,7 @@ def test_requirements_of_a_series_lock(
     workspace: Workspace, name: str, requirements: str, expected: tuple[str, ...]
 ) -> None:
     workspace.publish(PLATFORM, {**FILES[PLATFORM], "requirements.txt": requirements})
-    workspace.describe(python=series(name).python, dependencies=[])
+    workspace.describe(odoo_version=name, python=series(name).python, dependencies=[])
     workspace.bench.ok("lock")
     text = (workspace.root / LOCKS[1]).read_text(encoding="utf-8").lower()
     assert all(f"{pin} \\" in text for pin in expected), text

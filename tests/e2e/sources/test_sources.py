@@ -652,8 +652,8 @@ def test_the_group_in_a_projects_own_tasks(workspace: Workspace) -> None:
         tasks.write_text(f"from odpm_tasks import collection\n\nns = collection({without})\n", encoding="utf-8")
         return {word for word in workspace.bench.ok("--list").out.split() if word.startswith("sources.")}
 
-    assert listed("") == {"sources.status", "sources.prune", "sources.unshallow"}
-    assert listed("'sources.prune'") == {"sources.status", "sources.unshallow"}
+    assert listed("") == {"sources.status", "sources.tree", "sources.prune", "sources.unshallow"}
+    assert listed("'sources.prune'") == {"sources.status", "sources.tree", "sources.unshallow"}
     assert listed("'sources'") == set()
     tasks.write_text(
         "import odpm_tasks\nfrom invoke import task\n\nns = odpm_tasks.collection('sources')\n\n\n"
