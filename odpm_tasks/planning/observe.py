@@ -179,7 +179,9 @@ def _resolved(
         addons=addons,
         uncached=graph.uncached(paths, resolved) if observed.touch_git else (),
         checkouts=graph.checkouts(paths, resolved),
-        python=python_env.read_python_locks(paths, observed.manifest, merged, _git_packages(paths, observed, required=bool(merged.git))),
+        python=python_env.read_python_locks(
+            paths, observed.manifest, merged, _git_packages(paths, observed, required=bool(merged.git))
+        ),
         warnings=limited(
             (
                 *observed.warnings,

@@ -45,7 +45,11 @@ def interrupted(ran: CommandResult, workspace: Workspace) -> None:
     assert ran.code == 130, ran.output
     assert ran.out == ""
     assert "Traceback" not in ran.err
-    talk = [line for line in ran.err.splitlines() if not re.match(r"fetched |warning  |  \S+ +(create|update|run|keep) ", line)]
+    talk = [
+        line
+        for line in ran.err.splitlines()
+        if not re.match(r"fetched |warning  |  \S+ +(create|update|run|keep) ", line)
+    ]
     assert len(talk) == 1, ran.err
     assert talk[0].startswith("odpm: interrupted")
     assert eventually(lambda: not processes(workspace.mark)), processes(workspace.mark)
