@@ -109,6 +109,7 @@ def resolve_online(
     of `locks.git` has another branch than its link.
     """
     cache.register(paths)
+    cache.require_access(paths, write=True)
     manifest, settings = observed.manifest, paths.settings
     pins = effective_pins(observed.lock, {} if fresh and not only else manifest.locks_git, manifest.odoo_version)
     if fresh:

@@ -20,8 +20,8 @@ from odpm_tasks.locking import resolve
 from odpm_tasks.locking.python import lock_python
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.project_files import read_state, write_state
+from odpm_tasks.sources import cache, remote
 from odpm_tasks.sources import checkout as checkouts
-from odpm_tasks.sources import remote
 from odpm_tasks.sources.checkout import link_folder
 from odpm_tasks.sources.git_packages import fetch_missing
 
@@ -46,6 +46,7 @@ def perform(
 
 def _perform_resolved(paths: ProjectPaths, observed: ResolvedState, step_id: str, steps: Sequence[Step]) -> None:
     if step_id == "git.checkout":
+        cache.require_access(paths, write=True)
         _checkout(paths, observed, {step.target for step in steps})
     elif step_id == "python.lock":
         lock_python(paths, observed)

@@ -66,11 +66,15 @@ class CacheUsage:
 
 
 def register(paths: ProjectPaths) -> None:
-    """Register a project as a user of the cache; waits while another process prunes."""
-    require_access(paths, write=True)
+    """Register a project as a user of the cache; waits while another process prunes.
+
+    A registered project can use a cache that it cannot write, as long as it has everything. Errors: MachineError.
+    """
+    require_access(paths, write=False)
     entry = paths.projects / files.sha256(os.fsencode(paths.root))[:32]
     data = os.fsencode(paths.root) + b"\n"
     if files.read(entry) != data:
+        require_access(paths, write=True)
         with _registry(paths):
             files.write(entry, data)
 
