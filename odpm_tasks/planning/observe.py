@@ -221,7 +221,9 @@ def _addons(paths: ProjectPaths, observed: ObservedState, resolved: Resolution, 
     """The checks of all add-ons, in the order of the add-ons path."""
     sources = [AddonSource("this project", own, own=True, hidden=deep_addons(paths.root))]
     sources += [
-        AddonSource(source.name, source.facts, source.kind == "developing", source.kind == "platform")
+        AddonSource(
+            source.name, source.facts, source.kind == "developing", source.kind == "platform", source.facts.deep
+        )
         for source in resolved.ordered
     ]
     return check_addons(sources, lambda name: addon_repositories.known(paths, observed.manifest.odoo_version, name))

@@ -19,6 +19,7 @@ from odpm_tasks.core.odoo.requirement_files import REQUIREMENTS, included_files
 from odpm_tasks.core.sources import tree_links
 from odpm_tasks.core.sources.link import Link
 from odpm_tasks.core.text import decoded
+from odpm_tasks.sources.unread import deep_addons
 
 
 class _StoredModule(Module):
@@ -31,6 +32,7 @@ class _StoredFacts(Facts):
 
     modules: tuple[_StoredModule, ...]
     links_out: tuple[str, ...]
+    deep: tuple[str, ...]
     included: tuple[tuple[str, str], ...]
     root: _StoredModule | None
 
@@ -63,6 +65,8 @@ def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, ki
         tree = objects.tree(commit, tree_links.MAX_DEPTH)
         tree_links.check_size(link.name, tree.size.files, tree.size.depth, tree.size.links)
         links_out = tree_links.links_out(tree.links(tree_links.MAX_TARGET))
+        # that the platform has add-ons for tests below this depth is no news
+        deep = () if kind == "platform" else addons.too_deep(tree.marked(addons.DEPTH + 1, addons.DEEPEST))
         listed = objects.files(commit, addons.DEPTH)
         selected = addons.select_files(listed)
         tree_links.check_addons(link.name, len(selected.manifests))
@@ -79,7 +83,7 @@ def _read_facts(paths: ProjectPaths, reader: Reader, link: Link, commit: str, ki
         more = _included(contents.get(REQUIREMENTS), included)
     read = addons.within_total(modules)
     skipped = (*large, *large_modules, *(modules.keys() - read.keys()))
-    found = addons.facts(listed, {**contents, **read}, skipped, links_out, more)
+    found = addons.facts(listed, {**contents, **read}, skipped, links_out, more).model_copy(update={"deep": deep})
     if paths.writes_cache:
         path = paths.facts(link.canonical, commit, platform=kind == "platform")
         files.write(path, found.model_dump_json().encode(), derived=True)
@@ -136,7 +140,8 @@ def source_folder_facts(root: Path, kind: str = "dependency") -> Facts:
     links, private = _links(root)
     with_addons = {module.path.partition("/")[0] for module in facts.modules}
     tolerated = [folder for folder in private if folder.partition("/")[0] not in with_addons]
-    return facts.model_copy(update={"links_out": tree_links.links_out(links, tolerated)})
+    deep = () if kind == "platform" else addons.too_deep(deep_addons(root))
+    return facts.model_copy(update={"links_out": tree_links.links_out(links, tolerated), "deep": deep})
 
 
 def own_links_out(root: Path, folders: Sequence[str]) -> tuple[str, ...]:

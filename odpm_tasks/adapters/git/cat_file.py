@@ -32,10 +32,14 @@ class TreeSize:
     links: int = 0
 
 
+MARKS = frozenset({"__manifest__.py", "__openerp__.py"})  # a folder with one of these files is an add-on of Odoo
+
+
 @dataclass
 class _Folder:
-    """One tree object: the names and ids of its folders and links, and its size with everything below it."""
+    """One tree object: the names and ids of its folders and links, its files of MARKS, and its size with everything below it."""
 
+    marked: bool = False
     folders: list[tuple[str, str]] = field(default_factory=list)
     links: list[tuple[str, str]] = field(default_factory=list)
     size: TreeSize = field(default_factory=TreeSize)
@@ -132,6 +136,23 @@ class Tree:
         self.size = size
         self._objects, self._known, self._root = objects, known, root
 
+    def marked(self, shallowest: int, deepest: int) -> list[str]:
+        """The folders with a file of MARKS from `shallowest` to `deepest` nested folders, sorted; those in another one, in hidden
+        folders and in `node_modules` are left out."""
+        found: list[str] = []
+        pending = [("", self._root, 0)]
+        while pending:
+            prefix, tree, depth = pending.pop()
+            for name, digest in self._known[tree].folders if tree in self._known else ():
+                below = self._known.get(digest)
+                if below is None or name.startswith(".") or name == "node_modules":
+                    continue
+                if below.marked:
+                    found += [prefix + name] if depth + 1 >= shallowest else []
+                elif depth + 1 < deepest:
+                    pending.append((f"{prefix}{name}/", digest, depth + 1))
+        return sorted(found)
+
     def links(self, most: int) -> list[tuple[str, str | None]]:
         """Path and target of every link; None for a target with more than `most` bytes."""
         found: list[tuple[str, str]] = []
@@ -157,6 +178,7 @@ def _folder(data: bytes) -> _Folder:
             folder.folders.append((name, digest))
         else:
             folder.size.files += 1
+            folder.marked = folder.marked or (kind == _FILE and name in MARKS)
             if kind == _LINK:
                 folder.links.append((name, digest))
     folder.size.links = len(folder.links)

@@ -7,6 +7,7 @@ error: Odoo skips such a module.
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import threading
 from collections.abc import Collection, Iterable, Mapping
@@ -22,6 +23,8 @@ from odpm_tasks.errors import printable
 MANIFEST = "__manifest__.py"
 MANIFESTS = (MANIFEST, "__openerp__.py")
 REQUEST_FILES = ("oca_dependencies.txt", MANIFEST_FILE, "requirements.txt")
+DEEPEST = 5  # folders between the root and the manifest of an add-on that is reported as too deep
+_MOST_DEEP = 200
 DEPTH = 2  # folders between the root and a module's manifest
 MAX_MANIFESTS_SIZE = 10_000_000  # bytes of all manifests of a repository that are read; enterprise has about 2 MB
 _LONGEST_VERSION = 100
@@ -67,9 +70,9 @@ class Module(BaseModel):
 class Facts(BaseModel):
     """A repository at one commit. Facts never change, so they can be cached without limit.
 
-    `included`: the files of requirements that `requirements.txt` includes, as
-    path and text. `broken`: add-on manifests that cannot be read. `too_large`: other files above `MAX_FILE_SIZE`. `links_out`: symbolic
-    links that lead out of the repository, as texts.
+    `included`: the files of requirements that `requirements.txt` includes, as path and text. `broken`: add-on manifests that
+    cannot be read. `too_large`: other files above `MAX_FILE_SIZE`. `links_out`: symbolic links that lead out of the repository,
+    as texts. `deep`: folders of add-ons below DEPTH, whose manifests are not read.
     `root`: the add-on that the repository itself is: its manifest is in the root. Where Odoo finds it, `folder` is its name, and
     the paths in `modules` start with that folder, which the repository has in the container (`in_folder`).
     """
@@ -83,6 +86,7 @@ class Facts(BaseModel):
     broken: tuple[str, ...] = ()
     too_large: tuple[str, ...] = ()
     links_out: tuple[str, ...] = ()
+    deep: tuple[str, ...] = ()
     root: Module | None = None
     folder: str = ""
 
@@ -131,6 +135,11 @@ class SelectedFiles:
 
     manifests: tuple[str, ...]
     others: tuple[str, ...]
+
+
+def too_deep(folders: Iterable[str]) -> tuple[str, ...]:
+    """The field `deep` of facts: a limited number of paths without control characters."""
+    return tuple(printable(folder) for folder in itertools.islice(folders, _MOST_DEEP))
 
 
 def select_files(names: Iterable[str]) -> SelectedFiles:

@@ -75,6 +75,27 @@ def test_missing_and_duplicate_add_ons(lacking: Workspace, index: Index) -> None
     assert f"{CONTRACT} has contract\n" in inv.ok("lock", "--ask-index").out
 
 
+@pytest.mark.parametrize("kind", ["git", "file"])
+def test_an_add_on_that_is_too_deep_in_a_dependency(lacking: Workspace, kind: str) -> None:
+    """It is told where it is; add-ons inside of another one, in hidden folders and below five folders are not."""
+    files = {
+        "addons/team/contract/__manifest__.py": "{}",
+        "addons/team/contract/tests/data/inner/__manifest__.py": "{}",
+        ".hidden/a/b/c/__manifest__.py": "{}",
+        "1/2/3/4/5/6/far/__manifest__.py": "{}",
+    }
+    lacking.publish(SALE, {**FILES[WEB], **files})
+    link = f"{HOST}{SALE} 19.0"
+    if kind == "file":
+        folder = lacking.folder / "sale"
+        git("clone", "-q", "-b", "19.0", str(lacking.host / SALE), str(folder), cwd=lacking.folder)
+        link = f"file://{folder}"
+    lacking.describe(dependencies=[f"{HOST}{WEB} 19.0", link])
+    found = warnings(lacking.bench.ok("lock").err)
+    assert any("contract (required by mine -> web_thing; in sale/addons/team/contract, where" in line for line in found)
+    assert any(line.startswith("sale: 1 add-on is where Odoo does not look: addons/team/contract;") for line in found)
+
+
 def test_facts_of_an_older_version_in_the_cache_are_read_again(lacking: Workspace) -> None:
     lacking.bench.ok("lock")
     stored = list((lacking.cache / "facts").rglob("*.json"))
