@@ -165,7 +165,7 @@ def test_database_name_is_explained_for_ci() -> None:
 
 def test_options_of_the_scenario_match_the_configuration() -> None:
     known = {name for what, name in explanations(stacks(*SCENARIOS)) if what == "configuration"}
-    expected = {"list_db", "workers", "proxy_mode", "max_cron_threads", "db_name"}
+    expected = {"list_db", "workers", "proxy_mode", "max_cron_threads", "db_name", "limit_time_cpu", "limit_time_real"}
     assert known == {f"options.{name}" for name in expected}
 
 
