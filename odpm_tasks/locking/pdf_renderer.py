@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable
 
 from odpm_tasks.adapters import download, files
@@ -59,9 +60,10 @@ def _query(
     # a daemon thread: a DNS server that hangs must not keep Python from exiting
     thread = threading.Thread(target=lambda: answers.append(download.available(address, TIMEOUT)), daemon=True)
     thread.start()
+    deadline = time.monotonic() + TIMEOUT
 
     def wait() -> Renderer:
-        thread.join(TIMEOUT)
+        thread.join(max(0.0, deadline - time.monotonic()))
         if not any(answers):
             return otherwise
         return _of_file(paths, place, build, locked) if place.is_file else build
