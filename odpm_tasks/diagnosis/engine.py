@@ -46,9 +46,9 @@ def of_info(data: Mapping[str, Any], before: float, after: float) -> Iterator[Fi
             "docker info: MemTotal",
             "give its virtual machine more memory",
         )
-    folder = Path(str(data.get("DockerRootDir", "")))
-    if folder.is_dir():  # the engine of this machine, not one in a virtual machine
-        yield from disk(folder, "images and volumes")
+    folder = data.get("DockerRootDir")
+    if folder and Path(folder).is_dir():  # the engine of this machine, not one in a virtual machine
+        yield from disk(Path(folder), "images and volumes")
 
 
 def _clock(text: str, before: float, after: float) -> Iterator[Finding]:

@@ -147,7 +147,7 @@ def parser() -> Parser:
     return Parser(contexts=collection().to_contexts())
 
 
-@pytest.mark.parametrize(("page", "command"), sorted(set(commands())))
+@pytest.mark.parametrize(("command", "page"), sorted({command: page for page, command in commands()}.items()))
 def test_a_command_on_a_page_is_understood(parser: Parser, page: str, command: str) -> None:
     words = shlex.split(command.replace("…", "x").replace("[", "").replace("]", ""))
     if words[0] in OWN_TASKS or words[0] in {"NAME", "TASK"}:
