@@ -7,12 +7,15 @@ import base64
 import ssl
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from functools import cache
 from http.client import HTTPException
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from odpm_tasks.errors import ProgramError
 
 T = TypeVar("T")
 
@@ -35,18 +38,58 @@ def _opener() -> urllib.request.OpenerDirector:
 
 def get(url: str, timeout: float, limit: int) -> bytes | None:
     """The first `limit` bytes of a file; None where it cannot be had. A login in the URL is sent as HTTP basic."""
+    try:
+        with send(_request(url), timeout) as answer:
+            data: bytes = answer.read(limit)
+            return data
+    except _FAILURES:
+        return None
+
+
+def available(url: str, timeout: float) -> bool:
+    """Whether a server has a file: the answer to HEAD."""
+    try:
+        with send(_request(url, "HEAD"), timeout) as answer:
+            return bool(answer.status == 200)
+    except _FAILURES:
+        return False
+
+
+def download(url: str, timeout: float, limit: int, progress: Callable[[int], None]) -> bytes:
+    """The whole of a file. `limit`: bytes; `progress` is called with the bytes so far.
+
+    Errors: ProgramError with the reason, without the login of the URL.
+    """
+    parts: list[bytes] = []
+    size = 0
+    try:
+        with send(_request(url), timeout) as answer:
+            while chunk := answer.read(_CHUNK):
+                parts.append(chunk)
+                size += len(chunk)
+                progress(size)
+                if size > limit:
+                    raise ProgramError(f"the file is larger than {limit // 1_000_000} MB")
+    except urllib.error.HTTPError as error:
+        raise ProgramError(f"HTTP status {error.code}") from None
+    except _FAILURES as error:
+        raise ProgramError(str(getattr(error, "reason", "") or type(error).__name__)) from None
+    return b"".join(parts)
+
+
+_CHUNK = 1 << 16
+_FAILURES = (OSError, HTTPException, ValueError)
+
+
+def _request(url: str, method: str = "GET") -> urllib.request.Request:
+    """A request whose login, if the URL has one, is sent as HTTP basic."""
     parts = urlsplit(url)
     headers = {}
     if parts.username is not None:
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = f"Basic {base64.b64encode(login.encode()).decode()}"
     plain = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    try:
-        with send(urllib.request.Request(plain, headers=headers), timeout) as answer:  # noqa: S310 - of a checked setting
-            data: bytes = answer.read(limit)
-            return data
-    except (OSError, HTTPException, ValueError):
-        return None
+    return urllib.request.Request(plain, headers=headers, method=method)  # noqa: S310 - of a checked setting
 
 
 def in_parallel(calls: Mapping[str, Callable[[], T | None]], timeout: float) -> Callable[[], dict[str, T]]:

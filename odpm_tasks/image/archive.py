@@ -4,6 +4,7 @@ signatures in each build."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 
 from odpm_tasks.adapters import apt, http
@@ -30,6 +31,14 @@ def machine_mirror() -> Mirror | None:
     """The mirror of this machine's apt."""
     url, security = apt.machine_mirrors()
     return Mirror(url, security) if url else None
+
+
+def newest_snapshot(settings: Settings) -> Mirror | None:
+    """The archive of the snapshot service as it is now; None where it is off. Errors: DescriptionError for an invalid setting."""
+    service = archive.snapshot_service(settings.get("ODPM_APT_SNAPSHOT"), settings.where("ODPM_APT_SNAPSHOT"))
+    time = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    own, security = (archive.snapshot_url(service, kind, time) for kind in ("archive", "security"))
+    return Mirror(own, security, snapshot=True) if service else None
 
 
 def start_query(codename: str, mirrors: Mapping[str, Mirror], timeout: float) -> Callable[[], dict[str, ArchiveState]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import shutil
 from collections.abc import Sequence
@@ -11,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from odpm_tasks.adapters import download, files, terminal
+from odpm_tasks.adapters import files, http, terminal
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.wkhtmltopdf import DISTRIBUTION, VARIABLE, PatchedBuild
 from odpm_tasks.errors import DescriptionError, LockError, ProgramError
 
+TIMEOUT = 30.0  # seconds without an answer
 LIMIT = 200_000_000  # bytes of a package; the publisher's have 17 million
 
 
@@ -102,25 +102,29 @@ def package(paths: ProjectPaths, build: PatchedBuild, arch: str) -> Path:
         )
     kept = paths.cache / "tools" / f"{expected}.deb"
     with files.exclusive(kept.with_suffix(".lock"), "the package of wkhtmltopdf", wait=600):
-        if not kept.exists() or digest(kept) != expected:
-            place = location(paths, build)
-            if place is None:
-                raise LockError(
-                    f"the lock records wkhtmltopdf {build.version}, which is not one of the publisher's packages",
-                    where="tools.wkhtmltopdf",
-                    todo=f"name its file in {VARIABLE}, or: inv lock --update --only wkhtmltopdf",
-                )
-            fetch(place, place.address(build, arch), kept)
-            found = digest(kept)
-            if found != expected:
-                kept.unlink()
-                raise LockError(
-                    f"the file of {place.where} is not wkhtmltopdf {build.version} of the lock",
-                    where=place.shown,
-                    details=[f"SHA-256 {found[:16]}…, the lock has {expected[:16]}…"],
-                    todo="use the file of the lock, or: inv lock --update --only wkhtmltopdf",
-                )
+        if files.sha256(files.read(kept) or b"") != expected:
+            files.write(kept, _fetch_locked(paths, build, arch, expected), derived=True)
     return kept
+
+
+def _fetch_locked(paths: ProjectPaths, build: PatchedBuild, arch: str, expected: str) -> bytes:
+    place = location(paths, build)
+    if place is None:
+        raise LockError(
+            f"the lock records wkhtmltopdf {build.version}, which is not one of the publisher's packages",
+            where="tools.wkhtmltopdf",
+            todo=f"name its file in {VARIABLE}, or: inv lock --update --only wkhtmltopdf",
+        )
+    data = fetch(place, place.address(build, arch))
+    found = files.sha256(data)
+    if found != expected:
+        raise LockError(
+            f"the file of {place.where} is not wkhtmltopdf {build.version} of the lock",
+            where=place.shown,
+            details=[f"SHA-256 {found[:16]}…, the lock has {expected[:16]}…"],
+            todo="use the file of the lock, or: inv lock --update --only wkhtmltopdf",
+        )
+    return data
 
 
 def require_one(place: Location, build: PatchedBuild) -> None:
@@ -134,8 +138,8 @@ def require_one(place: Location, build: PatchedBuild) -> None:
         )
 
 
-def fetch(place: Location, address: str, target: Path) -> None:
-    """Copy or download a package. Errors: DescriptionError for a path that does not exist, ProgramError for a failed download."""
+def fetch(place: Location, address: str) -> bytes:
+    """The bytes of a package. Errors: DescriptionError for a path that does not exist, ProgramError for a failed download."""
     if not place.is_url:
         source = place.path(address)
         if not source.is_file():
@@ -144,24 +148,16 @@ def fetch(place: Location, address: str, target: Path) -> None:
                 where=f"{place.where}: {place.shown}",
                 todo=f"{VARIABLE} names the file, or the folder that has it",
             )
-        with files.disk_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-        return
+        return files.read(source) or b""
     try:
         with terminal.activity() as show:
             note = "wkhtmltopdf"
-            download.download(address, target, LIMIT, lambda size: show.note(note, f"fetch {size // 1_000_000} MB"))
+            data = http.download(address, TIMEOUT, LIMIT, lambda size: show.note(note, f"fetch {size // 1_000_000} MB"))
             show.done(note, "")
+            return data
     except ProgramError as error:
         raise ProgramError(
             f"the package of wkhtmltopdf cannot be fetched ({error.what})",
             where=place.shown,
             todo=f"name another place in {VARIABLE}: a file, a folder, or an https:// address",
         ) from None
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from functools import partial
 
 from odpm_tasks.adapters import http
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.image.archive import ARCHIVE, SECURITY, ArchiveState, Mirror, index_urls
+from odpm_tasks.core.image.archive import ArchiveState, Mirror, index_urls
 from odpm_tasks.core.image.debian import newest, newest_versions, packages_file
 from odpm_tasks.core.locking.diff_system import SystemChange, package_changes
 from odpm_tasks.image import archive
@@ -54,8 +54,8 @@ def system_change(paths: ProjectPaths, old: ArchiveState | None, new: ArchiveSta
 
 def _mirror_with(paths: ProjectPaths, state: ArchiveState) -> Mirror | None:
     """A mirror that has a state: that of this machine, else the snapshot service."""
-    mirror = archive.mirror(paths.settings) or Mirror(ARCHIVE, SECURITY)
-    if archive.start_query(state.release, {"mirror": mirror}, _QUERY)().get("mirror") == state:
+    mirror = archive.mirror(paths.settings)
+    if mirror and archive.start_query(state.release, {"mirror": mirror}, _QUERY)().get("mirror") == state:
         return mirror
     service = archive.snapshot(paths.settings, state)
     return service[0] if service and service[1] == state else None

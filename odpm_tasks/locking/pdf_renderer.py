@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-import time
 from collections.abc import Callable
 
-from odpm_tasks.adapters import download, files
+from odpm_tasks.adapters import files, http
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.image.wkhtmltopdf import DISTRIBUTION, VARIABLE, PatchedBuild, Renderer
@@ -40,7 +37,7 @@ def start(paths: ProjectPaths, manifest: Manifest, known: Lock | None, *, fresh:
     if place is None:
         return lambda: otherwise
     if place.is_file and not place.is_url:
-        return lambda: _of_file(paths, place, build, locked)
+        return lambda: _of_file(place, build, locked)
     if isinstance(locked, PatchedBuild) and not locked.folder and not value:
         return lambda: locked  # a package of the user's own
     if build is None:
@@ -48,38 +45,29 @@ def start(paths: ProjectPaths, manifest: Manifest, known: Lock | None, *, fresh:
     if not place.is_url:
         pdf_renderer.require_one(place, build)
         return lambda: build
-    return _query(paths, place, build, otherwise, locked)
+    return _query(place, build, otherwise, locked)
 
 
 def _query(
-    paths: ProjectPaths, place: Location, build: PatchedBuild, otherwise: Renderer, locked: Renderer | None
+    place: Location, build: PatchedBuild, otherwise: Renderer, locked: Renderer | None
 ) -> Callable[[], Renderer]:
-    answers: list[bool] = []
-    arch = next(iter(build.sha256))
-    address = place.address(build, arch)
-    # a daemon thread: a DNS server that hangs must not keep Python from exiting
-    thread = threading.Thread(target=lambda: answers.append(download.available(address, TIMEOUT)), daemon=True)
-    thread.start()
-    deadline = time.monotonic() + TIMEOUT
+    address = place.address(build, next(iter(build.sha256)))
+    answers = http.in_parallel({address: lambda: http.available(address, TIMEOUT) or None}, TIMEOUT)
 
     def wait() -> Renderer:
-        thread.join(max(0.0, deadline - time.monotonic()))
-        if not any(answers):
+        if not answers():
             return otherwise
-        return _of_file(paths, place, build, locked) if place.is_file else build
+        return _of_file(place, build, locked) if place.is_file else build
 
     return wait
 
 
-def _of_file(paths: ProjectPaths, place: Location, build: PatchedBuild | None, locked: Renderer | None) -> PatchedBuild:
+def _of_file(place: Location, build: PatchedBuild | None, locked: Renderer | None) -> PatchedBuild:
     """The build of one file: the publisher's where it is that file, else one with the version and the hash of the file.
 
     The entry of the lock keeps its other processors where it has the same version.
     """
-    with contextlib.ExitStack() as cleanup:
-        target = files.temporary_folder(cleanup, "odpm-wkhtmltopdf-") / place.filename
-        pdf_renderer.fetch(place, place.text, target)
-        found = wkhtmltopdf.of_file(place.filename, pdf_renderer.digest(target))
+    found = wkhtmltopdf.of_file(place.filename, files.sha256(pdf_renderer.fetch(place, place.text)))
     if build and set(found.sha256.items()) <= set(build.sha256.items()):
         return build
     if isinstance(locked, PatchedBuild) and not locked.folder and locked.version == found.version:

@@ -12,13 +12,13 @@ from odpm_tasks.core.config.paths import MANIFEST_FILE, ProjectPaths
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.stack.projects import ProjectState
+from odpm_tasks.core.stack.published_ports import WEB, published_port
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import OdpmError, UsageError
 from odpm_tasks.sources import cache
 from odpm_tasks.stack import compose
 
-_WEB_PORTS = {"odoo": 8069, "mail": 8025, "mailcatcher": 8025}
-_WEB_PORTS = {"odoo": 8069, "mail": 8025, "mailcatcher": 8025}
+_WEB_PORTS = {"odoo": WEB, "mail": 8025, "mailcatcher": 8025}
 Composes = Mapping[str, tuple[str, tuple[Container, ...]]]
 
 
@@ -58,7 +58,7 @@ def _series(root: Path) -> str:
 def web_address(running: Sequence[Container]) -> str:
     """Odoo's address on this machine; empty where its port is not published."""
     odoo = next((container for container in running if container.service == "odoo"), None)
-    port = published_port(odoo.ports, _WEB_PORTS["odoo"]) if odoo else ""
+    port = published_port(odoo.ports, WEB) if odoo else ""
     return f"http://localhost:{port}" if port else ""
 
 
@@ -80,14 +80,3 @@ def address_of(paths: ProjectPaths, manifest: Manifest, service: str) -> str:
     if not port:
         raise UsageError(f"{service} publishes no port", todo="inv status lists the ports")
     return f"http://localhost:{port}{'/web' if service == 'odoo' else ''}"
-
-
-def published_port(ports: Sequence[str], inside: int = 0) -> str:
-    """The port of this machine that leads to a TCP port of a container, by default to the lowest one; empty without one."""
-    found = []
-    for text in ports:
-        address, _, target = text.partition("->")
-        number, _, protocol = target.partition("/")
-        if protocol == "tcp" and number.isdigit():
-            found.append((int(number), address.rpartition(":")[2]))
-    return next((port for number, port in sorted(found) if inside in {0, number}), "")

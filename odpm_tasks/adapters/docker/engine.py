@@ -123,31 +123,33 @@ def image_label(tag: str, label: str) -> str | None:
 
 def containers(project: str) -> tuple[Container, ...]:
     """All containers of a Compose project, running or not."""
-    outcome = command.run(
-        ["docker", "ps", "--all", "--no-trunc", "--filter", f"label=com.docker.compose.project={project}", "--format", "json"],
-        check=False, timeout=60,
-    )  # fmt: skip
-    if not outcome.ok:
-        raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
-    return tuple(_container(json.loads(line)) for line in outcome.text.splitlines() if line.strip())
+    return tuple(map(_container, _rows(f"={project}")))
 
 
 def compose_containers() -> dict[str, tuple[str, tuple[Container, ...]]]:
     """The containers of every Compose project of the engine: name of the project -> its folder and its containers."""
-    words = ["docker", "ps", "--all", "--no-trunc", "--filter", "label=com.docker.compose.project", "--format", "json"]
-    outcome = command.run(words, check=False, timeout=60)
-    if not outcome.ok:
-        raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
     found: dict[str, list[Container]] = {}
-    for line in filter(str.strip, outcome.text.splitlines()):
-        row = json.loads(line)
-        labels = dict(pair.partition("=")[::2] for pair in str(row["Labels"]).split(","))
-        found.setdefault(labels["com.docker.compose.project"], []).append(_container(row))
+    for row in _rows():
+        found.setdefault(_labels(row)["com.docker.compose.project"], []).append(_container(row))
     return {name: (group[0].folder, tuple(group)) for name, group in found.items()}
 
 
+def _rows(project: str = "") -> list[Mapping[str, Any]]:
+    """The containers of Compose projects as `docker ps` prints them. `project`: `=NAME` for one project."""
+    label = f"label=com.docker.compose.project{project}"
+    words = ["docker", "ps", "--all", "--no-trunc", "--filter", label, "--format", "json"]
+    outcome = command.run(words, check=False, timeout=60)
+    if not outcome.ok:
+        raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
+    return [json.loads(line) for line in outcome.text.splitlines() if line.strip()]
+
+
+def _labels(row: Mapping[str, Any]) -> dict[str, str]:
+    return dict(pair.partition("=")[::2] for pair in str(row["Labels"]).split(","))
+
+
 def _container(row: Mapping[str, Any]) -> Container:
-    labels = dict(pair.partition("=")[::2] for pair in str(row["Labels"]).split(","))
+    labels = _labels(row)
     health = re.search(r"\((healthy|unhealthy|health: starting)\)", str(row["Status"]))
     return Container(
         id=row["ID"],

@@ -18,8 +18,6 @@ from odpm_tasks.errors import DescriptionError
 
 LABELS = {"archive": "Debian", "security": "Debian-Security"}
 SNAPSHOT = "https://snapshot.debian.org"
-# of the official images of Debian and Python
-ARCHIVE, SECURITY = "http://deb.debian.org/debian", "http://deb.debian.org/debian-security"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MARKER = "odpm-archive:"  # begins the lines in which a step of the Dockerfile prints the state that it found
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"

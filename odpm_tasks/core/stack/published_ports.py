@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from odpm_tasks.core.config.interpolation import expand, references
 from odpm_tasks.core.stack import services as compose_services
 from odpm_tasks.core.stack.services import active
+
+WEB = 8069  # Odoo's port in its container
 
 
 @dataclass(frozen=True)
@@ -63,3 +65,14 @@ def _parts(entry: str) -> list[str]:
         else:
             parts[-1] += letter
     return parts
+
+
+def published_port(ports: Sequence[str], inside: int = 0) -> str:
+    """The port of this machine that leads to a TCP port of a container, by default to the lowest one; empty without one."""
+    found = []
+    for text in ports:
+        address, _, target = text.partition("->")
+        number, _, protocol = target.partition("/")
+        if protocol == "tcp" and number.isdigit():
+            found.append((int(number), address.rpartition(":")[2]))
+    return next((port for number, port in sorted(found) if inside in {0, number}), "")

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from odpm_tasks.core.stack.published_ports import WEB, published_port
 from odpm_tasks.core.text import printable_json
 from odpm_tasks.errors import printable
 
@@ -60,9 +61,9 @@ class StatusDocument(_Model):
 
 def web_port(services: tuple[ServiceData, ...]) -> str:
     """The port that a running Odoo publishes its pages on; empty where it does not run."""
-    pages = [port for s in services if s.service == "odoo" and s.state == "running" for port in s.ports]
-    pages = [port for port in pages if port.endswith("->8069/tcp")]
-    return pages[0].partition("->")[0].rpartition(":")[2] if pages else ""
+    return published_port(
+        [port for s in services if s.service == "odoo" and s.state == "running" for port in s.ports], WEB
+    )
 
 
 def as_json(status: StatusDocument) -> str:

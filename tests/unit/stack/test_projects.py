@@ -11,8 +11,8 @@ from jsonschema import validate
 from odpm_tasks.adapters.docker.engine import Container
 from odpm_tasks.core.reports import schema
 from odpm_tasks.core.stack.projects import ProjectState, as_json, as_text
+from odpm_tasks.core.stack.published_ports import published_port
 from odpm_tasks.stack import projects as stacks
-from odpm_tasks.stack.projects import published_port
 from tests.unit.builders import MINIMAL
 
 PORTS = ("127.0.0.1:18069->8069/tcp", "127.0.0.1:18072->8072/tcp")
