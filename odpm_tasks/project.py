@@ -24,8 +24,8 @@ from odpm_tasks.stack import prefetch
 
 if TYPE_CHECKING:
     from odpm_tasks.core.config.scenario import Scenario
+    from odpm_tasks.core.locking.graph import Resolution
     from odpm_tasks.core.locking.lockfile import Lock
-    from odpm_tasks.core.locking.resolve import Resolution
     from odpm_tasks.core.manifest.model import Manifest
     from odpm_tasks.core.odoo.addon_checks import AddonFindings
     from odpm_tasks.core.planning.observed import ObservedState

@@ -10,7 +10,7 @@ from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.addons.graph import AddonGraph, AddonPlace
 from odpm_tasks.core.addons.text import InstalledAddon
 from odpm_tasks.core.config.paths import ProjectPaths, source_folder
-from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import RenderedState, ResolvedState
 from odpm_tasks.errors import MachineError

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from odpm_tasks.core.config.settings import Layer as Layer
     from odpm_tasks.core.config.settings import Settings as Settings
     from odpm_tasks.core.locking.changes import lock_changes as lock_changes
+    from odpm_tasks.core.locking.graph import Resolution as Resolution
+    from odpm_tasks.core.locking.graph import Source as Source
+    from odpm_tasks.core.locking.graph import SourceAnswer as SourceAnswer
+    from odpm_tasks.core.locking.graph import SourceQuery as SourceQuery
     from odpm_tasks.core.locking.lockfile import Lock as Lock
     from odpm_tasks.core.locking.lockfile import Pin as Pin
     from odpm_tasks.core.locking.lockfile import read_lock as read_lock
     from odpm_tasks.core.locking.lockfile import write_lock as write_lock
-    from odpm_tasks.core.locking.resolve import Resolution as Resolution
-    from odpm_tasks.core.locking.resolve import Source as Source
-    from odpm_tasks.core.locking.resolve import SourceAnswer as SourceAnswer
-    from odpm_tasks.core.locking.resolve import SourceQuery as SourceQuery
     from odpm_tasks.core.locking.resolve import drive as drive
     from odpm_tasks.core.locking.resolve import resolve as resolve
     from odpm_tasks.core.manifest.model import Manifest as Manifest
@@ -58,7 +58,8 @@ _MODULES = {
     "odoo.series": ("Series", "series"),
     "locking.lockfile": ("Lock", "Pin", "read_lock", "write_lock"),
     "locking.changes": ("lock_changes",),
-    "locking.resolve": ("Resolution", "Source", "SourceAnswer", "SourceQuery", "drive", "resolve"),
+    "locking.graph": ("Resolution", "Source", "SourceAnswer", "SourceQuery"),
+    "locking.resolve": ("drive", "resolve"),
     "stack.render": ("Rendered", "Stack", "render"),
     "planning.observed": ("ObservedState",),
     "planning.options": ("RunOptions",),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import EPOCH
 from odpm_tasks.image import inputs

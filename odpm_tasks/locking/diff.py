@@ -20,8 +20,8 @@ from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.locking import diff
 from odpm_tasks.core.locking.diff import CommitAddon, LockDiff, PairDetails, PinPair
 from odpm_tasks.core.locking.diff_python import PythonSide
+from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import Lock, Pin, read_lock
-from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts

@@ -16,6 +16,7 @@ from odpm_tasks.core.image.dockerfile import base_image
 from odpm_tasks.core.locking.addon_requirements import needed_addons, only_optional, with_need, without_system_modules
 from odpm_tasks.core.locking.diff_python import read_python_lock
 from odpm_tasks.core.locking.git_packages import GitPackage
+from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock
 from odpm_tasks.core.locking.python_errors import LockContext, lock_error, required_by
 from odpm_tasks.core.locking.python_lock import inputs_digest, python_lock_header, recorded_inputs, recorded_left_out
@@ -27,7 +28,6 @@ from odpm_tasks.core.locking.python_requirements import (
     merge,
     repository_requirements,
 )
-from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.locking.uv_output import UvReason, host_of
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts

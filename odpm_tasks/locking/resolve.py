@@ -13,8 +13,10 @@ from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.locking.changes import complete_lock, require_branches
-from odpm_tasks.core.locking.lockfile import effective_pins, matching_keys, write_lock
-from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, prefetch, resolve
+from odpm_tasks.core.locking.graph import Resolution, SourceAnswer, SourceQuery
+from odpm_tasks.core.locking.lockfile import write_lock
+from odpm_tasks.core.locking.pins import effective_pins, matching_keys
+from odpm_tasks.core.locking.resolve import drive, prefetch, resolve
 from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.errors import CommitMissingError, OdpmError
 from odpm_tasks.locking import archive_state, image_digests, pdf_renderer

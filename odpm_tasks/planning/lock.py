@@ -10,8 +10,9 @@ from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import LOCK_FILE, ProjectPaths
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.locking.changes import lock_changes, lock_warnings, short_name
-from odpm_tasks.core.locking.lockfile import Lock, conflicting_pins, write_lock
-from odpm_tasks.core.locking.resolve import Resolution
+from odpm_tasks.core.locking.graph import Resolution
+from odpm_tasks.core.locking.lockfile import Lock, write_lock
+from odpm_tasks.core.locking.pins import conflicting_pins
 from odpm_tasks.core.manifest.json_document import with_value
 from odpm_tasks.core.planning import planner
 from odpm_tasks.core.planning.observed import ResolvedState

@@ -18,8 +18,8 @@ from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
 from odpm_tasks.core.locking.git_packages import GitPackage
+from odpm_tasks.core.locking.graph import Resolution, SourceQuery
 from odpm_tasks.core.locking.lockfile import Lock
-from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons, missing_warning, require_known
 from odpm_tasks.core.odoo.addons import Facts

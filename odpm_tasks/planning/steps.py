@@ -12,7 +12,7 @@ from pathlib import Path
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.git import checkout
 from odpm_tasks.core.config.paths import COMPOSE_FILE, RUNTIME_SCRIPT, ProjectPaths, source_folder
-from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.steps import Step

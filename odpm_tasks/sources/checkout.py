@@ -12,7 +12,7 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.adapters.git.transport import ProgressCallback
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.planning.observed import Checkout
 from odpm_tasks.core.sources.link import Link, canonical, without_credentials
 from odpm_tasks.core.sources.merges import Merged

@@ -10,8 +10,9 @@ from odpm_tasks.adapters import files
 from odpm_tasks.adapters.fingerprint import fingerprint
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
+from odpm_tasks.core.locking.graph import Resolution, SourceAnswer, SourceQuery
 from odpm_tasks.core.locking.lockfile import DevelopingState, Pin
-from odpm_tasks.core.locking.resolve import Resolution, SourceAnswer, SourceQuery, drive, resolve
+from odpm_tasks.core.locking.resolve import drive, resolve
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.sources.link import Link, parse_link
 from odpm_tasks.core.stack.compose_file import project_name

@@ -15,8 +15,10 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git.cat_file import Reader
 from odpm_tasks.adapters.git.checkout import MOVING
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.locking.lockfile import Lock, effective_pins
-from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, SourceQuery, drive, resolve
+from odpm_tasks.core.locking.graph import Resolution, Source, SourceAnswer, SourceQuery
+from odpm_tasks.core.locking.lockfile import Lock
+from odpm_tasks.core.locking.pins import effective_pins
+from odpm_tasks.core.locking.resolve import drive, resolve
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.planning.observed import Checkout
 from odpm_tasks.errors import OdpmError

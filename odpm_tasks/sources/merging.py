@@ -12,7 +12,7 @@ from odpm_tasks.adapters.git.merge_base import Bases, Tip
 from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.adapters.git.transport import ProgressCallback
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.locking.resolve import SourceQuery
+from odpm_tasks.core.locking.graph import SourceQuery
 from odpm_tasks.core.sources.link import Link
 from odpm_tasks.core.sources.merges import Merged, MergedRef
 from odpm_tasks.errors import DescriptionError, ProgramError

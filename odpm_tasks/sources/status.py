@@ -14,8 +14,8 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import status as git_status
 from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.locking.graph import Kind, Source
 from odpm_tasks.core.locking.lockfile import Lock, Pin
-from odpm_tasks.core.locking.resolve import Kind, Source
 from odpm_tasks.core.odoo.addons import facts
 from odpm_tasks.core.planning.observed import Checkout
 from odpm_tasks.core.sources.link import Link, source_names, without_credentials

@@ -18,8 +18,8 @@ from odpm_tasks.core.config.paths import (
     template_file,
 )
 from odpm_tasks.core.locking.git_packages import GitPackage
+from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import Lock
-from odpm_tasks.core.locking.resolve import Resolution
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import RenderedState, ResolvedState, extend

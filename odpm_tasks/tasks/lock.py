@@ -40,7 +40,7 @@ def lock(
 
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.image.wkhtmltopdf import TOOLS
-    from odpm_tasks.core.locking.lockfile import display_names, matching_keys
+    from odpm_tasks.core.locking.pins import display_names, matching_keys
     from odpm_tasks.core.odoo.addon_checks import repository_lines
     from odpm_tasks.core.text import nearest
     from odpm_tasks.errors import LockError, UsageError

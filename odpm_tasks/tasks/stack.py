@@ -224,12 +224,12 @@ def test(c: Context, modules: Sequence[str] = (), tags: str = "", keep: bool = F
     Arguments after -- are passed to Odoo.
     """
     from odpm_tasks.core.planning.observed import require_rendered
-    from odpm_tasks.stack import database
+    from odpm_tasks.stack import addon_tests
 
     project = _rendered()
     _container(project, "db")
     observed = require_rendered(project.observe())
-    database.run_tests(project.paths, observed, tuple(modules), tags, keep, remainder())
+    addon_tests.run_tests(project.paths, observed, tuple(modules), tags, keep, remainder())
 
 
 def _rendered() -> Project:

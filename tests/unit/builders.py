@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from odpm_tasks.core.locking.graph import Resolution, Source, SourceAnswer, SourceQuery
 from odpm_tasks.core.locking.lockfile import Pin
-from odpm_tasks.core.locking.resolve import Resolution, Source, SourceAnswer, SourceQuery, drive, resolve
+from odpm_tasks.core.locking.resolve import drive, resolve
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts, Module

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from odpm_tasks.core.locking.resolve import Kind
+from odpm_tasks.core.locking.graph import Kind
 from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import DescriptionError

@@ -8,7 +8,8 @@ from dataclasses import replace
 from odpm_tasks.core.config.paths import LOCK_FILE
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.locking.git_packages import package_changes
-from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, Pin, conflicting_pins, display_names
+from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, Pin
+from odpm_tasks.core.locking.pins import conflicting_pins, display_names
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.sources.link import Link, canonical
 from odpm_tasks.errors import LockError

@@ -15,7 +15,8 @@ from typing import Literal
 from odpm_tasks.core.locking.changes import merge_changes
 from odpm_tasks.core.locking.diff_python import PackageChange, PythonSide, packages
 from odpm_tasks.core.locking.diff_system import SystemChange
-from odpm_tasks.core.locking.lockfile import Lock, Pin, match_file_pins
+from odpm_tasks.core.locking.lockfile import Lock, Pin
+from odpm_tasks.core.locking.pins import match_file_pins
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addon_versions import SCRIPT, runs, version_key
 from odpm_tasks.core.sources.commits import CommitRange

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from odpm_tasks.core import trees
-from odpm_tasks.core.locking.resolve import TOP, Resolution, Source
+from odpm_tasks.core.locking.graph import Resolution, Source
+from odpm_tasks.core.locking.resolve import TOP
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.reports import report
 from odpm_tasks.core.text import nearest

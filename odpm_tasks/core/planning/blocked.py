@@ -5,7 +5,7 @@ The rules are those of `adapters/git/checkout.py`, which refuses; here they are 
 
 from __future__ import annotations
 
-from odpm_tasks.core.locking.resolve import Source
+from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.planning.observed import Checkout
 
 _NAMED = 3  # so many files are named, the rest is counted

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from odpm_tasks.core.locking.changes import short_name
-from odpm_tasks.core.locking.lockfile import display_names, effective_pins
+from odpm_tasks.core.locking.pins import display_names, effective_pins
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState
 from odpm_tasks.core.planning.steps import Plan, Step
 from odpm_tasks.core.sources.commits import Commit, CommitRange

@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeVar
 
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.editors.editor_file import EditorFile
+from odpm_tasks.core.locking.graph import Resolution, SourceQuery
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
-from odpm_tasks.core.locking.resolve import Resolution, SourceQuery
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addon_checks import AddonFindings
 from odpm_tasks.core.planning.costs import Cost

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from odpm_tasks.core.config.paths import LOCK_FILE, source_folder
-from odpm_tasks.core.locking.lockfile import display_names
+from odpm_tasks.core.locking.pins import display_names
 from odpm_tasks.core.planning.observed import Checkout, ObservedState, RenderedState, ResolvedState, RunningState
 from odpm_tasks.core.planning.options import UNSAVED, RunOptions
 from odpm_tasks.core.planning.steps import Action, Plan, Step

@@ -12,8 +12,9 @@ from odpm_tasks.core.locking.changes import (
     require_branches,
     short_name,
 )
-from odpm_tasks.core.locking.lockfile import conflicting_pins, write_lock
-from odpm_tasks.core.locking.resolve import Source, SourceQuery
+from odpm_tasks.core.locking.graph import Source, SourceQuery
+from odpm_tasks.core.locking.lockfile import write_lock
+from odpm_tasks.core.locking.pins import conflicting_pins
 from odpm_tasks.core.odoo.addon_checks import require_addons
 from odpm_tasks.core.planning.blocked import blocked_checkout, keeps_work
 from odpm_tasks.core.planning.hooks import late_hook_steps

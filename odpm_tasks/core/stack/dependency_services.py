@@ -14,7 +14,7 @@ from typing import Any
 
 from odpm_tasks.core.config.paths import source_folder
 from odpm_tasks.core.config.scenario import Scenario
-from odpm_tasks.core.locking.resolve import Resolution, Source
+from odpm_tasks.core.locking.graph import Resolution, Source
 from odpm_tasks.core.manifest import checks
 from odpm_tasks.core.manifest.json_document import Path, parse, spell
 from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, Hooks, Manifest, merge

@@ -10,17 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from odpm_tasks.core.locking.lockfile import (
-    Lock,
-    Pin,
-    conflicting_pins,
-    display_names,
-    effective_pins,
-    match_file_pins,
-    matching_keys,
-    read_lock,
-    write_lock,
-)
+from odpm_tasks.core.locking.lockfile import Lock, Pin, read_lock, write_lock
+from odpm_tasks.core.locking.pins import conflicting_pins, display_names, effective_pins, match_file_pins, matching_keys
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import LockError
 

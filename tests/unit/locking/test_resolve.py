@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from odpm_tasks.core.locking.lockfile import Lock, Pin, effective_pins
+from odpm_tasks.core.locking.graph import Resolution, SourceAnswer, SourceQuery
+from odpm_tasks.core.locking.lockfile import Lock, Pin
+from odpm_tasks.core.locking.pins import effective_pins
 from odpm_tasks.core.locking.python_requirements import RequirementLine
-from odpm_tasks.core.locking.resolve import MAX_REQUIREMENTS, Resolution, SourceAnswer, SourceQuery, drive, resolve
+from odpm_tasks.core.locking.resolve import MAX_REQUIREMENTS, drive, resolve
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import DescriptionError, ProgramError

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.locking.changes import complete_lock, lock_changes, merge_changes
-from odpm_tasks.core.locking.lockfile import Lock, Pin, effective_pins, read_lock, write_lock
-from odpm_tasks.core.locking.resolve import Resolution
+from odpm_tasks.core.locking.graph import Resolution
+from odpm_tasks.core.locking.lockfile import Lock, Pin, read_lock, write_lock
+from odpm_tasks.core.locking.pins import effective_pins
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.core.sources.merges import MergedRef, parse_merge

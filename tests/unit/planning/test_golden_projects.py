@@ -28,8 +28,10 @@ from odpm_tasks.adapters.dotenv import read_env
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.locking.changes import complete_lock
-from odpm_tasks.core.locking.lockfile import DevelopingState, Pin, PythonLocks, effective_pins
-from odpm_tasks.core.locking.resolve import SourceAnswer, SourceQuery, drive, resolve
+from odpm_tasks.core.locking.graph import SourceAnswer, SourceQuery
+from odpm_tasks.core.locking.lockfile import DevelopingState, Pin, PythonLocks
+from odpm_tasks.core.locking.pins import effective_pins
+from odpm_tasks.core.locking.resolve import drive, resolve
 from odpm_tasks.core.manifest.reader import problems, read_manifest
 from odpm_tasks.core.odoo import addons
 from odpm_tasks.core.odoo.addons import Facts

@@ -9,8 +9,8 @@ import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.locking.changes import lock_changes
+from odpm_tasks.core.locking.graph import SourceQuery
 from odpm_tasks.core.locking.lockfile import Lock, Pin, PythonLocks
-from odpm_tasks.core.locking.resolve import SourceQuery
 from odpm_tasks.core.odoo.addon_checks import AddonFindings, MissingAddon
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import (

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.locking.resolve import Resolution
+from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.errors import DescriptionError
