@@ -30,7 +30,7 @@ LONGEST = (
     *FAMILIES["developer"],
     *FAMILIES["ci_image"],
     "tests/unit/test_style.py",
-    *(f"tests/unit/{name}.py" for name in ("test_project", "adapters/test_command", "odoo/test_odoo_run")),
+    *(f"tests/unit/{name}.py" for name in ("test_project", "odoo/test_odoo_run")),
     *FAMILIES["small_image"],
     *(
         f"{E2E}{name}.py"

@@ -19,7 +19,19 @@ from odpm_tasks.errors import ProgramError
 
 T = TypeVar("T")
 
+_CHUNK = 1 << 16
+_FAILURES = (OSError, HTTPException, ValueError)
 _opener_lock = threading.Lock()
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follow redirects as urllib does, but send the login of a server to that server only."""
+
+    def redirect_request(self, req: urllib.request.Request, *answer: Any) -> urllib.request.Request | None:
+        redirected = super().redirect_request(req, *answer)
+        if redirected and urlsplit(redirected.full_url)[:2] != urlsplit(req.full_url)[:2]:
+            redirected.remove_header("Authorization")
+        return redirected
 
 
 def send(request: urllib.request.Request, timeout: float) -> Any:
@@ -33,7 +45,7 @@ def send(request: urllib.request.Request, timeout: float) -> Any:
 def _opener() -> urllib.request.OpenerDirector:
     """One opener for all requests: loading this machine's certificates takes longer than a request."""
     context = ssl.create_default_context()
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects)
 
 
 def get(url: str, timeout: float, limit: int) -> bytes | None:
@@ -70,15 +82,13 @@ def download(url: str, timeout: float, limit: int, progress: Callable[[int], Non
                 progress(size)
                 if size > limit:
                     raise ProgramError(f"the file is larger than {limit // 1_000_000} MB")
+            if answer.length:  # the rest of the announced length; http.client reports no error
+                raise ProgramError("the connection ended early")
     except urllib.error.HTTPError as error:
         raise ProgramError(f"HTTP status {error.code}") from None
     except _FAILURES as error:
         raise ProgramError(str(getattr(error, "reason", "") or type(error).__name__)) from None
     return b"".join(parts)
-
-
-_CHUNK = 1 << 16
-_FAILURES = (OSError, HTTPException, ValueError)
 
 
 def _request(url: str, method: str = "GET") -> urllib.request.Request:
