@@ -10,7 +10,7 @@ from odpm_tasks.adapters.docker import registry
 from odpm_tasks.adapters.git.transport import fetch_error, list_refs
 from odpm_tasks.core.audit.findings import Finding, of_error
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.image.dockerfile import base_image
+from odpm_tasks.core.image.image_spec import base_image
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.sources.link import Link
 from odpm_tasks.sources.remote import project_remote

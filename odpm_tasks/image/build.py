@@ -17,7 +17,7 @@ from odpm_tasks.core.audit.census import Census, problems
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image import dockerfile, wkhtmltopdf
-from odpm_tasks.core.image.dockerfile import package_context
+from odpm_tasks.core.image.image_spec import ImageSpec, package_context
 from odpm_tasks.core.image.wkhtmltopdf import debian_arch
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
@@ -247,7 +247,7 @@ def _audit(
 
 
 def _renderer(
-    paths: ProjectPaths, spec: dockerfile.ImageSpec, request: BuildRequest, cleanup: contextlib.ExitStack
+    paths: ProjectPaths, spec: ImageSpec, request: BuildRequest, cleanup: contextlib.ExitStack
 ) -> dict[str, Path]:
     """The named context that has the package of wkhtmltopdf with patched Qt, where the image has it."""
     if spec.patched is None:

@@ -17,7 +17,7 @@ from odpm_tasks.adapters import files, index_settings
 from odpm_tasks.adapters.docker import buildx
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.archive import Mirror, sources_list
-from odpm_tasks.core.image.dockerfile import ImageSpec
+from odpm_tasks.core.image.image_spec import ImageSpec
 from odpm_tasks.image import archive
 
 

@@ -18,8 +18,8 @@ from odpm_tasks.adapters.git.remote import Remote
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.locking import diff
-from odpm_tasks.core.locking.diff import CommitAddon, LockDiff, PairDetails, PinPair
-from odpm_tasks.core.locking.diff_python import PythonSide
+from odpm_tasks.core.locking.diff_model import CommitAddon, LockDiff, PairDetails, PinPair
+from odpm_tasks.core.locking.diff_packages import PythonSide
 from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import Lock, Pin, read_lock
 from odpm_tasks.core.manifest.model import Manifest

@@ -16,7 +16,7 @@ from odpm_tasks.adapters import http
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.archive import ArchiveState, Mirror, index_urls
 from odpm_tasks.core.image.debian import newest, newest_versions, packages_file
-from odpm_tasks.core.locking.diff_system import SystemChange, package_changes
+from odpm_tasks.core.locking.diff_packages import SystemChange, package_changes
 from odpm_tasks.image import archive
 from odpm_tasks.image.archive_builds import BuiltPackages, built_packages
 

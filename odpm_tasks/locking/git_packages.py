@@ -16,7 +16,7 @@ from odpm_tasks.adapters import terminal
 from odpm_tasks.adapters.git import fetch as git_fetch
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.image.dockerfile import version_variables
+from odpm_tasks.core.image.image_spec import version_variables
 from odpm_tasks.core.locking.git_metadata import FILES, git_metadata, version_from_tags
 from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.sdist import StaticMetadata

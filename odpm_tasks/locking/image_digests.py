@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.image.dockerfile import base_image
+from odpm_tasks.core.image.image_spec import base_image
 from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.manifest.model import Manifest

@@ -12,9 +12,9 @@ from odpm_tasks import project_files
 from odpm_tasks.adapters import files, index_settings, terminal
 from odpm_tasks.adapters.command import redact
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, ProjectPaths
-from odpm_tasks.core.image.dockerfile import base_image
+from odpm_tasks.core.image.image_spec import base_image
 from odpm_tasks.core.locking.addon_requirements import needed_addons, only_optional, with_need, without_system_modules
-from odpm_tasks.core.locking.diff_python import read_python_lock
+from odpm_tasks.core.locking.diff_packages import read_python_lock
 from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import Lock, PythonLocks, write_lock

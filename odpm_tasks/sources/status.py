@@ -14,11 +14,11 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import status as git_status
 from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.locking.graph import Kind, Source
+from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.locking.lockfile import Lock, Pin
 from odpm_tasks.core.odoo.addons import facts
 from odpm_tasks.core.planning.observed import Checkout
-from odpm_tasks.core.sources.link import Link, source_names, without_credentials
+from odpm_tasks.core.sources.link import Link, SourceKind, source_names, without_credentials
 from odpm_tasks.core.sources.status import CacheState, SourceState, StoreState
 from odpm_tasks.core.text import nearest, plural
 from odpm_tasks.errors import UsageError
@@ -47,7 +47,7 @@ def _of_lock(lock: Lock | None) -> tuple[Source, ...]:
     if lock is None:
         return ()
     developing = (lock.developing,) if lock.developing and lock.developing.tree is None else ()
-    kinds: dict[Kind, tuple[Pin, ...]] = {
+    kinds: dict[SourceKind, tuple[Pin, ...]] = {
         "platform": (lock.platform,),
         "dependency": lock.dependencies,
         "developing": developing,

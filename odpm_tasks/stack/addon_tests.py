@@ -11,7 +11,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.odoo.addon_checks import require_known
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
-from odpm_tasks.stack.database import _options, create_database, identifier, run_odoo, sql
+from odpm_tasks.stack.database import create_database, demo_options, identifier, run_odoo, sql
 from odpm_tasks.stack.up import container
 
 
@@ -54,7 +54,7 @@ def run_tests(
             paths,
             observed,
             name,
-            [*words, *_options(observed.manifest.odoo_version, False), *more],
+            [*words, *demo_options(observed.manifest.odoo_version, False), *more],
             lines.append,
         )
         result = next((line for line in reversed(lines) if " tests when loading database" in line), "")

@@ -73,7 +73,7 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     if create:
         create_database(observed, database.id, name)
         sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{prefetch.UNFINISHED}'")
-    switches = _options(observed.manifest.odoo_version, options.demo) if unfinished else []
+    switches = demo_options(observed.manifest.odoo_version, options.demo) if unfinished else []
     if unfinished and observed.manifest.language:
         switches += [f"--load-language={observed.manifest.language}"]
     install = options.install or (observed.modules or ("base",) if unfinished else ())
@@ -143,7 +143,8 @@ def _maintenance(odoo: str) -> Iterator[None]:
         docker.execute(odoo, "rm", "-f", MAINTENANCE)
 
 
-def _options(odoo_version: str, demo: bool) -> list[str]:
+def demo_options(odoo_version: str, demo: bool) -> list[str]:
+    """The options of Odoo that install demo data, or none."""
     facts = series(odoo_version)
     return list(facts.with_demo if demo else facts.no_demo)
 

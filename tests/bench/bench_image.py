@@ -33,7 +33,7 @@ from pathlib import Path
 
 from odpm_tasks.adapters import apt, index_settings
 from odpm_tasks.core.image.archive import Mirror, sources_list
-from odpm_tasks.core.image.dockerfile import UV_VERSION
+from odpm_tasks.core.image.image_spec import UV_VERSION
 from tests.bench.project import demo, run_timed, task
 from tests.e2e.harness import Bench, docker, git
 from tests.standins import common

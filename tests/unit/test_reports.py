@@ -9,7 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator, validate
 
 from odpm_tasks.core.config.version import VERSION
-from odpm_tasks.core.reports import REPORTS, report, schema
+from odpm_tasks.core.report_models.schemas import REPORTS, schema
+from odpm_tasks.core.reports import report
 
 COMMIT = "a" * 40
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from odpm_tasks.core.locking.graph import Kind
 from odpm_tasks.core.odoo.addons import Facts, Module
+from odpm_tasks.core.sources.link import SourceKind
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import DescriptionError
 
@@ -20,7 +20,7 @@ class AddonPlace:
     """The add-ons of one repository, in the order of the add-ons path. `folder`: where the repository is on this machine."""
 
     name: str
-    kind: Kind
+    kind: SourceKind
     facts: Facts = field(repr=False)
     folder: str = ""
     url: str = ""

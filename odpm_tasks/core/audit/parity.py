@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from odpm_tasks.core.audit.census import Census
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.image.dockerfile import CONFIGURATION
-from odpm_tasks.core.locking.diff_python import read_python_lock
+from odpm_tasks.core.locking.diff_packages import read_python_lock
 from odpm_tasks.core.odoo.conf import GEVENT_NAMES, ConfSpec
 from odpm_tasks.core.stack.render import Stack, render
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from odpm_tasks.core.image.dockerfile import is_package
+from odpm_tasks.core.image.image_spec import is_package
 from odpm_tasks.core.odoo.addons import Facts
 
 # Programs in manifests of add-ons -> Debian package.

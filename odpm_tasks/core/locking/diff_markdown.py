@@ -10,8 +10,8 @@ import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-from odpm_tasks.core.locking.diff import AddonChange, LockDiff, RepositoryChange
-from odpm_tasks.core.locking.diff_system import SystemChange
+from odpm_tasks.core.locking.diff_model import AddonChange, LockDiff, RepositoryChange
+from odpm_tasks.core.locking.diff_packages import SystemChange
 from odpm_tasks.core.locking.diff_text import (
     SHOWN,
     addon_row,

@@ -11,9 +11,8 @@ from dataclasses import asdict
 from typing import Any
 
 from odpm_tasks.core.image.archive import ArchiveState
-from odpm_tasks.core.locking.diff import AddonChange, LockDiff, RepositoryChange
-from odpm_tasks.core.locking.diff_python import Locked, PackageChange
-from odpm_tasks.core.locking.diff_system import SystemChange
+from odpm_tasks.core.locking.diff_model import AddonChange, LockDiff, RepositoryChange
+from odpm_tasks.core.locking.diff_packages import Locked, PackageChange, SystemChange
 from odpm_tasks.core.locking.lockfile import Pin
 from odpm_tasks.core.reports import report
 from odpm_tasks.core.sources.commits import CommitRange

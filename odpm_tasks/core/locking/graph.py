@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.image.wkhtmltopdf import Renderer
@@ -12,10 +11,8 @@ from odpm_tasks.core.locking.lockfile import Lock, Pin
 from odpm_tasks.core.locking.pins import match_file_pins
 from odpm_tasks.core.locking.python_requirements import RequirementLine
 from odpm_tasks.core.odoo.addons import Facts
-from odpm_tasks.core.sources.link import Link
+from odpm_tasks.core.sources.link import Link, SourceKind
 from odpm_tasks.core.sources.merges import Merged, MergedRef
-
-Kind = Literal["platform", "dependency", "developing"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class SourceQuery:
     branch: str
     commit: str | None
     required_by: tuple[str, ...]
-    kind: Kind = "dependency"
+    kind: SourceKind = "dependency"
     day: str | None = None
     pinned: tuple[MergedRef | None, ...] = ()
     merged: Merged | None = None
@@ -73,7 +70,7 @@ class Source:
     """
 
     name: str
-    kind: Kind
+    kind: SourceKind
     link: Link
     commit: str
     facts: Facts = field(repr=False)

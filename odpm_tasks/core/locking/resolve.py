@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from odpm_tasks.core.locking.graph import Kind, Resolution, Source, SourceAnswer, SourceQuery
+from odpm_tasks.core.locking.graph import Resolution, Source, SourceAnswer, SourceQuery
 from odpm_tasks.core.locking.lockfile import Pin
 from odpm_tasks.core.locking.python_requirements import RequirementLine, external_dependency, repository_requirements
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_dependency_manifest
 from odpm_tasks.core.odoo.addons import MAX_FILE_SIZE, Facts
-from odpm_tasks.core.sources.link import Link, source_names
+from odpm_tasks.core.sources.link import Link, SourceKind, source_names
 from odpm_tasks.core.sources.link_policy import MOST, check_links
 from odpm_tasks.core.sources.merges import known_result, pinned
 from odpm_tasks.core.sources.oca_dependencies import parse_oca_dependencies
@@ -42,7 +42,7 @@ class _Graph:
     requirements: list[RequirementLine] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def add(self, link: Link, required_by: tuple[str, ...], kind: Kind = "dependency") -> SourceQuery | None:
+    def add(self, link: Link, required_by: tuple[str, ...], kind: SourceKind = "dependency") -> SourceQuery | None:
         """Add a requirement to the graph; the new query, or None for a known repository and for the developing checkout.
 
         Errors: DescriptionError for two revisions of one repository below the manifest, and for more than MOST repositories.
@@ -77,7 +77,7 @@ class _Graph:
             )
         return None
 
-    def _query(self, key: str, link: Link, branch: str, required_by: tuple[str, ...], kind: Kind) -> SourceQuery:
+    def _query(self, key: str, link: Link, branch: str, required_by: tuple[str, ...], kind: SourceKind) -> SourceQuery:
         pin = self.pins.get(key)
         commit = link.commit or (
             pin.commit if pin and pin.fits(link, self.manifest.odoo_version) and not link.is_file else None
@@ -191,7 +191,7 @@ def resolve(
     chains.
     """
     graph = _Graph(manifest, lookup, strict, pins, own)
-    roots: list[tuple[Link, Kind]] = [(manifest.platform, "platform")]
+    roots: list[tuple[Link, SourceKind]] = [(manifest.platform, "platform")]
     if manifest.developing and manifest.developing.canonical != own:
         roots.append((manifest.developing, "developing"))
     roots += [(link, "dependency") for link in manifest.dependencies]

@@ -14,13 +14,15 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from odpm_tasks.errors import DescriptionError
 
 if TYPE_CHECKING:
     from odpm_tasks.core.sources.merges import MergeRequest
+
+SourceKind = Literal["platform", "dependency", "developing"]  # what a source is in the stack
 
 FORMS = "https://, http://, ssh://, git://, git@host:path or file:///absolute/path"
 _DEFAULT_PORT = {"https": "443", "http": "80", "ssh": "22", "git": "9418"}

@@ -20,7 +20,7 @@ from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image import dockerfile as images
 from odpm_tasks.core.image.archive import ArchiveState
-from odpm_tasks.core.image.dockerfile import ImagePackage, ImageSource, ImageSpec
+from odpm_tasks.core.image.image_spec import ImagePackage, ImageSource, ImageSpec, base_image
 from odpm_tasks.core.image.system_packages import SystemDependencies, system_dependencies
 from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
 from odpm_tasks.core.locking.git_packages import GitPackage
@@ -100,7 +100,7 @@ class Stack:
             sources.append(ImageSource(self.own_name, "developing"))
         manifest = self.manifest
         return ImageSpec(
-            base_image=with_digest(images.base_image(manifest.python, manifest.codename), self.digests),
+            base_image=with_digest(base_image(manifest.python, manifest.codename), self.digests),
             codename=manifest.codename,
             odoo_version=manifest.odoo_version,
             python=manifest.python,

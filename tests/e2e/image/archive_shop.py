@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.core.image.dockerfile import ImageSpec, base_image
+from odpm_tasks.core.image.image_spec import ImageSpec, base_image
 from tests.e2e.baked import Built
 from tests.e2e.failures import Workspace, create_workspace
 from tests.e2e.harness import docker, git

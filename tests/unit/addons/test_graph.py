@@ -11,7 +11,8 @@ from odpm_tasks.core.addons import text
 from odpm_tasks.core.addons.graph import AddonGraph, AddonPlace
 from odpm_tasks.core.addons.text import InstalledAddon
 from odpm_tasks.core.odoo.addons import Facts, Module, read_module
-from odpm_tasks.core.reports import report, schema
+from odpm_tasks.core.report_models.schemas import schema
+from odpm_tasks.core.reports import report
 from odpm_tasks.errors import DescriptionError
 
 

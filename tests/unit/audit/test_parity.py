@@ -12,7 +12,7 @@ from odpm_tasks.core.audit.census import Addon, Census, Package
 from odpm_tasks.core.audit.parity import BYTE_CODE, Difference, differences, explanations, package_notes
 from odpm_tasks.core.audit.parity_text import Comparison, as_json, as_text
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.reports import schema
+from odpm_tasks.core.report_models.schemas import schema
 from odpm_tasks.core.stack.render import Stack
 from tests.unit.builders import manifest
 from tests.unit.stack.test_render import stack

@@ -16,7 +16,7 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.audit.findings import Finding, as_json, as_text, ordered
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import Layer, Settings
-from odpm_tasks.core.reports import schema
+from odpm_tasks.core.report_models.schemas import schema
 from odpm_tasks.diagnosis import engine, machine, network, project
 from odpm_tasks.diagnosis.checks import diagnose
 from odpm_tasks.project import Project

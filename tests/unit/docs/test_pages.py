@@ -19,7 +19,6 @@ from invoke.parser import Parser
 
 import odpm_tasks
 from odpm_tasks import collection, errors
-from odpm_tasks.core import reports
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.locking.lockfile import read_lock
 from odpm_tasks.core.manifest.reader import problems, schema_v1, schema_v2
@@ -27,6 +26,7 @@ from odpm_tasks.core.planning import document
 from odpm_tasks.core.planning.step_text import LineStyle
 from odpm_tasks.core.planning.steps import ORDER
 from odpm_tasks.core.planning.text import plan_lines
+from odpm_tasks.core.report_models import schemas
 from odpm_tasks.core.stack import status
 from odpm_tasks.errors import UsageError
 from odpm_tasks.tasks.namespace import TASKS
@@ -225,7 +225,7 @@ def test_an_example_imports_and_its_description_is_valid(folder: Path) -> None:
         ("odpm.v2.json", schema_v2()),
         ("plan.v1.json", document.schema()),
         ("status.v1.json", status.schema()),
-        *((f"{name}.v1.json", reports.schema(name)) for name in reports.REPORTS),
+        *((f"{name}.v1.json", schemas.schema(name)) for name in schemas.REPORTS),
     ],
 )
 def test_a_json_schema_is_the_one_of_the_models(name: str, schema: object) -> None:

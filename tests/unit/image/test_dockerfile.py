@@ -9,16 +9,8 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.core.image.archive import ArchiveState
-from odpm_tasks.core.image.dockerfile import (
-    ImagePackage,
-    ImageSource,
-    ImageSpec,
-    base_image,
-    context_name,
-    dockerfile,
-    dockerignore,
-    environment_digest,
-)
+from odpm_tasks.core.image.dockerfile import dockerfile, dockerignore, environment_digest
+from odpm_tasks.core.image.image_spec import ImagePackage, ImageSource, ImageSpec, base_image, context_name
 from odpm_tasks.core.image.wkhtmltopdf import published
 from odpm_tasks.errors import DescriptionError
 

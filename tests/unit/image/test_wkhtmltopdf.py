@@ -7,7 +7,8 @@ import json
 import pytest
 
 from odpm_tasks.core.image import wkhtmltopdf
-from odpm_tasks.core.image.dockerfile import ImageSpec, base_image, dockerfile, environment_digest
+from odpm_tasks.core.image.dockerfile import dockerfile, environment_digest
+from odpm_tasks.core.image.image_spec import ImageSpec, base_image
 from odpm_tasks.core.image.wkhtmltopdf import DISTRIBUTION, PatchedBuild, Renderer
 from odpm_tasks.core.locking.changes import lock_changes
 from odpm_tasks.core.locking.lockfile import Lock, Pin, read_lock, write_lock

@@ -11,14 +11,21 @@ from jsonschema import validate
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.locking import diff
-from odpm_tasks.core.locking.diff import AddonChange, CommitAddon, LockDiff, PairDetails, PinPair, compare, pairs
+from odpm_tasks.core.locking.diff import compare, pairs
 from odpm_tasks.core.locking.diff_markdown import _addon_line, as_markdown
-from odpm_tasks.core.locking.diff_python import Locked, PythonSide, packages
-from odpm_tasks.core.locking.diff_system import SystemChange, SystemPackageChange, package_changes
+from odpm_tasks.core.locking.diff_model import AddonChange, CommitAddon, LockDiff, PairDetails, PinPair
+from odpm_tasks.core.locking.diff_packages import (
+    Locked,
+    PythonSide,
+    SystemChange,
+    SystemPackageChange,
+    package_changes,
+    packages,
+)
 from odpm_tasks.core.locking.diff_text import SHOWN, as_json, as_text
 from odpm_tasks.core.locking.lockfile import Lock, Pin
 from odpm_tasks.core.odoo.addon_versions import runs, version_key
-from odpm_tasks.core.reports import schema
+from odpm_tasks.core.report_models.schemas import schema
 from odpm_tasks.core.sources.commits import Commit, CommitRange
 from tests.unit.builders import OCA, ODOO, commit
 

@@ -8,7 +8,7 @@ import pytest
 from jsonschema import validate
 
 from odpm_tasks.core.locking.tree import SourceTree
-from odpm_tasks.core.reports import schema
+from odpm_tasks.core.report_models.schemas import schema
 from odpm_tasks.errors import UsageError
 from tests.unit.builders import OCA, Servers, manifest
 from tests.unit.locking.test_resolve import flat, oca

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import validate
 
-from odpm_tasks.core.reports import schema
+from odpm_tasks.core.report_models.schemas import schema
 from odpm_tasks.core.sources.status import CacheState, MergeState, SourceState, StoreState, as_json, as_text
 from odpm_tasks.core.text import unstyled
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import validate
 
 from odpm_tasks.adapters.docker.engine import Container
-from odpm_tasks.core.reports import schema
+from odpm_tasks.core.report_models.schemas import schema
 from odpm_tasks.core.stack.projects import ProjectState, as_json, as_text
 from odpm_tasks.core.stack.published_ports import published_port
 from odpm_tasks.stack import projects as stacks

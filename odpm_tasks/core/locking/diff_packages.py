@@ -1,4 +1,4 @@
-"""The difference of two versions of the Python locks: packages by name, versions by marker, hashes."""
+"""The packages that differ between two locks: of the Python locks, and of two states of the Debian archive."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from odpm_tasks.core.image.archive import ArchiveState
+from odpm_tasks.core.image.debian import newest
 from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.python_requirements import requirement_lines
+
+# --- Python: packages by name, versions by marker, hashes ---
 
 
 @dataclass(frozen=True)
@@ -93,3 +97,42 @@ def _package(name: str, old: tuple[Locked, ...], new: tuple[Locked, ...]) -> Pac
         moved = [(was, now) for was, now in zip(old, new, strict=True) if was.version != now.version]
         return PackageChange(name, tuple(was for was, _ in moved), tuple(now for _, now in moved))
     return PackageChange(name, old, new)
+
+
+# --- Debian: the packages of an image that move, and those that are security updates ---
+
+
+@dataclass(frozen=True)
+class SystemPackageChange:
+    """A Debian package of the image with another version in the new state. `security`: that version is in the security archive."""
+
+    name: str
+    old: str
+    new: str
+    security: bool = False
+
+
+@dataclass(frozen=True)
+class SystemChange:
+    """Another state of the Debian archive. `packages`: None where they are not known; then `note` says why."""
+
+    old: ArchiveState | None
+    new: ArchiveState | None
+    packages: tuple[SystemPackageChange, ...] | None = None
+    note: str = ""
+
+
+def package_changes(
+    installed: Mapping[str, str], archive: Mapping[str, str], security: Mapping[str, str]
+) -> tuple[SystemPackageChange, ...]:
+    """The packages that a build of the new state installs with another version than the image has.
+
+    `installed`: package -> version of the packages that the build of the old state installed. `archive`, `security`: the newest
+    versions of the new state.
+    """
+    present = newest(archive, security)
+    return tuple(
+        SystemPackageChange(name, old, present[name], security.get(name) == present[name])
+        for name, old in sorted(installed.items())
+        if name in present and present[name] != old
+    )

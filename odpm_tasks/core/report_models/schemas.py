@@ -1,0 +1,41 @@
+"""The reports of the tasks with `--format json`; their JSON Schemas are in `docs/schema`.
+
+`plan` and `status` have their own modules.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odpm_tasks.core.report_models.addons import ModExplainReport, ModGraphReport, ModListReport, ModMissingReport
+from odpm_tasks.core.report_models.base import ReportModel
+from odpm_tasks.core.report_models.lock_diff import LockDiffReport
+from odpm_tasks.core.report_models.project import (
+    DoctorReport,
+    ImageReport,
+    ParityReport,
+    ProjectsReport,
+    ValidateReport,
+)
+from odpm_tasks.core.report_models.sources import SourcesStatusReport, SourcesTreeReport
+
+REPORTS: dict[str, type[ReportModel]] = {
+    "validate": ValidateReport,
+    "sources.status": SourcesStatusReport,
+    "sources.tree": SourcesTreeReport,
+    "mod.list": ModListReport,
+    "mod.explain": ModExplainReport,
+    "mod.graph": ModGraphReport,
+    "mod.missing": ModMissingReport,
+    "projects": ProjectsReport,
+    "doctor": DoctorReport,
+    "parity": ParityReport,
+    "lock-diff": LockDiffReport,
+    "build-image": ImageReport,
+}
+
+
+def schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of a report."""
+    found = REPORTS[name].model_json_schema(mode="serialization", by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
