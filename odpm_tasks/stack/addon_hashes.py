@@ -1,0 +1,109 @@
+"""The hashes of the installed add-ons: read from a database and from disk, and recorded after an update."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from odpm_tasks.adapters import files
+from odpm_tasks.core.addons import hashes
+from odpm_tasks.core.addons.hashes import AddonHashes
+from odpm_tasks.core.config.paths import ProjectPaths, source_folder
+from odpm_tasks.core.stack.render import Stack
+from odpm_tasks.parallel import parallel_map
+from odpm_tasks.stack.database import sql
+
+_PLATFORM_ADDONS = "odoo/addons"  # base, and add-ons for Odoo's own tests; the facts of a platform do not contain them
+_READ = """
+SELECT json_build_object(
+    'installed', (SELECT json_agg(name ORDER BY name) FROM ir_module_module WHERE state IN ('installed', 'to upgrade')),
+    'languages', (SELECT json_agg(code) FROM res_lang WHERE active),
+    'stored', (SELECT value FROM ir_config_parameter WHERE key = {stored}),
+    'patterns', (SELECT value FROM ir_config_parameter WHERE key = {patterns}))
+"""
+_RECORD = """
+INSERT INTO ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
+VALUES ({stored}, {value}, 1, 1, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
+ON CONFLICT (key) DO UPDATE SET value = excluded.value, write_date = excluded.write_date
+"""
+_DEPENDENTS = """
+WITH RECURSIVE affected AS (
+    SELECT id, name FROM ir_module_module WHERE name IN ({names}) AND state IN ('installed', 'to upgrade')
+    UNION
+    SELECT module.id, module.name FROM affected
+    JOIN ir_module_module_dependency needs ON needs.name = affected.name
+    JOIN ir_module_module module ON module.id = needs.module_id AND module.state IN ('installed', 'to upgrade'))
+SELECT name FROM affected ORDER BY name
+"""
+
+
+def read_hashes(paths: ProjectPaths, stack: Stack, database_container: str, database: str) -> AddonHashes:
+    """The installed add-ons of a database that Odoo initialised, with their hashes at the last update and on disk.
+
+    Errors: those of `sql`.
+    """
+    query = _READ.format(stored=_quoted(hashes.STORED), patterns=_quoted(hashes.PATTERNS))
+    found = json.loads(sql(database_container, query, database))
+    installed: list[str] = found["installed"] or []
+    folders = addon_folders(stack)
+    patterns, languages = hashes.exclude_patterns(found["patterns"]), found["languages"] or []
+    present = [name for name in installed if name in folders]
+    current = parallel_map(paths, lambda name: _folder_hash(paths.root / folders[name], patterns, languages), present)
+    return AddonHashes(
+        tuple(installed),
+        hashes.stored_hashes(found["stored"]),
+        {name: value for name, value in zip(present, current, strict=True) if value},
+    )
+
+
+def record_hashes(
+    paths: ProjectPaths,
+    stack: Stack,
+    database_container: str,
+    database: str,
+    updated: Collection[str] | None = None,
+) -> None:
+    """Store the hashes after an update of `updated` with their dependents; None: of every changed or installed add-on.
+
+    Call it after a successful update only: an add-on with a recorded hash is not updated again. Errors: those of `sql`.
+    """
+    value = read_hashes(paths, stack, database_container, database).after_update(updated)
+    sql(database_container, _RECORD.format(stored=_quoted(hashes.STORED), value=_quoted(value)), database)
+
+
+def with_dependents(database_container: str, database: str, names: Collection[str]) -> tuple[str, ...]:
+    """The installed add-ons of `names` and those that depend on them, directly or not: what Odoo updates with `-u`.
+
+    Errors: those of `sql`.
+    """
+    listed = ", ".join(_quoted(name) for name in names)
+    return tuple(sql(database_container, _DEPENDENTS.format(names=listed), database).split()) if names else ()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def addon_folders(stack: Stack) -> dict[str, str]:
+    """The folder of each installable add-on on the add-ons path, relative to the project; the first of a name is used."""
+    found: dict[str, str] = {}
+    places = [("", stack.own), *((source_folder(source.name), source.facts) for source in stack.resolution.ordered)]
+    for folder, facts in places:
+        for module in facts.modules:
+            if module.folder in facts.addons and module.installable:
+                found.setdefault(module.name, f"{folder}/{facts.path_in_repository(module)}".strip("/"))
+    found["base"] = f"{source_folder(stack.resolution.platform.name)}/{_PLATFORM_ADDONS}/base"
+    return found
+
+
+def _folder_hash(folder: Path, patterns: Collection[str], languages: Collection[str]) -> str:
+    """The hash of an add-on on disk; empty where its folder does not exist."""
+    names = [
+        os.path.relpath(os.path.join(path, name), folder)  # noqa: PTH118 - names that are not UTF-8
+        for path, _, found in os.walk(folder)
+        for name in found
+    ]
+    chosen = hashes.hashed_files(names, patterns, languages)
+    return hashes.addon_hash((name, files.read(folder / name) or b"") for name in chosen) if names else ""
