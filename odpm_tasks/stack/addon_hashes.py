@@ -23,6 +23,7 @@ SELECT json_build_object(
     'stored', (SELECT value FROM ir_config_parameter WHERE key = {stored}),
     'patterns', (SELECT value FROM ir_config_parameter WHERE key = {patterns}))
 """
+_INSTALLED = "SELECT name FROM ir_module_module WHERE state IN ('installed', 'to upgrade') ORDER BY name"
 _RECORD = """
 INSERT INTO ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
 VALUES ({stored}, {value}, 1, 1, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
@@ -58,18 +59,31 @@ def read_hashes(paths: ProjectPaths, stack: Stack, database_container: str, data
     )
 
 
+def installed(database_container: str, database: str) -> tuple[str, ...]:
+    """The installed add-ons of a database. Errors: those of `sql`."""
+    return tuple(sql(database_container, _INSTALLED, database).split())
+
+
 def record_hashes(
     paths: ProjectPaths,
     stack: Stack,
     database_container: str,
     database: str,
-    updated: Collection[str] | None = None,
+    *,
+    before: Collection[str] = (),
+    install: Collection[str] = (),
+    update: Collection[str] = (),
 ) -> None:
-    """Store the hashes after an update of `updated` with their dependents; None: of every changed or installed add-on.
+    """Store the hashes after a successful run of Odoo with `-i install -u update`.
 
-    Call it after a successful update only: an add-on with a recorded hash is not updated again. Errors: those of `sql`.
+    `before`: the add-ons that were installed before it; none: the database is new. The add-ons that were not updated keep their
+    hash, so that the next update of changed add-ons includes them. Errors: those of `sql`.
     """
-    value = read_hashes(paths, stack, database_container, database).after_update(updated)
+    found = read_hashes(paths, stack, database_container, database)
+    updated: set[str] | None = None
+    if before and "all" not in update:
+        updated = {*install, *({*found.installed} - {*before}), *with_dependents(database_container, database, update)}
+    value = found.after_update(updated)
     sql(database_container, _RECORD.format(stored=_quoted(hashes.STORED), value=_quoted(value)), database)
 
 

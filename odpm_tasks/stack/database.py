@@ -79,8 +79,14 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     install = options.install or (observed.modules or ("base",) if unfinished else ())
     words = [f"-i{','.join(install)}"] if install else []
     words += [f"-u{','.join(options.update)}"] if options.update else []
+    from odpm_tasks.stack import addon_hashes
+
+    before = () if unfinished else addon_hashes.installed(database.id, name)
     with _maintenance(container(paths, observed, "odoo").id) if unfinished else _stopped(paths, observed):
         run_odoo(paths, observed, name, [*words, *switches])
+        addon_hashes.record_hashes(
+            paths, observed.stack, database.id, name, before=before, install=install, update=options.update
+        )
     last = read_state(paths).get("up", {})
     if last:
         known = observed.modules if unfinished else (*last.get("modules", observed.modules), *options.install)
