@@ -6,7 +6,7 @@ import sys
 
 from invoke.collection import Collection
 
-from odpm_tasks.tasks import ide, image, init, legacy_cli, lock, machine, mod, plan, sources, stack
+from odpm_tasks.tasks import ide, image, init, legacy_cli, lock, machine, mod, mod_changes, plan, sources, stack
 
 TASKS = {
     task.name: task
@@ -19,9 +19,12 @@ TASKS = {
     )
 }  # fmt: skip
 GROUPS = {
-    "mod": (mod.list_, mod.explain, mod.graph, mod.missing, mod.install, mod.update, mod.uninstall, mod.scaffold),
+    "mod": (
+        mod.list_, mod.explain, mod.graph, mod.missing,
+        mod_changes.install, mod_changes.update, mod_changes.uninstall, mod_changes.scaffold, mod_changes.pot,
+    ),
     "sources": (sources.status, sources.tree, sources.prune, sources.unshallow),
-}
+}  # fmt: skip
 TASKS |= {f"{group}.{task.name}": task for group, tasks in GROUPS.items() for task in tasks}
 
 

@@ -92,7 +92,7 @@ def restart(c: Context, service: Sequence[str] = ()) -> None:
     from odpm_tasks.stack import up as stack_services
     from odpm_tasks.stack.compose import command_line
 
-    project = _rendered()
+    project = rendered_project()
     with project.exclusive(), terminal.activity() as show:
         names = tuple(service) or ("odoo",)
         for name in names:
@@ -121,7 +121,7 @@ def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool 
     from odpm_tasks.stack import up as stack_services
     from odpm_tasks.stack.compose import command_line
 
-    project = _rendered()
+    project = rendered_project()
     if service:
         stack_services.require_services(require_rendered(project.observe()), service)
     flags = [f"--tail={tail}", *(["--follow"] if follow else []), *service]
@@ -152,9 +152,9 @@ def status(c: Context, format: str = "text") -> None:
 @task(word="database", remainder=True, short={"database": "d"}, help={"database": "Database (default: the project's)."})
 def shell(c: Context, database: str = "") -> None:
     """Open Odoo's Python shell on the database."""
-    project = _rendered()
+    project = rendered_project()
     _container(project, "odoo")
-    name = _existing_database(project, database)
+    name = existing_database(project, database)
     _leave(
         _foreground(
             project,
@@ -179,8 +179,8 @@ def shell(c: Context, database: str = "") -> None:
 )
 def psql(c: Context, database: str = "", command: str = "") -> None:
     """Open psql on the database; arguments after -- are passed to psql."""
-    project = _rendered()
-    name = _existing_database(project, database)
+    project = rendered_project()
+    name = existing_database(project, database)
     words = ["psql", "-U", "postgres", "-d", name, *(["-c", command] if command else [])]
     _leave(_foreground(project, "exec", *_tty(), "db", *words, *remainder()))
 
@@ -199,7 +199,7 @@ def exec_(c: Context, service: str = "odoo") -> None:
     words = remainder()
     if not words:
         raise UsageError("nothing to run", todo="inv exec -- odoo --version")
-    project = _rendered()
+    project = rendered_project()
     _container(project, service)
     options: list[str] = []
     if service == "odoo" and words[:2] == ["odoo", "scaffold"]:
@@ -226,13 +226,13 @@ def test(c: Context, modules: Sequence[str] = (), tags: str = "", keep: bool = F
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import addon_tests
 
-    project = _rendered()
+    project = rendered_project()
     _container(project, "db")
     observed = require_rendered(project.observe())
     addon_tests.run_tests(project.paths, observed, tuple(modules), tags, keep, remainder())
 
 
-def _rendered() -> Project:
+def rendered_project() -> Project:
     """The project, which has a compose file of this scenario. Errors: ProgramError, UsageError."""
     from odpm_tasks.errors import ProgramError, UsageError
     from odpm_tasks.project import Project
@@ -281,7 +281,7 @@ def _scaffold_options(project: Project, words: Sequence[str]) -> list[str]:
     return ["--user", f"{owner.st_uid}:{owner.st_gid}", "--workdir", inside]
 
 
-def _existing_database(project: Project, database: str) -> str:
+def existing_database(project: Project, database: str) -> str:
     """The name of the database. Errors: DescriptionError if there is none of this name."""
     from odpm_tasks.stack.database import require_database
 

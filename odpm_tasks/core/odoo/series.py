@@ -28,7 +28,8 @@ class Series:
     (then only a TCP connection can be checked). `no_demo`, `with_demo`: the arguments that create a database without and
     with demo data. `needs_lessc`: Odoo compiles assets with Node's lessc. `build_constraints`: versions
     of the tools that packages are built with. Pinned requirements are older than these tools: some need 2to3 (setuptools
-    until 57) or `pkg_resources` (until 81), gevent 21.8.0 needs a Cython before 3.1.
+    until 57) or `pkg_resources` (until 81), gevent 21.8.0 needs a Cython before 3.1. `own_commands`: Odoo has the commands
+    `module`, `i18n` and `db`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Series:
     needs_lessc: bool = False
     build_constraints: tuple[str, ...] = _PKG_RESOURCES
     odoo_bin: str = "odoo-bin"
+    own_commands: bool = False
 
     @property
     def release(self) -> tuple[int, int]:
@@ -67,7 +69,7 @@ TABLE: tuple[Series, ...] = (
     Series("16.0", "3.7", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, (), build_constraints=_CYTHON),
     Series("17.0", "3.10", "3.10", "12", "15", "gevent_port", "/web/health", _ALL, (), build_constraints=_CYTHON),
     Series("18.0", "3.10", "3.11", "12", "15", "gevent_port", "/web/health", _ALL, ()),
-    Series("19.0", "3.10", "3.11", "12", "15", "gevent_port", "/web/health", _TRUE, _DEMO),
+    Series("19.0", "3.10", "3.11", "12", "15", "gevent_port", "/web/health", _TRUE, _DEMO, own_commands=True),
 )
 NEWEST = TABLE[-1].name
 

@@ -71,3 +71,12 @@ class ModMissingReport(ReportModel):
     """`mod.missing`: the repositories that have missing add-ons, where they are known."""
 
     missing: list[_MissingAddon]
+
+
+class ModUpdateReport(ReportModel):
+    """`mod.update --list-only`: `changed` since the last update, `named` in the command, installed `dependents` of these."""
+
+    database: str
+    changed: list[str]
+    named: list[str]
+    dependents: list[str]

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from odpm_tasks.core.report_models.addons import ModExplainReport, ModGraphReport, ModListReport, ModMissingReport
+from odpm_tasks.core.report_models.addons import (
+    ModExplainReport,
+    ModGraphReport,
+    ModListReport,
+    ModMissingReport,
+    ModUpdateReport,
+)
 from odpm_tasks.core.report_models.base import ReportModel
 from odpm_tasks.core.report_models.lock_diff import LockDiffReport
 from odpm_tasks.core.report_models.project import (
@@ -27,6 +33,7 @@ REPORTS: dict[str, type[ReportModel]] = {
     "mod.explain": ModExplainReport,
     "mod.graph": ModGraphReport,
     "mod.missing": ModMissingReport,
+    "mod.update": ModUpdateReport,
     "projects": ProjectsReport,
     "doctor": DoctorReport,
     "parity": ParityReport,

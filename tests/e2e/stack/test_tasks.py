@@ -142,6 +142,18 @@ def test_uninstall_names_what_goes_with_an_add_on_and_removes_both(second: Bench
     query = "SELECT name, state FROM ir_module_module WHERE name IN ('partner_firstname', 'stack_info') ORDER BY name"
     second.ok("mod.install", "stack_info")
     assert second.sql(query, "project") == "partner_firstname|installed\nstack_info|installed"
+    assert second.ok("mod.update", "--list-only").out == "no add-on of project changed since its last update\n"
+    own = second.root / "addons/stack_info"
+    (own / "__init__.py").write_text("# changed\n", encoding="utf-8")
+    assert json.loads(second.ok("mod.update", "--list-only", "--format", "json").out)["changed"] == ["stack_info"]
+    (own / "i18n").mkdir()
+    (own / "i18n/fr.po").write_text('msgid ""\nmsgstr ""\n\nmsgid "Old"\nmsgstr "Vieux"\n', encoding="utf-8")
+    written = second.ok("mod.pot", "--po").out.splitlines()
+    assert written == [f"addons/stack_info/i18n/{name}" for name in ("stack_info.pot", "fr.po")]
+    assert "these are not Odoo's own" in (own / "i18n/fr.po").read_text(encoding="utf-8")
+    assert second.inv("mod.pot", "partner_firstname").code == 4
+    git("checkout", "-q", "--", "addons", cwd=second.root)
+    shutil.rmtree(own / "i18n")
     refused = second.inv("mod.uninstall", "partner_firstname")
     assert refused.code == 1
     assert "these depend on them and are uninstalled, too: stack_info" in refused.err

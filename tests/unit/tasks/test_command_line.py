@@ -145,6 +145,7 @@ LISTS = {
     ("mod.graph", "name"),
     ("mod.scaffold", "depends"),
     ("mod.install", "modules"),
+    ("mod.pot", "modules"),
     ("mod.update", "modules"),
     ("mod.uninstall", "modules"),
 }
