@@ -6,7 +6,7 @@ import sys
 
 from invoke.collection import Collection
 
-from odpm_tasks.tasks import ide, image, init, legacy_cli, lock, machine, mod, mod_changes, plan, sources, stack
+from odpm_tasks.tasks import db, ide, image, init, legacy_cli, lock, machine, mod, mod_changes, plan, sources, stack
 
 TASKS = {
     task.name: task
@@ -19,6 +19,7 @@ TASKS = {
     )
 }  # fmt: skip
 GROUPS = {
+    "db": (db.list_,),
     "mod": (
         mod.list_, mod.explain, mod.graph, mod.missing,
         mod_changes.install, mod_changes.update, mod_changes.uninstall, mod_changes.scaffold, mod_changes.pot,

@@ -15,6 +15,7 @@ from odpm_tasks.core.report_models.addons import (
     ModUpdateReport,
 )
 from odpm_tasks.core.report_models.base import ReportModel
+from odpm_tasks.core.report_models.databases import DatabasesReport
 from odpm_tasks.core.report_models.lock_diff import LockDiffReport
 from odpm_tasks.core.report_models.project import (
     DoctorReport,
@@ -34,6 +35,7 @@ REPORTS: dict[str, type[ReportModel]] = {
     "mod.graph": ModGraphReport,
     "mod.missing": ModMissingReport,
     "mod.update": ModUpdateReport,
+    "db.list": DatabasesReport,
     "projects": ProjectsReport,
     "doctor": DoctorReport,
     "parity": ParityReport,

@@ -1,0 +1,33 @@
+"""The report of `db.list`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from odpm_tasks.core.report_models.base import Model, ReportModel
+
+
+class _RecordedLock(Model):
+    """A lock that was in use: the digest of the file, whether it is the current one, the commit of each source by name."""
+
+    digest: str
+    current: bool
+    sources: dict[str, str]
+
+
+class _Database(Model):
+    name: str
+    size: int
+    filestore: int
+    series: str | None
+    addons: int | None
+    neutralized: bool | None
+    state: Literal["ready", "unfinished"]
+    lock: _RecordedLock | None
+    snapshots: list[str]
+
+
+class DatabasesReport(ReportModel):
+    """`db.list`. Sizes are in bytes; what is known of Odoo's databases only is null for others."""
+
+    databases: list[_Database]

@@ -1,0 +1,39 @@
+"""The databases of a stack, as `db.list` shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from odpm_tasks.adapters import files
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.databases import sql
+from odpm_tasks.core.databases.listing import ListedDatabase, listed
+from odpm_tasks.core.databases.snapshots import RecordedLock, names, recorded
+from odpm_tasks.core.planning.observed import ResolvedState
+from odpm_tasks.databases.access import DatabaseAccess
+from odpm_tasks.parallel import parallel_map
+from odpm_tasks.stack.prefetch import UNFINISHED
+
+
+def current_lock(paths: ProjectPaths, observed: ResolvedState) -> RecordedLock:
+    """The lock on disk, and the commit of each source that is in use; empty where there is no lock."""
+    text = files.read(paths.lock)
+    if text is None:
+        return RecordedLock()
+    return RecordedLock(files.sha256(text), {source.name: source.commit for source in observed.resolution.ordered})
+
+
+def databases(access: DatabaseAccess) -> list[ListedDatabase]:
+    """The databases of the stack that are not PostgreSQL's own, by name."""
+    rows = access.json(sql.user_databases())
+    stored = access.files("list", "--sizes")
+    hidden = access.json(sql.hidden_databases())
+    taken = [one for row in hidden if (one := recorded(row["name"], row["comment"]))]
+
+    def details(row: dict[str, Any]) -> dict[str, Any]:
+        return access.json(sql.details(), row["name"]) or {}
+
+    return [
+        listed(row, found, (stored.get(row["name"]) or (0, 0, 0))[1], names(taken, row["name"]), UNFINISHED)
+        for row, found in zip(rows, parallel_map(access.paths, details, rows), strict=True)
+    ]
