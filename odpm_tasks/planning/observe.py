@@ -21,7 +21,14 @@ from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.graph import Resolution, SourceQuery
 from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.manifest.model import Manifest
-from odpm_tasks.core.odoo.addon_checks import AddonFindings, AddonSource, check_addons, missing_warning, require_known
+from odpm_tasks.core.odoo.addon_checks import (
+    AddonFindings,
+    AddonSource,
+    check_addons,
+    missing_warning,
+    require_known,
+    require_requested,
+)
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.series import old_python, series
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState, extend
@@ -78,6 +85,7 @@ def observe(
     }
     require_known(options.install, known, "-i")
     require_known(options.update, known, "-u")
+    require_requested(with_graph.addons)
     locks = with_graph.python
     current = observed.lock.venv if observed.lock else None
     python_locked = locks.recorded_inputs == locks.inputs and (not observed.reads_lock or locks.digest == current)
@@ -226,4 +234,5 @@ def _addons(paths: ProjectPaths, observed: ObservedState, resolved: Resolution, 
         )
         for source in resolved.ordered
     ]
-    return check_addons(sources, lambda name: addon_repositories.known(paths, observed.manifest.odoo_version, name))
+    version, requested = observed.manifest.odoo_version, (*observed.install, *observed.update)
+    return check_addons(sources, lambda name: addon_repositories.known(paths, version, name), requested)

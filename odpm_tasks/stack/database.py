@@ -213,7 +213,7 @@ def _failed(
         todo = f'add the Python package of {name} to "requirements" in odpm.json, then: inv up'
         if any(name in module.bin for facts in observed.stack.all_facts for module in facts.modules):
             todo = f'add the Debian package of {name} to "system_packages" in odpm.json, then: inv up'
-    return odoo_log.failure_error(observed, found, f"Odoo failed on {database}", details=details, todo=todo)
+    return odoo_log.failure_error(paths, observed, found, f"Odoo failed on {database}", details=details, todo=todo)
 
 
 _HOLDERS = """

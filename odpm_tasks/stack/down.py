@@ -19,9 +19,13 @@ _OURS = (COMPOSE_FILE, STATE_FILE, BUILD_FOLDER, ".odpm/secrets", ".odpm/logs")
 
 @dataclass(frozen=True)
 class Removal:
-    """What `down` removes besides containers: volumes, files of the project; `databases`: those that are known to be in them."""
+    """What `down` removes besides containers: volumes, files of the project; `databases`: those that are known to be in them.
+
+    `containers`: whether there is one, also a stopped one.
+    """
 
     project: str
+    containers: bool = True
     volumes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     databases: tuple[str, ...] = ()
@@ -32,6 +36,15 @@ class Removal:
         databases = f" with the databases {', '.join(self.databases)}" if self.databases else ""
         lines = [f"volumes   {', '.join(self.volumes)}{databases}"] if self.volumes else []
         return (*lines, *([f"files     {', '.join(self.files)}"] if self.files else []))
+
+    def result(self, *, data: bool) -> str:
+        """What was removed. `data`: the volumes were to be removed, too."""
+        parts = (("containers", self.containers), ("volumes", self.volumes), ("generated files", self.files))
+        removed = [name for name, there in parts if there]
+        kept = "" if data else "; the database is kept"
+        if not removed:
+            return f"{self.project} has no containers" + (" and no volumes" if data else kept)
+        return f"{' and '.join(removed)} of {self.project} removed{kept}".replace(" and ", ", ", len(removed) - 2)
 
 
 def _project(paths: ProjectPaths) -> str:
@@ -52,9 +65,10 @@ def removal(paths: ProjectPaths, *, volumes: bool, purge: bool) -> Removal:
     scenario = paths.settings.scenario.name
     project = _project(paths)
     docker.require()
+    containers = docker.containers(project)
     if not (volumes or purge):
-        return Removal(project)
-    running = [c for c in docker.containers(project) if c.state == "running" and not c.oneoff]
+        return Removal(project, bool(containers))
+    running = [c for c in containers if c.state == "running" and not c.oneoff]
     last = read_state(paths).get("scenario", scenario)
     if volumes and not purge and running and last != scenario:
         raise UsageError(
@@ -67,7 +81,7 @@ def removal(paths: ProjectPaths, *, volumes: bool, purge: bool) -> Removal:
         others = {f"{project}_{kind}-{name}" for name in SCENARIOS if name != scenario for kind in ("db", "odoo")}
         found = tuple(name for name in found if name not in others)
     existing = tuple(path for path in _OURS if (paths.root / path).exists()) if purge else ()
-    return Removal(project, found, existing, _databases(running, paths) if found else ())
+    return Removal(project, bool(containers), found, existing, _databases(running, paths) if found else ())
 
 
 def _databases(running: Sequence[docker.Container], paths: ProjectPaths) -> tuple[str, ...]:

@@ -97,5 +97,5 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
         image=expand(rendered.image, paths.settings.get, COMPOSE_FILE),
         database=chosen or paths.root.name,
         database_chosen=bool(chosen),
-        modules=stack.modules,
+        modules=tuple(name for name in stack.modules if name not in observed.addons.left_out),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from odpm_tasks.adapters import files
@@ -49,9 +50,21 @@ def platform_folder(observed: RenderedState) -> str:
 
 
 def failure_error(
-    observed: RenderedState, failure: OdooFailure, context: str, *, details: Sequence[str] = (), todo: str = ""
+    paths: ProjectPaths,
+    observed: RenderedState,
+    failure: OdooFailure,
+    context: str,
+    *,
+    details: Sequence[str] = (),
+    todo: str = "",
 ) -> ProgramError:
     """The error for a failure of Odoo. `context`: what failed, for example "Odoo failed on shop"."""
+    if model := odoo_logs.missing_model(failure):
+        failure = _extension(paths, observed, failure, model)
+        todo = (
+            todo
+            or "correct the name, or add the add-on that defines the model to `depends`; then the same command again"
+        )
     addon = f", add-on {failure.addon}" if failure.addon else ""
     where = "" if failure.locked else host_path(observed, failure.file)
     if where and failure.line:
@@ -64,6 +77,27 @@ def failure_error(
         details=(*failure.details[: 2 - len(details)], *details),
         todo=todo or "fix it, then run the same command again",
     )
+
+
+def _extension(paths: ProjectPaths, observed: RenderedState, failure: OdooFailure, model: str) -> OdooFailure:
+    """The failure with the place of the class that extends a model: Odoo's log has no frame of it, and when an installed
+    add-on is loaded not even its name. The project's add-ons are searched first, Odoo's own not at all."""
+    places = [(module.name, module.path) for module in observed.stack.own.modules]
+    for source in observed.stack.resolution.ordered:
+        if source.kind != "platform":
+            folder = source_folder(source.name)
+            places += [
+                (m.name, f"{folder}/{source.facts.path_in_repository(m)}".rstrip("/")) for m in source.facts.modules
+            ]
+    for name, place in places:
+        if failure.addon in {"", name}:
+            for file in sorted((paths.root / place).rglob("*.py")):
+                text = files.read_text(file) or ""
+                if line := odoo_logs.extension_line(text, model):
+                    return replace(
+                        failure, addon=name, file=f"{name}/{file.relative_to(paths.root / place)}", line=line
+                    )
+    return failure
 
 
 def host_path(observed: RenderedState, file: str) -> str:

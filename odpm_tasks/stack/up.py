@@ -177,6 +177,7 @@ class _StartLog:
             if failed := odoo_logs.answered_with_error(lines, health, odoo_log.platform_folder(self._observed)):
                 kept = odoo_log.keep_log(self._paths, "start", self._observed.database, lines)
                 raise odoo_log.failure_error(
+                    self._paths,
                     self._observed,
                     failed,
                     "Odoo answers with an error",
@@ -192,7 +193,9 @@ def _broken(paths: ProjectPaths, container: docker.Container | None, how: str, o
     if container and service == "odoo":
         lines = odoo_log.masked(paths, docker.log_since_start(container.id))
         if failed := odoo_log.find_failure(observed, lines):
-            return odoo_log.failure_error(observed, failed, f"odoo {how}", todo=f"fix it, or see the log: {todo}")
+            return odoo_log.failure_error(
+                paths, observed, failed, f"odoo {how}", todo=f"fix it, or see the log: {todo}"
+            )
     details = docker.last_lines(container.id, passwords(paths)) if container else ()
     return ProgramError(f"{service} {how}", details=details[-3:], todo=todo)
 

@@ -74,8 +74,7 @@ def down(c: Context, volumes: bool = False, purge: bool = False, yes: bool = Fal
             raise UsageError("nothing is removed", todo=f"inv down {option} --yes")
     with project.exclusive():
         stopping.down(project.paths, what)
-    kept = "" if what.volumes else "; there was no volume" if volumes or purge else "; the database is kept"
-    terminal.message(f"containers of {what.project} removed" + (" with their volumes" if what.volumes else kept))
+    terminal.message(what.result(data=volumes or purge))
 
 
 @task(

@@ -51,21 +51,32 @@ class MissingAddon:
 
 @dataclass(frozen=True)
 class AddonFindings:
-    """`missing`: an error in strict scenarios, if `own` add-ons need them; `warnings`: everything else."""
+    """`missing`: an error in strict scenarios, if `own` add-ons need them; `warnings`: everything else.
+
+    `requested`: what the add-ons that a command names need and no source has. `left_out`: the add-ons of the project that
+    cannot be installed, because something they need is missing.
+    """
 
     missing: tuple[MissingAddon, ...] = ()
     own: bool = True
     warnings: tuple[str, ...] = ()
+    requested: tuple[MissingAddon, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def texts(self, *, strict: bool) -> tuple[str, ...]:
         """All warnings. In strict scenarios, what `require_addons` reports as an error is no warning."""
         return self.warnings if strict and self.own else (*missing_warning(self), *self.warnings)
 
 
-def check_addons(sources: Sequence[AddonSource], repository: Callable[[str], str] = lambda name: "") -> AddonFindings:
+def check_addons(
+    sources: Sequence[AddonSource],
+    repository: Callable[[str], str] = lambda name: "",
+    requested: Iterable[str] = (),
+) -> AddonFindings:
     """Check the add-ons of a stack. `repository`: the URL of the repository that has an add-on, "" if unknown.
 
     What the developing project needs is checked; without add-ons of its own, what the add-ons of the dependencies need.
+    What the add-ons in `requested` need is checked, too.
     """
     found: dict[str, list[tuple[AddonSource, Module]]] = defaultdict(list)
     hidden: dict[str, str] = {}
@@ -87,11 +98,14 @@ def check_addons(sources: Sequence[AddonSource], repository: Callable[[str], str
         )
     first = {name: places[0] for name, places in found.items()}
     own = any(source.own for source, _ in first.values())
-    missing: Iterable[MissingAddon] = ()
-    if any(source.platform and source.facts.modules for source in sources):
-        roots = [m.name for s, m in first.values() if m.installable and (s.own if own else not s.platform)]
-        missing = _missing(roots, first, hidden, repository)
-    return AddonFindings(tuple(missing), own, (*_duplicates(found), *warnings, *_names(first)))
+    warnings += [*_names(first)]
+    if not any(source.platform and source.facts.modules for source in sources):
+        return AddonFindings((), own, (*_duplicates(found), *warnings))
+    roots = [m.name for s, m in first.values() if m.installable and (s.own if own else not s.platform)]
+    missing = tuple(_missing(roots, first, hidden, repository))
+    asked = _missing((name for name in requested if name in first), first, hidden, repository)
+    left_out = [name for name in sorted(roots) if missing and own and any(_missing([name], first, hidden, repository))]
+    return AddonFindings(missing, own, (*_duplicates(found), *warnings), tuple(asked), tuple(left_out))
 
 
 def _missing(
@@ -194,21 +208,34 @@ def missing_warning(findings: AddonFindings) -> tuple[str, ...]:
     shown = ", ".join(str(addon) for addon in missing[:SHOWN]) + more
     if not findings.own:
         return (f"{are} in no source, so add-ons of dependencies cannot be installed: {shown}",)
-    return (f"{are} needed and in no source: {shown}; in server and ci this is an error",)
+    left_out = f"; {names_text(findings.left_out)} cannot be installed" if findings.left_out else ""
+    return (f"{are} needed and in no source: {shown}{left_out}; in server and ci this is an error",)
 
 
 def require_addons(findings: AddonFindings) -> None:
     """Errors: DescriptionError if the developing project needs add-ons that are missing; it names all of them."""
     if not (findings.own and findings.missing):
         return
-    details = [str(addon) for addon in findings.missing[:SHOWN]]
-    if more := [addon.name for addon in findings.missing[SHOWN:]]:
+    raise _missing_error(findings.missing)
+
+
+def require_requested(findings: AddonFindings) -> None:
+    """Errors: DescriptionError if add-ons that a command names need others that are missing; it names all of them."""
+    if findings.requested:
+        raise _missing_error(findings.requested)
+
+
+def _missing_error(missing: Sequence[MissingAddon]) -> DescriptionError:
+    details = [str(addon) for addon in missing[:SHOWN]]
+    if more := [addon.name for addon in missing[SHOWN:]]:
         details.append(f"and {len(more)} more: {', '.join(more)}")
-    raise DescriptionError(
-        f"{_are(len(findings.missing))} needed and in no source",
+    looked_up = all(addon.repository or addon.reason for addon in missing)
+    return DescriptionError(
+        f"{_are(len(missing))} needed and in no source",
         where="odpm.json: dependencies",
         details=details,
-        todo="add the repositories to the dependencies; inv validate --ask-index looks them up",
+        todo="add the repositories to the dependencies"
+        + ("" if looked_up else "; inv validate --ask-index looks them up"),
     )
 
 

@@ -5,7 +5,7 @@ Source: `odoo/addons/base/data/res.lang.csv` and `res_country_data.xml` of 12.0 
 
 from __future__ import annotations
 
-from odpm_tasks.core.text import nearest
+import re
 
 _LANGUAGES = """
     am_ET ar_001 ar_AA ar_SY az_AZ be_BY bg_BG bn_IN bs_BA ca_ES cs_CZ da_DK de_CH de_DE el_GR en_AU en_CA en_GB en_IN en_NZ
@@ -27,7 +27,29 @@ _COUNTRY_NAMES = {"UK": "GB", "EN": "GB", "EL": "GR"}  # what people write inste
 
 def language_problem(text: str) -> str:
     """Why Odoo has no such language, with the nearest one; empty where it has."""
-    return "" if text in LANGUAGES else f"is not a language of Odoo{nearest(text, LANGUAGES)}"
+    if text in LANGUAGES:
+        return ""
+    near = nearest_language(text)
+    return "is not a language of Odoo" + (f"; the nearest is {near}" if near else "; the form is de_DE")
+
+
+def nearest_language(text: str) -> str:
+    """The language of Odoo that was probably meant; empty where none is like it.
+
+    Another spelling of the same code, else the same language in its main form (`ar_001`, `de_DE`, `en_US`), else the only
+    language of the same country (`gr_GR`: `el_GR`).
+    """
+    code = text.replace("-", "_").lower()
+    language, _, country = code.partition("_")
+    country = _COUNTRY_NAMES.get(country.upper(), country.upper())
+    of_language = (name for name in LANGUAGES if re.split("[_@]", name)[0] == language)
+    same = sorted(of_language, key=lambda name: ("@" in name, name))
+    main = (f"{language}_{country}", f"{language}_001", f"{language}_{language.upper()}", "en_US", "zh_CN")
+    for name in (*(name for name in same if name.lower() == code), *main):
+        if name in same:
+            return name
+    there = [name for name in LANGUAGES if name.endswith(f"_{country}")]
+    return same[0] if same else there[0] if len(there) == 1 else ""
 
 
 def country_problem(text: str) -> str:

@@ -162,6 +162,22 @@ def missing_dependency(failed: OdooFailure) -> str:
     return found[1] if found else ""
 
 
+def missing_model(failed: OdooFailure) -> str:
+    """The model that a class extends and that no loaded add-on defines; empty if that is not the reason."""
+    found = re.search(r"Model '([\w.]+)' does not exist in registry", failed.exception)
+    return found[1] if found else ""
+
+
+def extension_line(source: str, model: str) -> int:
+    """The line of a Python file where a class names a model in `_inherit` or `_inherits`; 0 if there is none."""
+    for found in re.finditer(
+        r"^\s+_inherits? *=\s*(?:[\[({]\s*(?:[^\])}]*?,\s*)?)?['\"]([\w.]+)['\"]", source, re.MULTILINE
+    ):
+        if found[1] == model:
+            return source.count("\n", 0, found.start(1)) + 1
+    return 0
+
+
 def last_line(log: Sequence[str]) -> str:
     """The text of the last record, without its time, process, level and database."""
     for line in reversed(log):

@@ -32,9 +32,11 @@ class RunOptions:
         "", "Name of the database (default: ODPM_DATABASE, odoo_conf.options.db_name, the folder's name).", short="d"
     )
     install: tuple[str, ...] = _option(
-        (), "Add-ons to install (default for a new database: those of the developing project).", short="i"
+        (),
+        "Add-ons to install, repeat or comma separate (default for a new database: those of the developing project).",
+        short="i",
     )
-    update: tuple[str, ...] = _option((), "Add-ons to update in the database.", short="u")
+    update: tuple[str, ...] = _option((), "Add-ons to update in the database (repeat or comma separate).", short="u")
     demo: bool = _option(False, "With demo data, for a new database.")
     dev: str = _option(
         "", "Odoo's --dev features, for instance reload,qweb,xml or all; stay on until --dev=none (developer)."

@@ -68,14 +68,19 @@ def test_restart_and_up_stop_at_the_first_answer_with_an_error(developer: Bench)
     """Odoo answers 500 until someone fixes the add-on: there is nothing to wait for."""
     file = developer.root / "addons/stack_info/controllers/main.py"
     before = file.read_text(encoding="utf-8")
-    place = f"where: addons/stack_info/controllers/main.py:{len(before.splitlines()) + 1}\n"
+    module = "import acme_nowhere\n", "ModuleNotFoundError: No module named 'acme_nowhere'"
+    model = (
+        'class X(http.models.Model):\n    _inherit = "acme.nowhere"\n',
+        "Model 'acme.nowhere' does not exist in registry",
+    )
     try:
-        file.write_text(before + "import acme_nowhere\n", encoding="utf-8")
-        for task in ("restart", "up"):
+        for task, (added, message) in (("restart", module), ("up", module), ("restart", model)):
+            file.write_text(before + added, encoding="utf-8")
             ran = developer.inv(task)
             assert ran.code == 5, ran.output
-            assert "add-on stack_info: ModuleNotFoundError: No module named 'acme_nowhere'" in ran.err
-            assert place in ran.err
+            assert "add-on stack_info: " in ran.err
+            assert message in ran.err
+            assert f"where: addons/stack_info/controllers/main.py:{len((before + added).splitlines())}\n" in ran.err
     finally:
         file.write_text(before, encoding="utf-8")
     developer.ok("restart")

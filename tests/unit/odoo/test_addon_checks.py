@@ -14,6 +14,7 @@ from odpm_tasks.core.odoo.addon_checks import (
     repository_lines,
     require_addons,
     require_known,
+    require_requested,
 )
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.errors import DescriptionError
@@ -61,6 +62,29 @@ def test_missing_add_ons_are_found_through_dependencies_with_a_shortest_chain() 
         MissingAddon("contract", ("a",)),
         MissingAddon("queue_job", ("a", "web_x")),
     )
+
+
+def test_what_a_command_names_is_refused_where_something_is_missing_and_the_project_leaves_it_out() -> None:
+    stack = [own("a: web_x", "b: a", "c: web"), addons("web", "web_x: queue_job", "other: nowhere"), ODOO]
+    findings = check_addons(
+        stack, lambda name: "https://github.com/OCA/queue" if name == "queue_job" else "", ("other", "c")
+    )
+    assert findings.requested == (MissingAddon("nowhere", ("other",)),)
+    assert findings.left_out == ("a", "b")
+    assert (
+        "queue_job (required by a -> web_x; https://github.com/OCA/queue); a, b cannot be installed"
+        in findings.texts(strict=False)[0]
+    )
+    with pytest.raises(DescriptionError) as caught:
+        require_requested(findings)
+    assert caught.value.details == ("nowhere (required by other)",)
+    assert "--ask-index" in caught.value.todo
+    known = check_addons(stack, lambda name: "https://github.com/OCA/queue", ("b",))
+    with pytest.raises(DescriptionError) as caught:
+        require_requested(known)
+    assert caught.value.details == ("queue_job (required by b -> a -> web_x; https://github.com/OCA/queue)",)
+    assert caught.value.todo == "add the repositories to the dependencies"
+    require_requested(check_addons(stack, requested=("c", "base", "all")))
 
 
 def test_an_add_on_that_cannot_be_used_is_missing() -> None:
@@ -133,7 +157,7 @@ def many(count: int) -> AddonFindings:
 def test_missing_add_ons_are_an_error_in_strict_scenarios_and_a_warning_in_developer() -> None:
     findings = many(2)
     assert findings.texts(strict=False) == (
-        "2 add-ons are needed and in no source: m00 (required by a), m01 (required by a); "
+        "2 add-ons are needed and in no source: m00 (required by a), m01 (required by a); a cannot be installed; "
         "in server and ci this is an error",
     )
     assert findings.texts(strict=True) == ()
@@ -151,7 +175,9 @@ def test_missing_add_ons_are_an_error_in_strict_scenarios_and_a_warning_in_devel
 
 def test_many_missing_add_ons_are_cut_after_ten_and_the_error_names_all() -> None:
     [warning] = many(12).texts(strict=False)
-    assert warning.endswith("m08 (required by a), m09 (required by a) and 2 more; in server and ci this is an error")
+    assert warning.endswith(
+        "m08 (required by a), m09 (required by a) and 2 more; a cannot be installed; in server and ci this is an error"
+    )
     with pytest.raises(DescriptionError) as error:
         require_addons(many(12))
     assert error.value.details[9:] == ("m09 (required by a)", "and 2 more: m10, m11")

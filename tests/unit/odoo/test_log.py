@@ -61,6 +61,7 @@ EXPECTED = {
         file=f"{OWN}/acme_hook/__init__.py",
         line=2,
     ),
+    "missing-model": OdooFailure("TypeError: Model 'acme.nowhere' does not exist in registry.", addon="acme_model"),
     "lock": OdooFailure(
         "LockNotAvailable: canceling statement due to lock timeout", file=f"{PLATFORM}/odoo/sql_db.py", line=433
     ),
@@ -108,6 +109,23 @@ def test_a_lock_and_a_missing_dependency_are_recognized() -> None:
         "external-program": "nosuchbin",
         "external-python": "nosuchpy",
     }
+
+
+def test_a_missing_model_is_found_in_the_class_that_extends_it() -> None:
+    failures = {case: log.failure(lines(case), PLATFORM) for case in EXPECTED}
+    models = {case: log.missing_model(found) for case, found in failures.items() if found}
+    assert {case: name for case, name in models.items() if name} == {"missing-model": "acme.nowhere"}
+    for value in (
+        '"acme.nowhere"',
+        "['res.partner', 'acme.nowhere']",
+        "{'acme.nowhere': 'x_id'}",
+        '[\n "acme.nowhere"]',
+    ):
+        name = "_inherits" if value.startswith("{") else "_inherit"
+        source = f"# acme.nowhere\nclass A(models.Model):\n    {name} = {value}\n"
+        assert log.extension_line(source, "acme.nowhere") == 3 + value.count("\n")
+        assert log.extension_line(source, "acme.now") == 0
+    assert log.extension_line("    _name = 'acme.nowhere'\n", "acme.nowhere") == 0
 
 
 def answer(code: int, path: str = "/web/health") -> str:
