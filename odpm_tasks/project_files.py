@@ -32,6 +32,7 @@ _SHAPE: dict[str, Any] = {
     "durations": {"*": (int, float)},
     "images": {"*": {"*": str}},
     "smoked": str,
+    "postgres": {"container": str, "parts": {"*": str}},
     "up": {
         **dict.fromkeys(("project", "image", "database", "digest", "folder"), str),
         "containers": {"*": str},

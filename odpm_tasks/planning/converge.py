@@ -14,7 +14,7 @@ from odpm_tasks.core.planning import planner
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.step_text import step_lines
-from odpm_tasks.core.planning.steps import ORDER, PREPARING, Plan, Step
+from odpm_tasks.core.planning.steps import ORDER, PREPARING, STARTING, Plan, Step
 from odpm_tasks.errors import ProgramError
 from odpm_tasks.planning import observe
 from odpm_tasks.planning.progress import print_done
@@ -83,7 +83,7 @@ def converge(
         todo = [step for step in now.ready if not (step.action == "run" and step in done)]
         if before:
             before(observed, todo)
-        if "compose.up" in step_ids and isinstance(observed, RunningState) and observed.running.refusals:
+        if STARTING & {*step_ids} and isinstance(observed, RunningState) and observed.running.refusals:
             raise observed.running.refusals[0]  # before an image is built
         if not todo:
             _check_complete(now)
@@ -99,7 +99,7 @@ def converge(
             for step in steps:
                 print_done(step, terminal.duration(started))
             done += steps
-            if step_id == "db.create":
+            if step_id in {"db.create", "db.update"}:
                 options = replace(options, install=(), update=())
     raise _still_pending(done[-1:])
 

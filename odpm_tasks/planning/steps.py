@@ -60,7 +60,15 @@ def _perform_resolved(paths: ProjectPaths, observed: ResolvedState, step_id: str
 
 
 _FILES = frozenset({"template.dockerfile", "template.odoo_conf", "compose.generate"})
-_RENDERED = _FILES | {"compose.validate", "ide.files", "image.build", "compose.up", "db.create"}
+_RENDERED = _FILES | {
+    "compose.validate",
+    "ide.files",
+    "image.build",
+    "compose.database",
+    "db.create",
+    "db.update",
+    "compose.up",
+}
 
 
 def _perform_rendered(
@@ -85,15 +93,25 @@ def _perform_rendered(
 
         networks.require(paths, observed.stack)
         build.build_missing(paths, observed)
-    elif step_id == "compose.up":
+    elif step_id == "compose.database":
+        from odpm_tasks.stack import networks
+        from odpm_tasks.stack.databases import postgres
+
+        networks.require(paths, observed.stack)
+        postgres.start_database(paths, observed)
+    elif step_id == "db.create":
+        from odpm_tasks.stack import database
+
+        database.prepare_database(paths, observed, options, steps[0].action == "create")
+    elif step_id == "db.update":
+        from odpm_tasks.stack import database
+
+        database.update_database(paths, observed, options)
+    else:
         from odpm_tasks.stack import networks, up
 
         networks.require(paths, observed.stack)
         up.up(paths, observed, options.settings)
-    else:
-        from odpm_tasks.stack import database
-
-        database.prepare_database(paths, observed, options, steps[0].action == "create")
 
 
 def _checkout(paths: ProjectPaths, observed: ResolvedState, targets: Collection[str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from odpm_tasks.adapters import command, terminal
@@ -18,7 +18,7 @@ from odpm_tasks.errors import DescriptionError, ProgramError
 from odpm_tasks.project_files import read_state, write_state
 from odpm_tasks.stack import compose, odoo_log, prefetch
 from odpm_tasks.stack.secrets import admin_password, make_secrets
-from odpm_tasks.stack.up import container, wait_until_healthy
+from odpm_tasks.stack.up import container, find_container
 
 MAINTENANCE = "/run/odoo/maintenance"  # the same path as in templates/odoo_run.py
 
@@ -60,39 +60,83 @@ def identifier(name: str) -> str:
 
 
 def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunOptions, create: bool) -> None:
-    """Create the database and install add-ons, or install and update add-ons in an existing one, while Odoo is stopped.
+    """Create the database, or finish an interrupted creation, and install add-ons in it.
 
-    An unfinished creation is marked in the database itself, and the next run finishes it. Errors: DescriptionError for an
-    add-on that is to be updated and is not installed; those of `run_odoo`.
+    An unfinished creation is marked in the database itself, and the next run finishes it. Errors: those of `run_odoo`.
     """
     name = observed.database
     database = container(paths, observed, "db")
-    unfinished = prefetch.database_state(database.id, name) != "ready"
-    if not unfinished:
-        _require_installed(database.id, name, options)
     if create:
         create_database(observed, database.id, name)
         sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{prefetch.UNFINISHED}'")
-    switches = demo_options(observed.manifest.odoo_version, options.demo) if unfinished else []
-    if unfinished and observed.manifest.language:
-        switches += [f"--load-language={observed.manifest.language}"]
-    install = options.install or (observed.modules or ("base",) if unfinished else ())
-    words = [f"-i{','.join(install)}"] if install else []
-    words += [f"-u{','.join(options.update)}"] if options.update else []
+    words = demo_options(observed.manifest.odoo_version, options.demo)
+    if observed.manifest.language:
+        words += [f"--load-language={observed.manifest.language}"]
+    install = options.install or observed.modules or ("base",)
+    with _maintenance(paths, observed):
+        run_odoo(paths, observed, name, [*_arguments(install, options.update), *words])
+        _record_hashes(paths, observed, database.id, (), install, options.update)
+        _finish(paths, observed, database.id, name)
+    _record_modules(paths, observed, observed.modules)
+
+
+def update_database(paths: ProjectPaths, observed: RenderedState, options: RunOptions) -> None:
+    """Install and update add-ons in an existing database, in a container of its own, while Odoo is stopped.
+
+    The step `compose.up` starts Odoo again; where this step fails or is interrupted, Odoo is started here, as it was.
+    Errors: DescriptionError for an add-on that is to be updated and is not installed; those of `run_odoo`.
+    """
     from odpm_tasks.stack import addon_hashes
 
-    before = () if unfinished else addon_hashes.installed(database.id, name)
-    with _maintenance(container(paths, observed, "odoo").id) if unfinished else _stopped(paths, observed):
-        run_odoo(paths, observed, name, [*words, *switches])
-        addon_hashes.record_hashes(
-            paths, observed.stack, database.id, name, before=before, install=install, update=options.update
-        )
-    last = read_state(paths).get("up", {})
-    if last:
-        known = observed.modules if unfinished else (*last.get("modules", observed.modules), *options.install)
-        write_state(paths, up={**last, "modules": [name for name in observed.modules if name in known]})
-    if unfinished:
-        _finish(paths, observed, database.id, name)
+    database, name = container(paths, observed, "db").id, observed.database
+    _require_installed(database, name, options)
+    before = addon_hashes.installed(database, name)
+    project = compose.command_line(paths)
+    running = find_container(paths, observed, "odoo") is not None
+    try:
+        if running:  # no request meets a half-updated database
+            docker.compose(project, "stop", "odoo")
+        run_odoo(paths, observed, name, _arguments(options.install, options.update))
+        _record_hashes(paths, observed, database, before, options.install, options.update)
+    except BaseException:
+        if running:
+            with suppress(Exception):
+                docker.compose(project, "start", "odoo")
+        raise
+    _record_modules(paths, observed, options.install)
+
+
+def _arguments(install: Sequence[str], update: Sequence[str]) -> list[str]:
+    """The arguments of Odoo that install and update add-ons."""
+    return [f"-{letter}{','.join(names)}" for letter, names in (("i", install), ("u", update)) if names]
+
+
+def _record_hashes(
+    paths: ProjectPaths,
+    observed: RenderedState,
+    database_container: str,
+    before: Collection[str],
+    install: Collection[str],
+    update: Collection[str],
+) -> None:
+    from odpm_tasks.stack import addon_hashes
+
+    addon_hashes.record_hashes(
+        paths,
+        observed.stack,
+        database_container,
+        observed.database,
+        before=before,
+        install=install,
+        update=update,
+    )
+
+
+def _record_modules(paths: ProjectPaths, observed: RenderedState, known: Sequence[str]) -> None:
+    """Record add-ons of the project that are no longer new."""
+    if last := read_state(paths).get("up", {}):
+        names = {*last.get("modules", observed.modules), *known}
+        write_state(paths, up={**last, "modules": [name for name in observed.modules if name in names]})
 
 
 def _require_installed(database_container: str, database: str, options: RunOptions) -> None:
@@ -110,22 +154,6 @@ def _require_installed(database_container: str, database: str, options: RunOptio
         )
 
 
-@contextmanager
-def _stopped(paths: ProjectPaths, observed: RenderedState) -> Iterator[None]:
-    """Stop Odoo, so that no request meets a half-updated database, and start it again; wait for it after a success."""
-    project = compose.command_line(paths)
-    try:
-        docker.compose(project, "stop", "odoo")
-        yield
-    except BaseException:
-        with suppress(Exception):
-            docker.compose(project, "start", "odoo")
-        raise
-    docker.compose(project, "start", "odoo")
-    with terminal.activity() as show:
-        wait_until_healthy(paths, observed, show)
-
-
 def create_database(observed: RenderedState, database_container: str, name: str) -> None:
     """Create an empty database as Odoo does, with the extensions that Odoo's role has no right to set up.
 
@@ -137,16 +165,20 @@ def create_database(observed: RenderedState, database_container: str, name: str)
 
 
 @contextmanager
-def _maintenance(odoo: str) -> Iterator[None]:
-    """Mark the running Odoo as in maintenance: it is reported as healthy although it answers 500 for an unfinished database.
+def _maintenance(paths: ProjectPaths, observed: RenderedState) -> Iterator[None]:
+    """Mark an Odoo that runs as in maintenance: it is reported as healthy although it answers 500 for an unfinished database.
 
     The mark of a killed run stays until the next run removes it or the container is recreated.
     """
-    docker.execute(odoo, "touch", MAINTENANCE)
+    odoo = find_container(paths, observed, "odoo")
+    if odoo is None:
+        yield
+        return
+    docker.execute(odoo.id, "touch", MAINTENANCE)
     try:
         yield
     finally:
-        docker.execute(odoo, "rm", "-f", MAINTENANCE)
+        docker.execute(odoo.id, "rm", "-f", MAINTENANCE)
 
 
 def demo_options(odoo_version: str, demo: bool) -> list[str]:
@@ -238,30 +270,20 @@ def _lock_holder(database_container: str, database: str) -> tuple[list[str], str
 
 
 def task_container(
-    paths: ProjectPaths, observed: RenderedState, on_line: Callable[[str], None], *words: str
+    paths: ProjectPaths, observed: RenderedState, on_line: Callable[[str], None], *words: str, stdin: bytes = b""
 ) -> command.Outcome:
     """Run a program in a separate container of Odoo's service, without ports; it is removed when this process ends.
 
     A lock that another session of PostgreSQL holds fails it after `LOCK_TIMEOUT`, unless Odoo sets a shorter time.
     """
     name = f"{compose.compose_project(paths, observed.stack)}-task"
+    options = [
+        "--rm", "--no-deps", "-T", f"--name={name}", "--env=ODPM_TASK=1", "--env=ODPM_DEV=", "--env=ODPM_DEBUG=",
+        f"--env=PGOPTIONS=-c lock_timeout={LOCK_TIMEOUT}",
+    ]  # fmt: skip
     command.run(["docker", "rm", "--force", name], check=False)  # left by a killed run
     try:
-        return docker.compose_stream(
-            compose.command_line(paths),
-            on_line,
-            "run",
-            "--rm",
-            "--no-deps",
-            "-T",
-            f"--name={name}",
-            "--env=ODPM_TASK=1",
-            "--env=ODPM_DEV=",
-            "--env=ODPM_DEBUG=",
-            f"--env=PGOPTIONS=-c lock_timeout={LOCK_TIMEOUT}",
-            "odoo",
-            *words,
-        )
+        return docker.compose_stream(compose.command_line(paths), on_line, "run", *options, "odoo", *words, stdin=stdin)
     except BaseException:
         with suppress(Exception):
             command.run(["docker", "rm", "--force", name], check=False)
@@ -307,9 +329,10 @@ def _finish(paths: ProjectPaths, observed: RenderedState, database_container: st
         script = _INITIAL_DATA.format(
             password=password, country=manifest.country or "", language=manifest.language or ""
         )
-        odoo = container(paths, observed, "odoo")
-        outcome = docker.execute(odoo.id, "odoo", "shell", "-d", name, "--no-http", stdin=script.encode())
-        if not outcome.ok or b"Traceback" in outcome.stderr:
+        lines: list[str] = []
+        words = ("odoo", "shell", "-d", name, "--no-http")
+        outcome = task_container(paths, observed, lines.append, *words, stdin=script.encode())
+        if not outcome.ok or any("Traceback" in line for line in lines):
             raise command.failure(outcome, [password] if password else [])
     sql(database_container, _REPORT_URL, name)
     sql(database_container, f"COMMENT ON DATABASE {identifier(name)} IS NULL")

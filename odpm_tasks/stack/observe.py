@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.costs import (
+    ContainerChange,
     Cost,
     changed_inputs,
     container_changes,
@@ -16,11 +18,14 @@ from odpm_tasks.core.planning.costs import (
     odoo_goes_down,
 )
 from odpm_tasks.core.planning.observed import DatabaseState, RenderedState, Running, ServicesState
+from odpm_tasks.core.stack.compose_file import DATABASE, ODOO
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import MachineError, OdpmError
 from odpm_tasks.image.inputs import image_is_current, input_digests
 from odpm_tasks.stack import prefetch, preflight, secrets
 from odpm_tasks.stack.compose import compose_project, parts, services_digest, services_summary
+
+ServiceParts = Mapping[str, Mapping[str, str]]
 
 
 def observe_running(
@@ -36,22 +41,76 @@ def observe_running(
         image_exists, containers = image_is_current(paths, stack, made_from.result()), found.result()
     except MachineError as error:
         return Running(problem=error.what)
-    services, detail = _services(paths, observed, containers)
-    start_cost = Cost()
-    if services != "running":
-        start_cost = _start_cost(paths, stack, observed.rendered.compose, containers, recorded)
-    build_cost = Cost() if image_exists else _build_cost(paths, stack, recorded)
-    database = next((c for c in containers if c.service == "db" and not c.oneoff and c.state == "running"), None)
-    database_state: DatabaseState = "unknown"
-    if database and services == "running":
-        database_state = queries.start(prefetch.database_state, database.id, observed.database).result()
+    lasting = [c for c in containers if not c.oneoff]
+    services, detail = _services(paths, observed, lasting)
+    described = functools.cache(lambda: parts(paths, stack, observed.rendered.compose))
+    postgres, postgres_detail, postgres_cost = _postgres(paths, observed, lasting, described, services)
+    start_cost = _start_cost(lasting, recorded, described()) if services != "running" else Cost()
     if any(change.action != "keep" for change in start_cost.containers):
         detail = containers_text(start_cost)
+    database: DatabaseState = "unknown"
+    if postgres == "running":
+        container = next(c for c in lasting if c.service == DATABASE)
+        database = queries.start(prefetch.database_state, container.id, observed.database).result()
     refusals: tuple[OdpmError, ...] = ()
-    if services != "running":
+    if {services, postgres} != {"running"}:
         kept = {change.service for change in start_cost.containers if change.action == "keep"}
-        refusals = tuple(preflight.refusals(paths, observed, containers, changed=not {"db", "odoo"} <= kept))
-    return Running(image_exists, services, detail, database_state, "", refusals, build_cost, start_cost)
+        changed = postgres != "running" or ODOO not in kept
+        refusals = tuple(preflight.refusals(paths, observed, containers, changed=changed))
+    return Running(
+        image=image_exists,
+        services=services,
+        detail=detail,
+        database=database,
+        refusals=refusals,
+        build_cost=Cost() if image_exists else _build_cost(paths, stack, recorded),
+        start_cost=start_cost,
+        postgres=postgres,
+        postgres_detail=postgres_detail,
+        postgres_cost=postgres_cost,
+    )
+
+
+def _postgres(
+    paths: ProjectPaths,
+    observed: RenderedState,
+    lasting: Sequence[docker.Container],
+    described: Callable[[], ServiceParts],
+    services: ServicesState,
+) -> tuple[ServicesState, str, Cost]:
+    """The state of the service of PostgreSQL, with the reason for a change. `services`: the state of the others.
+
+    `described` is called only where the description may have changed.
+    """
+    container = next((c for c in lasting if c.service == DATABASE), None)
+    if container is None or container.state != "running":
+        return "absent", f"start {DATABASE}", Cost()
+    if reason := _renewed(paths, observed) or _moved(paths, [container], DATABASE):
+        return "changed", reason, Cost()
+    if container.health in {"unhealthy", "starting"}:
+        return "changed", f"{DATABASE} is {container.health}", Cost()
+    before = observed.recorded.get("postgres", {})
+    if before.get("container") != container.id:
+        return "changed", f"{DATABASE} is not the container of the last run", Cost()
+    reasons = changed_inputs(before.get("parts", {}), described()[DATABASE]) if services != "running" else ()
+    if not reasons:
+        return "running", "", Cost()
+    down = any(c.service == ODOO and c.state == "running" for c in lasting)
+    cost = Cost((), None, (ContainerChange(DATABASE, "recreate", reasons),), down)
+    return "changed", containers_text(cost), cost
+
+
+def _renewed(paths: ProjectPaths, observed: RenderedState) -> str:
+    """The reason to start services where files of passwords are missing."""
+    if not secrets.missing(paths):
+        return ""
+    return f"set new passwords: {paths.secrets(observed.scenario.name).relative_to(paths.root)} is missing"
+
+
+def _moved(paths: ProjectPaths, lasting: Sequence[docker.Container], names: str) -> str:
+    """The reason to start `names` where their containers were started in another folder."""
+    elsewhere = next((c.folder for c in lasting if c.folder not in {"", str(paths.root)}), "")
+    return f"start {names} from this folder, not from {elsewhere}" if elsewhere else ""
 
 
 def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) -> Cost:
@@ -62,45 +121,38 @@ def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) 
     return Cost(reasons, recorded.get("durations", {}).get(f"image {scenario}"))
 
 
-def _start_cost(
-    paths: ProjectPaths, stack: Stack, text: bytes, containers: Sequence[docker.Container], recorded: Mapping[str, Any]
-) -> Cost:
-    """What `up` does to each container; unknown where containers exist and no earlier run is recorded."""
-    lasting = [c for c in containers if not c.oneoff]
+def _start_cost(lasting: Sequence[docker.Container], recorded: Mapping[str, Any], described: ServiceParts) -> Cost:
+    """What `up` does to each container but PostgreSQL's; unknown where containers exist and no earlier run is recorded."""
+    others = [c for c in lasting if c.service != DATABASE]
     before = recorded.get("up", {}).get("parts")
-    if lasting and before is None:
+    if others and before is None:
         return Cost()
     finished = recorded.get("up", {}).get("finished", [])
-    running = {c.service for c in lasting if c.state == "running" or c.service in finished}
-    changes = container_changes(
-        before or {}, parts(paths, stack, text), running, {c.service for c in lasting} - running
-    )
+    running = {c.service for c in others if c.state == "running" or c.service in finished}
+    now = {service: values for service, values in described.items() if service != DATABASE}
+    changes = container_changes(before or {}, now, running, {c.service for c in others} - running)
     down = odoo_goes_down(changes, running)
     seconds = recorded.get("durations", {}).get("odoo down") if down else None
     return Cost((), seconds, changes, down)
 
 
 def _services(
-    paths: ProjectPaths, observed: RenderedState, containers: Sequence[docker.Container]
+    paths: ProjectPaths, observed: RenderedState, lasting: Sequence[docker.Container]
 ) -> tuple[ServicesState, str]:
-    """The state of the services, with the reason for a change or their names."""
-    lasting = [c for c in containers if not c.oneoff]
+    """The state of the services but PostgreSQL's, with the reason for a change or the names of all."""
     now = services_summary(paths, observed.rendered.compose)
-    if not any(c.state == "running" for c in lasting):
-        return "absent", f"start {', '.join(now.active)}"
+    if not any(c.state == "running" and c.service != DATABASE for c in lasting):
+        return "absent", f"start {', '.join(name for name in now.active if name != DATABASE)}"
     up = observed.recorded.get("up", {})
-    if secrets.missing(paths):
-        return (
-            "changed",
-            f"set new passwords: {paths.secrets(observed.scenario.name).relative_to(paths.root)} is missing",
-        )
-    if elsewhere := next((c.folder for c in lasting if c.folder not in {"", str(paths.root)}), ""):
-        return "changed", f"start the services from this folder, not from {elsewhere}"
+    if reason := _renewed(paths, observed) or _moved(paths, lasting, "the services"):
+        return "changed", reason
     if up.get("digest") != services_digest(paths, observed.stack, observed.rendered.compose):
         return "changed", "update the services"
     by_id = {c.id: c for c in lasting}
     for service, identity in sorted(up.get("containers", {}).items()):
         container = by_id.get(identity)
+        if service == DATABASE:
+            continue
         if container is None:
             return "changed", f"{service} is not the container of the last run"
         ended = service in up.get("finished", []) or (service in now.ending and not docker.exit_code(identity))

@@ -50,7 +50,7 @@ def start_queries(
 ) -> tuple[Future[str | None], Future[tuple[docker.Container, ...]]]:
     """Start the queries for the inputs of the image and for the containers, and for the state of the database in the
     container of the last run, which is usually still the current one."""
-    container = recorded.get("up", {}).get("containers", {}).get("db", "")
+    container = recorded.get("postgres", {}).get("container", "")
     if re.fullmatch(r"[0-9a-f]{64}", container):
         queries.start(database_state, container, database)
     return queries.start(image_made_from, image), queries.start(docker.containers, project)

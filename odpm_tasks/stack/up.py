@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import command, terminal
@@ -12,12 +12,13 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.odoo import log as odoo_logs
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState, RunningState
+from odpm_tasks.core.stack.compose_file import DATABASE
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import MachineError, ProgramError, UsageError
 from odpm_tasks.image import inputs
 from odpm_tasks.project_files import record_duration, record_image_inputs, write_state
-from odpm_tasks.stack import compose, odoo_log, preflight, secrets
+from odpm_tasks.stack import compose, odoo_log, preflight
 from odpm_tasks.stack.secrets import passwords
 
 HEALTH_TIMEOUT = 600.0
@@ -36,20 +37,6 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
     for error in preflight.refusals(paths, observed, before, changed=False):
         raise error
     text = observed.rendered.compose
-    renewed = secrets.missing(paths)
-    has_data = docker.has_volume(f"{project}_db-{observed.scenario.name}")
-    files_volume = f"{project}_odoo-{observed.scenario.name}"
-    if has_data and not docker.has_volume(files_volume):
-        terminal.warn(
-            f"the volume {files_volume} with the files of Odoo is gone, so attachments of the databases are missing; "
-            "restore it, or start with an empty database: inv down --volumes"
-        )
-    if renewed and has_data:
-        secrets.mark_unset(paths)
-    secrets.make_secrets(paths, new_database=not has_data)
-    if renewed and has_data:
-        _set_passwords(paths, observed)
-        secrets.mark_set(paths)
     downtime = Downtime("-odoo-")
     with terminal.activity() as show:
 
@@ -58,14 +45,14 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
             show.note("compose", line)
 
         # images of other services are built here, where something changed, not on every start
-        build = "--build" if compose.services_summary(paths, text).builds else "--no-build"
-        # Compose does not notice folders and files that were removed and made again: containers still mount the old ones
-        moved = any(c.folder not in {"", str(paths.root)} for c in before)
-        stale = renewed or moved or "digest" not in observed.recorded.get("up", {})
-        words = ("up", "--detach", "--remove-orphans", build, *(["--force-recreate"] if stale else []))
+        summary = compose.services_summary(paths, text)
+        build = "--build" if summary.builds else "--no-build"
+        words = ["up", "--detach", "--remove-orphans", build]
+        if must_recreate(paths, observed, before):  # not PostgreSQL, which is up to date
+            words += ["--force-recreate", *(name for name in summary.active if name != DATABASE)]
         outcome = docker.compose_stream(compose.command_line(paths), on_line, *words)
         if not outcome.ok:
-            _raise_failure(paths, observed, project, outcome)
+            raise_failure(paths, observed, project, outcome)
         started = wait_until_healthy(paths, observed, show)
     if isinstance(observed, RunningState) and observed.running.start_cost.odoo_down:
         record_duration(paths, "odoo down", downtime.seconds)
@@ -87,19 +74,13 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
     )
 
 
-def _set_passwords(paths: ProjectPaths, observed: RenderedState) -> None:
-    """Start PostgreSQL alone and give its roles the new passwords: the data has those that are gone."""
-    with terminal.activity() as show:
-        show.note("db", "set new passwords")
-        called = compose.command_line(paths)
-        docker.compose(called, "up", "--detach", "--wait", "--no-deps", "--force-recreate", "db")
-        database = container(paths, observed, "db")
-        words = ("psql", "-U", "postgres", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-Atq")
-        docker.execute(database.id, *words, stdin=secrets.reset_sql(paths).encode(), check=True)
-    folder = paths.secrets(observed.scenario.name).relative_to(paths.root)
-    terminal.message(
-        f"  {folder} was missing: PostgreSQL has new passwords; the one of Odoo's administrator is unchanged"
-    )
+def must_recreate(paths: ProjectPaths, observed: RenderedState, before: Sequence[docker.Container]) -> bool:
+    """Whether containers have to be recreated although Compose sees no change.
+
+    Compose does not notice folders and files that were removed and made again: containers still mount the old ones.
+    """
+    moved = any(c.folder not in {"", str(paths.root)} for c in before)
+    return moved or "digest" not in observed.recorded.get("up", {})
 
 
 def _known_modules(observed: RenderedState) -> list[str]:
@@ -124,16 +105,17 @@ class Downtime:
 
 
 def wait_until_healthy(
-    paths: ProjectPaths, observed: RenderedState, show: terminal.Activity
+    paths: ProjectPaths, observed: RenderedState, show: terminal.Activity, services: Collection[str] = ()
 ) -> tuple[docker.Container, ...]:
     """Wait until every service runs, is healthy if it has a health check, or exited with code 0.
 
     While Odoo starts, the last line of its log is shown. Errors: ProgramError, also as soon as Odoo answers 500: then with
-    exception, file and line of its log. Containers of inactive profiles, started by the user, are ignored.
+    exception, file and line of its log. `services`: wait for these only. Containers of inactive profiles, started by the
+    user, are ignored.
     """
     project = compose.compose_project(paths, observed.stack)
     deadline = time.monotonic() + HEALTH_TIMEOUT
-    expected = compose.services_summary(paths, paths.compose.read_bytes()).active
+    expected = services or compose.services_summary(paths, paths.compose.read_bytes()).active
     log = _StartLog(paths, observed)
     while True:
         found = [c for c in docker.containers(project) if not c.oneoff and c.service in expected]
@@ -200,7 +182,7 @@ def _broken(paths: ProjectPaths, container: docker.Container | None, how: str, o
     return ProgramError(f"{service} {how}", details=details[-3:], todo=todo)
 
 
-def _raise_failure(paths: ProjectPaths, observed: RenderedState, project: str, outcome: command.Outcome) -> None:
+def raise_failure(paths: ProjectPaths, observed: RenderedState, project: str, outcome: command.Outcome) -> None:
     """Raise the error of a failed `docker compose up`, with the command to type next."""
     output = outcome.stderr.decode(errors="replace")
     if docker.is_unreachable(outcome):
@@ -243,8 +225,12 @@ def require_services(observed: RenderedState, names: Sequence[str]) -> None:
 def container(paths: ProjectPaths, observed: RenderedState, service: str) -> docker.Container:
     """The running container of a service. Errors: UsageError for an unknown service, ProgramError where it does not run."""
     require_services(observed, [service])
-    project = compose.compose_project(paths, observed.stack)
-    for found in docker.containers(project):
-        if found.service == service and found.state == "running" and not found.oneoff:
-            return found
+    if found := find_container(paths, observed, service):
+        return found
     raise ProgramError(f"{service} is not running", todo="start it: inv up")
+
+
+def find_container(paths: ProjectPaths, observed: RenderedState, service: str) -> docker.Container | None:
+    """The running container of a service; None where it does not run."""
+    found = docker.containers(compose.compose_project(paths, observed.stack))
+    return next((c for c in found if c.service == service and c.state == "running" and not c.oneoff), None)

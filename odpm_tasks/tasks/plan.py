@@ -78,7 +78,7 @@ def plan(
             )
         raise DriftError(
             f"drift: {many} would change something that exists",
-            details=[f"{step.id}  {step.target}" for step in made.drift[:3]],
+            details=[f"{step.id}  {step.target or step.detail}" for step in made.drift[:3]],
             todo="inv up applies the description; inv plan --diff shows the changes",
         )
 

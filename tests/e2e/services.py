@@ -29,13 +29,13 @@ ns = collection()
 
 @task
 def services(c):
-    done = Project.find().converge((*PREPARING, "compose.up"))
+    done = Project.find().converge((*PREPARING, "compose.database", "compose.up"))
     print("changed" if done.changed else "nothing to do")
 
 
 @task
 def awaited(c):
-    plan = Project.find().plan((*PREPARING, "compose.up"))
+    plan = Project.find().plan((*PREPARING, "compose.database", "compose.up"))
     print(*(f"{step.action} {step.detail}" for step in plan.steps if step.id == "compose.up"))
 
 

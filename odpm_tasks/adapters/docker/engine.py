@@ -277,9 +277,14 @@ def compose_foreground(project: ComposeProject, *words: str) -> int:
     return process.foreground([*project.words, *words], cwd=project.root, env=project.env)
 
 
-def compose_stream(project: ComposeProject, progress: Callable[[str], None], *words: str) -> command.Outcome:
+def compose_stream(
+    project: ComposeProject, progress: Callable[[str], None], *words: str, stdin: bytes = b""
+) -> command.Outcome:
     """Run a Compose command; `progress` is called with each line of its output as it arrives."""
-    return build_with_retry([*project.words, *words], progress, cwd=project.root, env=project.env)
+    argv = [*project.words, *words]
+    if stdin:
+        return command.run(argv, cwd=project.root, env=project.env, check=False, on_line=progress, stdin=stdin)
+    return build_with_retry(argv, progress, cwd=project.root, env=project.env)
 
 
 def build_with_retry(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
@@ -103,6 +103,15 @@ def odoo_goes_down(changes: Collection[ContainerChange], running: Collection[str
     """Whether a running Odoo is down meanwhile: Odoo or its database is created, recreated or started."""
     acting = {change.service for change in changes if change.action != "keep"}
     return "odoo" in running and bool(acting & {"odoo", "db"})
+
+
+def odoo_stopped(cost: Cost) -> Cost:
+    """The same where Odoo was stopped before: it is started where it would be kept."""
+    changes = (
+        replace(change, action="start") if (change.service, change.action) == ("odoo", "keep") else change
+        for change in cost.containers
+    )
+    return replace(cost, containers=tuple(changes))
 
 
 def containers_text(cost: Cost) -> str:

@@ -50,9 +50,9 @@ DatabaseState = Literal["unknown", "absent", "unfinished", "ready"]
 class Running:
     """The answers of Docker: whether the image exists, the services run as the last `up` left them, the database is ready.
 
-    `image` None: Docker does not answer; `problem` is the reason. `refusals`: the errors that starting the services would end
-    with. `build_cost`, `start_cost`: what building the image and
-    starting the services would cost.
+    `image` None: Docker does not answer; `problem` is the reason. `postgres`: the service of PostgreSQL, which starts before
+    the others; `services` are the others. `refusals`: the errors that starting the services would end with. `build_cost`,
+    `postgres_cost`, `start_cost`: what building the image, starting PostgreSQL and starting the other services would cost.
     """
 
     image: bool | None = None
@@ -63,6 +63,9 @@ class Running:
     refusals: tuple[OdpmError, ...] = ()
     build_cost: Cost = field(default_factory=Cost)
     start_cost: Cost = field(default_factory=Cost)
+    postgres: ServicesState = "running"
+    postgres_detail: str = ""
+    postgres_cost: Cost = field(default_factory=Cost)
 
 
 @dataclass(frozen=True)

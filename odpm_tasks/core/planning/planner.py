@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from odpm_tasks.core.config.paths import COMPOSE_FILE
-from odpm_tasks.core.planning.costs import image_text
+from odpm_tasks.core.planning.costs import Cost, containers_text, image_text, odoo_stopped
 from odpm_tasks.core.planning.editors import editor_steps
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps
 from odpm_tasks.core.planning.observed import (
     ObservedState,
     RenderedState,
     ResolvedState,
+    Running,
     RunningState,
     ServicesState,
 )
@@ -41,10 +42,12 @@ def plan(observed: ObservedState, until: Iterable[str] = ORDER) -> Plan:
         pending = next((step for step in steps if step.action == "pending"), None)
         if blocker := _blocker(step_id, observed, steps):
             steps.append(Step(step_id, "pending", "", f"known after {blocker}"))
-        elif pending:
+        elif pending and not (step_id == "compose.up" and _odoo_is_absent(observed, steps)):
             steps.append(Step(step_id, "pending", "", pending.detail))
         else:
             steps += _decide(step_id, observed)
+            if step_id == "compose.up" and any(step.id == "db.update" and step.acts for step in steps):
+                steps[-1] = _after_update(steps[-1])
     return Plan(observed, tuple(steps))
 
 
@@ -57,9 +60,28 @@ def _blocker(step_id: str, observed: ObservedState, steps: list[Step]) -> str | 
     if step_id in _RUNNING and not isinstance(observed, RunningState):
         acting = [step.id for step in steps if step.action in {"create", "update"}]
         return acting[-1] if acting else "compose.validate"
-    if step_id == "db.create" and any(s.id == "compose.up" and s.acts for s in steps):
-        return "compose.up"
+    if step_id in _DATABASE and any(s.id == "compose.database" and s.acts for s in steps):
+        return "compose.database"
     return None
+
+
+_DATABASE = ("db.create", "db.update")
+
+
+def _odoo_is_absent(observed: ObservedState, steps: list[Step]) -> bool:
+    """Whether `compose.up` is known although only the steps of the database are pending: they stop no running Odoo."""
+    if {step.id for step in steps if step.action == "pending"} - {*_DATABASE}:
+        return False
+    blocked = any(step.id == "compose.database" and step.action == "blocked" for step in steps)
+    return isinstance(observed, RunningState) and observed.running.services == "absent" and not blocked
+
+
+def _after_update(step: Step) -> Step:
+    """`compose.up` after a `db.update` that stops a running Odoo: it starts Odoo again."""
+    if step.action in {"create", "blocked"}:
+        return step
+    cost = odoo_stopped(step.cost or Cost())
+    return Step(step.id, "update", "", containers_text(cost) if cost.containers else "start odoo", cost)
 
 
 def _decide(step_id: str, observed: ObservedState) -> list[Step]:
@@ -105,17 +127,29 @@ def _image(step_id: str, observed: RunningState) -> list[Step]:
 _SERVICES_ACTION: dict[ServicesState, Action] = {"absent": "create", "changed": "update", "running": "keep"}
 
 
+def _compose_database(step_id: str, observed: RunningState) -> list[Step]:
+    running = observed.running
+    if running.postgres != "running" and running.refusals:
+        return [_blocked(step_id, running)]
+    action = _SERVICES_ACTION[running.postgres]
+    return [Step(step_id, action, "db", running.postgres_detail, None if action == "keep" else running.postgres_cost)]
+
+
 def _compose_up(step_id: str, observed: RunningState) -> list[Step]:
     if observed.running.refusals:
-        texts = (
-            f"{error.what} ({', '.join(filter(None, (error.where, *error.details)))})".removesuffix(" ()")
-            for error in observed.running.refusals
-        )
-        return [Step(step_id, "blocked", "", "; ".join(texts))]
+        return [_blocked(step_id, observed.running)]
     action = _SERVICES_ACTION[observed.running.services]
     return [
         Step(step_id, action, "", observed.running.detail, None if action == "keep" else observed.running.start_cost)
     ]
+
+
+def _blocked(step_id: str, running: Running) -> Step:
+    texts = (
+        f"{error.what} ({', '.join(filter(None, (error.where, *error.details)))})".removesuffix(" ()")
+        for error in running.refusals
+    )
+    return Step(step_id, "blocked", "", "; ".join(texts))
 
 
 def _database(step_id: str, observed: RunningState) -> list[Step]:
@@ -130,6 +164,12 @@ def _database(step_id: str, observed: RunningState) -> list[Step]:
         ]
     if observed.running.database == "unfinished":
         return [Step(step_id, "update", observed.database, "finish the interrupted creation")]
+    return [Step(step_id, "keep", observed.database)]
+
+
+def _update(step_id: str, observed: RunningState) -> list[Step]:
+    if observed.running.database in {"absent", "unfinished"}:
+        return [Step(step_id, "skip", "", "new database")]
     options = [("install", observed.install), ("update", observed.update)]
     detail = "; ".join(f"{option} {', '.join(names)}" for option, names in options if names)
     return [Step(step_id, "update" if detail else "keep", observed.database, detail)]
@@ -159,7 +199,9 @@ _RENDERED: dict[str, Callable[[str, RenderedState], list[Step]]] = {
 _RUNNING: dict[str, Callable[[str, RunningState], list[Step]]] = {
     "image.build": _image,
     "hooks.pre_up": hook_steps,
-    "compose.up": _compose_up,
+    "compose.database": _compose_database,
     "db.create": _database,
+    "db.update": _update,
+    "compose.up": _compose_up,
     "hooks.post_up": hook_steps,
 }

@@ -96,6 +96,7 @@ def dependencies(observed: ObservedState, inputs: ExternalInputs) -> dict[str, s
     if isinstance(observed, RunningState) and (running := observed.running).image is not None:
         found["the image"] = EXISTS if running.image else ABSENT
         found["the services"] = f"{running.services} ({running.detail})" if running.detail else running.services
+        found["the service db"] = running.postgres
         if running.database != "unknown":
             found[f"the database {observed.database}"] = running.database
     return found

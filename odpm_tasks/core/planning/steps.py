@@ -13,10 +13,11 @@ ORDER = (
     "git.lock_load", "git.resolve", "git.materialize", "hooks.post_clone", "git.checkout", "git.lock_verify",
     "python.lock", "template.dockerfile", "template.odoo_conf", "compose.fragments", "compose.generate",
     "compose.validate", "ide.files", "hooks.post_prepare",
-    "image.build", "hooks.pre_up", "compose.up", "db.create", "hooks.post_up",
+    "image.build", "hooks.pre_up", "compose.database", "db.create", "db.update", "compose.up", "hooks.post_up",
 )  # fmt: skip
 LOCKING = ORDER[: ORDER.index("template.dockerfile")]
 PREPARING = ORDER[: ORDER.index("image.build")]
+STARTING = frozenset({"compose.database", "compose.up"})
 
 
 Action = Literal["create", "update", "keep", "run", "skip", "pending", "blocked"]
@@ -85,10 +86,10 @@ class Plan:
         return tuple(
             step
             for step in self.steps
-            if (step.action == "blocked" and step.id != "compose.up")
+            if (step.action == "blocked" and step.id not in STARTING)
             or (
                 step.action == "update"
-                and not (switched and (step.target in files or step.id == "compose.up"))
+                and not (switched and (step.target in files or step.id in STARTING))
                 and not (step.id == "ide.files" and step.target in not_ours)
             )
         )

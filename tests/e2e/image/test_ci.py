@@ -232,7 +232,7 @@ def test_up_updates_a_running_stack_to_the_image_of_new_code(bench: Bench, image
     git("commit", "-qam", "Newer", cwd=bench.root)
     steps = {step["id"]: step for step in json.loads(bench.ok("plan", "--format", "json").out)["steps"]}
     assert steps["image.build"]["detail"].startswith("own add-ons changed")
-    assert steps["compose.up"]["detail"].startswith("recreate odoo (image); keep db, mail; Odoo is down meanwhile")
+    assert steps["compose.up"]["detail"].startswith("recreate odoo (image); keep mail; Odoo is down meanwhile")
     bench.ok("up")
     after = bench.containers()
     assert {service for service in after if after[service]["Id"] != before[service]["Id"]} == {"odoo"}

@@ -109,7 +109,7 @@ def test_all_ports_in_use_are_named_at_once_by_plan_and_up_before_an_image_is_bu
     )
     theirs = {service: entry["NetworkSettings"]["Ports"] for service, entry in first.containers().items()}
     busy: dict[str, Any] = {name: str(theirs[service][inside][0]["HostPort"]) for name, service, inside in wanted}
-    step = planned(second, "compose.up", **busy)
+    step = planned(second, "compose.database", **busy)
     assert step["action"] == "blocked"
     assert all(port in step["detail"] for port in busy.values())
     second.ok("plan", "--strict", **busy)
@@ -125,7 +125,7 @@ def test_data_of_another_postgresql_or_user_is_named_before_anything_is_stopped(
     described = (second.root / "odpm.json").read_bytes()
     second.edit(postgres="16")
     try:
-        assert planned(second, "compose.up")["action"] == "blocked"
+        assert planned(second, "compose.database")["action"] == "blocked"
         failure(second.inv("up"), 4, "holds data of PostgreSQL 15", "asks for 16", "odpm.json: postgres")
     finally:
         (second.root / "odpm.json").write_bytes(described)
@@ -142,11 +142,8 @@ def test_a_plan_shows_each_containers_change_before_writing(two: tuple[Bench, Be
     first.edit(service_patches={"odoo": {"environment": {"EXTRA": "1"}}, "mail": {"labels": {"x": "y"}}})
     step = planned(first, "compose.up")
     assert step["action"] == "update"
-    assert step["detail"].startswith(
-        "recreate mail (configuration); recreate odoo (environment); keep db; Odoo is down"
-    )
+    assert step["detail"].startswith("recreate mail (configuration); recreate odoo (environment); Odoo is down")
     assert {c["service"]: (c["action"], c["reasons"]) for c in step["cost"]["containers"]} == {
-        "db": ("keep", []),
         "odoo": ("recreate", ["environment"]),
         "mail": ("recreate", ["configuration"]),
     }
@@ -171,10 +168,10 @@ def test_a_plan_shows_each_containers_change_before_writing(two: tuple[Bench, Be
 
 def test_a_plan_shows_reasons_for_ports_and_stopped_services(two: tuple[Bench, Bench]) -> None:
     first, _ = two
-    assert "recreate odoo (ports); keep db, mail" in planned(first, "compose.up", ODOO_PORT="18099")["detail"]
+    assert "recreate odoo (ports); keep mail" in planned(first, "compose.up", ODOO_PORT="18099")["detail"]
     docker("stop", str(first.containers()["mail"]["Id"]))
     step = planned(first, "compose.up")
-    assert step["detail"] == "start mail; keep db, odoo"
+    assert step["detail"] == "start mail; keep odoo"
     assert step["cost"]["odoo_down"] is False
     first.ok("up")
 
@@ -199,5 +196,5 @@ def test_containers_of_another_checkout_are_no_drift_and_named(
     third.env["ODPM_COMPOSE_PREFIX"] = first.prefix
     third.ok("plan", "--strict")
     third.ok("render")
-    assert str(first.root) in planned(third, "compose.up")["detail"]
+    assert str(first.root) in planned(third, "compose.database")["detail"]
     failure(third.inv("up"), 4, "belong to another checkout", str(first.root), most=6)

@@ -124,7 +124,7 @@ def test_passwords_that_are_gone_are_set_again_in_the_existing_data(server: Benc
     for name in ("db_password", "postgres_password", "odoo_master_password", "roles.sql"):
         (folder / name).unlink()
     steps = json.loads(server.ok("plan", "--format", "json").out)["steps"]
-    (step,) = (step for step in steps if step["id"] == "compose.up")
+    (step,) = (step for step in steps if step["id"] == "compose.database")
     assert step["action"] == "update"
     assert "set new passwords" in step["detail"]
     ran = server.ok("up")

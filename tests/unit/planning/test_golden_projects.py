@@ -118,7 +118,11 @@ def fresh(case: str) -> RunningState:
         image=expand(rendered.image, env.get, COMPOSE),
         running=Running(
             image=False,
-            detail=containers_text(Cost(containers=tuple(ContainerChange(name, "create") for name in started))),
+            postgres="absent",
+            postgres_detail="start db",
+            detail=containers_text(
+                Cost(containers=tuple(ContainerChange(name, "create") for name in started if name != "db"))
+            ),
         ),
         database=manifest.odoo_conf.get("options", {}).get("db_name", "") or case,
         modules=stack.modules,

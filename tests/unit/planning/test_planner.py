@@ -13,6 +13,7 @@ from odpm_tasks.core.locking.graph import SourceQuery
 from odpm_tasks.core.locking.lockfile import Lock, Pin, PythonLocks
 from odpm_tasks.core.odoo.addon_checks import AddonFindings, MissingAddon
 from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.planning.costs import ContainerChange, Cost
 from odpm_tasks.core.planning.observed import (
     Checkout,
     ObservedState,
@@ -20,6 +21,7 @@ from odpm_tasks.core.planning.observed import (
     ResolvedState,
     Running,
     RunningState,
+    ServicesState,
     new_addons,
 )
 from odpm_tasks.core.planning.planner import plan
@@ -106,8 +108,10 @@ def test_the_order_of_the_steps() -> None:
         "hooks.post_prepare",
         "image.build",
         "hooks.pre_up",
-        "compose.up",
+        "compose.database",
         "db.create",
+        "db.update",
+        "compose.up",
         "hooks.post_up",
     )
     assert ORDER[:14] == PREPARING
@@ -146,13 +150,16 @@ def test_the_whole_plan_of_a_prepared_project() -> None:
         ("hooks.post_prepare", "skip", "", "no hooks"),
         ("image.build", "keep", IMAGE, ""),
         ("hooks.pre_up", "skip", "", "no hooks"),
-        ("compose.up", "keep", "", "db, odoo"),
+        ("compose.database", "keep", "db", ""),
         ("db.create", "keep", "project", ""),
+        ("db.update", "keep", "project", ""),
+        ("compose.up", "keep", "", "db, odoo"),
         ("hooks.post_up", "skip", "", "no hooks"),
     ]
 
 
 MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
+MAIL_CHANGED = Cost(containers=(ContainerChange("odoo", "keep"), ContainerChange("mail", "recreate", ("image",))))
 
 
 @pytest.mark.parametrize(
@@ -290,6 +297,31 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
         ({"running": Running(True, "absent", "start db, odoo")}, "compose.up", [("create", "", "start db, odoo")]),
         ({"running": Running(True, "changed", "db is gone")}, "compose.up", [("update", "", "db is gone")]),
         (
+            {"running": Running(True, "absent", postgres="absent", postgres_detail="start db")},
+            "compose.database",
+            [("create", "db", "start db")],
+        ),
+        (
+            {"running": Running(True, "running", "db, odoo", "ready"), "update": ("sale",)},
+            "compose.up",
+            [("update", "", "start odoo")],
+        ),
+        (
+            {"running": Running(True, "changed", "x", "ready", start_cost=MAIL_CHANGED), "install": ("crm",)},
+            "compose.up",
+            [("update", "", "recreate mail (image); start odoo")],
+        ),
+        (
+            {"running": Running(True, "absent", "create odoo", "ready"), "update": ("sale",)},
+            "compose.up",
+            [("create", "", "create odoo")],
+        ),
+        (
+            {"running": Running(True, "running", "", "absent"), "update": ("sale",)},
+            "db.update",
+            [("skip", "", "new database")],
+        ),
+        (
             {"running": Running(True, "running", "", "absent")},
             "db.create",
             [("create", "project", "install mine")],
@@ -311,7 +343,7 @@ MOVED = replace(KNOWN, dependencies=(replace(KNOWN.dependencies[0], commit=A),))
         ),
         (
             {"install": ("crm",), "update": ("sale", "web")},
-            "db.create",
+            "db.update",
             [("update", "project", "install crm; update sale, web")],
         ),
     ],
@@ -398,23 +430,28 @@ def test_without_docker_the_reason_is_shown() -> None:
     assert [step.id for step in decided.steps if step.action == "pending"] == list(ORDER[14:])
 
 
-def test_the_database_is_pending_until_the_services_run() -> None:
-    for running in (Running(True, "absent"), Running(True, "changed")):
-        decided = plan(observed(running=running))
-        assert [(step.id, step.detail) for step in decided.steps if step.action == "pending"] == [
-            ("db.create", "known after compose.up"),
-            ("hooks.post_up", "known after compose.up"),
-        ]
-        assert [step.id for step in decided.ready] == ["compose.up"]
+def test_the_database_is_pending_until_postgresql_runs() -> None:
+    """What starts a running Odoo is pending, too: it may be stopped for an update of the database."""
+    cases: tuple[tuple[ServicesState, str], ...] = (
+        ("absent", "create"),
+        ("changed", "pending"),
+        ("running", "pending"),
+    )
+    for services, known in cases:
+        decided = plan(observed(running=Running(True, services, postgres="changed")))
+        steps = {step.id: (step.action, step.detail) for step in decided.steps}
+        assert steps["db.create"] == steps["db.update"] == ("pending", "known after compose.database")
+        assert steps["compose.up"][0] == known
+        assert [step.id for step in decided.ready] == ["compose.database"]
 
 
 def test_ready_ends_at_the_first_pending_step() -> None:
-    found = observed(running=Running(True, "absent", "", "unknown"), manifest=EXTENDED)
+    found = observed(running=Running(True, "absent", "", "unknown", postgres="absent"), manifest=EXTENDED)
     assert [step.id for step in plan(found).ready] == [
         "hooks.post_clone",
         "hooks.post_clone",
         "hooks.pre_up",
-        "compose.up",
+        "compose.database",
     ]
 
 
@@ -491,6 +528,8 @@ def test_pins_of_the_manifest_suffice_for_known_commits(scenario: str) -> None:
         ({"current": {**FILES, CONF: b"x"}, "last_scenario": None}, ["template.odoo_conf"]),
         ({"running": Running(True, "changed"), "last_scenario": "server"}, []),
         ({"running": Running(True, "changed")}, ["compose.up"]),
+        ({"running": Running(True, "running", postgres="changed")}, ["compose.database"]),
+        ({"running": Running(True, "running", postgres="changed"), "last_scenario": "server"}, []),
         ({"lock": MOVED, "last_scenario": "ci"}, ["git.resolve"]),
         ({"checkouts": {**OURS, "web": Checkout("ours", A)}, "last_scenario": "ci"}, ["git.checkout"]),
     ],
@@ -532,13 +571,13 @@ def test_what_prevents_the_services_from_starting_blocks_them_and_is_no_drift() 
     other = DescriptionError("the containers belong to another checkout", where="/srv/shop")
     alone = plan(observed(running=Running(True, "absent", refusals=(MachineError("no port"),))))
     assert [step.detail for step in alone.steps if step.action == "blocked"] == ["no port"]
-    found = plan(observed(running=Running(False, "absent", refusals=(other, busy))))
+    found = plan(observed(running=Running(False, "absent", refusals=(other, busy), postgres="absent")))
     blocked = [step for step in found.steps if step.action == "blocked"]
     assert [(step.id, step.detail) for step in blocked] == [
-        ("compose.up", f"{other.what} (/srv/shop); {busy.what} (1, 2 by python)")
+        ("compose.database", f"{other.what} (/srv/shop); {busy.what} (1, 2 by python)")
     ]
     assert not found.drift
-    assert next(step for step in found.steps if step.id == "db.create").detail == "known after compose.up"
+    assert {step.detail for step in found.steps if step.action == "pending"} == {"known after compose.database"}
 
 
 def test_a_new_add_on_of_the_project_is_named_until_it_is_installed() -> None:

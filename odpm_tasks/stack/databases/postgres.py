@@ -1,0 +1,68 @@
+"""Start PostgreSQL, before everything else, and set its passwords where they were lost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from odpm_tasks.adapters import terminal
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.planning.observed import RenderedState
+from odpm_tasks.core.stack.compose_file import DATABASE
+from odpm_tasks.project_files import read_state, write_state
+from odpm_tasks.stack import compose, preflight, secrets
+from odpm_tasks.stack.up import container, must_recreate, raise_failure, wait_until_healthy
+
+
+def start_database(paths: ProjectPaths, observed: RenderedState) -> None:
+    """Start or change PostgreSQL alone, wait until it is healthy, and record it. Passwords that are missing are made."""
+    docker.require()
+    project = compose.compose_project(paths, observed.stack)
+    before = docker.containers(project)
+    for error in preflight.refusals(paths, observed, before, changed=False):
+        raise error
+    renewed = secrets.missing(paths)
+    has_data = docker.has_volume(f"{project}_db-{observed.scenario.name}")
+    files_volume = f"{project}_odoo-{observed.scenario.name}"
+    if has_data and "project" in observed.recorded.get("up", {}) and not docker.has_volume(files_volume):
+        terminal.warn(
+            f"the volume {files_volume} with the files of Odoo is gone, so attachments of the databases are missing; "
+            "restore it, or start with an empty database: inv down --volumes"
+        )
+    if renewed and has_data:
+        secrets.mark_unset(paths)
+    secrets.make_secrets(paths, new_database=not has_data)
+    force = renewed or must_recreate(paths, observed, before)
+    with terminal.activity() as show:
+        text = observed.rendered.compose
+        build = "--build" if DATABASE in compose.contexts(paths, text) else "--no-build"
+        words = ("up", "--detach", build, *(["--force-recreate"] if force else []), DATABASE)
+        outcome = docker.compose_stream(compose.command_line(paths), lambda line: show.note("compose", line), *words)
+        if not outcome.ok:
+            raise_failure(paths, observed, project, outcome)
+        wait_until_healthy(paths, observed, show, (DATABASE,))
+    started = container(paths, observed, DATABASE)
+    if renewed and has_data:
+        _set_passwords(paths, observed, started.id)
+    write_state(paths, **record(paths, observed, started.id))
+
+
+def record(paths: ProjectPaths, observed: RenderedState, container_id: str) -> Mapping[str, Any]:
+    """The entry of the recorded state for the container of PostgreSQL."""
+    parts = compose.parts(paths, observed.stack, observed.rendered.compose)[DATABASE]
+    return {"postgres": {"container": container_id, "parts": parts}}
+
+
+def _set_passwords(paths: ProjectPaths, observed: RenderedState, container_id: str) -> None:
+    """Give the roles of PostgreSQL the new passwords: the data has those that are gone. The next step recreates Odoo."""
+    last = read_state(paths).get("up", {})
+    if last:  # without the digest the other services are recreated: they mount the files that are gone
+        write_state(paths, up={name: value for name, value in last.items() if name != "digest"})
+    words = ("psql", "-U", "postgres", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-Atq")
+    docker.execute(container_id, *words, stdin=secrets.reset_sql(paths).encode(), check=True)
+    secrets.mark_set(paths)
+    folder = paths.secrets(observed.scenario.name).relative_to(paths.root)
+    terminal.message(
+        f"  {folder} was missing: PostgreSQL has new passwords; the one of Odoo's administrator is unchanged"
+    )
