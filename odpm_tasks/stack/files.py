@@ -65,6 +65,7 @@ def stack(
         system=known.system if known else None,
         packages=packages,
         profile=paths.settings.profile,
+        mail=paths.settings.catches_mail,
     )
 
 

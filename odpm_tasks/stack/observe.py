@@ -9,6 +9,7 @@ from typing import Any
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.manifest.model import MAIL_CATCHER
 from odpm_tasks.core.planning.costs import (
     ContainerChange,
     Cost,
@@ -17,9 +18,12 @@ from odpm_tasks.core.planning.costs import (
     containers_text,
     odoo_goes_down,
 )
-from odpm_tasks.core.planning.observed import DatabaseState, RenderedState, Running, ServicesState
+from odpm_tasks.core.planning.observed import RenderedState, Running, ServicesState
+from odpm_tasks.core.stack import pages
 from odpm_tasks.core.stack.compose_file import DATABASE, ODOO
+from odpm_tasks.core.stack.mailcatcher import outside_servers
 from odpm_tasks.core.stack.render import Stack
+from odpm_tasks.core.stack.services import load
 from odpm_tasks.errors import MachineError, OdpmError
 from odpm_tasks.image.inputs import image_is_current, input_digests
 from odpm_tasks.stack import prefetch, preflight, secrets
@@ -48,26 +52,32 @@ def observe_running(
     start_cost = _start_cost(lasting, recorded, described()) if services != "running" else Cost()
     if any(change.action != "keep" for change in start_cost.containers):
         detail = containers_text(start_cost)
-    database: DatabaseState = "unknown"
+    answer = prefetch.DatabaseAnswer("unknown")
     if postgres == "running":
         container = next(c for c in lasting if c.service == DATABASE)
-        database = queries.start(prefetch.database_state, container.id, observed.database).result()
+        answer = queries.start(prefetch.observe_database, container.id, observed.database).result()
     refusals: tuple[OdpmError, ...] = ()
     if {services, postgres} != {"running"}:
         kept = {change.service for change in start_cost.containers if change.action == "keep"}
         changed = postgres != "running" or ODOO not in kept
         refusals = tuple(preflight.refusals(paths, observed, containers, changed=changed))
+    ports = {c.service: c.ports for c in lasting if c.state == "running"}
+    servers = answer.mail_servers
+    if servers:
+        servers = outside_servers(servers, load(observed.rendered.compose.decode())["services"])
     return Running(
         image=image_exists,
         services=services,
         detail=detail,
-        database=database,
+        database=answer.state,
         refusals=refusals,
         build_cost=Cost() if image_exists else _build_cost(paths, stack, recorded),
         start_cost=start_cost,
         postgres=postgres,
         postgres_detail=postgres_detail,
         postgres_cost=postgres_cost,
+        mailbox=pages.page(ports, MAIL_CATCHER),
+        mail_servers=servers,
     )
 
 

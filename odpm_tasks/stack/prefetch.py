@@ -5,9 +5,11 @@ The engine's answers take as long as the rest of a run without changes; the quer
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from odpm_tasks.adapters import command
@@ -52,18 +54,46 @@ def start_queries(
     container of the last run, which is usually still the current one."""
     container = recorded.get("postgres", {}).get("container", "")
     if re.fullmatch(r"[0-9a-f]{64}", container):
-        queries.start(database_state, container, database)
+        queries.start(observe_database, container, database)
     return queries.start(image_made_from, image), queries.start(docker.containers, project)
 
 
-def database_state(container: str, database: str) -> DatabaseState:
-    """The state of a database: `absent`, `unfinished` (interrupted, or empty), `ready`, or `unknown`."""
-    query = (
-        "SELECT to_regclass('ir_module_module') IS NOT NULL, coalesce(shobj_description(oid, 'pg_database'), '') "
-        "FROM pg_database WHERE datname = current_database()"
-    )
-    outcome = docker.execute(container, "psql", "-U", "postgres", "-d", database, "-Atc", query)
+@dataclass(frozen=True)
+class DatabaseAnswer:
+    """The state of a database: `absent`, `unfinished` (interrupted, or empty), `ready`, or `unknown`.
+
+    `mail_servers`: name and host of each active mail server that Odoo would send through.
+    """
+
+    state: DatabaseState
+    mail_servers: tuple[tuple[str, str], ...] = ()
+
+
+# one session of psql answers everything; a table that does not exist is not read
+_QUERY = r"""
+SELECT to_regclass('ir_module_module') IS NOT NULL, coalesce(shobj_description(oid, 'pg_database'), '')
+FROM pg_database WHERE datname = current_database();
+SELECT to_regclass('ir_mail_server') IS NOT NULL AS has_mail \gset
+\if :has_mail
+SELECT json_build_array(name, smtp_host) FROM ir_mail_server WHERE active ORDER BY sequence, id;
+\endif
+"""
+
+
+def observe_database(container: str, database: str) -> DatabaseAnswer:
+    """The state of a database and its active mail servers."""
+    outcome = docker.execute(container, "psql", "-U", "postgres", "-d", database, "-Atq", stdin=_QUERY.encode())
     if not outcome.ok:
-        return "absent" if b"does not exist" in outcome.stderr else "unknown"
-    initialised, _, comment = outcome.text.strip().partition("|")
-    return "ready" if initialised == "t" and comment != UNFINISHED else "unfinished"
+        return DatabaseAnswer("absent" if b"does not exist" in outcome.stderr else "unknown")
+    first, *rows = outcome.text.strip().split("\n")
+    initialised, _, comment = first.partition("|")
+    servers = [json.loads(row) for row in rows]
+    return DatabaseAnswer(
+        "ready" if initialised == "t" and comment != UNFINISHED else "unfinished",
+        tuple((str(name or ""), str(host or "")) for name, host in servers),
+    )
+
+
+def database_state(container: str, database: str) -> DatabaseState:
+    """The state of a database."""
+    return observe_database(container, database).state

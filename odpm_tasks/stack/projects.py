@@ -11,14 +11,13 @@ from odpm_tasks.adapters.docker.engine import Container
 from odpm_tasks.core.config.paths import MANIFEST_FILE, ProjectPaths
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.manifest.reader import read_manifest
+from odpm_tasks.core.stack.pages import mailbox, page
 from odpm_tasks.core.stack.projects import ProjectState
-from odpm_tasks.core.stack.published_ports import WEB, published_port
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import OdpmError, UsageError
 from odpm_tasks.sources import cache
 from odpm_tasks.stack import compose
 
-_WEB_PORTS = {"odoo": WEB, "mail": 8025, "mailcatcher": 8025}
 Composes = Mapping[str, tuple[str, tuple[Container, ...]]]
 
 
@@ -57,26 +56,23 @@ def _series(root: Path) -> str:
 
 def web_address(running: Sequence[Container]) -> str:
     """Odoo's address on this machine; empty where its port is not published."""
-    odoo = next((container for container in running if container.service == "odoo"), None)
-    port = published_port(odoo.ports, WEB) if odoo else ""
-    return f"http://localhost:{port}" if port else ""
+    return page({container.service: container.ports for container in running}, "odoo")
 
 
 def address_of(paths: ProjectPaths, manifest: Manifest, service: str) -> str:
     """The address of the page of a service: Odoo's, the mailbox, or the first port that it publishes.
 
-    Errors: MachineError for an engine that does not answer, UsageError for a service that does not run or publishes nothing.
+    `mail` is the mailbox, unless a service has that name. Errors: MachineError for an engine that does not answer, UsageError
+    for a service that does not run or publishes nothing.
     """
     docker.require()
     containers = docker.containers(compose.project_name_of(paths, manifest))
-    running = {c.service: c for c in containers if c.state == "running" and not c.oneoff}
-    if service not in running:
-        raise UsageError(
-            f"no service {service!r} runs{nearest(service, running)}",
-            todo="start it: inv up; inv status lists the services",
-        )
-    ports = running[service].ports
-    port = published_port(ports, _WEB_PORTS.get(service, 0)) or (published_port(ports) if service != "odoo" else "")
-    if not port:
-        raise UsageError(f"{service} publishes no port", todo="inv status lists the ports")
-    return f"http://localhost:{port}{'/web' if service == 'odoo' else ''}"
+    running = {c.service: c.ports for c in containers if c.state == "running" and not c.oneoff}
+    name = service if service in running or service != "mail" else mailbox(running)
+    if name not in running:
+        what = "no mailbox runs" if service == "mail" else f"no service {service!r} runs{nearest(service, running)}"
+        raise UsageError(what, todo="start it: inv up; inv status lists the services")
+    address = page(running, name)
+    if not address:
+        raise UsageError(f"{name} publishes no port", todo="inv status lists the ports")
+    return f"{address}/web" if name == "odoo" else address

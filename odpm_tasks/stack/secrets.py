@@ -75,6 +75,14 @@ def _verifier(path: Path) -> str:
     return scram_verifier(path.read_text(encoding="utf-8"), secrets.token_bytes(16))
 
 
+def login(paths: ProjectPaths) -> str:
+    """How to log in as Odoo's administrator: of a generated password only its file."""
+    scenario = paths.settings.scenario
+    path = paths.secrets(scenario.name) / "admin_password"
+    generated = f"in {path.relative_to(paths.root)}" if path.exists() else "as set in the database"
+    return f"user admin, password {'admin' if scenario.developer else generated}"
+
+
 def passwords(paths: ProjectPaths) -> tuple[str, ...]:
     folder = paths.secrets(paths.settings.scenario.name)
     texts = (files.read_text(path) for path in sorted(folder.glob("*_password")))

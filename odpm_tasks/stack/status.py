@@ -9,11 +9,13 @@ from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState
+from odpm_tasks.core.stack import pages
 from odpm_tasks.core.stack import status as document
-from odpm_tasks.core.stack.status import RepositoryData, ServiceData, StatusDocument
+from odpm_tasks.core.stack.status import PageData, RepositoryData, ServiceData, StatusDocument
 from odpm_tasks.errors import MachineError
 from odpm_tasks.stack import compose, preflight
 from odpm_tasks.stack.files import chosen_database
+from odpm_tasks.stack.secrets import login
 
 
 def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument, MachineError | None]:
@@ -35,7 +37,7 @@ def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument
             ServiceData(service=c.service, state=c.state, health=c.health, ports=c.ports)
             for c in sorted(found, key=lambda c: (c.service, c.id))
         )
-    port = document.web_port(services or ())
+    ports = document.running_ports(services or ())
     settings = paths.settings
     developer = observed.scenario.developer
     repositories = None
@@ -57,7 +59,10 @@ def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument
         odoo=observed.manifest.odoo_version,
         project=project,
         database=chosen_database(paths, observed.manifest) or paths.root.name,
-        url=f"http://localhost:{port}" if port else None,
+        url=pages.page(ports, "odoo") or None,
+        login=login(paths),
+        mail=pages.page(ports, pages.mailbox(ports)) or None,
+        pages=tuple(PageData(service=name, url=url) for name, url in pages.other_pages(ports).items()),
         dev=(settings.get("ODPM_DEV") or "") if developer else "",
         debug=developer and bool(settings.get("ODPM_DEBUG")),
         problem=problem.what if problem else "",

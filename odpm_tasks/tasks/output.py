@@ -9,7 +9,7 @@ from urllib.parse import quote
 from odpm_tasks.adapters.terminal import paint
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.commits import Move
-from odpm_tasks.core.planning.observed import RenderedState
+from odpm_tasks.core.planning.observed import RenderedState, RunningState
 from odpm_tasks.core.planning.steps import Plan, Step
 from odpm_tasks.project import Project
 from odpm_tasks.tasks.base import check_format
@@ -53,14 +53,15 @@ def lock_diff(project: Project, ref: str, format: str) -> str:
 
 
 def greeting(paths: ProjectPaths, observed: RenderedState) -> list[str]:
-    """The address and user to log in with, printed after `up`; of a generated password only its file."""
+    """The address and user to log in with, and the mailbox, printed after `up`; of a generated password only its file."""
+    from odpm_tasks.stack.secrets import login
+
     name = observed.database
     port = paths.settings.port("ODOO_PORT")
     scenario = paths.settings.scenario
-    path = paths.secrets(scenario.name) / "admin_password"
-    generated = f"in {path.relative_to(paths.root)}" if path.exists() else "as set in the database"
-    known = "admin" if scenario.developer else generated
-    lines = [f"http://localhost:{port}/web/login?db={quote(name)}", f"user admin, password {known}, database {name}"]
+    lines = [f"http://localhost:{port}/web/login?db={quote(name)}", f"{login(paths)}, database {name}"]
+    if isinstance(observed, RunningState) and observed.running.mailbox:
+        lines.append(f"mails of Odoo: {observed.running.mailbox}")
     if scenario.developer and (debug := paths.settings.get("ODPM_DEBUG") or "") not in {"", "0"}:
         waits = ": Odoo waits for a client" if debug == "wait" else ""
         lines.append(f"debugger on port {paths.settings.port('DEBUGGER_PORT')}{waits}")

@@ -29,7 +29,7 @@ def second_docker_workspace(
 def _docker_workspace(folder: Path, workspace_rendered: Workspace) -> Iterator[Workspace]:
     workspace = create_workspace(folder, workspace_rendered)
     ports = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT")
-    workspace.bench.env |= {name: str(claim_port()) for name in ports}
+    workspace.bench.env |= {name: str(claim_port()) for name in ports} | {"ODPM_MAIL": "off"}
     yield workspace
     workspace.bench.remove()
     for image in docker("image", "ls", "--quiet", f"{workspace.bench.prefix}-*").split():

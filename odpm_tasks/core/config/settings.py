@@ -118,6 +118,18 @@ class Settings:
         )
 
     @property
+    def catches_mail(self) -> bool:
+        """Whether `developer` may have the built-in mail catcher (ODPM_MAIL)."""
+        text = (self.get("ODPM_MAIL") or "on").strip().lower()
+        if text not in {"on", "off"}:
+            raise DescriptionError(
+                f"{text!r} is neither on nor off",
+                where=self.where("ODPM_MAIL"),
+                todo="ODPM_MAIL=off removes mailcatcher",
+            )
+        return text == "on"
+
+    @property
     def external_network(self) -> bool:
         """Whether the network of the services exists outside of the project (ODPM_COMPOSE_NETWORK_EXTERNAL)."""
         text = (self.get("ODPM_COMPOSE_NETWORK_EXTERNAL") or "false").strip().lower()

@@ -29,7 +29,7 @@ _OF_DOODBA = (
 )  # fmt: skip
 _SERVICES = {
     "backup": "odpm has no service for backups yet",
-    "smtp*": "a catcher of mail can be added to `services`",
+    "smtp*": "developer has a mail catcher: inv open mail",
     "*proxy*": "odpm publishes its ports on loopback, and does not limit outgoing traffic",
     "pgweb": "inv psql opens the database",
     "wdb": "inv up --debug starts debugpy",

@@ -35,7 +35,7 @@ from odpm_tasks.errors import DescriptionError
 _DOCKER = {
     "base_image": "odpm uses the base image of Python",
     "compose_project_name": "set ODPM_COMPOSE_PREFIX in .env",
-    "mailpit_enabled": "add a catcher of mail to `services`",
+    "mailpit_enabled": "developer has a mail catcher: inv open mail",
     "odoo_cpus": 'set "cpus" in service_patches.odoo',
     "db_cpus": 'set "cpus" in service_patches.db',
     "odoo_mem_limit": 'set "mem_limit" in service_patches.odoo',

@@ -15,7 +15,7 @@ from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest.compose_schema import type_problems
 from odpm_tasks.core.manifest.fields import Problem, unknown
 from odpm_tasks.core.manifest.json_document import Path
-from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, HOOK_POINTS, Argv, Hooks, merge
+from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, HOOK_POINTS, MAIL_CATCHER, Argv, Hooks, merge
 
 # The keys of a service in the Compose specification. Keys that begin with `x-` are allowed as well.
 _SERVICE_KEYS = """
@@ -105,7 +105,8 @@ def patch_problems(patch: Any, path: Path) -> Iterator[Problem]:
 def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path) -> Iterator[Problem]:
     for name, service in services.items():
         here = (*path, name)
-        if name.lower() in BUILTIN_SERVICES:  # names of hosts have no case
+        # names of hosts have no case; a mail catcher of the project replaces the built-in one
+        if name.lower() in BUILTIN_SERVICES and name != MAIL_CATCHER:
             yield Problem(here, "is built in: change it with service_patches", "refused")
         elif not _SERVICE_NAME.fullmatch(name):
             yield Problem(here, "is not a valid service name")

@@ -8,7 +8,8 @@ from typing import Any
 
 from odpm_tasks.core.sources.link import Link
 
-BUILTIN_SERVICES = ("db", "odoo")
+MAIL_CATCHER = "mailcatcher"
+BUILTIN_SERVICES = ("db", "odoo", MAIL_CATCHER)
 HOOK_POINTS = ("post_clone", "post_prepare", "pre_up", "post_up")
 OVERLAY_KEYS = ("odoo_conf", "services", "service_patches", "hooks")
 PLATFORM = "https://github.com/odoo/odoo.git"

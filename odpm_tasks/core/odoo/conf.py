@@ -25,13 +25,14 @@ class ConfSpec:
     """What the configuration is generated from.
 
     `addons_path`: paths in the container, in Odoo's search order. `extra`: `odoo_conf` of the manifest for the scenario,
-    section -> key -> value as text.
+    section -> key -> value as text. `mail`: the options for a built-in mail catcher, if the stack has one.
     """
 
     scenario: str
     odoo_version: str
     addons_path: tuple[str, ...]
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    mail: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -83,6 +84,11 @@ def _without_time_limits(spec: ConfSpec) -> list[Option]:
     return [Option("limit_time_real", unlimited, why), Option("limit_time_cpu", unlimited)]
 
 
+def _mail(spec: ConfSpec) -> list[Option]:
+    why = "Every mail goes to the built-in mail catcher: inv open mail shows them."
+    return [Option(key, value, "" if number else why) for number, (key, value) in enumerate(spec.mail.items())]
+
+
 def extensions_sql(extra: Mapping[str, Mapping[str, str]]) -> str:
     """The SQL that a superuser runs in a new database: the extensions that Odoo's own creation sets up.
 
@@ -108,6 +114,7 @@ def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
             Option("list_db", "True"),
             Option("workers", "0", "One process with threads: the debugger and reload need it."),
             *_without_time_limits(spec),
+            *_mail(spec),
         ]
     else:
         options += [

@@ -53,6 +53,8 @@ class Running:
     `image` None: Docker does not answer; `problem` is the reason. `postgres`: the service of PostgreSQL, which starts before
     the others; `services` are the others. `refusals`: the errors that starting the services would end with. `build_cost`,
     `postgres_cost`, `start_cost`: what building the image, starting PostgreSQL and starting the other services would cost.
+    `mailbox`: the address of the built-in mail catcher, while it runs. `mail_servers`: the active mail servers of the
+    database outside of the stack, as name and host.
     """
 
     image: bool | None = None
@@ -66,6 +68,8 @@ class Running:
     postgres: ServicesState = "running"
     postgres_detail: str = ""
     postgres_cost: Cost = field(default_factory=Cost)
+    mailbox: str = ""
+    mail_servers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

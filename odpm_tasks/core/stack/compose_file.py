@@ -1,4 +1,4 @@
-"""`docker-compose.yml` as a value: the two built-in services and those of the manifest, adapted to the scenario.
+"""`docker-compose.yml` as a value: the built-in services and those of the manifest, adapted to the scenario.
 
 All paths are relative, and values that differ between machines are `${NAME:-default}`: the same bytes on every machine.
 """
@@ -17,7 +17,8 @@ from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.paths import ODOO_CONF
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.version import VERSION
-from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.model import MAIL_CATCHER, Manifest
+from odpm_tasks.core.stack import mailcatcher
 from odpm_tasks.core.stack.services import apply_patch, named_networks, named_volumes, one_shots
 
 DATABASE, ODOO = "db", "odoo"
@@ -36,7 +37,10 @@ class Mount:
 
 @dataclass(frozen=True)
 class ComposeSpec:
-    """The inputs of the compose file. `manifest` has the scenario's overlay and the fragments of dependencies merged."""
+    """The inputs of the compose file. `manifest` has the scenario's overlay and the fragments of dependencies merged.
+
+    `mail`: a mail catcher is built in, where scenario and description have one.
+    """
 
     name: str
     scenario: Scenario
@@ -46,6 +50,7 @@ class ComposeSpec:
     mounts: tuple[Mount, ...] = ()
     masked: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
+    mail: bool = True
     tool_version: str = VERSION
 
 
@@ -53,11 +58,13 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
     """The compose file as data, in the order in which it is written."""
     scenario = spec.scenario
     services: dict[str, Any] = {DATABASE: _database(spec), ODOO: _odoo(spec)}
+    if spec.mail and mailcatcher.has_mail_catcher(scenario, spec.manifest):
+        services[MAIL_CATCHER] = mailcatcher.service(MIRROR)
     services |= {
         name: copy.deepcopy(dict(extra)) for name, extra in spec.manifest.services.items() if extra is not None
     }
     for name, patch in spec.manifest.service_patches.items():
-        if spec.manifest.services.get(name, patch) is not None:
+        if spec.manifest.services.get(name, patch) is not None and (name != MAIL_CATCHER or name in services):
             services[name] = apply_patch(services.get(name, {}), patch)
     if scenario.restart:
         for name in services.keys() - one_shots(services):

@@ -55,6 +55,16 @@ def host_port(entry: object) -> tuple[str, str]:
     return ":".join(parts[:-2]), parts[-2]
 
 
+def inside_ports(entries: object) -> set[int]:
+    """The ports of the container in `ports` or `expose`; ranges and variables are omitted."""
+    found = set()
+    for entry in entries if isinstance(entries, list) else []:
+        text = str(entry.get("target", "")) if isinstance(entry, Mapping) else _parts(str(entry).partition("/")[0])[-1]
+        if text.isascii() and text.isdigit():
+            found.add(int(text))
+    return found
+
+
 def _parts(entry: str) -> list[str]:
     """An entry split at its colons, except those in `${NAME:-default}` and `[::1]`."""
     parts, depth = [""], 0

@@ -29,6 +29,7 @@ from odpm_tasks.core.locking.lockfile import with_digest
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
+from odpm_tasks.core.stack import mailcatcher
 from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose_text
 
 TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", "odoo_run.py")
@@ -40,7 +41,7 @@ class Stack:
 
     `name`: the project. `own`: add-ons of the developing checkout. `templates`: the project's templates by name.
     `digests`: the locked digests of images. `renderer`: the locked package of wkhtmltopdf. `system`: the locked state of the
-    Debian archive. `packages`: the locked Python packages from git.
+    Debian archive. `packages`: the locked Python packages from git. `mail`: the built-in mail catcher is not switched off.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Stack:
     system: ArchiveState | None = None
     packages: tuple[GitPackage, ...] = ()
     profile: Profile = "medium"
+    mail: bool = True
     tool_version: str = VERSION
 
     @property
@@ -145,8 +147,15 @@ def render(stack: Stack) -> Rendered:
     spec = stack.image
     runtime = stack.templates.get("odoo_run.py", "").encode() or stack.runtime
     dockerfile = images.dockerfile(spec, stack.templates.get("Dockerfile.j2"))
+    caught = stack.mail and mailcatcher.has_mail_catcher(stack.scenario, stack.manifest)
     conf = odoo_conf(
-        ConfSpec(stack.scenario.name, stack.manifest.odoo_version, stack.addons_path, stack.manifest.odoo_conf),
+        ConfSpec(
+            stack.scenario.name,
+            stack.manifest.odoo_version,
+            stack.addons_path,
+            stack.manifest.odoo_conf,
+            mailcatcher.odoo_options() if caught else {},
+        ),
         stack.templates.get("odoo.conf.j2"),
     )
     if stack.scenario.mounts:
@@ -168,6 +177,7 @@ def render(stack: Stack) -> Rendered:
             mounts=stack.mounts,
             masked=(f"{_join(stack.own_name, '')}/.odpm",) if root_is_mounted and stack.scenario.mounts else (),
             digests=stack.digests,
+            mail=stack.mail,
             tool_version=stack.tool_version,
         )
     )

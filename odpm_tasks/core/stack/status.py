@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from odpm_tasks.core.stack.published_ports import WEB, published_port
 from odpm_tasks.core.text import printable_json
 from odpm_tasks.errors import printable
 
@@ -26,6 +25,13 @@ class ServiceData(_Model):
     ports: tuple[str, ...]
 
 
+class PageData(_Model):
+    """The page of a running service beside Odoo and the mailbox."""
+
+    service: str
+    url: str
+
+
 class RepositoryData(_Model):
     """A source at its pin; `merges`: what is merged onto it, as `REF COMMIT` or `URL REF COMMIT`."""
 
@@ -39,9 +45,11 @@ class RepositoryData(_Model):
 class StatusDocument(_Model):
     """What runs, and from which commits.
 
-    `url`: null unless Odoo runs. `services`: in alphabetical order; null where Docker does not answer, for the reason in
-    `problem`. `folder`: the folder that the containers were started in, where it is another one than the project's.
-    `dev`, `debug`: the switches that apply to the next `up`. `repositories`: null where lock and cache do not give them.
+    `url`: null unless Odoo runs. `login`: how to log in there, without a password that is generated. `mail`: the address of the
+    mailbox; null where none runs. `pages`: those of other services. `services`: in alphabetical order; null where Docker does
+    not answer, for the reason in `problem`. `folder`: the folder that the containers were started in, where it is another one
+    than the project's. `dev`, `debug`: the switches that apply to the next `up`. `repositories`: null where lock and cache do
+    not give them.
     """
 
     schema_version: Literal[1]
@@ -51,6 +59,9 @@ class StatusDocument(_Model):
     project: str
     database: str
     url: str | None
+    login: str = ""
+    mail: str | None = None
+    pages: tuple[PageData, ...] = ()
     dev: str
     debug: bool
     problem: str
@@ -59,11 +70,9 @@ class StatusDocument(_Model):
     repositories: tuple[RepositoryData, ...] | None
 
 
-def web_port(services: tuple[ServiceData, ...]) -> str:
-    """The port that a running Odoo publishes its pages on; empty where it does not run."""
-    return published_port(
-        [port for s in services if s.service == "odoo" and s.state == "running" for port in s.ports], WEB
-    )
+def running_ports(services: tuple[ServiceData, ...]) -> dict[str, tuple[str, ...]]:
+    """The published ports of the services that run."""
+    return {service.service: service.ports for service in services if service.state == "running"}
 
 
 def as_json(status: StatusDocument) -> str:
@@ -74,7 +83,11 @@ def as_text(status: StatusDocument) -> str:
     """One line per fact, with its kind in front."""
     lines = [f"scenario    {status.scenario}, Odoo {status.odoo}, project {status.project}"]
     web = status.url or ("not known" if status.services is None else "not running")
-    lines.append(f"web         {web}   database {status.database}")
+    login = f", {status.login}" if status.url and status.login else ""
+    lines.append(f"web         {web}   database {status.database}{login}")
+    if status.mail is not None:
+        lines.append(f"mail        {status.mail}")
+    lines += [f"page        {page.url}   {page.service}" for page in status.pages]
     switches = [f"--dev={status.dev}"] if status.dev else []
     switches += ["--debug"] if status.debug else []
     if switches:

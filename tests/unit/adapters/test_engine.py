@@ -71,12 +71,12 @@ def test_prefetched_queries_come_from_the_recorded_state(
 ) -> None:
     asked: list[tuple[str, ...]] = []
     monkeypatch.setattr(command, "is_installed", lambda program: True)
-    monkeypatch.setattr(prefetch, "database_state", lambda *words: asked.append(("state", *words)))
+    monkeypatch.setattr(prefetch, "observe_database", lambda *words: asked.append(("state", *words)))
     monkeypatch.setattr(docker, "containers", lambda *words: asked.append(("containers", *words)))
     monkeypatch.setattr(prefetch, "image_made_from", lambda *words: asked.append(("image", *words)))
     questions = prefetch.prefetch(recorded, wished)
     known: dict[str, Callable[..., Any]] = {
-        "state": prefetch.database_state,
+        "state": prefetch.observe_database,
         "containers": docker.containers,
         "image": inputs.image_made_from,
     }

@@ -356,7 +356,7 @@ def test_images_that_are_built_have_a_digest_or_a_variable_are_not_locked() -> N
 
 def test_a_service_set_to_null_does_not_exist_and_is_not_patched() -> None:
     described = manifest(services={"queue": None}, service_patches={"queue": {"restart": "always"}})
-    assert set(compose(spec(described, "developer"))["services"]) == {"db", "odoo"}
+    assert set(compose(spec(described, "developer"))["services"]) == {"db", "odoo", "mailcatcher"}
 
 
 def test_folders_with_odd_names_are_mounted() -> None:

@@ -10,6 +10,7 @@ from jsonschema import validate
 
 from odpm_tasks.adapters.docker.engine import Container
 from odpm_tasks.core.report_models.schemas import schema
+from odpm_tasks.core.stack.pages import mailbox, other_pages, page
 from odpm_tasks.core.stack.projects import ProjectState, as_json, as_text
 from odpm_tasks.core.stack.published_ports import published_port
 from odpm_tasks.stack import projects as stacks
@@ -73,3 +74,38 @@ def test_text_and_json() -> None:
 )
 def test_the_port_of_a_service(ports: tuple[str, ...], inside: int, port: str) -> None:
     assert published_port(ports, inside) == port
+
+
+RUNNING = {
+    "odoo": PORTS,
+    "db": ("127.0.0.1:15432->5432/tcp",),
+    "queue": ("127.0.0.1:16379->6379/tcp",),
+    "adminer": ("127.0.0.1:18080->8080/tcp",),
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "name", "address"),
+    [
+        ({}, "", ""),
+        (
+            {"smtpfake": ("127.0.0.1:11025->1025/tcp", "127.0.0.1:18025->8025/tcp")},
+            "smtpfake",
+            "http://localhost:18025",
+        ),
+        ({"old": ("127.0.0.1:11080->1080/tcp",)}, "old", "http://localhost:11080"),
+        (
+            {"a": ("127.0.0.1:1->8025/tcp",), "mailcatcher": ("127.0.0.1:2->8025/tcp",)},
+            "mailcatcher",
+            "http://localhost:2",
+        ),
+        ({"mailcatcher": ()}, "mailcatcher", ""),
+    ],
+)
+def test_the_mailbox_is_found_by_its_port(more: dict[str, tuple[str, ...]], name: str, address: str) -> None:
+    ports = {**RUNNING, **more}
+    assert (mailbox(ports), page(ports, mailbox(ports))) == (name, address)
+
+
+def test_databases_and_queues_have_no_page() -> None:
+    assert other_pages(RUNNING) == {"adminer": "http://localhost:18080"}

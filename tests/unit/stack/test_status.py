@@ -8,7 +8,17 @@ from dataclasses import dataclass
 import pytest
 from jsonschema import validate
 
-from odpm_tasks.core.stack.status import RepositoryData, ServiceData, StatusDocument, as_json, as_text, schema, web_port
+from odpm_tasks.core.stack.pages import page
+from odpm_tasks.core.stack.status import (
+    PageData,
+    RepositoryData,
+    ServiceData,
+    StatusDocument,
+    as_json,
+    as_text,
+    running_ports,
+    schema,
+)
 
 ODOO = ServiceData(
     service="odoo", state="running", health="healthy", ports=("127.0.0.1:8072->8072/tcp", "127.0.0.1:8070->8069/tcp")
@@ -60,6 +70,15 @@ def test_the_whole_text() -> None:
         Case({"services": None, "url": None, "problem": "x"}, "web         not known   database shop"),
         Case({"repositories": None}, "repository  not resolved yet: inv lock"),
         Case({"dev": "reload", "debug": True}, "switches    --dev=reload --debug, until --dev=none and --no-debug"),
+        Case(
+            {"login": "user admin, password admin"},
+            "web         http://localhost:8070   database shop, user admin, password admin",
+        ),
+        Case({"mail": "http://localhost:8025"}, "mail        http://localhost:8025"),
+        Case(
+            {"pages": (PageData(service="adminer", url="http://localhost:1"),)},
+            "page        http://localhost:1   adminer",
+        ),
         Case({"folder": "/old"}, "folder      the containers were started in /old"),
     ],
     ids=lambda case: case.line,
@@ -74,6 +93,6 @@ def test_the_json_fits_the_schema() -> None:
 
 
 def test_there_is_an_address_only_where_odoo_runs() -> None:
-    assert web_port((DB, ODOO)) == "8070"
-    assert web_port((DB, ODOO.model_copy(update={"state": "exited"}))) == ""
-    assert web_port((DB,)) == ""
+    assert page(running_ports((DB, ODOO)), "odoo") == "http://localhost:8070"
+    assert page(running_ports((DB, ODOO.model_copy(update={"state": "exited"}))), "odoo") == ""
+    assert page(running_ports((DB,)), "odoo") == ""
