@@ -27,7 +27,7 @@ def list_(c: Context, all: bool = False, format: str = "text") -> None:
     from odpm_tasks.core.addons import text
 
     check_format(format)
-    project, observed = _observed()
+    project, observed = observed_project()
     graph = inventory.addon_graph(project.paths, observed)
     installed = inventory.installed_addons(project.paths, observed)
     addons = text.listed(graph, installed=installed, all_platform=all)
@@ -43,7 +43,7 @@ def explain(c: Context, name: str, format: str = "text") -> None:
     from odpm_tasks.core.reports import report
 
     check_format(format)
-    project, observed = _observed()
+    project, observed = observed_project()
     graph = inventory.addon_graph(project.paths, observed)
     graph.require(name)
     found = text.explanation(graph, name, inventory.installed_addons(project.paths, observed))
@@ -67,7 +67,7 @@ def graph(c: Context, name: Sequence[str] = (), platform: bool = False, format: 
     from odpm_tasks.errors import DescriptionError
 
     check_format(format, ("text", "mermaid", "json"))
-    project, observed = _observed()
+    project, observed = observed_project()
     addons = inventory.addon_graph(project.paths, observed)
     roots = tuple(name) or addons.own
     for root in roots:
@@ -91,7 +91,7 @@ def missing(c: Context, ask_index: bool = False, format: str = "text") -> None:
     from odpm_tasks.core.reports import report
 
     check_format(format)
-    project, observed = _observed()
+    project, observed = observed_project()
     findings = project.check_addons(ask_index=True) if ask_index else observed.addons
     if findings is None:
         raise _unresolved()
@@ -115,7 +115,7 @@ def missing(c: Context, ask_index: bool = False, format: str = "text") -> None:
         terminal.message("nothing is missing")
 
 
-def _observed() -> tuple[Project, ResolvedState]:
+def observed_project() -> tuple[Project, ResolvedState]:
     """The project and its state with the graph of repositories. Errors: LockError where pins or cache lack some."""
     from odpm_tasks.core.planning.observed import ResolvedState
     from odpm_tasks.project import PREPARING, Project

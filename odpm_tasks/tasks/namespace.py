@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from invoke.collection import Collection
 
@@ -34,15 +35,17 @@ def attribute(name: str) -> str:
     return name.replace("-", "_").replace(".", "_")
 
 
-def collection(*without: str) -> Collection:
+def collection(*without: str, words: str = "") -> Collection:
     """All tasks of odpm as an invoke collection; groups are collections in it.
 
     `without`: names of tasks (`test`, `sources.prune`) and groups (`sources`) to omit, for example to replace them.
-    Errors: UsageError if the command line has options of odpm 4.x.
+    `words="doodba"`: the tasks of doodba's `tasks.py` are added, and replace those of the same names.
+    Errors: UsageError if the command line has options of odpm 4.x, and for other `words`.
     """
-    legacy_cli.reject_legacy_arguments(sys.argv, TASKS)
+    tasks = TASKS | _of_words(words)
+    legacy_cli.reject_legacy_arguments(sys.argv, tasks)
     root = Collection()
-    for name, task in TASKS.items():
+    for name, task in tasks.items():
         group, _, short = name.rpartition(".")
         if name in without or group in without:
             continue
@@ -50,3 +53,15 @@ def collection(*without: str) -> Collection:
             root.add_collection(Collection(group))
         (root.collections[group] if group else root).add_task(task, name=short)
     return root
+
+
+def _of_words(words: str) -> dict[str, Any]:
+    if words not in {"", "doodba"}:
+        from odpm_tasks.errors import UsageError
+
+        raise UsageError(
+            f"there are no words {words!r}", where="collection(words=…)", todo='collection(words="doodba")'
+        )
+    from odpm_tasks.tasks import doodba
+
+    return {task.name.replace("_", "-"): task for task in doodba.WORDS} if words else {}
