@@ -20,7 +20,16 @@ E2E = "tests/e2e/"
 FAMILIES: dict[str, tuple[str, ...]] = {
     "developer": tuple(
         f"{E2E}stack/test_{name}.py"
-        for name in ("developer", "mail", "failing_add_ons", "debugger", "running_stack", "ports_and_costs", "tasks")
+        for name in (
+            "developer",
+            "mail",
+            "failing_add_ons",
+            "debugger",
+            "running_stack",
+            "ports_and_costs",
+            "doodba",
+            "tasks",
+        )
     ),
     "ci_image": (f"{E2E}image/test_ci.py", f"{E2E}image/test_parity.py"),
     "small_image": (f"{E2E}image/test_image.py", f"{E2E}image/test_closed_network.py"),

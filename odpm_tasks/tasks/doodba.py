@@ -210,8 +210,50 @@ def img_build(c: Context, pull: bool = True) -> None:
     image.build(c)
 
 
+@task()
+def develop(c: Context) -> None:
+    """Check out the sources and write every generated file: inv render."""
+    from odpm_tasks.tasks import plan
+
+    plan.render(c)
+
+
+@task(short={"cw_path": "c"}, help={"cw_path": "No effect: the files are in .vscode."})
+def write_code_workspace_file(c: Context, cw_path: str = "") -> None:
+    """Set up VS Code: inv ide vscode."""
+    from odpm_tasks.tasks import ide
+
+    ide.ide(c, name="vscode")
+
+
+@task()
+def generate_idea_conf(c: Context) -> None:
+    """Set up PyCharm: inv ide pycharm."""
+    from odpm_tasks.tasks import ide
+
+    ide.ide(c, name="pycharm")
+
+
+@task(short={"verbose": "v"}, help={"verbose": "Show the output of every hook."})
+def lint(c: Context, verbose: bool = False) -> None:
+    """Check and format the project's files: pre-commit run --all-files."""
+    from invoke.exceptions import Exit
+
+    from odpm_tasks.adapters import command, process
+    from odpm_tasks.errors import MachineError
+    from odpm_tasks.project import Project
+
+    root = Project.find().root
+    if not command.is_installed("pre-commit"):
+        raise MachineError("pre-commit is not installed", todo="pip install pre-commit, or: uv tool install pre-commit")
+    words = ["pre-commit", "run", "--all-files", "--show-diff-on-failure", *(["--verbose"] if verbose else [])]
+    if code := process.foreground(words, cwd=root):
+        raise Exit(code=code)
+
+
 WORDS = (
-    start, stop, restart, logs, install, uninstall, test, updatepot, scaffold, git_aggregate, closed_prs, img_build,
+    start, stop, restart, logs, install, uninstall, test, updatepot, scaffold, git_aggregate, closed_prs, img_build, develop,
+    write_code_workspace_file, generate_idea_conf, lint,
 )  # fmt: skip
 
 

@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from invoke.collection import Collection
 from invoke.exceptions import ParseError
 from invoke.parser import Parser
+from invoke.tasks import Task
 
 import odpm_tasks
 from odpm_tasks import collection, errors
@@ -29,6 +31,7 @@ from odpm_tasks.core.planning.text import plan_lines
 from odpm_tasks.core.report_models import schemas
 from odpm_tasks.core.stack import status
 from odpm_tasks.errors import UsageError
+from odpm_tasks.tasks import doodba
 from odpm_tasks.tasks.namespace import TASKS
 from tests.unit.docs.pages import BLOCKS, DOCS, PAGES, ROOT, Block, Page, rows
 
@@ -40,6 +43,7 @@ FOREIGN_OPTIONS = {  # options of other programs that the pages name
     "--test-tags", "--tmpfs", "--update-lock", "--username", "--password-stdin", "--print-completion-script", "--global",
     "--list", "--help", "--version", "--pairs", "--runs", "--up", "--fast", "--long", "--no-deps",
 }  # fmt: skip
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 INTERNAL = {"ODPM_TASK"}  # set by the library in a container
 MINIMAL = {
     "manifest_schema": 2,
@@ -108,8 +112,12 @@ def sections() -> dict[str, str]:
 
 
 def options_of(name: str) -> set[str]:
+    return arguments_of(TASKS[name])
+
+
+def arguments_of(task: Task[Any]) -> set[str]:
     found = set()
-    for argument in TASKS[name].get_arguments():
+    for argument in task.get_arguments():
         for word in argument.names:
             found.add(f"-{word}" if len(word) == 1 else f"--{word.replace('_', '-')}")
     return found
@@ -165,13 +173,16 @@ def test_an_option_on_a_page_exists(page: Page) -> None:
     known = {option for name in TASKS for option in options_of(name)} | FOREIGN_OPTIONS
     lines = [line for block in page.blocks for line in block.text.splitlines() if re.search(r"\binv\b", line)]
     inline = page.inline
+    if page.name == "docs/coming-from.md":  # the first cells are command lines of doodba
+        contexts = collection(words="doodba").to_contexts()
+        known |= {flag for context in contexts for flag in (*context.flags, *context.inverse_flags)}
     if page.name == "docs/odpm4.md":  # the first cells are of odpm 4
         inline = re.findall(r"`([^`\n]+)`", re.sub(r"^\| .*? \|", "|", page.prose, flags=re.MULTILINE))
     for text in [*inline, *lines]:
         if not re.search(
             r"\b(git|pip|docker|uv|apt-get|zensical|pytest|tmux|npm|cp|pre-commit)\b", text.replace("--no-git", "")
         ):
-            for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text):
+            for option in OPTION.findall(text):
                 assert option in known, f"{page.name}: {option} in {text}"
 
 
@@ -181,6 +192,32 @@ def test_what_a_page_calls_missing_does_not_exist(page: Page) -> None:
     assert heading is not None
     words = re.findall(r"`([^`]+)`", page.section(heading[0]))
     assert not {word.removeprefix("inv ") for word in words} & set(TASKS)
+
+
+# --- the words of doodba
+
+
+def doodba_rows() -> list[list[str]]:
+    """The table of doodba's command lines, and what each is here."""
+    return rows(PAGES["docs/coming-from.md"].section("### Its tasks"))
+
+
+def test_the_page_lists_every_word_of_doodba_with_its_options_and_no_other() -> None:
+    words = {task.name.replace("_", "-"): arguments_of(task) for task in doodba.WORDS}
+    parser, found = Parser(contexts=collection(words="doodba").to_contexts()), set()
+    named: dict[str, set[str]] = {name: set() for name in words}
+    for cell, *others in doodba_rows():
+        word = ""
+        for line in re.findall(r"`([^`]+)`", cell):
+            word = word if line.startswith("--") else line.split()[0]
+            found.add(word)
+            named[word] |= {option.replace("--no-", "--") for option in OPTION.findall(line)}
+            if not line.startswith("--"):
+                parser.parse_argv(shlex.split(line))
+        named[word] |= {option.replace("--no-", "--") for option in OPTION.findall(others[0])}
+    assert found == set(words)
+    for name, options in words.items():
+        assert {option for option in options if option.startswith("--")} <= named[name], name
 
 
 # --- examples

@@ -39,6 +39,10 @@ LINES: dict[str, dict[str, object]] = {
     "git-aggregate": {},
     "closed-prs": {},
     "img-build --no-pull": {"pull": False},
+    "develop": {},
+    "write-code-workspace-file --cw-path doodba.shop.code-workspace": {"cw-path": "doodba.shop.code-workspace"},
+    "generate-idea-conf": {},
+    "lint --verbose": {"verbose": True},
 }  # fmt: skip
 
 
@@ -54,7 +58,8 @@ def test_words_are_added_and_replace_equal_names() -> None:
     assert {line.split()[0] for line in LINES} == {task.name.replace("_", "-") for task in doodba.WORDS}
     plain, with_words = collection(), collection(words="doodba")
     assert {*with_words.task_names} - {*plain.task_names} == {
-        "start", "stop", "install", "uninstall", "updatepot", "scaffold", "git-aggregate", "closed-prs", "img-build",
+        "start", "stop", "install", "uninstall", "updatepot", "scaffold", "git-aggregate", "closed-prs", "img-build", "develop",
+        "write-code-workspace-file", "generate-idea-conf", "lint",
     }  # fmt: skip
     assert with_words["logs"] is doodba.logs
     assert plain["logs"] is TASKS["logs"]
