@@ -13,7 +13,7 @@ from typing import Any
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.dotenv import read_env
-from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.paths import STATE_FILE, ProjectPaths
 from odpm_tasks.core.config.settings import PORTS, SWITCHES
 from odpm_tasks.core.locking.lockfile import Lock, read_lock
 from odpm_tasks.core.manifest.model import Manifest, ManifestResult
@@ -45,8 +45,13 @@ _SHAPE: dict[str, Any] = {
 
 def read_state(paths: ProjectPaths) -> dict[str, Any]:
     """The recorded state; invalid values are dropped."""
+    return read_state_of(paths.root)
+
+
+def read_state_of(root: Path) -> dict[str, Any]:
+    """The recorded state of the project in a folder."""
     try:
-        data = tomllib.loads(files.read_text(paths.state) or "")
+        data = tomllib.loads(files.read_text(root / STATE_FILE) or "")
     except (tomllib.TOMLDecodeError, DescriptionError):
         return {}
     return dict(_valid(data, _SHAPE))

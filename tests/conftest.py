@@ -28,6 +28,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
             "running_stack",
             "ports_and_costs",
             "doodba",
+            "prune",
             "tasks",
         )
     ),

@@ -26,7 +26,7 @@ def disk(folder: Path, what: str) -> Iterator[Finding]:
     free = shutil.disk_usage(existing).free
     if free < FREE_DISK:
         level: Level = "error" if free < FREE_DISK // 10 else "warning"
-        todo = "free some space: docker system df; inv sources.prune"
+        todo = "free some space: inv prune --all"
         yield Finding(
             "disk", level, f"{size(free)} are free for {what}", f"{folder}; {size(FREE_DISK)} are enough", todo
         )

@@ -21,7 +21,7 @@ from odpm_tasks.core.image.image_spec import ImageSpec, package_context
 from odpm_tasks.core.image.wkhtmltopdf import debian_arch
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import DescriptionError, ProgramError
-from odpm_tasks.image import archive_builds, inputs, pdf_renderer, verify
+from odpm_tasks.image import archive_builds, built, inputs, pdf_renderer, verify
 from odpm_tasks.image.census import read_census
 from odpm_tasks.image.labels import epoch, image_labels, origin
 from odpm_tasks.image.trees import exported
@@ -178,6 +178,8 @@ def _build(
     archive_builds.record(paths, stack, tag, state)
     record_duration(paths, f"image {scenario.name}", time.monotonic() - started)
     record_image_inputs(paths, inputs.input_digests(paths, stack))
+    if scenario.mounts:
+        built.record(paths, tag)
     return buildx.digest_and_size(tag)
 
 

@@ -10,6 +10,7 @@ from odpm_tasks.adapters import terminal
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.odoo.addon_checks import require_known
 from odpm_tasks.core.planning.observed import RenderedState
+from odpm_tasks.core.stack.pruning import TEST_DATABASE
 from odpm_tasks.errors import DescriptionError, ProgramError
 from odpm_tasks.stack.database import create_database, demo_options, identifier, run_odoo, sql
 from odpm_tasks.stack.up import container
@@ -46,6 +47,7 @@ def run_tests(
     database = container(paths, observed, "db")
     name = f"{observed.database}-test-{os.getpid()}"
     create_database(observed, database.id, name)
+    sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{TEST_DATABASE}'")
     lines: list[str] = []
     try:
         selected = tags or ",".join(f"/{module}" for module in chosen)

@@ -1,4 +1,4 @@
-"""Tasks about this machine: doctor, projects, open."""
+"""Tasks about this machine: doctor, projects, prune, open."""
 
 from __future__ import annotations
 
@@ -57,6 +57,57 @@ def projects(c: Context, format: str = "text") -> None:
         terminal.output(as_json(found))
     else:
         terminal.output(as_text(found, lambda text, style: terminal.paint(text, style, sys.stdout)))
+
+
+@task(
+    help={
+        "all": "Of every project of this machine, with the build cache and the shared cache.",
+        "list_only": "Only show what would be removed.",
+        "older_than": "Days without use after which build cache and logs are removed (default 7).",
+        "yes": "Do not ask for confirmation.",
+        "format": "text or json.",
+    }
+)
+def prune(
+    c: Context, all: bool = False, list_only: bool = False, older_than: int = 7, yes: bool = False, format: str = "text"
+) -> None:
+    """Remove images, logs and test databases that nothing uses; asks first.
+
+    Volumes and other databases are listed and never removed.
+    """
+    import sys
+    from pathlib import Path
+
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.stack.pruning import as_json, as_text, summary
+    from odpm_tasks.core.text import size
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.housekeeping import prune as housekeeping
+    from odpm_tasks.project import Project
+
+    check_format(format)
+    if older_than < 0:
+        raise UsageError(f"--older-than takes a number of days, not {older_than}", todo="inv prune --older-than 30")
+    if format == "json" and not (list_only or yes):
+        raise UsageError("--format json does not ask", todo="inv prune --format json --list-only, or with --yes")
+    paths = (Project.at(Path.cwd()) if all else Project.find()).paths
+    options = housekeeping.PruneOptions(all, older_than)
+    found = housekeeping.find(paths, options)
+    for note in found.notes:
+        terminal.warn(note)
+    if format == "text":
+        terminal.output(as_text(found, lambda text, style: terminal.paint(text, style, sys.stdout)))
+    removed = None
+    if found.unused and not list_only:
+        if not yes and not terminal.confirm("Remove this?"):
+            raise UsageError("nothing is removed", todo="inv prune --yes")
+        with terminal.activity() as show:
+            show.note("prune", "remove")
+            removed = housekeeping.remove(paths, options, found)
+    if format == "json":
+        terminal.output(as_json(found, removed.size if removed else None))
+    elif removed:
+        terminal.message(f"{size(removed.size)} freed: {summary(removed)}" if removed.unused else "nothing was removed")
 
 
 @task(

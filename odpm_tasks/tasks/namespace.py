@@ -16,7 +16,7 @@ TASKS = {
         lock.lock, plan.plan, plan.render, image.build, image.build_image, plan.migrate, plan.validate,
         image.parity, ide.ide,
         stack.up, stack.down, stack.restart, stack.logs, stack.status, stack.shell, stack.psql, stack.exec_, stack.test,
-        machine.doctor, machine.projects, machine.open_,
+        machine.doctor, machine.projects, machine.prune, machine.open_,
     )
 }  # fmt: skip
 GROUPS = {

@@ -300,6 +300,12 @@ def build_with_retry(
     return outcome
 
 
+def addresses(container: str) -> tuple[str, ...]:
+    """The addresses of a container in its networks."""
+    words = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}"
+    return tuple(command.run(["docker", "inspect", "--format", words, container]).text.split())
+
+
 def execute(container: str, *words: str, stdin: bytes = b"", user: str = "", check: bool = False) -> command.Outcome:
     """Run a program inside a running container, without a terminal."""
     options = ["--interactive"] if stdin else []

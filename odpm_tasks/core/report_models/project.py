@@ -1,4 +1,4 @@
-"""The models of `validate`, `parity`, `build-image`, `projects` and `doctor`."""
+"""The models of `validate`, `parity`, `build-image`, `projects`, `prune` and `doctor`."""
 
 from __future__ import annotations
 
@@ -66,6 +66,33 @@ class ProjectsReport(ReportModel):
     """`projects`: the projects of this machine; the fields are those of `ProjectState` in core/stack/projects.py."""
 
     projects: list[_Project]
+
+
+class _Unused(Model):
+    kind: Literal["image", "build cache", "log", "database", "cache"]
+    name: str
+    size: int
+    why: str
+    project: str
+    count: int
+
+
+class _Kept(Model):
+    kind: Literal["volume", "database"]
+    name: str
+    size: int | None
+    project: str
+
+
+class PruneReport(ReportModel):
+    """`prune`: `bytes` of what is unused, `freed` null where nothing was to be removed; the fields of `unused` and `kept` are
+    those of core/stack/pruning.py."""
+
+    bytes: int
+    freed: int | None
+    unused: list[_Unused]
+    kept: list[_Kept]
+    notes: list[str]
 
 
 class _Finding(Model):

@@ -22,6 +22,7 @@ from odpm_tasks.core.report_models.project import (
     ImageReport,
     ParityReport,
     ProjectsReport,
+    PruneReport,
     ValidateReport,
 )
 from odpm_tasks.core.report_models.sources import SourcesStatusReport, SourcesTreeReport
@@ -37,6 +38,7 @@ REPORTS: dict[str, type[ReportModel]] = {
     "mod.update": ModUpdateReport,
     "db.list": DatabasesReport,
     "projects": ProjectsReport,
+    "prune": PruneReport,
     "doctor": DoctorReport,
     "parity": ParityReport,
     "lock-diff": LockDiffReport,
