@@ -10,6 +10,7 @@ from odpm_tasks.adapters import command, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.odoo import log as odoo_logs
+from odpm_tasks.core.odoo.log import OdooFailure
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState, RunningState
 from odpm_tasks.core.stack.compose_file import DATABASE
@@ -131,6 +132,7 @@ def wait_until_healthy(
                 waiting.append(container)
                 show.note(container.service, log.state(container) or container.health or container.state)
             else:
+                log.check(container)
                 show.done(container.service)
         if found and not waiting:
             return tuple(found)
@@ -153,20 +155,34 @@ class _StartLog:
         if container.service != "odoo" or container.state != "running":
             return ""
         if time.monotonic() - self._read_at > _LOG_INTERVAL:
-            lines = odoo_log.masked(self._paths, docker.log_since_start(container.id))
-            self._read_at, self._last = time.monotonic(), odoo_logs.last_line(lines)
+            lines = self._lines(container)
+            self._last = odoo_logs.last_line(lines)
             health = series(self._observed.manifest.odoo_version).health_path
-            if failed := odoo_logs.answered_with_error(lines, health, odoo_log.platform_folder(self._observed)):
-                kept = odoo_log.keep_log(self._paths, "start", self._observed.database, lines)
-                raise odoo_log.failure_error(
-                    self._paths,
-                    self._observed,
-                    failed,
-                    "Odoo answers with an error",
-                    details=[f"the whole log: {kept}"],
-                    todo="fix it, then: inv restart",
-                )
+            platform = odoo_log.platform_folder(self._observed)
+            self._raise(odoo_logs.answered_with_error(lines, health, platform), lines, "Odoo answers with an error")
         return self._last
+
+    def check(self, container: docker.Container) -> None:
+        """Check that an Odoo that is healthy now has loaded the add-ons. Errors: ProgramError."""
+        if container.service == "odoo" and self._read_at:
+            lines = self._lines(container)
+            self._read_at = 0.0
+            database, platform = self._observed.database, odoo_log.platform_folder(self._observed)
+            failed = odoo_logs.registry_failure(lines, database, platform)
+            self._raise(failed, lines, f"Odoo cannot load the add-ons of the database {database}")
+
+    def _lines(self, container: docker.Container) -> list[str]:
+        lines = odoo_log.masked(self._paths, docker.log_since_start(container.id))
+        self._read_at = time.monotonic()
+        return lines
+
+    def _raise(self, failed: OdooFailure | None, lines: Sequence[str], context: str) -> None:
+        if failed:
+            kept = odoo_log.keep_log(self._paths, "start", self._observed.database, lines)
+            details = [f"the whole log: {kept}"]
+            raise odoo_log.failure_error(
+                self._paths, self._observed, failed, context, details=details, todo="fix it, then: inv restart"
+            )
 
 
 def _broken(paths: ProjectPaths, container: docker.Container | None, how: str, observed: RenderedState) -> ProgramError:

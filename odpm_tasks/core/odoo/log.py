@@ -10,7 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-_START = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ (?P<level>[A-Z]+) \S+ (?P<logger>[\w.]+): (?P<text>.*)")
+_START = re.compile(
+    r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ (?P<level>[A-Z]+) (?P<database>\S+) (?P<logger>[\w.]+): (?P<text>.*)"
+)
 _TRACEBACK = "Traceback (most recent call last):"
 _FRAME = re.compile(r'  File "(?P<file>[^"]+)", line (?P<line>\d+)')
 _DATA_FILE = re.compile(r"while parsing (?P<file>/[^\n]*?):(?P<line>\d+)(, somewhere inside)?")
@@ -154,6 +156,25 @@ def answered_with_error(log: Sequence[str], path: str, platform: str = "", times
         number for number, line in enumerate(log) if (found := _ERROR_500.search(line)) and found["path"] == path
     ]
     return failure(log[: answers[-1]], platform) if len(answers) >= times else None
+
+
+def registry_failure(log: Sequence[str], database: str, platform: str = "") -> OdooFailure | None:
+    """The failure of the last attempt to load the add-ons of a database; None if it succeeded or if there was none.
+
+    After an AttributeError Odoo serves requests without a database, and does not answer 500: its health check passes.
+    """
+    failed = 0
+    for number, line in enumerate(log):
+        if (found := _START.match(line)) and found["database"] in {database, "?"}:
+            if found["text"].startswith("Registry loaded"):
+                failed = 0
+            elif found["text"].startswith("Failed to load registry"):
+                failed = number + 1
+    if not failed:
+        return None
+    # the record after it is by the caller and has the traceback
+    later = [number for number in range(failed, len(log)) if _START.match(log[number])]
+    return failure(log[: later[1] if len(later) > 1 else len(log)], platform)
 
 
 def missing_dependency(failed: OdooFailure) -> str:

@@ -16,7 +16,8 @@ from tests.standins.package_index import Index, only, wheel
 
 pytest_plugins = ["tests.e2e.workspaces"]
 MISSING = (
-    "1 add-on is needed and in no source: contract (required by mine -> web_thing{}); in server and ci this is an error"
+    "1 add-on is needed and in no source: contract (required by mine -> web_thing{}); mine cannot be installed; "
+    "in server and ci this is an error"
 )
 TWICE = "1 add-on is in web and sale; web is used: sale_thing"
 CONTRACT = "https://github.com/OCA/contract"

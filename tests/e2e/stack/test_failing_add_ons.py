@@ -70,11 +70,13 @@ def test_restart_and_up_stop_at_the_first_answer_with_an_error(developer: Bench)
     before = file.read_text(encoding="utf-8")
     module = "import acme_nowhere\n", "ModuleNotFoundError: No module named 'acme_nowhere'"
     model = (
-        'class X(http.models.Model):\n    _inherit = "acme.nowhere"\n',
+        'from odoo import models\nclass X(models.Model):\n    _inherit = "acme.nowhere"\n',
         "Model 'acme.nowhere' does not exist in registry",
     )
+    # after this error Odoo does not answer 500, it serves requests without a database
+    attribute = "http.nowhere\n", "AttributeError: module 'odoo.http' has no attribute 'nowhere'"
     try:
-        for task, (added, message) in (("restart", module), ("up", module), ("restart", model)):
+        for task, (added, message) in (("restart", module), ("up", model), ("restart", attribute)):
             file.write_text(before + added, encoding="utf-8")
             ran = developer.inv(task)
             assert ran.code == 5, ran.output

@@ -153,3 +153,24 @@ def test_paths_in_the_container_become_paths_in_the_checkout() -> None:
     assert log.in_checkout(f"{OWN}/acme/models/a.py", mounts) == "addons/acme/models/a.py"
     assert log.in_checkout("/opt/odoo/src/web-api/x.py", mounts) == ".odpm/src/web-api/x.py"
     assert log.in_checkout("/usr/lib/x.py", mounts) == "/usr/lib/x.py"
+
+
+def test_the_registry_that_is_not_loaded() -> None:
+    """Odoo logs it without the name of the database, and serves requests without a database after an AttributeError."""
+    start = "2026-01-02 03:04:05,678 7"
+    failed = [
+        f"{start} CRITICAL ? odoo.modules.module: Couldn't load module acme",
+        f"{start} ERROR ? odoo.registry: Failed to load registry ",
+        f"{start} WARNING ? odoo.http: Database or registry unusable, trying without",
+        "Traceback (most recent call last):",
+        f'  File "{OWN}/acme/models.py", line 13, in <module>',
+        "    http.nowhere",
+        "AttributeError: module 'odoo.http' has no attribute 'nowhere'",
+    ]
+    loaded = f"{start} INFO ? odoo.registry: Registry loaded in 0.156s "
+    error = f"{start} ERROR shop odoo.http: something else"
+    expected = OdooFailure(failed[-1], addon="acme", file=f"{OWN}/acme/models.py", line=13)
+    assert log.registry_failure([loaded, *failed, error], "shop", PLATFORM) == expected
+    assert log.registry_failure([*failed, loaded], "shop") is None
+    assert log.registry_failure([error], "shop") is None
+    assert log.registry_failure([line.replace("?", "other") for line in failed], "shop") is None
