@@ -58,6 +58,18 @@ def get(url: str, timeout: float, limit: int) -> bytes | None:
         return None
 
 
+def date(url: str, timeout: float) -> str | None:
+    """The date in a server's answer, also where it has no such file; None where it does not answer or gives none."""
+    try:
+        with send(_request(url, "HEAD"), timeout) as answer:
+            found: str | None = answer.headers.get("Date")
+            return found
+    except urllib.error.HTTPError as error:
+        return error.headers.get("Date")
+    except _FAILURES:
+        return None
+
+
 def available(url: str, timeout: float) -> bool:
     """Whether a server has a file: the answer to HEAD."""
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import ssl
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from odpm_tasks.core.audit.findings import Finding, Level
 from odpm_tasks.core.text import size
 
 FREE_DISK = 5_000_000_000  # bytes; an environment image with its build cache needs about 3 GB
+FREE_FILES = 200_000  # a checkout of Odoo has 40,000 files, an image with its build cache as many again
 FREE_MEMORY = 2_000_000_000  # bytes; Odoo, PostgreSQL and the install of a package
 FEWEST_WATCHES = 65_536  # Odoo with a dozen repositories has about 30,000 folders and files to watch
+FEWEST_INSTANCES = 128  # the default of Linux
 GIT_OF_MERGES = (2, 38)
 _PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 _CERTIFICATES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT")
@@ -29,6 +33,20 @@ def disk(folder: Path, what: str) -> Iterator[Finding]:
         todo = "free some space: inv prune --all"
         yield Finding(
             "disk", level, f"{size(free)} are free for {what}", f"{folder}; {size(FREE_DISK)} are enough", todo
+        )
+
+
+def file_count(folder: Path, what: str) -> Iterator[Finding]:
+    """How many files the file system of a folder still takes; some take any number and report 0."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    found = os.statvfs(existing)
+    if found.f_files and found.f_favail < FREE_FILES:
+        yield Finding(
+            "disk",
+            "warning",
+            f"{found.f_favail} more files fit on the disk of {what}",
+            f"{folder}; df --inodes",
+            "free some space: inv prune --all",
         )
 
 
@@ -57,6 +75,15 @@ def watches(folder: Path = Path("/proc/sys/fs/inotify")) -> Iterator[Finding]:
             str(folder / "max_user_watches"),
             "sudo sysctl fs.inotify.max_user_watches=524288",
         )
+    text = (files.read_text(folder / "max_user_instances") or "").strip()
+    if text.isdigit() and int(text) < FEWEST_INSTANCES:
+        yield Finding(
+            "inotify",
+            "warning",
+            f"this machine allows {text} programs of a user to watch files: an editor or --dev=reload may not start",
+            str(folder / "max_user_instances"),
+            "sudo sysctl fs.inotify.max_user_instances=512",
+        )
 
 
 def git(version: str, *, merges: bool) -> Iterator[Finding]:
@@ -72,19 +99,40 @@ def git(version: str, *, merges: bool) -> Iterator[Finding]:
         )
 
 
-def certificates(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """Variables that name a file of certificates which does not exist."""
+def certificates(environment: Mapping[str, str], now: float | None = None) -> Iterator[Finding]:
+    """Variables that name a file of certificates which does not exist, has none, or only expired ones."""
     for name in _CERTIFICATES:
         path = environment.get(name)
-        if path and not Path(path).is_file():
+        if not path:
+            continue
+        if not Path(path).is_file():
             yield Finding("certificates", "error", f"{name} names a file that does not exist", path, f"unset {name}")
+            continue
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(path)
+        except (ssl.SSLError, OSError):
+            yield Finding("certificates", "error", f"{name} names a file without certificates", path, f"unset {name}")
+            continue
+        ends = [ssl.cert_time_to_seconds(str(one["notAfter"])) for one in context.get_ca_certs()]
+        if ends and max(ends) < (time.time() if now is None else now):
+            todo = "ask for the new certificate of the proxy or server, and put it there"
+            yield Finding("certificates", "error", f"{name} names a file of expired certificates", path, todo)
 
 
 def proxies(environment: Mapping[str, str]) -> Iterator[Finding]:
-    """A proxy on loopback: containers have their own loopback and do not reach it."""
+    """A proxy on loopback, which containers do not reach; one without a scheme; two spellings with different values."""
     for name in _PROXIES:
         address = environment.get(name, "")
-        if re.search(r"//(?:[^@/]*@)?(localhost|127\.|\[::1\])", address):
+        if address and "://" not in address:
+            yield Finding(
+                "proxy",
+                "warning",
+                f"{name} has no scheme, and some programs ignore it",
+                command.redact(address),
+                f"{name}=http://{address.rpartition('@')[2]}",
+            )
+        elif re.search(r"//(?:[^@/]*@)?(localhost|127\.|\[::1\])", address):
             yield Finding(
                 "proxy",
                 "warning",
@@ -92,7 +140,17 @@ def proxies(environment: Mapping[str, str]) -> Iterator[Finding]:
                 command.redact(address),
                 "use an address of this machine that containers reach",
             )
-            return
+            break
+    for lower in ("http_proxy", "https_proxy", "no_proxy"):
+        values = [environment.get(name, "") for name in (lower, lower.upper())]
+        if all(values) and values[0] != values[1]:
+            yield Finding(
+                "proxy",
+                "warning",
+                f"{lower} and {lower.upper()} have different values, and programs read one or the other",
+                " | ".join(map(command.redact, values)),
+                f"unset {lower.upper()}",
+            )
 
 
 def windows_folder(root: Path, release: Path = Path("/proc/sys/kernel/osrelease")) -> Iterator[Finding]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from odpm_tasks.adapters import command, http, index_settings
@@ -16,6 +18,7 @@ from odpm_tasks.core.sources.link import Link
 from odpm_tasks.sources.remote import project_remote
 
 TIMEOUT = 10.0  # seconds
+SKEW = 300.0  # seconds; caches in between may answer with an older date
 _PROJECT = "pip"  # a name that every complete index has
 
 
@@ -43,6 +46,32 @@ def package_indexes() -> Iterator[Finding]:
                 command.redact(url),
                 "check UV_DEFAULT_INDEX, UV_INDEX and pip.conf: docs/image.md#settings-of-the-build-machine",
             )
+
+
+def clock() -> Iterator[Finding]:
+    """The clock of this machine, compared with that of the package index, whose answers have a date."""
+    for url in index_settings.index_urls(index_settings.index()):
+        before = time.time()
+        if (date := http.date(url, TIMEOUT)) is not None:
+            yield from of_date(date, before, time.time(), url)
+            return
+
+
+def of_date(date: str, before: float, after: float, url: str) -> Iterator[Finding]:
+    """The finding of a date in an answer, given between two times (seconds since 1970)."""
+    try:
+        moment = parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return
+    away = max(before - moment, moment - after)
+    if away > SKEW:
+        yield Finding(
+            "clock",
+            "error",
+            f"the clock of this machine is {away:.0f} seconds away from that of a server: certificates may not be valid",
+            f"{command.redact(url)}: Date {date}",
+            "set the clock: sudo timedatectl set-ntp true",
+        )
 
 
 def image_registry(paths: ProjectPaths, manifest: Manifest) -> Iterator[Finding]:

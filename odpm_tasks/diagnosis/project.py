@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from odpm_tasks.adapters import files
@@ -13,7 +14,7 @@ from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.core.audit.findings import Finding, of_error
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.observed import ObservedState
-from odpm_tasks.core.planning.steps import Plan
+from odpm_tasks.core.planning.steps import Plan, Step
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import MachineError
 from odpm_tasks.sources import cache
@@ -24,12 +25,16 @@ STALE = 600.0  # seconds; no program of git or odpm holds such a file for longer
 
 def of_plan(plan: Plan) -> Iterator[Finding]:
     """What `up` would refuse, and what the description lacks."""
-    for step in plan.steps:
-        if step.action == "blocked":
-            yield Finding(
-                "blocked", "error", f"inv up would refuse: {step.detail}", f"{step.id} {step.target}", "inv plan"
-            )
+    yield from of_steps(plan.steps)
     yield from of_warnings(plan.observed)
+
+
+def of_steps(steps: Iterable[Step]) -> Iterator[Finding]:
+    """What `up` would refuse; busy ports have a code of their own."""
+    for step in steps:
+        if step.action == "blocked":
+            code = "ports" if re.match(r"ports? \d", step.detail) else "blocked"
+            yield Finding(code, "error", f"inv up would refuse: {step.detail}", f"{step.id} {step.target}", "inv plan")
 
 
 def of_warnings(observed: ObservedState) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,17 +45,26 @@ class Container:
 
 def require() -> None:
     """Check that the engine, Compose and Buildx are installed and recent enough. Errors: MachineError."""
+    for error in problems():
+        raise error
+
+
+def problems() -> Iterator[MachineError]:
+    """What is missing or too old: the engine, then Compose and Buildx. The engine that does not answer is the only one."""
     if not command.is_installed("docker"):
-        raise MachineError("docker is not installed", todo=INSTALL)
+        yield MachineError("docker is not installed", todo=INSTALL)
+        return
     outcome = command.run(["docker", "version", "--format", "{{.Server.Version}}"], check=False, timeout=20)
     if not outcome.ok:
-        raise unreachable(outcome)
-    _at_least("Docker Engine", outcome.text, MINIMUM_ENGINE)
+        yield unreachable(outcome)
+        return
+    yield from _older("Docker Engine", outcome.text, MINIMUM_ENGINE)
     for plugin, minimum in (("compose", MINIMUM_COMPOSE), ("buildx", (0, 10))):
         answer = command.run(["docker", plugin, "version"], check=False, timeout=20)
         if not answer.ok:
-            raise MachineError(f"the docker command has no {plugin} plugin", todo=INSTALL)
-        _at_least(f"docker {plugin}", answer.text, minimum)
+            yield MachineError(f"the docker command has no {plugin} plugin", todo=INSTALL)
+        else:
+            yield from _older(f"docker {plugin}", answer.text, minimum)
 
 
 def architecture() -> str:
@@ -66,12 +75,21 @@ def architecture() -> str:
     return outcome.text.strip()
 
 
-def _at_least(what: str, text: str, minimum: tuple[int, int]) -> None:
+def _older(what: str, text: str, minimum: tuple[int, int]) -> Iterator[MachineError]:
     match = re.search(r"v?(\d+)\.(\d+)", text)
     if match and (int(match[1]), int(match[2])) < minimum:
-        raise MachineError(
-            f"{what} {match[0].lstrip('v')} is too old: {'.'.join(map(str, minimum))} or newer is needed", todo=INSTALL
-        )
+        needed = ".".join(map(str, minimum))
+        yield MachineError(f"{what} {match[0].lstrip('v')} is too old: {needed} or newer is needed", todo=INSTALL)
+
+
+def host() -> str:
+    """The address of the engine that the docker command uses: of DOCKER_HOST, else of its context; empty where it is not known."""
+    if given := os.environ.get("DOCKER_HOST"):
+        return given
+    outcome = command.run(
+        ["docker", "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"], check=False, timeout=20
+    )
+    return outcome.text.strip() if outcome.ok else ""
 
 
 def unreachable(outcome: command.Outcome) -> MachineError:

@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,8 +31,9 @@ from tests.e2e.failures import (
     leftovers,
     outcome,
 )
-from tests.e2e.harness import Bench, docker, git
+from tests.e2e.harness import PORTS, Bench, docker, git
 from tests.e2e.services import IMAGE, describe_services, state
+from tests.ports import claim_port
 
 pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.docker_workspaces"]
 
@@ -127,6 +130,79 @@ def test_an_old_installation_is_reported_with_the_requirement(
     assert "newer is needed" in message or "install" in message
     prepared(workspace_locked)
     assert workspace_locked.bench.containers() == {}
+
+
+def findings(bench: Bench, *words: str, **env: Any) -> dict[str, str]:
+    """The findings of `doctor` by code; those of one code in one text. An error that is not repaired ends it with 8."""
+    ran = bench.inv("doctor", "--format", "json", *words, **env)
+    found: dict[str, str] = {}
+    rows = json.loads(ran.out)["findings"]
+    for row in rows:
+        found[row["code"]] = (
+            f"{found.get(row['code'], '')}{row['what']} [{row['evidence']}] {row['todo']} {row['fixed']}\n"
+        )
+    assert ran.code == (8 if any(row["level"] == "error" and not row["fixed"] for row in rows) else 0), ran.output
+    return found
+
+
+@pytest.mark.docker
+def test_doctor_names_every_old_program_and_every_port_in_use(workspace_ready: Workspace, engine: None) -> None:
+    bench = workspace_ready.bench
+    bench.env |= {name: str(claim_port()) for name in PORTS}
+    before = {*findings(bench)}
+    assert not before & {"engine", "ports", "blocked", "git", "user"}
+    old = {"compose version": "Docker Compose version v2.6.0", "buildx version": "github.com/docker/buildx v0.5.1 abc"}
+    found = findings(bench, **old_docker(workspace_ready.folder / "old", old))
+    assert {*found} - before == {"engine"}
+    assert "docker compose 2.6 is too old" in found["engine"]
+    assert "docker buildx 0.5 is too old" in found["engine"]
+    with listening(int(bench.env["ODOO_PORT"])), listening(int(bench.env["GEVENT_PORT"])):
+        found = findings(bench)
+    assert {*found} - before == {"ports"}
+    assert bench.env["ODOO_PORT"] in found["ports"]
+    assert bench.env["GEVENT_PORT"] in found["ports"]
+
+
+def test_doctor_finds_what_is_wrong_and_repairs_what_is_safe(workspace_ready: Workspace, no_docker: Env) -> None:
+    bench, root = workspace_ready.bench, workspace_ready.root
+    before = {*findings(bench, **no_docker)}
+    assert "engine" in before
+    secret, key = root / ".odpm/secrets/developer/db_password", root / "key"
+    store = next((Path(bench.env["ODPM_CACHE_DIR"]) / "git").rglob("web.git"))
+    pack = next(store.rglob("*.pack"))
+    lock = store / "shallow.lock"
+    for path in (secret, key, lock):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("", encoding="utf-8")
+    for folder in (secret.parent, secret.parent.parent):
+        folder.chmod(0o700)
+    for path in (secret, key):
+        path.chmod(0o644)
+    os.utime(lock, (time.time() - 3600,) * 2)
+    pack.chmod(0o644)
+    pack.write_bytes(pack.read_bytes()[:-30])
+    env = {
+        **no_docker,
+        "PATH_TO_SSH_KEY": "key",
+        "ODPM_UID": "me",
+        "HTTPS_PROXY": "proxy.example:3128",
+        "SSL_CERT_FILE": str(root / "gone.pem"),
+    }
+    if os.geteuid() == 0:
+        os.chown(root / ".odpm/build", 12345, 12345)
+    planted = {"secrets", "store", "stale-lock", "user", "proxy", "certificates"}
+    found = findings(bench, **env)
+    assert planted <= {*found} - before
+    assert "chmod 600 .odpm/secrets/developer/db_password" in found["secrets"]
+    assert "ODPM_UID is not a number: me" in found["user"]
+    assert ("sudo chown" in found["user"]) is (os.geteuid() == 0)
+    fixed = findings(bench, "--fix", **env)
+    assert [fixed[code].endswith("True\n") for code in ("store", "stale-lock")] == [True, True]
+    found = findings(bench, **env)
+    assert planted - {*found} == {"store", "stale-lock"}
+    assert "db_password" not in found["secrets"]
+    assert not lock.exists()
+    bench.ok("render")
 
 
 # --- ports ---------------------------------------------------------------------------------------------------------

@@ -6,9 +6,14 @@ import json
 import os
 import shutil
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from jsonschema import validate
 
 from odpm_tasks.adapters.git import integrity
@@ -16,8 +21,9 @@ from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.audit.findings import Finding, as_json, as_text, ordered
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import Layer, Settings
+from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.core.report_models.schemas import schema
-from odpm_tasks.diagnosis import engine, machine, network, project
+from odpm_tasks.diagnosis import engine, machine, network, project, users
 from odpm_tasks.diagnosis.checks import diagnose
 from odpm_tasks.project import Project
 
@@ -60,19 +66,110 @@ def test_memory_and_file_watches(tmp_path: Path) -> None:
     assert not list(machine.watches(tmp_path / "inotify"))
 
 
-def test_git_certificates_proxies_and_drives_of_windows(tmp_path: Path) -> None:
+def test_git_and_drives_of_windows(tmp_path: Path) -> None:
     assert [one.level for one in machine.git("2.30.2", merges=True)] == ["error"]
     assert not list(machine.git("2.30.2", merges=False))
     assert not list(machine.git("2.39.5", merges=True))
-    (found,) = machine.certificates({"SSL_CERT_FILE": str(tmp_path / "gone.pem"), "PIP_CERT": __file__})
-    assert found.evidence.endswith("gone.pem")
-    (found,) = machine.proxies({"https_proxy": "http://me:secret@127.0.0.1:3128"})
-    assert "secret" not in found.evidence
-    assert not list(machine.proxies({"https_proxy": "http://proxy.example:3128"}))
     wsl = written(tmp_path / "osrelease", "5.15.0-microsoft-standard-WSL2\n")
     assert [one.code for one in machine.windows_folder(Path("/mnt/c/Users/me/shop"), wsl)] == ["wsl"]
     assert not list(machine.windows_folder(Path("/home/me/shop"), wsl))
     assert not list(machine.windows_folder(Path("/mnt/c/shop"), written(tmp_path / "linux", "6.1.0\n")))
+
+
+def test_few_programs_may_watch_files(tmp_path: Path) -> None:
+    for number, count in (("127", 1), ("128", 0)):
+        written(tmp_path / "inotify/max_user_instances", f"{number}\n")
+        assert len(list(machine.watches(tmp_path / "inotify"))) == count
+
+
+def test_files_that_fit_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for total, free, count in ((1_000_000, 1000, 1), (1_000_000, 900_000, 0), (0, 0, 0)):  # btrfs reports 0
+        found = type("Found", (), {"f_files": total, "f_favail": free})
+        monkeypatch.setattr(os, "statvfs", lambda path, found=found: found)
+        assert len(list(machine.file_count(tmp_path / "not/yet", "the cache"))) == count
+
+
+def authority(path: Path, last_day: datetime) -> Path:
+    """A certificate of an authority that ends on a day."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "proxy.example")])
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+        .not_valid_after(last_day)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    return written(path, made.public_bytes(serialization.Encoding.PEM).decode())
+
+
+def test_certificates(tmp_path: Path) -> None:
+    valid = authority(tmp_path / "valid.pem", datetime(2100, 1, 1, tzinfo=UTC))
+    expired = authority(tmp_path / "expired.pem", datetime(2021, 1, 1, tzinfo=UTC))
+    both = written(tmp_path / "both.pem", valid.read_text() + expired.read_text())
+
+    def found(path: Path) -> list[str]:
+        return [one.what for one in machine.certificates({"SSL_CERT_FILE": str(path)})]
+
+    assert found(valid) == found(both) == []
+    assert found(expired) == ["SSL_CERT_FILE names a file of expired certificates"]
+    assert found(Path(__file__)) == ["SSL_CERT_FILE names a file without certificates"]
+    assert found(tmp_path / "gone.pem") == ["SSL_CERT_FILE names a file that does not exist"]
+
+
+PROXIES: dict[str, tuple[dict[str, str], str]] = {
+    "none": ({}, ""),
+    "one": ({"https_proxy": "http://proxy.example:3128", "no_proxy": "localhost"}, ""),
+    "equal": ({"https_proxy": "http://proxy.example:3128", "HTTPS_PROXY": "http://proxy.example:3128"}, ""),
+    "loopback": ({"https_proxy": "http://me:secret@127.0.0.1:3128"}, "is an address on loopback"),
+    "no scheme": ({"HTTP_PROXY": "proxy.example:3128"}, "HTTP_PROXY has no scheme"),
+    "two values": ({"no_proxy": "localhost", "NO_PROXY": "git.example"}, "no_proxy and NO_PROXY have different values"),
+}
+
+
+@pytest.mark.parametrize(("environment", "expected"), PROXIES.values(), ids=PROXIES)
+def test_proxies(environment: dict[str, str], expected: str) -> None:
+    found = [*machine.proxies(environment)]
+    assert len(found) == bool(expected)
+    assert expected in "".join(one.what for one in found)
+    assert "secret" not in str(found)
+
+
+# --- users ----------------------------------------------------------------------------------------------------------
+
+
+def settings_of(paths: ProjectPaths, **values: str) -> ProjectPaths:
+    return ProjectPaths(paths.root, paths.cache, Settings((Layer(".env", values),)))
+
+
+def test_the_user_that_odoo_runs_as(paths: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = type("Found", (), {"st_uid": 1000, "st_gid": 1000})
+    assert not list(users.run_user(paths))
+    monkeypatch.setattr(Path, "stat", lambda path, **options: owner)
+    assert not list(users.run_user(settings_of(paths, ODPM_UID="1000", ODPM_GID="1000")))
+    (found,) = users.run_user(settings_of(paths, ODPM_UID="1001"))
+    assert (found.level, found.todo) == ("warning", "remove ODPM_UID, or ODPM_UID=1000 in .env")
+    (found,) = users.run_user(settings_of(paths, ODPM_GID="staff"))
+    assert (found.code, found.level, found.todo) == ("user", "error", "ODPM_GID=1000 in .env")
+
+
+def test_files_of_another_user(paths: ProjectPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("addons/shop/views", "addons/shop/models/deeper", ".odpm/secrets/developer")
+    for name in names:
+        (paths.root / name).mkdir(parents=True)
+    assert not list(users.foreign_files(paths))
+    real = Path.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        found = [*real(path)]
+        found[4] += 7 if path.name in {"views", "deeper", "developer"} else 0
+        return os.stat_result(found)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    (found,) = users.foreign_files(paths)
+    assert found.what.startswith("1 file or folder of the project belong")
+    assert found.evidence == "addons/shop/views"
+    assert found.todo.endswith("/root/addons/shop/views")
 
 
 # --- the engine -----------------------------------------------------------------------------------------------------
@@ -80,7 +177,7 @@ def test_git_certificates_proxies_and_drives_of_windows(tmp_path: Path) -> None:
 
 def test_an_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
-    (found,) = engine.engine()
+    (found,) = engine.engine("")
     assert (found.code, found.level) == ("engine", "error")
     assert found.todo
 
@@ -93,6 +190,37 @@ def test_what_the_engine_reports_of_itself() -> None:
     assert (late.code, small.code) == ("clock", "engine-memory")
     assert "60 seconds" in late.what
     assert not list(engine.of_info({"SystemTime": "?"}, moment, moment))
+
+
+@pytest.mark.parametrize(
+    ("host", "remote"),
+    [
+        ("", False),
+        ("unix:///var/run/docker.sock", False),
+        ("npipe:////./pipe/docker_engine", False),
+        ("tcp://127.0.0.1:2375", False),
+        ("tcp://build.example:2376", True),
+        ("ssh://me@build.example", True),
+    ],
+)
+def test_an_engine_on_another_machine(host: str, remote: bool) -> None:
+    assert [one.code for one in engine.of_host(host)] == (["engine-remote"] if remote else [])
+
+
+@pytest.mark.parametrize(
+    ("data", "uid", "codes"),
+    [
+        ({"Driver": "overlay2", "SecurityOptions": ["name=seccomp,profile=builtin"]}, "", []),
+        ({"Driver": "vfs"}, "", ["engine-storage"]),
+        ({"DockerRootDir": "/var/snap/docker/common/var-lib-docker"}, "", ["engine-snap"]),
+        ({"SecurityOptions": ["name=rootless"]}, "", ["user"]),
+        ({"SecurityOptions": ["name=rootless"]}, "0", []),
+        ({"SecurityOptions": ["name=userns"]}, "0", ["user"]),
+        ({"SecurityOptions": None}, "", []),
+    ],
+)
+def test_how_the_engine_is_installed(data: dict[str, object], uid: str, codes: list[str]) -> None:
+    assert [one.code for one in engine.of_info(data, 0, 0, uid)] == codes
 
 
 # --- the project ----------------------------------------------------------------------------------------------------
@@ -163,6 +291,31 @@ def test_a_package_index_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -
     assert "secret" not in str(found)
 
 
+def test_the_clock_of_a_server() -> None:
+    date, moment = "Fri, 15 Jan 2027 08:00:00 GMT", 1_800_000_000.0
+    assert not list(network.of_date(date, moment + 200, moment + 201, "https://index.example"))
+    (found,) = network.of_date(date, moment + 3600, moment + 3601, "https://me:secret@index.example")
+    assert (found.code, found.level) == ("clock", "error")
+    assert "3600 seconds" in found.what
+    assert "secret" not in found.evidence
+    assert not list(network.of_date("yesterday", moment, moment, ""))
+
+
+@pytest.mark.parametrize(
+    ("detail", "code"),
+    [
+        ("port 8069 is in use by python (process 17)", "ports"),
+        ("ports 8069, 8072 are in use", "ports"),
+        ("the volume shop_db-developer holds data of PostgreSQL 14", "blocked"),
+    ],
+)
+def test_a_step_that_up_would_refuse(detail: str, code: str) -> None:
+    steps = [Step("compose.generate", "create", "", ""), Step("compose.database", "blocked", "", detail)]
+    (found,) = project.of_steps(steps)
+    assert (found.code, found.level) == (code, "error")
+    assert detail in found.what
+
+
 # --- all of them ------------------------------------------------------------------------------------------------------
 
 
@@ -171,7 +324,7 @@ def test_outside_of_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     findings, checks = diagnose(None, Project.at(tmp_path), fix=False, with_network=False)
     assert "engine" in {one.code for one in findings}
-    assert checks == 11
+    assert checks == 12
 
 
 def test_text_and_json() -> None:

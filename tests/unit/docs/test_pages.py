@@ -194,6 +194,35 @@ def test_what_a_page_calls_missing_does_not_exist(page: Page) -> None:
     assert not {word.removeprefix("inv ") for word in words} & set(TASKS)
 
 
+# --- the codes of doctor
+
+
+def test_the_page_lists_every_code_of_doctor_and_no_other() -> None:
+    found: set[str] = set()
+    for path in (ROOT / "odpm_tasks/diagnosis").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            values: list[ast.expr | None] = []
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in {"Finding", "of_error"}
+            ):
+                values = [node.args[0]]
+            elif (
+                isinstance(node, ast.Assign)
+                and isinstance(node.value, ast.IfExp)
+                and "code" in ast.dump(node.targets[0])
+            ):
+                values = [node.value.body, node.value.orelse]
+            elif isinstance(node, ast.Dict):  # a check by its code, that of an error which ends it
+                values = list(node.keys)
+            found |= {
+                str(value.value) for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)
+            }
+    table = next(part for part in sections()["doctor"].split("\n\n") if part.startswith("| code |"))
+    assert {code for row in rows(table) for code in re.findall(r"`([a-z-]+)`", row[0])} == found
+
+
 # --- the words of doodba
 
 
