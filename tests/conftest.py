@@ -29,6 +29,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
             "ports_and_costs",
             "doodba",
             "prune",
+            "recipes",
             "tasks",
         )
     ),
