@@ -26,7 +26,7 @@ LOCK = "deps.lock.json"
 PRINT_MODULES = (
     "import atexit, json, sys; atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr))\n"
 )
-RUN = "from invoke.main import program\nprogram.run(['inv', {task!r}])\n"
+RUN = "from invoke.main import program\nprogram.run(['inv', *{task!r}.split()])\n"
 
 
 def write_project(
