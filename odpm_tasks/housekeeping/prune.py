@@ -1,4 +1,4 @@
-"""Find what no project uses any more, and remove it: images, build cache, logs, test databases, parts of the cache.
+"""Find what no project uses any more, and remove it: images, build cache, logs, test databases, snapshots, parts of the cache.
 
 Volumes and databases of users are listed and never removed.
 """
@@ -17,7 +17,8 @@ from odpm_tasks.adapters.docker import disk_usage
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.docker.disk_usage import DiskUsage
 from odpm_tasks.core.config.paths import MANIFEST_FILE, ProjectPaths
-from odpm_tasks.core.databases.sql import literal, user_databases
+from odpm_tasks.core.databases.snapshots import recorded, superfluous
+from odpm_tasks.core.databases.sql import hidden_databases, literal, user_databases
 from odpm_tasks.core.odoo.conf import DATA_DIR
 from odpm_tasks.core.stack.pruning import DAYS, Kept, Pruning, Unused, is_test_database
 from odpm_tasks.core.text import plural
@@ -90,11 +91,12 @@ def _remove(paths: ProjectPaths, one: Unused) -> bool:
         disk_usage.remove_build_cache(one.ids)
     elif one.kind == "log":
         files.remove(Path(one.ids[0]))
-    elif one.kind == "database":
-        server, *odoo = one.ids
-        sql(server, f"DROP DATABASE IF EXISTS {identifier(one.name)} WITH (FORCE)")
-        for container in odoo:
-            docker.execute(container, "rm", "-rf", "--", f"{DATA_DIR}/filestore/{one.name}", check=True)
+    elif one.kind in {"database", "snapshot"}:
+        server, odoo, name = one.ids
+        if one.kind == "snapshot":
+            sql(server, f"ALTER DATABASE {identifier(name)} IS_TEMPLATE false")
+        sql(server, f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+        docker.execute(odoo, "rm", "-rf", "--", f"{DATA_DIR}/filestore/{name}", check=True)
     else:
         cache.prune(paths, [part for part in cache.usage(paths).unused if str(part.path) in one.ids])
     return True
@@ -120,22 +122,32 @@ def _logs(root: Path, days: int) -> Iterator[Unused]:
 
 
 def _databases(usage: DiskUsage, root: Path, notes: list[str]) -> Pruning:
-    """The test databases of a project that nothing is connected to, and its other databases. Only of a running PostgreSQL."""
-    server = engine_parts.running(usage, root, "db")
-    if not server:
+    """Test databases that nothing is connected to, automatic snapshots but the newest, and the databases that are kept.
+
+    Only of a stack that runs: PostgreSQL has the databases, Odoo their files.
+    """
+    server, odoo = (engine_parts.running(usage, root, service) for service in ("db", "odoo"))
+    if not (server and odoo):
         if engine_parts.compose_names(usage, root):
-            notes.append(f"PostgreSQL of {root} does not run: its databases are not listed")
+            notes.append(f"{root} does not run: its databases and snapshots are not listed")
         return Pruning(())
-    odoo = engine_parts.running(usage, root, "odoo")
     try:
-        own = ", ".join(literal(address) for address in docker.addresses(odoo)) if odoo else ""
+        own = ", ".join(literal(address) for address in docker.addresses(odoo)) or "'-'"
         rows = json.loads(sql(server, user_databases()))
+        hidden = {row["name"]: row for row in json.loads(sql(server, hidden_databases()))}
         tests = [row for row in rows if is_test_database(row["name"], row["comment"] or "")]
-        idle = [row for row in tests if sql(server, _USERS.format(literal(row["name"]), own or "'-'")) == "0"]
+        idle = [row for row in tests if sql(server, _USERS.format(literal(row["name"]), own)) == "0"]
     except OdpmError as error:
         notes.append(f"the databases of {root} are not listed: {error.what}")
         return Pruning(())
-    containers = (server, odoo) if odoo else (server,)
-    unused = [Unused("database", row["name"], row["size"], "left by inv test", str(root), containers) for row in idle]
+    unused = [
+        Unused("database", row["name"], row["size"], "left by inv test", str(root), (server, odoo, row["name"]))
+        for row in idle
+    ]
+    known = (recorded(name, row["comment"]) for name, row in hidden.items())
+    for one in superfluous([one for one in known if one], kept=1):
+        why = f"of {one.database}, {one.created[:16].replace('T', ' ')}, not the newest"
+        ids = (server, odoo, one.id)
+        unused.append(Unused("snapshot", one.name, hidden[one.id]["size"], why, str(root), ids))
     kept = [Kept("database", row["name"], row["size"], str(root)) for row in rows if row not in idle]
     return Pruning(tuple(unused), tuple(kept))

@@ -69,7 +69,7 @@ class ProjectsReport(ReportModel):
 
 
 class _Unused(Model):
-    kind: Literal["image", "build cache", "log", "database", "cache"]
+    kind: Literal["image", "build cache", "log", "database", "snapshot", "cache"]
     name: str
     size: int
     why: str

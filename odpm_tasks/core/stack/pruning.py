@@ -15,7 +15,7 @@ DAYS = 7  # build cache and logs that were not used for so long
 TEST_DATABASE = "odpm: test database"
 """The comment of a database of `inv test`."""
 
-UnusedKind = Literal["image", "build cache", "log", "database", "cache"]
+UnusedKind = Literal["image", "build cache", "log", "database", "snapshot", "cache"]
 
 
 @dataclass(frozen=True)
@@ -191,6 +191,7 @@ def summary(found: Pruning) -> str:
         "build cache": ("record of the build cache", "records of the build cache"),
         "log": ("log", "logs"),
         "database": ("test database", "test databases"),
+        "snapshot": ("automatic snapshot", "automatic snapshots"),
         "cache": ("part of the cache", "parts of the cache"),
     }
     return ", ".join(plural(number, *words[kind]) for kind, number in count.items())

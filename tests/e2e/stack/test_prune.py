@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters.docker import disk_usage
+from odpm_tasks.core.databases.snapshots import Snapshot, record
 from odpm_tasks.core.stack.pruning import TEST_DATABASE, CacheRecord, old_records
 from odpm_tasks.housekeeping import engine_parts
 from odpm_tasks.image import built
@@ -22,6 +23,11 @@ pytestmark = pytest.mark.docker
 
 IMAGE = f"odpm/environment:19.0-odd-{os.getpid()}"
 NEWER = f"odpm/environment:19.0-odd-{os.getpid()}newer"
+SNAPSHOTS = (
+    Snapshot("odpm.snapshot.1", "project", "before-update-1", "2026-11-25T08:00:00+00:00", "update"),
+    Snapshot("odpm.snapshot.2", "project", "before-update-2", "2026-11-26T08:00:00+00:00", "update"),
+    Snapshot("odpm.snapshot.3", "project", "mine", "2026-11-24T08:00:00+00:00", "manual"),
+)
 OLD_LOG, NEW_LOG = ".odpm/logs/20250101-000000-odoo-project.log", ".odpm/logs/20261127-000000-odoo-project.log"
 
 
@@ -43,9 +49,16 @@ def littered(developer: Bench) -> Iterator[Bench]:
         developer.sql(f'CREATE DATABASE "{name}"')
     for name in ("project-test-1", "project-test-2"):  # the third one is a user's
         developer.sql(f"COMMENT ON DATABASE \"{name}\" IS '{TEST_DATABASE}'")
-    developer.inside("mkdir", "-p", "/var/lib/odoo/filestore/project-test-1/ab")
+    for one in SNAPSHOTS:  # as `db.snapshot` and updates make them
+        developer.sql(f'CREATE DATABASE "{one.id}" IS_TEMPLATE true')
+        developer.sql(f"COMMENT ON DATABASE \"{one.id}\" IS '{record(one)}'")
+    for name in ("project-test-1", SNAPSHOTS[0].id):
+        developer.inside("mkdir", "-p", f"/var/lib/odoo/filestore/{name}/ab")
     yield developer
-    for name in ("project-test-1", "project-test-2", "project-test-3"):
+    for one in SNAPSHOTS:
+        if developer.sql(f"SELECT 1 FROM pg_database WHERE datname = '{one.id}'"):
+            developer.sql(f'ALTER DATABASE "{one.id}" IS_TEMPLATE false')
+    for name in ("project-test-1", "project-test-2", "project-test-3", *(one.id for one in SNAPSHOTS)):
         developer.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     for name in (OLD_LOG, NEW_LOG):
         (developer.root / name).unlink(missing_ok=True)
@@ -67,8 +80,14 @@ def is_image(name: str) -> bool:
 
 def test_what_is_unused_is_listed_then_removed_after_a_question(littered: Bench) -> None:
     container = littered.containers()["db"]["Id"]
-    unused = {IMAGE, OLD_LOG, "project-test-1", "project-test-2"}
-    assert names(littered) == unused
+    unused = {IMAGE, OLD_LOG, "project-test-1", "project-test-2", "before-update-1"}
+    with littered.running("psql", "-d", "project-test-1", "-c", "SELECT pg_sleep(600)"):
+        for _ in range(300):
+            if littered.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'project-test-1'") == "1":
+                break
+            time.sleep(0.1)
+        assert names(littered) == unused - {"project-test-1"}  # it is in use
+    littered.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'project-test-1'")
     asked = littered.inv("prune")
     assert asked.code == 1
     assert "next:  inv prune --yes" in asked.err
@@ -83,10 +102,11 @@ def test_what_is_unused_is_listed_then_removed_after_a_question(littered: Bench)
     assert not (littered.root / OLD_LOG).exists()
     assert (littered.root / NEW_LOG).exists()
     known = littered.sql(
-        "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname LIKE 'project%'"
+        "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname ~ 'project|odpm'"
     )
-    assert known == "project project-test-3"
-    assert littered.inside("test", "-e", "/var/lib/odoo/filestore/project-test-1").code == 1
+    assert known == "odpm.snapshot.2 odpm.snapshot.3 project project-test-3"
+    for name in ("project-test-1", SNAPSHOTS[0].id):
+        assert littered.inside("test", "-e", f"/var/lib/odoo/filestore/{name}").code == 1
     assert littered.inside("test", "-e", "/var/lib/odoo/filestore/project").code == 0
     assert littered.containers()["db"]["Id"] == container
     assert names(littered) == set()
@@ -101,17 +121,6 @@ def test_a_killed_run_is_finished_by_the_next_one(littered: Bench, after: float)
     assert not is_image(IMAGE)
     assert is_image(NEWER)
     assert littered.sql("SELECT count(*) FROM pg_database WHERE datname IN ('project', 'project-test-3')") == "2"
-
-
-def test_a_database_with_a_session_is_kept(littered: Bench) -> None:
-    words = ("psql", "-d", "project-test-1", "-c", "SELECT pg_sleep(600)")
-    with littered.running(*words):
-        for _ in range(100):
-            if littered.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'project-test-1'") == "1":
-                break
-            time.sleep(0.1)
-        assert names(littered) == {IMAGE, OLD_LOG, "project-test-2"}
-    littered.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'project-test-1'")
 
 
 def test_a_run_is_refused_while_another_one_works_on_the_project(littered: Bench) -> None:
