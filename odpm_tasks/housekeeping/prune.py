@@ -22,7 +22,7 @@ from odpm_tasks.core.databases.sql import hidden_databases, literal, user_databa
 from odpm_tasks.core.odoo.conf import DATA_DIR
 from odpm_tasks.core.stack.pruning import DAYS, Kept, Pruning, Unused, is_test_database
 from odpm_tasks.core.text import plural
-from odpm_tasks.errors import OdpmError
+from odpm_tasks.errors import MachineError, OdpmError
 from odpm_tasks.housekeeping import engine_parts
 from odpm_tasks.sources import cache
 from odpm_tasks.stack.database import identifier, sql
@@ -46,7 +46,7 @@ def find(paths: ProjectPaths, options: PruneOptions) -> Pruning:
     """Everything that can be removed, and what is kept. Errors: MachineError for an engine that does not answer."""
     docker.require()
     registered = cache.roots(paths)
-    existing = [root for root in {*registered, paths.root} if (root / MANIFEST_FILE).is_file()]
+    existing = [root for root in {*registered, paths.root} if _is_project(root)]
     chosen = sorted({*registered, *existing}) if options.every else [paths.root]
     usage = disk_usage.disk_usage()
     unused = [*engine_parts.images(paths, usage, chosen, existing)]
@@ -61,6 +61,17 @@ def find(paths: ProjectPaths, options: PruneOptions) -> Pruning:
         unused += found.unused
         kept += found.kept
     return Pruning(tuple(unused), tuple(kept), tuple(notes))
+
+
+def _is_project(root: Path) -> bool:
+    try:
+        return (root / MANIFEST_FILE).is_file()
+    except OSError as error:
+        raise MachineError(
+            f"a project that uses the cache cannot be read, so what it uses is not known: {error.strerror}",
+            where=str(root),
+            todo="run the same command as a user who can read it",
+        ) from None
 
 
 def remove(paths: ProjectPaths, options: PruneOptions, listed: Pruning) -> Pruning:

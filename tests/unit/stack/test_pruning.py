@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,8 @@ from odpm_tasks.core.stack.pruning import (
     summary,
     unused_images,
 )
+from odpm_tasks.errors import MachineError
+from odpm_tasks.housekeeping import prune
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
@@ -133,3 +136,12 @@ def test_text_and_json_of_what_is_found() -> None:
     data = json.loads(as_json(FOUND, None))
     REPORTS["prune"].model_validate(data)
     assert (data["bytes"], data["freed"], len(data["unused"]), len(data["kept"])) == (1_203_002_500, None, 3, 2)
+
+
+def test_a_project_that_cannot_be_read_may_use_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: Path, **options: bool) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    with pytest.raises(MachineError, match="what it uses is not known: Permission denied"):
+        prune._is_project(Path("/srv/other"))
