@@ -33,6 +33,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
             "tasks",
         )
     ),
+    "server": (f"{E2E}stack/test_server.py", f"{E2E}stack/test_hardening.py"),
     "ci_image": (f"{E2E}image/test_ci.py", f"{E2E}image/test_parity.py"),
     "small_image": (f"{E2E}image/test_image.py", f"{E2E}image/test_closed_network.py"),
 }
@@ -40,6 +41,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 LONGEST = (
     *FAMILIES["developer"],
     *FAMILIES["ci_image"],
+    *FAMILIES["server"],
     "tests/unit/test_style.py",
     *(f"tests/unit/{name}.py" for name in ("test_project", "odoo/test_odoo_run")),
     *FAMILIES["small_image"],
@@ -48,7 +50,6 @@ LONGEST = (
         for name in (
             "project/test_library",
             "init/test_bad_input",
-            "stack/test_server",
             "planning/test_interrupted",
             "project/test_demo",
             "stack/test_bad_machine",

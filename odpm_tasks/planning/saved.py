@@ -25,6 +25,7 @@ from odpm_tasks.sources.folders import remotes, stack_name
 _SETTINGS = (
     *PORTS, "ODOO_BIND", "ODPM_BASE_IMAGE_PROFILE", "ODPM_COMPOSE_NETWORK", "ODPM_COMPOSE_NETWORK_EXTERNAL",
     "ODPM_COMPOSE_PREFIX", "ODPM_DEBUG", "ODPM_DEV", "ODPM_IDE", "ODPM_IMAGE", "ODPM_IMAGE_MIRROR",
+    "ODPM_PROXY",
 )  # fmt: skip
 
 

@@ -173,6 +173,11 @@ def effective(env: Env) -> configparser.RawConfigParser:
         parser.add_section("options")
     for name, value in database_access(env).items():
         parser.set("options", OPTIONS[name], value)
+    proxy = env.get("ODPM_PROXY", "").strip().lower()
+    if proxy in ("on", "1", "true", "yes"):
+        parser.set("options", "proxy_mode", "True")
+    elif proxy and not is_false(proxy):
+        raise StartError(f"ODPM_PROXY must be on or off, not {proxy!r}")
     if parser.has_option("options", "db_password"):
         check_password(parser.get("options", "db_password"), "database password")
     password = master_password(env)
@@ -405,9 +410,31 @@ def health() -> int:
             reason = str(error) or type(error).__name__
         finally:
             connection.close()
+    reason = reason or database_error()
     if reason:
         log(f"not healthy: {reason}")
     return 1 if reason else 0
+
+
+def database_error() -> str:
+    """Empty if PostgreSQL answers a query, or if Odoo has no configuration of it; else the error."""
+    options = configparser.RawConfigParser()
+    try:
+        psycopg2 = importlib.import_module("psycopg2")
+        options.read_string(CONFIG.read_text(encoding="utf-8"))
+    except (ImportError, OSError, configparser.Error):
+        return ""
+    if not options.has_option("options", "db_host"):
+        return ""
+    try:
+        connection = connect(psycopg2, options, "postgres")
+        try:
+            connection.cursor().execute("SELECT 1")
+        finally:
+            connection.close()
+    except psycopg2.Error as error:
+        return "PostgreSQL: " + " ".join(str(error).split())
+    return ""
 
 
 def has(arguments: list[str], *names: str) -> bool:

@@ -119,7 +119,7 @@ def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
     else:
         options += [
             Option("list_db", "False", "The database manager is closed: other machines may reach Odoo."),
-            Option("proxy_mode", "True", "For a reverse proxy that terminates TLS; without one it has no effect."),
+            Option("proxy_mode", "False", "Without a proxy anyone could forge client addresses. ODPM_PROXY=on: True."),
             Option(
                 "workers",
                 "2",

@@ -18,7 +18,7 @@ from odpm_tasks.core.config.paths import ODOO_CONF
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.manifest.model import MAIL_CATCHER, Manifest
-from odpm_tasks.core.stack import mailcatcher
+from odpm_tasks.core.stack import hardening, mailcatcher
 from odpm_tasks.core.stack.services import apply_patch, named_networks, named_volumes, one_shots
 
 DATABASE, ODOO = "db", "odoo"
@@ -58,6 +58,11 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
     """The compose file as data, in the order in which it is written."""
     scenario = spec.scenario
     services: dict[str, Any] = {DATABASE: _database(spec), ODOO: _odoo(spec)}
+    if not scenario.developer:
+        services[DATABASE] |= hardening.database(spec.manifest)
+        masked = services[ODOO].get("tmpfs", [])
+        services[ODOO] |= hardening.odoo(spec.manifest)
+        services[ODOO]["tmpfs"] += masked
     if spec.mail and mailcatcher.has_mail_catcher(scenario, spec.manifest):
         services[MAIL_CATCHER] = mailcatcher.service(MIRROR)
     services |= {
@@ -66,6 +71,8 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
     for name, patch in spec.manifest.service_patches.items():
         if spec.manifest.services.get(name, patch) is not None and (name != MAIL_CATCHER or name in services):
             services[name] = apply_patch(services.get(name, {}), patch)
+    if not scenario.developer:
+        hardening.finish(services)
     if scenario.restart:
         for name in services.keys() - one_shots(services):
             if "restart_policy" not in (services[name].get("deploy") or {}):
@@ -159,6 +166,8 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
     environment |= dict.fromkeys(conf_references(spec.manifest))
     if scenario.developer:
         environment |= {"ODPM_DEV": "${ODPM_DEV:-}", "ODPM_DEBUG": "${ODPM_DEBUG:-}"}
+    else:
+        environment["ODPM_PROXY"] = "${ODPM_PROXY:-}"
     service: dict[str, Any] = {
         "image": spec.image,
         "pull_policy": "never" if scenario.mounts else "missing",

@@ -24,15 +24,6 @@ NOBODY = "2" * 40
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
-    """A clone of the team's project that runs in the scenario server."""
-    bench = clone(tmp_path_factory.mktemp("server") / "project")
-    bench.env["ODPM_SCENARIO"] = "server"
-    bench.ok("up")
-    return bench
-
-
-@pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench]) -> Bench:
     """Another clone, prepared and not started."""
     bench = clone(tmp_path_factory.mktemp("prepared") / "project")
@@ -175,7 +166,7 @@ def test_no_password_is_seen_from_outside(server: Bench) -> None:
 def test_odoo_is_configured_for_production(server: Bench) -> None:
     effective = config(server)
     assert effective["list_db"] == "False"
-    assert effective["proxy_mode"] == "True"
+    assert effective["proxy_mode"] == "False"
     assert int(effective["workers"]) >= 2
     assert effective["admin_passwd"] not in ("admin", "")
     assert effective["smtp_server"] == "mail"

@@ -38,6 +38,8 @@ install_packages() {
         -o DPkg::Options::=--path-exclude=/usr/lib/*/dri/* -o DPkg::Options::=--path-exclude=/usr/lib/*/libLLVM* \
         -o DPkg::Options::=--path-exclude=/usr/lib/*/libz3* \
         install "$@"
+    # no program gains privileges
+    find / -xdev -path /proc -prune -o -type f -perm /6000 -exec chmod a-s {} +
     # files that differ between builds
     rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/fontconfig.log /var/cache/ldconfig/aux-cache
 }

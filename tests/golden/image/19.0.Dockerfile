@@ -49,6 +49,8 @@ install_packages() {
     DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends -o APT::Keep-Downloaded-Packages=true \
         -o Dir::Cache::archives=/var/cache/odpm-apt \
         install "$@"
+    # no program gains privileges
+    find / -xdev -path /proc -prune -o -type f -perm /6000 -exec chmod a-s {} +
     # files that differ between builds
     rm -rf /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/fontconfig.log /var/cache/ldconfig/aux-cache
 }

@@ -145,7 +145,7 @@ def configured(**options: str) -> Census:
 
 def test_options_of_the_scenario_are_explained_with_its_values() -> None:
     developer = configured(list_db="True", workers="0")
-    ci = {"list_db": "False", "workers": "2", "proxy_mode": "True", "max_cron_threads": "1"}
+    ci = {"list_db": "False", "workers": "2", "proxy_mode": "False", "max_cron_threads": "1"}
     assert unexplained({"developer": developer, "ci": configured(**ci)}) == []
     assert unexplained({"developer": developer, "ci": configured(**{**ci, "workers": "4"})}) == ["options.workers"]
 

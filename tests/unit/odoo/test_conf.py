@@ -43,8 +43,8 @@ http_port = 8069
 longpolling_port = 8072
 # The database manager is closed: other machines may reach Odoo.
 list_db = False
-# For a reverse proxy that terminates TLS; without one it has no effect.
-proxy_mode = True
+# Without a proxy anyone could forge client addresses. ODPM_PROXY=on: True.
+proxy_mode = False
 max_cron_threads = 1
 workers = 8
 smtp_password = ${SMTP_PASSWORD}

@@ -214,6 +214,14 @@ def test_a_closed_database_manager_gets_a_random_password(container: Container) 
     assert container.options["admin_passwd"] != first
 
 
+def test_behind_a_proxy(container: Container) -> None:
+    container.template.write_text("[options]\nproxy_mode = False\n", encoding="utf-8")
+    for value, mode in (("", "False"), ("off", "False"), ("on", "True")):
+        container.start("odoo", ODPM_PROXY=value)
+        assert container.options["proxy_mode"] == mode
+    assert container.start("odoo", ODPM_PROXY="maybe").returncode == 4
+
+
 def test_without_a_template_odoo_has_its_defaults(container: Container) -> None:
     container.template.unlink()
     done = container.start()
