@@ -33,7 +33,11 @@ FAMILIES: dict[str, tuple[str, ...]] = {
             "tasks",
         )
     ),
-    "server": (f"{E2E}stack/test_server.py", f"{E2E}stack/test_hardening.py"),
+    "server_stack": (
+        f"{E2E}stack/test_server.py",
+        f"{E2E}stack/test_hardening.py",
+        f"{E2E}stack/test_installed_addons.py",
+    ),
     "ci_image": (f"{E2E}image/test_ci.py", f"{E2E}image/test_parity.py"),
     "small_image": (f"{E2E}image/test_image.py", f"{E2E}image/test_closed_network.py"),
 }
@@ -41,7 +45,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
 LONGEST = (
     *FAMILIES["developer"],
     *FAMILIES["ci_image"],
-    *FAMILIES["server"],
+    *FAMILIES["server_stack"],
     "tests/unit/test_style.py",
     *(f"tests/unit/{name}.py" for name in ("test_project", "odoo/test_odoo_run")),
     *FAMILIES["small_image"],

@@ -100,7 +100,7 @@ def converge(
                 print_done(step, terminal.duration(started))
             done += steps
             if step_id in {"db.create", "db.update"}:
-                options = replace(options, install=(), update=())
+                options = replace(options, install=(), update=(), no_module_update=True)
     raise _still_pending(done[-1:])
 
 

@@ -84,7 +84,7 @@ def observe(
         "base"
     }
     require_known(options.install, known, "-i")
-    require_known(options.update, known, "-u")
+    require_known(options.update, known | {"changed"}, "-u")
     require_requested(with_graph.addons)
     locks = with_graph.python
     current = observed.lock.venv if observed.lock else None
@@ -146,6 +146,7 @@ def describe(paths: ProjectPaths, options: RunOptions) -> ObservedState:
         own=developing_state(paths, manifest, remotes(paths)) if manifest.developing else None,
         install=options.install,
         update=options.update,
+        updates_raised=(scenario.strict or paths.settings.auto_update) and not options.no_module_update,
     )
 
 

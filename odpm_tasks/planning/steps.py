@@ -7,13 +7,14 @@ depends on them is decided.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.git import checkout
 from odpm_tasks.core.config.paths import COMPOSE_FILE, RUNTIME_SCRIPT, ProjectPaths, source_folder
 from odpm_tasks.core.locking.graph import Source
-from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState
+from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState, RunningState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.steps import Step
 from odpm_tasks.locking import resolve
@@ -106,7 +107,8 @@ def _perform_rendered(
     elif step_id == "db.update":
         from odpm_tasks.stack import database
 
-        database.update_database(paths, observed, options)
+        names = observed.to_update if isinstance(observed, RunningState) else options.update
+        database.update_database(paths, observed, replace(options, update=names))
     else:
         from odpm_tasks.stack import networks, up
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from odpm_tasks.adapters import command, terminal
 from odpm_tasks.adapters.docker import engine as docker
@@ -25,6 +26,7 @@ MAINTENANCE = "/run/odoo/maintenance"  # the same path as in templates/odoo_run.
 
 LOCK_TIMEOUT = "30s"  # of Odoo
 QUERY_LOCK_TIMEOUT = "10s"
+CHANGED = "changed"  # `-u changed`: the add-ons whose files changed since their update
 
 
 def sql(database_container: str, statement: str, database: str = "postgres", separator: str = "|") -> str:
@@ -89,6 +91,13 @@ def update_database(paths: ProjectPaths, observed: RenderedState, options: RunOp
     from odpm_tasks.stack import addon_hashes
 
     database, name = container(paths, observed, "db").id, observed.database
+    if CHANGED in options.update:
+        changed = addon_hashes.read_hashes(paths, observed.stack, database, name).changed
+        update = tuple(dict.fromkeys((*(addon for addon in options.update if addon != CHANGED), *changed)))
+        options = replace(options, update=update)
+        if not (update or options.install):
+            terminal.message(f"no add-on of {name} changed since its last update")
+            return
     _require_installed(database, name, options)
     before = addon_hashes.installed(database, name)
     project = compose.command_line(paths)

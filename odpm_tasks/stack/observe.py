@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from odpm_tasks.adapters import command
+from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.manifest.model import MAIL_CATCHER
+from odpm_tasks.core.odoo.addons import Module, read_module
+from odpm_tasks.core.odoo.installed_addons import DatabaseFindings, compare
 from odpm_tasks.core.planning.costs import (
     ContainerChange,
     Cost,
@@ -56,11 +59,16 @@ def observe_running(
     if postgres == "running":
         container = next(c for c in lasting if c.service == DATABASE)
         answer = queries.start(prefetch.observe_database, container.id, observed.database).result()
+    version = observed.manifest.odoo_version
+    installed = dict(answer.installed)
+    addons = compare(installed, _source_versions(paths, stack, installed), version) if installed else DatabaseFindings()
     refusals: tuple[OdpmError, ...] = ()
     if {services, postgres} != {"running"}:
         kept = {change.service for change in start_cost.containers if change.action == "keep"}
         changed = postgres != "running" or ODOO not in kept
         refusals = tuple(preflight.refusals(paths, observed, containers, changed=changed))
+    if observed.scenario.strict:
+        refusals += tuple(addons.errors(observed.database, version))
     ports = {c.service: c.ports for c in lasting if c.state == "running"}
     servers = answer.mail_servers
     if servers:
@@ -78,6 +86,7 @@ def observe_running(
         postgres_cost=postgres_cost,
         mailbox=pages.page(ports, MAIL_CATCHER),
         mail_servers=servers,
+        addons=addons,
     )
 
 
@@ -121,6 +130,30 @@ def _moved(paths: ProjectPaths, lasting: Sequence[docker.Container], names: str)
     """The reason to start `names` where their containers were started in another folder."""
     elsewhere = next((c.folder for c in lasting if c.folder not in {"", str(paths.root)}), "")
     return f"start {names} from this folder, not from {elsewhere}" if elsewhere else ""
+
+
+def _source_versions(paths: ProjectPaths, stack: Stack, installed: Collection[str]) -> dict[str, str | None]:
+    """The version in the manifest of each installable add-on on the add-ons path; the first of a name is used.
+
+    Facts have no versions of the platform's add-ons: those of `installed` are read from the checkout; None without one.
+    """
+    found: dict[str, str | None] = {}
+    platform = stack.resolution.platform
+    for facts in (stack.own, *(source.facts for source in stack.resolution.ordered)):
+        for module in facts.modules:
+            if module.folder in facts.addons and module.installable and module.name not in found:
+                found[module.name] = module.version
+                if facts is platform.facts:
+                    known = module.name in installed
+                    found[module.name] = _read_version(paths.source(platform.name), module) if known else None
+    return found
+
+
+def _read_version(folder: Path, module: Module) -> str | None:
+    path = folder / module.path / "__manifest__.py"
+    data = files.read(path) if path.is_file() else None
+    read = read_module(module.path, data) if data else None
+    return read.version if read else None
 
 
 def _build_cost(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, Any]) -> Cost:

@@ -62,17 +62,24 @@ def start_queries(
 class DatabaseAnswer:
     """The state of a database: `absent`, `unfinished` (interrupted, or empty), `ready`, or `unknown`.
 
-    `mail_servers`: name and host of each active mail server that Odoo would send through.
+    `mail_servers`: name and host of each active mail server that Odoo would send through. `installed`: the installed add-ons
+    with their versions, without those that were imported as data.
     """
 
     state: DatabaseState
     mail_servers: tuple[tuple[str, str], ...] = ()
+    installed: tuple[tuple[str, str], ...] = ()
 
 
 # one session of psql answers everything; a table that does not exist is not read
 _QUERY = r"""
 SELECT to_regclass('ir_module_module') IS NOT NULL, coalesce(shobj_description(oid, 'pg_database'), '')
 FROM pg_database WHERE datname = current_database();
+SELECT to_regclass('ir_module_module') IS NOT NULL AS has_addons \gset
+\if :has_addons
+SELECT json_object_agg(name, coalesce(latest_version, '')) FROM ir_module_module addon
+WHERE state IN ('installed', 'to upgrade') AND coalesce(to_jsonb(addon) ->> 'imported', '') <> 'true';
+\endif
 SELECT to_regclass('ir_mail_server') IS NOT NULL AS has_mail \gset
 \if :has_mail
 SELECT json_build_array(name, smtp_host) FROM ir_mail_server WHERE active ORDER BY sequence, id;
@@ -87,10 +94,13 @@ def observe_database(container: str, database: str) -> DatabaseAnswer:
         return DatabaseAnswer("absent" if b"does not exist" in outcome.stderr else "unknown")
     first, *rows = outcome.text.strip().split("\n")
     initialised, _, comment = first.partition("|")
-    servers = [json.loads(row) for row in rows]
+    answers = [json.loads(row) for row in rows if row]
+    servers = [answer for answer in answers if isinstance(answer, list)]
+    installed = next((answer for answer in answers if isinstance(answer, dict)), {})
     return DatabaseAnswer(
         "ready" if initialised == "t" and comment != UNFINISHED else "unfinished",
         tuple((str(name or ""), str(host or "")) for name, host in servers),
+        tuple(installed.items()),
     )
 
 

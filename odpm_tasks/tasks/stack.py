@@ -27,7 +27,7 @@ def up(
 ) -> None:
     """Apply the description: sources, Python environment, files, services, database."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.core.planning.observed import RunningState, new_addons, require_rendered
+    from odpm_tasks.core.planning.observed import RunningState, database_warnings, new_addons, require_rendered
     from odpm_tasks.core.stack.mailcatcher import mail_warning
     from odpm_tasks.project import ORDER
     from odpm_tasks.tasks import output
@@ -42,6 +42,8 @@ def up(
         terminal.message("nothing to do")
     if new := new_addons(done.observed):
         terminal.message(f"new in this project: {', '.join(new)}; to install: inv up -i {','.join(new)}")
+    for warning in database_warnings(done.observed):
+        terminal.warn(warning)
     seen = done.observed
     if isinstance(seen, RunningState) and seen.running.mail_servers and seen.scenario.developer:
         terminal.warn(mail_warning(seen.database, seen.running.mail_servers))

@@ -195,7 +195,7 @@ def developer(tmp_path_factory: pytest.TempPathFactory, make_bench: Callable[[Pa
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
+def server_stack(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path], Bench], engine: None) -> Bench:
     """A clone of the team's project that runs in the scenario server. A test that changes it must restore it."""
     bench = clone(tmp_path_factory.mktemp("server") / "project")
     bench.env["ODPM_SCENARIO"] = "server"

@@ -117,17 +117,21 @@ class Settings:
             todo=f"ODPM_BASE_IMAGE_PROFILE is one of: {', '.join(PROFILES)}",
         )
 
+    def _switch(self, name: str, default: str, todo: str) -> bool:
+        text = (self.get(name) or default).strip().lower()
+        if text not in {"on", "off"}:
+            raise DescriptionError(f"{text!r} is neither on nor off", where=self.where(name), todo=todo)
+        return text == "on"
+
     @property
     def catches_mail(self) -> bool:
         """Whether `developer` may have the built-in mail catcher (ODPM_MAIL)."""
-        text = (self.get("ODPM_MAIL") or "on").strip().lower()
-        if text not in {"on", "off"}:
-            raise DescriptionError(
-                f"{text!r} is neither on nor off",
-                where=self.where("ODPM_MAIL"),
-                todo="ODPM_MAIL=off removes mailcatcher",
-            )
-        return text == "on"
+        return self._switch("ODPM_MAIL", "on", "ODPM_MAIL=off removes mailcatcher")
+
+    @property
+    def auto_update(self) -> bool:
+        """Whether `developer` updates add-ons whose version is above the installed one, as `server` and `ci` do (ODPM_AUTO_UPDATE)."""
+        return self._switch("ODPM_AUTO_UPDATE", "off", "ODPM_AUTO_UPDATE=on updates add-ons with a raised version")
 
     @property
     def external_network(self) -> bool:

@@ -10,7 +10,7 @@ _DEFAULT = "1.0"  # the default of Odoo for a manifest without a version
 
 def version_key(version: str, series: str) -> tuple[tuple[int, str], ...]:
     """The sort key of an add-on's version: `1.2` for Odoo 19.0 is `19.0.1.2`."""
-    return _key(_full(version, series))
+    return compare_key(_full(version, series))
 
 
 def runs(path: str, old: str, new: str, series: str) -> bool:
@@ -24,11 +24,11 @@ def runs(path: str, old: str, new: str, series: str) -> bool:
         return False
     script, before, after = match["version"], _full(old, series), _full(new, series)
     if script == "0.0.0":
-        return _key(before) < _key(after)
+        return compare_key(before) < compare_key(after)
     if script.count(".") > 2:
-        return _key(before) < _key(script) <= _key(after)
+        return compare_key(before) < compare_key(script) <= compare_key(after)
     before, after = (text.split(".", 2)[2] if text.count(".") > 1 else "" for text in (before, after))
-    return _key(before) < _key(script) <= _key(after)
+    return compare_key(before) < compare_key(script) <= compare_key(after)
 
 
 def _full(version: str, series: str) -> str:
@@ -37,8 +37,8 @@ def _full(version: str, series: str) -> str:
     return version if whole else f"{series}.{version}"
 
 
-def _key(text: str) -> tuple[tuple[int, str], ...]:
-    """Numbers by value, words before numbers, zeros at the end ignored."""
+def compare_key(text: str) -> tuple[tuple[int, str], ...]:
+    """The sort key of a whole version, with its series: numbers by value, words before numbers, zeros at the end ignored."""
     parts = [(int(p), "") if p.isdecimal() else (-1, p) for p in re.findall(r"[0-9]+|[a-z]+", text.lower())]
     while parts and parts[-1] == (0, ""):
         parts.pop()

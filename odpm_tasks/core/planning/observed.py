@@ -7,7 +7,7 @@ Each type extends the one before: `ObservedState` (description, lock), `Resolved
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
 from odpm_tasks.core.config.scenario import Scenario
@@ -16,6 +16,7 @@ from odpm_tasks.core.locking.graph import Resolution, SourceQuery
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.odoo.addon_checks import AddonFindings
+from odpm_tasks.core.odoo.installed_addons import DatabaseFindings
 from odpm_tasks.core.planning.costs import Cost
 from odpm_tasks.core.stack.dependency_services import Fragments
 from odpm_tasks.core.stack.render import Rendered, Stack
@@ -54,7 +55,7 @@ class Running:
     the others; `services` are the others. `refusals`: the errors that starting the services would end with. `build_cost`,
     `postgres_cost`, `start_cost`: what building the image, starting PostgreSQL and starting the other services would cost.
     `mailbox`: the address of the built-in mail catcher, while it runs. `mail_servers`: the active mail servers of the
-    database outside of the stack, as name and host.
+    database outside of the stack, as name and host. `addons`: how the installed add-ons of the database differ from the sources.
     """
 
     image: bool | None = None
@@ -70,6 +71,7 @@ class Running:
     postgres_cost: Cost = field(default_factory=Cost)
     mailbox: str = ""
     mail_servers: tuple[tuple[str, str], ...] = ()
+    addons: DatabaseFindings = field(default_factory=DatabaseFindings)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class ObservedState:
     (`reads_lock`) and compares. `unresolved`: queries that neither lock nor cache answer. `uncached`: canonical URLs
     whose commits the cache lacks. `recorded`: the content of `.odpm/state.toml`. `checking`: the lock is only checked.
     `warnings`: printed by every run. `notes`: what is used or ignored as it is; printed by `lock`, `plan` and `validate` alone.
+    `updates_raised`: add-ons whose version is above the installed one are updated.
     """
 
     scenario: Scenario
@@ -93,6 +96,7 @@ class ObservedState:
     last_scenario: str | None = None
     install: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
+    updates_raised: bool = False
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     recorded: Mapping[str, Any] = field(default_factory=dict)
@@ -145,6 +149,12 @@ class RunningState(RenderedState):
 
     running: Running
 
+    @property
+    def to_update(self) -> tuple[str, ...]:
+        """The add-ons that `db.update` passes to Odoo with `-u`: those of the options, then those with a raised version."""
+        raised = [addon.name for addon in self.running.addons.raised] if self.updates_raised else []
+        return tuple(dict.fromkeys((*self.update, *raised)))
+
 
 State = TypeVar("State", bound=ObservedState)
 
@@ -167,3 +177,14 @@ def new_addons(observed: ObservedState) -> tuple[str, ...]:
     if before is None or not isinstance(observed, RenderedState):
         return ()
     return tuple(name for name in observed.modules if name not in before and name not in observed.install)
+
+
+def database_warnings(observed: ObservedState) -> tuple[str, ...]:
+    """What a run reports of the installed add-ons. What stops a strict scenario is not repeated."""
+    if not isinstance(observed, RunningState):
+        return ()
+    found = observed.running.addons
+    if observed.scenario.strict:
+        found = replace(found, gone=(), series="")
+    updated = observed.updates_raised or bool({"all", "changed"} & {*observed.update})
+    return tuple(found.texts(observed.database, observed.manifest.odoo_version, updated=updated))

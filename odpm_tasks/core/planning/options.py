@@ -36,7 +36,11 @@ class RunOptions:
         "Add-ons to install, repeat or comma separate (default for a new database: those of the developing project).",
         short="i",
     )
-    update: tuple[str, ...] = _option((), "Add-ons to update in the database (repeat or comma separate).", short="u")
+    update: tuple[str, ...] = _option(
+        (),
+        "Add-ons to update in the database (repeat or comma separate); `changed`: those whose files changed since.",
+        short="u",
+    )
     demo: bool = _option(False, "With demo data, for a new database.")
     dev: str = _option(
         "", "Odoo's --dev features, for instance reload,qweb,xml or all; stay on until --dev=none (developer)."
@@ -47,6 +51,9 @@ class RunOptions:
         alone="on",
     )
     no_debug: bool = _option(False, "End --debug.")
+    no_module_update: bool = _option(
+        False, "Do not update add-ons whose version is above the installed one (server, ci, or ODPM_AUTO_UPDATE=on)."
+    )
     skip_start: bool = _option(False, "Stop before the first step that needs Docker.")
     no_git_update: bool = _option(False, NO_GIT_UPDATE)
     free_ports: bool = _option(

@@ -170,8 +170,12 @@ def _database(step_id: str, observed: RunningState) -> list[Step]:
 def _update(step_id: str, observed: RunningState) -> list[Step]:
     if observed.running.database in {"absent", "unfinished"}:
         return [Step(step_id, "skip", "", "new database")]
-    options = [("install", observed.install), ("update", observed.update)]
+    raised = observed.running.addons.raised
+    versions = {addon.name: str(addon) for addon in raised}
+    options = [("install", observed.install), ("update", [versions.get(name, name) for name in observed.to_update])]
     detail = "; ".join(f"{option} {', '.join(names)}" for option, names in options if names)
+    if not detail and raised and observed.scenario.strict:
+        return [Step(step_id, "skip", observed.database, f"not updated: {', '.join(map(str, raised))}")]
     return [Step(step_id, "update" if detail else "keep", observed.database, detail)]
 
 

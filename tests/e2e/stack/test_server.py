@@ -40,8 +40,8 @@ def other(prepared: Bench) -> Iterator[Bench]:
         git("checkout", "-q", ".", cwd=checkout)
 
 
-def test_reports_are_pdf(server: Bench) -> None:
-    check_report(server.inv("shell", feed=SCRIPT).out)
+def test_reports_are_pdf(server_stack: Bench) -> None:
+    check_report(server_stack.inv("shell", feed=SCRIPT).out)
 
 
 def secret(bench: Bench, name: str) -> str:
@@ -62,40 +62,40 @@ def is_open(host: str, port: int) -> bool:
     return True
 
 
-def test_the_login_page_answers(server: Bench) -> None:
-    status, page = get(server.url("/web/login"))
+def test_the_login_page_answers(server_stack: Bench) -> None:
+    status, page = get(server_stack.url("/web/login"))
     assert status == 200
     assert "oe_login_form" in page
 
 
-def test_the_clone_is_as_it_was_committed(server: Bench) -> None:
+def test_the_clone_is_as_it_was_committed(server_stack: Bench) -> None:
     """No file of the project is written, including the locks."""
-    assert git("status", "--porcelain", cwd=server.root) == ""
-    assert "nothing to do" in server.ok("up").err
-    assert git("status", "--porcelain", cwd=server.root) == ""
+    assert git("status", "--porcelain", cwd=server_stack.root) == ""
+    assert "nothing to do" in server_stack.ok("up").err
+    assert git("status", "--porcelain", cwd=server_stack.root) == ""
 
 
-def test_only_the_generated_password_logs_in(server: Bench) -> None:
-    ran = server.ok("up")
-    password = secret(server, "admin_password")
+def test_only_the_generated_password_logs_in(server_stack: Bench) -> None:
+    ran = server_stack.ok("up")
+    password = secret(server_stack, "admin_password")
     assert ".odpm/secrets/server/admin_password" in ran.out
     assert password not in ran.output
     assert len(password) >= 20
-    assert server.authenticate("project", "admin", password)
-    assert server.authenticate("project", "admin", "admin") is False
+    assert server_stack.authenticate("project", "admin", password)
+    assert server_stack.authenticate("project", "admin", "admin") is False
 
 
-def test_postgresql_is_closed_from_outside(server: Bench) -> None:
+def test_postgresql_is_closed_from_outside(server_stack: Bench) -> None:
     """No published port, no listener on possible ports, no access for a container of another network."""
-    db = server.containers()["db"]
+    db = server_stack.containers()["db"]
     assert not [binding for bindings in db["NetworkSettings"]["Ports"].values() for binding in bindings or ()]
-    assert not is_open("127.0.0.1", int(server.env["POSTGRES_PORT"]))
+    assert not is_open("127.0.0.1", int(server_stack.env["POSTGRES_PORT"]))
     addresses = [network["IPAddress"] for network in db["NetworkSettings"]["Networks"].values()]
     assert len(addresses) == 1
 
     knock = ["pg_isready", "--timeout=3", f"--host={addresses[0]}"]
-    assert server.inside(*knock).code == 0
-    neighbours = server.containers()["mail"]["NetworkSettings"]["Networks"]
+    assert server_stack.inside(*knock).code == 0
+    neighbours = server_stack.containers()["mail"]["NetworkSettings"]["Networks"]
     for network in ("bridge", *neighbours):
         shut = docker(
             "run", "--rm", f"--network={network}", "--entrypoint=sh", "postgres:15", "-c", f"{' '.join(knock)} || :"
@@ -103,33 +103,33 @@ def test_postgresql_is_closed_from_outside(server: Bench) -> None:
         assert shut.endswith("no response"), network
 
 
-def test_the_role_of_odoo_is_no_superuser_and_has_no_usual_password(server: Bench) -> None:
-    assert server.sql("SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = 'odoo'") == "f|f"
+def test_the_role_of_odoo_is_no_superuser_and_has_no_usual_password(server_stack: Bench) -> None:
+    assert server_stack.sql("SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = 'odoo'") == "f|f"
     login = 'PGPASSWORD="$1" psql -h db -U odoo -d project -Atc "SELECT 1"'
-    assert server.inside("sh", "-c", login, "-", secret(server, "db_password")).out == "1\n"
-    assert server.inside("sh", "-c", login, "-", "odoo").code != 0
+    assert server_stack.inside("sh", "-c", login, "-", secret(server_stack, "db_password")).out == "1\n"
+    assert server_stack.inside("sh", "-c", login, "-", "odoo").code != 0
 
 
-def test_passwords_that_are_gone_are_set_again_in_the_existing_data(server: Bench) -> None:
-    folder, before = server.root / ".odpm/secrets/server", secret(server, "db_password")
+def test_passwords_that_are_gone_are_set_again_in_the_existing_data(server_stack: Bench) -> None:
+    folder, before = server_stack.root / ".odpm/secrets/server", secret(server_stack, "db_password")
     for name in ("db_password", "postgres_password", "odoo_master_password", "roles.sql"):
         (folder / name).unlink()
-    steps = json.loads(server.ok("plan", "--format", "json").out)["steps"]
+    steps = json.loads(server_stack.ok("plan", "--format", "json").out)["steps"]
     (step,) = (step for step in steps if step["id"] == "compose.database")
     assert step["action"] == "update"
     assert "set new passwords" in step["detail"]
-    ran = server.ok("up")
+    ran = server_stack.ok("up")
     assert ".odpm/secrets/server was missing: PostgreSQL has new passwords" in ran.err
-    assert secret(server, "db_password") != before
+    assert secret(server_stack, "db_password") != before
     login = 'PGPASSWORD="$1" psql -h db -U odoo -d project -Atc "SELECT 1"'
-    assert server.inside("sh", "-c", login, "-", secret(server, "db_password")).out == "1\n"
-    assert server.authenticate("project", "admin", secret(server, "admin_password"))
-    assert "nothing to do" in server.ok("up").err
+    assert server_stack.inside("sh", "-c", login, "-", secret(server_stack, "db_password")).out == "1\n"
+    assert server_stack.authenticate("project", "admin", secret(server_stack, "admin_password"))
+    assert "nothing to do" in server_stack.ok("up").err
 
 
-def test_secrets_are_readable_by_their_reader_only(server: Bench) -> None:
-    folder = server.root / ".odpm/secrets/server"
-    odoo = int(server.containers()["odoo"]["Config"]["User"].split(":")[0])
+def test_secrets_are_readable_by_their_reader_only(server_stack: Bench) -> None:
+    folder = server_stack.root / ".odpm/secrets/server"
+    odoo = int(server_stack.containers()["odoo"]["Config"]["User"].split(":")[0])
     me = folder.stat().st_uid
     owners = {"admin_password": me, "db_password": odoo, "odoo_master_password": odoo, "postgres_password": me}
     assert {path.name for path in folder.iterdir()} == {*owners, "roles.sql"}
@@ -137,24 +137,24 @@ def test_secrets_are_readable_by_their_reader_only(server: Bench) -> None:
         found = (folder / name).stat()
         assert (name, stat.S_IMODE(found.st_mode) & 0o077, found.st_uid) == (name, 0, owner)
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent)} == {0o700}
-    assert len({secret(server, name) for name in owners}) == len(owners)
-    assert not any(secret(server, name) in secret(server, "roles.sql") for name in owners)
+    assert len({secret(server_stack, name) for name in owners}) == len(owners)
+    assert not any(secret(server_stack, name) in secret(server_stack, "roles.sql") for name in owners)
 
 
-def test_no_password_is_seen_from_outside(server: Bench) -> None:
-    passwords = [path.read_text("utf-8") for path in (server.root / ".odpm/secrets/server").glob("*_password")]
+def test_no_password_is_seen_from_outside(server_stack: Bench) -> None:
+    passwords = [path.read_text("utf-8") for path in (server_stack.root / ".odpm/secrets/server").glob("*_password")]
     assert len(passwords) == 4
-    found = server.containers()
+    found = server_stack.containers()
     image = found["odoo"]["Config"]["Image"]
     logs = "".join(docker("logs", str(entry["Id"])) for entry in found.values())
-    composed = docker("compose", "--project-directory", str(server.root), "config")
-    written = "".join(path.read_text("utf-8") for path in (server.root / ".odpm/build").iterdir())
+    composed = docker("compose", "--project-directory", str(server_stack.root), "config")
+    written = "".join(path.read_text("utf-8") for path in (server_stack.root / ".odpm/build").iterdir())
     places = {
         "inspect": json.dumps(found),
         "history": docker("history", "--no-trunc", image),
         "image": docker("image", "inspect", image),
         "config": composed,
-        "generated": written + (server.root / "docker-compose.yml").read_text("utf-8"),
+        "generated": written + (server_stack.root / "docker-compose.yml").read_text("utf-8"),
         "logs": logs,
         "processes": "".join(docker("top", str(entry["Id"]), "-ww", "-eo", "pid,args") for entry in found.values()),
     }
@@ -163,8 +163,8 @@ def test_no_password_is_seen_from_outside(server: Bench) -> None:
     assert [(name, word) for name, text in places.items() for word in passwords if word in text] == []
 
 
-def test_odoo_is_configured_for_production(server: Bench) -> None:
-    effective = config(server)
+def test_odoo_is_configured_for_production(server_stack: Bench) -> None:
+    effective = config(server_stack)
     assert effective["list_db"] == "False"
     assert effective["proxy_mode"] == "False"
     assert int(effective["workers"]) >= 2
@@ -172,37 +172,39 @@ def test_odoo_is_configured_for_production(server: Bench) -> None:
     assert effective["smtp_server"] == "mail"
 
 
-def test_the_database_manager_is_disabled(server: Bench) -> None:
+def test_the_database_manager_is_disabled(server_stack: Bench) -> None:
     for path in ("/web/database/manager", "/web/database/selector"):
-        assert "database manager has been disabled by the administrator" in get(server.url(path))[1]
+        assert "database manager has been disabled by the administrator" in get(server_stack.url(path))[1]
     question = urllib.request.Request(
-        server.url("/web/database/list"), data=b"{}", headers={"Content-Type": "application/json"}
+        server_stack.url("/web/database/list"), data=b"{}", headers={"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(question, timeout=30) as answer:
         output = json.load(answer)
     assert output["error"]["data"]["name"] == "odoo.exceptions.AccessDenied"
 
 
-def test_every_service_restarts_after_a_reboot(server: Bench) -> None:
-    policies = {service: entry["HostConfig"]["RestartPolicy"]["Name"] for service, entry in server.containers().items()}
+def test_every_service_restarts_after_a_reboot(server_stack: Bench) -> None:
+    policies = {
+        service: entry["HostConfig"]["RestartPolicy"]["Name"] for service, entry in server_stack.containers().items()
+    }
     assert policies == dict.fromkeys(("db", "mail", "odoo"), "unless-stopped")
 
 
-def test_there_is_no_debugger_and_no_dev_mode(server: Bench) -> None:
-    assert server.inside("/opt/odoo/venv/bin/python", "-c", "import odoo, debugpy").code != 0
-    assert server.inside("/opt/odoo/venv/bin/python", "-c", "import psycopg2").code == 0
-    odoo = server.containers()["odoo"]
+def test_there_is_no_debugger_and_no_dev_mode(server_stack: Bench) -> None:
+    assert server_stack.inside("/opt/odoo/venv/bin/python", "-c", "import odoo, debugpy").code != 0
+    assert server_stack.inside("/opt/odoo/venv/bin/python", "-c", "import psycopg2").code == 0
+    odoo = server_stack.containers()["odoo"]
     assert set(odoo["NetworkSettings"]["Ports"]) == {"8069/tcp", "8072/tcp"}
     assert "--dev" not in docker("top", str(odoo["Id"]), "-ww", "-eo", "pid,args")
     for words in (("--dev", "reload"), ("--debug",)):
-        ran = server.inv("up", *words)
+        ran = server_stack.inv("up", *words)
         assert ran.code == 1
         assert "server" in ran.err
-    assert server.containers()["odoo"]["State"]["StartedAt"] == odoo["State"]["StartedAt"]
+    assert server_stack.containers()["odoo"]["State"]["StartedAt"] == odoo["State"]["StartedAt"]
 
 
-def test_sources_are_mounted_and_not_writable(server: Bench) -> None:
-    mounts = {mount["Destination"]: mount["RW"] for mount in server.containers()["odoo"]["Mounts"]}
+def test_sources_are_mounted_and_not_writable(server_stack: Bench) -> None:
+    mounts = {mount["Destination"]: mount["RW"] for mount in server_stack.containers()["odoo"]["Mounts"]}
     sources = {path: writable for path, writable in mounts.items() if path.startswith("/opt/odoo/src/")}
     assert "/opt/odoo/src/odoo" in sources
     assert not any(sources.values())

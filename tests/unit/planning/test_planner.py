@@ -13,6 +13,7 @@ from odpm_tasks.core.locking.graph import SourceQuery
 from odpm_tasks.core.locking.lockfile import Lock, Pin, PythonLocks
 from odpm_tasks.core.odoo.addon_checks import AddonFindings, MissingAddon
 from odpm_tasks.core.odoo.addons import Facts
+from odpm_tasks.core.odoo.installed_addons import AddonVersion, DatabaseFindings
 from odpm_tasks.core.planning.costs import ContainerChange, Cost
 from odpm_tasks.core.planning.observed import (
     Checkout,
@@ -22,6 +23,7 @@ from odpm_tasks.core.planning.observed import (
     Running,
     RunningState,
     ServicesState,
+    database_warnings,
     new_addons,
 )
 from odpm_tasks.core.planning.planner import plan
@@ -590,3 +592,31 @@ def test_a_new_add_on_of_the_project_is_named_until_it_is_installed() -> None:
     assert new(("old",), recorded=known) == ()
     assert new(("old", "added"), recorded={}) == ()  # never started
     assert new_addons(observed(state=ResolvedState, recorded=known)) == ()
+
+
+RAISED = DatabaseFindings(raised=(AddonVersion("acme", "19.0.1.0", "19.0.1.1"),))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "changes", "expected"),
+    [
+        ("developer", {}, ("keep", "")),
+        ("developer", {"updates_raised": True}, ("update", "update acme 19.0.1.0 -> 19.0.1.1")),
+        ("server", {"updates_raised": True}, ("update", "update acme 19.0.1.0 -> 19.0.1.1")),
+        (
+            "server",
+            {"updates_raised": True, "update": ("web", "acme")},
+            ("update", "update web, acme 19.0.1.0 -> 19.0.1.1"),
+        ),
+        ("server", {}, ("skip", "not updated: acme 19.0.1.0 -> 19.0.1.1")),
+    ],
+)
+def test_raised_versions(scenario: str, changes: dict[str, Any], expected: tuple[str, str]) -> None:
+    state = observed(scenario, running=Running(True, "running", "db, odoo", "ready", addons=RAISED), **changes)
+    made = plan(state)
+    step = next(step for step in made.steps if step.id == "db.update")
+    assert (step.action, step.detail) == expected
+    if step.action == "skip":
+        assert step not in made.drift
+    warned = database_warnings(state)
+    assert bool(warned) is not state.updates_raised
