@@ -22,6 +22,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         f"{E2E}stack/test_{name}.py"
         for name in (
             "developer",
+            "browser",
             "mail",
             "failing_add_ons",
             "debugger",

@@ -1,6 +1,6 @@
 """`python -m tests.standins PART [IMAGE ...]`: create the missing parts, report the existing ones.
 
-Parts: engine, images, odoo, oca, registry, wkhtmltopdf, all; `stop` stops the engine that a stand-in started.
+Parts: browser, engine, images, odoo, oca, registry, wkhtmltopdf, all; `stop` stops the engine that a stand-in started.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from odpm_tasks.errors import OdpmError
+from tests.standins.browser import ensure_browser
 from tests.standins.common import line, seconds
 from tests.standins.engine import ensure_engine, stop_engine
 from tests.standins.images import DEFAULT, ensure_images
@@ -20,7 +21,7 @@ from tests.standins.odoo import ensure_odoo
 from tests.standins.registry import ensure_registry
 from tests.standins.wkhtmltopdf import ensure_wkhtmltopdf
 
-PARTS = ("engine", "images", "odoo", "oca", "registry", "wkhtmltopdf")
+PARTS = ("browser", "engine", "images", "odoo", "oca", "registry", "wkhtmltopdf")
 
 
 def say(text: str) -> None:
@@ -33,6 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("images", nargs="*", help=f"for `images`: which ones (default: {' '.join(DEFAULT)})")
     options = parser.parse_args(words)
     parts: dict[str, Callable[[], object]] = {
+        "browser": lambda: ensure_browser(say),
         "engine": lambda: ensure_engine(say),
         "images": lambda: ensure_images(options.images or DEFAULT, say),
         "odoo": lambda: ensure_odoo(say),
