@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from invoke.exceptions import Exit
 from invoke.parser import parser as invoke_parser
 from invoke.parser.argument import Argument
 from invoke.parser.context import ParserContext
+from invoke.program import Program
 
+from odpm_tasks.adapters import terminal
 from odpm_tasks.core.text import nearest
-from odpm_tasks.errors import UsageError
+from odpm_tasks.errors import OdpmError, UsageError
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,28 @@ def _help_with_values(self: ParserContext, flag: str) -> tuple[str, str]:
     return names, text
 
 
+_parse_cleanup = Program.parse_cleanup
+
+
+def _print_and_exit(self: Program) -> None:
+    """Invoke's `--list` and `--help`: full or closed output ends them as it ends a task, without a traceback."""
+    goes_on = False
+    try:
+        with terminal.output_errors():
+            try:
+                _parse_cleanup(self)
+                goes_on = True
+            finally:
+                if sys.stdout is not None:
+                    sys.stdout.flush()
+    except OdpmError as error:
+        raise Exit(str(error), error.exit_code) from None
+    if not goes_on:  # the reader has closed the pipe
+        raise Exit
+
+
 def install() -> None:
     """Use these rules for the command lines of this process."""
     invoke_parser.ParseMachine = _Machine  # type: ignore[misc]
     ParserContext.help_for = _help_with_values  # type: ignore[method-assign]
+    Program.parse_cleanup = _print_and_exit  # type: ignore[method-assign]

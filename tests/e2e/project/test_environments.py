@@ -37,10 +37,14 @@ def test_closed_and_full_output(workspace: Workspace, redirect: str, code: int, 
     assert ("pin odoo" in out) == redirect.startswith("2")
 
 
-def test_full_output_of_invoke_itself() -> None:
-    argv = ["sh", "-c", '"$0" -m odpm_tasks --list >/dev/full', sys.executable]
-    ran = subprocess.run(argv, capture_output=True, text=True, check=False)
-    assert (ran.returncode, ran.stderr) == (5, FULL)
+@pytest.mark.parametrize("task", ["invoke --list", "invoke --help up", "odpm_tasks --list"])
+def test_full_and_closed_output_of_invoke_itself(workspace: Workspace, task: str) -> None:
+    for redirect, code, err in ((">/dev/full", 5, FULL), (">&-", 0, ""), ("| true", 0, "")):
+        ran = subprocess.run(
+            ["sh", "-c", f'"$0" -m {task} {redirect}', sys.executable],
+            cwd=workspace.root, env=workspace.bench.environment(), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (ran.returncode, ran.stderr) == (code, err)
 
 
 def test_an_encoding_without_some_characters(workspace: Workspace) -> None:
