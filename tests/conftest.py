@@ -32,6 +32,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
             "prune",
             "recipes",
             "tasks",
+            "addon_tests",
         )
     ),
     "server_stack": (

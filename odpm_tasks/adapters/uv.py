@@ -1,7 +1,8 @@
-"""Resolve Python requirements with uv."""
+"""Resolve and install Python requirements with uv."""
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,13 +43,7 @@ def compile_lock(
     """
     if not requirements.strip():
         return ""
-    try:
-        from uv import find_uv_bin
-
-        uv = find_uv_bin()
-    except (ImportError, FileNotFoundError):
-        raise MachineError("uv is not installed", todo="pip install uv") from None
-    settings = index()
+    uv = _program()
     with tempfile.TemporaryDirectory(prefix="odpm-lock-") as name:
         folder = Path(name)
         # uv reads it from the working directory; --config-file would disable the user's configuration
@@ -58,21 +53,50 @@ def compile_lock(
         output = folder / "requirements.lock"
         if previous:
             output.write_text(previous, encoding="utf-8")
-        env = {**settings.variables, "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
-        if settings.certificates:
-            env["SSL_CERT_FILE"] = str(settings.certificates)
         outcome = command.run(
             [uv, "pip", "compile", "--universal", "--python-version", python, "--generate-hashes", "--no-header",
              "--no-build", *(["--find-links", str(wheels)] if wheels else []),
              "--no-annotate", "--quiet", "--constraint", "constraints.txt", "--output-file", str(output), "requirements.in"],
-            cwd=folder, env=env, check=False, timeout=600,
+            cwd=folder, env=_environment(), check=False, timeout=600,
         )  # fmt: skip
-        if not outcome.ok:
-            error = command.failure(outcome)
-            if isinstance(error, MachineError):  # a full disk
-                raise error
-            raise UvError(command.redact(outcome.stderr.decode(errors="replace")))
+        _require_success(outcome)
         return output.read_text(encoding="utf-8")
+
+
+def install(requirements: Sequence[str], folder: Path, python: str, machine: str) -> None:
+    """Install packages as wheels into a folder, for Linux, that version of Python (X.Y) and processor. No code of a package runs.
+
+    Errors: UvError.
+    """
+    outcome = command.run(
+        [_program(), "pip", "install", "--quiet", "--no-config", "--only-binary=:all:", f"--target={folder}",
+         f"--python={sys.executable}", f"--python-version={python}", f"--python-platform={machine}-manylinux_2_28", *requirements],
+        env=_environment(), check=False, timeout=600,
+    )  # fmt: skip
+    _require_success(outcome)
+
+
+def _program() -> str:
+    try:
+        from uv import find_uv_bin
+
+        return find_uv_bin()
+    except (ImportError, FileNotFoundError):
+        raise MachineError("uv is not installed", todo="pip install uv") from None
+
+
+def _environment() -> dict[str, str]:
+    settings = index()
+    env = {**settings.variables, "UV_PYTHON_DOWNLOADS": "never", "NO_COLOR": "1"}
+    return env | ({"SSL_CERT_FILE": str(settings.certificates)} if settings.certificates else {})
+
+
+def _require_success(outcome: command.Outcome) -> None:
+    if not outcome.ok:
+        error = command.failure(outcome)
+        if isinstance(error, MachineError):  # a full disk
+            raise error
+        raise UvError(command.redact(outcome.stderr.decode(errors="replace")))
 
 
 def _project_settings(python: str, excluded: Sequence[str]) -> str:

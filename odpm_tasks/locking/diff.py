@@ -73,11 +73,20 @@ def diff_against(paths: ProjectPaths, ref: str = "HEAD") -> LockDiff:
             where=str(paths.root),
             todo="list the commits: git log --oneline --all",
         )
+    before = _texts_at(paths.root, commit)
+    old = read_lock(before[LOCK_FILE], f"{ref}:{LOCK_FILE}") if LOCK_FILE in before else None
+    return _diff(paths, old, before, f"{ref} ({commit[:8]})" if ref != commit else commit[:8])
+
+
+def diff_against_lock(paths: ProjectPaths, old: Lock, label: str) -> LockDiff:
+    """The difference between another lock and the one on disk; the Python locks are not compared. Errors as above."""
+    return _diff(paths, old, _texts_now(paths.root), label)
+
+
+def _diff(paths: ProjectPaths, old: Lock | None, before: Mapping[str, str], label: str) -> LockDiff:
     new = project_files.lock(paths)
     if new is None:
         raise LockError("there is no lock to compare", where=LOCK_FILE, todo="write one: inv lock")
-    before = _texts_at(paths.root, commit)
-    old = read_lock(before[LOCK_FILE], f"{ref}:{LOCK_FILE}") if LOCK_FILE in before else None
     manifest, _ = project_files.description(paths)
     pairs = diff.pairs(old, new)
     own = developing_url(remotes(paths), manifest.developing)
@@ -86,7 +95,7 @@ def diff_against(paths: ProjectPaths, ref: str = "HEAD") -> LockDiff:
         comparison = _Comparison(paths, addresses, own, manifest.odoo_version, show)
         details = parallel_map(paths, lambda pair: _details(comparison, pair), pairs)
     return diff.compare(
-        (f"{ref} ({commit[:8]})" if ref != commit else commit[:8], "now"),
+        (label, "now"),
         manifest.odoo_version,
         list(zip(pairs, details, strict=True)),
         (_python_side(before, old), _python_side(_texts_now(paths.root), new)),

@@ -226,7 +226,7 @@ def run_odoo(
             if lines:
                 kept = odoo_log.keep_log(paths, "odoo", database, lines)
     if not outcome.ok:
-        raise _failed(paths, observed, database, outcome.code, lines, f"the whole log: {kept}")
+        raise odoo_failure(paths, observed, database, outcome.code, lines, f"the whole log: {kept}")
     missing = [line for line in lines if "invalid module names, ignored" in line]
     if missing:
         raise ProgramError(
@@ -234,9 +234,10 @@ def run_odoo(
         )
 
 
-def _failed(
+def odoo_failure(
     paths: ProjectPaths, observed: RenderedState, database: str, code: int, lines: Sequence[str], log: str
 ) -> ProgramError:
+    """The error for an Odoo that ended with `code`, from its log. `log`: where the whole log is."""
     lines = odoo_log.masked(paths, lines)
     found = odoo_log.find_failure(observed, lines)
     if found is None:

@@ -144,10 +144,10 @@ def test(
     tags: str = "",
 ) -> None:
     """Run the Odoo tests of add-ons in a new database: inv test."""
-    from odpm_tasks.tasks import stack
+    from odpm_tasks.tasks import testing
 
     kinds = {"core": core, "extra": extra, "private": private, "enterprise": enterprise}
-    stack.test(c, modules=[name for name in _chosen(modules, cur_file, kinds) if name not in skip], tags=tags)
+    testing.test(c, modules=[name for name in _chosen(modules, cur_file, kinds) if name not in skip], tags=tags)
 
 
 @task(

@@ -7,7 +7,21 @@ from typing import Any
 
 from invoke.collection import Collection
 
-from odpm_tasks.tasks import db, ide, image, init, legacy_cli, lock, machine, mod, mod_changes, plan, sources, stack
+from odpm_tasks.tasks import (
+    db,
+    ide,
+    image,
+    init,
+    legacy_cli,
+    lock,
+    machine,
+    mod,
+    mod_changes,
+    plan,
+    sources,
+    stack,
+    testing,
+)
 
 TASKS = {
     task.name: task
@@ -15,7 +29,7 @@ TASKS = {
         init.init,
         lock.lock, plan.plan, plan.render, image.build, image.build_image, plan.migrate, plan.validate,
         image.parity, ide.ide,
-        stack.up, stack.down, stack.restart, stack.logs, stack.status, stack.shell, stack.psql, stack.exec_, stack.test,
+        stack.up, stack.down, stack.restart, stack.logs, stack.status, stack.shell, stack.psql, stack.exec_, testing.test,
         machine.doctor, machine.projects, machine.prune, machine.open_,
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Tasks that run the stack: up, down, restart, logs, status, shell, psql, exec, test."""
+"""Tasks that run the stack: up, down, restart, logs, status, shell, psql, exec."""
 
 from __future__ import annotations
 
@@ -210,31 +210,6 @@ def exec_(c: Context, service: str = "odoo") -> None:
     if service == "odoo" and words[:2] == ["odoo", "scaffold"]:
         options = _scaffold_options(project, words[2:])
     _leave(_foreground(project, "exec", *_tty(), *options, service, *words))
-
-
-@task(
-    word="modules",
-    lists=["modules"],
-    remainder=True,
-    short={"modules": "m"},
-    help={
-        "modules": "Add-ons to test (repeat or comma separate; default: those of the developing project).",
-        "tags": "Odoo's --test-tags.",
-        "keep": "Keep the test database.",
-    },
-)
-def test(c: Context, modules: Sequence[str] = (), tags: str = "", keep: bool = False) -> None:
-    """Run the add-ons' Odoo tests in a new database, which is dropped afterwards.
-
-    Arguments after -- are passed to Odoo.
-    """
-    from odpm_tasks.core.planning.observed import require_rendered
-    from odpm_tasks.stack import addon_tests
-
-    project = rendered_project()
-    _container(project, "db")
-    observed = require_rendered(project.observe())
-    addon_tests.run_tests(project.paths, observed, tuple(modules), tags, keep, remainder())
 
 
 def rendered_project() -> Project:

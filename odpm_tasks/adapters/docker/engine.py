@@ -180,6 +180,26 @@ def _container(row: Mapping[str, Any]) -> Container:
     )
 
 
+def names_with_prefix(prefix: str) -> tuple[str, ...]:
+    """The names of all containers that begin with `prefix`, running or not."""
+    outcome = command.run(
+        ["docker", "ps", "--all", "--format", "{{.Names}}", "--filter", f"name=^{prefix}"], check=False
+    )
+    return tuple(name for name in outcome.text.split() if name.startswith(prefix))
+
+
+def remove_containers(names: Sequence[str]) -> None:
+    """Remove containers, also running ones; those that do not exist any more are no error."""
+    if names:
+        command.run(["docker", "rm", "--force", *names], check=False)
+
+
+def image_id(tag: str) -> str:
+    """The id of an image; empty where it does not exist."""
+    outcome = command.run(["docker", "image", "inspect", "--format", "{{.Id}}", "--", tag], check=False, timeout=60)
+    return outcome.text.strip() if outcome.ok else ""
+
+
 def network_owner(name: str) -> str | None:
     """The Compose project that created a network ("": not created by Compose); None if the network does not exist."""
     label = '{{index .Labels "com.docker.compose.project"}}'

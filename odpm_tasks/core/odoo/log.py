@@ -98,7 +98,18 @@ def failure(log: Sequence[str], platform: str = "") -> OdooFailure | None:
     first = re.sub(r"^(?:\w+\.)+(?=\w+(?::|$))", "", text[0]) if text else "unknown error"
     if first.endswith(":") and len(text) > 1:
         first, text = f"{first} {text[1]}", text[1:]
+    if first.endswith(":"):  # "while parsing FILE:LINE, somewhere inside": the reason is the cause
+        first = _cause(record.lines[:start]) or first
     return OdooFailure(first, tuple(text[1:3]), addon, file, line)
+
+
+def _cause(lines: Sequence[str]) -> str:
+    """The first line of the exception before, of chained ones."""
+    if _TRACEBACK not in lines:
+        return ""
+    start = len(lines) - 1 - lines[::-1].index(_TRACEBACK)
+    message = _traceback(lines[start + 1 :])[1]
+    return re.sub(r"^(?:\w+\.)+(?=\w+(?::|$))", "", message[0]) if message else ""
 
 
 def _loading(records: Sequence[_Record]) -> tuple[str, str]:

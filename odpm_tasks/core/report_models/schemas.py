@@ -26,6 +26,7 @@ from odpm_tasks.core.report_models.project import (
     ValidateReport,
 )
 from odpm_tasks.core.report_models.sources import SourcesStatusReport, SourcesTreeReport
+from odpm_tasks.core.report_models.tests import TestReport
 
 REPORTS: dict[str, type[ReportModel]] = {
     "validate": ValidateReport,
@@ -41,6 +42,7 @@ REPORTS: dict[str, type[ReportModel]] = {
     "prune": PruneReport,
     "doctor": DoctorReport,
     "parity": ParityReport,
+    "test": TestReport,
     "lock-diff": LockDiffReport,
     "build-image": ImageReport,
 }

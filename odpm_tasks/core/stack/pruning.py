@@ -13,7 +13,9 @@ from odpm_tasks.core.text import Paint, clean, plural, size, unstyled
 
 DAYS = 7  # build cache and logs that were not used for so long
 TEST_DATABASE = "odpm: test database"
-"""The comment of a database of `inv test`."""
+KEPT_TEST_DATABASE = "odpm: kept test database"
+TEST_TEMPLATE = "odpm: template, used "
+"""The comments of databases of `inv test`: of a run, of a run with `--keep`, of a template (followed by seconds since 1970)."""
 
 UnusedKind = Literal["image", "build cache", "log", "database", "snapshot", "cache"]
 
@@ -144,7 +146,7 @@ def old_records(records: Sequence[CacheRecord], now: datetime, days: int = DAYS)
 
 def is_test_database(name: str, comment: str) -> bool:
     """Whether `inv test` has made this database: by its name and by its comment, so that no user's database is taken for one."""
-    return bool(re.fullmatch(r".+-test-\d+", name)) and comment in {TEST_DATABASE, "odpm: kept test database"}
+    return bool(re.fullmatch(r".+-test-\d+", name)) and comment in {TEST_DATABASE, KEPT_TEST_DATABASE}
 
 
 _UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

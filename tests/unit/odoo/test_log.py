@@ -29,6 +29,12 @@ EXPECTED = {
         file=f"{OWN}/acme_xml/views/v.xml",
         line=2,
     ),
+    "unknown-field": OdooFailure(
+        "ValueError: Invalid field 'nothing' in 'res.partner'",
+        addon="acme_field",
+        file=f"{OWN}/acme_field/data/partner.xml",
+        line=1,
+    ),
     "xml-syntax": OdooFailure(
         "XMLSyntaxError: Premature end of data in tag record line 2, line 3, column 1",
         addon="acme_xml2",

@@ -1,0 +1,118 @@
+"""The task test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from odpm_tasks.tasks.base import Context, check_format, remainder, task
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from odpm_tasks.testing.choice import TestOptions
+    from odpm_tasks.testing.run import Finished
+
+
+@task(
+    word="modules",
+    lists=["modules"],
+    remainder=True,
+    short={"modules": "m"},
+    help={
+        "modules": "Add-ons to test (repeat or comma separate; default: those of the developing project).",
+        "tags": "Odoo's --test-tags, for these add-ons.",
+        "since": "The add-ons that changed since a commit or another lock file, and those that depend on them.",
+        "shards": "How many databases to test in at the same time (default 1).",
+        "junit": "Write the results as JUnit XML to this file.",
+        "coverage": "Measure the coverage of the project's add-ons (.odpm/coverage).",
+        "failed": "Only the tests that failed when they last ran.",
+        "debug": "Wait for a debugger before Odoo starts (developer).",
+        "keep": "Keep the test databases.",
+        "timeout": "Seconds that one test may take (default 600; 0: any).",
+        "format": "text or json.",
+    },
+)
+def test(
+    c: Context,
+    modules: Sequence[str] = (),
+    tags: str = "",
+    since: str = "",
+    shards: int = 1,
+    junit: str = "",
+    coverage: bool = False,
+    failed: bool = False,
+    debug: bool = False,
+    keep: bool = False,
+    timeout: int = 600,
+    format: str = "text",
+) -> None:
+    """Run the add-ons' Odoo tests in new databases, which are dropped afterwards.
+
+    Exit code 5 where a test failed. Arguments after -- are passed to Odoo.
+    """
+    from odpm_tasks.adapters.docker import engine
+    from odpm_tasks.addons.inventory import addon_graph
+    from odpm_tasks.core.planning.observed import require_rendered
+    from odpm_tasks.tasks.stack import rendered_project
+    from odpm_tasks.testing import choice, run
+
+    check_format(format)
+    options = choice.TestOptions(
+        tuple(modules), tags, since, shards, junit, coverage, failed, debug, keep, timeout, tuple(remainder())
+    )
+    project = rendered_project()
+    choice.check_options(options, developer=project.scenario.developer)
+    engine.require()
+    observed = require_rendered(project.observe())
+    graph = addon_graph(project.paths, observed)
+    chosen = choice.choose(project.paths, observed, graph, options)
+    if chosen is not None:
+        finished = run.run_tests(project.paths, observed, graph, options, chosen)
+        _show(finished, format)
+        _check(finished, options)
+
+
+def _show(finished: Finished, format: str) -> None:
+    import sys
+
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.reports import report
+    from odpm_tasks.core.testing import text
+
+    if format == "json":
+        terminal.output(report(text.as_data(finished.run)))
+    else:
+        for line in text.as_text(finished.run, lambda part, style: terminal.paint(part, style, sys.stdout)):
+            terminal.output(line)
+    for name in finished.run.kept:
+        terminal.message(f"kept: database {name}; look at it: inv shell -d {name}")
+
+
+def _check(finished: Finished, options: TestOptions) -> None:
+    """Warn where nothing was tested. Errors: ProgramError where tests failed, DescriptionError where no test ran."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.text import plural
+    from odpm_tasks.errors import DescriptionError, ProgramError
+
+    run, total = finished.run, finished.run.totals
+    if finished.error:
+        if total.bad:
+            terminal.message(f"{plural(total.bad, 'test')} of {total.tests} failed before")
+        raise finished.error
+    if total.bad:
+        raise ProgramError(
+            f"{total.bad} of {plural(total.tests, 'test')} failed",
+            details=[f"the whole log: {', '.join(run.logs)}"],
+            todo="repeat them: inv test --failed",
+        )
+    if not total.tests and not options.since:
+        raise DescriptionError(
+            f"no test ran: {', '.join(run.addons)} "
+            + ("have no test of these tags" if options.tags else "have no tests"),
+            where=f"--tags {options.tags}" if options.tags else "",
+            todo="check the tags; inv test --tags '*' runs tests without the tag standard, too",
+        )
+    if run.untested:
+        terminal.warn(f"no test ran of {', '.join(run.untested)}")
+    if total.tests and not total.tested:
+        terminal.warn(f"nothing was tested: all {plural(total.tests, 'test')} were skipped")
