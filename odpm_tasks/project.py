@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from odpm_tasks.planning.converge import BeforeRound, RunResult
     from odpm_tasks.planning.lock import WrittenLock
 
+LOCK_WAIT = 24 * 3600.0  # seconds
 __all__ = ["ORDER", "PREPARING", "Project", "RunOptions"]
 
 
@@ -207,9 +208,12 @@ class Project:
         return prefetch.prefetch(read_state(self.paths), self.options.database)
 
     @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold the project's lock: one run at a time. Errors: BusyError naming the process that holds it."""
-        with files.exclusive(self.paths.odpm / "run.lock", "this project"):
+    def exclusive(self, *, wait: bool = False) -> Iterator[None]:
+        """Hold the project's lock: one run at a time. Errors: BusyError naming the process that holds it.
+
+        `wait`: name it and wait until it ends.
+        """
+        with files.exclusive(self.paths.odpm / "run.lock", "this project", wait=LOCK_WAIT if wait else 0):
             files.remove_temporary_files(self.root, (COMPOSE_FILE, MANIFEST_FILE))
             for folder in (self.paths.odpm, self.paths.odpm / "build", *self.paths.odpm.glob("secrets/*")):
                 files.remove_temporary_files(folder)

@@ -29,6 +29,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
             "running_stack",
             "ports_and_costs",
             "doodba",
+            "snapshots",
             "prune",
             "recipes",
             "tasks",

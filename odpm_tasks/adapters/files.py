@@ -8,14 +8,17 @@ import hashlib
 import os
 import re
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from shlex import quote
 
+from odpm_tasks.adapters.terminal import message
 from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, MachineError, ProgramError
 
+_QUIET_WAIT = 0.5  # seconds
 NO_HOME = Path("/nonexistent")
 
 
@@ -218,7 +221,7 @@ def remove(path: Path) -> None:
 def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
     """Hold the file lock `path`; the file PATH.holder names our process for the error message of other processes.
 
-    Waits up to `wait` seconds (0: not at all). Errors: BusyError with the holder. `what` is the locked object.
+    Waits up to `wait` seconds (0: not at all) and says for which process. Errors: BusyError with the holder. `what` is the locked object.
     """
     from filelock import FileLock, Timeout
 
@@ -227,7 +230,13 @@ def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path, is_singleton=True)
         try:
-            lock.acquire(timeout=wait)
+            try:
+                lock.acquire(timeout=min(wait, _QUIET_WAIT))
+            except Timeout:
+                if wait <= _QUIET_WAIT:
+                    raise
+                message(f"waiting: {(read_text(holder) or 'another run').strip()} holds {what}")
+                lock.acquire(timeout=wait - _QUIET_WAIT)
         except Timeout:
             owner = read_text(holder) or "another run"
             raise BusyError(
@@ -238,12 +247,21 @@ def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
     try:
         if lock.lock_counter == 1:
             with disk_errors(path):
-                holder.write_text(f"process {os.getpid()} (since {time.strftime('%H:%M:%S')})\n", encoding="utf-8")
+                since = f"{_task_name()}since {time.strftime('%H:%M:%S')}"
+                holder.write_text(f"process {os.getpid()} ({since})\n", encoding="utf-8")
         yield
     finally:
         if lock.lock_counter == 1:
             holder.unlink(missing_ok=True)
         lock.release()
+
+
+def _task_name() -> str:
+    """`inv NAME, ` for a program that runs a task; without its options, which may hold secrets."""
+    words = [word for word in sys.argv[1:] if re.fullmatch(r"[a-z][a-z.-]*", word)]
+    return (
+        f"inv {words[0]}, " if words and Path(sys.argv[0]).name in {"inv", "invoke", "__main__.py", "tasks.py"} else ""
+    )
 
 
 def temporary_folder(cleanup: contextlib.ExitStack, prefix: str) -> Path:

@@ -70,6 +70,11 @@ class DatabaseAccess:
         text = self.sql(query, database_name=database_name)
         return json.loads(text) if text else None
 
+    def psql(self, script: str, *, program: str = "odpm", database_name: str = "postgres") -> command.Outcome:
+        """Run a script in psql that stops at the first error; `program`: the application name of its session."""
+        words = ("psql", "-U", "postgres", "-d", database_name, "-v", "ON_ERROR_STOP=1", "-XAtq")
+        return docker.execute(self.container, "env", f"PGAPPNAME={program}", *words, stdin=script.encode())
+
     def files(self, *words: str) -> Any:
         """Run a command of `templates/filestore.py` and return its answer. Errors: ProgramError, MachineError (disk full)."""
         if not self.has_files:

@@ -1,4 +1,4 @@
-"""The databases of a stack, as `db.list` shows them."""
+"""The databases and snapshots of a stack, as `db.list` and `db.snapshots` show them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases import sql
-from odpm_tasks.core.databases.listing import ListedDatabase, listed
-from odpm_tasks.core.databases.snapshots import RecordedLock, names, recorded
+from odpm_tasks.core.databases.listing import ListedDatabase, ListedSnapshot, listed
+from odpm_tasks.core.databases.snapshots import RecordedLock, Snapshot, names, ordered, recorded
 from odpm_tasks.core.planning.observed import ResolvedState
 from odpm_tasks.databases.access import DatabaseAccess
 from odpm_tasks.parallel import parallel_map
@@ -23,12 +23,30 @@ def current_lock(paths: ProjectPaths, observed: ResolvedState) -> RecordedLock:
     return RecordedLock(files.sha256(text), {source.name: source.commit for source in observed.resolution.ordered})
 
 
+def snapshots(access: DatabaseAccess) -> list[Snapshot]:
+    """Every snapshot, by database, the newest first."""
+    return [one.snapshot for one in _snapshots(access)]
+
+
+def snapshots_with_sizes(access: DatabaseAccess, database: str = "") -> list[ListedSnapshot]:
+    """Every snapshot, or those of one database, with their sizes."""
+    stored = access.files("list", "--sizes")
+    found = [one for one in _snapshots(access) if database in {"", one.snapshot.database}]
+    return [ListedSnapshot(one.snapshot, one.size, *(stored.get(one.snapshot.id) or (0, 0, 0))[1:]) for one in found]
+
+
+def _snapshots(access: DatabaseAccess) -> list[ListedSnapshot]:
+    rows = access.json(sql.hidden_databases())
+    sizes = {row["name"]: row["size"] for row in rows}
+    found = (recorded(row["name"], row["comment"]) for row in rows if row["name"].startswith("odpm.snapshot."))
+    return [ListedSnapshot(one, sizes[one.id]) for one in ordered(one for one in found if one)]
+
+
 def databases(access: DatabaseAccess) -> list[ListedDatabase]:
     """The databases of the stack that are not PostgreSQL's own, by name."""
     rows = access.json(sql.user_databases())
     stored = access.files("list", "--sizes")
-    hidden = access.json(sql.hidden_databases())
-    taken = [one for row in hidden if (one := recorded(row["name"], row["comment"]))]
+    taken = snapshots(access)
 
     def details(row: dict[str, Any]) -> dict[str, Any]:
         return access.json(sql.details(), row["name"]) or {}

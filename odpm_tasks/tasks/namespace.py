@@ -34,7 +34,7 @@ TASKS = {
     )
 }  # fmt: skip
 GROUPS = {
-    "db": (db.list_,),
+    "db": (db.list_, db.snapshots, db.snapshot, db.restore_snapshot, db.drop_snapshot),
     "mod": (
         mod.list_, mod.explain, mod.graph, mod.missing,
         mod_changes.install, mod_changes.update, mod_changes.uninstall, mod_changes.scaffold, mod_changes.pot,

@@ -6,8 +6,11 @@ Prints one JSON object. Files in a filestore are named after their content and n
 Runs with Python 3.7 and newer, standard library only.
 """
 
+import errno
 import json
 import os
+import shutil
+import stat
 import sys
 
 ROOT = "/var/lib/odoo/filestore"
@@ -19,12 +22,66 @@ def path(name):
     return os.path.join(ROOT, name)
 
 
+def link(source, target, replace=False):
+    """Link every file of one filestore into another one, which may have some of them; returns how many were new.
+
+    `replace`: a file of another size replaces the one in the target. A file that Odoo removes meanwhile is left out.
+    """
+    new = 0
+    try:
+        os.mkdir(target, stat.S_IMODE(os.stat(source).st_mode))
+        known = frozenset()
+    except FileExistsError:
+        known = frozenset(os.listdir(target))
+    except FileNotFoundError:
+        if os.path.isdir(source):  # the folder `filestore` itself is missing, or vanished
+            raise
+        return new
+    for entry in entries(source):
+        destination = os.path.join(target, entry.name)
+        if entry.is_dir(follow_symlinks=False):
+            new += link(entry.path, destination, replace)
+        elif entry.is_file(follow_symlinks=False):
+            if entry.name not in known:
+                new += put(entry.path, destination)
+            elif replace and differ(entry, destination):
+                temporary = destination + ".odpm-new"
+                if put(entry.path, temporary):
+                    os.replace(temporary, destination)
+                    new += 1
+    return new
+
+
 def entries(folder):
     try:
         with os.scandir(folder) as found:
             return list(found)
     except FileNotFoundError:
         return []
+
+
+def differ(entry, other):
+    try:
+        return entry.stat(follow_symlinks=False).st_size != os.lstat(other).st_size
+    except FileNotFoundError:
+        return False
+
+
+def put(source, destination):
+    """Link a file, or copy it where the file system has no (more) links for it."""
+    try:
+        os.link(source, destination, follow_symlinks=False)
+    except FileExistsError:
+        return 0
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.EMLINK, errno.EPERM, errno.EXDEV, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        temporary = destination + ".odpm-copy"
+        shutil.copy2(source, temporary)
+        os.replace(temporary, destination)
+    return 1
 
 
 def size(folder):
@@ -44,6 +101,22 @@ def size(folder):
     return files, total, own
 
 
+def mark_extra(kept, folder):
+    """Tell Odoo's own cleaning which files of `folder` are not in `kept`: it removes those that no attachment has."""
+    extra = 0
+    for part in entries(folder):
+        if part.name == "checklist" or not part.is_dir(follow_symlinks=False):
+            continue
+        there = {entry.name for entry in entries(os.path.join(kept, part.name))}
+        for entry in entries(part.path):
+            if entry.name not in there and entry.is_file(follow_symlinks=False):
+                marks = os.path.join(folder, "checklist", part.name)
+                os.makedirs(marks, exist_ok=True)
+                with open(os.path.join(marks, entry.name), "ab"):
+                    extra += 1
+    return extra
+
+
 def main(command, *names):
     if command == "list":
         try:
@@ -51,6 +124,24 @@ def main(command, *names):
         except FileNotFoundError:
             found = []
         return {name: size(path(name)) if names == ("--sizes",) else [] for name in found}
+    if command == "link":
+        os.makedirs(ROOT, exist_ok=True)
+        return {"new": link(path(names[0]), path(names[1]), "--replace" in names)}
+    if command == "extra":
+        return {"extra": mark_extra(path(names[0]), path(names[1]))}
+    if command == "rename":
+        try:
+            os.rename(path(names[0]), path(names[1]))
+        except FileNotFoundError:
+            return {"renamed": False}
+        return {"renamed": True}
+    if command == "remove":
+        for name in names:
+            shutil.rmtree(path(name), ignore_errors=True)
+        left = [name for name in names if os.path.lexists(path(name))]
+        if left:
+            raise SystemExit("cannot remove %s" % ", ".join(path(name) for name in left))
+        return {}
     raise SystemExit("unknown command %r" % command)
 
 

@@ -1,4 +1,4 @@
-"""The output of `db.list`."""
+"""The output of `db.list` and `db.snapshots`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from odpm_tasks.core.databases.snapshots import RecordedLock
+from odpm_tasks.core.databases.snapshots import RecordedLock, Snapshot
 from odpm_tasks.core.reports import report
 from odpm_tasks.core.text import Paint, clean, size, unstyled
 
@@ -29,6 +29,16 @@ class ListedDatabase:
     state: str = "ready"
     lock: RecordedLock = field(default_factory=RecordedLock)
     snapshots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ListedSnapshot:
+    """A snapshot with its sizes in bytes. `own`: of the files, what no other database or snapshot shares."""
+
+    snapshot: Snapshot
+    size: int
+    files: int = 0
+    own: int = 0
 
 
 def read_lock_value(text: str | None) -> RecordedLock:
@@ -107,6 +117,41 @@ def databases_json(databases: Sequence[ListedDatabase], now: RecordedLock) -> st
                     "snapshots": list(one.snapshots),
                 }
                 for one in databases
+            ]
+        }
+    )
+
+
+def snapshots_text(snapshots: Sequence[ListedSnapshot], now: RecordedLock, paint: Paint = unstyled) -> str:
+    """A row for each snapshot; of the files also what only this snapshot holds."""
+    if not snapshots:
+        return "there is no snapshot"
+    rows = [("database", "snapshot", "created (UTC)", "size", "filestore", "only here", "lock")]
+    for one in snapshots:
+        taken = one.snapshot
+        lock = "-" if not taken.lock.digest else "current" if taken.lock == now else taken.lock.digest[:8]
+        created = taken.created[:16].replace("T", " ")
+        rows.append((taken.database, taken.name, created, size(one.size), size(one.files), size(one.own), lock))
+    return _table(rows, paint)
+
+
+def snapshots_json(snapshots: Sequence[ListedSnapshot], now: RecordedLock) -> str:
+    """The document of `SnapshotsReport`."""
+    return report(
+        {
+            "snapshots": [
+                {
+                    "database": one.snapshot.database,
+                    "name": one.snapshot.name,
+                    "created": one.snapshot.created,
+                    "kind": one.snapshot.kind,
+                    "series": one.snapshot.series or None,
+                    "size": one.size,
+                    "filestore": one.files,
+                    "own": one.own,
+                    "lock": _lock(one.snapshot.lock, now),
+                }
+                for one in snapshots
             ]
         }
     )

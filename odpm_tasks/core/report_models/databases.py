@@ -1,4 +1,4 @@
-"""The report of `db.list`."""
+"""The reports of `db.list` and `db.snapshots`."""
 
 from __future__ import annotations
 
@@ -31,3 +31,21 @@ class DatabasesReport(ReportModel):
     """`db.list`. Sizes are in bytes; what is known of Odoo's databases only is null for others."""
 
     databases: list[_Database]
+
+
+class _Snapshot(Model):
+    database: str
+    name: str
+    created: str
+    kind: Literal["manual", "update", "restore"]
+    series: str | None
+    size: int
+    filestore: int
+    own: int
+    lock: _RecordedLock | None
+
+
+class SnapshotsReport(ReportModel):
+    """`db.snapshots`. Sizes are in bytes; `own`: bytes of the files that no other database or snapshot shares."""
+
+    snapshots: list[_Snapshot]

@@ -15,7 +15,7 @@ from odpm_tasks.core.report_models.addons import (
     ModUpdateReport,
 )
 from odpm_tasks.core.report_models.base import ReportModel
-from odpm_tasks.core.report_models.databases import DatabasesReport
+from odpm_tasks.core.report_models.databases import DatabasesReport, SnapshotsReport
 from odpm_tasks.core.report_models.lock_diff import LockDiffReport
 from odpm_tasks.core.report_models.project import (
     DoctorReport,
@@ -38,6 +38,7 @@ REPORTS: dict[str, type[ReportModel]] = {
     "mod.missing": ModMissingReport,
     "mod.update": ModUpdateReport,
     "db.list": DatabasesReport,
+    "db.snapshots": SnapshotsReport,
     "projects": ProjectsReport,
     "prune": PruneReport,
     "doctor": DoctorReport,
