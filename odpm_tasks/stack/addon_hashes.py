@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from odpm_tasks.adapters import files
@@ -15,6 +15,7 @@ from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.stack.database import sql
 
+LOCK_PARAMETER = "odpm.lock"  # as in core/databases/sql.py
 _PLATFORM_ADDONS = "odoo/addons"  # base, and add-ons for Odoo's own tests; the facts of a platform do not contain them
 _READ = """
 SELECT json_build_object(
@@ -77,14 +78,23 @@ def record_hashes(
     """Store the hashes after a successful run of Odoo with `-i install -u update`.
 
     `before`: the add-ons that were installed before it; none: the database is new. The add-ons that were not updated keep their
-    hash, so that the next update of changed add-ons includes them. Errors: those of `sql`.
+    hash, so that the next update of changed add-ons includes them. The lock is recorded, too. Errors: those of `sql`.
     """
     found = read_hashes(paths, stack, database_container, database)
     updated: set[str] | None = None
     if before and "all" not in update:
         updated = {*install, *({*found.installed} - {*before}), *with_dependents(database_container, database, update)}
     value = found.after_update(updated)
-    sql(database_container, _RECORD.format(stored=_quoted(hashes.STORED), value=_quoted(value)), database)
+    records = [(hashes.STORED, value), *((LOCK_PARAMETER, lock) for lock in _lock_value(paths, stack))]
+    statements = [_RECORD.format(stored=_quoted(key), value=_quoted(text)) for key, text in records]
+    sql(database_container, ";".join(statements), database)
+
+
+def _lock_value(paths: ProjectPaths, stack: Stack) -> Iterator[str]:
+    """What the database records of the lock, as JSON: its digest and the commit of each source. Nothing without a lock."""
+    if text := files.read(paths.lock):
+        sources = {source.name: source.commit for source in stack.resolution.ordered}
+        yield json.dumps({"digest": files.sha256(text), "sources": sources}, sort_keys=True)
 
 
 def with_dependents(database_container: str, database: str, names: Collection[str]) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ def snapshot(c: Context, name: str = "", database: str = "") -> None:
 
 
 @task(
+    name="restore-snapshot",
     word="name",
     short={"database": "d"},
     help={
@@ -81,7 +82,7 @@ def snapshot(c: Context, name: str = "", database: str = "") -> None:
     },
 )
 def restore_snapshot(c: Context, name: str = "", database: str = "", yes: bool = False) -> None:
-    """Replace a database and its files by a snapshot; the state before is kept as a snapshot."""
+    """Return to a snapshot of database and files; the state before is kept."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases.names import check_name
     from odpm_tasks.core.databases.snapshots import differences, find
@@ -107,6 +108,7 @@ def restore_snapshot(c: Context, name: str = "", database: str = "", yes: bool =
 
 
 @task(
+    name="drop-snapshot",
     word="name",
     lists=["name"],
     short={"database": "d"},
@@ -125,9 +127,9 @@ def drop_snapshot(c: Context, name: Sequence[str] = (), database: str = "", yes:
     from odpm_tasks.databases import snapshots as taking
     from odpm_tasks.errors import UsageError
 
+    project, access = opened()
     if not name:
         raise UsageError("no snapshot is named", todo="inv db.snapshots lists them")
-    project, access = opened()
     database = check_name(database or access.observed.database)
     with project.exclusive(wait=True):
         known = listing.snapshots(access)

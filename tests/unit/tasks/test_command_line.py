@@ -128,6 +128,7 @@ def test_a_list_takes_commas_and_repetition(line: str) -> None:
 
 
 LISTS = {
+    ("db.drop-snapshot", "name"),
     ("lock", "only"),
     ("up", "install"),
     ("up", "update"),
