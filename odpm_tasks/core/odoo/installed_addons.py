@@ -5,17 +5,14 @@ Odoo's rules: odoo/modules/module.py (`adapt_version`) and odoo/modules/loading.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from odpm_tasks.core.odoo.addon_checks import names_text
-from odpm_tasks.core.odoo.addon_versions import compare_key
+from odpm_tasks.core.odoo.addon_versions import adapted_version, compare_key, stored_series
 from odpm_tasks.errors import DescriptionError, OdpmError
 
 _SHOWN = 5
-_WHOLE_VERSIONS = 19  # since this series, a version of four or five numbers is stored as it is
-_SERIES = re.compile(r"(saas~)?\d+\.\d+")
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,9 @@ def compare(installed: Mapping[str, str], sources: Mapping[str, str | None], odo
 
     `base` and add-ons for Odoo's own tests are in no list of sources and are not compared.
     """
-    found = _SERIES.match(installed.get("base", ""))
-    series = found[0] if found else odoo_version
-    if series.removeprefix("saas~") != odoo_version.removeprefix("saas~"):
+    wanted = stored_series(odoo_version)
+    series = stored_series(installed.get("base") or wanted)
+    if series.removeprefix("saas~") != wanted.removeprefix("saas~"):
         return DatabaseFindings(series=series)
     raised, lowered, gone = [], [], []
     for name, version in sorted(installed.items()):
@@ -93,16 +90,6 @@ def compare(installed: Mapping[str, str], sources: Mapping[str, str | None], odo
         elif version and compare_key(addon.source) < compare_key(version):
             lowered.append(addon)
     return DatabaseFindings(tuple(raised), tuple(lowered), tuple(gone))
-
-
-def adapted_version(version: str, series: str) -> str:
-    """The version that Odoo stores for the version of a manifest: `1.2` for 19.0 is `19.0.1.2`, none is `19.0.1.0`."""
-    version = version or "1.0"
-    if int(series.removeprefix("saas~").partition(".")[0]) >= _WHOLE_VERSIONS:
-        whole = version.startswith(series) or version.count(".") > 2
-    else:
-        whole = version.startswith(f"{series}.")
-    return version if whole else f"{series}.{version}"
 
 
 def _versions(addons: tuple[AddonVersion, ...]) -> str:

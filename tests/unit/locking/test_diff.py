@@ -224,6 +224,14 @@ def test_the_scripts_that_odoo_runs(folder: str, old: str, new: str, expected: b
     assert runs(f"a/migrations/{folder}/post-x.py", old, new, "19.0") is expected
 
 
+def test_versions_without_a_series_are_completed_as_odoo_does() -> None:
+    """Before 19.0, Odoo adds the series to four numbers, too; the series is found in the name of a branch."""
+    assert version_key("1.2.3.4", "18.0") == version_key("18.0.1.2.3.4", "18.0")
+    assert version_key("1.2.3.4", "19.0") != version_key("19.0.1.2.3.4", "19.0")
+    assert version_key("1.1", "16.0-custom") == version_key("16.0.1.1", "16.0")
+    assert version_key("1.1", "master") == version_key("master.1.1", "master")
+
+
 # --- which Python packages ---
 
 

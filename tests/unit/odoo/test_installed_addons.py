@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from odpm_tasks.core.odoo.installed_addons import AddonVersion, DatabaseFindings, adapted_version, compare
+from odpm_tasks.core.odoo.addon_versions import adapted_version
+from odpm_tasks.core.odoo.installed_addons import AddonVersion, DatabaseFindings, compare
 
 BASE = {"base": "19.0.1.3"}
 
@@ -56,6 +57,17 @@ def test_another_series_hides_everything_else(base: str, series: str) -> None:
     found = compare({"base": base, "acme": "18.0.1.0"}, {"acme": "19.0.1.0"}, "19.0")
     assert found == DatabaseFindings(series=series)
     assert compare({"base": "saas~18.4.1.3"}, {}, "18.4") == DatabaseFindings()
+
+
+@pytest.mark.parametrize(
+    ("odoo_version", "series"), [("16.0-custom", "16.0"), ("saas-17.4", "saas~17.4"), ("acme/19.0", "19.0")]
+)
+def test_the_series_is_found_in_the_name_of_a_branch(odoo_version: str, series: str) -> None:
+    """`odoo_version` is the branch of the platform where the manifest names none."""
+    change = AddonVersion("acme", f"{series}.1.0", f"{series}.1.1")
+    found = compare({"base": f"{series}.1.3", "acme": change.installed}, {"acme": "1.1"}, odoo_version)
+    assert found == DatabaseFindings(raised=(change,))
+    assert compare({"base": "15.0.1.3"}, {}, odoo_version) == DatabaseFindings(series="15.0")
 
 
 def test_texts() -> None:
