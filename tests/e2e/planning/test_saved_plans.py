@@ -156,7 +156,8 @@ def test_options_are_part_of_the_plan(workspace_ready: Workspace) -> None:
     plan = save(workspace_ready, "--dev", "reload", "-d", "shop", "-i", "web_thing,mail", "--no-git-update")
     options = json.loads(plan.read_text(encoding="utf-8"))["options"]
     assert options == {
-        "database": "shop", "install": ["web_thing", "mail"], "update": [], "demo": False, "no_git_update": True,
+        "database": "shop", "install": ["web_thing", "mail"], "update": [], "no_module_update": False, "demo": False,
+        "no_git_update": True,
         "dev": "reload", "debug": "", "no_debug": False, "skip_start": True,
     }  # fmt: skip
     assert "nothing to do" in workspace_ready.bench.ok("up", "--plan", str(plan)).err

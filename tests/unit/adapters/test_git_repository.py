@@ -12,7 +12,7 @@ from odpm_tasks.adapters.git import fetch, integrity
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.adapters.git.cat_file import Reader
-from odpm_tasks.errors import DescriptionError, ProgramError
+from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
 from tests.unit import repositories
 from tests.unit.adapters.conftest import URL, near
 from tests.unit.repositories import put, repository, save, tip
@@ -109,6 +109,14 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "config of zeros": lambda store: (store / "config").write_bytes(b"\0" * 60),
     "damaged boundary": lambda store: (store / "shallow").write_bytes(b"\0" * 41),
 }
+
+
+def test_a_first_fetch_that_failed_is_no_damage(origin: Path, store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(OdpmError):
+        fetch.fetch(store, near(origin), "nosuch")
+    assert store.is_dir()
+    fetch.fetch(store, near(origin), "19.0")
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
