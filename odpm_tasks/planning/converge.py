@@ -10,8 +10,9 @@ from itertools import groupby
 from odpm_tasks.adapters import terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.databases.names import check_name
 from odpm_tasks.core.planning import planner
-from odpm_tasks.core.planning.observed import ObservedState, ResolvedState, RunningState
+from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState, RunningState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.step_text import step_lines
 from odpm_tasks.core.planning.steps import ORDER, PREPARING, STARTING, Plan, Step
@@ -45,6 +46,7 @@ def plan(
     read_only = replace(paths, writes_cache=False)
     cache.require_access(paths, write=False)
     observed = observe.observe(read_only, step_ids, options, docker_early=True, queries=queries)
+    _check_database(observed, options)
     made = planner.plan(observed, step_ids)  # raises LockError before any network request
     if not refresh or isinstance(observed, ResolvedState):
         return made
@@ -75,6 +77,7 @@ def converge(
             options = replace(options, free_ports=False)
             observed = observe.observe(paths, step_ids, options)
         queries = None
+        _check_database(observed, options)
         now = planner.plan(observed, step_ids)
         for warning in observed.warnings:
             if warning not in warned:
@@ -102,6 +105,12 @@ def converge(
             if step_id in {"db.create", "db.update"}:
                 options = replace(options, install=(), update=(), no_module_update=True)
     raise _still_pending(done[-1:])
+
+
+def _check_database(observed: ObservedState, options: RunOptions) -> None:
+    """Check that a run may create or change the database. Errors: DescriptionError."""
+    if isinstance(observed, RenderedState):
+        check_name(observed.database, "-d" if options.database else "the name of the database")
 
 
 def _check_complete(now: Plan) -> None:

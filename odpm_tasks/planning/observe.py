@@ -14,7 +14,6 @@ from odpm_tasks.adapters.command import redact
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.settings import without_effect
-from odpm_tasks.core.databases.names import check_name
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
@@ -97,7 +96,6 @@ def observe(
     described = with_graph.fragments.merge_into(manifest)
     stack = files.stack(paths, described, observed.lock, resolved, own, own_remotes, locks.packages)
     rendered = files.with_files(paths, with_graph, stack, options.database)
-    check_name(rendered.database, "-d" if options.database else "the name of the database")
     if not set(until) - set(PREPARING):
         return rendered
     from odpm_tasks.core.planning.planner import plan

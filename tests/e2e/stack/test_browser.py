@@ -13,7 +13,8 @@ from pypdf.generic import StreamObject
 from tests.e2e.browser import Picture, logged_in
 from tests.e2e.harness import REPOSITORY, Bench
 
-pytestmark = pytest.mark.docker
+# long: Chromium aborts requests while networks of this machine come and go, as they do in other tests
+pytestmark = [pytest.mark.docker, pytest.mark.long]
 
 
 def embedded(report: PdfReader) -> list[StreamObject]:

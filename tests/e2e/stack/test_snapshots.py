@@ -109,6 +109,8 @@ def test_a_snapshot_brings_database_and_files_back(developer: Bench) -> None:
 def test_names_that_are_refused(developer: Bench) -> None:
     for words in (
         ("db.snapshot", "-d", "postgres"),
+        ("up", "-d", "template1"),
+        ("plan", "-d", "postgres"),
         ("db.snapshot", "-d", "../x"),
         ("db.snapshot", "a/b"),
         ("db.restore-snapshot", "nosuch", "--yes"),
