@@ -68,11 +68,12 @@ def fetch(
 def prepare(store: Path, source: Remote) -> None:
     """Create the store if it does not exist, or repair it, with a warning. The caller has locked it.
 
-    A store that never held a commit is left by a first fetch that failed or was interrupted: it is created again.
+    A store that never held a commit is left by a first fetch that failed or was interrupted, which is no damage.
     """
-    if not store.is_dir() or (not stores.commits(store) and not integrity.has_objects(store)):
+    used = bool(stores.commits(store)) or integrity.has_objects(store)
+    if not store.is_dir():
         git.create_store(store)
-    elif damaged := repair.repair(store):
+    elif (damaged := repair.repair(store)) and used:
         terminal.warn(f"the cache of {command.redact(source.url)} is damaged, fetching again: {', '.join(damaged)}")
 
 
