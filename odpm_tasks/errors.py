@@ -112,9 +112,23 @@ class ProgramError(OdpmError):
 
 
 class CommitMissingError(ProgramError):
-    """A server does not have a commit: its branch was rewritten, or the commit was never pushed."""
+    """A server does not have a commit: its branch was rewritten, or the commit was never pushed.
+
+    `commit`: its id. `locked_as`: the name with which a lock moves it; empty where no lock does.
+    """
 
     commit: str = ""
+    locked_as: str = ""
+
+    def suggest_lock(self, name: str, *, strict: bool = False) -> None:
+        """Set the next step: to lock the current commit of `name`. `strict`: this scenario never writes a lock."""
+        command = f"inv lock --update --only {name}"
+        task = f"ODPM_SCENARIO=developer {command}; then commit the lock" if strict else command
+        self.locked_as, self.todo = name, f"lock the current commit: {task}"
+
+    def suggest_change(self, namer: str, place: str) -> None:
+        """Set the next step where no lock moves the commit: to change what names it. `namer`: a link, a requirement."""
+        self.locked_as, self.todo = "", f"no lock moves a commit that {namer} names: change or remove it in {place}"
 
 
 class BusyError(OdpmError):

@@ -224,4 +224,4 @@ class Project:
 
 def _inside_sources(folder: Path) -> bool:
     parts = folder.parts
-    return any(parts[i : i + 2] == (".odpm", "src") for i in range(len(parts) - 1))
+    return any(parts[i : i + 2] in {(".odpm", "src"), (".odpm", "releases")} for i in range(len(parts) - 1))

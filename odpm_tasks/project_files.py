@@ -13,8 +13,10 @@ from typing import Any
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.dotenv import read_env
-from odpm_tasks.core.config.paths import STATE_FILE, ProjectPaths
-from odpm_tasks.core.config.settings import PORTS, SWITCHES
+from odpm_tasks.core.config.paths import DEPLOYMENT_FILE, RELEASE_HISTORY, STATE_FILE, ProjectPaths, release_record
+from odpm_tasks.core.config.settings import PORTS, SWITCHES, WEB_PORTS
+from odpm_tasks.core.deployment.journal import Journal, read_journal, write_journal
+from odpm_tasks.core.deployment.releases import Deployment, read_history
 from odpm_tasks.core.locking.lockfile import Lock, read_lock
 from odpm_tasks.core.manifest.model import Manifest, ManifestResult
 from odpm_tasks.core.manifest.reader import read_manifest
@@ -95,6 +97,30 @@ def record_image_inputs(paths: ProjectPaths, inputs: dict[str, str]) -> None:
     write_state(paths, images={**read_state(paths).get("images", {}), paths.settings.scenario.name: inputs})
 
 
+def read_deployment(paths: ProjectPaths) -> Journal | None:
+    """The journal of a deployment that an earlier run began and did not end."""
+    return read_journal(files.read_text(paths.root / DEPLOYMENT_FILE))
+
+
+def write_deployment(paths: ProjectPaths, journal: Journal | None) -> None:
+    """Write the journal of the deployment that runs; None: it has ended."""
+    path = paths.root / DEPLOYMENT_FILE
+    if journal is None:
+        files.remove(path)
+    else:
+        files.write(path, write_journal(journal).encode())
+
+
+def deployments(paths: ProjectPaths) -> tuple[Deployment, ...]:
+    """The deployments of this checkout, the oldest first."""
+    return read_history(files.read_text(paths.root / RELEASE_HISTORY))
+
+
+def is_exported(paths: ProjectPaths, release: str) -> bool:
+    """Whether a release is on disk."""
+    return (paths.root / release_record(release)).is_file()
+
+
 def env_file(path: Path) -> dict[str, str]:
     """The variables that a `.env` file sets. Errors: DescriptionError with the line that cannot be read."""
     text = files.read_text(path)
@@ -114,7 +140,7 @@ def manifest_of_all_scenarios(paths: ProjectPaths) -> ManifestResult:
         raise DescriptionError(
             "there is no odpm.json", where=str(paths.root), todo="create one: python -m odpm_tasks init"
         )
-    for name in PORTS:
+    for name in (*PORTS, *WEB_PORTS):
         paths.settings.port(name)
     return read_manifest(text, paths.settings.get)
 

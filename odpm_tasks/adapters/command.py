@@ -13,7 +13,7 @@ import select
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 from typing import IO, Any
@@ -23,8 +23,10 @@ from odpm_tasks.adapters import process as processes
 from odpm_tasks.errors import MachineError, ProgramError
 
 _CREDENTIALS = re.compile(r"(?<!ssh)(://)[^/\s]+@|(ssh://[^/\s:@]+):[^/\s]+@")
+_NO_SPACE = re.compile(r"No space left on device|Check free disk space")  # the latter: PostgreSQL
 _FOREIGN = re.compile(r"detected dubious ownership in repository at '(.+)'")
 _TAIL = 8
+_KEPT = 16  # blocks of 64 KiB of the standard error of a program with pipes
 _STDERR_TIMEOUT = 5.0  # seconds
 
 
@@ -122,6 +124,33 @@ class PipedProcess:
         except OSError:
             raise self._failure() from None
 
+    def ask(self, request: bytes, end: bytes) -> Outcome:
+        """Write a request and read its answer up to the line `end`. The code is 0; where the program ended instead, its own, never 0."""
+        with contextlib.suppress(OSError):  # it has ended, which its output shows
+            self._stdin.write(request)
+            self._stdin.flush()
+        lines = []
+        while (line := self._stdout.readline()) and line != end:
+            lines.append(line)
+        if line:
+            return Outcome(tuple(self._argv), 0, b"".join(lines), b"")
+        ended = self.outcome()
+        return replace(ended, code=ended.code or 1, stdout=b"".join(lines))
+
+    @property
+    def runs(self) -> bool:
+        """Whether the program has not ended."""
+        return bool(self._process.is_alive())
+
+    def stop(self) -> None:
+        """End the program without waiting for it."""
+        processes.terminate(self._process)
+
+    def end_input(self) -> None:
+        """Close the input; what the program did not read is lost."""
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+
     def read_line(self) -> bytes:
         """Read a line, with its end. Errors: ProgramError at the end of the output."""
         line = self._stdout.readline()
@@ -136,6 +165,29 @@ class PipedProcess:
             raise self._failure()
         return data
 
+    @property
+    def output(self) -> IO[bytes]:
+        """Its standard output."""
+        return self._stdout
+
+    def blocks(self, size: int = 1 << 18) -> Iterator[bytes]:
+        """The output in blocks of at most `size` bytes, then the exit code is checked. Errors: ProgramError, MachineError."""
+        while block := self._stdout.read1(size):  # type: ignore[attr-defined]
+            yield block
+        self.finish()
+
+    def finish(self) -> bytes:
+        """Close the input, read the rest of the output, and check the exit code. Errors: ProgramError, MachineError."""
+        self.end_input()
+        rest = b"" if self._stdout.closed else self._stdout.read()
+        if self.wait():
+            raise self._failure()
+        return rest
+
+    def outcome(self) -> Outcome:
+        """Close both pipes, wait for the program, and return its exit code and standard error."""
+        return Outcome(tuple(self._argv), self.wait(), b"", self._process.process.stderr)
+
     def wait(self) -> int:
         """Close both pipes and wait for the program; returns its exit code."""
         with contextlib.suppress(OSError):  # data that the program did not read
@@ -144,12 +196,16 @@ class PipedProcess:
         return processes.wait(self._process, self._argv)
 
     def _failure(self) -> ProgramError | MachineError:
-        return failure(Outcome(tuple(self._argv), self.wait(), b"", self._process.process.stderr))
+        return failure(self.outcome())
 
 
 @contextlib.contextmanager
-def piped(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Iterator[PipedProcess]:
+def piped(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, detached: bool = False
+) -> Iterator[PipedProcess]:
     """Run a program with pipes to its standard input and output for the duration of the block.
+
+    `detached`: Ctrl-C on the terminal does not reach it; it ends when its input does.
 
     Errors: MachineError if the program is not installed; those of `PipedProcess`.
     """
@@ -160,7 +216,9 @@ def piped(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> Itera
     )
     with stdin, stdout:
         with child_in, child_out:
-            process = processes.start(argv, env, _in=child_in, _out=child_out)
+            process = processes.start(
+                argv, env, _in=child_in, _out=child_out, _internal_bufsize=_KEPT, _new_session=detached
+            )
         running = PipedProcess(argv, stdin, stdout, process)
         try:
             yield running
@@ -230,7 +288,7 @@ def failure(outcome: Outcome, secrets: Sequence[str] = ()) -> ProgramError | Mac
     details = list(outcome.tail())
     for secret in secrets:
         details = [line.replace(secret, "***") for line in details]
-    if any("No space left on device" in line for line in details):
+    if any(_NO_SPACE.search(line) for line in details):
         return MachineError(
             "the disk is full", details=details[-2:], todo="free some space, then run the same command again"
         )

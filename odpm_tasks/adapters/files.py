@@ -14,11 +14,17 @@ import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from shlex import quote
+from typing import TYPE_CHECKING
 
 from odpm_tasks.adapters.terminal import message
 from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, MachineError, ProgramError
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 _QUIET_WAIT = 0.5  # seconds
+_OF_KILLED_RUN = 300.0  # seconds
+_held: dict[Path, BaseFileLock] = {}
 NO_HOME = Path("/nonexistent")
 
 
@@ -221,7 +227,8 @@ def remove(path: Path) -> None:
 def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
     """Hold the file lock `path`; the file PATH.holder names our process for the error message of other processes.
 
-    Waits up to `wait` seconds (0: not at all) and says for which process. Errors: BusyError with the holder. `what` is the locked object.
+    Waits up to `wait` seconds (0: not at all) and says for which process. Errors: BusyError with the holder. `what` is the locked
+    object. A program of a run that was killed, see `passed_on`, is waited for in any case.
     """
     from filelock import FileLock, Timeout
 
@@ -233,10 +240,12 @@ def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
             try:
                 lock.acquire(timeout=min(wait, _QUIET_WAIT))
             except Timeout:
-                if wait <= _QUIET_WAIT:
+                owner = (read_text(holder) or "another run").strip()
+                killed = _has_ended(owner)
+                if wait <= _QUIET_WAIT and not killed:
                     raise
-                message(f"waiting: {(read_text(holder) or 'another run').strip()} holds {what}")
-                lock.acquire(timeout=wait - _QUIET_WAIT)
+                message(f"waiting: {f'a program that {owner} started' if killed else owner} holds {what}")
+                lock.acquire(timeout=max(wait, _OF_KILLED_RUN if killed else 0) - _QUIET_WAIT)
         except Timeout:
             owner = read_text(holder) or "another run"
             raise BusyError(
@@ -246,14 +255,35 @@ def exclusive(path: Path, what: str, *, wait: float = 0) -> Iterator[None]:
             ) from None
     try:
         if lock.lock_counter == 1:
+            _held[path] = lock
             with disk_errors(path):
                 since = f"{_task_name()}since {time.strftime('%H:%M:%S')}"
                 holder.write_text(f"process {os.getpid()} ({since})\n", encoding="utf-8")
         yield
     finally:
         if lock.lock_counter == 1:
+            _held.pop(path, None)
             holder.unlink(missing_ok=True)
         lock.release()
+
+
+@contextlib.contextmanager
+def passed_on() -> Iterator[None]:
+    """Programs that start in the block hold our locks, too: if we are killed, the locks are free when these programs end."""
+    descriptors = [lock._context.lock_file_fd for lock in _held.values()]
+    for descriptor in filter(None, descriptors):
+        os.set_inheritable(descriptor, True)
+    try:
+        yield
+    finally:
+        for descriptor in filter(None, descriptors):
+            os.set_inheritable(descriptor, False)
+
+
+def _has_ended(owner: str) -> bool:
+    """Whether the process that the text of a holder names does not exist any more."""
+    found = re.match(r"process (\d+)\b", owner)
+    return found is not None and not Path("/proc", found[1]).exists() and Path("/proc/self").exists()
 
 
 def _task_name() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import json
 import ssl
 import threading
 import time
@@ -11,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from functools import cache
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -34,18 +35,19 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return redirected
 
 
-def send(request: urllib.request.Request, timeout: float) -> Any:
-    """The answer to a request, as `urllib` returns it. Errors: OSError, HTTPException."""
+def send(request: urllib.request.Request, timeout: float, *, direct: bool = False) -> Any:
+    """The answer to a request, as `urllib` returns it; `direct`: without a proxy. Errors: OSError, HTTPException."""
     with _opener_lock:
-        opener = _opener()
+        opener = _opener(direct)
     return opener.open(request, timeout=timeout)
 
 
 @cache
-def _opener() -> urllib.request.OpenerDirector:
+def _opener(direct: bool) -> urllib.request.OpenerDirector:
     """One opener for all requests: loading this machine's certificates takes longer than a request."""
     context = ssl.create_default_context()
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _Redirects)
+    handlers = [urllib.request.HTTPSHandler(context=context), _Redirects()]
+    return urllib.request.build_opener(*handlers, *([urllib.request.ProxyHandler({})] if direct else []))
 
 
 def get(url: str, timeout: float, limit: int) -> bytes | None:
@@ -79,6 +81,45 @@ def available(url: str, timeout: float) -> bool:
         return False
 
 
+def call(url: str, timeout: float) -> Any:
+    """The answer of a method without parameters by JSON-RPC, without a proxy; None where none comes."""
+    body = b'{"jsonrpc": "2.0", "method": "call", "params": {}}'
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json", "User-Agent": "odpm"})  # noqa: S310 - of a container
+    try:
+        with send(request, timeout, direct=True) as answer:
+            return json.load(answer)
+    except _FAILURES:
+        return None
+
+
+def local_status(
+    port: int, path: str, timeout: float, redirects: int = 3, headers: Mapping[str, str] | None = None
+) -> int:
+    """The status of a page of this machine, 0 where no answer comes. Redirects are followed with their cookies; no proxy is used."""
+    cookies: dict[str, str] = {}
+    status = 0
+    for _ in range(redirects + 1):
+        connection = HTTPConnection("127.0.0.1", port, timeout=timeout)
+        try:
+            header = {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
+            connection.request("GET", path, headers={"User-Agent": "odpm", **(headers or {}), **header})
+            answer = connection.getresponse()
+            status, location = answer.status, answer.headers.get("Location")
+            cookies |= dict(
+                text.partition(";")[0].partition("=")[::2] for text in answer.headers.get_all("Set-Cookie", [])
+            )
+            answer.read()
+        except _FAILURES:
+            return 0
+        finally:
+            connection.close()
+        if location is None or not 300 <= status < 400:
+            break
+        parts = urlsplit(location)
+        path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    return status
+
+
 def download(url: str, timeout: float, limit: int, progress: Callable[[int], None]) -> bytes:
     """The whole of a file. `limit`: bytes; `progress` is called with the bytes so far.
 
@@ -101,6 +142,37 @@ def download(url: str, timeout: float, limit: int, progress: Callable[[int], Non
     except _FAILURES as error:
         raise ProgramError(str(getattr(error, "reason", "") or type(error).__name__)) from None
     return b"".join(parts)
+
+
+def open_page(url: str, timeout: float, body: bytes | None = None, content: str = "", *, direct: bool) -> Any:
+    """The answer of a page, to be read and closed by the caller; with `body` it is posted, as `content` or else as a form.
+
+    `direct`: without a proxy. Errors: ProgramError with the reason.
+    """
+    request = _request(url, "GET" if body is None else "POST")
+    request.data = body
+    if content:
+        request.add_header("Content-Type", content)
+    try:
+        return send(request, timeout, direct=direct)
+    except urllib.error.HTTPError as error:
+        raise ProgramError(f"HTTP status {error.code}") from None
+    except _FAILURES as error:
+        reason = getattr(error, "reason", error)
+        todo = ""
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            reason, todo = f"its certificate is not valid: {reason.verify_message}", _OWN_AUTHORITY
+        raise ProgramError(str(reason) or type(error).__name__, todo=todo) from None
+
+
+_OWN_AUTHORITY = "SSL_CERT_FILE=FILE in the environment names certificate authorities of your own"
+
+
+def limit_pauses(answer: Any, timeout: float) -> None:
+    """Limit the time between two parts of an answer that has begun, in seconds."""
+    connection = getattr(getattr(answer.fp, "raw", None), "_sock", None)
+    if connection is not None:
+        connection.settimeout(timeout)
 
 
 def _request(url: str, method: str = "GET") -> urllib.request.Request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import threading
@@ -17,6 +18,8 @@ _STYLES = {
     "create": "32", "update": "33", "run": "36", "keep": "2", "skip": "2", "pending": "35", "blocked": "31",
     "good": "32", "bad": "31", "dim": "2", "bold": "1", "warn": "33",
 }  # fmt: skip
+_STYLE = re.compile(r"\x1b\[\d+m")
+_HEAD = re.compile(r"(?P<on>\x1b\[\d+m)(?P<text>[^\x1b]*)(?P<off>\x1b\[0m)")
 
 
 def use_colour(stream: TextIO | None) -> bool:
@@ -53,6 +56,37 @@ def output(text: str) -> None:
     """Write a line to standard output. Errors: ProgramError if it cannot be written, for instance to a full disk."""
     with output_errors():
         _write(sys.stdout, text)
+
+
+def output_text(text: str) -> None:
+    """Write lines for people to standard output; on a terminal, `broken` at its width. Errors: as `output`."""
+    if columns := width(sys.stdout):
+        text = "\n".join(part for line in text.split("\n") for part in broken(line, columns))
+    output(text)
+
+
+def broken(line: str, columns: int) -> list[str]:
+    """A line as lines of at most so many columns, broken between words and continued below its last column.
+
+    Columns are separated by two blanks; those of the last third of the width do not count. A longer word stays whole. A style at
+    the beginning of the line is kept, others are not.
+    """
+    import textwrap
+
+    plain = _STYLE.sub("", line)
+    if len(plain) <= columns:
+        return [line]
+    starts = [found.end() for found in re.finditer(r"^ +|(?<=\S)  +", plain) if found.end() <= columns * 2 // 3]
+    indent = " " * (starts[-1] if starts else 2)
+    parts = textwrap.wrap(
+        plain, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+    )
+    head = _HEAD.match(line)
+    if head is None:
+        return parts
+    if parts[0].startswith(head["text"]):
+        return [head[0] + parts[0][len(head["text"]) :], *parts[1:]]
+    return [f"{head['on']}{part}{head['off']}" for part in parts]
 
 
 @contextmanager

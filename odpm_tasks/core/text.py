@@ -81,3 +81,13 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+
+
+def table(rows: Sequence[Sequence[str]], paint: Paint) -> str:
+    """Rows as columns of text; the first row is painted bold."""
+    wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    wide[-1] = 0
+    lines = [
+        clean("  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip()) for row in rows
+    ]
+    return "\n".join([paint(lines[0], "bold"), *lines[1:]])

@@ -7,7 +7,8 @@ runs, else in a container of its own with the same volume and user. Both work in
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,25 +16,39 @@ from typing import Any
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker import engine_volumes
 from odpm_tasks.adapters.docker.run_image import PYTHON
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.databases.snapshots import RecordedLock
+from odpm_tasks.core.databases.sql import CLONING, literal
 from odpm_tasks.core.odoo.conf import DATA_DIR
 from odpm_tasks.core.planning.observed import RenderedState
+from odpm_tasks.databases.sessions import FileSessions, PsqlSessions
 from odpm_tasks.errors import ProgramError
-from odpm_tasks.stack import compose, database
+from odpm_tasks.stack import addon_hashes, compose
+from odpm_tasks.stack.databases.psql import check_locks, session_user, sql
 from odpm_tasks.stack.up import container
 
+_HELPER_SECONDS = 3600
 _PROGRAM = Path(__file__).parents[1] / "templates" / "filestore.py"
+
+
+def _program() -> list[str]:
+    return [PYTHON, "-I", "-c", _PROGRAM.read_text(encoding="utf-8")]
 
 
 @dataclass(frozen=True)
 class DatabaseAccess:
-    """The databases of a running stack. `container`: that of PostgreSQL; `version`: its `server_version_num`."""
+    """The databases of a running stack. `container`: that of PostgreSQL.
+
+    `helper`: a container with Odoo's data volume, see `while_odoo_is_stopped`. `sessions`: programs that run already, see `connected`.
+    """
 
     paths: ProjectPaths
     observed: RenderedState
     container: str
-    version: int
+    helper: str = ""
+    sessions: tuple[PsqlSessions, FileSessions] | None = None
 
     @property
     def volume(self) -> str:
@@ -47,8 +62,15 @@ class DatabaseAccess:
         return f"{env['ODPM_UID']}:{env['ODPM_GID']}"
 
     @property
+    def lock(self) -> RecordedLock:
+        """The lock on disk, which the code of the stack comes from."""
+        return addon_hashes.current_lock(self.paths, self.observed.resolution)
+
+    @property
     def odoo(self) -> str:
         """The running container of Odoo; empty where none runs."""
+        if self.helper:
+            return self.helper
         project = compose.compose_project(self.paths, self.observed.stack)
         found = (
             c.id for c in docker.containers(project) if c.service == "odoo" and c.state == "running" and not c.oneoff
@@ -56,14 +78,32 @@ class DatabaseAccess:
         return next(found, "")
 
     @cached_property
+    def version(self) -> int:
+        """The `server_version_num` of PostgreSQL."""
+        return int(self.sql("SHOW server_version_num"))
+
+    @cached_property
+    def file_system(self) -> str:
+        """The kind of file system that PostgreSQL's data is on, as `stat -f` calls it; empty where PostgreSQL cannot clone files."""
+        if self.version < CLONING:
+            return ""
+        return docker.execute(self.container, "sh", "-c", 'stat -f -c %T "$PGDATA"').text.strip()
+
+    @cached_property
     def has_files(self) -> bool:
         """Whether Odoo's data volume exists: it does from the first start of Odoo on."""
-        return docker.has_volume(self.volume)
+        return engine_volumes.exists(self.volume)
 
     def sql(self, *statements: str, database_name: str = "postgres") -> str:
-        """Run SQL as PostgreSQL's superuser; several statements are one transaction. Errors: those of `stack.database.sql`."""
+        """Run SQL; several statements are one transaction. Errors: those of `stack.databases.psql.sql`."""
         text = ";\n".join(statements)
-        return database.sql(self.container, f"BEGIN;\n{text};\nCOMMIT" if len(statements) > 1 else text, database_name)
+        script = f"BEGIN;\n{text};\nCOMMIT" if len(statements) > 1 else text
+        if self.sessions is None:
+            return sql(self.container, script, database_name)
+        outcome = check_locks(self.sessions[0].run(script, database_name), self.container, database_name)
+        if not outcome.ok:
+            raise command.failure(outcome)
+        return outcome.text.strip()
 
     def json(self, query: str, database_name: str = "postgres") -> Any:
         """The answer of a query that returns one JSON value; None where it returns no row."""
@@ -72,15 +112,21 @@ class DatabaseAccess:
 
     def psql(self, script: str, *, program: str = "odpm", database_name: str = "postgres") -> command.Outcome:
         """Run a script in psql that stops at the first error; `program`: the application name of its session."""
-        words = ("psql", "-U", "postgres", "-d", database_name, "-v", "ON_ERROR_STOP=1", "-XAtq")
+        if self.sessions is not None:
+            settings = f"SET lock_timeout = 0; SET application_name = {literal(program)}"
+            return self.sessions[0].run(script, database_name, settings)
+        user = session_user(database_name)
+        words = ("psql", "-U", user, "-d", database_name, "-v", "ON_ERROR_STOP=1", "-XAtq")
         return docker.execute(self.container, "env", f"PGAPPNAME={program}", *words, stdin=script.encode())
 
     def files(self, *words: str) -> Any:
         """Run a command of `templates/filestore.py` and return its answer. Errors: ProgramError, MachineError (disk full)."""
         if not self.has_files:
             return {}
-        argv = self.in_volume([PYTHON, "-I", "-c", _PROGRAM.read_text(encoding="utf-8"), *words])
-        outcome = command.run(argv, check=False)
+        if self.sessions is not None:
+            outcome = self.sessions[1].run(words)
+        else:
+            outcome = command.run(self.in_volume([*_program(), *words]), check=False)
         if not outcome.ok:
             if docker.is_unreachable(outcome):
                 raise docker.unreachable(outcome)
@@ -92,18 +138,55 @@ class DatabaseAccess:
 
     def in_volume(self, words: Sequence[str], *, interactive: bool = False) -> list[str]:
         """The command line that runs a program with Odoo's data volume, as the owner of the files; `interactive`: with stdin."""
+        return self._in_volume(self.odoo, words, interactive)
+
+    def _in_volume(self, running: str, words: Sequence[str], interactive: bool) -> list[str]:
         options = ["--interactive"] if interactive else []
-        if running := self.odoo:
-            return ["docker", "exec", *options, running, *words]
+        return ["docker", "exec", *options, running, *words] if running else self._run(options, words)
+
+    def _run(self, options: Sequence[str], words: Sequence[str]) -> list[str]:
         image = self.observed.image
         if docker.image_label(image, "") is None:
             raise ProgramError(f"the image of Odoo does not exist: {image}", todo="inv build")
-        options += ["--rm", "--network=none", "--no-healthcheck", "--pull=never", f"--user={self.user}"]
-        options += [f"--volume={self.volume}:{DATA_DIR}", f"--entrypoint={words[0]}"]
-        return ["docker", "run", *options, image, *words[1:]]
+        fixed = ["--rm", "--network=none", "--no-healthcheck", "--pull=never", f"--user={self.user}"]
+        fixed += [f"--volume={self.volume}:{DATA_DIR}", f"--entrypoint={words[0]}"]
+        return ["docker", "run", *options, *fixed, image, *words[1:]]
+
+    @contextmanager
+    def connected(self) -> Iterator[DatabaseAccess]:
+        """The same access with programs that keep running, instead of a new one for each answer."""
+        if self.sessions is not None:
+            yield self
+            return
+        psql = PsqlSessions(self.container)
+        files = FileSessions(lambda: self.in_volume(_program(), interactive=True))
+        try:
+            psql.start()
+            if self.has_files and self.odoo:
+                files.start()
+            yield replace(self, sessions=(psql, files))
+        finally:
+            psql.end()
+            files.close()
+            psql.close()
+
+    @contextmanager
+    def while_odoo_is_stopped(self) -> Iterator[DatabaseAccess]:
+        """Connected access with one container for all work on files, instead of a new one for each program."""
+        if self.odoo or not self.has_files:
+            with self.connected() as reach:
+                yield reach
+            return
+        name = f"{compose.compose_project(self.paths, self.observed.stack)}-files"
+        docker.remove_containers([name])  # of a run that was killed; else it ends after an hour
+        command.run(self._run(["--detach", f"--name={name}"], ["sleep", str(_HELPER_SECONDS)]))
+        try:
+            with replace(self, helper=name, sessions=None).connected() as reach:
+                yield reach
+        finally:
+            docker.remove_containers([name])
 
 
 def access(paths: ProjectPaths, observed: RenderedState) -> DatabaseAccess:
     """Access to the databases of a stack whose PostgreSQL runs. Errors: ProgramError where it does not."""
-    made = DatabaseAccess(paths, observed, container(paths, observed, "db").id, 0)
-    return replace(made, version=int(made.sql("SHOW server_version_num")))
+    return DatabaseAccess(paths, observed, container(paths, observed, "db").id)

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from odpm_tasks.adapters import files
-from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases import sql
 from odpm_tasks.core.databases.listing import ListedDatabase, ListedSnapshot, listed
-from odpm_tasks.core.databases.snapshots import RecordedLock, Snapshot, names, ordered, recorded
-from odpm_tasks.core.planning.observed import ResolvedState
+from odpm_tasks.core.databases.snapshots import Snapshot, names, ordered, recorded
 from odpm_tasks.databases.access import DatabaseAccess
+from odpm_tasks.errors import ProgramError
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.stack.prefetch import UNFINISHED
-
-
-def current_lock(paths: ProjectPaths, observed: ResolvedState) -> RecordedLock:
-    """The lock on disk, and the commit of each source that is in use; empty where there is no lock."""
-    text = files.read(paths.lock)
-    if text is None:
-        return RecordedLock()
-    return RecordedLock(files.sha256(text), {source.name: source.commit for source in observed.resolution.ordered})
 
 
 def snapshots(access: DatabaseAccess) -> list[Snapshot]:
@@ -49,7 +39,10 @@ def databases(access: DatabaseAccess) -> list[ListedDatabase]:
     taken = snapshots(access)
 
     def details(row: dict[str, Any]) -> dict[str, Any]:
-        return access.json(sql.details(), row["name"]) or {}
+        try:
+            return access.json(sql.details(), row["name"]) or {}
+        except ProgramError:  # Odoo's role may not read it
+            return {}
 
     return [
         listed(row, found, (stored.get(row["name"]) or (0, 0, 0))[1], names(taken, row["name"]), UNFINISHED)

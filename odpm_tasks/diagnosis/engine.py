@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
-from odpm_tasks.core.audit.findings import Finding, of_error
+from odpm_tasks.core.audit.findings import Finding, of_error, seconds_away
 from odpm_tasks.core.text import size
 from odpm_tasks.diagnosis.machine import FREE_MEMORY, disk
 from odpm_tasks.errors import MachineError, ProgramError
@@ -104,10 +104,9 @@ def _mapped_users(options: Sequence[str], uid: str) -> Iterator[Finding]:
 
 def _clock(text: str, before: float, after: float) -> Iterator[Finding]:
     try:
-        moment = datetime.fromisoformat(text).timestamp()
+        away = seconds_away(datetime.fromisoformat(text), before, after)
     except ValueError:
         return
-    away = max(before - moment, moment - after)
     if away > SKEW:
         yield Finding(
             "clock",

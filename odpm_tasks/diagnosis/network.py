@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from odpm_tasks.adapters import command, http, index_settings
 from odpm_tasks.adapters.docker import registry
 from odpm_tasks.adapters.git.transport import fetch_error, list_refs
-from odpm_tasks.core.audit.findings import Finding, of_error
+from odpm_tasks.core.audit.findings import Finding, of_error, seconds_away
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.image.image_spec import base_image
 from odpm_tasks.core.manifest.model import Manifest
@@ -60,10 +60,9 @@ def clock() -> Iterator[Finding]:
 def of_date(date: str, before: float, after: float, url: str) -> Iterator[Finding]:
     """The finding of a date in an answer, given between two times (seconds since 1970)."""
     try:
-        moment = parsedate_to_datetime(date).timestamp()
+        away = seconds_away(parsedate_to_datetime(date), before, after)
     except ValueError:
         return
-    away = max(before - moment, moment - after)
     if away > SKEW:
         yield Finding(
             "clock",

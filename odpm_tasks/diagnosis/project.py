@@ -15,11 +15,13 @@ from odpm_tasks.core.audit.findings import Finding, of_error
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.observed import ObservedState
 from odpm_tasks.core.planning.steps import Plan, Step
+from odpm_tasks.core.stack.web.caddy import CERTIFICATE, KEY
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import MachineError
 from odpm_tasks.sources import cache
 
 _VERIFIERS = "roles.sql"  # has no passwords; the user of the database container reads it
+_OF_THE_GROUP = {CERTIFICATE, KEY}  # the reverse proxy reads them with the group of the owner
 STALE = 600.0  # seconds; no program of git or odpm holds such a file for longer
 
 
@@ -46,7 +48,8 @@ def secrets(paths: ProjectPaths, *, fix: bool) -> Iterator[Finding]:
     """Passwords that other users of the machine can read. The key of PATH_TO_SSH_KEY is refused by ssh then."""
     for path in sorted((paths.odpm / "secrets").rglob("*")):
         mode = path.lstat().st_mode
-        if path.is_symlink() or path.name == _VERIFIERS or not stat.S_IMODE(mode) & 0o077:
+        shared = 0o007 if path.name in _OF_THE_GROUP else 0o077
+        if path.is_symlink() or path.name == _VERIFIERS or not stat.S_IMODE(mode) & shared:
             continue
         wanted = 0o700 if path.is_dir() else 0o600
         where = str(path.relative_to(paths.root))
@@ -76,8 +79,7 @@ def cache_access(paths: ProjectPaths) -> Iterator[Finding]:
 def damaged_stores(paths: ProjectPaths, *, fix: bool) -> Iterator[Finding]:
     """Stores of the cache that git cannot use as they are. `fix`: their damaged packs are moved aside."""
     for store in sorted(stores.repositories(paths.cache / "git")):
-        names = [*integrity.broken_files(store), *(f"{name}.pack" for name in integrity.broken_packs(store))]
-        if not names or not stores.commits(store):
+        if not (names := repair.damage(store)):
             continue
         if fix:
             with stores.lock(store):

@@ -11,8 +11,9 @@ from pathlib import Path
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.docker import disk_usage
 from odpm_tasks.adapters.docker.disk_usage import DiskUsage
+from odpm_tasks.adapters.docker.engine import labels_of
 from odpm_tasks.adapters.git import repository as git
-from odpm_tasks.core.config.paths import BUILD_FOLDER, COMPOSE_FILE, ProjectPaths
+from odpm_tasks.core.config.paths import BUILD_FOLDER, COMPOSE_FILE, RELEASES, ProjectPaths
 from odpm_tasks.core.stack.pruning import (
     CacheRecord,
     Kept,
@@ -118,14 +119,13 @@ def running(usage: DiskUsage, root: Path, service: str) -> str:
     return ""
 
 
-def labels_of(row: Mapping[str, str]) -> dict[str, str]:
-    return dict(pair.partition("=")[::2] for pair in str(row["Labels"]).split(","))
-
-
 def _images_of(root: Path) -> set[str]:
-    """The images that a project uses: of its last run, of its Compose file, of its last `inv build-image`."""
+    """The images that a project uses: of its last run, of its Compose file and those of its releases, of its last
+    `inv build-image`.
+    """
     found = {str(read_state_of(root).get("up", {}).get("image", ""))}
-    found |= {*re.findall(r"^\s+image: (\S+)$", files.read_text(root / COMPOSE_FILE) or "", re.MULTILINE)}
+    for path in (root / COMPOSE_FILE, *(root / RELEASES).glob(f"*/{COMPOSE_FILE}")):
+        found |= {*re.findall(r"^\s+image: (\S+)$", files.read_text(path) or "", re.MULTILINE)}
     try:
         last = json.loads(files.read_text(root / BUILD_FOLDER / "image.json") or "{}")
         return {*found, *map(str, last.get("names", ())), str(last.get("digest", ""))}

@@ -17,6 +17,7 @@ from odpm_tasks.adapters.docker import disk_usage
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.docker.disk_usage import DiskUsage
 from odpm_tasks.core.config.paths import MANIFEST_FILE, ProjectPaths
+from odpm_tasks.core.databases.reset_templates import old_templates
 from odpm_tasks.core.databases.snapshots import recorded, superfluous
 from odpm_tasks.core.databases.sql import hidden_databases, literal, user_databases
 from odpm_tasks.core.odoo.conf import DATA_DIR
@@ -25,7 +26,7 @@ from odpm_tasks.core.text import plural
 from odpm_tasks.errors import MachineError, OdpmError
 from odpm_tasks.housekeeping import engine_parts
 from odpm_tasks.sources import cache
-from odpm_tasks.stack.database import identifier, sql
+from odpm_tasks.stack.databases.psql import drop, sql
 
 # Odoo itself connects to every database that it finds, for scheduled actions
 _USERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = {} AND coalesce(host(client_addr), '') NOT IN ({})"
@@ -57,7 +58,7 @@ def find(paths: ProjectPaths, options: PruneOptions) -> Pruning:
         unused += _cache(paths, notes)
     for root in chosen:
         unused += _logs(root, options.days)
-        found = _databases(usage, root, notes)
+        found = _databases(usage, root, options.days, notes)
         unused += found.unused
         kept += found.kept
     return Pruning(tuple(unused), tuple(kept), tuple(notes))
@@ -102,11 +103,9 @@ def _remove(paths: ProjectPaths, one: Unused) -> bool:
         disk_usage.remove_build_cache(one.ids)
     elif one.kind == "log":
         files.remove(Path(one.ids[0]))
-    elif one.kind in {"database", "snapshot"}:
+    elif one.kind in {"database", "snapshot", "template"}:
         server, odoo, name = one.ids
-        if one.kind == "snapshot":
-            sql(server, f"ALTER DATABASE {identifier(name)} IS_TEMPLATE false")
-        sql(server, f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+        drop(server, [name])
         docker.execute(odoo, "rm", "-rf", "--", f"{DATA_DIR}/filestore/{name}", check=True)
     else:
         cache.prune(paths, [part for part in cache.usage(paths).unused if str(part.path) in one.ids])
@@ -125,15 +124,15 @@ def _cache(paths: ProjectPaths, notes: list[str]) -> Iterator[Unused]:
 
 def _logs(root: Path, days: int) -> Iterator[Unused]:
     limit = time.time() - days * 86400
-    for path in sorted((root / ".odpm/logs").glob("*.log")):
+    for path in sorted(path for path in (root / ".odpm/logs").glob("*") if path.suffix in {".log", ".png"}):
         found = path.stat()
         if found.st_mtime <= limit:
             age = plural(int((time.time() - found.st_mtime) / 86400), "day")
             yield Unused("log", str(path.relative_to(root)), found.st_size, f"{age} old", str(root), (str(path),))
 
 
-def _databases(usage: DiskUsage, root: Path, notes: list[str]) -> Pruning:
-    """Test databases that nothing is connected to, automatic snapshots but the newest, and the databases that are kept.
+def _databases(usage: DiskUsage, root: Path, days: int, notes: list[str]) -> Pruning:
+    """Test databases that nothing is connected to, automatic snapshots but the newest, old templates, and what is kept.
 
     Only of a stack that runs: PostgreSQL has the databases, Odoo their files.
     """
@@ -160,5 +159,8 @@ def _databases(usage: DiskUsage, root: Path, notes: list[str]) -> Pruning:
         why = f"of {one.database}, {one.created[:16].replace('T', ' ')}, not the newest"
         ids = (server, odoo, one.id)
         unused.append(Unused("snapshot", one.name, hidden[one.id]["size"], why, str(root), ids))
+    for name, used in old_templates({name: row["comment"] for name, row in hidden.items()}, time.time(), days).items():
+        why = f"of inv db.reset, used last {time.strftime('%Y-%m-%d %H:%M', time.gmtime(used))}"
+        unused.append(Unused("template", name, hidden[name]["size"], why, str(root), (server, odoo, name)))
     kept = [Kept("database", row["name"], row["size"], str(root)) for row in rows if row not in idle]
     return Pruning(tuple(unused), tuple(kept))

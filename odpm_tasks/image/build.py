@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from odpm_tasks.adapters import files, terminal
-from odpm_tasks.adapters.docker import buildx
+from odpm_tasks.adapters.docker import buildx, run_image
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.git import export
 from odpm_tasks.core.audit.census import Census, problems
@@ -80,13 +80,32 @@ class BuildResult:
 
 
 def build_missing(paths: ProjectPaths, observed: RenderedState) -> None:
-    """Build the image if it does not exist or is out of date. Waits for another project that builds the same image."""
+    """Build the image if it does not exist or is out of date; pull one that is named by its digest.
+
+    Waits for another project that builds the same image.
+    """
     docker.require()
     tag = observed.image
     lock = paths.cache / "images" / f"{files.sha256(tag.encode())[:32]}.lock"
     with files.exclusive(lock, f"the image {tag}", wait=3600):
-        if not inputs.image_is_current(paths, observed.stack, inputs.image_made_from(tag)):
+        if inputs.image_is_current(paths, observed.stack, tag, inputs.image_made_from(tag)):
+            return
+        if inputs.is_pulled(tag):
+            _pull(paths, tag)
+        else:
             build_image(paths, observed)
+
+
+def _pull(paths: ProjectPaths, image: str) -> None:
+    """Pull an image that is named by its digest. Errors: DescriptionError where `inv build-image` did not build it."""
+    run_image.provide(image)
+    if not inputs.image_made_from(image):
+        raise DescriptionError(
+            "this image was not built by inv build-image",
+            where=paths.settings.where("ODPM_IMAGE"),
+            details=[image],
+            todo="name an image that inv build-image --push printed",
+        )
 
 
 def build_image(paths: ProjectPaths, observed: RenderedState, request: BuildRequest | None = None) -> BuildResult:
@@ -191,7 +210,7 @@ def _verify(paths: ProjectPaths, observed: RenderedState, image: str, request: B
     """
     stack = observed.stack
     environment = dockerfile.environment_digest(
-        replace(stack.image, sources=()), *stack.locks, runtime=b"", template=stack.templates.get(dockerfile.TEMPLATE)
+        replace(stack.image, sources=()), *stack.locks, programs=b"", template=stack.templates.get(dockerfile.TEMPLATE)
     )
     imports = request.smoke_test and read_state(paths).get("smoked") != environment
     if not (request.smoke_test or request.needs_census):

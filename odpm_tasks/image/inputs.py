@@ -32,12 +32,19 @@ def content_digest(paths: ProjectPaths, stack: Stack) -> str:
     return files.sha256(b"\0".join(parts))[:32]
 
 
-def image_is_current(paths: ProjectPaths, stack: Stack, made_from: str | None) -> bool:
-    """Whether the image exists and, if it contains sources, was built from the current inputs.
+def is_pulled(image: str) -> bool:
+    """Whether an image is pulled and never built: its name has a digest."""
+    return "@sha256:" in image
+
+
+def image_is_current(paths: ProjectPaths, stack: Stack, image: str, made_from: str | None) -> bool:
+    """Whether the image exists and, if it contains sources and is built here, was built from the current inputs.
 
     `made_from` is the result of `image_made_from`.
     """
-    return made_from is not None and (stack.scenario.mounts or made_from == content_digest(paths, stack))
+    return made_from is not None and (
+        stack.scenario.mounts or is_pulled(image) or made_from == content_digest(paths, stack)
+    )
 
 
 def image_made_from(tag: str) -> str | None:

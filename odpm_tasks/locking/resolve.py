@@ -50,9 +50,7 @@ def answer(paths: ProjectPaths, reader: Reader, query: SourceQuery, show: termin
             link.commit,
             *(one.commit for one in link.merges),
         }:
-            error.todo = (
-                f"no lock moves a commit that a link names: change or remove it in the link of {name} in odpm.json"
-            )
+            error.suggest_change("a link", f"the link of {name} in odpm.json")
         raise
     finally:
         show.done(name, message)

@@ -9,6 +9,7 @@ from itertools import groupby
 
 from odpm_tasks.adapters import terminal
 from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.git.checkout import remove_leftovers
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases.names import check_name
 from odpm_tasks.core.planning import planner
@@ -46,6 +47,9 @@ def plan(
     read_only = replace(paths, writes_cache=False)
     cache.require_access(paths, write=False)
     observed = observe.observe(read_only, step_ids, options, docker_early=True, queries=queries)
+    chosen = _choose_ports(read_only, observed, free=False, record=False)
+    if chosen is not read_only:
+        read_only, observed = chosen, observe.observe(chosen, step_ids, options, docker_early=True)
     _check_database(observed, options)
     made = planner.plan(observed, step_ids)  # raises LockError before any network request
     if not refresh or isinstance(observed, ResolvedState):
@@ -68,14 +72,14 @@ def converge(
     done: list[Step] = []
     warned: set[str] = set()
     cache.register(paths)
+    remove_leftovers(paths.odpm / "src")
     for _ in range(len(ORDER)):
         observed = observe.observe(paths, step_ids, options, queries=queries)
-        if options.free_ports and isinstance(observed, RunningState) and observed.running.image is not None:
-            from odpm_tasks.stack import ports
-
-            paths = ports.choose_free_ports(paths, observed)
+        chosen = _choose_ports(paths, observed, free=options.free_ports, record=True)
+        if chosen is not paths:
+            paths, observed = chosen, observe.observe(chosen, step_ids, options)
+        if isinstance(observed, RunningState):
             options = replace(options, free_ports=False)
-            observed = observe.observe(paths, step_ids, options)
         queries = None
         _check_database(observed, options)
         now = planner.plan(observed, step_ids)
@@ -87,6 +91,7 @@ def converge(
         if before:
             before(observed, todo)
         if STARTING & {*step_ids} and isinstance(observed, RunningState) and observed.running.refusals:
+            docker.require()  # an engine that is too old comes first
             raise observed.running.refusals[0]  # before an image is built
         if not todo:
             _check_complete(now)
@@ -105,6 +110,16 @@ def converge(
             if step_id in {"db.create", "db.update"}:
                 options = replace(options, install=(), update=(), no_module_update=True)
     raise _still_pending(done[-1:])
+
+
+def _choose_ports(paths: ProjectPaths, observed: ObservedState, *, free: bool, record: bool) -> ProjectPaths:
+    """The paths with the ports to publish; the same paths where nothing changes. `free`: with `--free-ports`."""
+    if not isinstance(observed, RunningState) or observed.running.image is None:
+        return paths
+    from odpm_tasks.stack import ports
+
+    paths = ports.keep_published(paths, observed, record=record)
+    return ports.choose_free_ports(paths, observed) if free else paths
 
 
 def _check_database(observed: ObservedState, options: RunOptions) -> None:

@@ -6,6 +6,7 @@ are rendered; `inv lock` does not need them.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from odpm_tasks.adapters.command import redact
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.config.settings import without_effect
+from odpm_tasks.core.config.settings import secret_names, without_effect
 from odpm_tasks.core.image import wkhtmltopdf
 from odpm_tasks.core.image.system_packages import system_dependencies
 from odpm_tasks.core.locking.changes import lock_warnings
@@ -39,9 +40,9 @@ from odpm_tasks.core.stack.reserved import Reserved
 from odpm_tasks.core.text import limited
 from odpm_tasks.errors import DescriptionError, UsageError
 from odpm_tasks.locking import python as python_env
-from odpm_tasks.project_files import description, lock, read_state
+from odpm_tasks.project_files import description, env_file, lock, read_state
 from odpm_tasks.sources import addon_repositories, graph
-from odpm_tasks.sources.facts import folder_facts, own_links_out
+from odpm_tasks.sources.facts import own_links_out
 from odpm_tasks.sources.folders import (
     developing_state,
     developing_url,
@@ -49,6 +50,7 @@ from odpm_tasks.sources.folders import (
     reserved_names,
     resolve_from_checkouts,
 )
+from odpm_tasks.sources.own_code import own_code
 from odpm_tasks.sources.unread import deep_addons, unread_warnings
 
 if TYPE_CHECKING:
@@ -78,7 +80,9 @@ def observe(
         resolved = resolve_from_checkouts(paths, manifest, url)
     if isinstance(resolved, tuple):
         return replace(observed, unresolved=resolved, uncached=_uncached_pins(paths, observed, url))
-    own = folder_facts(paths.root)
+    code = own_code(paths)
+    own = code.facts
+    observed = replace(observed, warnings=(*observed.warnings, *code.warnings))
     with_graph = _resolved(paths, observed, resolved, own, reserved_names(paths, manifest, own_remotes))
     known = {module.name for facts in (own, *(s.facts for s in resolved.sources)) for module in facts.modules} | {
         "base"
@@ -94,7 +98,7 @@ def observe(
     from odpm_tasks.stack import files
 
     described = with_graph.fragments.merge_into(manifest)
-    stack = files.stack(paths, described, observed.lock, resolved, own, own_remotes, locks.packages)
+    stack = files.stack(paths, described, observed.lock, resolved, code, own_remotes, locks.packages)
     rendered = files.with_files(paths, with_graph, stack, options.database)
     if not set(until) - set(PREPARING):
         return rendered
@@ -140,18 +144,30 @@ def describe(paths: ProjectPaths, options: RunOptions) -> ObservedState:
         warnings=(
             *warnings,
             *_without_effect(paths),
+            *(_open_files(paths) if scenario.strict else ()),
             *lock_warnings(known, manifest.locks_git, manifest.locks_venv),
             *_report_warnings(paths, manifest, known),
         ),
         own=developing_state(paths, manifest, remotes(paths)) if manifest.developing else None,
         install=options.install,
         update=options.update,
+        takes_snapshot=not options.no_snapshot,
+        one_database=bool(options.database),
         updates_raised=(scenario.strict or paths.settings.auto_update) and not options.no_module_update,
     )
 
 
 def _without_effect(paths: ProjectPaths) -> tuple[str, ...]:
     return without_effect(paths.settings, {path.name for path in paths.root.glob("*compose.override.y*ml")})
+
+
+def _open_files(paths: ProjectPaths) -> tuple[str, ...]:
+    """`.env`, where every user of this machine may read secrets in it."""
+    path = paths.root / ".env"
+    names = secret_names(env_file(path))
+    if not names or not path.stat().st_mode & stat.S_IROTH:
+        return ()
+    return (f".env is readable by every user of this machine and has {', '.join(names)} (chmod 600 .env)",)
 
 
 def _report_warnings(paths: ProjectPaths, manifest: Manifest, known: Lock | None) -> tuple[str, ...]:

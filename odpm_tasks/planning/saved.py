@@ -9,7 +9,7 @@ from odpm_tasks import project_files
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.paths import LOCK_FILE, PYTHON_LOCKS, STATE_FILE, ProjectPaths, template_file
-from odpm_tasks.core.config.settings import PORTS
+from odpm_tasks.core.config.settings import PORTS, WEB_PORTS
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.planning import saved as saved_plan
 from odpm_tasks.core.planning.observed import ObservedState
@@ -23,7 +23,7 @@ from odpm_tasks.sources.folders import remotes, stack_name
 
 # settings of this library that shape a stack and are no secrets
 _SETTINGS = (
-    *PORTS, "ODOO_BIND", "ODPM_BASE_IMAGE_PROFILE", "ODPM_COMPOSE_NETWORK", "ODPM_COMPOSE_NETWORK_EXTERNAL",
+    *PORTS, *WEB_PORTS, "ODOO_BIND", "ODPM_WEB_BIND", "ODPM_BASE_IMAGE_PROFILE", "ODPM_COMPOSE_NETWORK", "ODPM_COMPOSE_NETWORK_EXTERNAL",
     "ODPM_COMPOSE_PREFIX", "ODPM_DEBUG", "ODPM_DEV", "ODPM_IDE", "ODPM_IMAGE", "ODPM_IMAGE_MIRROR",
     "ODPM_PROXY",
 )  # fmt: skip

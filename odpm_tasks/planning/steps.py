@@ -12,11 +12,19 @@ from pathlib import Path
 
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.git import checkout
-from odpm_tasks.core.config.paths import COMPOSE_FILE, RUNTIME_SCRIPT, ProjectPaths, source_folder
+from odpm_tasks.core.config.paths import (
+    COMPOSE_FILE,
+    DEBUG_SCRIPT,
+    RELEASES,
+    RUNTIME_SCRIPT,
+    ProjectPaths,
+    source_folder,
+)
 from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState, RunningState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.planning.steps import Step
+from odpm_tasks.errors import CommitMissingError
 from odpm_tasks.locking import resolve
 from odpm_tasks.locking.python import lock_python
 from odpm_tasks.parallel import parallel_map
@@ -34,9 +42,14 @@ def perform(
     if step_id == "git.resolve":
         resolve.save_lock(paths, observed, resolve.resolve_with_images(paths, observed))
     elif step_id == "git.materialize":
-        resolve.resolve_online(paths, observed)
-        if isinstance(observed, ResolvedState) and observed.python.uncached:
-            fetch_missing(paths, observed.python, observed.python.uncached)
+        try:
+            resolve.resolve_online(paths, observed)
+            if isinstance(observed, ResolvedState) and observed.python.uncached:
+                fetch_missing(paths, observed.python, observed.python.uncached)
+        except CommitMissingError as error:
+            if error.locked_as:
+                error.suggest_lock(error.locked_as, strict=observed.scenario.strict)
+            raise
     elif isinstance(observed, RenderedState) and step_id in _RENDERED:
         _perform_rendered(paths, observed, step_id, steps, options)
     elif isinstance(observed, ResolvedState):
@@ -67,6 +80,7 @@ _RENDERED = _FILES | {
     "image.build",
     "compose.database",
     "db.create",
+    "db.snapshot",
     "db.update",
     "compose.up",
 }
@@ -76,7 +90,11 @@ def _perform_rendered(
     paths: ProjectPaths, observed: RenderedState, step_id: str, steps: Sequence[Step], options: RunOptions
 ) -> None:
     if step_id in _FILES:
-        _write_files(paths, observed, [step.target for step in steps])
+        if any(step.target.startswith(RELEASES) for step in steps):
+            from odpm_tasks.deployment import releases
+
+            releases.export_release(paths, observed)
+        _write_files(paths, observed, [step.target for step in steps if not step.target.startswith(RELEASES)])
     elif step_id == "ide.files":
         from odpm_tasks.stack import editors
 
@@ -95,32 +113,69 @@ def _perform_rendered(
         networks.require(paths, observed.stack)
         build.build_missing(paths, observed)
     elif step_id == "compose.database":
+        from odpm_tasks.deployment import deploy
         from odpm_tasks.stack import networks
         from odpm_tasks.stack.databases import postgres
 
         networks.require(paths, observed.stack)
-        postgres.start_database(paths, observed)
+        if observed.scenario.strict:
+            deploy.start_database(paths, observed)
+        else:
+            postgres.start_database(paths, observed)
     elif step_id == "db.create":
         from odpm_tasks.stack import database
 
         database.prepare_database(paths, observed, options, steps[0].action == "create")
+    elif step_id == "db.snapshot":
+        _snapshot(paths, observed, steps, options)
     elif step_id == "db.update":
+        from odpm_tasks.deployment import deploy
         from odpm_tasks.stack import database
 
-        names = observed.to_update if isinstance(observed, RunningState) else options.update
-        database.update_database(paths, observed, replace(options, update=names))
+        if isinstance(observed, RunningState) and observed.scenario.strict:
+            deploy.update(paths, observed, options)
+        else:
+            database.update_database(paths, observed, _with_updates(observed, options))
     else:
-        from odpm_tasks.stack import networks, up
+        from odpm_tasks.deployment import deploy
+        from odpm_tasks.stack import database, networks, up
 
         networks.require(paths, observed.stack)
-        up.up(paths, observed, options.settings)
+        database.provide_template(paths, observed)
+        if observed.scenario.strict:
+            deploy.start(paths, observed, options)
+        else:
+            up.up(paths, observed, options.settings)
+
+
+def _snapshot(paths: ProjectPaths, observed: RenderedState, steps: Sequence[Step], options: RunOptions) -> None:
+    """Take a snapshot before an update; or return to the state before an update that was interrupted."""
+    from odpm_tasks.databases import snapshots
+    from odpm_tasks.databases.access import access
+    from odpm_tasks.deployment import deploy
+    from odpm_tasks.stack import database
+
+    if isinstance(observed, RunningState) and observed.scenario.strict:
+        if steps[0].action == "update":
+            deploy.recover(paths, observed)
+        else:
+            deploy.take_snapshots(paths, observed, options)
+        return
+    database.require_installed(paths, observed, _with_updates(observed, options))
+    with access(paths, observed).connected() as connected:
+        made = snapshots.take(connected, observed.database, kind="update")
+    terminal.message(f"  the state before: inv db.restore-snapshot {made.name}")
+
+
+def _with_updates(observed: RenderedState, options: RunOptions) -> RunOptions:
+    """The options with all add-ons that this run updates."""
+    return replace(options, update=observed.to_update) if isinstance(observed, RunningState) else options
 
 
 def _checkout(paths: ProjectPaths, observed: ResolvedState, targets: Collection[str]) -> None:
     """Check out the sources whose folders are `targets`, several at a time."""
     selected = [source for source in observed.resolution.sources if source_folder(source.name) in targets]
     links = dict(read_state(paths).get("links", {}))
-    checkout.remove_leftovers(paths.odpm / "src")
     with terminal.activity() as show, checkout.empty_repository(paths.odpm / "src") as empty:
 
         def put(source: Source) -> None:
@@ -162,7 +217,7 @@ def _write_files(paths: ProjectPaths, observed: RenderedState, targets: Sequence
             recorded.pop(target, None)
             continue
         data, keep = rendered.files[target], (lambda path=path: _keep(paths, path))
-        mode = 0o755 if target == RUNTIME_SCRIPT else 0o644
+        mode = 0o755 if target in {RUNTIME_SCRIPT, DEBUG_SCRIPT} else 0o644
         files.write(path, data, mode, before_replace=keep if target in observed.edited else None)
         recorded[target] = files.sha256(data)
         if target == COMPOSE_FILE:

@@ -61,7 +61,7 @@ def stack_name(paths: ProjectPaths, manifest: Manifest, remotes: Remotes) -> str
 
 def reserved_names(paths: ProjectPaths, manifest: Manifest, remotes: Remotes) -> Reserved:
     """The names and ports of the built-in services, with the settings of this machine."""
-    return reserved(stack_name(paths, manifest, remotes), paths.settings.get)
+    return reserved(stack_name(paths, manifest, remotes), paths.settings.get, manifest.builtin_services)
 
 
 def developing_url(remotes: Remotes, developing: Link | None) -> str | None:

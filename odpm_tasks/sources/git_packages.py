@@ -45,15 +45,16 @@ def fetch_package(paths: ProjectPaths, name: str, url: str, revision: str, show:
         if isinstance(error, ProgramError) and _is_short_id(revision):
             error.todo = "write the commit with all 40 digits: a server does not provide a shortened one"
         if isinstance(error, CommitMissingError):
-            error.todo = _of_the_package(error, name, revision)
+            _suggest(error, name, revision)
         raise
 
 
-def _of_the_package(error: CommitMissingError, name: str, revision: str) -> str:
-    """The next step where the server does not have the commit of a package."""
+def _suggest(error: CommitMissingError, name: str, revision: str) -> None:
+    """Set the next step where the server does not have the commit of a package."""
     if revision == error.commit:
-        return f"no lock moves a commit that a requirement names: change or remove it in the requirement {name}"
-    return f"lock the current commit: inv lock --update --only {name}"
+        error.suggest_change("a requirement", f"the requirement {name}")
+    else:
+        error.suggest_lock(name)
 
 
 def _is_short_id(revision: str) -> bool:
@@ -84,7 +85,7 @@ def fetch_missing(paths: ProjectPaths, locks: PythonLocks, names: Sequence[str])
                 )
             except CommitMissingError as error:
                 error.where = error.where or f"the requirement {package.name} @ git+{without_credentials(url)}"
-                error.todo = _of_the_package(error, package.name, package.ref)
+                _suggest(error, package.name, package.ref)
                 raise
             finally:
                 show.done(package.name, f"fetched {package.name} {package.commit[:8]}")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import files
 from odpm_tasks.core.addons import hashes
 from odpm_tasks.core.addons.hashes import AddonHashes
 from odpm_tasks.core.config.paths import ProjectPaths, source_folder
+from odpm_tasks.core.databases.listing import lock_value
+from odpm_tasks.core.databases.snapshots import RecordedLock
+from odpm_tasks.core.databases.sql import LOCK_PARAMETER, literal, set_parameter
+from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.parallel import parallel_map
-from odpm_tasks.stack.database import sql
+from odpm_tasks.stack.databases.psql import sql
 
-LOCK_PARAMETER = "odpm.lock"  # as in core/databases/sql.py
 _PLATFORM_ADDONS = "odoo/addons"  # base, and add-ons for Odoo's own tests; the facts of a platform do not contain them
 _READ = """
 SELECT json_build_object(
@@ -25,11 +28,6 @@ SELECT json_build_object(
     'patterns', (SELECT value FROM ir_config_parameter WHERE key = {patterns}))
 """
 _INSTALLED = "SELECT name FROM ir_module_module WHERE state IN ('installed', 'to upgrade') ORDER BY name"
-_RECORD = """
-INSERT INTO ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
-VALUES ({stored}, {value}, 1, 1, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
-ON CONFLICT (key) DO UPDATE SET value = excluded.value, write_date = excluded.write_date
-"""
 _DEPENDENTS = """
 WITH RECURSIVE affected AS (
     SELECT id, name FROM ir_module_module WHERE name IN ({names}) AND state IN ('installed', 'to upgrade')
@@ -46,18 +44,26 @@ def read_hashes(paths: ProjectPaths, stack: Stack, database_container: str, data
 
     Errors: those of `sql`.
     """
-    query = _READ.format(stored=_quoted(hashes.STORED), patterns=_quoted(hashes.PATTERNS))
+    query = _READ.format(stored=literal(hashes.STORED), patterns=literal(hashes.PATTERNS))
     found = json.loads(sql(database_container, query, database))
     installed: list[str] = found["installed"] or []
-    folders = addon_folders(stack)
     patterns, languages = hashes.exclude_patterns(found["patterns"]), found["languages"] or []
-    present = [name for name in installed if name in folders]
-    current = parallel_map(paths, lambda name: _folder_hash(paths.root / folders[name], patterns, languages), present)
-    return AddonHashes(
-        tuple(installed),
-        hashes.stored_hashes(found["stored"]),
-        {name: value for name, value in zip(present, current, strict=True) if value},
-    )
+    current = current_hashes(paths, stack, installed, patterns, languages)
+    return AddonHashes(tuple(installed), hashes.stored_hashes(found["stored"]), current)
+
+
+def current_hashes(
+    paths: ProjectPaths,
+    stack: Stack,
+    names: Sequence[str],
+    patterns: Collection[str] = (),
+    languages: Collection[str] = (),
+) -> dict[str, str]:
+    """The hashes of add-ons on disk, of those that are on the add-ons path; `patterns`, `languages`: as `hashes.hashed_files`."""
+    folders = addon_folders(stack)
+    present = [name for name in names if name in folders]
+    found = parallel_map(paths, lambda name: _folder_hash(paths.root / folders[name], patterns, languages), present)
+    return {name: value for name, value in zip(present, found, strict=True) if value}
 
 
 def installed(database_container: str, database: str) -> tuple[str, ...]:
@@ -84,17 +90,19 @@ def record_hashes(
     updated: set[str] | None = None
     if before and "all" not in update:
         updated = {*install, *({*found.installed} - {*before}), *with_dependents(database_container, database, update)}
-    value = found.after_update(updated)
-    records = [(hashes.STORED, value), *((LOCK_PARAMETER, lock) for lock in _lock_value(paths, stack))]
-    statements = [_RECORD.format(stored=_quoted(key), value=_quoted(text)) for key, text in records]
+    statements = [set_parameter(hashes.STORED, found.after_update(updated))]
+    lock = current_lock(paths, stack.resolution)
+    if lock.digest:
+        statements.append(set_parameter(LOCK_PARAMETER, lock_value(lock)))
     sql(database_container, ";".join(statements), database)
 
 
-def _lock_value(paths: ProjectPaths, stack: Stack) -> Iterator[str]:
-    """What the database records of the lock, as JSON: its digest and the commit of each source. Nothing without a lock."""
-    if text := files.read(paths.lock):
-        sources = {source.name: source.commit for source in stack.resolution.ordered}
-        yield json.dumps({"digest": files.sha256(text), "sources": sources}, sort_keys=True)
+def current_lock(paths: ProjectPaths, resolution: Resolution) -> RecordedLock:
+    """The lock on disk, and the commit of each source that is in use; empty where there is no lock."""
+    text = files.read(paths.lock)
+    if text is None:
+        return RecordedLock()
+    return RecordedLock(files.sha256(text), {source.name: source.commit for source in resolution.ordered})
 
 
 def with_dependents(database_container: str, database: str, names: Collection[str]) -> tuple[str, ...]:
@@ -102,12 +110,8 @@ def with_dependents(database_container: str, database: str, names: Collection[st
 
     Errors: those of `sql`.
     """
-    listed = ", ".join(_quoted(name) for name in names)
+    listed = ", ".join(literal(name) for name in names)
     return tuple(sql(database_container, _DEPENDENTS.format(names=listed), database).split()) if names else ()
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def addon_folders(stack: Stack) -> dict[str, str]:
@@ -115,8 +119,8 @@ def addon_folders(stack: Stack) -> dict[str, str]:
     found: dict[str, str] = {}
     places = [("", stack.own), *((source_folder(source.name), source.facts) for source in stack.resolution.ordered)]
     for folder, facts in places:
-        for module in facts.modules:
-            if module.folder in facts.addons and module.installable:
+        for module in facts.visible:
+            if module.installable:
                 found.setdefault(module.name, f"{folder}/{facts.path_in_repository(module)}".strip("/"))
     found["base"] = f"{source_folder(stack.resolution.platform.name)}/{_PLATFORM_ADDONS}/base"
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from odpm_tasks.adapters import files
-from odpm_tasks.adapters.docker.engine import ComposeProject
+from odpm_tasks.adapters.docker.compose_cli import ComposeProject
 from odpm_tasks.adapters.fingerprint import fingerprint
 from odpm_tasks.core.config.interpolation import expand, references
 from odpm_tasks.core.config.paths import COMPOSE_FILE, ProjectPaths
@@ -14,8 +14,11 @@ from odpm_tasks.core.planning.costs import service_parts
 from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.core.stack.services import ServicesSummary, summarize
+from odpm_tasks.core.stack.web.caddy import CERTIFICATE, DIGEST_VARIABLE, KEY
 from odpm_tasks.image.inputs import content_digest
 from odpm_tasks.sources.folders import remotes, stack_name
+
+LOCK_TIMEOUT = "30s"  # of Odoo
 
 
 def compose_project(paths: ProjectPaths, stack: Stack) -> str:
@@ -35,7 +38,16 @@ def compose_env(paths: ProjectPaths) -> dict[str, str]:
     given = paths.settings.merged()
     if "ODPM_COMPOSE_NETWORK_EXTERNAL" in given:  # Compose takes `true` and `false` only
         given["ODPM_COMPOSE_NETWORK_EXTERNAL"] = str(paths.settings.external_network).lower()
+    folder = paths.secrets(paths.settings.scenario.name)
+    pair = [files.read(folder / name) for name in (CERTIFICATE, KEY)]
+    if any(pair):
+        given[DIGEST_VARIABLE] = certificate_digest(*(data or b"" for data in pair))
     return {"ODPM_UID": str(uid), "ODPM_GID": str(gid), **given}
+
+
+def certificate_digest(certificate: bytes, key: bytes) -> str:
+    """The value of the label that makes Compose replace the proxy where its certificate changes."""
+    return files.sha256(certificate + b"\0" + key)[:16]
 
 
 def command_line(paths: ProjectPaths) -> ComposeProject:
@@ -44,6 +56,17 @@ def command_line(paths: ProjectPaths) -> ComposeProject:
     default = written[1].strip("'\"") if written else ""
     name = expand(default, paths.settings.get, f"{COMPOSE_FILE}: name")
     return ComposeProject(paths.root, name or project_name(paths.root.name), compose_env(paths))
+
+
+def run_words(name: str, *options: str, debug: str = "", limited: bool = True) -> list[str]:
+    """The Compose command that runs a second container of Odoo's service until its program ends; service and program follow.
+
+    It has no ports and is removed at its end. `debug`: as ODPM_DEBUG. `limited`: a lock that another session of PostgreSQL
+    holds fails it after `LOCK_TIMEOUT`, unless Odoo sets a shorter time.
+    """
+    words = ["run", "--rm", "--no-deps", "-T", f"--name={name}"]
+    words += ["--env=ODPM_TASK=1", "--env=ODPM_DEV=", f"--env=ODPM_DEBUG={debug}"]
+    return [*words, *([f"--env=PGOPTIONS=-c lock_timeout={LOCK_TIMEOUT}"] if limited else []), *options, "odoo"]
 
 
 def services_summary(paths: ProjectPaths, text: bytes) -> ServicesSummary:

@@ -7,47 +7,32 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from odpm_tasks.adapters import command, terminal
+from odpm_tasks.adapters.docker import compose_cli
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.databases.sql import comment, identifier, insert_parameter, show
 from odpm_tasks.core.odoo import log as odoo_logs
-from odpm_tasks.core.odoo.conf import extensions_sql
+from odpm_tasks.core.odoo.conf import EMPTY_DATABASE, copies_empty_database, extensions_sql
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.text import nearest
-from odpm_tasks.errors import DescriptionError, ProgramError
+from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
 from odpm_tasks.project_files import read_state, write_state
 from odpm_tasks.stack import compose, odoo_log, prefetch
+from odpm_tasks.stack.databases.full_disk import full_disk
+from odpm_tasks.stack.databases.psql import drop, lock_holder, sql
 from odpm_tasks.stack.secrets import admin_password, make_secrets
 from odpm_tasks.stack.up import container, find_container
 
 MAINTENANCE = "/run/odoo/maintenance"  # the same path as in templates/odoo_run.py
 
-
-LOCK_TIMEOUT = "30s"  # of Odoo
-QUERY_LOCK_TIMEOUT = "10s"
 CHANGED = "changed"  # `-u changed`: the add-ons whose files changed since their update
 
 
-def sql(database_container: str, statement: str, database: str = "postgres", separator: str = "|") -> str:
-    """Run SQL as PostgreSQL's superuser, through the socket in the container; `separator`: between the columns of a row.
-
-    Errors: ProgramError, also where another session holds a lock for longer than `QUERY_LOCK_TIMEOUT`; it names the session.
-    """
-    words = ("psql", "-U", "postgres", "-d", database, "-v", "ON_ERROR_STOP=1", "-AtqF", separator)
-    limit = ("env", f"PGOPTIONS=-c lock_timeout={QUERY_LOCK_TIMEOUT}")
-    outcome = docker.execute(database_container, *limit, *words, stdin=statement.encode())
-    if outcome.ok:
-        return outcome.text.strip()
-    if b"lock timeout" in outcome.stderr:
-        held, todo = _lock_holder(database_container, database)
-        raise ProgramError(f"another session holds a lock in the database {database}", details=held, todo=todo)
-    raise command.failure(outcome)
-
-
-def require_database(database_container: str, name: str) -> None:
-    """Check that a database exists. Errors: DescriptionError naming the nearest."""
-    known = sql(database_container, "SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1").splitlines()
+def require_database(ask: Callable[[str], str], name: str) -> None:
+    """Check that a database exists. `ask`: returns the answer to SQL. Errors: DescriptionError naming the nearest; those of `ask`."""
+    known = ask("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1").splitlines()
     if name not in known:
         shown = [other for other in known if other not in {"postgres", "template1"}]
         raise DescriptionError(
@@ -55,10 +40,6 @@ def require_database(database_container: str, name: str) -> None:
             where="-d",
             todo=f"one of: {', '.join(shown)}" if shown else f"inv up -d {name} creates it",
         )
-
-
-def identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunOptions, create: bool) -> None:
@@ -70,7 +51,7 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     database = container(paths, observed, "db")
     if create:
         create_database(observed, database.id, name)
-        sql(database.id, f"COMMENT ON DATABASE {identifier(name)} IS '{prefetch.UNFINISHED}'")
+        sql(database.id, comment(name, prefetch.UNFINISHED))
     words = demo_options(observed.manifest.odoo_version, options.demo)
     if observed.manifest.language:
         words += [f"--load-language={observed.manifest.language}"]
@@ -98,19 +79,19 @@ def update_database(paths: ProjectPaths, observed: RenderedState, options: RunOp
         if not (update or options.install):
             terminal.message(f"no add-on of {name} changed since its last update")
             return
-    _require_installed(database, name, options)
+    require_installed(paths, observed, options)
     before = addon_hashes.installed(database, name)
     project = compose.command_line(paths)
     running = find_container(paths, observed, "odoo") is not None
     try:
         if running:  # no request meets a half-updated database
-            docker.compose(project, "stop", "odoo")
+            compose_cli.run(project, "stop", "odoo")
         run_odoo(paths, observed, name, _arguments(options.install, options.update))
         _record_hashes(paths, observed, database, before, options.install, options.update)
     except BaseException:
         if running:
             with suppress(Exception):
-                docker.compose(project, "start", "odoo")
+                compose_cli.run(project, "start", "odoo")
         raise
     _record_modules(paths, observed, options.install)
 
@@ -148,19 +129,30 @@ def _record_modules(paths: ProjectPaths, observed: RenderedState, known: Sequenc
         write_state(paths, up={**last, "modules": [name for name in observed.modules if name in names]})
 
 
-def _require_installed(database_container: str, database: str, options: RunOptions) -> None:
+def require_installed(paths: ProjectPaths, observed: RenderedState, options: RunOptions) -> None:
     """Check that the add-ons to update are installed: Odoo ignores others. Errors: DescriptionError."""
-    wanted = [name for name in options.update if name not in {"all", *options.install}]
+    wanted = [name for name in options.update if name not in {"all", CHANGED, *options.install}]
     if not wanted:
         return
     query = "SELECT name FROM ir_module_module WHERE state IN ('installed', 'to upgrade', 'to install')"
-    installed = set(sql(database_container, query, database).split())
+    installed = set(sql(container(paths, observed, "db").id, query, observed.database).split())
     if missing := [name for name in wanted if name not in installed]:
         raise DescriptionError(
-            f"{', '.join(missing)} cannot be updated: not installed in the database {database}",
+            f"{', '.join(missing)} cannot be updated: not installed in the database {observed.database}",
             where="-u",
             todo=f"install it: inv up -i {','.join(missing)}",
         )
+
+
+def provide_template(paths: ProjectPaths, observed: RenderedState) -> None:
+    """Create the database that Odoo's own creation copies, where odoo.conf names it and PostgreSQL lacks it."""
+    if not copies_empty_database(observed.manifest.odoo_conf):
+        return
+    database = container(paths, observed, "db").id
+    if EMPTY_DATABASE not in sql(database, "SELECT datname FROM pg_database WHERE datistemplate").splitlines():
+        drop(database, [EMPTY_DATABASE])  # of a run that was killed
+        create_database(observed, database, EMPTY_DATABASE)
+        sql(database, show(EMPTY_DATABASE, visible=False))
 
 
 def create_database(observed: RenderedState, database_container: str, name: str) -> None:
@@ -170,7 +162,7 @@ def create_database(observed: RenderedState, database_container: str, name: str)
     """
     options = "OWNER odoo TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C'"
     sql(database_container, f"CREATE DATABASE {identifier(name)} {options}")
-    sql(database_container, extensions_sql(observed.manifest.odoo_conf), name)
+    sql(database_container, extensions_sql(observed.manifest.odoo_conf), name, user="postgres")
 
 
 @contextmanager
@@ -205,8 +197,31 @@ def run_odoo(
 ) -> None:
     """Run a second Odoo until it exits; its log is kept in `.odpm/logs/`.
 
-    Errors: ProgramError with exception, add-on, file and line; or with the sessions of PostgreSQL that hold a lock.
+    Errors: ProgramError with exception, add-on, file and line, or with the sessions of PostgreSQL that hold a lock; MachineError
+    for a full disk.
     """
+    words = ["-d", database, *words, "--stop-after-init", "--no-http"]
+    outcome, lines, kept = run_program(paths, observed, database, words, on_line)
+    if not outcome.ok:
+        raise odoo_failure(paths, observed, database, outcome.code, lines, f"the whole log: {kept}")
+    if error := ignored_addons_error(lines):
+        raise error
+
+
+def ignored_addons_error(lines: Sequence[str]) -> ProgramError | None:
+    """The error where Odoo left out add-ons that it does not find: it ends without one."""
+    line = odoo_logs.ignored_addons(lines)
+    return ProgramError("Odoo does not find an add-on", details=[line], todo="inv mod.missing") if line else None
+
+
+def run_program(
+    paths: ProjectPaths,
+    observed: RenderedState,
+    database: str,
+    words: Sequence[str],
+    on_line: Callable[[str], None] | None = None,
+) -> tuple[command.Outcome, list[str], str]:
+    """Run Odoo's program in a second container until it exits. Returns its outcome, its log, and where that is kept."""
     lines: list[str] = []
     kept = ""
     with terminal.activity() as show:
@@ -219,26 +234,20 @@ def run_odoo(
                 on_line(line)
 
         try:
-            outcome = task_container(
-                paths, observed, note, "odoo", "-d", database, *words, "--stop-after-init", "--no-http"
-            )
+            outcome = task_container(paths, observed, note, "odoo", *words)
         finally:
             if lines:
                 kept = odoo_log.keep_log(paths, "odoo", database, lines)
-    if not outcome.ok:
-        raise odoo_failure(paths, observed, database, outcome.code, lines, f"the whole log: {kept}")
-    missing = [line for line in lines if "invalid module names, ignored" in line]
-    if missing:
-        raise ProgramError(
-            "Odoo does not find an add-on", details=missing[-1:], todo="inv status lists the repositories"
-        )
+    return outcome, lines, kept
 
 
 def odoo_failure(
     paths: ProjectPaths, observed: RenderedState, database: str, code: int, lines: Sequence[str], log: str
-) -> ProgramError:
-    """The error for an Odoo that ended with `code`, from its log. `log`: where the whole log is."""
+) -> OdpmError:
+    """The error for an Odoo that ended with `code`, from its log; MachineError for a full disk. `log`: where the whole log is."""
     lines = odoo_log.masked(paths, lines)
+    if full := full_disk(paths, observed, database, lines, log):
+        return full
     found = odoo_log.find_failure(observed, lines)
     if found is None:
         details = [*[line for line in lines if line.strip()][-1:], log]
@@ -249,7 +258,7 @@ def odoo_failure(
         )
     details, todo = [log], ""
     if found.locked:
-        held, todo = _lock_holder(container(paths, observed, "db").id, database)
+        held, todo = lock_holder(container(paths, observed, "db").id, database)
         details = [*held, log]
     elif name := odoo_logs.missing_dependency(found):
         todo = f'add the Python package of {name} to "requirements" in odpm.json, then: inv up'
@@ -258,42 +267,20 @@ def odoo_failure(
     return odoo_log.failure_error(paths, observed, found, f"Odoo failed on {database}", details=details, todo=todo)
 
 
-_HOLDERS = """
-SELECT holder.pid, coalesce(nullif(holder.application_name, ''), 'a program'), coalesce(host(holder.client_addr), 'this machine'),
-       holder.state, extract(epoch FROM now() - holder.xact_start)::int
-FROM pg_stat_activity holder
-WHERE holder.datname = current_database() AND holder.pid <> pg_backend_pid() AND holder.xact_start IS NOT NULL
-ORDER BY holder.xact_start LIMIT 1
-"""
-
-
-def _lock_holder(database_container: str, database: str) -> tuple[list[str], str]:
-    """The session with the oldest open transaction in a database, and the command that ends it; none if it has ended."""
-    row = sql(database_container, _HOLDERS, database)
-    if not row:
-        return [], "the session that held the lock has ended: run the same command again"
-    pid, program, address, state, seconds = row.split("|")
-    return (
-        [f"session {pid} ({program} from {address}, {state}) has had a transaction open for {seconds} s"],
-        f'close that program, or: inv psql -d {database} -c "SELECT pg_terminate_backend({pid})"',
-    )
+def remove_task_container(paths: ProjectPaths, observed: RenderedState) -> str:
+    """Remove the container that a killed run left, in which its program goes on. Returns the name of such containers."""
+    name = f"{compose.compose_project(paths, observed.stack)}-task"
+    command.run(["docker", "rm", "--force", name], check=False)
+    return name
 
 
 def task_container(
     paths: ProjectPaths, observed: RenderedState, on_line: Callable[[str], None], *words: str, stdin: bytes = b""
 ) -> command.Outcome:
-    """Run a program in a separate container of Odoo's service, without ports; it is removed when this process ends.
-
-    A lock that another session of PostgreSQL holds fails it after `LOCK_TIMEOUT`, unless Odoo sets a shorter time.
-    """
-    name = f"{compose.compose_project(paths, observed.stack)}-task"
-    options = [
-        "--rm", "--no-deps", "-T", f"--name={name}", "--env=ODPM_TASK=1", "--env=ODPM_DEV=", "--env=ODPM_DEBUG=",
-        f"--env=PGOPTIONS=-c lock_timeout={LOCK_TIMEOUT}",
-    ]  # fmt: skip
-    command.run(["docker", "rm", "--force", name], check=False)  # left by a killed run
+    """Run a program in a separate container of Odoo's service, see `compose.run_words`; it is removed when this process ends."""
+    name = remove_task_container(paths, observed)
     try:
-        return docker.compose_stream(compose.command_line(paths), on_line, "run", *options, "odoo", *words, stdin=stdin)
+        return compose_cli.stream(compose.command_line(paths), on_line, *compose.run_words(name), *words, stdin=stdin)
     except BaseException:
         with suppress(Exception):
             command.run(["docker", "rm", "--force", name], check=False)
@@ -323,11 +310,7 @@ env.cr.commit()
 
 # The PDF renderer reads style sheets and pictures from Odoo, in Odoo's container; `web.base.url` is the published address,
 # which does not exist there. Since: Odoo 11, `ir.actions.report`.
-_REPORT_URL = """
-INSERT INTO ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
-VALUES ('report.url', 'http://127.0.0.1:8069', 1, 1, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')
-ON CONFLICT (key) DO NOTHING
-"""
+_REPORT_URL = insert_parameter("report.url", "http://127.0.0.1:8069")
 
 
 def _finish(paths: ProjectPaths, observed: RenderedState, database_container: str, name: str) -> None:
@@ -345,4 +328,4 @@ def _finish(paths: ProjectPaths, observed: RenderedState, database_container: st
         if not outcome.ok or any("Traceback" in line for line in lines):
             raise command.failure(outcome, [password] if password else [])
     sql(database_container, _REPORT_URL, name)
-    sql(database_container, f"COMMENT ON DATABASE {identifier(name)} IS NULL")
+    sql(database_container, comment(name, ""))

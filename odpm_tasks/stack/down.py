@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from odpm_tasks.adapters import files
+from odpm_tasks.adapters.docker import compose_cli, engine_volumes
 from odpm_tasks.adapters.docker import engine as docker
-from odpm_tasks.core.config.paths import BUILD_FOLDER, COMPOSE_FILE, STATE_FILE, ProjectPaths
+from odpm_tasks.core.config.paths import BUILD_FOLDER, COMPOSE_FILE, DEPLOYMENT_FILE, RELEASES, STATE_FILE, ProjectPaths
 from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.databases.sql import VISIBLE
+from odpm_tasks.core.stack.compose_file import database_volume
 from odpm_tasks.errors import DescriptionError, UsageError
 from odpm_tasks.project_files import description, read_state
 from odpm_tasks.stack import compose
+from odpm_tasks.stack.databases.psql import execute
 
-_OURS = (COMPOSE_FILE, STATE_FILE, BUILD_FOLDER, ".odpm/secrets", ".odpm/logs")
+_OURS = (COMPOSE_FILE, STATE_FILE, BUILD_FOLDER, RELEASES, DEPLOYMENT_FILE, ".odpm/secrets", ".odpm/logs")
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,19 @@ def removal(paths: ProjectPaths, *, volumes: bool, purge: bool) -> Removal:
             where=paths.settings.where("ODPM_SCENARIO"),
             todo=f"ODPM_SCENARIO={last} inv down, then this command again",
         )
-    found = docker.volumes(project)
+    found = engine_volumes.of_project(project)
     if not purge:
-        others = {f"{project}_{kind}-{name}" for name in SCENARIOS if name != scenario for kind in ("db", "odoo")}
-        found = tuple(name for name in found if name not in others)
+        others = tuple(
+            begin
+            for name in SCENARIOS
+            if name != scenario
+            for begin in (
+                f"{project}_{database_volume(name, '')}",
+                f"{project}_odoo-{name}",
+                f"{project}_backup-{name}",
+            )
+        )
+        found = tuple(name for name in found if not name.startswith(others))
     existing = tuple(path for path in _OURS if (paths.root / path).exists()) if purge else ()
     return Removal(project, bool(containers), found, existing, _databases(running, paths) if found else ())
 
@@ -88,8 +101,7 @@ def _databases(running: Sequence[docker.Container], paths: ProjectPaths) -> tupl
     """The databases in PostgreSQL; where it does not run, the one of the last run."""
     server = next((c for c in running if c.service == "db"), None)
     if server is not None:
-        query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1"
-        outcome = docker.execute(server.id, "psql", "-U", "postgres", "-Atc", query)
+        outcome = execute(server.id, VISIBLE, "postgres")
         if outcome.ok:
             return tuple(outcome.text.split("\n")[:-1])
     last = read_state(paths).get("up", {}).get("database")
@@ -102,8 +114,8 @@ def down(paths: ProjectPaths, what: Removal) -> None:
     called = compose.command_line(paths)
     # containers of every profile: one may have been active when they were started
     called = replace(called, name=what.project, described=described, env={**called.env, "COMPOSE_PROFILES": "*"})
-    docker.compose(called, "down", "--remove-orphans")
-    docker.remove_volumes(what.volumes)
+    compose_cli.run(called, "down", "--remove-orphans")
+    engine_volumes.remove(what.volumes)
     for path in what.files:
         target = paths.root / path
         if target.is_dir() and not target.is_symlink():

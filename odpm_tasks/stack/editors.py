@@ -70,8 +70,7 @@ def _existing(root: Path, name: str, tracked: frozenset[str]) -> Existing:
 
 def _tracked_files(root: Path) -> frozenset[str]:
     """The files of editors that git tracks, also those that do not exist; none outside of a repository."""
-    outcome = git.run(root, "ls-files", "-z", "--", *FOLDERS, check=False)
-    return frozenset(outcome.text.split("\0")) if outcome.ok else frozenset()
+    return frozenset(git.tracked(root, FOLDERS))
 
 
 def _is_tracked(path: Path) -> bool:

@@ -9,8 +9,11 @@ from odpm_tasks.adapters.template_cache import TemplateCache
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import (
+    CADDYFILE,
     COMPOSE_FILE,
+    DEBUG_SCRIPT,
     DOCKERFILE,
+    MAINTENANCE_PAGE,
     ODOO_CONF,
     PYTHON_LOCKS,
     RUNTIME_SCRIPT,
@@ -21,19 +24,25 @@ from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import Lock
 from odpm_tasks.core.manifest.model import Manifest
-from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.planning.observed import RenderedState, ResolvedState, extend
 from odpm_tasks.core.planning.obsolete_files import obsolete_files
 from odpm_tasks.core.stack.render import TEMPLATES, Stack, render
+from odpm_tasks.core.stack.web import caddy
+from odpm_tasks.project_files import is_exported
 from odpm_tasks.sources.folders import Remotes, stack_name
+from odpm_tasks.sources.own_code import OwnCode
 from odpm_tasks.stack import editors
 
 _FOLDER = Path(__file__).parents[1] / "templates"
 RUNTIME = _FOLDER / "odoo_run.py"
+DEBUGGER = _FOLDER / "odoo_debug.py"
 _TEMPLATE_FILES = (
     ("Dockerfile.j2", DOCKERFILE),
     ("odoo.conf.j2", ODOO_CONF),
     ("odoo_run.py", RUNTIME_SCRIPT),
+    ("odoo_debug.py", DEBUG_SCRIPT),
+    (caddy.TEMPLATE, CADDYFILE),
+    (caddy.PAGE, MAINTENANCE_PAGE),
 )
 
 
@@ -42,7 +51,7 @@ def stack(
     manifest: Manifest,
     known: Lock | None,
     resolved: Resolution,
-    own: Facts,
+    own: OwnCode,
     remotes: Remotes,
     packages: tuple[GitPackage, ...] = (),
 ) -> Stack:
@@ -56,9 +65,11 @@ def stack(
         scenario=paths.settings.scenario,
         manifest=manifest,
         resolution=resolved,
-        own=own,
+        own=own.facts,
+        own_content=own.content,
         locks=(locks[0], locks[1]),
         runtime=RUNTIME.read_bytes(),
+        debugger=DEBUGGER.read_bytes(),
         templates=overrides,
         digests=known.images if known else {},
         renderer=known.renderer if known else None,
@@ -66,6 +77,7 @@ def stack(
         packages=packages,
         profile=paths.settings.profile,
         mail=paths.settings.catches_mail,
+        browser=paths.settings.browser,
     )
 
 
@@ -94,6 +106,7 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
         editor_files=editors.observe_files(paths, stack, recorded),
         editor_leftovers=editors.leftovers(paths, recorded),
         overrides={path: template_file(template) for template, path in _TEMPLATE_FILES if template in stack.templates},
+        release_exported=not rendered.release or is_exported(paths, rendered.release),
         validated=observed.recorded.get("validated") == files.sha256(rendered.compose),
         image=expand(rendered.image, paths.settings.get, COMPOSE_FILE),
         database=chosen or paths.root.name,

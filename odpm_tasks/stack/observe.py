@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.manifest.model import MAIL_CATCHER
+from odpm_tasks.core.manifest.model import MAIL_CATCHER, UNAWAITED, WEB
 from odpm_tasks.core.odoo.addons import Module, read_module
 from odpm_tasks.core.odoo.installed_addons import DatabaseFindings, compare
 from odpm_tasks.core.planning.costs import (
@@ -21,16 +22,20 @@ from odpm_tasks.core.planning.costs import (
     containers_text,
     odoo_goes_down,
 )
-from odpm_tasks.core.planning.observed import RenderedState, Running, ServicesState
+from odpm_tasks.core.planning.observed import OtherDatabase, RenderedState, Running, ServicesState
 from odpm_tasks.core.stack import pages
 from odpm_tasks.core.stack.compose_file import DATABASE, ODOO
 from odpm_tasks.core.stack.mailcatcher import outside_servers
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.core.stack.services import load
+from odpm_tasks.core.stack.web.address import address, has_web
 from odpm_tasks.errors import MachineError, OdpmError
 from odpm_tasks.image.inputs import image_is_current, input_digests
+from odpm_tasks.parallel import parallel_map
+from odpm_tasks.project_files import read_deployment
 from odpm_tasks.stack import prefetch, preflight, secrets
 from odpm_tasks.stack.compose import compose_project, parts, services_digest, services_summary
+from odpm_tasks.stack.web import certificates
 
 ServiceParts = Mapping[str, Mapping[str, str]]
 
@@ -45,7 +50,7 @@ def observe_running(
     project = compose_project(paths, stack)
     made_from, found = prefetch.start_queries(queries, recorded, project, observed.image, observed.database)
     try:
-        image_exists, containers = image_is_current(paths, stack, made_from.result()), found.result()
+        image_exists, containers = image_is_current(paths, stack, observed.image, made_from.result()), found.result()
     except MachineError as error:
         return Running(problem=error.what)
     lasting = [c for c in containers if not c.oneoff]
@@ -53,8 +58,12 @@ def observe_running(
     described = functools.cache(lambda: parts(paths, stack, observed.rendered.compose))
     postgres, postgres_detail, postgres_cost = _postgres(paths, observed, lasting, described, services)
     start_cost = _start_cost(lasting, recorded, described()) if services != "running" else Cost()
+    if has_web(observed.scenario, observed.manifest) and any(c.service == WEB for c in lasting):
+        start_cost = replace(start_cost, odoo_down=False, seconds=None)  # the new one starts beside the old one
     if any(change.action != "keep" for change in start_cost.containers):
         detail = containers_text(start_cost)
+    if services == "absent" and (lost := preflight.lost_files(paths, observed)):
+        detail += f" without the files of Odoo: the volume {lost} is gone"
     answer = prefetch.DatabaseAnswer("unknown")
     if postgres == "running":
         container = next(c for c in lasting if c.service == DATABASE)
@@ -67,8 +76,14 @@ def observe_running(
         kept = {change.service for change in start_cost.containers if change.action == "keep"}
         changed = postgres != "running" or ODOO not in kept
         refusals = tuple(preflight.refusals(paths, observed, containers, changed=changed))
+    others: tuple[OtherDatabase, ...] = ()
     if observed.scenario.strict:
         refusals += tuple(addons.errors(observed.database, version))
+        if postgres == "running" and not observed.one_database:
+            others = _others(paths, observed, container.id)
+            refusals += tuple(error for other in others for error in other.addons.errors(other.name, version))
+    if observed.manifest.web and has_web(observed.scenario, observed.manifest):
+        detail += f"; {address(observed.manifest.web, paths.settings)}"
     ports = {c.service: c.ports for c in lasting if c.state == "running"}
     servers = answer.mail_servers
     if servers:
@@ -87,7 +102,23 @@ def observe_running(
         mailbox=pages.page(ports, MAIL_CATCHER),
         mail_servers=servers,
         addons=addons,
+        others=others,
+        journal=read_deployment(paths) if observed.scenario.strict else None,
     )
+
+
+def _others(paths: ProjectPaths, observed: RenderedState, container: str) -> tuple[OtherDatabase, ...]:
+    """The other databases that hold Odoo, without those of odpm's own. They are asked side by side."""
+    names = [name for name in prefetch.database_names(container) if name != observed.database]
+    answers = parallel_map(paths, functools.partial(prefetch.observe_database, container), names)
+    found = []
+    for name, answer in zip(names, answers, strict=True):
+        if answer.state == "ready":
+            installed = dict(answer.installed)
+            versions = _source_versions(paths, observed.stack, installed)
+            findings = compare(installed, versions, observed.manifest.odoo_version)
+            found.append(OtherDatabase(name, frozenset(installed), findings))
+    return tuple(found)
 
 
 def _postgres(
@@ -140,8 +171,8 @@ def _source_versions(paths: ProjectPaths, stack: Stack, installed: Collection[st
     found: dict[str, str | None] = {}
     platform = stack.resolution.platform
     for facts in (stack.own, *(source.facts for source in stack.resolution.ordered)):
-        for module in facts.modules:
-            if module.folder in facts.addons and module.installable and module.name not in found:
+        for module in facts.visible:
+            if module.installable and module.name not in found:
                 found[module.name] = module.version
                 if facts is platform.facts:
                     known = module.name in installed
@@ -179,6 +210,12 @@ def _start_cost(lasting: Sequence[docker.Container], recorded: Mapping[str, Any]
     return Cost((), seconds, changes, down)
 
 
+def _replicas(observed: RenderedState) -> int:
+    """How many containers of Odoo the description asks for."""
+    odoo = load(observed.rendered.compose.decode())["services"][ODOO]
+    return int((odoo.get("deploy") or {}).get("replicas") or odoo.get("scale") or 1)
+
+
 def _services(
     paths: ProjectPaths, observed: RenderedState, lasting: Sequence[docker.Container]
 ) -> tuple[ServicesState, str]:
@@ -189,8 +226,14 @@ def _services(
     up = observed.recorded.get("up", {})
     if reason := _renewed(paths, observed) or _moved(paths, lasting, "the services"):
         return "changed", reason
+    if has_web(observed.scenario, observed.manifest) and certificates.changed(paths, observed.manifest):
+        return "changed", "the certificate of the reverse proxy changed"
     if up.get("digest") != services_digest(paths, observed.stack, observed.rendered.compose):
         return "changed", "update the services"
+    if has_web(observed.scenario, observed.manifest) and sum(c.service == ODOO for c in lasting) > 1 == _replicas(
+        observed
+    ):
+        return "changed", "a deployment was interrupted: two containers of odoo run"
     by_id = {c.id: c for c in lasting}
     for service, identity in sorted(up.get("containers", {}).items()):
         container = by_id.get(identity)
@@ -201,6 +244,6 @@ def _services(
         ended = service in up.get("finished", []) or (service in now.ending and not docker.exit_code(identity))
         if container.state != "running" and not ended:
             return "changed", f"{service} is {container.state}"
-        if container.health in {"unhealthy", "starting"}:
+        if container.health in {"unhealthy", "starting"} and service not in UNAWAITED:
             return "changed", f"{service} is {container.health}"
     return "running", ", ".join(sorted(up.get("containers", {})))

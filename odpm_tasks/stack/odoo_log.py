@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.command import redact
@@ -25,9 +26,14 @@ def keep_log(paths: ProjectPaths, what: str, database: str, lines: Sequence[str]
     path = paths.odpm / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}-{what}-{name}.log"
     text = "\n".join(masked(paths, lines)) + "\n"
     files.write(path, text.encode(errors="replace"), 0o600)
-    for old in sorted(path.parent.glob(f"*-{what}-*.log"))[:-KEPT_LOGS]:
-        files.remove(old)
+    remove_oldest(path.parent, f"*-{what}-*.log")
     return str(path.relative_to(paths.root))
+
+
+def remove_oldest(folder: Path, pattern: str, kept: int = KEPT_LOGS) -> None:
+    """Remove all files of a pattern but the last ones in the order of their names, which begin with the time."""
+    for old in sorted(folder.glob(pattern))[:-kept]:
+        files.remove(old)
 
 
 def masked(paths: ProjectPaths, lines: Sequence[str]) -> list[str]:
@@ -103,8 +109,7 @@ def _extension(paths: ProjectPaths, observed: RenderedState, failure: OdooFailur
 def host_path(observed: RenderedState, file: str) -> str:
     """The path in the checkout of a file in Odoo's container, or of a file named `ADDON/PATH`."""
     if file.startswith("/"):
-        mounts = [(mount.host, mount.inside) for mount in observed.stack.mounts]
-        return odoo_logs.in_checkout(file, mounts)
+        return observed.stack.container_paths.in_checkout(file)
     addon, _, path = file.partition("/")
     folder = addon_folder(observed, addon) if path else ""
     return f"{folder}/{path}" if folder else file

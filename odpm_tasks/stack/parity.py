@@ -54,7 +54,7 @@ def of_scenarios(sides: Sequence[Side]) -> tuple[Comparison, tuple[str, ...]]:
     notes += [
         f"{side.scenario.name}: {side.image} is out of date: {_command(side.scenario)}"
         for side in available
-        if not inputs.image_is_current(side.paths, side.stack, inputs.image_made_from(side.image))
+        if not inputs.image_is_current(side.paths, side.stack, side.image, inputs.image_made_from(side.image))
     ]
     with terminal.activity() as show:
         for side in available:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from odpm_tasks.adapters import files, sockets, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
-from odpm_tasks.core.stack.published_ports import Published, published_ports
+from odpm_tasks.core.stack.published_ports import Published, published_port, published_ports
 from odpm_tasks.errors import MachineError
 from odpm_tasks.project_files import chosen_ports, write_state
 from odpm_tasks.sources import cache
@@ -39,6 +40,28 @@ def in_use_error(
     )
 
 
+def keep_published(paths: ProjectPaths, observed: RenderedState, *, record: bool) -> ProjectPaths:
+    """Where the record of the last run is gone (`git clean`), keep the ports that the running containers publish.
+
+    Returns the paths with settings that contain them; the same paths where nothing differs.
+    """
+    if "up" in observed.recorded:
+        return paths
+    running = [c for c in docker.containers(compose.compose_project(paths, observed.stack)) if c.state == "running"]
+    kept = chosen_ports(paths)
+    for port in published_ports(observed.rendered.compose.decode(), paths.settings.get):
+        if port.variable and port.inside and not paths.settings.is_set(port.variable):
+            of_service = [text for c in running if c.service == port.service for text in c.ports]
+            now = published_port(of_service, port.inside)
+            if now not in {"", str(port.port)}:
+                kept[port.variable] = now
+    if kept == chosen_ports(paths):
+        return paths
+    if record:
+        write_state(paths, ports=kept)
+    return replace(paths, settings=paths.settings.with_chosen_ports(kept))
+
+
 def choose_free_ports(paths: ProjectPaths, observed: RenderedState) -> ProjectPaths:
     """Choose a free port for each that is in use, record it, and return the paths with settings that contain it.
 
@@ -65,7 +88,7 @@ def choose_free_ports(paths: ProjectPaths, observed: RenderedState) -> ProjectPa
             write_state(paths, ports=chosen)
     for message in messages.values():
         terminal.message(f"  {message}")
-    return ProjectPaths(paths.root, paths.cache, paths.settings.with_chosen_ports(chosen)) if messages else paths
+    return replace(paths, settings=paths.settings.with_chosen_ports(chosen)) if messages else paths
 
 
 def _ports_in_use(

@@ -16,6 +16,7 @@ from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.planning.observed import DatabaseState
 from odpm_tasks.image.inputs import image_made_from
+from odpm_tasks.stack.databases import psql
 
 T = TypeVar("T")
 
@@ -88,8 +89,8 @@ SELECT json_build_array(name, smtp_host) FROM ir_mail_server WHERE active ORDER 
 
 
 def observe_database(container: str, database: str) -> DatabaseAnswer:
-    """The state of a database and its active mail servers."""
-    outcome = docker.execute(container, "psql", "-U", "postgres", "-d", database, "-Atq", stdin=_QUERY.encode())
+    """The state of a database and its active mail servers. Errors: ProgramError where another session holds a lock in it."""
+    outcome = psql.execute(container, _QUERY, database)
     if not outcome.ok:
         return DatabaseAnswer("absent" if b"does not exist" in outcome.stderr else "unknown")
     first, *rows = outcome.text.strip().split("\n")
@@ -102,6 +103,22 @@ def observe_database(container: str, database: str) -> DatabaseAnswer:
         tuple((str(name or ""), str(host or "")) for name, host in servers),
         tuple(installed.items()),
     )
+
+
+_NAMES = """
+SELECT coalesce(json_agg(datname ORDER BY datname), '[]') FROM pg_database
+WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres'
+AND coalesce(shobj_description(oid, 'pg_database'), '') NOT LIKE 'odpm: %'
+"""
+
+
+def database_names(container: str) -> list[str]:
+    """The databases of users in a PostgreSQL; not those that odpm makes for tests, snapshots and copies.
+
+    Empty where it cannot be asked. Errors: those of `psql.execute`.
+    """
+    outcome = psql.execute(container, _NAMES, "postgres")
+    return [str(name) for name in json.loads(outcome.text)] if outcome.ok else []
 
 
 def database_state(container: str, database: str) -> DatabaseState:

@@ -1,6 +1,7 @@
 """What prevents the services from starting, known before anything is built or stopped. Nothing is changed.
 
-Another checkout of the same name, a volume of another PostgreSQL major version, files of another user, busy ports.
+Another checkout of the same name, a volume of another PostgreSQL major version, files of another user, busy ports,
+a certificate that cannot be used.
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker import engine_volumes
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import COMPOSE_FILE, ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack import services
+from odpm_tasks.core.stack.compose_file import database_volume
+from odpm_tasks.core.stack.web.address import check, has_web
 from odpm_tasks.errors import DescriptionError, MachineError, OdpmError
 from odpm_tasks.stack import compose, ports
+from odpm_tasks.stack.backups import files as backup_files
+from odpm_tasks.stack.databases import volumes
+from odpm_tasks.stack.web import certificates
 
 
 def refusals(
@@ -27,11 +34,24 @@ def refusals(
     """
     project = compose.compose_project(paths, observed.stack)
     yield from _another_checkout(paths, project, containers)
+    yield from backup_files.problems(paths, observed.manifest)
     yield from _renamed(paths, observed, project)
     if changed:
         yield from _volumes(paths, observed, project)
+    if observed.manifest.web and has_web(observed.scenario, observed.manifest):
+        check(observed.manifest.web, paths.settings.get)
+        yield from certificates.problems(paths, observed.manifest)
     if (busy := ports.in_use_error(paths, observed, containers)) is not None:
         yield busy
+
+
+def lost_files(paths: ProjectPaths, observed: RenderedState) -> str:
+    """The name of the volume with Odoo's files, if an earlier run made it and it is gone while that of PostgreSQL exists."""
+    project, scenario = compose.compose_project(paths, observed.stack), observed.scenario.name
+    volume = f"{project}_odoo-{scenario}"
+    if "project" not in observed.recorded.get("up", {}) or engine_volumes.exists(volume):
+        return ""
+    return volume if volumes.find(paths, observed).complete else ""
 
 
 def _another_checkout(
@@ -63,15 +83,12 @@ def _renamed(paths: ProjectPaths, observed: RenderedState, project: str) -> Iter
     before, database = last.get("project", ""), last.get("database", "")
     scenario = observed.scenario.name
     same_scenario = observed.last_scenario in {None, scenario}
-    volume = f"{before}_db-{scenario}"
-    if (
-        before
-        and before != project
-        and "ODPM_COMPOSE_PREFIX" not in paths.settings.merged()
-        and docker.has_volume(volume)
-    ):
+    left: tuple[str, ...] = ()
+    if before and before != project and "ODPM_COMPOSE_PREFIX" not in paths.settings.merged():
+        left = engine_volumes.named(f"{before}_{database_volume(scenario, '')}")
+    if left:
         yield DescriptionError(
-            f"this project was called {before} and is called {project} now; its database is in the volume {volume}",
+            f"this project was called {before} and is called {project} now; its database is in the volume {left[-1]}",
             where=str(paths.root),
             todo=f"to go on with it: ODPM_COMPOSE_PREFIX={before} in .env; for a new one: ODPM_COMPOSE_PREFIX={project} in .env",
         )
@@ -95,18 +112,27 @@ def _volumes(paths: ProjectPaths, observed: RenderedState, project: str) -> Iter
     images = [
         expand(str(described[name].get("image", "")), paths.settings.get, COMPOSE_FILE) for name in ("db", "odoo")
     ]
-    asked = re.search(r"postgres[^/]*:(\d+)", images[0])
-    volume = f"{project}_db-{scenario}"
-    found = docker.volume_file(volume, ("PG_VERSION", "*/docker/PG_VERSION"), images)
-    if asked and found and found.partition(".")[0] != asked[1]:
+    kept = volumes.find(paths, observed)
+    if error := kept.refusal():
+        yield error
+    unnumbered = f"{project}_db-{scenario}"  # of a development version of odpm 5
+    if not kept.complete and engine_volumes.exists(unnumbered):
+        copy = f"docker run --rm -v {unnumbered}:/from:ro -v {kept.name}:/to --entrypoint cp {images[0]} -a /from/. /to"
         yield DescriptionError(
-            f"the volume {volume} holds data of PostgreSQL {found}, and odpm.json asks for {asked[1]}",
-            where="odpm.json: postgres" if observed.manifest.format == 2 else "odpm.json: postgres_version",
-            todo=f"write {found} there to keep the data; docs/troubleshooting.md says how to move it"
-            " (db.upgrade-postgres will do that)",
+            f"the data of PostgreSQL is in the volume {unnumbered}, which has no version in its name",
+            where=kept.where,
+            todo=f"copy it, then the same command again: {copy}",
+        )
+    asked = re.search(r"postgres[^/]*:(\d+)", images[0])
+    found = engine_volumes.first_word(kept.name, ("PG_VERSION", "*/docker/PG_VERSION"), images)
+    if asked and found and found.partition(".")[0] != asked[1]:  # an image of `service_patches`
+        yield DescriptionError(
+            f"the volume {kept.name} holds data of PostgreSQL {found}, and its image is {images[0]}",
+            where=kept.where,
+            todo=f"name an image of PostgreSQL {found}",
         )
     volume = f"{project}_odoo-{scenario}"
-    owner, user = docker.volume_owner(volume, ("sessions", "filestore"), images[::-1]), compose.compose_env(paths)
+    owner, user = engine_volumes.owner(volume, ("sessions", "filestore"), images[::-1]), compose.compose_env(paths)
     if owner and owner[0] not in {0, int(user["ODPM_UID"])}:
         now, files = f"{user['ODPM_UID']}:{user['ODPM_GID']}", f"{owner[0]}:{owner[1]}"
         yield MachineError(

@@ -7,16 +7,20 @@ from pathlib import Path
 
 from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker import running as running_containers
 from odpm_tasks.adapters.docker.engine import Container
 from odpm_tasks.core.config.paths import MANIFEST_FILE, ProjectPaths
-from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.model import WEB, Manifest
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.stack.pages import mailbox, page
 from odpm_tasks.core.stack.projects import ProjectState
+from odpm_tasks.core.stack.web.address import without_usual_port
+from odpm_tasks.core.stack.web.caddy import ADDRESS_LABEL
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import OdpmError, UsageError
 from odpm_tasks.sources import cache
 from odpm_tasks.stack import compose
+from odpm_tasks.stack.web import address as addresses
 
 Composes = Mapping[str, tuple[str, tuple[Container, ...]]]
 
@@ -55,8 +59,12 @@ def _series(root: Path) -> str:
 
 
 def web_address(running: Sequence[Container]) -> str:
-    """Odoo's address on this machine; empty where its port is not published."""
-    return page({container.service: container.ports for container in running}, "odoo")
+    """Odoo's address: on this machine, or that of its reverse proxy; empty where neither is published."""
+    published = {container.service: container.ports for container in running}
+    odoo = next((container.id for container in running if container.service == "odoo"), "")
+    if WEB in published and odoo and not published["odoo"]:
+        return without_usual_port(running_containers.label(odoo, ADDRESS_LABEL))
+    return page(published, "odoo")
 
 
 def address_of(paths: ProjectPaths, manifest: Manifest, service: str) -> str:
@@ -72,7 +80,7 @@ def address_of(paths: ProjectPaths, manifest: Manifest, service: str) -> str:
     if name not in running:
         what = "no mailbox runs" if service == "mail" else f"no service {service!r} runs{nearest(service, running)}"
         raise UsageError(what, todo="start it: inv up; inv status lists the services")
-    address = page(running, name)
+    address = addresses.page(paths, manifest, running, name)
     if not address:
         raise UsageError(f"{name} publishes no port", todo="inv status lists the ports")
     return f"{address}/web" if name == "odoo" else address

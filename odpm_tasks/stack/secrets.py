@@ -15,7 +15,7 @@ _UNSET = "unset"
 PASSWORDS = ("db_password", "odoo_master_password", "postgres_password")
 
 
-def _folder(paths: ProjectPaths) -> Path:
+def secrets_folder(paths: ProjectPaths) -> Path:
     """The folder of the scenario's passwords, which only its user can open; created where it is missing."""
     folder = paths.secrets(paths.settings.scenario.name)
     with files.disk_errors(folder):
@@ -26,11 +26,11 @@ def _folder(paths: ProjectPaths) -> Path:
 
 def mark_unset(paths: ProjectPaths) -> None:
     """Record that existing data does not have the passwords of the files; a killed run leaves this to the next one."""
-    files.write(_folder(paths) / _UNSET, b"")
+    files.write(secrets_folder(paths) / _UNSET, b"")
 
 
 def mark_set(paths: ProjectPaths) -> None:
-    files.remove(_folder(paths) / _UNSET)
+    files.remove(secrets_folder(paths) / _UNSET)
 
 
 def missing(paths: ProjectPaths) -> bool:
@@ -44,7 +44,7 @@ def make_secrets(paths: ProjectPaths, *, new_database: bool = True) -> None:
 
     `new_database` false: PostgreSQL has data; then there is no new password of Odoo's administrator, which is in that data.
     """
-    scenario, folder = paths.settings.scenario, _folder(paths)
+    scenario, folder = paths.settings.scenario, secrets_folder(paths)
     known = (
         {"db_password": "odoo", "odoo_master_password": "admin", "admin_password": "admin"}
         if scenario.developer

@@ -2,20 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.version import VERSION
+from odpm_tasks.core.manifest.model import BACKUP, WEB, Manifest
 from odpm_tasks.core.planning.observed import ObservedState, ResolvedState
 from odpm_tasks.core.stack import pages
 from odpm_tasks.core.stack import status as document
-from odpm_tasks.core.stack.status import PageData, RepositoryData, ServiceData, StatusDocument
+from odpm_tasks.core.stack.backups import service as backup_service
+from odpm_tasks.core.stack.status import BackupData, PageData, ReleaseData, RepositoryData, ServiceData, StatusDocument
+from odpm_tasks.core.stack.web.address import has_web
 from odpm_tasks.errors import MachineError
+from odpm_tasks.project_files import deployments, is_exported, read_deployment
 from odpm_tasks.stack import compose, preflight
 from odpm_tasks.stack.files import chosen_database
 from odpm_tasks.stack.secrets import login
+from odpm_tasks.stack.web.address import page
+
+
+def _releases(paths: ProjectPaths) -> tuple[ReleaseData, ...]:
+    """The releases on disk, the one that was deployed last first."""
+    found: dict[str, ReleaseData] = {}
+    for number, entry in enumerate(reversed(deployments(paths))):
+        if entry.release not in found and is_exported(paths, entry.release):
+            found[entry.release] = ReleaseData(
+                release=entry.release,
+                commit=entry.commit,
+                time=entry.time,
+                current=number == 0,
+                rollback=entry.rollback,
+                updates=tuple(entry.updates),
+            )
+    return tuple(found.values())
+
+
+def _other_pages(paths: ProjectPaths, observed: ObservedState, ports: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    proxied = has_web(paths.settings.scenario, observed.manifest)
+    return pages.other_pages({name: found for name, found in ports.items() if not (proxied and name == WEB)})
+
+
+def backup_state(scenario: Scenario, manifest: Manifest, found: Sequence[docker.Container]) -> BackupData | None:
+    """What the service for backups knows about its last runs; None where the stack has none. `found`: its containers."""
+    backup = manifest.backup
+    if backup is None or not backup_service.has_backup(scenario, manifest):
+        return None
+    running = next((c.id for c in found if c.service == BACKUP and c.state == "running"), "")
+    outcome = docker.execute(running, "/bin/sh", backup_service.SCRIPT, "state") if running else None
+    known = dict(line.partition("=")[::2] for line in outcome.text.splitlines()) if outcome and outcome.ok else {}
+    return BackupData(
+        repository=backup.repository,
+        schedule=backup.schedule,
+        running=known.get("running") == "1",
+        last=_time(known.get("success", "")),
+        verified=_time(known.get("verified", "")),
+        problem=known.get("problem", "the service backup does not run"),
+    )
+
+
+def _time(seconds: str) -> str | None:
+    """Seconds since 1970 as a time in UTC, ISO 8601."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if seconds.isdigit() else None
 
 
 def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument, MachineError | None]:
@@ -23,6 +75,7 @@ def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument
     project, problem = compose.project_name_of(paths, observed.manifest), None
     services: tuple[ServiceData, ...] | None = None
     folder = ""
+    found: list[docker.Container] = []
     try:
         if not command.is_installed("docker"):
             raise MachineError("docker is not installed", todo=docker.INSTALL)
@@ -59,14 +112,17 @@ def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument
         odoo=observed.manifest.odoo_version,
         project=project,
         database=chosen_database(paths, observed.manifest) or paths.root.name,
-        url=pages.page(ports, "odoo") or None,
+        url=page(paths, observed.manifest, ports, "odoo") or None,
         login=login(paths),
         mail=pages.page(ports, pages.mailbox(ports)) or None,
-        pages=tuple(PageData(service=name, url=url) for name, url in pages.other_pages(ports).items()),
+        pages=tuple(PageData(service=name, url=url) for name, url in _other_pages(paths, observed, ports).items()),
         dev=(settings.get("ODPM_DEV") or "") if developer else "",
         debug=developer and bool(settings.get("ODPM_DEBUG")),
         problem=problem.what if problem else "",
         folder=folder or None,
         services=services,
+        releases=_releases(paths) if observed.scenario.releases else (),
+        backup=backup_state(observed.scenario, observed.manifest, found) if problem is None else None,
+        interrupted=observed.scenario.strict and read_deployment(paths) is not None,
         repositories=repositories,
     ), problem

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
-from odpm_tasks.adapters import command, terminal
+from odpm_tasks.adapters import command, http, terminal
+from odpm_tasks.adapters.docker import compose_cli, running
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.manifest.model import UNAWAITED
 from odpm_tasks.core.odoo import log as odoo_logs
 from odpm_tasks.core.odoo.log import OdooFailure
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState, RunningState
 from odpm_tasks.core.stack.compose_file import DATABASE
+from odpm_tasks.core.stack.published_ports import WEB, published_port
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import MachineError, ProgramError, UsageError
 from odpm_tasks.image import inputs
 from odpm_tasks.project_files import record_duration, record_image_inputs, write_state
 from odpm_tasks.stack import compose, odoo_log, preflight
+from odpm_tasks.stack.backups import files as backup_files
 from odpm_tasks.stack.secrets import passwords
+from odpm_tasks.stack.web import state
 
 HEALTH_TIMEOUT = 600.0
 _POLL_INTERVAL = 0.25
 _LOG_INTERVAL = 1.0
+_PAGE_TIMEOUT = 300.0
 
 
 def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]) -> None:
@@ -37,6 +45,8 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
     before = docker.containers(project)
     for error in preflight.refusals(paths, observed, before, changed=False):
         raise error
+    state.prepare(paths, observed)
+    backup_files.prepare(paths, observed.manifest)
     text = observed.rendered.compose
     downtime = Downtime("-odoo-")
     with terminal.activity() as show:
@@ -51,10 +61,12 @@ def up(paths: ProjectPaths, observed: RenderedState, switches: Mapping[str, str]
         words = ["up", "--detach", "--remove-orphans", build]
         if must_recreate(paths, observed, before):  # not PostgreSQL, which is up to date
             words += ["--force-recreate", *(name for name in summary.active if name != DATABASE)]
-        outcome = docker.compose_stream(compose.command_line(paths), on_line, *words)
+        since = time.time()
+        outcome = compose_cli.stream(compose.command_line(paths), on_line, *words)
         if not outcome.ok:
             raise_failure(paths, observed, project, outcome)
-        started = wait_until_healthy(paths, observed, show)
+        started = wait_until_healthy(paths, observed, show, since=since)
+    state.end_maintenance(paths)
     if isinstance(observed, RunningState) and observed.running.start_cost.odoo_down:
         record_duration(paths, "odoo down", downtime.seconds)
     record_image_inputs(paths, inputs.input_digests(paths, observed.stack))
@@ -106,18 +118,23 @@ class Downtime:
 
 
 def wait_until_healthy(
-    paths: ProjectPaths, observed: RenderedState, show: terminal.Activity, services: Collection[str] = ()
+    paths: ProjectPaths,
+    observed: RenderedState,
+    show: terminal.Activity,
+    services: Collection[str] = (),
+    *,
+    since: float = math.inf,
 ) -> tuple[docker.Container, ...]:
     """Wait until every service runs, is healthy if it has a health check, or exited with code 0.
 
     While Odoo starts, the last line of its log is shown. Errors: ProgramError, also as soon as Odoo answers 500: then with
-    exception, file and line of its log. `services`: wait for these only. Containers of inactive profiles, started by the
-    user, are ignored.
+    exception, file and line of its log. `services`: wait for these only. `since`: a time of `time.time()`; an Odoo that
+    was started after it must have loaded the add-ons. Containers of inactive profiles, started by the user, are ignored.
     """
     project = compose.compose_project(paths, observed.stack)
     deadline = time.monotonic() + HEALTH_TIMEOUT
     expected = services or compose.services_summary(paths, paths.compose.read_bytes()).active
-    log = _StartLog(paths, observed)
+    log = _StartLog(paths, observed, since)
     while True:
         found = [c for c in docker.containers(project) if not c.oneoff and c.service in expected]
         waiting = []
@@ -125,10 +142,14 @@ def wait_until_healthy(
             if container.state in {"exited", "dead"}:
                 if code := docker.exit_code(container.id):
                     raise _broken(paths, container, f"ended with code {code}", observed)
-            elif container.health == "unhealthy" or container.state == "restarting":
+            elif (
+                container.health == "unhealthy" and container.service not in UNAWAITED
+            ) or container.state == "restarting":
                 how = "is restarting" if container.state == "restarting" else "is unhealthy"
                 raise _broken(paths, container, how, observed)
-            elif container.state != "running" or container.health == "starting":
+            elif container.state != "running" or (
+                container.health == "starting" and container.service not in UNAWAITED
+            ):
                 waiting.append(container)
                 show.note(container.service, log.state(container) or container.health or container.state)
             else:
@@ -143,11 +164,22 @@ def wait_until_healthy(
         time.sleep(_POLL_INTERVAL)
 
 
+def page_status(found: docker.Container, database: str) -> int:
+    """The status of the login page of a database; 0 without an answer or without a published port. Odoo loads the database for it.
+
+    Where Odoo has several databases, its health check loads none of them. From 19.0 the header selects the database without a
+    session; before, the page does, with a session.
+    """
+    port = int(published_port(found.ports, WEB) or 0)
+    path = f"/web/login?db={quote(database)}"
+    return port and http.local_status(port, path, _PAGE_TIMEOUT, headers={"X-Odoo-Database": database})
+
+
 class _StartLog:
     """The log of Odoo while it starts, read at most once per second."""
 
-    def __init__(self, paths: ProjectPaths, observed: RenderedState) -> None:
-        self._paths, self._observed = paths, observed
+    def __init__(self, paths: ProjectPaths, observed: RenderedState, since: float) -> None:
+        self._paths, self._observed, self._since = paths, observed, since
         self._read_at, self._last = 0.0, ""
 
     def state(self, container: docker.Container) -> str:
@@ -164,7 +196,9 @@ class _StartLog:
 
     def check(self, container: docker.Container) -> None:
         """Check that an Odoo that is healthy now has loaded the add-ons. Errors: ProgramError."""
-        if container.service == "odoo" and self._read_at:
+        if container.service == "odoo" and (self._read_at or running.started_at(container.id) >= self._since):
+            if self._observed.scenario.developer:
+                page_status(container, self._observed.database)
             lines = self._lines(container)
             self._read_at = 0.0
             database, platform = self._observed.database, odoo_log.platform_folder(self._observed)
@@ -209,8 +243,14 @@ def raise_failure(paths: ProjectPaths, observed: RenderedState, project: str, ou
             details=outcome.tail()[-1:],
             todo="inv up --free-ports chooses others; or set one in .env, or run inv down in the other project",
         )
+    if "non-overlapping IPv4 address pool" in output:
+        raise MachineError(
+            "Docker has no addresses left for another network",
+            details=outcome.tail()[-1:],
+            todo="docker network prune removes networks that no container uses; or set default-address-pools of the engine",
+        )
     for container in docker.containers(project):
-        if container.health == "unhealthy" or (
+        if (container.health == "unhealthy" and container.service not in UNAWAITED) or (
             container.state == "exited" and not container.oneoff and docker.exit_code(container.id)
         ):
             raise _broken(paths, container, "does not start", observed)

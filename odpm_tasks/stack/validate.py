@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from odpm_tasks.adapters import command, files
-from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker import compose_cli
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.manifest.fields import Problem
@@ -41,7 +41,7 @@ def _problems_by_compose(paths: ProjectPaths) -> list[Problem] | None:
     """The problems that Compose reports for the file on disk; None where Compose is not installed."""
     if not command.is_installed("docker"):
         return None
-    outcome = docker.compose(compose.command_line(paths), "config", "--quiet", check=False)
+    outcome = compose_cli.run(compose.command_line(paths), "config", "--quiet", check=False)
     if outcome.ok:
         return []
     installed = command.run(["docker", "compose", "version"], check=False).ok

@@ -14,6 +14,7 @@ from invoke.exceptions import Exit
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
+from odpm_tasks.adapters.signals import ignore_ctrl_c, sigterm_as_ctrl_c
 from odpm_tasks.core.planning.options import RunOptions, options_of
 from odpm_tasks.tasks import command_line
 from odpm_tasks.tasks.command_line import CommandShape, ShapedArgument
@@ -85,11 +86,13 @@ def task(
                 name: _converted(value, name in several) if name in listed else value for name, value in given.items()
             }
             try:
-                return body(c, **(_with_options(run_options, given) if run_options else given))
+                with sigterm_as_ctrl_c():
+                    return body(c, **(_with_options(run_options, given) if run_options else given))
             except KeyboardInterrupt:
                 from odpm_tasks.adapters import process
 
                 process.stop_all()
+                ignore_ctrl_c()
                 raise Exit("odpm: interrupted; no work is lost, run the same command to continue", 130) from None
 
         with_signature: Any = run

@@ -1,4 +1,4 @@
-"""The command line of all tasks: one optional word, arguments after `--`, and the nearest name for an unknown one.
+"""The command line of all tasks: one optional word, arguments after `--`, the nearest name for an unknown one, completion.
 
 invoke has no optional positional argument and no hook for its parser, so its state machine is replaced by `_Machine`. Contexts of
 tasks that are not odpm's are parsed as before.
@@ -6,20 +6,28 @@ tasks that are not odpm's are parsed as before.
 
 from __future__ import annotations
 
+import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from invoke import program as invoke_program
 from invoke.exceptions import Exit
 from invoke.parser import parser as invoke_parser
 from invoke.parser.argument import Argument
-from invoke.parser.context import ParserContext
+from invoke.parser.context import ParserContext, to_flag
 from invoke.program import Program
 
 from odpm_tasks.adapters import terminal
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import OdpmError, UsageError
+
+if TYPE_CHECKING:
+    from odpm_tasks.core.candidates import TaskWords
+
+_EXACT = "ODPM_COMPLETION"  # set by our scripts for shells: the words are those up to the cursor
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class _Machine(invoke_parser.ParseMachine):
             return
         if shape is None:
             raise UsageError(f"there is no task {token!r}{nearest(token, self.contexts)}", todo="inv --list")
-        if not shape.word or token.startswith("-"):
+        if not shape.word or re.match("-.", token):
             raise _unknown(token, self.context, list(self.contexts))
         argument = self.context.args[shape.word.replace("_", "-")]
         if self._worded is self.context:
@@ -152,8 +160,58 @@ def _print_and_exit(self: Program) -> None:
         raise Exit
 
 
+def _words_of(contexts: Mapping[str, Any]) -> dict[str, TaskWords]:
+    """What each task takes, from the contexts of invoke's parser."""
+    from odpm_tasks.core.candidates import TaskWords
+
+    found = {}
+    for name, context in contexts.items():
+        flags = {
+            to_flag(spelled): argument.name if argument.takes_value else ""
+            for argument in context.args.values()
+            for spelled in argument.names
+        }
+        optional = {argument.shape.word for argument in context.args.values() if hasattr(argument, "shape")} - {""}
+        words = (*(argument.name for argument in context.positional_args), *optional)
+        found[name] = TaskWords({**flags, **dict.fromkeys(context.inverse_flags, "")}, words)
+    return found
+
+
+def _answer(given: Sequence[str], contexts: Mapping[str, Any], initial: Any) -> tuple[str, ...]:
+    """The candidates for the last of the words that a shell gives; the first is the name of the program.
+
+    The scripts of invoke omit an empty last word: only a word that begins with a dash and is no option is incomplete there.
+    """
+    from pathlib import Path
+
+    from odpm_tasks.core.candidates import candidates, cursor
+    from odpm_tasks.stack.names import names, project_folder
+
+    tasks, program = _words_of(contexts), _words_of({"": initial})[""]
+    words = list(given)[1:]
+    if _EXACT not in os.environ:
+        words = " ".join(given).split()[1:]
+        options = {flag for one in (*tasks.values(), program) for flag in one.flags}
+        if not (words and words[-1].startswith("-") and words[-1] not in options):
+            words.append("")
+    found = cursor(words or [""], tasks, program)
+    root = project_folder(Path.cwd()) if found.kind else None
+    known = names(root, found.kind, found.typed) if root and found.kind else ()
+    return candidates(found, known, tasks, program)
+
+
+def _complete(parser: invoke_parser.Parser, initial_context: ParserContext, **named: Any) -> NoReturn:
+    """Print the candidates for the command line of a shell, one on a line, and end. `inv --complete` of invoke calls it."""
+    del named
+    given = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+    if found := _answer(given, parser.contexts, initial_context):
+        terminal.output("\n".join(found))
+    raise Exit
+
+
 def install() -> None:
     """Use these rules for the command lines of this process."""
     invoke_parser.ParseMachine = _Machine  # type: ignore[misc]
     ParserContext.help_for = _help_with_values  # type: ignore[method-assign]
     Program.parse_cleanup = _print_and_exit  # type: ignore[method-assign]
+    invoke_program.complete = _complete  # type: ignore[attr-defined,assignment]

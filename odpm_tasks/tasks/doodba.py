@@ -221,17 +221,17 @@ def develop(c: Context) -> None:
 @task(short={"cw_path": "c"}, help={"cw_path": "No effect: the files are in .vscode."})
 def write_code_workspace_file(c: Context, cw_path: str = "") -> None:
     """Set up VS Code: inv ide vscode."""
-    from odpm_tasks.tasks import ide
+    from odpm_tasks.tasks import desk
 
-    ide.ide(c, name="vscode")
+    desk.ide(c, name="vscode")
 
 
 @task()
 def generate_idea_conf(c: Context) -> None:
     """Set up PyCharm: inv ide pycharm."""
-    from odpm_tasks.tasks import ide
+    from odpm_tasks.tasks import desk
 
-    ide.ide(c, name="pycharm")
+    desk.ide(c, name="pycharm")
 
 
 @task(short={"verbose": "v"}, help={"verbose": "Show the output of every hook."})
@@ -251,9 +251,40 @@ def lint(c: Context, verbose: bool = False) -> None:
         raise Exit(code=code)
 
 
+@task(
+    short={"source_db": "s", "destination_db": "d"},
+    help={
+        "source_db": "The database (default: the project's).",
+        "destination_db": "Name of the snapshot (default: its time).",
+    },
+)
+def snapshot(c: Context, source_db: str = "", destination_db: str = "") -> None:
+    """Take a snapshot of database and files: inv db.snapshot."""
+    from odpm_tasks.tasks.databases import snapshots
+
+    snapshots.snapshot(c, name=destination_db, database=source_db)
+
+
+@task(
+    name="restore-snapshot",
+    short={"snapshot_name": "s", "destination_db": "d"},
+    help={
+        "snapshot_name": "Name of the snapshot (default: the newest).",
+        "destination_db": "The database (default: the project's).",
+        "yes": "Do not ask for confirmation.",
+    },
+)
+def restore_snapshot(c: Context, snapshot_name: str = "", destination_db: str = "", yes: bool = False) -> None:
+    """Return to a snapshot of database and files: inv db.restore-snapshot."""
+    from odpm_tasks.tasks.databases import snapshots
+
+    snapshots.restore_snapshot(c, name=snapshot_name, database=destination_db, yes=yes)
+
+
 WORDS = (
     start, stop, restart, logs, install, uninstall, test, updatepot, scaffold, git_aggregate, closed_prs, img_build, develop,
     write_code_workspace_file, generate_idea_conf, lint,
+    snapshot, restore_snapshot,
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose:
     if format == "json":
         terminal.output(parity_text.as_json(compared))
     else:
-        terminal.output(
+        terminal.output_text(
             parity_text.as_text(compared, lambda text, style: terminal.paint(text, style, sys.stdout), verbose=verbose)
         )
     if failing := len(compared.failing):

@@ -87,9 +87,9 @@ def lock(
         terminal.warn(warning)
     if ask_index and (findings := project.check_addons(ask_index=True)):
         for line in repository_lines(findings):
-            terminal.output(line)
+            terminal.output_text(line)
     for change in written.changes:
-        terminal.output(change)
+        terminal.output_text(change)
     if synced:
         terminal.output("odpm.json: locks written")
     if not written.changes and not synced:

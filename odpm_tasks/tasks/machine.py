@@ -35,9 +35,40 @@ def doctor(c: Context, fix: bool = False, network: bool = False, format: str = "
     if format == "json":
         terminal.output(as_json(findings, checks))
     else:
-        terminal.output(as_text(findings, checks, lambda text, style: terminal.paint(text, style, sys.stdout)))
+        terminal.output_text(as_text(findings, checks, lambda text, style: terminal.paint(text, style, sys.stdout)))
     if any(one.level == "error" and not one.fixed for one in findings):
         sys.exit(8)
+
+
+@task(help={"format": "text or json."})
+def audit(c: Context, format: str = "text") -> None:
+    """Check the running server for what makes it unsafe.
+
+    Ends with 2 if a rule fails. `audit_waivers` in odpm.json accepts findings.
+    """
+    import sys
+
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.audit.stack_audit import as_json, as_text, unused_waivers
+    from odpm_tasks.core.text import plural
+    from odpm_tasks.diagnosis.audit import audit as look
+    from odpm_tasks.errors import DriftError
+    from odpm_tasks.project import Project
+
+    check_format(format)
+    found = Project.find()
+    findings = look(found)
+    unused = unused_waivers(findings, found.manifest.audit_waivers)
+    if format == "json":
+        terminal.output(as_json(findings, unused))
+    else:
+        painted = as_text(findings, unused, lambda text, style: terminal.paint(text, style, sys.stdout))
+        terminal.output_text(painted)
+    if failing := sum(one.fails for one in findings):
+        raise DriftError(
+            f"the audit failed: {plural(failing, 'finding')}",
+            todo="do what stands behind `next:`, or accept a finding with a reason: audit_waivers in odpm.json",
+        )
 
 
 @task(help={"format": "text or json."})
@@ -56,14 +87,14 @@ def projects(c: Context, format: str = "text") -> None:
     if format == "json":
         terminal.output(as_json(found))
     else:
-        terminal.output(as_text(found, lambda text, style: terminal.paint(text, style, sys.stdout)))
+        terminal.output_text(as_text(found, lambda text, style: terminal.paint(text, style, sys.stdout)))
 
 
 @task(
     help={
         "all": "Of every project of this machine, with the build cache and the shared cache.",
         "list_only": "Only show what would be removed.",
-        "older_than": "Days without use after which build cache and logs are removed (default 7).",
+        "older_than": "Days without use after which build cache, logs and the last template are removed (default 7).",
         "yes": "Do not ask for confirmation.",
         "format": "text or json.",
     }
@@ -96,7 +127,7 @@ def prune(
     for note in found.notes:
         terminal.warn(note)
     if format == "text":
-        terminal.output(as_text(found, lambda text, style: terminal.paint(text, style, sys.stdout)))
+        terminal.output_text(as_text(found, lambda text, style: terminal.paint(text, style, sys.stdout)))
     removed = None
     if found.unused and not list_only:
         if not yes and not terminal.confirm("Remove this?"):

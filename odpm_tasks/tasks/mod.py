@@ -31,7 +31,10 @@ def list_(c: Context, all: bool = False, format: str = "text") -> None:
     graph = inventory.addon_graph(project.paths, observed)
     installed = inventory.installed_addons(project.paths, observed)
     addons = text.listed(graph, installed=installed, all_platform=all)
-    terminal.output(text.list_json(addons, installed) if format == "json" else text.list_text(addons, installed))
+    if format == "json":
+        terminal.output(text.list_json(addons, installed))
+    else:
+        terminal.output_text(text.list_text(addons, installed))
 
 
 @task(word="name", help={"name": "The add-on.", "format": "text or json."})
@@ -47,7 +50,10 @@ def explain(c: Context, name: str, format: str = "text") -> None:
     graph = inventory.addon_graph(project.paths, observed)
     graph.require(name)
     found = text.explanation(graph, name, inventory.installed_addons(project.paths, observed))
-    terminal.output(report(found) if format == "json" else text.explanation_text(found))
+    if format == "json":
+        terminal.output(report(found))
+    else:
+        terminal.output_text(text.explanation_text(found))
 
 
 @task(
@@ -108,9 +114,9 @@ def missing(c: Context, ask_index: bool = False, format: str = "text") -> None:
         terminal.output(report({"missing": data}))
         return
     for addon in findings.missing:
-        terminal.output(str(addon))
+        terminal.output_text(str(addon))
     for line in repository_lines(findings):
-        terminal.output(line)
+        terminal.output_text(line)
     if not findings.missing:
         terminal.message("nothing is missing")
 

@@ -61,7 +61,10 @@ def update(
     name = stack.existing_database(project, database)
     found = updates(project.paths, require_rendered(project.observe()), name, modules, changed=changed or not modules)
     if list_only:
-        terminal.output(as_json(found) if format == "json" else as_text(found))
+        if format == "json":
+            terminal.output(as_json(found))
+        else:
+            terminal.output_text(as_text(found))
     elif found.chosen:
         stack.up(c, update=found.chosen, database=name)
     else:

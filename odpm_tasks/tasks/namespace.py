@@ -8,8 +8,7 @@ from typing import Any
 from invoke.collection import Collection
 
 from odpm_tasks.tasks import (
-    db,
-    ide,
+    desk,
     image,
     init,
     legacy_cli,
@@ -18,23 +17,30 @@ from odpm_tasks.tasks import (
     mod,
     mod_changes,
     plan,
+    programs,
     sources,
     stack,
     testing,
 )
+from odpm_tasks.tasks.databases import archives, backups, copies, postgres, snapshots
 
 TASKS = {
     task.name: task
     for task in (
         init.init,
         lock.lock, plan.plan, plan.render, image.build, image.build_image, plan.migrate, plan.validate,
-        image.parity, ide.ide,
-        stack.up, stack.down, stack.restart, stack.logs, stack.status, stack.shell, stack.psql, stack.exec_, testing.test,
-        machine.doctor, machine.projects, machine.prune, machine.open_,
+        image.parity, desk.ide,
+        stack.up, stack.down, stack.restart, stack.logs, stack.status, programs.shell, programs.psql, programs.exec_, testing.test,
+        desk.watch, machine.doctor, machine.audit, machine.projects, machine.prune, machine.open_, desk.completion,
     )
 }  # fmt: skip
 GROUPS = {
-    "db": (db.list_, db.snapshots, db.snapshot, db.restore_snapshot, db.drop_snapshot),
+    "db": (
+        snapshots.list_, snapshots.snapshots, snapshots.snapshot, snapshots.restore_snapshot, snapshots.drop_snapshot,
+        snapshots.backup, archives.restore, archives.pull, copies.copy, copies.rename, copies.drop, copies.reset,
+        copies.neutralize, postgres.upgrade_postgres,
+    ),
+    "backup": (backups.run, backups.list_, backups.restore, backups.verify),
     "mod": (
         mod.list_, mod.explain, mod.graph, mod.missing,
         mod_changes.install, mod_changes.update, mod_changes.uninstall, mod_changes.scaffold, mod_changes.pot,

@@ -32,7 +32,7 @@ def status(c: Context, format: str = "text", refresh: bool = False) -> None:
         terminal.output(sources_text.as_json(found, cache))
         return
     width = terminal.width(sys.stdout) or 80
-    terminal.output(
+    terminal.output_text(
         sources_text.as_text(found, cache, width, lambda text, style: terminal.paint(text, style, sys.stdout))
     )
 
@@ -52,7 +52,7 @@ def prune(c: Context, yes: bool = False) -> None:
     for store in found.unsure:
         terminal.warn(f"{store} is kept: cannot determine which objects checkouts still need (inv render may fix it)")
     for line in _unused(paths, found):
-        terminal.output(line)
+        terminal.output_text(line)
     if not found.unused:
         terminal.message("nothing is unused")
         return

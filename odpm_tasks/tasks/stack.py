@@ -1,11 +1,11 @@
-"""Tasks that run the stack: up, down, restart, logs, status, shell, psql, exec."""
+"""Tasks that run the stack: up, down, restart, logs, status."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.core.planning.options import RunOptions
-from odpm_tasks.tasks.base import Context, check_format, remainder, task
+from odpm_tasks.core.planning.options import ALL_DATABASES, RunOptions
+from odpm_tasks.tasks.base import Context, check_format, task
 from odpm_tasks.tasks.options import from_saved_plan, project_for, step_ids
 
 if TYPE_CHECKING:
@@ -17,11 +17,18 @@ if TYPE_CHECKING:
 
 @task(
     run_options="up",
-    help={"plan": "Perform the plan in this file of `inv plan --out`; exit 2 when the observed state changed."},
+    optional=["rollback"],
+    help={
+        "plan": "Perform the plan in this file of `inv plan --out`; exit 2 when the observed state changed.",
+        "rollback": "Return to this release, or to the one before the current (server); --database restores what it updated, too.",
+        "yes": "With --rollback --database: do not ask for confirmation.",
+    },
 )
 def up(
     c: Context,
     plan: str = "",
+    rollback: str | bool = "",
+    yes: bool = False,
     *,
     options: RunOptions,
 ) -> None:
@@ -29,9 +36,15 @@ def up(
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.planning.observed import RunningState, database_warnings, new_addons, require_rendered
     from odpm_tasks.core.stack.mailcatcher import mail_warning
+    from odpm_tasks.errors import UsageError
     from odpm_tasks.project import ORDER
     from odpm_tasks.tasks import output
 
+    if rollback:
+        _roll_back(rollback if isinstance(rollback, str) else "", options, yes)
+        return
+    if options.database == ALL_DATABASES:
+        raise UsageError("--database needs the name of a database", todo="inv up -d NAME")
     if plan:
         project, until, before = from_saved_plan(plan, options)
         done = project.converge(until, before)
@@ -49,7 +62,42 @@ def up(
         terminal.warn(mail_warning(seen.database, seen.running.mail_servers))
     if until == ORDER:
         for text in output.greeting(done.paths, require_rendered(done.observed)):
-            terminal.output(text)
+            terminal.output_text(text)
+
+
+def _roll_back(release: str, options: RunOptions, yes: bool) -> None:
+    """Return to an earlier release. Errors: UsageError where that cannot be, those of `rollback.choose`."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.planning.observed import require_rendered
+    from odpm_tasks.deployment import rollback
+    from odpm_tasks.errors import UsageError
+
+    databases = options.database == ALL_DATABASES
+    others = [name for name in options.given() if name != "--database"]
+    if others or (options.database and not databases):
+        what = others[0] if others else "the name of a database"
+        raise UsageError(f"--rollback cannot be combined with {what}", todo="inv up --rollback [RELEASE] [--database]")
+    project = rendered_project()
+    if not project.scenario.releases:
+        raise UsageError(
+            f"only the scenario server has releases, the scenario is {project.scenario.name}",
+            where=project.paths.settings.where("ODPM_SCENARIO"),
+            todo="git checkout COMMIT && inv up",
+        )
+    with project.exclusive():
+        chosen = rollback.choose(project.paths, release, databases=databases)
+        observed = require_rendered(project.observe())
+        lines = rollback.describe(project.paths, observed, chosen)
+        for line in lines:
+            terminal.message(line)
+        if (
+            lines
+            and not yes
+            and not terminal.confirm_name("What was entered since is kept in a snapshot.", observed.database)
+        ):
+            raise UsageError("nothing is changed", todo="inv up --rollback --database --yes")
+        rollback.roll_back(project.paths, observed, chosen)
+    terminal.message(f"release {chosen.to.release} of {chosen.to.time} serves; inv up deploys the present commit again")
 
 
 @task(
@@ -91,20 +139,29 @@ def down(c: Context, volumes: bool = False, purge: bool = False, yes: bool = Fal
 )
 def restart(c: Context, service: Sequence[str] = ()) -> None:
     """Restart Odoo (or other services) and wait until it is healthy."""
+    import time
+
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.adapters.docker import compose_cli
     from odpm_tasks.core.planning.observed import require_rendered
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.project_files import read_deployment
     from odpm_tasks.stack import up as stack_services
     from odpm_tasks.stack.compose import command_line
 
     project = rendered_project()
+    names = tuple(service) or ("odoo",)
+    if "odoo" in names and project.scenario.strict and read_deployment(project.paths):
+        raise UsageError(
+            "a deployment was interrupted, its databases may be half updated", todo="inv up goes back or on"
+        )
     with project.exclusive(), terminal.activity() as show:
-        names = tuple(service) or ("odoo",)
         for name in names:
-            stack_services.require_own_folder(project.paths, _container(project, name))
+            stack_services.require_own_folder(project.paths, container(project, name))
         show.note(", ".join(names), "restart")
-        docker.compose(command_line(project.paths), "restart", *names)
-        stack_services.wait_until_healthy(project.paths, require_rendered(project.observe()), show)
+        since = time.time()
+        compose_cli.run(command_line(project.paths), "restart", *names)
+        stack_services.wait_until_healthy(project.paths, require_rendered(project.observe()), show, since=since)
     terminal.message(f"{', '.join(names)} restarted and healthy")
 
 
@@ -121,7 +178,7 @@ def restart(c: Context, service: Sequence[str] = ()) -> None:
 def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool = False) -> None:
     """Show the logs of the services."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.adapters.docker import compose_cli
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import up as stack_services
     from odpm_tasks.stack.compose import command_line
@@ -131,10 +188,10 @@ def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool 
         stack_services.require_services(require_rendered(project.observe()), service)
     flags = [f"--tail={tail}", *(["--follow"] if follow else []), *service]
     if terminal.is_interactive() or follow:
-        _leave(_foreground(project, "logs", *flags))
+        leave(foreground(project, "logs", *flags))
     else:
         # Compose moves the cursor also where there is none
-        written = docker.compose(command_line(project.paths), "logs", "--no-color", *flags).text
+        written = compose_cli.run(command_line(project.paths), "logs", "--no-color", *flags).text
         terminal.output(written.replace("\x1b[2K", "").rstrip("\n"))
 
 
@@ -149,67 +206,12 @@ def status(c: Context, format: str = "text") -> None:
     check_format(format)
     project = Project.find()
     found, problem = status(project.paths, project.observe(PREPARING))
-    terminal.output(document.as_json(found) if format == "json" else document.as_text(found))
+    if format == "json":
+        terminal.output(document.as_json(found))
+    else:
+        terminal.output_text(document.as_text(found))
     if problem:
         raise problem
-
-
-@task(word="database", remainder=True, short={"database": "d"}, help={"database": "Database (default: the project's)."})
-def shell(c: Context, database: str = "") -> None:
-    """Open Odoo's Python shell on the database."""
-    project = rendered_project()
-    _container(project, "odoo")
-    name = existing_database(project, database)
-    _leave(
-        _foreground(
-            project,
-            "exec",
-            *_tty(),
-            "odoo",
-            "odoo",
-            "shell",
-            "-d",
-            name,
-            "--no-http",
-            *remainder(),
-        )
-    )
-
-
-@task(
-    word="database",
-    remainder=True,
-    short={"database": "d", "command": "c"},
-    help={"database": "Database (default: the project's).", "command": "Run this SQL and exit."},
-)
-def psql(c: Context, database: str = "", command: str = "") -> None:
-    """Open psql on the database; arguments after -- are passed to psql."""
-    project = rendered_project()
-    name = existing_database(project, database)
-    words = ["psql", "-U", "postgres", "-d", name, *(["-c", command] if command else [])]
-    _leave(_foreground(project, "exec", *_tty(), "db", *words, *remainder()))
-
-
-@task(
-    name="exec",
-    word="service",
-    remainder=True,
-    short={"service": "s"},
-    help={"service": "The service to run it in (default odoo)."},
-)
-def exec_(c: Context, service: str = "odoo") -> None:
-    """Run a program in a service: inv exec -- odoo --version."""
-    from odpm_tasks.errors import UsageError
-
-    words = remainder()
-    if not words:
-        raise UsageError("nothing to run", todo="inv exec -- odoo --version")
-    project = rendered_project()
-    _container(project, service)
-    options: list[str] = []
-    if service == "odoo" and words[:2] == ["odoo", "scaffold"]:
-        options = _scaffold_options(project, words[2:])
-    _leave(_foreground(project, "exec", *_tty(), *options, service, *words))
 
 
 def rendered_project() -> Project:
@@ -236,7 +238,8 @@ def rendered_project() -> Project:
     return project
 
 
-def _container(project: Project, service: str) -> Container:
+def container(project: Project, service: str) -> Container:
+    """The running container of a service. Errors: UsageError for an unknown service, ProgramError where it does not run."""
     from odpm_tasks.core.planning.observed import require_rendered
     from odpm_tasks.stack import up as services
 
@@ -249,44 +252,31 @@ def _database(project: Project, database: str) -> str:
     return require_rendered(project.with_options(RunOptions(database=database)).observe()).database
 
 
-def _scaffold_options(project: Project, words: Sequence[str]) -> list[str]:
-    """`odoo scaffold` writes into the project: paths are relative to its folder, whose owner owns what it makes."""
-    from odpm_tasks.core.addons.scaffold import check_destination
-    from odpm_tasks.core.planning.observed import require_rendered
-
-    stack = require_rendered(project.observe()).stack
-    folders = {mount.host: mount.inside for mount in stack.mounts if mount.writable}
-    inside = check_destination(words, stack.own_folder, folders)
-    owner = project.root.stat()
-    return ["--user", f"{owner.st_uid}:{owner.st_gid}", "--workdir", inside]
-
-
 def existing_database(project: Project, database: str) -> str:
     """The name of the database. Errors: DescriptionError if there is none of this name."""
+    from functools import partial
+
     from odpm_tasks.stack.database import require_database
+    from odpm_tasks.stack.databases.psql import sql
 
     name = _database(project, database)
-    require_database(_container(project, "db").id, name)
+    require_database(partial(sql, container(project, "db").id), name)
     return name
 
 
-def _tty() -> list[str]:
-    from odpm_tasks.adapters import terminal
-
-    return [] if terminal.is_interactive() else ["-T"]
-
-
-def _foreground(project: Project, *words: str) -> int:
+def foreground(project: Project, *words: str) -> int:
+    """Run a Compose command on the user's terminal; returns its exit code. Errors: MachineError for a missing engine."""
+    from odpm_tasks.adapters.docker import compose_cli
     from odpm_tasks.adapters.docker import engine as docker
     from odpm_tasks.stack.compose import command_line
 
-    code = docker.compose_foreground(command_line(project.paths), *words)
+    code = compose_cli.foreground(command_line(project.paths), *words)
     if code:
         docker.require()  # reports a missing or unresponsive engine
     return code
 
 
-def _leave(code: int) -> None:
+def leave(code: int) -> None:
     """Exit with the exit code of a program."""
     from invoke.exceptions import Exit
 

@@ -9,6 +9,9 @@ from odpm_tasks.tasks.base import Context, check_format, remainder, task
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from odpm_tasks.core.config.settings import Settings
+    from odpm_tasks.core.testing.text import TestRun
+    from odpm_tasks.errors import ProgramError
     from odpm_tasks.testing.choice import TestOptions
     from odpm_tasks.testing.run import Finished
 
@@ -69,7 +72,7 @@ def test(
     if chosen is not None:
         finished = run.run_tests(project.paths, observed, graph, options, chosen)
         _show(finished, format)
-        _check(finished, options)
+        _check(finished, options, project.paths.settings)
 
 
 def _show(finished: Finished, format: str) -> None:
@@ -83,21 +86,23 @@ def _show(finished: Finished, format: str) -> None:
         terminal.output(report(text.as_data(finished.run)))
     else:
         for line in text.as_text(finished.run, lambda part, style: terminal.paint(part, style, sys.stdout)):
-            terminal.output(line)
+            terminal.output_text(line)
     for name in finished.run.kept:
         terminal.message(f"kept: database {name}; look at it: inv shell -d {name}")
 
 
-def _check(finished: Finished, options: TestOptions) -> None:
-    """Warn where nothing was tested. Errors: ProgramError where tests failed, DescriptionError where no test ran."""
+def _check(finished: Finished, options: TestOptions, settings: Settings) -> None:
+    """Warn where nothing was tested. Errors: ProgramError where tests failed, or where browser tests did not run in an image that
+    has Chromium; DescriptionError where no test ran."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.text import plural
     from odpm_tasks.errors import DescriptionError, ProgramError
 
     run, total = finished.run, finished.run.totals
+    problem = _browser_problem(run, settings)
     if finished.error:
         if total.bad:
-            terminal.message(f"{plural(total.bad, 'test')} of {total.tests} failed before")
+            terminal.message(f"{total.bad} of {plural(total.tests, 'test')} failed before")
         raise finished.error
     if total.bad:
         raise ProgramError(
@@ -112,7 +117,32 @@ def _check(finished: Finished, options: TestOptions) -> None:
             where=f"--tags {options.tags}" if options.tags else "",
             todo="check the tags; inv test --tags '*' runs tests without the tag standard, too",
         )
+    if problem:
+        raise problem
     if run.untested:
         terminal.warn(f"no test ran of {', '.join(run.untested)}")
     if total.tests and not total.tested:
         terminal.warn(f"nothing was tested: all {plural(total.tests, 'test')} were skipped")
+
+
+def _browser_problem(run: TestRun, settings: Settings) -> ProgramError | None:
+    """The error where the image has Chromium and browser tests were skipped; without Chromium, a message says what they need."""
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.core.text import plural
+    from odpm_tasks.errors import ProgramError
+
+    skipped = [result for result in run.results if result.lacks_browser]
+    if not skipped:
+        return None
+    number = plural(len(skipped), "browser test")
+    if settings.browser and settings.scenario.developer:
+        return ProgramError(
+            f"{number} did not run although ODPM_BROWSER is on: {skipped[0].reason}",
+            details=[f"the whole log: {', '.join(run.logs)}"],
+            todo="run them again, in fewer shards if this machine is busy",
+        )
+    needs = "ODPM_BROWSER=on in .env, then inv up"
+    if not settings.scenario.developer:
+        needs = 'ODPM_BROWSER=on, and "chromium" in system_packages of odpm.json'
+    terminal.message(f"Chromium is missing for {number}: {needs}")
+    return None

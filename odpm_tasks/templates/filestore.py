@@ -2,7 +2,9 @@
 
     python -c "$(cat filestore.py)" COMMAND ARGUMENT...
 
-Prints one JSON object. Files in a filestore are named after their content and never changed, so that a hard link is a copy.
+Prints one JSON object. Without a command: reads commands from standard input, each a line with a JSON list, and answers each
+with a line, `{"answer": …}` or `{"error": …}`, and an empty line. Files in a filestore are named after their content and never
+changed, so that a hard link is a copy.
 Runs with Python 3.7 and newer, standard library only.
 """
 
@@ -117,6 +119,21 @@ def mark_extra(kept, folder):
     return extra
 
 
+def unmark(kept, folder):
+    """Remove the marks for Odoo's own cleaning from the files of `folder` that are in `kept`."""
+    removed = 0
+    for part in entries(os.path.join(folder, "checklist")):
+        there = {entry.name for entry in entries(os.path.join(kept, part.name))}
+        for entry in entries(part.path):
+            if entry.name in there:
+                try:
+                    os.unlink(entry.path)
+                    removed += 1
+                except FileNotFoundError:
+                    pass
+    return removed
+
+
 def main(command, *names):
     if command == "list":
         try:
@@ -127,6 +144,8 @@ def main(command, *names):
     if command == "link":
         os.makedirs(ROOT, exist_ok=True)
         return {"new": link(path(names[0]), path(names[1]), "--replace" in names)}
+    if command == "unmark":
+        return {"unmarked": unmark(path(names[0]), path(names[1]))}
     if command == "extra":
         return {"extra": mark_extra(path(names[0]), path(names[1]))}
     if command == "rename":
@@ -145,8 +164,24 @@ def main(command, *names):
     raise SystemExit("unknown command %r" % command)
 
 
-if __name__ == "__main__":
+def run(command, *names):
     try:
-        print(json.dumps(main(*sys.argv[1:])))
+        return main(command, *names)
     except OSError as failure:
         raise SystemExit("%s: %s" % (failure.strerror, failure.filename or ROOT)) from None
+
+
+def serve():
+    for line in sys.stdin:
+        try:
+            answer = {"answer": run(*json.loads(line))}
+        except SystemExit as failure:
+            answer = {"error": str(failure)}
+        print(json.dumps(answer), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        print(json.dumps(run(*sys.argv[1:])))
+    else:
+        serve()

@@ -5,7 +5,14 @@
     odoo-run [odoo] [ARGUMENTS]     write the configuration, wait for PostgreSQL, start Odoo
     odoo-run odoo COMMAND ...       the same for another command of Odoo (shell, scaffold, ...)
     odoo-run PROGRAM ...            write the configuration, start PROGRAM
-    odoo-run health                 exit 0 if Odoo answers, during maintenance, or while it waits for a debugger
+    odoo-run health [ROLE]          exit 0 if Odoo answers, during maintenance, or while it waits for a debugger
+
+One image has several roles, so that each can run in any number of containers:
+
+    odoo-run web [ARGUMENTS]        answer requests; no scheduled actions
+    odoo-run websocket [ARGUMENTS]  answer websockets, on the port of gevent
+    odoo-run cron [ARGUMENTS]       run scheduled actions; no requests. Odoo locks each action, so several containers share them
+    odoo-run update ARGUMENTS       install or update add-ons (-i, -u), then end
 
 The template is /etc/odoo/odoo.conf: ${NAME}, ${NAME:-default} and $$ in its values are replaced from the environment.
 The program adds the database access and the master password. Variables for the database, in order of priority: PGHOST
@@ -25,17 +32,16 @@ import configparser
 import contextlib
 import http.client
 import importlib
-import importlib.util
 import os
 import re
 import secrets
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-import types
 from pathlib import Path
 from typing import Any, Dict, Tuple, Union  # noqa: UP035 - Python 3.7
 
@@ -46,6 +52,7 @@ TEMPLATE = Path(os.environ.get("ODOO_RUN_TEMPLATE", "/etc/odoo/odoo.conf"))
 RUN_DIR = Path(os.environ.get("ODOO_RUN_DIR", "/run/odoo"))
 SECRETS = Path(os.environ.get("ODOO_RUN_SECRETS", "/run/secrets"))
 HTTP_PORT = int(os.environ.get("ODOO_RUN_HTTP_PORT", "8069"))
+GEVENT_PORT = int(os.environ.get("ODOO_RUN_GEVENT_PORT", "8072"))
 HEALTH_TIMEOUT = float(os.environ.get("ODOO_RUN_HEALTH_TIMEOUT", "4"))
 CONFIG = RUN_DIR / "odoo.conf"
 PGPASS = RUN_DIR / "pgpass"
@@ -62,8 +69,14 @@ OPTIONS = {
     "PGDATABASE": "db_name",
 }
 TOKEN = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(\}|:-)|\}")
-DEBUGGER_PORT = int(os.environ.get("ODOO_RUN_DEBUGGER_PORT", "5678"))
-DEBUGGED = "ODOO_RUN_DEBUGGED"  # process id of the Odoo that runs under the debugger, and ODPM_DEBUG
+DEBUGGER = "odoo-debug"  # the program that runs Odoo under a debugger, in the image of developer
+# Role -> the words of Odoo's command line before the arguments
+ROLES = {
+    "web": ["--max-cron-threads=0"],
+    "websocket": ["gevent"],
+    "cron": ["--no-http"],
+    "update": ["--workers=0", "--max-cron-threads=0", "--no-http", "--stop-after-init"],
+}
 # Commands of Odoo that do not use a database
 OFFLINE = {"cloc", "genproxytoken", "help", "scaffold", "start", "tsconfig", "upgrade_code", "deploy"}
 
@@ -391,29 +404,41 @@ def is_initialised(psycopg2: Any, options: configparser.RawConfigParser, name: s
 # The programs --------------------------------------------------------------------------------------------------------
 
 
-def health() -> int:
+def health(role: str) -> int:
+    """0 if a container of this role works: what it serves answers, and PostgreSQL answers it."""
+    if role not in ROLES:
+        log(f"{role} is no role: {', '.join(ROLES)}")
+        return 4
     if MAINTENANCE.exists() or WAITING.exists() or os.environ.get("ODPM_TASK"):
         return 0
-    path = os.environ.get("ODOO_HEALTH_PATH", "/web/health")
-    if not path:
-        reason = connection_error(("127.0.0.1", HTTP_PORT))
-    else:
-        connection = http.client.HTTPConnection("127.0.0.1", HTTP_PORT, timeout=HEALTH_TIMEOUT)
-        try:
-            connection.request("GET", path, headers={"User-Agent": "odoo-run"})
-            status = connection.getresponse().status
-            reason = "" if status == 200 else f"{path} answers {status}"
-        except socket.timeout:  # noqa: UP041 - Python 3.7
-            # at a breakpoint all threads are stopped: connections are accepted, not answered
-            reason = "" if debug_value(dict(os.environ)) else "no answer"
-        except (OSError, http.client.HTTPException) as error:
-            reason = str(error) or type(error).__name__
-        finally:
-            connection.close()
-    reason = reason or database_error()
+    reason = (http_error() if role == "web" else gevent_error() if role == "websocket" else "") or database_error()
     if reason:
         log(f"not healthy: {reason}")
     return 1 if reason else 0
+
+
+def http_error() -> str:
+    """Empty if Odoo answers a request, or cannot because it is at a breakpoint; else the error."""
+    path = os.environ.get("ODOO_HEALTH_PATH", "/web/health")
+    if not path:
+        return connection_error(("127.0.0.1", HTTP_PORT))
+    connection = http.client.HTTPConnection("127.0.0.1", HTTP_PORT, timeout=HEALTH_TIMEOUT)
+    try:
+        connection.request("GET", path, headers={"User-Agent": "odoo-run"})
+        status = connection.getresponse().status
+        return "" if status == 200 else f"{path} answers {status}"
+    except socket.timeout:  # noqa: UP041 - Python 3.7
+        # at a breakpoint all threads are stopped: connections are accepted, not answered
+        return "" if debug_value(dict(os.environ)) else "no answer"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+    finally:
+        connection.close()
+
+
+def gevent_error() -> str:
+    """Empty if the port for websockets accepts a connection; else the error."""
+    return connection_error(("127.0.0.1", GEVENT_PORT))
 
 
 def database_error() -> str:
@@ -451,26 +476,25 @@ def has(arguments: list[str], *names: str) -> bool:
 
 def start(arguments: list[str]) -> None:
     env = dict(os.environ)
-    is_odoo = not arguments or arguments[0].startswith("-") or arguments[0] == "odoo"
+    role = ROLES.get(arguments[0]) if arguments else None
+    is_odoo = role is not None or not arguments or arguments[0].startswith("-") or arguments[0] == "odoo"
     options = prepare(env)
     if not is_odoo:
         execute(arguments, env)
-    arguments = arguments[1:] if arguments[:1] == ["odoo"] else arguments
-    is_server = not arguments or arguments[0].startswith("-") or arguments[0] == "server"
+    arguments = arguments[1:] if role is not None or arguments[:1] == ["odoo"] else arguments
+    is_server = role is not None or not arguments or arguments[0].startswith("-") or arguments[0] == "server"
     no_database = has(arguments, "-h", "--help", "--version") or bool(arguments and arguments[0] in OFFLINE)
     if not no_database:
         deadline = time.monotonic() + database_timeout(env)
         wait_for_database(options, deadline)
         explicit = has(arguments, "-d", "--database", "-i", "--init", "-u", "--update", "-c", "--config")
-        if is_server and env.get("PGDATABASE") and not explicit:
+        if role is None and is_server and env.get("PGDATABASE") and not explicit:
             initialise(options, env, deadline)
     # Odoo reads the password from the file; it must not be in the environment of Odoo and its children
     for name in ("PGPASSWORD", "PASSWORD"):
         env.pop(name, None)
-    execute(
-        [*(odoo_command(env) if is_server else ["odoo"]), *arguments, *(dev_mode(arguments, env) if is_server else [])],
-        env,
-    )
+    command = odoo_command(env) if is_server else ["odoo"]
+    execute([*command, *(role or []), *arguments, *(dev_mode(arguments, env) if is_server else [])], env)
 
 
 def debug_value(env: Env) -> str:
@@ -480,84 +504,17 @@ def debug_value(env: Env) -> str:
 
 
 def odoo_command(env: Env) -> list[str]:
-    """The command of Odoo; with the debugger, if ODPM_DEBUG is set, it is this program, which then loads Odoo.
-
-    Odoo's reload executes the first argument of its own command line again in the same process: this program, which then
-    starts the debugger again. Its children inherit the variable, but not the process id.
-    """
+    """The command of Odoo, or of the program that runs it under a debugger, if ODPM_DEBUG is set."""
     value = debug_value(env)
     if not value:
         return ["odoo"]
-    if importlib.util.find_spec("debugpy") is None:
+    program = shutil.which(DEBUGGER)
+    if program is None:
         raise StartError("ODPM_DEBUG is set, but this image has no debugger\n  next: use scenario developer")
-    env[DEBUGGED] = f"{os.getpid()}:{value}"
+    env["ODPM_DEBUG"] = value
     env["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # no warnings about frozen modules
     env["PYDEVD_USE_FRAME_EVAL"] = "NO"  # it can crash a process to which clients attach repeatedly
-    return [sys.executable, str(Path(__file__).absolute())]
-
-
-def run_debugged(value: str) -> None:
-    """Start the debugger in this process, then run Odoo in it. `value`: ODPM_DEBUG, or `again` after a reload."""
-    os.environ[DEBUGGED] = f"{os.getpid()}:again"  # a reload does not wait for a client
-    if value == "again":
-        stop_adapter()
-    with contextlib.suppress(FileNotFoundError):
-        WAITING.unlink()  # of a start that ended while it waited
-    debugpy = importlib.import_module("debugpy")
-    # without subProcess, debugpy does not change how Odoo executes itself and its children
-    debugpy.configure(subProcess=False, python=sys.executable)
-    address = (published_address(), DEBUGGER_PORT)
-    if wait_for_free_port(address):
-        debugpy.listen(address)
-        log(f"the debugger listens on port {DEBUGGER_PORT}" + (" and waits for a client" if value == "wait" else ""))
-        if value == "wait":
-            WAITING.touch()
-            debugpy.wait_for_client()
-            WAITING.unlink()
-    else:
-        log(f"port {DEBUGGER_PORT} is in use: Odoo starts without the debugger")
-    program = Path(os.environ.get("ODOO_BIN", "/opt/odoo/src/odoo/odoo-bin"))
-    module = types.ModuleType("__main__")
-    module.__file__ = str(program)
-    sys.modules["__main__"] = module
-    sys.path[0] = str(program.parent)
-    exec(compile(program.read_bytes(), str(program), "exec"), module.__dict__)  # noqa: S102
-
-
-def stop_adapter() -> None:
-    """End the debugger's adapter that served this process before a reload; it holds the port while a client is attached."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError):
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            if any(word.endswith(b"/debugpy/adapter") for word in words) and b"--for-server" in words:
-                os.kill(int(folder.name), signal.SIGKILL)
-
-
-def wait_for_free_port(address: tuple[str, int], seconds: float = 10) -> bool:
-    """Whether the port is free, or becomes free within this time."""
-    deadline = time.monotonic() + seconds
-    while True:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind(address)
-                return True
-        if time.monotonic() >= deadline:
-            return False
-        time.sleep(0.1)
-
-
-def published_address() -> str:
-    """The address in the network that published ports lead to, which is that of the default route.
-
-    A debugger runs any code without a password. Services of untrusted dependencies share another network with Odoo.
-    """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing; an address for documentation
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    return [sys.executable, program]
 
 
 def dev_mode(arguments: list[str], env: Env) -> list[str]:
@@ -574,12 +531,8 @@ def execute(command: list[str], env: Env) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments == ["health"]:
-        return health()
-    process, _, value = os.environ.get(DEBUGGED, "").partition(":")
-    if process == str(os.getpid()):
-        run_debugged(value)
-        return 0
+    if arguments[:1] == ["health"]:
+        return health(arguments[1] if arguments[1:] else "web")
     try:
         start(arguments)
     except StartError as error:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.core.addons.graph import BASE, AddonGraph
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.odoo.addon_checks import require_known
+from odpm_tasks.core.odoo.addon_checks import AddonFindings, require_known, require_requested
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.testing import records, tags
+from odpm_tasks.core.testing.selection import missing
 from odpm_tasks.core.testing.shards import Shard
 from odpm_tasks.core.testing.tags import TestTag
 from odpm_tasks.core.text import plural
@@ -106,12 +107,14 @@ def choose(paths: ProjectPaths, observed: RenderedState, graph: AddonGraph, opti
             f"changed since {options.since}: {changed}" + (f"; dependents: {', '.join(others)}" if others else "")
         )
         return Choice(found.test, parts)
-    own = observed.stack.modules
+    own = tuple(name for name in observed.stack.modules if name not in observed.addons.left_out)
     unnamed = not parts or any(not tag.addon for tag in parts if not tag.exclude)
     chosen = tuple(dict.fromkeys((*(options.modules or (own if unnamed else ())), *named)))
     if not chosen:
         raise DescriptionError("the developing project has no add-on to test", todo="inv test --modules NAME")
-    _require_installable(graph, chosen)
+    if not options.modules and (left_out := observed.addons.left_out):
+        terminal.warn(f"not tested, because no source has what they need: {', '.join(left_out)} (inv mod.missing)")
+    require_installable(graph, chosen)
     return Choice(tuple(sorted(chosen)), parts)
 
 
@@ -126,7 +129,9 @@ def _failed(paths: ProjectPaths, graph: AddonGraph) -> Choice | None:
     return Choice(tuple(sorted(tags.named_addons(present))), present)
 
 
-def _require_installable(graph: AddonGraph, names: Sequence[str]) -> None:
+def require_installable(graph: AddonGraph, names: Sequence[str]) -> None:
+    """Errors: DescriptionError for add-ons that Odoo does not install, and for what they need and no source has."""
+    require_requested(AddonFindings(requested=missing(graph, names)))
     if disabled := [name for name in names if name in graph.addons and not graph.addons[name].module.installable]:
         raise DescriptionError(
             f"{', '.join(disabled)} cannot be tested: the manifest says installable False",

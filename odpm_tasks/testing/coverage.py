@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import files
-from odpm_tasks.core.config.paths import SOURCE_ROOT, ProjectPaths, source_folder
+from odpm_tasks.core.config.paths import SOURCE_ROOT, ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.testing.text import Coverage
 from odpm_tasks.errors import ProgramError
@@ -34,7 +34,7 @@ def measured_folders(observed: RenderedState) -> tuple[str, ...]:
     """The folders of the project's own add-ons in the container."""
     own = [f"{observed.stack.own_folder}/{module.path}".rstrip("/") for module in observed.stack.own.modules]
     own += [
-        f"{SOURCE_ROOT}/{source.name}/{source.facts.path_in_repository(module)}".rstrip("/")
+        f"{SOURCE_ROOT}/{source.name}/{module.path}".rstrip("/")
         for source in observed.stack.resolution.sources
         if source.kind == "developing"
         for module in source.facts.modules
@@ -58,9 +58,10 @@ def write_coverage(
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir(parents=True)
         shutil.copytree(folder / "coverage.html", target / "html", copy_function=shutil.copyfile)
+    where = observed.stack.container_paths
     for page in (target / "html").glob("*.html"):
-        files.write(page, _host_paths(observed, page.read_text(encoding="utf-8")).encode(), derived=True)
-    xml = _host_paths(observed, (folder / "coverage.xml").read_text(encoding="utf-8"))
+        files.write(page, where.in_text(page.read_text(encoding="utf-8")).encode(), derived=True)
+    xml = where.in_text((folder / "coverage.xml").read_text(encoding="utf-8"))
     xml = re.sub(r"(<source>).*?(</source>)", lambda found: f"{found[1]}{paths.root}{found[2]}", xml)
     files.write(target / "coverage.xml", xml.encode(), derived=True)
     total = json.loads((folder / "coverage.json").read_text(encoding="utf-8"))["totals"]
@@ -70,11 +71,3 @@ def write_coverage(
         f"{FOLDER}/coverage.xml",
         f"{FOLDER}/html/index.html",
     )
-
-
-def _host_paths(observed: RenderedState, text: str) -> str:
-    """The text with paths in the checkout. Those of the project's own folder are relative already."""
-    text = text.replace(f"{observed.stack.own_folder}/", "")
-    for source in observed.stack.resolution.sources:
-        text = text.replace(f"{SOURCE_ROOT}/{source.name}/", f"{source_folder(source.name)}/")
-    return text

@@ -8,17 +8,18 @@ from collections.abc import Collection, Sequence
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.databases.sql import literal
+from odpm_tasks.core.databases.sql import comment, identifier, literal
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.pruning import KEPT_TEST_DATABASE, TEST_DATABASE
 from odpm_tasks.core.text import plural
-from odpm_tasks.stack.database import create_database, identifier, sql
+from odpm_tasks.stack.database import create_database
+from odpm_tasks.stack.databases import psql
+from odpm_tasks.stack.databases.psql import sql
 
 RUNNING = ".odpm/testing/databases.json"  # written before the databases are created, so that the next run finds all
 FILESTORE = "/var/lib/odoo/filestore"
 _OWNER = "odpm-test"
 _ROLE = "SELECT 1 FROM pg_roles WHERE rolname = {}"
-_END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}"
 _LONGEST = 63  # bytes of a name in PostgreSQL
 
 
@@ -47,7 +48,7 @@ def create(observed: RenderedState, database: str, name: str, template: str) -> 
     else:
         create_database(observed, database, name)
         hide(database, name)
-    sql(database, f"COMMENT ON DATABASE {identifier(name)} IS '{TEST_DATABASE}'")
+    sql(database, comment(name, TEST_DATABASE))
 
 
 def make_owner(database: str) -> None:
@@ -65,21 +66,15 @@ def hide(database: str, name: str) -> None:
     sql(database, f"ALTER DATABASE {identifier(name)} OWNER TO {identifier(_OWNER)}")
 
 
-def end_sessions(database: str, name: str) -> None:
-    """End all sessions on a database: PostgreSQL copies only one without sessions."""
-    sql(database, _END_SESSIONS.format(literal(name)))
-
-
 def keep(database: str, name: str) -> None:
     """Mark a test database as kept: no later run removes it, and Odoo lists it."""
     sql(database, f"ALTER DATABASE {identifier(name)} OWNER TO odoo")
-    sql(database, f"COMMENT ON DATABASE {identifier(name)} IS '{KEPT_TEST_DATABASE}'")
+    sql(database, comment(name, KEPT_TEST_DATABASE))
 
 
 def drop(paths: ProjectPaths, database: str, names: Sequence[str]) -> None:
     """Drop test databases, and forget them."""
-    for name in names:
-        sql(database, f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+    psql.drop(database, names)
     files.remove(paths.root / RUNNING)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -17,28 +16,33 @@ from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.command import redact
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.addons.graph import AddonGraph
-from odpm_tasks.core.config.paths import SOURCE_ROOT, ProjectPaths, source_folder
+from odpm_tasks.core.config.paths import COMPOSE_FILE, ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.testing import records as recording
 from odpm_tasks.core.testing import selection
 from odpm_tasks.core.testing.junit import junit
+from odpm_tasks.core.testing.records import TestRecords
 from odpm_tasks.core.testing.results import Result, mapped, results
 from odpm_tasks.core.testing.shards import AddonRecord, Shard, shards
 from odpm_tasks.core.testing.text import TestRun
-from odpm_tasks.errors import MachineError, OdpmError, ProgramError
+from odpm_tasks.errors import OdpmError, ProgramError
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.stack import compose, odoo_log
-from odpm_tasks.stack.database import demo_options, odoo_failure, sql
+from odpm_tasks.stack.database import demo_options, ignored_addons_error, odoo_failure
+from odpm_tasks.stack.databases.full_disk import full_disk
+from odpm_tasks.stack.databases.psql import sql
 from odpm_tasks.testing import coverage, databases
 from odpm_tasks.testing.choice import Choice, TestOptions
+from odpm_tasks.testing.pictures import keep_pictures, with_pictures
 from odpm_tasks.testing.services import database_container, free_debugger_port
-from odpm_tasks.testing.shard import RUNNER, ShardJob, ShardOutcome, run_shard
+from odpm_tasks.testing.shard import RUNNER, ShardJob, ShardOutcome, remove_filestores, run_shard
 from odpm_tasks.testing.templates import template
-from odpm_tasks.testing.tools import COVERAGE, tools_folder
+from odpm_tasks.testing.tools import BROWSER, COVERAGE, tools_folder
 
 FOLDER = ".odpm/testing"
 _PROGRAM = Path(__file__).parents[1] / "templates" / RUNNER
 _TESTS_FAILED, _HUNG = 1, 70  # exit codes of Odoo and of the program that observes it
+_KILLED = frozenset({_HUNG, 137, 143, -9, -15})
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,7 @@ def run_tests(
     paths: ProjectPaths, observed: RenderedState, graph: AddonGraph, options: TestOptions, choice: Choice
 ) -> Finished:
     """Test the chosen add-ons; no database stays but with `keep`. Errors: BusyError while another run tests this project."""
-    if not docker.image_id(observed.image):
-        todo = "inv up" if observed.scenario.mounts else "inv build-image"
-        raise ProgramError(f"there is no image {observed.image}", todo=f"build it: {todo}")
+    _require_image(paths, observed)
     begun, when = time.monotonic(), f"{datetime.now():%Y-%m-%dT%H:%M:%S}"
     with (
         files.exclusive(paths.odpm / "test.lock", "the tests of this project"),
@@ -64,13 +66,22 @@ def run_tests(
         project = compose.compose_project(paths, observed.stack)
         databases.remove_leftovers(paths, project, db)
         databases.make_owner(db)
-        beforehand = selection.template_addons(graph, choice.addons)
-        source = "" if beforehand is None else template(paths, observed, db, beforehand)
-        parts = _shards(paths, graph, options, choice, beforehand or ())
-        tools = tools_folder(paths, observed.manifest.python, [COVERAGE] if options.coverage else [])
+        records = recording.read_records(files.read_text(paths.root / recording.FILE))
+        also = (
+            records.template if options.failed else ()
+        )  # the conditions in which the tests failed, and no other template
+        beforehand = selection.template_addons(graph, choice.addons, also)
+        try:
+            source = "" if beforehand is None else template(paths, observed, db, beforehand)
+        except OdpmError as error:  # an add-on that the tested ones need
+            _report(options, when, (), [(choice.addons[0], error.what)])
+            raise
+        parts = _shards(records, graph, options, choice, beforehand or ())
+        tools = tools_folder(paths, observed.manifest.python, _requirements(paths, options))
         folder = _working_folder(paths)
         names = databases.new_names(paths, observed.database, len(parts), databases.existing(db))
         kept: list[str] = []
+        killed = True
         try:
             with free_debugger_port(paths, observed, options.debug) as port:
                 jobs = [
@@ -78,7 +89,8 @@ def run_tests(
                     for number, part in enumerate(parts, 1)
                 ]
                 outcomes = _run(paths, observed, jobs, [part.installs for part in parts], db)
-            finished = _collect(paths, observed, graph, choice, outcomes, begun)
+                killed = any(outcome.code in _KILLED for outcome in outcomes)
+            finished = _collect(paths, observed, graph, choice, outcomes, begun, beforehand or ())
             if options.coverage and tools:
                 measured = coverage.write_coverage(paths, observed, folder, tools, [job.folder for job in jobs])
                 finished = Finished(replace(finished.run, coverage=measured), finished.error)
@@ -90,17 +102,42 @@ def run_tests(
             databases.stop_containers(f"{project}-test-")
             with suppress(OdpmError):
                 databases.drop(paths, db, [name for name in names if name not in kept])
+            if killed:
+                remove_filestores(paths, observed, names)
             shutil.rmtree(folder, ignore_errors=True)
     run = replace(finished.run, kept=tuple(kept), seconds=time.monotonic() - begun)
-    if options.junit:
-        files.write(Path.cwd() / options.junit, junit(run.results, when, run.broken))
+    _report(options, when, run.results, run.broken)
     return Finished(run, finished.error)
 
 
+def _report(options: TestOptions, when: str, found: Sequence[Result], broken: Sequence[tuple[str, str]]) -> None:
+    if options.junit:
+        files.write(Path.cwd() / options.junit, junit(found, when, broken))
+
+
+def _require_image(paths: ProjectPaths, observed: RenderedState) -> None:
+    """Check that the image exists, and that containers get this one. Errors: ProgramError."""
+    if not docker.image_id(observed.image):
+        todo = "inv up" if observed.scenario.mounts else "inv build-image"
+        raise ProgramError(f"there is no image {observed.image}", todo=f"build it: {todo}")
+    if observed.scenario.mounts and observed.image not in (files.read_text(paths.compose) or ""):
+        raise ProgramError(
+            "the project changed, its containers would still use another image",
+            where=COMPOSE_FILE,
+            details=[f"the image is now {observed.image}"],
+            todo="inv up",
+        )
+
+
+def _requirements(paths: ProjectPaths, options: TestOptions) -> list[str]:
+    """The packages for the tests of this run."""
+    return [*([COVERAGE] if options.coverage else []), *([BROWSER] if paths.settings.browser else [])]
+
+
 def _shards(
-    paths: ProjectPaths, graph: AddonGraph, options: TestOptions, choice: Choice, beforehand: Sequence[str]
+    records: TestRecords, graph: AddonGraph, options: TestOptions, choice: Choice, beforehand: Sequence[str]
 ) -> tuple[Shard, ...]:
-    known = recording.read_records(files.read_text(paths.root / recording.FILE)).addons
+    known = records.addons
     if choice.restricted:  # by class only where every test of the add-on runs
         known = {name: AddonRecord(one.install, {"": one.seconds}) for name, one in known.items()}
     needed = {name: selection.needs(graph, [name]) - {*beforehand} for name in choice.addons}
@@ -190,8 +227,9 @@ def _collect(
     choice: Choice,
     outcomes: Sequence[ShardOutcome],
     begun: float,
+    beforehand: Sequence[str],
 ) -> Finished:
-    """The results of all shards, their logs and screenshots; records durations and failures."""
+    """The results of all shards, their logs and screenshots; records durations, failures and the add-ons of the template."""
     found: list[Result] = []
     broken: list[tuple[str, str]] = []
     logs: list[str] = []
@@ -199,18 +237,20 @@ def _collect(
     installed: dict[str, float] = {}
     error: OdpmError | None = None
     for outcome in outcomes:
-        ran = mapped(results(_masked(paths, outcome.events)), _places(observed))
-        found += ran
+        kept = keep_pictures(paths, outcome.job.folder)
+        pictures += kept.values()
+        ran = mapped(results(_masked(paths, outcome.events)), observed.stack.container_paths)
+        found += with_pictures(ran, kept)
         installed |= recording.install_times(outcome.log)
         log = odoo_log.keep_log(paths, "test", outcome.job.database, outcome.log)
         logs.append(log)
-        pictures += _screenshots(paths, outcome.job.folder)
-        problem = _problem(paths, observed, outcome, log, bad=any(one.bad for one in ran))
+        bad = any(one.bad for one in ran)
+        problem = _problem(paths, observed, outcome, log, bad=bad)
         if problem:
             error = error or problem
             failed = odoo_log.find_failure(observed, odoo_log.masked(paths, outcome.log))
-            names = [failed.addon] if failed and failed.addon else []
-            broken += [(name, problem.what) for name in names or choice.addons[:1]]
+            names = [failed.addon] if failed and failed.addon else choice.addons[:1]
+            broken += [] if bad else [(name, problem.what) for name in names]
     unique = list(dict.fromkeys(broken))
     run = TestRun(
         choice.addons, tuple(found), time.monotonic() - begun, tuple(unique), (), tuple(logs), tuple(pictures)
@@ -218,7 +258,7 @@ def _collect(
     before = recording.read_records(files.read_text(paths.root / recording.FILE))
     complete = () if choice.restricted or error else choice.addons
     own = [name for name, _ in unique if name in graph.addons]
-    after = recording.updated(before, found, installed, complete, own)
+    after = recording.updated(before, found, installed, complete, own, beforehand)
     files.write(paths.root / recording.FILE, recording.write_records(after).encode(), derived=True)
     return Finished(run, error)
 
@@ -229,27 +269,19 @@ def _problem(
     """Why a shard did not come to its end; None where tests failed at most."""
     database, code = outcome.job.database, outcome.code
     if code == 0:
-        missing = [line for line in outcome.log if "invalid module names, ignored" in line]
-        return (
-            ProgramError("Odoo does not find an add-on", details=missing[-1:], todo="inv mod.missing")
-            if missing
-            else None
-        )
-    if any("No space left on device" in line for line in outcome.log):
-        return MachineError(
-            "the disk is full",
-            details=[f"the tests on {database} stopped; the whole log: {log}"],
-            todo="free some space, then run the same command again",
-        )
+        return ignored_addons_error(outcome.log)
+    whole = f"the whole log: {log}"
+    if full := full_disk(paths, observed, database, odoo_log.masked(paths, outcome.log), whole):
+        return full
     if bad and code in {_TESTS_FAILED, _HUNG}:
         return None
-    if code in {137, -9}:
+    if code in _KILLED:
         return ProgramError(
-            f"the container of the tests on {database} was killed, perhaps because memory ran out",
-            details=[f"the whole log: {log}"],
+            f"the container of the tests on {database} was killed ({code}), perhaps because memory ran out",
+            details=[whole],
             todo="look at the memory: docker stats; fewer shards need less",
         )
-    return odoo_failure(paths, observed, database, code, outcome.log, f"the whole log: {log}")
+    return odoo_failure(paths, observed, database, code, outcome.log, whole)
 
 
 def _masked(paths: ProjectPaths, events: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -258,27 +290,3 @@ def _masked(paths: ProjectPaths, events: Sequence[dict[str, Any]]) -> Iterator[d
     for line in lines:
         found = json.loads(line)
         yield {name: redact(value) if isinstance(value, str) else value for name, value in found.items()}
-
-
-def _places(observed: RenderedState) -> list[tuple[str, str]]:
-    """Folders in the container and in the checkout, each with its slash at the end, the longest first."""
-    stack = observed.stack
-    found = [(f"{stack.own_folder}/", "")]
-    found += [
-        (f"{SOURCE_ROOT}/{source.name}/", f"{source_folder(source.name)}/") for source in stack.resolution.sources
-    ]
-    return sorted(found, key=lambda place: -len(place[0]))
-
-
-def _screenshots(paths: ProjectPaths, folder: Path) -> list[str]:
-    """Move the pictures of failed browser tests to `.odpm/logs/`; returns their paths in the checkout."""
-    owner, moved = paths.root.stat(), []
-    for picture in sorted(folder.rglob("*.png")):
-        target = paths.odpm / "logs" / f"{datetime.now():%Y%m%d-%H%M%S}-test-{picture.name}"
-        with files.disk_errors(target):
-            target.parent.mkdir(exist_ok=True)
-            shutil.copyfile(picture, target)
-            if os.geteuid() == 0:
-                os.chown(target, owner.st_uid, owner.st_gid)
-        moved.append(str(target.relative_to(paths.root)))
-    return moved

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from odpm_tasks.adapters import terminal
+from odpm_tasks.adapters.docker import compose_cli, engine_volumes
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.errors import ProgramError
 from odpm_tasks.stack import compose, secrets
+from odpm_tasks.stack.databases import volumes
 from odpm_tasks.stack.up import wait_until_healthy
 from odpm_tasks.testing.shard import DEBUGGER_PORT
 
@@ -24,17 +26,21 @@ def database_container(paths: ProjectPaths, observed: RenderedState) -> Iterator
     if running:
         yield running.id
         return
-    has_data = docker.has_volume(f"{project}_db-{observed.scenario.name}")
+    kept = volumes.find(paths, observed)
+    if error := kept.refusal():
+        raise error
+    volumes.end_upgrade(project)
+    has_data = engine_volumes.exists(kept.name)
     if has_data and secrets.missing(paths):
         raise ProgramError("db is not running, and its passwords are missing", todo="start it: inv up")
     secrets.make_secrets(paths, new_database=not has_data)
     terminal.message("starting PostgreSQL for the tests")
     try:
-        docker.compose(called, "up", "--detach", "--wait", "--no-deps", "db")
+        compose_cli.run(called, "up", "--detach", "--wait", "--no-deps", "db")
         started = next(one for one in docker.containers(project) if one.service == "db" and one.state == "running")
         yield started.id
     finally:
-        docker.compose(called, *(["rm", "--stop", "--force", "db"] if before else ["down"]), check=False)
+        compose_cli.run(called, *(["rm", "--stop", "--force", "db"] if before else ["down"]), check=False)
 
 
 @contextmanager
@@ -54,13 +60,13 @@ def free_debugger_port(paths: ProjectPaths, observed: RenderedState, debug: bool
     holds = odoo is not None and any(f":{port}->{DEBUGGER_PORT}" in one for one in odoo.ports)
     if holds:
         terminal.message(f"Odoo is stopped while the tests use port {port} of its debugger")
-        docker.compose(called, "stop", "odoo")
+        compose_cli.run(called, "stop", "odoo")
     terminal.message(f"the tests wait for a debugger: attach to port {port} (VS Code: Odoo: attach)")
     try:
         yield port
     finally:
         if holds:
             docker.remove_containers(docker.names_with_prefix(f"{project}-test-"))
-            docker.compose(called, "start", "odoo")
+            compose_cli.run(called, "start", "odoo")
             with terminal.activity() as show:
                 wait_until_healthy(paths, observed, show)

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command
-from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker import compose_cli
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
-from odpm_tasks.core.testing.results import event, test_id
+from odpm_tasks.core.testing.results import event, picture, test_id
 from odpm_tasks.stack import compose
-from odpm_tasks.stack.database import LOCK_TIMEOUT
 from odpm_tasks.testing.databases import FILESTORE
 from odpm_tasks.testing.tools import TOOLS
 
@@ -68,10 +67,12 @@ def run_shard(
                 progress(job, f"{test.addon} {test.name}")
         else:
             outcome.log.append(line)
+            if name := picture(line):
+                outcome.events.append({"kind": "picture", "file": name})
             if "oading module " in line:
                 progress(job, line.rsplit(": ", 1)[-1])
 
-    done = docker.compose_stream(compose.command_line(paths), on_line, *_words(paths, observed, job))
+    done = compose_cli.stream(compose.command_line(paths), on_line, *_words(paths, observed, job))
     outcome.code = done.code
     return outcome
 
@@ -97,24 +98,16 @@ def _words(paths: ProjectPaths, observed: RenderedState, job: ShardJob) -> Seque
         else None,
     }
     own = observed.stack.own_folder if observed.stack.own.addons else ""
-    limit = [] if job.publish else [f"--env=PGOPTIONS=-c lock_timeout={LOCK_TIMEOUT}"]
-    return [
-        "run",
-        "--rm",
-        "--no-deps",
-        "-T",
-        f"--name={name}",
-        "--env=ODPM_TASK=1",
-        "--env=ODPM_DEV=",
-        f"--env=ODPM_DEBUG={'wait' if job.publish else ''}",
-        *limit,
+    options = [
         f"--env=ODOO_BIN={INSIDE}/{RUNNER}",
         f"--env=ODPM_TEST={json.dumps(settings)}",
         f"--volume={job.folder.parent}:{INSIDE}",
         *([f"--volume={job.tools}:{TOOLS}:ro"] if job.tools else []),
         *([f"--workdir={own}"] if own else []),
         *([f"--publish=127.0.0.1:{job.publish}:{DEBUGGER_PORT}"] if job.publish else []),
-        "odoo",
+    ]
+    return [
+        *compose.run_words(name, *options, debug="wait" if job.publish else "", limited=not job.publish),
         "odoo",
         "-d",
         job.database,
@@ -127,11 +120,17 @@ def _words(paths: ProjectPaths, observed: RenderedState, job: ShardJob) -> Seque
     ]
 
 
+def remove_filestores(paths: ProjectPaths, observed: RenderedState, databases: Sequence[str]) -> None:
+    """Remove the files of databases in the data volume: Odoo's process does it itself, unless it was killed."""
+    words = compose.run_words(f"{compose.compose_project(paths, observed.stack)}-test-tool")
+    folders = [f"{FILESTORE}/{name}" for name in databases]
+    compose_cli.run(compose.command_line(paths), *words, "rm", "-rf", *folders, check=False)
+
+
 def in_container(
     paths: ProjectPaths, observed: RenderedState, folder: Path, tools: Path, *words: str
 ) -> command.Outcome:
     """Run a program in a container of Odoo's service that has the folder of the run, in the folder of the project."""
     project = compose.compose_project(paths, observed.stack)
-    options = ["run", "--rm", "--no-deps", "-T", f"--name={project}-test-tool", "--env=ODPM_TASK=1"]
     mounts = [f"--volume={folder}:{INSIDE}", f"--volume={tools}:{TOOLS}:ro", f"--workdir={observed.stack.own_folder}"]
-    return docker.compose(compose.command_line(paths), *options, *mounts, "odoo", *words)
+    return compose_cli.run(compose.command_line(paths), *compose.run_words(f"{project}-test-tool", *mounts), *words)

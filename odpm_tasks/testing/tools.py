@@ -14,6 +14,7 @@ from odpm_tasks.errors import ProgramError
 
 TOOLS = "/run/odpm-test-tools"  # in the container
 COVERAGE = "coverage>=7.2,<8"
+BROWSER = "websocket-client>=0.57,<2"  # Odoo talks to Chromium with it
 _FOLDER = ".odpm/testing/tools"
 _MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
 

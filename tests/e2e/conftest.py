@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from tests.conftest import family
+from tests.e2e.backups import add_backups
 from tests.e2e.baked import Built
 from tests.e2e.harness import PORTS, Bench, demo_project, docker, git
 from tests.ports import claim_port
@@ -140,10 +141,10 @@ def locked(common: Path, make_bench: Callable[[Path], Bench]) -> Path:
 
 @pytest.fixture(scope="session")
 def clone(locked: Path, make_bench: Callable[[Path], Bench]) -> Callable[[Path], Bench]:
-    """Clones the project of the team."""
+    """Clones the project of the team. No clone shares a file with another: git renews the time of an object that it would write."""
 
     def make(root: Path) -> Bench:
-        git("clone", "-q", str(locked), str(root), cwd=locked)
+        git("clone", "-q", "--no-hardlinks", str(locked), str(root), cwd=locked)
         return make_bench(root)
 
     return make
@@ -199,5 +200,6 @@ def server_stack(tmp_path_factory: pytest.TempPathFactory, clone: Callable[[Path
     """A clone of the team's project that runs in the scenario server. A test that changes it must restore it."""
     bench = clone(tmp_path_factory.mktemp("server") / "project")
     bench.env["ODPM_SCENARIO"] = "server"
+    add_backups(bench, bench.root.parent / "backups")
     bench.ok("up")
     return bench

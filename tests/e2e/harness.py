@@ -20,11 +20,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from odpm_tasks.errors import ProgramError
 from tests.e2e.inv_server import InvServer, plain
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PORTS = ("ODOO_PORT", "GEVENT_PORT", "POSTGRES_PORT", "DEBUGGER_PORT", "MAIL_PORT")
-LAYERS = ("ODPM_", "ODOO_", "GEVENT_", "POSTGRES_", "DEBUGGER_", "MAIL_", "COMPOSE_")
+LAYERS = ("ODPM_", "ODOO_", "GEVENT_", "POSTGRES_", "DEBUGGER_", "MAIL_", "COMPOSE_", "BACKUP_")
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,13 @@ class Bench:
             started.wait()
 
     def ok(self, *words: str, **env: Any) -> CommandResult:
-        """Like `inv`, and check that the exit code is 0."""
+        """Like `inv`, and check that the exit code is 0. Where the machine loses its name server, wait and run it again."""
         ran = self.inv(*words, **env)
+        for pause in (10, 30, 60):
+            if ran.code != ProgramError.exit_code or "its name cannot be resolved" not in ran.output:
+                break
+            time.sleep(pause)
+            ran = self.inv(*words, **env)
         assert ran.code == 0, f"inv {' '.join(words)} ended with {ran.code}\n{ran.output}"
         return ran
 
@@ -129,6 +135,17 @@ class Bench:
         argv = ["docker", "exec", str(self.containers()[service]["Id"]), *words]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         return CommandResult(done.returncode, done.stdout, done.stderr)
+
+    def log(self, service: str) -> str:
+        """What the container of a service has written."""
+        argv = ["docker", "logs", str(self.containers()[service]["Id"])]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=True)
+        return done.stdout + done.stderr
+
+    def commit(self, message: str) -> None:
+        """Commit everything in the project's folder."""
+        git("add", "-A", cwd=self.root)
+        git("commit", "-q", "--allow-empty", "-m", message, cwd=self.root)
 
     def edit(self, **keys: object) -> None:
         """Set top-level keys of odpm.json; None removes a key."""
@@ -196,7 +213,25 @@ def eventually(true: Callable[[], object], timeout: float = 60) -> None:
         time.sleep(0.2)
 
 
-def snapshot(root: Path) -> dict[str, tuple[bytes, int]]:
+class Snapshot(dict[str, tuple[bytes, int]]):
+    """Path -> content and modification time. A failed comparison lists the paths that differ, not a gigabyte of content."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} files and folders>"
+
+    def changed(self, root: Path) -> list[str]:
+        """The paths below a root that are not as they were, with what changed."""
+        now = snapshot(root)
+        found = []
+        for path in sorted(self.keys() | now.keys()):
+            if path not in now or path not in self:
+                found.append(f"{path}: {'removed' if path not in now else 'new'}")
+            elif self[path] != now[path]:
+                found.append(f"{path}: {'content' if self[path][0] != now[path][0] else 'modification time'}")
+        return found
+
+
+def snapshot(root: Path) -> Snapshot:
     """Path -> content and modification time of every file and folder below a root, `.git` included."""
 
     def content(path: Path) -> bytes:
@@ -204,7 +239,9 @@ def snapshot(root: Path) -> dict[str, tuple[bytes, int]]:
             return str(path.readlink()).encode()
         return path.read_bytes() if path.is_file() else b""
 
-    return {str(path.relative_to(root)): (content(path), path.lstat().st_mtime_ns) for path in sorted(root.rglob("*"))}
+    return Snapshot(
+        (str(path.relative_to(root)), (content(path), path.lstat().st_mtime_ns)) for path in sorted(root.rglob("*"))
+    )
 
 
 def git(*words: str, cwd: Path) -> str:

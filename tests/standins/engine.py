@@ -193,6 +193,8 @@ def _start() -> None:
         "mtu": _mtu(),
         "pidfile": str(state / "pid"),
         "features": {"containerd-snapshotter": True},
+        # Docker's own default has room for about thirty networks, those of killed runs included
+        "default-address-pools": [{"base": "172.16.0.0/12", "size": 24}],
     }
     (state / "daemon.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     if _our_pid() is None:

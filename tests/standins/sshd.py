@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -68,10 +69,11 @@ class SshServer:
     """`with SshServer(folder) as server: git clone server.url(PATH)`, as the current user, with `server.key` only.
 
     The keys, `known_hosts` and the configuration are written to `folder`; `log` is the log file of the server.
+    `environment`: of its sessions.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.folder, self._environment = folder, environment or {}
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.user = getpass.getuser()
         self.key = make_key(folder / "key")
@@ -99,6 +101,8 @@ class SshServer:
             "AcceptEnv": "GIT_PROTOCOL",
             "LogLevel": "VERBOSE",
         }
+        if self._environment:
+            settings["SetEnv"] = " ".join(f'"{name}={value}"' for name, value in self._environment.items())
         config = self.folder / "sshd_config"
         config.write_text("".join(f"{key} {value}\n" for key, value in settings.items()), encoding="utf-8")
         with self.log.open("wb") as log:

@@ -1,9 +1,10 @@
-"""Error messages on a terminal: wrapped between words at any width."""
+"""Messages and results on a terminal: wrapped between words at any width."""
 
 from __future__ import annotations
 
 import pytest
 
+from odpm_tasks.adapters.terminal import broken
 from odpm_tasks.errors import OdpmError, UsageError, wrapped
 
 LONG = UsageError(
@@ -42,3 +43,24 @@ def test_a_path_that_is_longer_than_a_line_stays_whole() -> None:
 def test_without_a_terminal_a_message_is_not_wrapped() -> None:
     error: OdpmError = LONG
     assert error.message == error.render()
+
+
+def test_a_result_is_continued_below_its_last_column() -> None:
+    assert broken("service  odoo  running  8069->8069 8072->8072", 38) == [
+        "service  odoo  running  8069->8069",
+        "                        8072->8072",
+    ]
+    assert broken("skipped  no browser: shop TestA.test_a, shop TestB.test_b", 30) == [
+        "skipped  no browser: shop",
+        "         TestA.test_a, shop",
+        "         TestB.test_b",
+    ]
+    assert broken("one  two  three and  four five", 27) == ["one  two  three and  four", "          five"]
+    assert broken("no columns here", 9) == ["no", "  columns", "  here"]
+    assert broken("  odpm.json/of/a/long/path", 10)[-1].endswith("odpm.json/of/a/long/path")
+
+
+def test_the_style_of_a_broken_result_stays() -> None:
+    assert broken("\x1b[33mskipped\x1b[0m  a b c d", 14) == ["\x1b[33mskipped\x1b[0m  a b c", "         d"]
+    assert broken("\x1b[31mall of it\x1b[0m", 6) == ["\x1b[31mall of\x1b[0m", "\x1b[31m  it\x1b[0m"]
+    assert broken("\x1b[33mskipped\x1b[0m  a", 10) == ["\x1b[33mskipped\x1b[0m  a"]

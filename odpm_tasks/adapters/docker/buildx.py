@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,7 +71,7 @@ def build(build_spec: BuildSpec, progress: Callable[[str], None]) -> None:
     lines of the log.
     """
     require_store(build_spec)
-    outcome = docker.build_with_retry([*_command(build_spec), str(build_spec.folder)], progress)
+    outcome = build_with_retry([*_command(build_spec), str(build_spec.folder)], progress)
     if not outcome.ok:
         raise docker.unreachable(outcome) if docker.is_unreachable(outcome) else _failure(outcome, build_spec)
 
@@ -176,4 +177,26 @@ def _docker(*words: str) -> command.Outcome:
     outcome = command.run(["docker", *words], check=False)
     if not outcome.ok:
         raise docker.unreachable(outcome) if docker.is_unreachable(outcome) else command.failure(outcome)
+    return outcome
+
+
+# Two builds share equal steps. If one of them is cancelled, BuildKit also fails the other with one of these messages
+# (similar: moby/buildkit#2303, #4733). If both name their image at the same moment, the second one fails with the last.
+_DISTURBED_BY_OTHER = re.compile(
+    r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled"
+    r'|image "[^"]*": already exists)'
+)
+_MAX_BUILDS = 4
+
+
+def build_with_retry(
+    words: Sequence[str], progress: Callable[[str], None], cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> command.Outcome:
+    """Run a program that builds images; repeat it if BuildKit failed it because of another build of the same steps."""
+    for remaining in reversed(range(_MAX_BUILDS)):
+        outcome = command.run(words, cwd=cwd, env=env, check=False, on_line=progress)
+        if outcome.ok or not remaining or not _DISTURBED_BY_OTHER.search(outcome.stderr.decode(errors="replace")):
+            break
+        progress("another build of the same steps disturbed this one: building again")
+        time.sleep(1)
     return outcome

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from odpm_tasks.adapters import command, process
+from odpm_tasks.adapters import command
 from odpm_tasks.errors import MachineError
 
 MINIMUM_ENGINE = (25, 0)  # health checks with a start interval
 MINIMUM_COMPOSE = (2, 20)
 INSTALL = "install Docker Engine with the Compose and Buildx plugins (docs.docker.com/engine/install), then run again"
-
-
-# Two builds share equal steps. If one of them is cancelled, BuildKit also fails the other with one of these messages
-# (similar: moby/buildkit#2303, #4733). If both name their image at the same moment, the second one fails with the last.
-_DISTURBED_BY_OTHER = re.compile(
-    r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled"
-    r'|image "[^"]*": already exists)'
-)
-_MAX_BUILDS = 4
 
 
 @dataclass(frozen=True)
@@ -148,7 +137,7 @@ def compose_containers() -> dict[str, tuple[str, tuple[Container, ...]]]:
     """The containers of every Compose project of the engine: name of the project -> its folder and its containers."""
     found: dict[str, list[Container]] = {}
     for row in _rows():
-        found.setdefault(_labels(row)["com.docker.compose.project"], []).append(_container(row))
+        found.setdefault(labels_of(row)["com.docker.compose.project"], []).append(_container(row))
     return {name: (group[0].folder, tuple(group)) for name, group in found.items()}
 
 
@@ -162,12 +151,13 @@ def _rows(project: str = "") -> list[Mapping[str, Any]]:
     return [json.loads(line) for line in outcome.text.splitlines() if line.strip()]
 
 
-def _labels(row: Mapping[str, Any]) -> dict[str, str]:
+def labels_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """The labels of a row that a command of Docker lists (`a=b,c=d`)."""
     return dict(pair.partition("=")[::2] for pair in str(row["Labels"]).split(","))
 
 
 def _container(row: Mapping[str, Any]) -> Container:
-    labels = _labels(row)
+    labels = labels_of(row)
     health = re.search(r"\((healthy|unhealthy|health: starting)\)", str(row["Status"]))
     return Container(
         id=row["ID"],
@@ -209,133 +199,9 @@ def network_owner(name: str) -> str | None:
     return outcome.text.strip() if outcome.ok else None
 
 
-def volumes(project: str) -> tuple[str, ...]:
-    """The volumes of a Compose project, sorted."""
-    words = ["docker", "volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}"]
-    return tuple(sorted(command.run(words).text.split()))
-
-
-def remove_volumes(names: Sequence[str]) -> None:
-    """Remove volumes; those that do not exist any more are no error."""
-    if names:
-        command.run(["docker", "volume", "rm", "--force", "--", *names])
-
-
-def has_volume(name: str) -> bool:
-    return command.run(["docker", "volume", "inspect", "--", name], check=False).ok
-
-
-def volume_file(volume: str, patterns: Sequence[str], images: Sequence[str]) -> str:
-    """The first word of the first file in a volume that one of these patterns names; empty where there is none.
-
-    Read from the disk where this user may, else in a container of the first of these images that this machine has.
-    """
-    read = 'for f in "$@"; do [ -f "$f" ] && { cat "$f"; break; }; done; true'
-    return (
-        _in_volume(volume, patterns, images, lambda path: path.read_text(encoding="utf-8"), read)
-        .partition("\n")[0]
-        .strip()
-    )
-
-
-def volume_owner(volume: str, patterns: Sequence[str], images: Sequence[str]) -> tuple[int, int] | None:
-    """User and group of the first file or folder in a volume that one of these patterns names; None where there is none."""
-
-    def owner(path: Path) -> str:
-        found = path.stat()
-        return f"{found.st_uid} {found.st_gid}"
-
-    read = 'for f in "$@"; do [ -e "$f" ] && { stat -c "%u %g" "$f"; break; }; done; true'
-    words = _in_volume(volume, patterns, images, owner, read).split()
-    return (int(words[0]), int(words[1])) if len(words) >= 2 else None
-
-
-def _in_volume(
-    volume: str, patterns: Sequence[str], images: Sequence[str], read: Callable[[Path], str], script: str
-) -> str:
-    outcome = command.run(["docker", "volume", "inspect", "--format", "{{.Mountpoint}}", "--", volume], check=False)
-    if not outcome.ok:
-        return ""
-    folder = Path(outcome.text.strip())
-    with contextlib.suppress(OSError):
-        folder.stat()  # of the superuser; elsewhere also in a virtual machine
-        return next((read(path) for pattern in patterns for path in sorted(folder.glob(pattern))), "")
-    for image in images:
-        if image_label(image, "") is not None:
-            words = [
-                "docker",
-                "run",
-                "--rm",
-                "--network=none",
-                "--user=0",
-                f"--volume={volume}:/data:ro",
-                "--entrypoint=sh",
-            ]
-            names = " ".join(f"/data/{pattern}" for pattern in patterns)
-            return command.run([*words, image, "-c", f"set -- {names}; {script}"], check=False, timeout=60).text
-    return ""
-
-
 def exit_code(container: str) -> int:
     """The exit code of a stopped container."""
     return int(command.run(["docker", "inspect", "--format", "{{.State.ExitCode}}", container]).text.strip())
-
-
-@dataclass(frozen=True)
-class ComposeProject:
-    """A project for the command line of Compose. `root`: the folder of the compose file; `env`: added to the environment.
-
-    `described`: there is a compose file; without one Compose finds containers by their labels.
-    """
-
-    root: Path
-    name: str
-    env: Mapping[str, str]
-    described: bool = True
-
-    @property
-    def words(self) -> list[str]:
-        """The command: project and file are named, so that no variable and no other file in the folder changes them."""
-        folder, file = str(self.root), str(self.root / "docker-compose.yml")
-        words = ["docker", "compose", "--project-name", self.name]
-        return [*words, "--project-directory", folder, "--file", file] if self.described else words
-
-
-def compose(project: ComposeProject, *words: str, check: bool = True, stdin: bytes = b"") -> command.Outcome:
-    """Run a Compose command on the project's compose file and capture its output."""
-    folder = project.root if project.described else Path("/")  # Compose must find no other file either
-    outcome = command.run([*project.words, *words], cwd=folder, env=project.env, check=False, stdin=stdin)
-    if check and not outcome.ok:
-        raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
-    return outcome
-
-
-def compose_foreground(project: ComposeProject, *words: str) -> int:
-    """Run a Compose command on the user's terminal; returns the exit code."""
-    return process.foreground([*project.words, *words], cwd=project.root, env=project.env)
-
-
-def compose_stream(
-    project: ComposeProject, progress: Callable[[str], None], *words: str, stdin: bytes = b""
-) -> command.Outcome:
-    """Run a Compose command; `progress` is called with each line of its output as it arrives."""
-    argv = [*project.words, *words]
-    if stdin:
-        return command.run(argv, cwd=project.root, env=project.env, check=False, on_line=progress, stdin=stdin)
-    return build_with_retry(argv, progress, cwd=project.root, env=project.env)
-
-
-def build_with_retry(
-    words: Sequence[str], progress: Callable[[str], None], cwd: Path | None = None, env: Mapping[str, str] | None = None
-) -> command.Outcome:
-    """Run a program that builds images; repeat it if BuildKit failed it because of another build of the same steps."""
-    for remaining in reversed(range(_MAX_BUILDS)):
-        outcome = command.run(words, cwd=cwd, env=env, check=False, on_line=progress)
-        if outcome.ok or not remaining or not _DISTURBED_BY_OTHER.search(outcome.stderr.decode(errors="replace")):
-            break
-        progress("another build of the same steps disturbed this one: building again")
-        time.sleep(1)
-    return outcome
 
 
 def addresses(container: str) -> tuple[str, ...]:
@@ -367,7 +233,7 @@ def last_lines(container: str, secrets: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def log_since_start(container: str) -> tuple[str, ...]:
-    """The lines that a running container has written since its last start, in the order of standard output and error."""
+    """The lines that a container, running or not, has written since its last start, in the order of standard output and error."""
     started = command.run(["docker", "inspect", "--format", "{{.State.StartedAt}}", container], check=False).text
     words = ["docker", "logs", "--timestamps", "--since", started.strip() or "0", container]
     outcome = command.run(words, check=False)

@@ -63,11 +63,16 @@ def export_folders(checkout: Path, folders: Sequence[str], target: Path) -> None
         _set_modes_and_times(fresh, entries)
 
 
-def export_files(folder: Path, target: Path) -> None:
-    """Write a `file://` source to `files` in a new folder: the files of its fingerprint, without `.git` and byte code."""
+def export_files(folder: Path, target: Path, only: Sequence[str] = ("",)) -> None:
+    """Write a folder to `files` in a new folder: the files of its fingerprint, without `.git` and byte code.
+
+    `only`: these folders in it, without `.odpm`.
+    """
     entries: list[Entry] = []
+    skip = () if list(only) == [""] else (".odpm",)
+    found = [(f"{below}/{name}".lstrip("/"), entry) for below in only for name, entry in walk(folder / below, skip)]
     with _new_folder(target) as fresh:
-        for name, entry in walk(folder):
+        for name, entry in found:
             copy = fresh / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             if entry.is_symlink():

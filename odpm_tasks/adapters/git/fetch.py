@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from odpm_tasks.adapters import command, files, terminal
-from odpm_tasks.adapters.git import integrity, messages, repair
+from odpm_tasks.adapters.git import messages, repair
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.adapters.git import store as stores
 from odpm_tasks.adapters.git.remote import Remote
@@ -66,14 +66,10 @@ def fetch(
 
 
 def prepare(store: Path, source: Remote) -> None:
-    """Create the store if it does not exist, or repair it, with a warning. The caller has locked it.
-
-    A store that never held a commit is left by a first fetch that failed or was interrupted, which is no damage.
-    """
-    used = bool(stores.commits(store)) or integrity.has_objects(store)
+    """Create the store if it does not exist, or repair it, with a warning. The caller has locked it."""
     if not store.is_dir():
         git.create_store(store)
-    elif (damaged := repair.repair(store)) and used:
+    elif damaged := repair.repair(store):
         terminal.warn(f"the cache of {command.redact(source.url)} is damaged, fetching again: {', '.join(damaged)}")
 
 

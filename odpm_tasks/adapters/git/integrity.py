@@ -47,11 +47,10 @@ def broken_files(store: Path) -> list[str]:
     broken = [] if head.startswith(b"ref: ") else ["HEAD"]
     broken += [] if config.startswith(b"[core]\n") and b"bare = true" in config else ["config"]
     broken += [] if all(map(_ID.fullmatch, shallow.split())) else ["shallow"]
-    return broken if has_objects(store) else [*broken, "objects"]
+    return broken if _has_objects(store) else [*broken, "objects"]
 
 
-def has_objects(store: Path) -> bool:
-    """Whether a store holds any object."""
+def _has_objects(store: Path) -> bool:
     return any(name.endswith(".idx") for name in _names(store / "objects/pack")) or any(
         len(name) == 2 for name in _names(store / "objects")
     )

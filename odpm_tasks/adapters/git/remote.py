@@ -87,23 +87,34 @@ def _ends_in_host(prefix: str, url: str) -> bool:
     return not has_path and url[len(prefix) : len(prefix) + 1] not in {"", "/"}
 
 
+def ssh_command(key: str | None, timeout: float) -> str:
+    """The ssh command as text for a shell, with the options that git gets: the project's key, timeouts, no prompts without a terminal."""
+    interactive = sys.stdin is not None and sys.stdin.isatty()
+    return _ssh(key, timeout, interactive) or _own_ssh()
+
+
+def _own_ssh() -> str:
+    """The ssh command of the user's git."""
+    own = os.environ.get("GIT_SSH_COMMAND")
+    if not own and not os.environ.get("GIT_SSH"):
+        own = command.run(["git", "config", "--get", "core.sshCommand"], cwd=Path("/"), check=False).text.strip()
+    return own or shlex.join(shlex.split(os.environ.get("GIT_SSH") or "ssh"))
+
+
 def _ssh(key: str | None, timeout: float, interactive: bool) -> str | None:
     """The ssh command for git: the user's, with our options appended; ssh uses the first value it gets for an option.
 
     None, no change, for a program other than OpenSSH without a key of the project.
     """
-    own = os.environ.get("GIT_SSH_COMMAND")
-    if not own and not os.environ.get("GIT_SSH"):
-        own = command.run(["git", "config", "--get", "core.sshCommand"], cwd=Path("/"), check=False).text.strip()
-    words = shlex.split(own or os.environ.get("GIT_SSH") or "ssh")
+    own = _own_ssh()
     options = ["-i", str(Path(key).expanduser())] if key else []
-    if Path(words[0]).name == "ssh":
+    if Path(shlex.split(own)[0]).name == "ssh":
         options += ["-o", "IdentitiesOnly=yes"] if key else []
         options += ["-o", f"ConnectTimeout={timeout:.0f}", "-o", f"ServerAliveInterval={max(1, timeout // 3):.0f}"]
         options += [] if interactive else ["-o", "BatchMode=yes"]
     elif not key:
         return None
-    return f"{own or shlex.join(words)} {shlex.join(options)}"
+    return f"{own} {shlex.join(options)}"
 
 
 def _without_login(url: str) -> str:

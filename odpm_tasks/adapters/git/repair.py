@@ -21,13 +21,23 @@ _DAMAGE = re.compile(
 )
 
 
+def damage(store: Path) -> list[str]:
+    """The names of the damaged files of a store; none if it is intact, or never held a commit.
+
+    A first fetch that failed or was interrupted leaves a store without a commit, which is no damage.
+    """
+    broken = integrity.broken_files(store)
+    used = "objects" not in broken or bool(stores.commits(store))
+    return [*broken, *(f"{name}.pack" for name in integrity.broken_packs(store))] if used else []
+
+
 def repair(store: Path) -> list[str]:
-    """Make a damaged store usable; returns the names of the damaged files, none if it is intact. The caller has locked it.
+    """Make a store usable, if it is not; returns what `damage` does. The caller has locked it.
 
     Damaged packs are moved aside and kept until `sources.prune`. The refs of commits that are no longer complete are
     removed, so that these commits are fetched again when they are needed. Other objects stay: checkouts borrow them.
     """
-    broken, packs = integrity.broken_files(store), integrity.broken_packs(store)
+    damaged, broken, packs = damage(store), integrity.broken_files(store), integrity.broken_packs(store)
     if not broken and not packs:
         return []
     with files.disk_errors(store):
@@ -42,7 +52,7 @@ def repair(store: Path) -> list[str]:
         files.write(store / "shallow", b"")  # a line that git cannot parse would stop every command
         complete = stores.remove_incomplete_commits(store)
         files.write(store / "shallow", "".join(f"{commit}\n" for commit in sorted(complete)).encode())
-    return [*broken, *(f"{name}.pack" for name in packs)]
+    return damaged
 
 
 @contextmanager

@@ -200,15 +200,18 @@ def remotes(checkout: Path) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found, key=lambda pair: pair[0] != "origin"))
 
 
-def changes(checkout: Path) -> tuple[str, ...]:
+def changes(checkout: Path, folders: Sequence[str] = (), *, untracked: bool = False) -> tuple[str, ...]:
     """Local changes of tracked files, one `XY path` each, as `git status --porcelain` prints them. Does not write the index.
+
+    `folders`: below these only. `untracked`: also files that git neither tracks nor ignores.
 
     A file with the committed bytes is unchanged even if git lists it: git does so where the line endings required by the
     repository's attributes differ from the committed ones. Errors: ProgramError if `git status` fails, for instance because
     a filter of the user (git LFS) cannot run.
     """
-    words = ["status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules"]
-    outcome = run(checkout, *words, env={"GIT_OPTIONAL_LOCKS": "0"}, check=False)
+    new = "normal" if untracked else "no"
+    words = ["status", "--porcelain", "-z", "--no-renames", f"--untracked-files={new}", "--ignore-submodules"]
+    outcome = run(checkout, *words, "--", *folders, env={"GIT_OPTIONAL_LOCKS": "0"}, check=False)
     if not outcome.ok:
         error = command.failure(outcome)
         error.where = str(checkout)
@@ -217,6 +220,17 @@ def changes(checkout: Path) -> tuple[str, ...]:
     found = [row for row in outcome.stdout.decode(errors="surrogateescape").split("\0") if row]
     same = unchanged_files(checkout) if any(row.startswith(" M ") for row in found) else set()
     return tuple(row for row in found if not (row.startswith(" M ") and row[3:] in same))
+
+
+def tracked(checkout: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """The files with these names or in folders of these names that git tracks; none outside of a repository."""
+    outcome = run(checkout, "ls-files", "-z", "--", *names, check=False)
+    return tuple(filter(None, outcome.text.split("\0"))) if outcome.ok else ()
+
+
+def head_commit(checkout: Path) -> str:
+    """The commit of HEAD of the repository that a folder is in; empty where there is none."""
+    return run(checkout, "rev-parse", "--verify", "-q", "HEAD^{commit}", check=False).text.strip()
 
 
 def in_the_way(checkout: Path, base: str, target: str) -> tuple[str, ...]:

@@ -129,9 +129,7 @@ def fetch_error(outcome: command.Outcome, source: Remote, wanted: str) -> OdpmEr
 def commit_missing_error(source: Remote, commit: str) -> CommitMissingError:
     url = command.redact(source.url)
     name = url.rstrip("/").removesuffix(".git").rpartition("/")[2]
-    error = CommitMissingError(
-        f"{url} does not provide the commit {commit[:12]}; its branch may have been rewritten",
-        todo=f"lock the current commit of the branch: inv lock --update --only {name}",
-    )
+    error = CommitMissingError(f"{url} does not provide the commit {commit[:12]}; its branch may have been rewritten")
     error.commit = commit
+    error.suggest_lock(name)
     return error

@@ -65,9 +65,8 @@ class AddonGraph:
         self.places = tuple(places)
         found: dict[str, list[tuple[AddonPlace, Module]]] = {}
         for place in places:
-            for module in place.facts.modules:
-                if module.folder in place.facts.addons:
-                    found.setdefault(module.name, []).append((place, module))
+            for module in place.facts.visible:
+                found.setdefault(module.name, []).append((place, module))
         self.addons: dict[str, UsedAddon] = {
             name: UsedAddon(first[0][1], first[0][0], tuple(place.name for place, _ in first[1:]))
             for name, first in sorted(found.items())

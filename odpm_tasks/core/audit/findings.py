@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Literal
 
 from odpm_tasks.core.reports import report
@@ -32,6 +33,11 @@ def of_error(code: str, error: OdpmError, level: Level = "error") -> Finding:
     """The finding of an error that a task would end with."""
     evidence = "; ".join(filter(None, (error.where, *error.details[:1])))
     return Finding(code, level, error.what, evidence, error.todo)
+
+
+def seconds_away(clock: datetime, before: float, after: float) -> float:
+    """How far a clock is from that of this machine, in seconds; it was read between two times (seconds since 1970)."""
+    return max(before - clock.timestamp(), clock.timestamp() - after)
 
 
 def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:

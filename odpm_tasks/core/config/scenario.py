@@ -24,6 +24,11 @@ class Scenario:
     restart: str | None
 
     @property
+    def releases(self) -> bool:
+        """Whether Odoo mounts exported releases, not the checkout."""
+        return self.name == "server"
+
+    @property
     def developer(self) -> bool:
         return self.name == "developer"
 

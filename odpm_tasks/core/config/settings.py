@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -18,6 +19,7 @@ _ABOVE_FILES = (COMMAND_LINE, ENVIRONMENT)
 Profile = Literal["full", "medium", "ci"]
 PROFILES: tuple[Profile, ...] = ("full", "medium", "ci")
 PORTS = {"ODOO_PORT": 8069, "GEVENT_PORT": 8072, "POSTGRES_PORT": 5432, "DEBUGGER_PORT": 5678}
+WEB_PORTS = {"ODPM_HTTP_PORT": 80, "ODPM_HTTPS_PORT": 443}  # of the reverse proxy, where the stack has one
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,12 @@ class Settings:
         """A published port. Errors: DescriptionError if the value is not a port number."""
         text = self.get(name)
         if not text:
-            return PORTS[name]
+            return (PORTS | WEB_PORTS)[name]
         if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
             raise DescriptionError(
-                f"{text!r} is not a port number", where=self.where(name), todo=f"{name}={PORTS[name]} is the default"
+                f"{text!r} is not a port number",
+                where=self.where(name),
+                todo=f"{name}={(PORTS | WEB_PORTS)[name]} is the default",
             )
         return int(text)
 
@@ -127,6 +131,11 @@ class Settings:
     def catches_mail(self) -> bool:
         """Whether `developer` may have the built-in mail catcher (ODPM_MAIL)."""
         return self._switch("ODPM_MAIL", "on", "ODPM_MAIL=off removes mailcatcher")
+
+    @property
+    def browser(self) -> bool:
+        """Whether the tests may use Chromium, which the image of `developer` then has (ODPM_BROWSER)."""
+        return self._switch("ODPM_BROWSER", "off", "ODPM_BROWSER=on adds Chromium for browser tests")
 
     @property
     def auto_update(self) -> bool:
@@ -173,6 +182,20 @@ class Settings:
                 )
             rules.append((prefix, target))
         return tuple(rules)
+
+
+_SECRET = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|(^|_)KEY$", re.IGNORECASE)
+
+
+def secret_names(values: Mapping[str, str]) -> tuple[str, ...]:
+    """The variables that hold a secret, by their names; not those that name a file of one."""
+    return tuple(
+        sorted(
+            name
+            for name, value in values.items()
+            if value and _SECRET.search(name) and not name.endswith("_FILE") and not name.startswith("PATH_")
+        )
+    )
 
 
 def without_effect(settings: Settings, files: Collection[str]) -> tuple[str, ...]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from odpm_tasks.core.databases.snapshots import RecordedLock, Snapshot
+from odpm_tasks.core.odoo.addon_versions import stored_series
 from odpm_tasks.core.reports import report
-from odpm_tasks.core.text import Paint, clean, size, unstyled
+from odpm_tasks.core.text import Paint, size, table, unstyled
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,6 @@ def lock_value(lock: RecordedLock) -> str:
     return json.dumps({"digest": lock.digest, "sources": dict(lock.sources)}, sort_keys=True)
 
 
-def series_of(version: str | None) -> str:
-    """The series in the version of `base`: `19.0` of `19.0.1.3`, `saas~18.2` of `saas~18.2.1.3`."""
-    return ".".join((version or "").split(".")[:2])
-
-
 def listed(
     row: Mapping[str, Any], found: Mapping[str, Any], files: int, snapshots: Iterable[str], mark: str
 ) -> ListedDatabase:
@@ -68,7 +64,7 @@ def listed(
         name=row["name"],
         size=row["size"],
         files=files,
-        series=series_of(found.get("base")),
+        series=stored_series(found.get("base") or ""),
         addons=found.get("addons") or 0,
         neutralized=bool(found.get("neutralized")),
         state="unfinished" if row["comment"] == mark else "ready",
@@ -97,7 +93,7 @@ def databases_text(databases: Sequence[ListedDatabase], now: RecordedLock, paint
                 or "-",
             )
         )
-    return _table(rows, paint)
+    return table(rows, paint)
 
 
 def databases_json(databases: Sequence[ListedDatabase], now: RecordedLock) -> str:
@@ -132,7 +128,7 @@ def snapshots_text(snapshots: Sequence[ListedSnapshot], now: RecordedLock, paint
         lock = "-" if not taken.lock.digest else "current" if taken.lock == now else taken.lock.digest[:8]
         created = taken.created[:16].replace("T", " ")
         rows.append((taken.database, taken.name, created, size(one.size), size(one.files), size(one.own), lock))
-    return _table(rows, paint)
+    return table(rows, paint)
 
 
 def snapshots_json(snapshots: Sequence[ListedSnapshot], now: RecordedLock) -> str:
@@ -161,12 +157,3 @@ def _lock(lock: RecordedLock, now: RecordedLock) -> dict[str, Any] | None:
     if not lock.digest:
         return None
     return {"digest": lock.digest, "current": lock.digest == now.digest, "sources": dict(lock.sources)}
-
-
-def _table(rows: Sequence[Sequence[str]], paint: Paint) -> str:
-    wide = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    wide[-1] = 0
-    lines = [
-        clean("  ".join(f"{cell:<{width}}" for cell, width in zip(row, wide, strict=True)).rstrip()) for row in rows
-    ]
-    return "\n".join([paint(lines[0], "bold"), *lines[1:]])

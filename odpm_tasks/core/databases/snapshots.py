@@ -13,9 +13,14 @@ from typing import Literal
 from odpm_tasks.core.text import nearest, plural
 from odpm_tasks.errors import DescriptionError
 
-Kind = Literal["manual", "update", "restore"]
+Kind = Literal["manual", "update", "restore", "neutralize"]
 KEPT = 3  # automatic ones of each kind and database
-_PREFIX: dict[Kind, str] = {"manual": "", "update": "before-update-", "restore": "before-restore-"}
+_PREFIX: dict[Kind, str] = {
+    "manual": "",
+    "update": "before-update-",
+    "restore": "before-restore-",
+    "neutralize": "before-neutralize-",
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class RecordedLock:
 class Snapshot:
     """A snapshot. `id`: its database in PostgreSQL and its folder. `created`: UTC, ISO 8601. `comment`: of the original.
 
-    `kind`: `manual` (a user made it), `update` (taken before an update), `restore` (the state before a snapshot was restored).
+    `kind`: `manual` (a user made it), `update` (taken before an update), `restore` (the state before it was replaced), `neutralize`.
+    `replacement`: while its database is replaced, the folder with the files of the new one; empty when all files are in place.
     """
 
     id: str
@@ -41,6 +47,7 @@ class Snapshot:
     series: str = ""
     lock: RecordedLock = field(default_factory=RecordedLock)
     comment: str = ""
+    replacement: str = ""
 
 
 def record(snapshot: Snapshot) -> str:

@@ -3,8 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
-Strategy = str  # "", "WAL_LOG" or "FILE_COPY"
+Strategy = Literal["", "WAL_LOG", "FILE_COPY", "CLONE"]
+CLONING = 180000  # the first `server_version_num` that can clone files
+_LARGE = 200_000_000  # bytes
+_SHARING = frozenset({"xfs", "btrfs", "bcachefs"})  # file systems whose files can share blocks, as `stat -f` calls them
+
+
+def strategy(version: int, size: int, file_system: str) -> Strategy:
+    """How PostgreSQL copies a database of `size` bytes. `version`: its `server_version_num`; `file_system`: that of its data.
+
+    From 18 on it clones files where they can share blocks: the copy needs neither time nor space. Else with WAL where the
+    database is small, or file by file, which needs two checkpoints.
+    """
+    if version < 150000:
+        return ""
+    if version >= CLONING and file_system in _SHARING:
+        return "CLONE"
+    return "WAL_LOG" if size < _LARGE else "FILE_COPY"
 
 
 def identifier(name: str) -> str:
@@ -18,23 +35,51 @@ def literal(text: str) -> str:
     return f" E'{quoted.replace(chr(92), chr(92) * 2)}'" if "\\" in text else f"'{quoted}'"
 
 
+def connect(database: str, user: str) -> str:
+    """The command of psql that connects to another database. It is an error, and ends the script, where that fails."""
+    values = {"dbname": database, "user": user}
+    for key, value in values.items():  # quoted for libpq; psql takes an identifier, which quotes the whole
+        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
+        values[key] = f"{key}='{quoted}'"
+    return f"\\connect -reuse-previous=off {identifier(' '.join(values.values()))}"
+
+
+# The databases that people see: templates, and with them the hidden ones of odpm, are left out.
+VISIBLE = (
+    "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> 'postgres' ORDER BY 1"
+)
+
+
+_CLONE = "SET file_copy_method = clone;\n"
+
+
 def create_copy(source: str, target: str, owner: str, strategy: Strategy = "") -> str:
-    """Copy a database to a hidden one that accepts no connections."""
-    how = f" STRATEGY = {strategy}" if strategy else ""
+    """A script for psql that copies a database to a hidden one, which accepts no connections."""
+    method = "FILE_COPY" if strategy == "CLONE" else strategy
+    how = f" STRATEGY = {method}" if method else ""
     return (
-        f"CREATE DATABASE {identifier(target)} TEMPLATE = {identifier(source)} OWNER = {identifier(owner)}"
-        f"{how} ALLOW_CONNECTIONS = false IS_TEMPLATE = true"
+        f"{_CLONE if strategy == 'CLONE' else ''}CREATE DATABASE {identifier(target)}"
+        f" TEMPLATE = {identifier(source)} OWNER = {identifier(owner)}{how} ALLOW_CONNECTIONS = false IS_TEMPLATE = true"
     )
 
 
-def drop(name: str, version: int) -> list[str]:
-    """Drop a database, hidden or not, with its sessions. `version`: `server_version_num`."""
-    named = identifier(name)
-    allowed = f"DO $$BEGIN IF EXISTS (SELECT FROM pg_database WHERE datname = {literal(name)}) THEN "
-    allowed += f"EXECUTE {literal(f'ALTER DATABASE {named} IS_TEMPLATE false')}; END IF; END$$"
-    if version >= 130000:
-        return [allowed, f"DROP DATABASE IF EXISTS {named} WITH (FORCE)"]
-    return [allowed, end_sessions(name), f"DROP DATABASE IF EXISTS {named}"]
+def drop(name: str) -> str:
+    """A script for psql that drops a database, hidden or not; nothing where there is none.
+
+    Its sessions are ended, and it gets no new ones; PostgreSQL waits some seconds until they are gone. That is `WITH (FORCE)`,
+    which PostgreSQL 12 does not know.
+    """
+    alter = f"ALTER DATABASE {identifier(name)} ALLOW_CONNECTIONS false IS_TEMPLATE false"
+    return f"""\
+SELECT {literal(alter)} FROM pg_database WHERE datname = {literal(name)} \\gexec
+{end_sessions(name)};
+DROP DATABASE IF EXISTS {identifier(name)}"""
+
+
+# The number of sessions of killed runs, which are ended.
+END_OWN_SESSIONS = (
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name ~ '^odpm-[0-9a-f]{12}$'"
+)
 
 
 def end_sessions(name: str) -> str:
@@ -54,6 +99,17 @@ def show(name: str, visible: bool) -> str:
     word = "true" if visible else "false"
     other = "false" if visible else "true"
     return f"ALTER DATABASE {identifier(name)} ALLOW_CONNECTIONS {word} IS_TEMPLATE {other}"
+
+
+def accept_connections(names: Iterable[str], value: bool) -> str:
+    """A script for psql that lets databases accept connections, or not; with `value` false also those of odpm."""
+    script = "".join(f"ALTER DATABASE {identifier(name)} ALLOW_CONNECTIONS {str(value).lower()};\n" for name in names)
+    return script if value else script + _HIDE
+
+
+_HIDE = """\
+SELECT format('ALTER DATABASE %I ALLOW_CONNECTIONS false', datname) FROM pg_database WHERE left(datname, 5) = 'odpm.' \\gexec
+"""
 
 
 def comment(name: str, text: str) -> str:
@@ -141,10 +197,19 @@ SELECT json_build_object(
 
 def set_parameter(key: str, value: str) -> str:
     """Set a system parameter of Odoo."""
+    return _parameter(key, value, "UPDATE SET value = excluded.value, write_date = excluded.write_date")
+
+
+def insert_parameter(key: str, value: str) -> str:
+    """Set a system parameter of Odoo that has no value."""
+    return _parameter(key, value, "NOTHING")
+
+
+def _parameter(key: str, value: str, conflict: str) -> str:
     return (
         "INSERT INTO ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date) VALUES"
         f" ({literal(key)}, {literal(value)}, 1, 1, now() AT TIME ZONE 'UTC', now() AT TIME ZONE 'UTC')"
-        " ON CONFLICT (key) DO UPDATE SET value = excluded.value, write_date = excluded.write_date"
+        f" ON CONFLICT (key) DO {conflict}"
     )
 
 
@@ -159,31 +224,24 @@ SELECT coalesce(json_agg(json_build_object(
 FROM pg_stat_activity WHERE datname IN ({listed}) AND pid <> pg_backend_pid() AND coalesce(state, '') <> 'idle'"""
 
 
-def end_idle_sessions(names: Iterable[str], program: str, seconds: int) -> str:
-    """End idle sessions in these databases, as soon as the session with the application name `program` locks one of them.
+def end_idle(names: Iterable[str]) -> str:
+    """End the idle sessions in these databases, and wait the moment that they need to end. A running transaction is not ended."""
+    return f"{_end_idle(names)};\nSELECT pg_sleep(0.02);\n"
 
-    New connections wait for that lock, so that each ended session stays away. Runs until `program` ends, at most `seconds`.
-    A running transaction is not ended.
-    """
+
+def end_idle_while_locked(names: Iterable[str], program: str) -> str:
+    """The same, if a session with the application name `program` locks one of the databases: new connections wait for that lock."""
     listed = ", ".join(map(literal, names))
     return f"""\
-DO $$
-DECLARE
-  started timestamptz := clock_timestamp();
-  locking boolean := false;
-BEGIN
-  LOOP
-    PERFORM pg_stat_clear_snapshot();
-    IF EXISTS (SELECT FROM pg_stat_activity JOIN pg_locks USING (pid)
-               WHERE application_name = {literal(program)} AND granted AND locktype = 'object'
-                 AND classid = 'pg_database'::regclass AND mode IN ('ShareLock', 'AccessExclusiveLock')
-                 AND objid IN (SELECT oid FROM pg_database WHERE datname IN ({listed}))) THEN
-      locking := true;
-      PERFORM pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ({listed}) AND state = 'idle';
-    ELSIF locking THEN
-      RETURN;
-    END IF;
-    EXIT WHEN clock_timestamp() > started + interval '{seconds} seconds';
-    PERFORM pg_sleep(0.005);
-  END LOOP;
-END $$"""
+{_end_idle(names)}
+AND EXISTS (SELECT FROM pg_stat_activity JOIN pg_locks USING (pid)
+            WHERE application_name = {literal(program)} AND granted AND locktype = 'object'
+              AND classid = 'pg_database'::regclass AND mode IN ('ShareLock', 'AccessExclusiveLock')
+              AND objid IN (SELECT oid FROM pg_database WHERE datname IN ({listed})))"""
+
+
+def _end_idle(names: Iterable[str]) -> str:
+    listed = ", ".join(map(literal, names))
+    return (
+        f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname IN ({listed}) AND state = 'idle'"
+    )

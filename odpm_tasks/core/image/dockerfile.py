@@ -2,7 +2,7 @@
 
 One file with three targets: `server` (runtime and Python environment), `dev` (`server` plus the developer packages) and
 `ci` (`server` plus one layer per source). Sources are named contexts (`--build-context src-NAME=DIR`); the build context
-itself has four small files.
+itself has five small files.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from odpm_tasks.errors import DescriptionError
 
 TEMPLATE = "Dockerfile.j2"
 RUNTIME = "odoo_run.py"
+DEBUGGER = "odoo_debug.py"
 
 # The files of the build context, relative to `.odpm/`.
 REQUIREMENTS = "requirements.lock"
 DEVELOPER_REQUIREMENTS = "requirements.developer.lock"
 ENTRYPOINT = "build/odoo-run"
+DEBUG_PROGRAM = "build/odoo-debug"
 CONFIGURATION = "build/odoo.conf"
-CONTEXT = (REQUIREMENTS, DEVELOPER_REQUIREMENTS, ENTRYPOINT, CONFIGURATION)
+CONTEXT = (REQUIREMENTS, DEVELOPER_REQUIREMENTS, ENTRYPOINT, DEBUG_PROGRAM, CONFIGURATION)
 
 
 def dockerfile(spec: ImageSpec, template: str | None = None) -> str:
@@ -44,13 +46,13 @@ def dockerignore() -> str:
     return header + "".join(f"!{f}\n" for f in CONTEXT)
 
 
-def environment_digest(spec: ImageSpec, *locks: bytes, runtime: bytes, template: str | None = None) -> str:
+def environment_digest(spec: ImageSpec, *locks: bytes, programs: bytes, template: str | None = None) -> str:
     """The digest in the name of the environment image: 16 hex digits over everything in `server` and `dev`.
 
     Sources are excluded: they are in `ci` only, and a change of code must not rename the environment.
     """
     text = dockerfile(replace(spec, sources=()), template)
     digest = hashlib.sha256()
-    for part in (text.encode(), runtime, *locks):
+    for part in (text.encode(), programs, *locks):
         digest.update(f"{len(part)}:".encode() + part)
     return digest.hexdigest()[:16]

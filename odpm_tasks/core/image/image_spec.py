@@ -120,7 +120,7 @@ class ImageSpec:
     into target `ci`, a layer each: platform, dependencies in the given order, the developing project last.
     `system_packages` are those of the manifest, `addon_packages` those of add-ons. `packages`: Python packages from git.
     `profile`: `medium` has a PDF renderer, `full` also Node tools, `ci` neither. `wkhtmltopdf` is the package with patched
-    Qt; None: that of Debian. `archive`: the state of the Debian archive; None: any.
+    Qt; None: that of Debian. `archive`: the state of the Debian archive; None: any. `browser`: target `dev` has Chromium.
     """
 
     base_image: str
@@ -136,6 +136,7 @@ class ImageSpec:
     wkhtmltopdf: PatchedBuild | None = None
     uv_version: str = UV_VERSION
     archive: ArchiveState | None = None
+    browser: bool = False
     sources: tuple[ImageSource, ...] = ()
     packages: tuple[ImagePackage, ...] = ()
 

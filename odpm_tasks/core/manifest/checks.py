@@ -10,12 +10,24 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from odpm_tasks.core.config.audit_codes import CODES
 from odpm_tasks.core.config.interpolation import Lookup, missing
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.manifest.compose_schema import type_problems
 from odpm_tasks.core.manifest.fields import Problem, unknown
 from odpm_tasks.core.manifest.json_document import Path
-from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, HOOK_POINTS, MAIL_CATCHER, Argv, Hooks, merge
+from odpm_tasks.core.manifest.model import (
+    BACKUP,
+    BACKUP_DUMP,
+    BUILTIN_SERVICES,
+    HOOK_POINTS,
+    MAIL_CATCHER,
+    WEB,
+    Argv,
+    Hooks,
+    merge,
+)
+from odpm_tasks.core.text import nearest
 
 # The keys of a service in the Compose specification. Keys that begin with `x-` are allowed as well.
 _SERVICE_KEYS = """
@@ -41,6 +53,13 @@ _NO_DB_IN_CI = "an image is not bound to one database; set it with -d or PGDATAB
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HOOK_FORM = 'write a list of argument lists, [["make", "css"]], or `package.module:function`'
+
+
+def waiver_problems(waivers: Any) -> Iterator[Problem]:
+    """Problems in `audit_waivers`: keys that begin with no code."""
+    for key, _ in _items(waivers):
+        if (code := key.partition(" ")[0]) not in CODES:
+            yield Problem(("audit_waivers", key), f"{code!r} is no code of `inv audit`{nearest(code, CODES)}")
 
 
 def conf_problems(conf: Any, path: Path, scenario: str = "") -> Iterator[Problem]:
@@ -85,15 +104,34 @@ def service_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
         for name, overlay in _items(raw.get("scenarios"))
         if name in SCENARIOS and isinstance(overlay, Mapping)
     }
-    known = {*BUILTIN_SERVICES, *base}
+    builtin = {*BUILTIN_SERVICES, *((WEB,) if raw.get(WEB) else ())}
+    known = {*builtin, *((BACKUP, BACKUP_DUMP) if raw.get("backup") else ()), *base}
     for overlay in overlays.values():
         known |= {name for name, _ in _items(overlay.get("services"))}
     closed = not raw.get("dependencies") and not raw.get("developing")  # no dependency can add services
-    yield from _services(base, {}, ("services",))
+    yield from _services(base, {}, ("services",), builtin)
     yield from _patches(raw.get("service_patches"), known, ("service_patches",), closed)
     for name, overlay in overlays.items():
-        yield from _services(dict(_items(overlay.get("services"))), base, ("scenarios", name, "services"))
+        yield from _services(dict(_items(overlay.get("services"))), base, ("scenarios", name, "services"), builtin)
         yield from _patches(overlay.get("service_patches"), known, ("scenarios", name, "service_patches"), closed)
+
+
+def backup_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
+    """Problems of `backup` with other parts of the file: services of the names that it adds, and nothing that is kept."""
+    block = raw.get("backup")
+    if not isinstance(block, Mapping):
+        return
+    overlays = [(("scenarios", name), overlay) for name, overlay in _items(raw.get("scenarios"))]
+    for path, part in [((), raw), *overlays]:
+        services = part.get("services") if isinstance(part, Mapping) else None
+        for name, _ in _items(services):
+            if name.lower() in {BACKUP, BACKUP_DUMP}:
+                yield Problem(
+                    (*path, "services", name), "is added by `backup`: change it with service_patches", "refused"
+                )
+    kept = {"daily": 7, "weekly": 4, "monthly": 12, **dict(_items(block.get("keep")))}
+    if not any(kept.values()):
+        yield Problem(("backup", "keep"), "keeps no backup at all")
 
 
 def patch_problems(patch: Any, path: Path) -> Iterator[Problem]:
@@ -102,11 +140,11 @@ def patch_problems(patch: Any, path: Path) -> Iterator[Problem]:
     yield from type_problems(patch, path)
 
 
-def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path) -> Iterator[Problem]:
+def _services(services: Mapping[str, Any], base: Mapping[str, Any], path: Path, builtin: set[str]) -> Iterator[Problem]:
     for name, service in services.items():
         here = (*path, name)
         # names of hosts have no case; a mail catcher of the project replaces the built-in one
-        if name.lower() in BUILTIN_SERVICES and name != MAIL_CATCHER:
+        if name.lower() in builtin and name != MAIL_CATCHER:
             yield Problem(here, "is built in: change it with service_patches", "refused")
         elif not _SERVICE_NAME.fullmatch(name):
             yield Problem(here, "is not a valid service name")

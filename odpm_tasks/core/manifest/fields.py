@@ -50,6 +50,20 @@ def _matching(pattern: str, meaning: str) -> Callable[[str], str]:
     return check
 
 
+def _repository(value: str) -> str:
+    single_line(value)
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)", value)
+    if scheme and scheme[0] == "sftp":
+        raise ValueError("cannot be sftp yet: mount the server's folder on this machine (sshfs), or use `s3:…`")
+    if scheme and scheme[0] != "s3":
+        raise ValueError("is neither a folder nor `s3:…`")
+    if re.search(r"//[^/@]*:[^/@]*@", value):
+        raise ValueError("contains a password: the keys are in a file, BACKUP_CREDENTIALS_FILE")
+    if not scheme and re.match(r"(\./)?\.odpm(/|$)", value):
+        raise ValueError("is in .odpm, which can be removed at any time")
+    return value
+
+
 def _build_date(value: str) -> str:
     if value == "latest":
         return value
@@ -170,6 +184,8 @@ PythonVersion = Annotated[str, AfterValidator(_matching(r"[23]\.\d{1,2}(\.\d{1,3
 Distro = Annotated[str, AfterValidator(_matching("debian", "a supported distribution; the only one is `debian`"))]
 Release = Annotated[str, AfterValidator(_release)]
 Postgres = Annotated[str, AfterValidator(_matching(r"\d{1,2}(\.\d{1,2})?", "a PostgreSQL version like 15"))]
+TimeOfDay = Annotated[str, AfterValidator(_matching(r"([01]\d|2[0-3]):[0-5]\d", "a time of day like 02:30"))]
+Repository = Annotated[str, AfterValidator(_repository)]
 BuildDate = Annotated[str, AfterValidator(_build_date)]
 Package = Annotated[str, AfterValidator(_matching(r"[A-Za-z_]\w*", "the name of a Python package"))]
 Arch = Annotated[str, AfterValidator(_matching(r"[a-z0-9_]+(/[a-z0-9_]+){0,2}", "an architecture like amd64"))]
@@ -201,7 +217,7 @@ def read_model(model: type[M], raw: Any, renamed: dict[str, str]) -> tuple[M | N
 
 
 def _problem(model: type[BaseModel], item: dict[str, Any], renamed: dict[str, str]) -> Problem:
-    path: Path = tuple(part for part in item["loc"] if part not in {"[key]", "[link]", "[object]"})
+    path: Path = tuple(part for part in item["loc"] if part not in {"[key]", "[link]", "[object]", "[word]"})
     if item["type"] == "extra_forbidden":
         return unknown(path, known_keys(model, path[:-1]), renamed)
     return Problem(path, _text(item))

@@ -29,7 +29,7 @@ from odpm_tasks.core.manifest.reader import Examination, examine, invalid
 from odpm_tasks.core.sources.link import canonical
 from odpm_tasks.errors import LockError
 
-KEPT = ("system_packages", "services", "service_patches", "hooks", "trust", "scenarios", "locks")
+KEPT = ("system_packages", "services", "service_patches", "hooks", "trust", "audit_waivers", "scenarios", "locks")
 _SINCE_NESTED, _SINCE_SCENARIOS = "4.4.0", "4.7.0"
 
 

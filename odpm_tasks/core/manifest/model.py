@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from odpm_tasks.core.sources.link import Link
 
 MAIL_CATCHER = "mailcatcher"
+WEB = "web"
+BACKUP, BACKUP_DUMP = "backup", "backup-dump"
+# a patch of one has no effect where the stack does not have it
+OPTIONAL_SERVICES = (MAIL_CATCHER, WEB, BACKUP, BACKUP_DUMP)
+UNAWAITED = (BACKUP,)  # the health of these says nothing about a start
+# `web`, `backup` and `backup-dump` only where the description has these fields
 BUILTIN_SERVICES = ("db", "odoo", MAIL_CATCHER)
 HOOK_POINTS = ("post_clone", "post_prepare", "pre_up", "post_up")
 OVERLAY_KEYS = ("odoo_conf", "services", "service_patches", "hooks")
@@ -17,6 +23,34 @@ DEBIAN = {9: "stretch", 10: "buster", 11: "bullseye", 12: "bookworm", 13: "trixi
 
 Argv = tuple[str, ...]
 Hooks = Mapping[str, tuple[Argv | str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """The backups of the scenario `server`. `repository`: a folder, or `s3:…` as restic names a server.
+
+    `schedule`: `HH:MM` of each day. `keep`: how many backups of which period are kept, as pairs `("daily", 7)`. Variables in
+    `repository` are not expanded.
+    """
+
+    repository: str
+    schedule: str
+    keep: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """The reverse proxy of the scenario `server`. Variables in its values are not expanded.
+
+    `tls` files: `certificate` and `key` are paths. `allow`: addresses and networks that may use the database manager.
+    """
+
+    domain: str
+    tls: Literal["auto", "internal", "off", "files"] = "auto"
+    certificate: str = ""
+    key: str = ""
+    email: str = ""
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +63,7 @@ class Manifest:
     dependency. `use_oca_dependencies` False: the files oca_dependencies.txt are not read. `trust`: the
     dependencies whose hooks, patches and privileged services are used. `networks`: options of the networks that services of
     dependencies need; no format has such a field. `distro_strict`: images are built from the locked state of the Debian
-    archive alone.
+    archive alone. `audit_waivers`: `CODE` or `CODE SUBJECT` of a finding of `audit` -> why it is accepted.
     """
 
     format: int
@@ -60,12 +94,20 @@ class Manifest:
     locks_venv: str | None = None
     scenarios: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     trust: tuple[str, ...] = ()
+    audit_waivers: Mapping[str, str] = field(default_factory=dict)
+    web: Web | None = None
     networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    backup: Backup | None = None
 
     @property
     def links(self) -> tuple[Link, ...]:
         """The links that the project itself names: platform, developing project, dependencies."""
         return (self.platform, *((self.developing,) if self.developing else ()), *self.dependencies)
+
+    @property
+    def builtin_services(self) -> tuple[str, ...]:
+        """The names of the services that are built in, in any scenario."""
+        return (*BUILTIN_SERVICES, *((WEB,) if self.web else ()))
 
     @property
     def codename(self) -> str:

@@ -142,7 +142,7 @@ def _examine_v2(found: Examination, lookup: Lookup) -> None:
 def _unset_in_blocks(raw: Mapping[str, Any], lookup: Lookup) -> list[Problem]:
     """Unset variables in the blocks that are expanded later: by Compose, at container start, when a hook runs."""
     nested = "manifest_schema" in raw
-    keys = ("odoo_conf", "services", "service_patches", "hooks", "scenarios") if nested else ("odoo_conf",)
+    keys = ("odoo_conf", "services", "service_patches", "hooks", "scenarios", "web") if nested else ("odoo_conf",)
     return [problem for key in keys for problem in checks.unset_variables(raw.get(key), (key,), lookup)]
 
 

@@ -15,8 +15,9 @@ from odpm_tasks.core.manifest import fields as f
 from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.links import LinkReader, texts_at
-from odpm_tasks.core.manifest.model import OVERLAY_KEYS, Manifest
+from odpm_tasks.core.manifest.model import OVERLAY_KEYS, Backup, Manifest
 from odpm_tasks.core.manifest.odpm4 import reference_problems, replacement
+from odpm_tasks.core.manifest.web import WebBlock
 from odpm_tasks.core.sources.link import Link
 
 # keys of the flat format and their paths in the nested one
@@ -34,7 +35,9 @@ RENAMED = {
 }
 
 SINCE_5 = "5.0.0"  # the first odpm that reads SINCE_5_KEYS, merges, the hook `post_up` and services with `build`
-SINCE_5_KEYS = ("requirements_ignore", "system_packages", "trust", "use_oca_dependencies")
+SINCE_5_KEYS = (
+    "audit_waivers", "backup", "requirements_ignore", "system_packages", "trust", "use_oca_dependencies", "web",
+)  # fmt: skip
 LINKS = (("platform", "git"), ("developing", "git"), ("dependencies",))
 
 _ARGV = {"type": "array", "items": {"type": "string"}, "minItems": 1}
@@ -120,6 +123,22 @@ class Database(Strict):
     ] = None
 
 
+class Keep(Strict):
+    """How many backups are kept: the last one of each of so many days, weeks and months."""
+
+    daily: int = Field(7, ge=0, le=9999)
+    weekly: int = Field(4, ge=0, le=9999)
+    monthly: int = Field(12, ge=0, le=9999)
+
+
+class BackupBlock(Strict):
+    """The backups of the scenario server, by restic."""
+
+    repository: f.Repository = Field(description="A folder, or s3:SERVER/BUCKET[/PATH]")
+    schedule: f.TimeOfDay = Field("02:30", description="When, each day: HH:MM, UTC")
+    keep: Keep = Keep()
+
+
 class HookBlock(Strict):
     post_clone: HookList = ()
     post_prepare: HookList = ()
@@ -178,10 +197,16 @@ class ManifestV2(Strict):
     services: Services = Field(default_factory=dict)
     service_patches: Patches = Field(default_factory=dict)
     hooks: HookBlock = HookBlock()
+    backup: BackupBlock | None = None
     trust: list[f.Text] = Field(
         default_factory=list,
         description="Dependencies, by name or address, whose hooks, patches and privileged services are used",
     )
+    audit_waivers: dict[str, f.Text] = Field(
+        default_factory=dict,
+        description="Findings of `audit` that are accepted: CODE or CODE SUBJECT -> the reason",
+    )
+    web: WebBlock | None = None
     scenarios: Scenarios = Scenarios()
     locks: Locks = Locks()
 
@@ -216,6 +241,8 @@ def check(raw: Mapping[str, Any]) -> tuple[ManifestV2 | None, list[Problem]]:
 def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     yield from checks.conf_problems(raw.get("odoo_conf"), ("odoo_conf",))
     yield from checks.hook_problems(raw.get("hooks"), ("hooks",))
+    yield from checks.waiver_problems(raw.get("audit_waivers"))
+    yield from checks.backup_problems(raw)
     scenarios = raw.get("scenarios")
     for name, overlay in scenarios.items() if isinstance(scenarios, Mapping) else ():
         if isinstance(overlay, Mapping):
@@ -226,7 +253,9 @@ def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
 
 def warnings(model: ManifestV2) -> list[Problem]:
     """Keys that need a newer odpm than `requires_odpm`."""
-    new: list[Path] = [(key,) for key in SINCE_5_KEYS if key in model.model_fields_set and getattr(model, key) != []]
+    new: list[Path] = [
+        (key,) for key in SINCE_5_KEYS if key in model.model_fields_set and getattr(model, key) not in ([], {})
+    ]
     new += [("distro", "strict")] if model.distro.strict else []
     new += [("platform", "merges")] if model.platform.merges else []
     new += [("dependencies", index) for index, entry in enumerate(model.dependencies) if not isinstance(entry, str)]
@@ -276,9 +305,18 @@ def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | N
         locks_git=pins,
         locks_venv=model.locks.venv,
         trust=tuple(model.trust),
+        audit_waivers=model.audit_waivers,
+        web=model.web.value() if model.web else None,
+        backup=_backup(model.backup),
         scenarios={name: _blocks(getattr(model.scenarios, name)) for name in model.scenarios.model_fields_set},
         **_blocks(model),
     )
+
+
+def _backup(block: BackupBlock | None) -> Backup | None:
+    if block is None:
+        return None
+    return Backup(block.repository, block.schedule, tuple(block.keep.model_dump().items()))
 
 
 def dependency_links(entries: Sequence[str | Dependency], reader: LinkReader) -> tuple[Link, ...]:

@@ -156,7 +156,7 @@ def _outside_of_addons(source: AddonSource, paths: Sequence[str]) -> tuple[str, 
     """The paths that are not inside of an add-on: an add-on in another one is its test data."""
     if not paths:
         return ()
-    addons = {module.path for module in source.facts.modules if module.folder in source.facts.addons}
+    addons = {module.path for module in source.facts.visible}
     return tuple(path for path in paths if not any(path.startswith(f"{addon}/") for addon in addons))
 
 

@@ -101,6 +101,12 @@ class Facts(BaseModel):
         found = ("",) if "" in parents else tuple(sorted(parent for parent in parents if "/" not in parent))
         return ("", *(f"{self.folder}/{parent}".rstrip("/") for parent in found)) if self.folder else found
 
+    @property
+    def visible(self) -> tuple[Module, ...]:
+        """The add-ons that Odoo finds: those in the folders of `addons`."""
+        addons = self.addons
+        return tuple(module for module in self.modules if module.folder in addons)
+
     def in_folder(self, name: str) -> Facts:
         """The facts of a repository that is itself an add-on, if all its files are in a folder `name`: Odoo finds it there.
 

@@ -17,6 +17,7 @@ DATA_DIR = "/var/lib/odoo"
 HTTP_PORT = 8069
 GEVENT_PORT = 8072
 TEMPLATE = "odoo.conf.j2"
+EMPTY_DATABASE = "odpm.empty"  # Odoo's own creation of databases copies it where `unaccent` is switched on
 GEVENT_NAMES = ("gevent_port", "longpolling_port")
 
 
@@ -26,6 +27,7 @@ class ConfSpec:
 
     `addons_path`: paths in the container, in Odoo's search order. `extra`: `odoo_conf` of the manifest for the scenario,
     section -> key -> value as text. `mail`: the options for a built-in mail catcher, if the stack has one.
+    `proxied`: behind the built-in reverse proxy; `manager`: which lets some addresses use the database manager.
     """
 
     scenario: str
@@ -33,6 +35,8 @@ class ConfSpec:
     addons_path: tuple[str, ...]
     extra: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     mail: Mapping[str, str] = field(default_factory=dict)
+    proxied: bool = False
+    manager: bool = False
 
     @property
     def sections(self) -> tuple[Section, ...]:
@@ -89,16 +93,43 @@ def _mail(spec: ConfSpec) -> list[Option]:
     return [Option(key, value, "" if number else why) for number, (key, value) in enumerate(spec.mail.items())]
 
 
+def _database_manager(spec: ConfSpec) -> Option:
+    if spec.manager:
+        return Option(
+            "list_db", "True", "The reverse proxy shows the database manager to the addresses in web.allow only."
+        )
+    return Option("list_db", "False", "The database manager is closed: other machines may reach Odoo.")
+
+
+def _proxy_mode(spec: ConfSpec) -> Option:
+    if spec.proxied:
+        return Option("proxy_mode", "True", "Only the reverse proxy reaches Odoo, and it sets the client's address.")
+    return Option("proxy_mode", "False", "Without a proxy anyone could forge client addresses. ODPM_PROXY=on: True.")
+
+
 def extensions_sql(extra: Mapping[str, Mapping[str, str]]) -> str:
     """The SQL that a superuser runs in a new database: the extensions that Odoo's own creation sets up.
 
     `extra`: `odoo_conf` of the manifest; `unaccent` is set up where it switches that on.
     """
-    options = {key.lower(): str(value) for key, value in extra.get("options", {}).items()}
     statements = ["CREATE EXTENSION IF NOT EXISTS pg_trgm"]
-    if options.get("unaccent", "").strip().lower() in {"true", "1", "yes", "on"}:
+    if uses_unaccent(extra):
         statements += ["CREATE EXTENSION IF NOT EXISTS unaccent", "ALTER FUNCTION unaccent(text) IMMUTABLE"]
     return "; ".join(statements)
+
+
+def uses_unaccent(extra: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether `odoo_conf` of the manifest switches `unaccent` on."""
+    return _own_option(extra, "unaccent").strip().lower() in {"true", "1", "yes", "on"}
+
+
+def copies_empty_database(extra: Mapping[str, Mapping[str, str]]) -> bool:
+    """Whether Odoo's own creation copies `EMPTY_DATABASE`: Odoo's role may not make `unaccent` immutable."""
+    return uses_unaccent(extra) and not _own_option(extra, "db_template")
+
+
+def _own_option(extra: Mapping[str, Mapping[str, str]], key: str) -> str:
+    return next((str(value) for name, value in extra.get("options", {}).items() if name.lower() == key), "")
 
 
 def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
@@ -109,6 +140,10 @@ def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
         Option("http_port", str(HTTP_PORT)),
         Option(gevent, str(GEVENT_PORT)),
     ]
+    if copies_empty_database(spec.extra) and spec.scenario != "ci":  # an image may run beside any PostgreSQL
+        options.append(
+            Option("db_template", EMPTY_DATABASE, "Odoo's role may not make unaccent immutable; a copy has it.")
+        )
     if spec.scenario == "developer":
         options += [
             Option("list_db", "True"),
@@ -118,8 +153,8 @@ def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
         ]
     else:
         options += [
-            Option("list_db", "False", "The database manager is closed: other machines may reach Odoo."),
-            Option("proxy_mode", "False", "Without a proxy anyone could forge client addresses. ODPM_PROXY=on: True."),
+            _database_manager(spec),
+            _proxy_mode(spec),
             Option(
                 "workers",
                 "2",

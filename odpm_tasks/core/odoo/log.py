@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 _START = re.compile(
     r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} \d+ (?P<level>[A-Z]+) (?P<database>\S+) (?P<logger>[\w.]+): (?P<text>.*)"
@@ -24,6 +23,13 @@ _LOADED_FILE = re.compile(r"loading (?P<module>\w+)/(?P<path>\S+)$")
 _IMPORTS_DATA = re.compile(r"in (load_data|convert_file|convert_csv_import|convert_xml_import)$")
 _NOISE = re.compile(r"Error while parsing or validating view:?|View error context:?|[\[{]'.*|['<].*|\^+|None")
 _LOCKED = re.compile(r"lock timeout|could not obtain lock|LockNotAvailable")
+_NO_SPACE = re.compile(  # PostgreSQL says "wrote only 4096 of 8192 bytes", too, and then gives this hint
+    r"no space left on device|disk quota exceeded|\.DiskFull: |HINT:  ?Check free disk space", re.IGNORECASE
+)
+_LOST_DATABASE = re.compile(
+    r"server closed the connection unexpectedly|terminating connection because of crash|the database system is (?:in recovery|starting up|"
+    r"shutting down|not yet accepting)|could not connect to server|connection to server .* failed"
+)
 _ERROR_500 = re.compile(r'"GET (?P<path>\S+) HTTP/[\d.]+" 500 ')
 
 
@@ -188,6 +194,26 @@ def registry_failure(log: Sequence[str], database: str, platform: str = "") -> O
     return failure(log[: later[1] if len(later) > 1 else len(log)], platform)
 
 
+def ignored_addons(log: Sequence[str]) -> str:
+    """The last line in which Odoo says that it does not find add-ons, which it then leaves out; empty without one."""
+    return next((line for line in reversed(log) if "invalid module names, ignored" in line), "")
+
+
+def full_disk(log: Sequence[str]) -> str:
+    """The last line of an error that says that a disk is full; empty without one. What a program outside of Odoo says counts, too."""
+    found = ""
+    for record in _records(log):
+        if record.failed or not record.level or _TRACEBACK in record.lines:
+            lines = (record.text, *record.lines)
+            found = next((line.strip() for line in lines if _NO_SPACE.search(line)), found)
+    return found
+
+
+def lost_database(log: Sequence[str]) -> bool:
+    """Whether PostgreSQL ended or refused a connection, as it does after a crash."""
+    return any(_LOST_DATABASE.search(line) for line in log)
+
+
 def missing_dependency(failed: OdooFailure) -> str:
     """The program or Python module that Odoo does not find in the image; empty if that is not the reason."""
     found = re.search(r"external dependency is not met: (?:Unable to find )?'?([\w.+-]+)", failed.exception)
@@ -216,14 +242,3 @@ def last_line(log: Sequence[str]) -> str:
         if (found := _START.match(line)) and (text := found["text"].strip()):
             return f"{found['logger'].rpartition('.')[2]}: {text}"
     return next((line.strip() for line in reversed(log) if line.strip()), "")
-
-
-def in_checkout(file: str, mounts: Sequence[tuple[str, str]]) -> str:
-    """A path in the container as a path in the checkout. `mounts`: pairs of path in the checkout and path in the container.
-
-    `ADDON/PATH` is searched by the name of the add-on only: it stays as it is.
-    """
-    for host, inside in sorted(mounts, key=lambda mount: -len(mount[1])):
-        if file == inside or file.startswith(f"{inside}/"):
-            return str(PurePosixPath(host) / file[len(inside) :].lstrip("/"))
-    return file

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypeVar
 
 from odpm_tasks.core.config.scenario import Scenario
+from odpm_tasks.core.deployment.journal import Journal
 from odpm_tasks.core.editors.editor_file import EditorFile
 from odpm_tasks.core.locking.graph import Resolution, SourceQuery
 from odpm_tasks.core.locking.lockfile import DevelopingState, Lock, PythonLocks
@@ -43,6 +44,24 @@ class Checkout:
     replaceable: bool = False
 
 
+@dataclass(frozen=True)
+class OtherDatabase:
+    """A database of the stack beside the project's own that holds Odoo. `installed`: the names of its add-ons."""
+
+    name: str
+    installed: frozenset[str]
+    addons: DatabaseFindings
+
+
+@dataclass(frozen=True)
+class DatabaseUpdate:
+    """What `db.update` does to a database: the add-ons that Odoo gets with `-i` and with `-u`."""
+
+    name: str
+    install: tuple[str, ...]
+    update: tuple[str, ...]
+
+
 ServicesState = Literal["absent", "changed", "running"]
 DatabaseState = Literal["unknown", "absent", "unfinished", "ready"]
 
@@ -56,6 +75,8 @@ class Running:
     `postgres_cost`, `start_cost`: what building the image, starting PostgreSQL and starting the other services would cost.
     `mailbox`: the address of the built-in mail catcher, while it runs. `mail_servers`: the active mail servers of the
     database outside of the stack, as name and host. `addons`: how the installed add-ons of the database differ from the sources.
+    `others`: in scenarios that enforce the lock, the other databases that take part in a deployment. `journal`: of a deployment
+    that was interrupted.
     """
 
     image: bool | None = None
@@ -72,6 +93,8 @@ class Running:
     mailbox: str = ""
     mail_servers: tuple[tuple[str, str], ...] = ()
     addons: DatabaseFindings = field(default_factory=DatabaseFindings)
+    others: tuple[OtherDatabase, ...] = ()
+    journal: Journal | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +105,8 @@ class ObservedState:
     (`reads_lock`) and compares. `unresolved`: queries that neither lock nor cache answer. `uncached`: canonical URLs
     whose commits the cache lacks. `recorded`: the content of `.odpm/state.toml`. `checking`: the lock is only checked.
     `warnings`: printed by every run. `notes`: what is used or ignored as it is; printed by `lock`, `plan` and `validate` alone.
-    `updates_raised`: add-ons whose version is above the installed one are updated.
+    `updates_raised`: add-ons whose version is above the installed one are updated. `takes_snapshot`: of the database before.
+    `one_database`: an option names the only database that is updated.
     """
 
     scenario: Scenario
@@ -97,10 +121,12 @@ class ObservedState:
     install: tuple[str, ...] = ()
     update: tuple[str, ...] = ()
     updates_raised: bool = False
+    takes_snapshot: bool = True
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     recorded: Mapping[str, Any] = field(default_factory=dict)
     checking: bool = False
+    one_database: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +151,8 @@ class RenderedState(ResolvedState):
     `obsolete_files`: files that an earlier run generated and this one does not, and whether they are unedited.
     `overrides`: the project's own template by generated file. `database_chosen`: an option, a setting or the description
     names the database; otherwise it has the name of the folder. `editor_files`: the files of the editors that ODPM_IDE names;
-    `editor_leftovers`: the paths of those that an earlier run wrote for other editors.
+    `editor_leftovers`: the paths of those that an earlier run wrote for other editors. `release_exported`: the folder of the
+    release exists.
     """
 
     stack: Stack
@@ -141,6 +168,7 @@ class RenderedState(ResolvedState):
     editor_files: tuple[EditorFile, ...] = ()
     editor_leftovers: tuple[str, ...] = ()
     validated: bool = False
+    release_exported: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +182,19 @@ class RunningState(RenderedState):
         """The add-ons that `db.update` passes to Odoo with `-u`: those of the options, then those with a raised version."""
         raised = [addon.name for addon in self.running.addons.raised] if self.updates_raised else []
         return tuple(dict.fromkeys((*self.update, *raised)))
+
+    @property
+    def updates(self) -> tuple[DatabaseUpdate, ...]:
+        """The databases that `db.update` changes: the project's own, then the others. Add-ons are installed in the first only."""
+        found = []
+        if self.running.database not in {"absent", "unfinished"} and (self.install or self.to_update):
+            found.append(DatabaseUpdate(self.database, self.install, self.to_update))
+        for other in self.running.others:
+            asked = [name for name in self.update if name in {"all", "changed"} or name in other.installed]
+            raised = [addon.name for addon in other.addons.raised] if self.updates_raised else []
+            if names := tuple(dict.fromkeys((*asked, *raised))):
+                found.append(DatabaseUpdate(other.name, (), names))
+        return tuple(found)
 
 
 State = TypeVar("State", bound=ObservedState)

@@ -10,6 +10,9 @@ NO_GIT_UPDATE = "Use the checkouts as they are: no git, no lock (server: they mu
 ASK_INDEX = "Query the package index for the repositories of missing add-ons."
 
 
+ALL_DATABASES = "/"  # the value of --database without a name, which --rollback takes; no database has this name
+
+
 def _option(
     default: Any,
     help: str,
@@ -29,7 +32,10 @@ class RunOptions:
     """Options of one command line that shape a run, in addition to the description."""
 
     database: str = _option(
-        "", "Name of the database (default: ODPM_DATABASE, odoo_conf.options.db_name, the folder's name).", short="d"
+        "",
+        "Name of the database (default: ODPM_DATABASE, odoo_conf.options.db_name, the folder's name).",
+        short="d",
+        alone=ALL_DATABASES,
     )
     install: tuple[str, ...] = _option(
         (),
@@ -38,7 +44,7 @@ class RunOptions:
     )
     update: tuple[str, ...] = _option(
         (),
-        "Add-ons to update in the database (repeat or comma separate); `changed`: those whose files changed since.",
+        "Add-ons to update in the database (repeat or comma separate); `changed`: those whose files changed since their last update.",
         short="u",
     )
     demo: bool = _option(False, "With demo data, for a new database.")
@@ -54,6 +60,7 @@ class RunOptions:
     no_module_update: bool = _option(
         False, "Do not update add-ons whose version is above the installed one (server, ci, or ODPM_AUTO_UPDATE=on)."
     )
+    no_snapshot: bool = _option(False, "Take no snapshot of the database before it is updated.")
     skip_start: bool = _option(False, "Stop before the first step that needs Docker.")
     no_git_update: bool = _option(False, NO_GIT_UPDATE)
     free_ports: bool = _option(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from odpm_tasks.core.config.paths import COMPOSE_FILE
+from odpm_tasks.core.config.paths import COMPOSE_FILE, release_folder
 from odpm_tasks.core.planning.costs import Cost, containers_text, image_text, odoo_stopped
 from odpm_tasks.core.planning.editors import editor_steps
 from odpm_tasks.core.planning.hooks import fragment_steps, hook_steps
@@ -62,10 +62,12 @@ def _blocker(step_id: str, observed: ObservedState, steps: list[Step]) -> str | 
         return acting[-1] if acting else "compose.validate"
     if step_id in _DATABASE and any(s.id == "compose.database" and s.acts for s in steps):
         return "compose.database"
+    if step_id == "db.update" and any(s.id == "db.snapshot" and s.action == "update" for s in steps):
+        return "db.snapshot"
     return None
 
 
-_DATABASE = ("db.create", "db.update")
+_DATABASE = ("db.create", "db.snapshot", "db.update")
 
 
 def _odoo_is_absent(observed: ObservedState, steps: list[Step]) -> bool:
@@ -107,6 +109,8 @@ def _files(step_id: str, observed: RenderedState) -> list[Step]:
         kept = f"your edits are kept as {path}.orig" if path in observed.edited and now != data else ""
         action: Action = "keep" if now == data else "create" if now is None else "update"
         steps.append(Step(step_id, action, path, "; ".join(filter(None, (kept, note)))))
+    if step_id == "compose.generate" and (release := observed.rendered.release):
+        steps.insert(0, Step(step_id, "keep" if observed.release_exported else "create", release_folder(release)))
     return steps
 
 
@@ -119,6 +123,8 @@ def _image(step_id: str, observed: RunningState) -> list[Step]:
         return [Step(step_id, "pending", "", f"known when Docker answers: {observed.running.problem}")]
     if observed.running.image:
         return [Step(step_id, "keep", observed.image)]
+    if "@sha256:" in observed.image:
+        return [Step(step_id, "create", observed.image, "pull")]
     return [
         Step(step_id, "create", observed.image, image_text(observed.running.build_cost), observed.running.build_cost)
     ]
@@ -168,6 +174,22 @@ def _database(step_id: str, observed: RunningState) -> list[Step]:
 
 
 def _update(step_id: str, observed: RunningState) -> list[Step]:
+    return [*_update_own(step_id, observed), *_update_others(step_id, observed)]
+
+
+def _update_others(step_id: str, observed: RunningState) -> list[Step]:
+    """The other databases of the stack that are updated."""
+    found = []
+    for other in observed.running.others:
+        versions = {addon.name: str(addon) for addon in other.addons.raised}
+        for one in observed.updates:
+            if one.name == other.name:
+                names = ", ".join(versions.get(name, name) for name in one.update)
+                found.append(Step(step_id, "update", other.name, f"update {names}"))
+    return found
+
+
+def _update_own(step_id: str, observed: RunningState) -> list[Step]:
     if observed.running.database in {"absent", "unfinished"}:
         return [Step(step_id, "skip", "", "new database")]
     raised = observed.running.addons.raised
@@ -177,6 +199,20 @@ def _update(step_id: str, observed: RunningState) -> list[Step]:
     if not detail and raised and observed.scenario.strict:
         return [Step(step_id, "skip", observed.database, f"not updated: {', '.join(map(str, raised))}")]
     return [Step(step_id, "update" if detail else "keep", observed.database, detail)]
+
+
+def _snapshot(step_id: str, observed: RunningState) -> list[Step]:
+    """Before an update of existing databases; or the way back from an update that was interrupted."""
+    begun = observed.running.journal
+    if begun and begun.phase == "updating" and begun.restorable:
+        detail = "return to the state before the interrupted update"
+        return [Step(step_id, "update", name, detail) for name in begun.restorable]
+    names = [one.name for one in observed.updates]
+    if not names:
+        return [Step(step_id, "keep", observed.database)]
+    if not observed.takes_snapshot:
+        return [Step(step_id, "skip", name, "--no-snapshot") for name in names]
+    return [Step(step_id, "create", name, "before the update") for name in names]
 
 
 # Steps by the state that they need.
@@ -205,6 +241,7 @@ _RUNNING: dict[str, Callable[[str, RunningState], list[Step]]] = {
     "hooks.pre_up": hook_steps,
     "compose.database": _compose_database,
     "db.create": _database,
+    "db.snapshot": _snapshot,
     "db.update": _update,
     "compose.up": _compose_up,
     "hooks.post_up": hook_steps,

@@ -13,7 +13,8 @@ ORDER = (
     "git.lock_load", "git.resolve", "git.materialize", "hooks.post_clone", "git.checkout", "git.lock_verify",
     "python.lock", "template.dockerfile", "template.odoo_conf", "compose.fragments", "compose.generate",
     "compose.validate", "ide.files", "hooks.post_prepare",
-    "image.build", "hooks.pre_up", "compose.database", "db.create", "db.update", "compose.up", "hooks.post_up",
+    "image.build", "hooks.pre_up", "compose.database", "db.create", "db.snapshot", "db.update",
+    "compose.up", "hooks.post_up",
 )  # fmt: skip
 LOCKING = ORDER[: ORDER.index("template.dockerfile")]
 PREPARING = ORDER[: ORDER.index("image.build")]

@@ -33,11 +33,40 @@ class DatabasesReport(ReportModel):
     databases: list[_Database]
 
 
+class _Backup(Model):
+    backup: str
+    time: str
+    database: str
+    project: str
+    this_stack: bool
+
+
+class BackupsReport(ReportModel):
+    """`backup.list`. `time`: UTC, ISO 8601; `project`: its name for Compose; `this_stack`: made of this PostgreSQL cluster."""
+
+    backups: list[_Backup]
+
+
+class _Verified(Model):
+    backup: str
+    database: str
+    time: str
+    tables: int
+    rows: int
+    files: int
+
+
+class VerifiedReport(ReportModel):
+    """`backup.verify`: what was compared in each backup and is equal. `time`: of the backup, UTC, ISO 8601."""
+
+    verified: list[_Verified]
+
+
 class _Snapshot(Model):
     database: str
     name: str
     created: str
-    kind: Literal["manual", "update", "restore"]
+    kind: Literal["manual", "update", "restore", "neutralize"]
     series: str | None
     size: int
     filestore: int

@@ -69,7 +69,7 @@ class ProjectsReport(ReportModel):
 
 
 class _Unused(Model):
-    kind: Literal["image", "build cache", "log", "database", "snapshot", "cache"]
+    kind: Literal["image", "build cache", "log", "database", "snapshot", "template", "cache"]
     name: str
     size: int
     why: str
@@ -102,6 +102,26 @@ class _Finding(Model):
     evidence: str
     todo: str
     fixed: bool
+
+
+class _AuditFinding(Model):
+    code: str
+    level: Literal["error", "note"]
+    subject: str
+    what: str
+    evidence: str
+    todo: str
+    waiver: str | None
+
+
+class AuditReport(ReportModel):
+    """`audit`: the number of rules, of findings that fail, and the findings; the fields are those of `AuditFinding` in
+    core/audit/stack_audit.py. `unused_waivers`: keys of `audit_waivers` in odpm.json that match no finding."""
+
+    rules: int
+    failed: int
+    findings: list[_AuditFinding]
+    unused_waivers: list[str]
 
 
 class DoctorReport(ReportModel):

@@ -15,9 +15,10 @@ from odpm_tasks.core.report_models.addons import (
     ModUpdateReport,
 )
 from odpm_tasks.core.report_models.base import ReportModel
-from odpm_tasks.core.report_models.databases import DatabasesReport, SnapshotsReport
+from odpm_tasks.core.report_models.databases import BackupsReport, DatabasesReport, SnapshotsReport, VerifiedReport
 from odpm_tasks.core.report_models.lock_diff import LockDiffReport
 from odpm_tasks.core.report_models.project import (
+    AuditReport,
     DoctorReport,
     ImageReport,
     ParityReport,
@@ -39,8 +40,11 @@ REPORTS: dict[str, type[ReportModel]] = {
     "mod.update": ModUpdateReport,
     "db.list": DatabasesReport,
     "db.snapshots": SnapshotsReport,
+    "backup.list": BackupsReport,
+    "backup.verify": VerifiedReport,
     "projects": ProjectsReport,
     "prune": PruneReport,
+    "audit": AuditReport,
     "doctor": DoctorReport,
     "parity": ParityReport,
     "test": TestReport,

@@ -37,6 +37,7 @@ class _TestResult(Model):
     problems: list[_TestProblem]
     file: str | None
     line: int | None
+    screenshots: list[str]
     repeat: str
 
 

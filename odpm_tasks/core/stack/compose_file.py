@@ -17,13 +17,17 @@ from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.config.paths import ODOO_CONF
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.version import VERSION
-from odpm_tasks.core.manifest.model import MAIL_CATCHER, Manifest
+from odpm_tasks.core.manifest.model import MAIL_CATCHER, OPTIONAL_SERVICES, WEB, Manifest
 from odpm_tasks.core.stack import hardening, mailcatcher
+from odpm_tasks.core.stack.backups import service as backup_service
 from odpm_tasks.core.stack.services import apply_patch, named_networks, named_volumes, one_shots
+from odpm_tasks.core.stack.web import caddy
+from odpm_tasks.core.stack.web.address import has_web
 
 DATABASE, ODOO = "db", "odoo"
 MIRROR = "${ODPM_IMAGE_MIRROR:-}"
 ROLE = "odoo"
+GROUP = "${ODPM_GID:-1000}"
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ class Mount:
 class ComposeSpec:
     """The inputs of the compose file. `manifest` has the scenario's overlay and the fragments of dependencies merged.
 
-    `mail`: a mail catcher is built in, where scenario and description have one.
+    `mail`: a mail catcher is built in, where scenario and description have one. `web_digest`: of the configuration of the
+    reverse proxy, where the stack has one. `release`: the folder of the release that is
+    mounted, which has `odoo.conf`, too; empty: the files of the checkout are mounted.
     """
 
     name: str
@@ -51,6 +57,8 @@ class ComposeSpec:
     masked: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     mail: bool = True
+    web_digest: str = ""
+    release: str = ""
     tool_version: str = VERSION
 
 
@@ -65,11 +73,14 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
         services[ODOO]["tmpfs"] += masked
     if spec.mail and mailcatcher.has_mail_catcher(scenario, spec.manifest):
         services[MAIL_CATCHER] = mailcatcher.service(MIRROR)
+    if spec.manifest.web and has_web(scenario, spec.manifest):
+        services[WEB] = caddy.service(spec.manifest.web, MIRROR, GROUP, f"web-{scenario.name}", spec.web_digest)
     services |= {
         name: copy.deepcopy(dict(extra)) for name, extra in spec.manifest.services.items() if extra is not None
     }
+    services |= _backup(spec, services[DATABASE]["image"])
     for name, patch in spec.manifest.service_patches.items():
-        if spec.manifest.services.get(name, patch) is not None and (name != MAIL_CATCHER or name in services):
+        if spec.manifest.services.get(name, patch) is not None and (name not in OPTIONAL_SERVICES or name in services):
             services[name] = apply_patch(services.get(name, {}), patch)
     if not scenario.developer:
         hardening.finish(services)
@@ -96,13 +107,41 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
         },
     }
     data["volumes"] = {
-        volume: {} for volume in (f"db-{scenario.name}", f"odoo-{scenario.name}", *named_volumes(services))
+        volume: {}
+        for volume in (
+            database_volume(scenario.name, spec.manifest.postgres),
+            f"odoo-{scenario.name}",
+            *named_volumes(services),
+        )
     }
     folder = f"./.odpm/secrets/{scenario.name}"
-    data["secrets"] = {
-        name: {"file": f"{folder}/{name}"} for name in ("db_password", "odoo_master_password", "postgres_password")
-    }
+    secrets = ["db_password", "odoo_master_password", "postgres_password"]
+    secrets += (caddy.CERTIFICATE, caddy.KEY) if caddy.KEY in services.get(WEB, {}).get("secrets", ()) else ()
+    if spec.manifest.backup and backup_service.has_backup(scenario, spec.manifest):
+        secrets += backup_service.secret_names(spec.manifest.backup.repository)
+    data["secrets"] = {name: {"file": f"{folder}/{name}"} for name in secrets}
     return data
+
+
+def _backup(spec: ComposeSpec, image: str) -> dict[str, dict[str, Any]]:
+    """The services for backups, where the stack has them. `image`: that of PostgreSQL."""
+    backup = spec.manifest.backup
+    if backup is None or not backup_service.has_backup(spec.scenario, spec.manifest):
+        return {}
+    return backup_service.services(
+        backup,
+        scenario=spec.scenario.name,
+        project=f"${{ODPM_COMPOSE_PREFIX:-{spec.name}}}",
+        mirror=MIRROR,
+        odoo=ODOO,
+        database={
+            "image": image,
+            "host": database_host(spec.name),
+            "user": ROLE,
+            "data_folder": data_folder(spec.manifest.postgres),
+            "service": DATABASE,
+        },
+    )
 
 
 def lockable_images(manifest: Manifest, scenario: Scenario) -> dict[str, bool]:
@@ -123,13 +162,12 @@ def _lockable(service: Mapping[str, Any]) -> str | None:
 
 def _database(spec: ComposeSpec) -> dict[str, Any]:
     scenario = spec.scenario
-    data = "/var/lib/postgresql" if _major(spec.manifest.postgres) >= 18 else "/var/lib/postgresql/data"
     service: dict[str, Any] = {
         "image": f"{MIRROR}postgres:{spec.manifest.postgres}",
         "environment": {"POSTGRES_PASSWORD_FILE": "/run/secrets/postgres_password"},
         "secrets": ["postgres_password"],
         "volumes": [
-            f"db-{scenario.name}:{data}",
+            f"{database_volume(scenario.name, spec.manifest.postgres)}:{data_folder(spec.manifest.postgres)}",
             f"./.odpm/secrets/{scenario.name}/roles.sql:/docker-entrypoint-initdb.d/10-odpm.sql:ro",
         ],
         # over TCP: during its initialisation PostgreSQL listens on its socket only and must not be reported as healthy
@@ -151,6 +189,16 @@ def _database(spec: ComposeSpec) -> dict[str, Any]:
     return service
 
 
+def database_volume(scenario: str, postgres: str) -> str:
+    """The volume of PostgreSQL in the compose file, of a scenario and major version; without a version the begin of its name."""
+    return f"{DATABASE}-{scenario}-{postgres_major(postgres) or ''}"
+
+
+def data_folder(postgres: str) -> str:
+    """Where the image of PostgreSQL mounts its volume; `postgres`: the version."""
+    return "/var/lib/postgresql" if postgres_major(postgres) >= 18 else "/var/lib/postgresql/data"
+
+
 def database_host(name: str) -> str:
     """The host name of the database for Odoo: unique among the stacks on a shared network."""
     return f"${{POSTGRES_SERVICE_NAME:-${{ODPM_COMPOSE_PREFIX:-{name}}}-{DATABASE}}}"
@@ -166,19 +214,16 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
     environment |= dict.fromkeys(conf_references(spec.manifest))
     if scenario.developer:
         environment |= {"ODPM_DEV": "${ODPM_DEV:-}", "ODPM_DEBUG": "${ODPM_DEBUG:-}"}
-    else:
+    elif not has_web(scenario, spec.manifest):
         environment["ODPM_PROXY"] = "${ODPM_PROXY:-}"
     service: dict[str, Any] = {
         "image": spec.image,
         "pull_policy": "never" if scenario.mounts else "missing",
-        "user": "${ODPM_UID:-1000}:${ODPM_GID:-1000}",
+        "user": f"${{ODPM_UID:-1000}}:{GROUP}",
         "depends_on": {DATABASE: {"condition": "service_healthy"}},
         "environment": environment,
         "secrets": ["db_password", "odoo_master_password"],
-        "ports": [
-            "${ODOO_BIND:-127.0.0.1}:${ODOO_PORT:-8069}:8069",
-            "${ODOO_BIND:-127.0.0.1}:${GEVENT_PORT:-8072}:8072",
-        ],
+        "ports": [_published("ODOO_PORT", 8069), _published("GEVENT_PORT", 8072)],
         "volumes": [f"odoo-{scenario.name}:/var/lib/odoo"],
         "healthcheck": {
             "test": ["CMD", "odoo-run", "health"],
@@ -189,13 +234,19 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
             "start_interval": "500ms",
         },
     }
+    if has_web(scenario, spec.manifest):
+        del service["ports"]
     if scenario.developer:
         service["ports"].append("127.0.0.1:${DEBUGGER_PORT:-5678}:5678")
     if scenario.mounts:
-        service["volumes"].append(f"./{ODOO_CONF}:/etc/odoo/odoo.conf:ro")
+        conf = f"{spec.release}/odoo.conf" if spec.release else ODOO_CONF
+        service["volumes"].append(f"./{conf}:/etc/odoo/odoo.conf:ro")
         service["volumes"] += [_bind(mount) for mount in spec.mounts]
         # Compose does not compare bind-mounted files: with the hash, a changed file recreates the container
-        service["labels"] = {"odpm.odoo-conf": spec.conf_digest}
+        service["labels"] = {"odpm.release" if spec.release else "odpm.odoo-conf": spec.conf_digest}
+    if spec.manifest.web and has_web(scenario, spec.manifest):
+        # `web.base.url` is set before Odoo starts: another address replaces the container
+        service["labels"] = service.get("labels", {}) | {caddy.ADDRESS_LABEL: caddy.written_address(spec.manifest.web)}
     if spec.masked:
         service["tmpfs"] = list(spec.masked)
     service["networks"] = {
@@ -203,6 +254,11 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
         "database": {},
     }
     return service
+
+
+def _published(variable: str, port: int) -> str:
+    """A port of Odoo on this machine."""
+    return f"${{ODOO_BIND:-127.0.0.1}}:${{{variable}:-{port}}}:{port}"
 
 
 def _bind(mount: Mount) -> str | dict[str, Any]:
@@ -249,7 +305,8 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(type(None), lambda dumper, _: dumper.represent_scalar("tag:yaml.org,2002:null", ""))
 
 
-def _major(version: str) -> int:
+def postgres_major(version: str) -> int:
+    """The major version of PostgreSQL in a version; 0 without one."""
     match = re.match(r"\d+", version)
     return int(match.group()) if match else 0
 

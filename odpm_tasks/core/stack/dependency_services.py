@@ -17,7 +17,7 @@ from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.locking.graph import Resolution, Source
 from odpm_tasks.core.manifest import checks
 from odpm_tasks.core.manifest.json_document import Path, parse, spell
-from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, Hooks, Manifest, merge
+from odpm_tasks.core.manifest.model import Hooks, Manifest, merge
 from odpm_tasks.core.sources.link import canonical
 from odpm_tasks.core.sources.trust import is_trusted
 from odpm_tasks.core.stack.relative_paths import rebased
@@ -79,7 +79,7 @@ class Fragments:
                     patches = apply_patch(patches, {"odoo": {"networks": {joined: {}}}})
             services |= added
             patches = apply_patch(patches, fragment.patches)
-        known = (*BUILTIN_SERVICES, *services)
+        known = (*manifest.builtin_services, *services)
         for name in manifest.service_patches:
             if name not in known and manifest.services.get(name, name) is not None:
                 raise _unknown_service(name, known)
@@ -168,7 +168,7 @@ class _Graph:
 
 def _fragment(graph: _Graph, block: _Block, services: _Parts, omitted: Sequence[OmittedPart]) -> Fragment:
     """The fragment of one dependency, with its services."""
-    known = {*BUILTIN_SERVICES, *graph.manifest.services, *graph.available()}
+    known = {*graph.manifest.builtin_services, *graph.manifest.services, *graph.available()}
     patches, omitted_patches = _patches(graph, block, known)
     invalid = list(checks.hook_problems(block.hooks, ("hooks",)))
     omitted_hooks = [OmittedPart(spell(problem.path), problem.text) for problem in invalid if block.trusted]

@@ -88,6 +88,20 @@ def database(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def proxy() -> dict[str, Any]:
+    """The restrictions of the reverse proxy's service: the one capability opens the ports below 1024."""
+    return {
+        "read_only": True,
+        "tmpfs": ["/tmp", "/config"],  # noqa: S108 - of the container
+        "cap_drop": ["ALL"],
+        "cap_add": ["NET_BIND_SERVICE"],
+        "security_opt": ["no-new-privileges:true"],
+        "pids_limit": 256,
+        "mem_limit": "512m",
+        "stop_grace_period": f"{GRACE_PERIOD}s",
+    }
+
+
 def finish(services: Mapping[str, dict[str, Any]]) -> None:
     """Limit the size of every service's log, unless its description says otherwise; drop limits that `deploy` replaces."""
     for service in services.values():

@@ -29,6 +29,7 @@ def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
         found["Python packages from git"] = "\n".join(f"{one.name} {one.url} {one.commit}" for one in stack.packages)
     if stack.scenario.developer:
         found["developer packages"] = stack.locks[1]
+        found["debugger script"] = templates.get(dockerfile.DEBUGGER, "").encode() or stack.debugger
     found["runtime script"] = templates.get(dockerfile.RUNTIME, "").encode() or stack.runtime
     if not stack.scenario.mounts:
         found |= {source.name: source.commit for source in stack.resolution.sources}

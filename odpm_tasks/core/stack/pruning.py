@@ -17,7 +17,7 @@ KEPT_TEST_DATABASE = "odpm: kept test database"
 TEST_TEMPLATE = "odpm: template, used "
 """The comments of databases of `inv test`: of a run, of a run with `--keep`, of a template (followed by seconds since 1970)."""
 
-UnusedKind = Literal["image", "build cache", "log", "database", "snapshot", "cache"]
+UnusedKind = Literal["image", "build cache", "log", "database", "snapshot", "template", "cache"]
 
 
 @dataclass(frozen=True)
@@ -194,6 +194,7 @@ def summary(found: Pruning) -> str:
         "log": ("log", "logs"),
         "database": ("test database", "test databases"),
         "snapshot": ("automatic snapshot", "automatic snapshots"),
+        "template": ("template of db.reset", "templates of db.reset"),
         "cache": ("part of the cache", "parts of the cache"),
     }
     return ", ".join(plural(number, *words[kind]) for kind, number in count.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from odpm_tasks.core.config.interpolation import expand, references
 from odpm_tasks.core.stack import services as compose_services
@@ -16,13 +16,14 @@ WEB = 8069  # Odoo's port in its container
 class Published:
     """A port that a service publishes on this machine, on one `address` or (empty) on all.
 
-    `variable`: the variable that sets the port, if any.
+    `variable`: the variable that sets the port, if any. `inside`: the port of the container; 0 where it is a variable.
     """
 
     service: str
     port: int
     variable: str | None
     address: str = ""
+    inside: int = field(default=0, compare=False)
 
 
 def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Published, ...]:
@@ -40,7 +41,7 @@ def published_ports(text: str, lookup: Callable[[str], str | None]) -> tuple[Pub
             if port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536:
                 names = [reference.name for reference in references(written)]
                 where_to = expand(address, lookup, where).strip("[]")
-                found.append(Published(name, int(port), names[0] if names else None, where_to))
+                found.append(Published(name, int(port), names[0] if names else None, where_to, *inside_ports([entry])))
     return tuple(found)
 
 

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from odpm_tasks.core import templating
+from odpm_tasks.core.config.container_paths import ContainerPaths
 from odpm_tasks.core.config.paths import (
+    CADDYFILE,
     COMPOSE_FILE,
+    DEBUG_SCRIPT,
     DOCKERFILE,
+    MAINTENANCE_PAGE,
     ODOO_CONF,
     OWN_SOURCE,
     RUNTIME_SCRIPT,
     SOURCE_ROOT,
+    release_folder,
+    release_source,
     source_folder,
 )
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.settings import Profile
 from odpm_tasks.core.config.version import VERSION
+from odpm_tasks.core.deployment.releases import release_id
 from odpm_tasks.core.image import dockerfile as images
 from odpm_tasks.core.image.archive import ArchiveState
 from odpm_tasks.core.image.image_spec import ImagePackage, ImageSource, ImageSpec, base_image
@@ -26,13 +34,16 @@ from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
 from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import with_digest
-from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.model import Manifest, Web
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
 from odpm_tasks.core.stack import mailcatcher
+from odpm_tasks.core.stack.backups import service as backup_service
 from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose_text
+from odpm_tasks.core.stack.web import caddy
+from odpm_tasks.core.stack.web.address import has_web
 
-TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", "odoo_run.py")
+TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", images.RUNTIME, images.DEBUGGER, caddy.TEMPLATE, caddy.PAGE)
 
 
 @dataclass(frozen=True)
@@ -40,8 +51,10 @@ class Stack:
     """The inputs of the generated files. `manifest` has the scenario's overlay and the fragments of dependencies merged.
 
     `name`: the project. `own`: add-ons of the developing checkout. `templates`: the project's templates by name.
+    `runtime`, `debugger`: the programs `odoo-run` and `odoo-debug`.
     `digests`: the locked digests of images. `renderer`: the locked package of wkhtmltopdf. `system`: the locked state of the
     Debian archive. `packages`: the locked Python packages from git. `mail`: the built-in mail catcher is not switched off.
+    `browser`: browser tests are switched on. `own_content`: the identity of the committed add-ons of the developing checkout.
     """
 
     name: str
@@ -51,6 +64,7 @@ class Stack:
     own: Facts
     locks: tuple[bytes, bytes]
     runtime: bytes
+    debugger: bytes = b""
     templates: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     renderer: Renderer | None = None
@@ -58,6 +72,8 @@ class Stack:
     packages: tuple[GitPackage, ...] = ()
     profile: Profile = "medium"
     mail: bool = True
+    browser: bool = False
+    own_content: str = ""
     tool_version: str = VERSION
 
     @property
@@ -91,6 +107,23 @@ class Stack:
         ]
         return (*own, *rest)
 
+    def release_mounts(self, release: str) -> tuple[Mount, ...]:
+        """The folders of a release where `mounts` has those of the checkout."""
+        own = [
+            Mount(f"{release_source(release, self.own_name)}/{folder}".rstrip("/"), _join(self.own_name, folder))
+            for folder in self.own.addons
+        ]
+        rest = [
+            Mount(release_source(release, source.name), _join(source.name, source.facts.folder))
+            for source in self.resolution.ordered
+        ]
+        return (*own, *rest)
+
+    @property
+    def container_paths(self) -> ContainerPaths:
+        """Where the checkout has the files of the container."""
+        return ContainerPaths([("", self.own_folder), *((mount.host, mount.inside) for mount in self.mounts)])
+
     @property
     def needs(self) -> SystemDependencies:
         return system_dependencies(self.all_facts)
@@ -115,6 +148,7 @@ class Stack:
             wkhtmltopdf=self.renderer if isinstance(self.renderer, PatchedBuild) else None,
             archive=self.system if self.system and self.system.release == manifest.codename else None,
             sources=tuple(sources),
+            browser=self.browser and self.scenario.developer,
             packages=tuple(
                 ImagePackage(one.name, one.url, one.commit, one.version, one.ref, one.subdirectory)
                 for one in self.packages
@@ -145,9 +179,13 @@ def _join(name: str, folder: str) -> str:
 def render(stack: Stack) -> Rendered:
     """Every generated file of a stack, the step that writes each, and the name of the stack's image."""
     spec = stack.image
-    runtime = stack.templates.get("odoo_run.py", "").encode() or stack.runtime
+    runtime = stack.templates.get(images.RUNTIME, "").encode() or stack.runtime
+    debugger = stack.templates.get(images.DEBUGGER, "").encode() or stack.debugger
+    programs = runtime + (debugger if stack.scenario.developer else b"")
     dockerfile = images.dockerfile(spec, stack.templates.get("Dockerfile.j2"))
     caught = stack.mail and mailcatcher.has_mail_catcher(stack.scenario, stack.manifest)
+    proxy = stack.manifest.web if has_web(stack.scenario, stack.manifest) else None
+    proxy_files = _proxy_files(stack, proxy) if proxy else {}
     conf = odoo_conf(
         ConfSpec(
             stack.scenario.name,
@@ -155,53 +193,82 @@ def render(stack: Stack) -> Rendered:
             stack.addons_path,
             stack.manifest.odoo_conf,
             mailcatcher.odoo_options() if caught else {},
+            proxied=bool(proxy),
+            manager=bool(proxy and proxy.allow),
         ),
         stack.templates.get("odoo.conf.j2"),
     )
     if stack.scenario.mounts:
         digest = images.environment_digest(
-            spec, *stack.locks, runtime=runtime, template=stack.templates.get("Dockerfile.j2")
+            spec, *stack.locks, programs=programs, template=stack.templates.get("Dockerfile.j2")
         )
         image = f"odpm/environment:{stack.manifest.odoo_version}-{stack.scenario.target}-{digest}"
     else:
         image = f"${{ODPM_IMAGE:-{stack.name}:ci}}"
     sources = "".join(f"{source.name} {source.commit}\n" for source in stack.resolution.sources)
-    root_is_mounted = "" in stack.own.addons
-    text = compose_text(
-        ComposeSpec(
-            name=stack.name,
-            scenario=stack.scenario,
-            manifest=stack.manifest,
-            image=image,
-            conf_digest=hashlib.sha256((conf + sources).encode()).hexdigest()[:16],
-            mounts=stack.mounts,
-            masked=(f"{_join(stack.own_name, '')}/.odpm",) if root_is_mounted and stack.scenario.mounts else (),
-            digests=stack.digests,
-            mail=stack.mail,
-            tool_version=stack.tool_version,
-        )
+    has_release = stack.scenario.releases
+    root_is_mounted = "" in stack.own.addons and stack.scenario.mounts and not has_release
+    spec_of_services = ComposeSpec(
+        name=stack.name,
+        scenario=stack.scenario,
+        manifest=stack.manifest,
+        image=image,
+        conf_digest=hashlib.sha256((conf + sources).encode()).hexdigest()[:16],
+        mounts=stack.mounts,
+        masked=(f"{_join(stack.own_name, '')}/.odpm",) if root_is_mounted else (),
+        digests=stack.digests,
+        mail=stack.mail,
+        web_digest=hashlib.sha256(proxy_files.get(CADDYFILE, b"")).hexdigest()[:16],
+        tool_version=stack.tool_version,
     )
+    release = ""
+    if has_release:
+        # other backups are no other release: Odoo goes on
+        without = replace(stack.manifest, backup=None)
+        described = compose_text(replace(spec_of_services, name="project", manifest=without, tool_version=""))
+        release = release_id((described.encode(), conf.encode(), sources.encode(), stack.own_content.encode()))
+        spec_of_services = replace(
+            spec_of_services, mounts=stack.release_mounts(release), release=release_folder(release), conf_digest=release
+        )
+    text = compose_text(spec_of_services)
     files = {
         DOCKERFILE: (dockerfile.encode(), "template.dockerfile"),
         f"{DOCKERFILE}.dockerignore": (images.dockerignore().encode(), "template.dockerfile"),
         RUNTIME_SCRIPT: (runtime, "template.dockerfile"),
+        DEBUG_SCRIPT: (debugger, "template.dockerfile"),
         ODOO_CONF: (conf.encode(), "template.odoo_conf"),
+        **{path: (data, "compose.generate") for path, data in proxy_files.items()},
         COMPOSE_FILE: (text.encode(), "compose.generate"),
     }
+    if backup_service.has_backup(stack.scenario, stack.manifest):
+        files |= {path: (data, "compose.generate") for path, data in backup_service.scripts().items()}
     return Rendered(
         files={path: data for path, (data, _) in files.items()},
         steps={path: step for path, (_, step) in files.items()},
         image=image,
+        release=release,
     )
+
+
+def _proxy_files(stack: Stack, web: Web) -> dict[str, bytes]:
+    """The files of the reverse proxy: its configuration, and the page that it shows while an update runs."""
+    return {
+        CADDYFILE: caddy.caddyfile(stack.manifest, web, stack.templates.get(caddy.TEMPLATE)).encode(),
+        MAINTENANCE_PAGE: templating.template_text(caddy.PAGE, stack.templates.get(caddy.PAGE)).encode(),
+    }
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """The generated files: bytes by path, the step that writes each, and the name of the image."""
+    """The generated files: bytes by path, the step that writes each, and the name of the image.
+
+    `release`: the id of the release that they start; empty outside of the scenario `server`.
+    """
 
     files: Mapping[str, bytes]
     steps: Mapping[str, str]
     image: str
+    release: str = ""
 
     @property
     def compose(self) -> bytes:

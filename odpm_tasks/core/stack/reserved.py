@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from odpm_tasks.core.config.settings import PORTS
-from odpm_tasks.core.manifest.model import BUILTIN_SERVICES
+from odpm_tasks.core.config.settings import PORTS, WEB_PORTS
+from odpm_tasks.core.manifest.model import BUILTIN_SERVICES, WEB
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,11 @@ def host_names(name: str, service: Mapping[str, Any]) -> Iterator[str]:
         yield from ((options or {}).get("aliases") or ())
 
 
-def reserved(project: str, lookup: Callable[[str], str | None]) -> Reserved:
-    """The reserved names of a project; `lookup` returns the settings of this machine."""
+def reserved(project: str, lookup: Callable[[str], str | None], services: Sequence[str] = BUILTIN_SERVICES) -> Reserved:
+    """The reserved names of a project; `lookup` returns the settings of this machine. `services`: the built-in ones."""
     projects = {name.lower() for name in (project, lookup("ODPM_COMPOSE_PREFIX")) if name}
-    hosts = {*BUILTIN_SERVICES, "localhost", (lookup("POSTGRES_SERVICE_NAME") or "").lower().strip(".")} - {""}
-    hosts |= {f"{name}{joint}{service}" for name in projects for joint in "-_" for service in BUILTIN_SERVICES}
-    set_ports = {int(text) for name in PORTS if (text := lookup(name) or "").isascii() and text.isdigit()}
-    return Reserved(frozenset(projects), frozenset(hosts), frozenset({*PORTS.values(), *set_ports}))
+    hosts = {*services, "localhost", (lookup("POSTGRES_SERVICE_NAME") or "").lower().strip(".")} - {""}
+    hosts |= {f"{name}{joint}{service}" for name in projects for joint in "-_" for service in services}
+    ports = PORTS | (WEB_PORTS if WEB in services else {})
+    set_ports = {int(text) for name in ports if (text := lookup(name) or "").isascii() and text.isdigit()}
+    return Reserved(frozenset(projects), frozenset(hosts), frozenset({*ports.values(), *set_ports}))

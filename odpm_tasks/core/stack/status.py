@@ -42,6 +42,33 @@ class RepositoryData(_Model):
     merges: tuple[str, ...] = ()
 
 
+class ReleaseData(_Model):
+    """A release on disk that was deployed. `commit`: of the project; `time`: UTC, ISO 8601, of its last deployment.
+
+    `updates`: the databases that this deployment changed.
+    """
+
+    release: str
+    commit: str
+    time: str
+    current: bool
+    rollback: bool
+    updates: tuple[str, ...] = ()
+
+
+class BackupData(_Model):
+    """The backups of a server. `last`, `verified`: when the last one was complete, and when one was restored and compared; UTC,
+    ISO 8601, null where none was. `problem`: why the last one failed, or that it was not made; empty where all is well.
+    """
+
+    repository: str
+    schedule: str
+    running: bool
+    last: str | None
+    verified: str | None
+    problem: str
+
+
 class StatusDocument(_Model):
     """What runs, and from which commits.
 
@@ -49,7 +76,8 @@ class StatusDocument(_Model):
     mailbox; null where none runs. `pages`: those of other services. `services`: in alphabetical order; null where Docker does
     not answer, for the reason in `problem`. `folder`: the folder that the containers were started in, where it is another one
     than the project's. `dev`, `debug`: the switches that apply to the next `up`. `repositories`: null where lock and cache do
-    not give them.
+    not give them. `releases`: in the scenario `server`, the newest first. `interrupted`: a deployment was interrupted.
+    `backup`: null where the stack has none.
     """
 
     schema_version: Literal[1]
@@ -68,6 +96,9 @@ class StatusDocument(_Model):
     folder: str | None
     services: tuple[ServiceData, ...] | None
     repositories: tuple[RepositoryData, ...] | None
+    releases: tuple[ReleaseData, ...] = ()
+    interrupted: bool = False
+    backup: BackupData | None = None
 
 
 def running_ports(services: tuple[ServiceData, ...]) -> dict[str, tuple[str, ...]]:
@@ -100,12 +131,33 @@ def as_text(status: StatusDocument) -> str:
         lines.append("service     none is running: inv up")
     for s in status.services or ():
         lines.append(f"service     {s.service:<12} {s.state} {s.health:<9} {' '.join(s.ports)}".rstrip())
+    if status.interrupted:
+        lines.append("deployment  was interrupted: inv up goes back or on")
+    if status.backup:
+        lines += _backup(status.backup)
+    for one in status.releases:
+        notes = ["current"] if one.current else []
+        notes += [f"updated {', '.join(one.updates)}"] if one.updates else []
+        notes += ["rollback"] if one.rollback else []
+        lines.append(f"release     {one.release}  {one.time[:16]}  {one.commit[:8]}  {'; '.join(notes)}".rstrip())
     for r in status.repositories or ():
         lines.append(f"repository  {r.name:<20} {r.branch:<8} {r.commit[:8]}  {r.kind}")
         lines += [f"            + {' '.join([*words, commit[:8]])}" for *words, commit in map(str.split, r.merges)]
     if status.repositories is None:
         lines.append("repository  not resolved yet: inv lock")
     return "\n".join(map(printable, lines))
+
+
+def _backup(backup: BackupData) -> list[str]:
+    """The last backup, then what is wrong with the backups."""
+    last = f"{backup.last[:16].replace('T', ' ')} UTC" if backup.last else "none yet"
+    verified = f", verified {backup.verified[:10]}" if backup.verified else ""
+    lines = [f"backup      {last}{verified}, daily at {backup.schedule}, to {backup.repository}"]
+    if backup.running:
+        lines.append("backup      one is running")
+    elif backup.problem:
+        lines.append(f"backup      PROBLEM: {backup.problem}; to repeat it: inv backup.run")
+    return lines
 
 
 def schema() -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""JUnit XML of a test run: one `testsuite` for each add-on, in the form that Jenkins, GitLab, GitHub actions and Azure read."""
+"""JUnit XML of a test run: one `testsuite` for each add-on.
+
+Elements and attributes are those of Jenkins' schema (junit-10.xsd of the xUnit plugin, which refuses others), a subset of what GitLab,
+GitHub actions and Azure read.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,6 @@ def junit(results: Sequence[Result], when: str, broken: Sequence[tuple[str, str]
     whole = totals(results)
     root = ET.Element("testsuites", name="odoo", tests=str(whole.tests + len(broken)), failures=str(whole.failed))
     root.set("errors", str(whole.errors + len(broken)))
-    root.set("skipped", str(whole.skipped))
     root.set("time", _seconds(results))
     ordered = sorted(results, key=lambda result: result.test.addon)
     for addon, group in groupby(ordered, key=lambda result: result.test.addon):
@@ -53,16 +56,17 @@ def _suite(root: ET.Element, addon: str, results: Sequence[Result], when: str) -
         owner = ".".join(filter(None, (addon, test.module, test.class_)))
         case = ET.SubElement(suite, "testcase", name=test.method or test.class_, classname=owner)
         case.set("time", f"{result.seconds:.3f}")
-        if result.file:
-            case.set("file", result.file)
-            case.set("line", str(result.line))
         if result.status == "skipped":
             ET.SubElement(case, "skipped", message=_text(result.reason))
         elif result.problems:
             first = result.problems[0]
             tag = "failure" if result.status == "failed" else "error"
             found = ET.SubElement(case, tag, message=_text(first.message), type=first.exception or "Error")
-            found.text = _text("\n".join(f"{one.subtest}\n{one.traceback}".strip() for one in result.problems))
+            place = [f"{result.file}:{result.line}"] if result.file else []
+            texts = [f"{one.subtest}\n{one.traceback}".strip() for one in result.problems]
+            found.text = _text("\n".join([*place, *texts]))
+        if result.pictures:  # GitLab and Jenkins (plugin junit-attachments) show them
+            ET.SubElement(case, "system-out").text = "\n".join(f"[[ATTACHMENT|{file}]]" for file in result.pictures)
 
 
 def _seconds(results: Sequence[Result]) -> str:

@@ -1,4 +1,4 @@
-"""The file `.odpm/tests.json`: durations of tests for shards, and the tests that failed for `--failed`."""
+"""The file `.odpm/tests.json`: durations of tests for shards, and what `--failed` repeats."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ _LOADED = re.compile(
 
 @dataclass(frozen=True)
 class TestRecords:
-    """What earlier runs recorded. `failed`: test tags of the tests that failed when they last ran, sorted."""
+    """What earlier runs recorded. `failed`: test tags of the tests that failed when they last ran, sorted. `template`: the add-ons of
+    the template of the last run, sorted."""
 
     addons: Mapping[str, AddonRecord] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
+    template: tuple[str, ...] = ()
 
 
 TestRecords.__test__ = False  # type: ignore[attr-defined]
@@ -42,7 +44,7 @@ def read_records(text: str | None) -> TestRecords:
         }
         failed = tuple(sorted({str(tag) for tag in data["failed"]}))
         parse(",".join(failed))
-        return TestRecords(addons, failed)
+        return TestRecords(addons, failed, tuple(sorted({str(name) for name in data.get("template", ())})))
     except (ValueError, KeyError, TypeError, AttributeError, OdpmError):
         return TestRecords()
 
@@ -55,7 +57,8 @@ def write_records(records: TestRecords) -> str:
         }
         for name, one in sorted(records.addons.items())
     }
-    return json.dumps({"version": 1, "addons": addons, "failed": list(records.failed)}, indent=2) + "\n"
+    data = {"version": 1, "addons": addons, "failed": list(records.failed), "template": list(records.template)}
+    return json.dumps(data, indent=2) + "\n"
 
 
 def install_times(log: Sequence[str]) -> dict[str, float]:
@@ -73,10 +76,11 @@ def updated(
     installed: Mapping[str, float],
     complete: Collection[str],
     broken: Sequence[str],
+    template: Sequence[str] = (),
 ) -> TestRecords:
     """The records after a run. `complete`: the add-ons all of whose tests were selected; their old classes and failures go.
 
-    `broken`: add-ons that could not be installed. Of other add-ons, only what ran is replaced.
+    `broken`: add-ons that could not be installed. Of other add-ons, only what ran is replaced. `template`: its add-ons.
     """
     classes: dict[str, dict[str, float]] = {}
     for result in results:
@@ -96,4 +100,4 @@ def updated(
     ran = {result.test.tag for result in results}
     failed = {tag for tag in before.failed if tag not in ran and parse(tag)[0].addon not in complete}
     failed |= {result.test.tag for result in results if result.bad} | {f"/{name}" for name in broken}
-    return TestRecords(addons, tuple(sorted(failed)))
+    return TestRecords(addons, tuple(sorted(failed)), tuple(sorted(template)))

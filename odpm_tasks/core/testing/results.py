@@ -8,9 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from odpm_tasks.core.config.container_paths import ContainerPaths
+
 MARK = "@odpm-test "
 Status = Literal["passed", "failed", "error", "skipped"]
 _ID = re.compile(r"odoo\.(?:addons|upgrade)\.(?P<addon>\w+)\.(?P<rest>.+)")
+_PICTURE = re.compile(r": Screenshot in: \S*?(?P<name>[^/\s]+\.png)$")
+_NO_BROWSER = re.compile(  # the reasons of Odoo 12.0 to 19.0
+    r"websocket-client module is not installed|Chrome executable not found|\S*chrom\S* not found|Failed to detect chrome devtools port.*"
+    r"|Error during Chrome (?:headless )?connection.*|Cannot connect to chrome dev ?tools"
+)
 _HOLDER = re.compile(r"(?P<method>setUpClass|tearDownClass|setUpModule|tearDownModule) \((?P<owner>[\w.]+)\)")
 
 
@@ -68,7 +75,10 @@ class TestFailure:
 
 @dataclass(frozen=True)
 class Result:
-    """What a test did. `seconds`: its own time; `setup`: before it, for its class. `file`: the path in the container."""
+    """What a test did. `seconds`: its own time; `setup`: before it, for its class. `file`: the path in the container.
+
+    `pictures`: the file names of its screenshots, later their paths in the checkout.
+    """
 
     test: TestId
     status: Status
@@ -78,10 +88,16 @@ class Result:
     reason: str = ""
     file: str = ""
     line: int = 0
+    pictures: tuple[str, ...] = ()
 
     @property
     def bad(self) -> bool:
         return self.status in {"failed", "error"}
+
+    @property
+    def lacks_browser(self) -> bool:
+        """Whether Odoo skipped it because it cannot use Chromium."""
+        return self.status == "skipped" and bool(_NO_BROWSER.fullmatch(self.reason))
 
 
 def event(line: str) -> dict[str, Any] | None:
@@ -93,6 +109,12 @@ def event(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def picture(line: str) -> str:
+    """The file name of the screenshot that a line of Odoo's log names; empty for other lines."""
+    found = _PICTURE.search(line)
+    return found["name"] if found else ""
 
 
 def results(events: Iterable[dict[str, Any]]) -> tuple[Result, ...]:
@@ -117,6 +139,9 @@ def _results(events: Iterable[dict[str, Any]]) -> Iterator[Result]:
             if running:
                 yield running.ended(now)
             running, idle_since = None, now
+        elif kind == "picture":
+            if running:
+                running.pictures.append(str(found.get("file")))
         elif kind in {"failure", "error", "skip", "hung"}:
             target = running
             if target is None:
@@ -135,6 +160,7 @@ class _Running:
         self.test, self.started, self.setup = test, started, setup
         self.file, self.line = str(place.get("file") or ""), int(place.get("line") or 0)
         self.problems: list[TestFailure] = []
+        self.pictures: list[str] = []
         self.is_error, self.skipped, self.reason = True, False, ""
 
     def note(self, kind: str, found: dict[str, Any]) -> None:
@@ -158,7 +184,7 @@ class _Running:
             status = "skipped"
         return Result(
             self.test, status, max(0.0, round(now - self.started, 3)), max(0.0, round(self.setup, 3)),
-            tuple(self.problems), self.reason if status == "skipped" else "", self.file, self.line,
+            tuple(self.problems), self.reason if status == "skipped" else "", self.file, self.line, tuple(self.pictures),
         )  # fmt: skip
 
 
@@ -192,26 +218,13 @@ def totals(found: Sequence[Result]) -> Totals:
     return Totals(len(found), by.count("failed"), by.count("error"), by.count("skipped"))
 
 
-def mapped(found: Iterable[Result], places: Sequence[tuple[str, str]]) -> tuple[Result, ...]:
-    """The results with paths of the checkout. `places`: folder in the container and in the checkout, each with its slash at
-    the end (or empty), the longest first."""
-
-    def text(value: str) -> str:
-        for inside, host in places:
-            value = value.replace(f'"{inside}', f'"{host}')
-        return value
-
-    def path(value: str) -> str:
-        for inside, host in places:
-            if value.startswith(inside):
-                return host + value[len(inside) :]
-        return value
-
+def mapped(found: Iterable[Result], paths: ContainerPaths) -> tuple[Result, ...]:
+    """The results with paths of the checkout."""
     return tuple(
         replace(
             one,
-            file=path(one.file),
-            problems=tuple(replace(problem, traceback=text(problem.traceback)) for problem in one.problems),
+            file=paths.in_checkout(one.file),
+            problems=tuple(replace(problem, traceback=paths.in_text(problem.traceback)) for problem in one.problems),
         )
         for one in found
     )

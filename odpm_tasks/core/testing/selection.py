@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from odpm_tasks.core.addons.graph import BASE, AddonGraph
+from odpm_tasks.core.odoo.addon_checks import MissingAddon
 
 MUTABLE = frozenset({"developing"})
 
@@ -31,15 +32,25 @@ def needs(graph: AddonGraph, addons: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def template_addons(graph: AddonGraph, tested: Iterable[str]) -> tuple[str, ...] | None:
+def missing(graph: AddonGraph, addons: Iterable[str]) -> tuple[MissingAddon, ...]:
+    """The add-ons in no source that these need, directly or not, each with one that names it."""
+    needed = sorted(needs(graph, addons))
+    absent = [name for name in needed if name not in graph.addons]
+    return tuple(
+        MissingAddon(name, tuple(other for other in needed if name in graph.depends(other))[:1]) for name in absent
+    )
+
+
+def template_addons(graph: AddonGraph, tested: Iterable[str], also: Iterable[str] = ()) -> tuple[str, ...] | None:
     """The add-ons to install before: what the tested ones need, without those whose files may change or that need a tested one.
 
     Tests at installation need that the tested add-ons are installed in the run itself. None: no template, `base` is tested.
+    `also`: add-ons of an earlier template; those that no source has any more are left out.
     """
     chosen = {*tested}
     if BASE in chosen:
         return None
-    needed = needs(graph, chosen)
+    needed = needs(graph, {*chosen, *(name for name in also if name in graph.addons)})
     changing = {
         name
         for name in needed

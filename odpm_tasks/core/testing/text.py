@@ -66,8 +66,8 @@ def as_text(run: TestRun, paint: Paint = unstyled) -> list[str]:
         lines.append(
             f"{paint('skipped', 'warn')}  {clean(reason) or 'without a reason'}: {', '.join(names[:_SHOWN])}{more}"
         )
-    for file in run.files:
-        lines.append(f"screenshot  {file}")
+    shown = {file for result in run.results if result.bad for file in result.pictures}
+    lines += [f"screenshot  {file}" for file in run.files if file not in shown]
     if run.coverage:
         lines.append(
             f"coverage  {run.coverage.percent:.1f} % of {plural(run.coverage.statements, 'statement')}: "
@@ -91,6 +91,7 @@ def _failure(result: Result, paint: Paint) -> list[str]:
             lines.append(f"  subtest {clean(problem.subtest)}")
         text = problem.traceback.rstrip() or problem.message
         lines += [f"  {line}" for line in text.splitlines()]
+    lines += [f"  screenshot: {file}" for file in result.pictures]
     lines.append(f"  repeat: {repeat(result)}")
     return lines
 
@@ -136,6 +137,7 @@ def as_data(run: TestRun) -> Mapping[str, Any]:
                 ],
                 "file": result.file or None,
                 "line": result.line or None,
+                "screenshots": list(result.pictures),
                 "repeat": repeat(result),
             }
             for result in run.results

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from odpm_tasks.adapters import terminal
+from odpm_tasks.adapters.docker import compose_cli, engine_volumes
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.config.paths import ProjectPaths
+from odpm_tasks.core.databases.sql import accept_connections
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.compose_file import DATABASE
 from odpm_tasks.project_files import read_state, write_state
 from odpm_tasks.stack import compose, preflight, secrets
+from odpm_tasks.stack.databases import volumes
+from odpm_tasks.stack.databases.psql import sql
 from odpm_tasks.stack.up import container, must_recreate, raise_failure, wait_until_healthy
 
 
@@ -23,11 +27,11 @@ def start_database(paths: ProjectPaths, observed: RenderedState) -> None:
     for error in preflight.refusals(paths, observed, before, changed=False):
         raise error
     renewed = secrets.missing(paths)
-    has_data = docker.has_volume(f"{project}_db-{observed.scenario.name}")
-    files_volume = f"{project}_odoo-{observed.scenario.name}"
-    if has_data and "project" in observed.recorded.get("up", {}) and not docker.has_volume(files_volume):
+    interrupted = volumes.end_upgrade(project)
+    has_data = engine_volumes.exists(volumes.find(paths, observed).name)
+    if volume := preflight.lost_files(paths, observed):
         terminal.warn(
-            f"the volume {files_volume} with the files of Odoo is gone, so attachments of the databases are missing; "
+            f"the volume {volume} with the files of Odoo is gone, so attachments of the databases are missing; "
             "restore it, or start with an empty database: inv down --volumes"
         )
     if renewed and has_data:
@@ -38,11 +42,13 @@ def start_database(paths: ProjectPaths, observed: RenderedState) -> None:
         text = observed.rendered.compose
         build = "--build" if DATABASE in compose.contexts(paths, text) else "--no-build"
         words = ("up", "--detach", build, *(["--force-recreate"] if force else []), DATABASE)
-        outcome = docker.compose_stream(compose.command_line(paths), lambda line: show.note("compose", line), *words)
+        outcome = compose_cli.stream(compose.command_line(paths), lambda line: show.note("compose", line), *words)
         if not outcome.ok:
             raise_failure(paths, observed, project, outcome)
         wait_until_healthy(paths, observed, show, (DATABASE,))
     started = container(paths, observed, DATABASE)
+    if interrupted:
+        sql(started.id, accept_connections((), False))
     if renewed and has_data:
         _set_passwords(paths, observed, started.id)
     write_state(paths, **record(paths, observed, started.id))
@@ -59,8 +65,7 @@ def _set_passwords(paths: ProjectPaths, observed: RenderedState, container_id: s
     last = read_state(paths).get("up", {})
     if last:  # without the digest the other services are recreated: they mount the files that are gone
         write_state(paths, up={name: value for name, value in last.items() if name != "digest"})
-    words = ("psql", "-U", "postgres", "-d", "postgres", "-v", "ON_ERROR_STOP=1", "-Atq")
-    docker.execute(container_id, *words, stdin=secrets.reset_sql(paths).encode(), check=True)
+    sql(container_id, secrets.reset_sql(paths))
     secrets.mark_set(paths)
     folder = paths.secrets(observed.scenario.name).relative_to(paths.root)
     terminal.message(

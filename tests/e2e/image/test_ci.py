@@ -224,6 +224,15 @@ def test_up_starts_the_built_image_without_mounted_sources(bench: Bench, image: 
     assert "nothing to do" in bench.ok("up").err
 
 
+def test_the_built_image_is_tested_as_it_is(bench: Bench, image: Built) -> None:
+    before = bench.containers()["odoo"]
+    ran = bench.ok("test")
+    assert re.search(r"^0 failed, 0 error\(s\) of [1-9]", ran.output, re.MULTILINE), ran.output
+    odoo = bench.containers()["odoo"]
+    assert (odoo["Image"], odoo["Id"]) == (image.id, before["Id"])
+    assert "test" not in bench.sql("SELECT string_agg(datname, ' ') FROM pg_database WHERE datallowconn")
+
+
 def test_up_updates_a_running_stack_to_the_image_of_new_code(bench: Bench, image: Built) -> None:
     """The name of the image is the same, its content is not."""
     before = bench.containers()
@@ -238,4 +247,21 @@ def test_up_updates_a_running_stack_to_the_image_of_new_code(bench: Bench, image
     assert {service for service in after if after[service]["Id"] != before[service]["Id"]} == {"odoo"}
     assert after["odoo"]["Image"] == image.id != before["odoo"]["Image"]
     assert "# newer" in bench.inside("cat", "/opt/odoo/src/project/addons/stack_info/controllers/main.py").out
+    assert "nothing to do" in bench.ok("up").err
+
+
+def test_an_image_that_is_named_by_its_digest_is_pulled_and_not_built(bench: Bench, image: Built) -> None:
+    """Also where the checkout has newer code."""
+    newer = bench.containers()["odoo"]["Image"]
+    (pushed,) = {word for word in image.out.split() if "@sha256:" in word}
+    tag, _, digest = pushed.partition("@")
+    docker("image", "rm", "--force", f"{tag.rpartition(':')[0]}@{digest}")  # the tag has the newer image
+    bench.env["ODPM_IMAGE"] = pushed
+    steps = {step["id"]: step for step in json.loads(bench.ok("plan", "--format", "json").out)["steps"]}
+    assert (steps["image.build"]["action"], steps["image.build"]["detail"]) == ("create", "pull")
+    bench.ok("up")
+    odoo = bench.containers()["odoo"]
+    assert odoo["Config"]["Image"] == pushed
+    assert odoo["Image"] != newer
+    assert "# newer" not in bench.inside("cat", "/opt/odoo/src/project/addons/stack_info/controllers/main.py").out
     assert "nothing to do" in bench.ok("up").err

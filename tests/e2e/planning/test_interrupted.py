@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.docker import buildx
 from tests.e2e.failures import (
     FILES,
     HOST,
@@ -166,7 +166,7 @@ def test_a_build_survives_the_end_of_another_that_shared_its_steps(tmp_path: Pat
     time.sleep(0.3)
     end = threading.Timer(moment, other.terminate)
     end.start()
-    outcome = docker.build_with_retry(words, lambda _: None)
+    outcome = buildx.build_with_retry(words, lambda _: None)
     end.join()
     assert other.wait(60) != 0
     assert outcome.ok, outcome.tail()

@@ -157,7 +157,7 @@ def test_options_are_part_of_the_plan(workspace_ready: Workspace) -> None:
     options = json.loads(plan.read_text(encoding="utf-8"))["options"]
     assert options == {
         "database": "shop", "install": ["web_thing", "mail"], "update": [], "no_module_update": False, "demo": False,
-        "no_git_update": True,
+        "no_git_update": True, "no_snapshot": False,
         "dev": "reload", "debug": "", "no_debug": False, "skip_start": True,
     }  # fmt: skip
     assert "nothing to do" in workspace_ready.bench.ok("up", "--plan", str(plan)).err

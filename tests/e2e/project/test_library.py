@@ -102,6 +102,14 @@ def test_the_wheel_contains_templates_types_and_licence(wheel: Path) -> None:
     assert not [name for name in names if not name.startswith(("odpm_tasks/", "odpm_tasks-5"))]
 
 
+def test_the_pinned_packages_install_on_the_oldest_python(tmp_path: Path) -> None:
+    """Debian 12 has 3.11.2: a pin that needs a later 3.11 ends the first command of the README."""
+    words = ("--python-version", "3.11.0", "--only-binary", ":all:", "-q", "-o", tmp_path / "resolved.txt")
+    pins = [REPOSITORY / name for name in ("requirements.txt", "tests/requirements.txt")]
+    run(Path(sys.executable).with_name("uv"), "pip", "compile", *pins, *words, cwd=REPOSITORY)
+    assert "soupsieve==" in (tmp_path / "resolved.txt").read_text(encoding="utf-8")
+
+
 def test_the_installed_package_is_imported(installed: Installed, tmp_path: Path) -> None:
     out = run(
         installed.python, "-c", "import odpm_tasks; print(odpm_tasks.__file__, odpm_tasks.__version__)", cwd=tmp_path

@@ -238,6 +238,25 @@ def test_a_commit_that_its_branch_has_lost_is_missing(workspace: Workspace, grow
     others_are_there(workspace)
 
 
+@pytest.mark.parametrize(
+    ("scenario", "command"),
+    [
+        ("developer", ": inv lock --update --only web"),
+        ("server", ": ODPM_SCENARIO=developer inv lock --update --only web; then commit the lock"),
+    ],
+)
+def test_a_locked_commit_that_is_gone_is_locked_where_the_scenario_may_write(
+    workspace: Workspace, grown: list[str], scenario: str, command: str
+) -> None:
+    workspace.describe(dependencies=[f"{HOST}{WEB} 19.0"])
+    with GitServer(workspace.host, settings=RELUCTANT, old=True) as server:
+        workspace.bench.ok("lock", **workspace.at(server))
+        shutil.rmtree(workspace.cache)
+        plain_git("branch", "--force", "19.0", grown[1], cwd=workspace.host / WEB)
+        ran = workspace.bench.inv("render", **workspace.at(server), ODPM_SCENARIO=scenario)
+    failure(ran, 5, f"does not provide the commit {grown[-1][:12]}", command)
+
+
 def test_lost_commits_have_an_error_of_their_own(workspace: Workspace, grown: list[str], tmp_path: Path) -> None:
     with GitServer(workspace.host, settings=RELUCTANT, old=True) as server:
         source = remote.remote(server.url(WEB))

@@ -139,11 +139,12 @@ def test_status_shows_the_state_of_each_checkout(workspace_ready: Workspace, sta
 
 def test_status_changes_nothing_and_uses_no_network(workspace_ready: Workspace) -> None:
     (workspace_ready.source("web") / MODELS).touch()  # git would like to note that in its index
-    before = snapshot(workspace_ready.root), snapshot(workspace_ready.cache)
+    before, cache = snapshot(workspace_ready.root), snapshot(workspace_ready.cache)
     shutil.rmtree(workspace_ready.host)
     workspace_ready.bench.ok("sources.status")
     workspace_ready.bench.ok("sources.status", "--format", "json")
-    assert (snapshot(workspace_ready.root), snapshot(workspace_ready.cache)) == before
+    assert before.changed(workspace_ready.root) == []
+    assert cache.changed(workspace_ready.cache) == []
 
 
 def test_status_without_a_cache_or_a_lock(workspace_ready: Workspace) -> None:
@@ -306,7 +307,7 @@ def test_prune_lists_asks_and_removes_unused_parts(workspace_ready: Workspace) -
     assert "next:  inv sources.prune --yes" in ran.err
     assert "git.test/team/sale  unused" in ran.out
     assert "git.test/team/web  2 of 3 commits" in ran.out
-    assert snapshot(workspace.cache / "git") == before
+    assert before.changed(workspace.cache / "git") == []
     whole = size(workspace.cache)
     ran = workspace.bench.ok("sources.prune", "--yes")
     assert "freed" in ran.err
@@ -573,7 +574,7 @@ def test_unshallow_leaves_other_projects_alone(aged: Workspace) -> None:
     other.bench.ok("render")
     before = snapshot(other.source("web"))
     aged.bench.ok("sources.unshallow", "web")
-    assert snapshot(other.source("web")) == before
+    assert before.changed(other.source("web")) == []
     assert status(other)["web"]["history"] == "shallow"
     assert git("rev-list", "--count", "HEAD", cwd=other.source("web")) == "1"
     assert "nothing to do" in other.bench.ok("render").err

@@ -42,7 +42,13 @@ TESTS = """\
 import time
 import unittest
 
-from odoo.tests import TransactionCase, tagged
+from odoo.tests import HttpCase, TransactionCase, tagged
+
+
+@tagged("post_install", "-at_install")
+class TestPage(HttpCase):
+    def test_page(self):
+        self.browser_js("/web/login", "console.log('test successful')")
 
 
 @tagged("post_install", "-at_install")
@@ -63,6 +69,12 @@ class TestOdd(TransactionCase):
     def test_hang(self):
         while True:
             time.sleep(0.1)
+
+
+@tagged("-standard", "large")
+class TestLarge(TransactionCase):
+    def test_large(self):
+        self.env.cr.execute("CREATE TABLE large AS SELECT i, md5(i::text) FROM generate_series(1, 2000000) AS i")
 
 
 @tagged("-standard", "endless")
@@ -88,6 +100,37 @@ ADDONS = {
     "odd_more/__init__.py": "",
     "odd_more/tests/__init__.py": "from . import test_more\n",
     "odd_more/tests/test_more.py": MORE_TESTS,
+}
+TOURS = """\
+import { registry } from "@web/core/registry";
+
+const tours = registry.category("web_tour.tours");
+tours.add("odd_good", { steps: () => [{ trigger: ".o_web_client .o_main_navbar" }] });
+tours.add("odd_bad", { steps: () => [{ trigger: ".no_such_element", timeout: 2000 }] });
+"""
+TOUR_TESTS = """\
+from odoo.tests import HttpCase, tagged
+
+
+@tagged("post_install", "-at_install")
+class TestTours(HttpCase):
+    def test_good(self):
+        self.start_tour("/odoo", "odd_good", login="admin")
+
+    def test_bad(self):
+        self.start_tour("/odoo", "odd_bad", login="admin")
+
+    def test_page(self):
+        code = "console.log(document.forms.length ? 'test successful' : 'no form')"
+        self.browser_js("/web/login", code, "document.readyState === 'complete'")
+"""
+WEB = {
+    "odd_web/__manifest__.py": '{"name": "Odd web", "version": "19.0.1.0.0", "license": "LGPL-3", "depends": ["web_tour"],\n'
+    ' "assets": {"web.assets_tests": ["odd_web/static/tests/tours.js"]}}\n',
+    "odd_web/__init__.py": "",
+    "odd_web/static/tests/tours.js": TOURS,
+    "odd_web/tests/__init__.py": "from . import test_tours\n",
+    "odd_web/tests/test_tours.py": TOUR_TESTS,
 }
 BROKEN = {
     "odd_data/__manifest__.py": MANIFEST % ("Data", "base", '"data.xml"'),
@@ -144,7 +187,8 @@ def test_two_shards_report_each_test_and_merge_the_coverage(odd: Bench) -> None:
     )  # fmt: skip
     junit = odd.root / "out.xml"
     assert ran.code == 5, ran.output
-    assert "3 of 6 tests failed" in ran.err
+    assert "3 of 7 tests failed" in ran.err
+    assert "Chromium is missing for 1 browser test: ODPM_BROWSER=on in .env, then inv up" in ran.err
     data = json.loads(ran.out)
     validate(data, schema("test"))
     assert by_name(data) == {
@@ -153,16 +197,18 @@ def test_two_shards_report_each_test_and_merge_the_coverage(odd: Bench) -> None:
         "TestOdd.test_error": "error",
         "TestOdd.test_hang": "error",
         "TestOdd.test_skipped": "skipped",
+        "TestPage.test_page": "skipped",
         "TestMore.test_two": "passed",
     }
     assert len(data["logs"]) == 2
     found = {one["test"]: one for one in data["results"]}
     assert found["test_skipped"]["reason"] == "not today"
+    assert found["test_page"]["reason"] == "websocket-client module is not installed"
     assert "did not end within 3 seconds" in found["test_hang"]["problems"][0]["message"]
     assert found["test_bad"]["file"] == ODD
     assert found["test_bad"]["line"] == line_of(odd, ODD, "def test_bad")
     suites = {suite.get("name"): suite for suite in ET.fromstring(junit.read_bytes())}
-    assert (suites["odd"].get("tests"), suites["odd_more"].get("tests")) == ("5", "1")
+    assert (suites["odd"].get("tests"), suites["odd_more"].get("tests")) == ("6", "1")
     lines = ET.parse(odd.root / data["coverage"]["xml"]).findall(".//class[@filename='addons/odd/partner.py']//line")
     hits = {int(str(line.get("number"))): line.get("hits") for line in lines}
     one, two = (line_of(odd, "addons/odd/partner.py", f"return {number}") for number in (1, 2))
@@ -189,6 +235,46 @@ def test_failures_are_repeated_until_they_pass_and_a_kept_database_stays(odd: Be
     remove(odd, name)
 
 
+@pytest.fixture
+def browser(odd: Bench) -> Iterator[Bench]:
+    """The running project with Chromium in its image, and an add-on with tours."""
+    write(odd, WEB)
+    odd.env["ODPM_BROWSER"] = "on"
+    try:
+        odd.ok("up")
+        image = odd.containers()["odoo"]["Config"]["Image"]
+        yield odd
+    finally:
+        del odd.env["ODPM_BROWSER"]
+        shutil.rmtree(odd.root / "addons/odd_web")
+        odd.ok("up")
+    docker("image", "rm", image)
+
+
+@pytest.mark.long  # Chromium: 300 MB to download, 0.5 GB on disk
+def test_tours_run_in_chromium_and_a_failed_one_leaves_a_screenshot(browser: Bench) -> None:
+    ran = browser.inv("test", "odd_web", "--junit", "out.xml", "--format", "json")
+    assert ran.code == 5, ran.output
+    data = json.loads(ran.out)
+    assert by_name(data) == {
+        "TestTours.test_good": "passed",
+        "TestTours.test_bad": "failed",
+        "TestTours.test_page": "passed",
+    }
+    (bad,) = (one for one in data["results"] if one["status"] == "failed")
+    assert "Element (.no_such_element) has not been found" in bad["problems"][0]["message"]
+    (picture,) = bad["screenshots"]
+    assert (browser.root / picture).read_bytes().startswith(b"\x89PNG")
+    assert (browser.root / picture).stat().st_uid == browser.root.stat().st_uid
+    (shown,) = ET.parse(browser.root / "out.xml").findall(".//system-out")
+    assert shown.text == f"[[ATTACHMENT|{picture}]]"
+    (browser.root / "out.xml").unlink()
+    assert left_over(browser) == []
+    del browser.env["ODPM_BROWSER"]
+    assert "would still use another image" in browser.inv("test", "odd_web").err
+    browser.env["ODPM_BROWSER"] = "on"
+
+
 def test_an_add_on_that_cannot_be_installed_is_named(odd: Bench) -> None:
     write(odd, BROKEN)
     ran = odd.inv("test", "odd_data", "--junit", "out.xml")
@@ -201,6 +287,40 @@ def test_an_add_on_that_cannot_be_installed_is_named(odd: Bench) -> None:
     assert case.get("classname") == "odd_data"
     (odd.root / "out.xml").unlink()
     assert left_over(odd) == []
+
+
+@pytest.fixture
+def small_disk(odd: Bench) -> Iterator[Bench]:
+    """The running project, whose new tables are on a file system with 4 MB."""
+    fill = "mkdir small && head -c $(($(df -m --output=avail . | tail -n 1) - 4))M /dev/zero > filled"
+    docker("exec", "-u", "postgres", "-w", "/dev/shm", str(odd.containers()["db"]["Id"]), "sh", "-c", fill)
+    try:
+        odd.sql("CREATE TABLESPACE small LOCATION '/dev/shm/small'")
+        odd.sql("GRANT CREATE ON TABLESPACE small TO odoo")
+        odd.sql("ALTER ROLE odoo SET default_tablespace = 'small'")
+        yield odd
+    finally:
+        odd.sql("ALTER ROLE odoo RESET default_tablespace")
+        odd.sql("DROP TABLESPACE IF EXISTS small")
+        odd.inside("sh", "-c", "rm -r /dev/shm/small /dev/shm/filled", service="db")
+
+
+def test_a_full_disk_is_the_reason_and_no_database_stays(small_disk: Bench) -> None:
+    ran = small_disk.inv("test", "odd", "--tags", "large")
+    assert ran.code == 8, ran.output
+    assert "odpm: the disk is full\n  where: database project-test-1\n" in ran.err
+    assert "DiskFull: could not extend file" in ran.err
+    assert "repeat: inv test --tags '*/odd:TestLarge.test_large'" in ran.out
+    assert left_over(small_disk) == []
+
+
+def test_sigterm_cleans_up_as_ctrl_c_does(odd: Bench) -> None:
+    with odd.running("test", "odd", "--tags", "endless") as run:
+        eventually(lambda: "TestEndless" in _log(odd), 120)
+        run.terminate()
+        assert run.wait(60) == 130
+    assert left_over(odd) == []
+    assert not (odd.root / ".odpm/testing/databases.json").exists()
 
 
 def test_the_next_run_removes_what_a_killed_one_left_and_tests_what_changed(odd: Bench) -> None:

@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +209,52 @@ def test_doctor_finds_what_is_wrong_and_repairs_what_is_safe(workspace_ready: Wo
     bench.ok("render")
 
 
+class _Answering(BaseHTTPRequestHandler):
+    """A package index and a registry that have everything."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Docker-Content-Digest", f"sha256:{'0' * 64}")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, *words: Any) -> None:
+        del words
+
+
+def test_doctor_reports_each_server_that_does_not_answer(workspace_ready: Workspace, no_docker: Env) -> None:
+    bench = workspace_ready.bench
+    bench.env |= dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "")
+    dead = f"127.0.0.1:{free_port()}"
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        alive = f"127.0.0.1:{server.server_port}"
+        env = {**no_docker, "UV_DEFAULT_INDEX": f"http://{alive}/simple", "ODPM_IMAGE_MIRROR": f"{alive}/"}
+        well = findings(bench, "--network", **env)
+        assert not {"git-host", "index", "registry", "clock"} & {*well}
+        plants = {
+            "git-host": {"ODPM_GIT_MIRROR": f"{HOST}=http://{dead}/"},
+            "index": {"UV_DEFAULT_INDEX": f"http://{dead}/simple"},
+            "registry": {"ODPM_IMAGE_MIRROR": f"{dead}/"},
+        }
+        for code, plant in plants.items():
+            found = findings(bench, "--network", **(env | plant))
+            assert {*found} - {*well} == {code}
+            assert dead in found[code]
+            assert code not in findings(bench, **(env | plant))  # without --network no server is queried
+        server.shutdown()
+
+
+def test_doctor_reports_what_the_description_lacks(workspace_ready: Workspace, no_docker: Env) -> None:
+    bench = workspace_ready.bench
+    assert "project" not in findings(bench, **no_docker)
+    (workspace_ready.root / "requirements.txt").write_text("cowsay\n", encoding="utf-8")
+    assert "requirements.txt of the project is not read: cowsay" in findings(bench, **no_docker)["project"]
+    workspace_ready.describe(dependencies="none")
+    assert "dependencies" in findings(bench, **no_docker)["project"]
+
+
 # --- ports ---------------------------------------------------------------------------------------------------------
 
 
@@ -371,9 +419,11 @@ def test_a_read_only_project(workspace_ready: Workspace, small_disk: Callable[[s
 
 def test_a_read_only_cache(workspace_ready: Workspace, small_disk: Callable[[str], Path]) -> None:
     workspace = workspace_ready
+    assert "cache" not in findings(workspace.bench)
     shutil.copytree(workspace.cache, small_disk("size=8m") / "cache", symlinks=True)
     workspace.bench.env["ODPM_CACHE_DIR"] = str(small_disk("ro") / "cache")
     before = outcome(workspace)
+    assert "the cache cannot be written" in findings(workspace.bench)["cache"]
     for words in (("plan",), ("sources.status",), ("lock", "--check"), ("render",)):
         workspace.bench.ok(*words)
     workspace.publish(WEB, {**FILES[WEB], "new.txt": ""})

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
 from pypdf.generic import StreamObject
 
-from tests.e2e.browser import Picture, logged_in
+from tests.e2e.browser import Browser, Picture, look
 from tests.e2e.harness import REPOSITORY, Bench
 
-# long: Chromium aborts requests while networks of this machine come and go, as they do in other tests
-pytestmark = [pytest.mark.docker, pytest.mark.long]
+pytestmark = pytest.mark.docker
 
 
 def embedded(report: PdfReader) -> list[StreamObject]:
@@ -36,7 +37,8 @@ def same_pixels(seen: Picture, printed: StreamObject) -> bool:
 
 def test_the_first_screen_and_the_report_of_the_demo(developer: Bench) -> None:
     """The screen lists add-ons; the printed report has the same ones, their icons, and the company's logo in its header."""
-    with logged_in(developer.url("/web/login?db=project"), "admin", "admin") as browser:
+
+    def see(browser: Browser) -> tuple[list[str], PdfReader, Picture, list[Picture]]:
         page = browser.page
         rows = page.locator(".o_data_row")
         rows.first.wait_for()
@@ -48,17 +50,19 @@ def test_the_first_screen_and_the_report_of_the_demo(developer: Bench) -> None:
         page.locator(".o_cp_action_menus button", has_text="Print").click()
         with page.expect_download() as download:
             page.locator(".o_menu_item", has_text="Stack Info").click()
-        report = PdfReader(download.value.path())
+        report = PdfReader(io.BytesIO(Path(download.value.path()).read_bytes()))
         logo = browser.picture("/web/image/res.company/1/logo")
         query = "SELECT id FROM ir_module_module WHERE name IN ('stack_info', 'partner_firstname')"
         icons = [
             browser.picture(f"/web/image/ir.module.module/{number}/icon_image")
             for number in developer.sql(query, "project").split()
         ]
-        assert browser.errors == []
+        return [*shown, *versions], report, logo, icons
+
+    cells, report, logo, icons = look(developer.url("/web/login?db=project"), "admin", "admin", see)
     text = report.pages[0].extract_text()
     lines = [line.strip() for line in text.splitlines()]
-    for cell in (*shown, *versions, "What this Odoo is made of", "My Company"):
+    for cell in (*cells, "What this Odoo is made of", "My Company"):
         assert cell in lines
     assert re.search(r"Page\s*1\s*/\s*1", text), text
     pictures = embedded(report)
@@ -86,10 +90,13 @@ def quick_start(developer: Bench) -> Iterator[str]:
 
 def test_the_first_screen_of_the_quick_start(developer: Bench, quick_start: str) -> None:
     """Its add-on needs one of OCA's that changes the web client: it was blank where versions did not fit each other."""
-    with logged_in(developer.url(f"/web/login?db={quick_start}"), "admin", "admin") as browser:
+
+    def see(browser: Browser) -> set[str]:
         browser.page.locator(".o_action_manager > *").first.wait_for()
         browser.page.locator(".o_grid_apps_menu__button").click()
         apps = browser.page.locator(".o-app-menu-item")
         apps.first.wait_for()
-        assert {"Apps", "Settings"} <= {name.strip() for name in apps.all_inner_texts()}
-        assert browser.errors == []
+        return {name.strip() for name in apps.all_inner_texts()}
+
+    seen = look(developer.url(f"/web/login?db={quick_start}"), "admin", "admin", see)
+    assert {"Apps", "Settings"} <= seen

@@ -75,15 +75,22 @@ def test_restart_and_up_stop_at_the_first_answer_with_an_error(developer: Bench)
     )
     # after this error Odoo does not answer 500, it serves requests without a database
     attribute = "http.nowhere\n", "AttributeError: module 'odoo.http' has no attribute 'nowhere'"
+
+    def named(task: str, added: str, message: str) -> None:
+        file.write_text(before + added, encoding="utf-8")
+        ran = developer.inv(task)
+        assert ran.code == 5, ran.output
+        assert "add-on stack_info: " in ran.err
+        assert message in ran.err
+        assert f"where: addons/stack_info/controllers/main.py:{len((before + added).splitlines())}\n" in ran.err
+
     try:
-        for task, (added, message) in (("restart", module), ("up", model), ("restart", attribute)):
-            file.write_text(before + added, encoding="utf-8")
-            ran = developer.inv(task)
-            assert ran.code == 5, ran.output
-            assert "add-on stack_info: " in ran.err
-            assert message in ran.err
-            assert f"where: addons/stack_info/controllers/main.py:{len((before + added).splitlines())}\n" in ran.err
+        for task, error in (("restart", module), ("up", model), ("restart", attribute)):
+            named(task, *error)
+        developer.sql("CREATE DATABASE another OWNER odoo")  # with two of them, Odoo's health check loads none
+        named("restart", *model)
     finally:
+        developer.sql("DROP DATABASE IF EXISTS another WITH (FORCE)")
         file.write_text(before, encoding="utf-8")
     developer.ok("restart")
 
@@ -105,15 +112,29 @@ def lock_held(bench: Bench, table: str) -> Iterator[None]:
 @pytest.mark.long
 def test_a_lock_held_in_the_database_is_named(developer: Bench) -> None:
     with lock_held(developer, "res_partner"):
-        ran = developer.inv("up", "-u", "stack_info")
+        ran = developer.inv("up", "-u", "stack_info", "--no-snapshot")
         assert ran.code == 5
         assert "LockNotAvailable" in ran.err
         assert "(psql from this machine, idle in transaction) has had a transaction open for" in ran.err
         assert "pg_terminate_backend(" in ran.err
     with lock_held(developer, "ir_module_module"):
-        for words in (("mod.list",), ("up", "-u", "stack_info")):
+        for words in (("mod.list",), ("up", "-u", "stack_info", "--no-snapshot")):
             ran = developer.inv(*words)
             assert ran.code == 5
             assert "another session holds a lock in the database project" in ran.err
             assert "pg_terminate_backend(" in ran.err
+    developer.ok("up", "-u", "stack_info")
+
+
+@pytest.mark.long
+def test_a_transaction_that_does_not_end_is_named_before_an_update(developer: Bench) -> None:
+    before = developer.ok("db.snapshots", "--format", "json").out
+    with lock_held(developer, "res_partner"):
+        ran = developer.inv("up", "-u", "stack_info")
+        assert ran.code == 5
+        assert ran.err.count("waiting for 1 transaction in project") == 1
+        assert "transactions have run for more than 30 s" in ran.err
+        assert "LOCK TABLE res_partner" in ran.err
+        assert "pg_terminate_backend(" in ran.err
+    assert developer.ok("db.snapshots", "--format", "json").out == before
     developer.ok("up", "-u", "stack_info")

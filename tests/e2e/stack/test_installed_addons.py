@@ -20,6 +20,7 @@ def manifest(server_stack: Bench) -> Iterator[Path]:
     before = path.read_bytes()
     yield path
     path.write_bytes(before)
+    server_stack.commit("Restore")
 
 
 def update_step(bench: Bench, *words: str) -> tuple[str, str]:
@@ -37,20 +38,21 @@ def test_a_raised_version_is_updated(server_stack: Bench, manifest: Path) -> Non
     text = manifest.read_text("utf-8")
     assert text.count(f'"{before}"') == 1
     manifest.write_text(text.replace(f'"{before}"', '"19.0.9.0.0"'), "utf-8")
+    server_stack.commit("Raise the version")  # what is not committed is not deployed
     change = f"stack_info {before} -> 19.0.9.0.0"
     assert update_step(server_stack) == ("update", f"update {change}")
     assert update_step(server_stack, "--no-module-update") == ("skip", f"not updated: {change}")
-    server_stack.ok("plan", "--strict", "--no-module-update")
-
     kept = server_stack.ok("up", "--no-module-update")
     assert f"not updated in the database project: {change}" in kept.err
     assert installed(server_stack) == before
+    server_stack.ok("plan", "--strict", "--no-module-update")
 
     server_stack.ok("up")
     assert installed(server_stack) == "19.0.9.0.0"
     assert update_step(server_stack) == ("keep", "")
 
     manifest.write_text(text, "utf-8")
+    server_stack.commit("Lower the version")
     newer = server_stack.ok("up")
     assert f"newer add-ons than the sources: stack_info 19.0.9.0.0 -> {before}" in newer.err
     server_stack.sql(f"UPDATE ir_module_module SET latest_version = '{before}' WHERE name = 'stack_info'", "project")
@@ -59,6 +61,7 @@ def test_a_raised_version_is_updated(server_stack: Bench, manifest: Path) -> Non
 def test_an_installed_add_on_that_is_gone_is_refused(server_stack: Bench) -> None:
     folder = server_stack.root / "addons/stack_info"
     away = folder.rename(server_stack.root.parent / "away")
+    server_stack.commit("Remove an add-on")
     try:
         before = server_stack.containers()["odoo"]["State"]["StartedAt"]
         ran = server_stack.inv("up")
@@ -68,4 +71,5 @@ def test_an_installed_add_on_that_is_gone_is_refused(server_stack: Bench) -> Non
         assert server_stack.containers()["odoo"]["State"]["StartedAt"] == before
     finally:
         away.rename(folder)
+        server_stack.commit("Restore")
     server_stack.ok("up")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters.docker import disk_usage
+from odpm_tasks.core.databases.reset_templates import template_comment
 from odpm_tasks.core.databases.snapshots import Snapshot, record
 from odpm_tasks.core.stack.pruning import TEST_DATABASE, CacheRecord, old_records
 from odpm_tasks.housekeeping import engine_parts
@@ -28,7 +29,11 @@ SNAPSHOTS = (
     Snapshot("odpm.snapshot.2", "project", "before-update-2", "2026-11-26T08:00:00+00:00", "update"),
     Snapshot("odpm.snapshot.3", "project", "mine", "2026-11-24T08:00:00+00:00", "manual"),
 )
+TEMPLATES = {"odpm.template.1": time.time() - 60, "odpm.template.2": time.time()}
 OLD_LOG, NEW_LOG = ".odpm/logs/20250101-000000-odoo-project.log", ".odpm/logs/20261127-000000-odoo-project.log"
+
+
+OWN = (*(one.id for one in SNAPSHOTS), *TEMPLATES)
 
 
 @pytest.fixture
@@ -52,13 +57,16 @@ def littered(developer: Bench) -> Iterator[Bench]:
     for one in SNAPSHOTS:  # as `db.snapshot` and updates make them
         developer.sql(f'CREATE DATABASE "{one.id}" IS_TEMPLATE true')
         developer.sql(f"COMMENT ON DATABASE \"{one.id}\" IS '{record(one)}'")
-    for name in ("project-test-1", SNAPSHOTS[0].id):
+    for template, used in TEMPLATES.items():  # as `db.reset` makes them
+        developer.sql(f'CREATE DATABASE "{template}" IS_TEMPLATE true')
+        developer.sql(f"COMMENT ON DATABASE \"{template}\" IS '{template_comment(used)}'")
+    for name in ("project-test-1", SNAPSHOTS[0].id, "odpm.template.1"):
         developer.inside("mkdir", "-p", f"/var/lib/odoo/filestore/{name}/ab")
     yield developer
-    for one in SNAPSHOTS:
-        if developer.sql(f"SELECT 1 FROM pg_database WHERE datname = '{one.id}'"):
-            developer.sql(f'ALTER DATABASE "{one.id}" IS_TEMPLATE false')
-    for name in ("project-test-1", "project-test-2", "project-test-3", *(one.id for one in SNAPSHOTS)):
+    for name in OWN:
+        if developer.sql(f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+            developer.sql(f'ALTER DATABASE "{name}" IS_TEMPLATE false')
+    for name in ("project-test-1", "project-test-2", "project-test-3", *OWN):
         developer.sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
     for name in (OLD_LOG, NEW_LOG):
         (developer.root / name).unlink(missing_ok=True)
@@ -80,7 +88,7 @@ def is_image(name: str) -> bool:
 
 def test_what_is_unused_is_listed_then_removed_after_a_question(littered: Bench) -> None:
     container = littered.containers()["db"]["Id"]
-    unused = {IMAGE, OLD_LOG, "project-test-1", "project-test-2", "before-update-1"}
+    unused = {IMAGE, OLD_LOG, "project-test-1", "project-test-2", "before-update-1", "odpm.template.1"}
     with littered.running("psql", "-d", "project-test-1", "-c", "SELECT pg_sleep(600)"):
         for _ in range(300):
             if littered.sql("SELECT count(*) FROM pg_stat_activity WHERE datname = 'project-test-1'") == "1":
@@ -96,7 +104,7 @@ def test_what_is_unused_is_listed_then_removed_after_a_question(littered: Bench)
     assert data["freed"] == data["bytes"] > 0
     kept = {(one["kind"], one["name"]) for one in data["kept"]}
     assert {("database", "project"), ("database", "project-test-3")} <= kept
-    assert ("volume", f"{littered.prefix}_db-developer") in kept
+    assert ("volume", f"{littered.prefix}_db-developer-15") in kept
     assert not is_image(IMAGE)
     assert is_image(NEWER)
     assert not (littered.root / OLD_LOG).exists()
@@ -104,8 +112,8 @@ def test_what_is_unused_is_listed_then_removed_after_a_question(littered: Bench)
     known = littered.sql(
         "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE datname ~ 'project|odpm'"
     )
-    assert known == "odpm.snapshot.2 odpm.snapshot.3 project project-test-3"
-    for name in ("project-test-1", SNAPSHOTS[0].id):
+    assert known == "odpm.snapshot.2 odpm.snapshot.3 odpm.template.2 project project-test-3"
+    for name in ("project-test-1", SNAPSHOTS[0].id, "odpm.template.1"):
         assert littered.inside("test", "-e", f"/var/lib/odoo/filestore/{name}").code == 1
     assert littered.inside("test", "-e", "/var/lib/odoo/filestore/project").code == 0
     assert littered.containers()["db"]["Id"] == container

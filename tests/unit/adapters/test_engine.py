@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.adapters import command
+from odpm_tasks.adapters.docker import buildx, compose_cli
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.errors import MachineError
 from odpm_tasks.image import inputs
@@ -96,7 +97,7 @@ def test_prefetched_queries_come_from_the_recorded_state(
 def test_build_is_repeated_after_a_failure_caused_by_another_build(tmp_path: Path, message: str, builds: int) -> None:
     log = tmp_path / "builds"
     script = f"echo >> {log}; test $(wc -l < {log}) -gt 1 || {{ echo '{message}' >&2; exit 1; }}"
-    outcome = docker.build_with_retry(["sh", "-c", script], lambda line: None)
+    outcome = buildx.build_with_retry(["sh", "-c", script], lambda line: None)
     assert outcome.ok is (builds > 1)
     assert len(log.read_text(encoding="utf-8").splitlines()) == builds
 
@@ -113,7 +114,7 @@ def test_an_engine_that_does_not_answer_is_reported_with_the_fix_of_its_cause(mo
 
 
 def test_calls_of_compose_name_project_and_file() -> None:
-    called = docker.ComposeProject(Path("/srv/shop"), "shop", {})
+    called = compose_cli.ComposeProject(Path("/srv/shop"), "shop", {})
     assert called.words[2:4] == ["--project-name", "shop"]
     assert called.words[-2:] == ["--file", "/srv/shop/docker-compose.yml"]
     assert replace(called, described=False).words == ["docker", "compose", "--project-name", "shop"]

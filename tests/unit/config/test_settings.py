@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
-from odpm_tasks.core.config.settings import ENVIRONMENT, PORTS, Layer, Settings, without_effect
+from odpm_tasks.core.config.settings import ENVIRONMENT, PORTS, Layer, Settings, secret_names, without_effect
 from odpm_tasks.errors import DescriptionError
 
 
@@ -142,6 +142,12 @@ def test_the_smallest_and_the_largest_git_timeout(number: str) -> None:
     assert settings(ODPM_GIT_TIMEOUT=number).git_timeout == int(number)
 
 
+@pytest.mark.parametrize(("value", "on"), [("", False), ("off", False), ("on", True), (" ON ", True)])
+def test_browser_tests_are_off_unless_they_are_switched_on(value: str, on: bool) -> None:
+    assert settings().browser is False
+    assert settings(ODPM_BROWSER=value).browser is on
+
+
 @pytest.mark.parametrize(
     ("values", "external"),
     [
@@ -202,3 +208,9 @@ def test_settings_and_files_of_compose_without_effect_are_named_once_with_what_t
     )
     assert without_effect(settings(COMPOSE_PROJECT_NAME="shop", ODPM_COMPOSE_PREFIX="shop"), ()) == ()
     assert len(without_effect(settings(), {"compose.override.yaml", "compose.override.yml"})) == 2
+
+
+def test_variables_with_secrets_are_known_by_their_names() -> None:
+    given = dict.fromkeys(("GITHUB_TOKEN", "BACKUP_PASSWORD", "api_key", "AWS_SECRET_ACCESS_KEY", "ODOO_PORT"), "x")
+    given |= {"BACKUP_PASSWORD_FILE": "x", "PATH_TO_SSH_KEY": "x", "KEYBOARD": "x", "EMPTY_TOKEN": ""}
+    assert secret_names(given) == ("AWS_SECRET_ACCESS_KEY", "BACKUP_PASSWORD", "GITHUB_TOKEN", "api_key")

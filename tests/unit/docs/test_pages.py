@@ -44,7 +44,11 @@ FOREIGN_OPTIONS = {  # options of other programs that the pages name
     "--list", "--help", "--version", "--pairs", "--runs", "--up", "--fast", "--long", "--no-deps",
 }  # fmt: skip
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
-INTERNAL = {"ODPM_TASK", "ODPM_TEST"}  # set by the library in a container
+INTERNAL = {
+    "ODPM_TASK",
+    "ODPM_TEST",
+    "ODPM_COMPLETION",
+}  # set by the library in a container, and by its scripts for shells
 MINIMAL = {
     "manifest_schema": 2,
     "requires_odpm": "5.0.0",

@@ -338,6 +338,29 @@ def test_an_overlay_merges_maps_and_replaces_other_values() -> None:
             {"requirements_ignore": ["lxml==1"]},
             "requirements_ignore[0]: 'lxml==1' is not the name of a Python distribution or module",
         ),
+        ({"backup": {}}, "backup.repository: is required"),
+        (
+            {"backup": {"repository": "sftp:backup@host:shop"}},
+            "backup.repository: cannot be sftp yet: mount the server's folder",
+        ),
+        ({"backup": {"repository": "gs:shop"}}, "backup.repository: is neither a folder nor `s3:…`"),
+        (
+            {"backup": {"repository": "s3:https://key:word@s3.example/shop"}},
+            "backup.repository: contains a password: the keys are in a file, BACKUP_CREDENTIALS_FILE",
+        ),
+        ({"backup": {"repository": "./.odpm/b"}}, "backup.repository: is in .odpm, which can be removed at any time"),
+        (
+            {"backup": {"repository": "/b", "schedule": "2:30"}},
+            "backup.schedule: '2:30' is not a time of day like 02:30",
+        ),
+        (
+            {"backup": {"repository": "/b", "keep": {"daily": 0, "weekly": 0, "monthly": 0}}},
+            "backup.keep: keeps no backup at all",
+        ),
+        (
+            {"backup": {"repository": "/b"}, "services": {"Backup": {"image": "x"}}},
+            "services.Backup: is added by `backup`: change it with service_patches",
+        ),
         ({"system_packages": ["curl; rm"]}, "system_packages[0]: 'curl; rm' is not the name of a Debian package"),
         ({"database": {"country": "Germany"}}, "database.country: 'Germany' is not a country code like DE"),
         (

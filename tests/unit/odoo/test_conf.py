@@ -140,6 +140,15 @@ def test_a_new_database_gets_unaccent_where_it_is_switched_on(value: str) -> Non
     assert len(statements) == 3
 
 
+@pytest.mark.parametrize("scenario", ["developer", "server", "ci"])
+def test_odoo_copies_a_database_with_unaccent_except_where_the_image_may_run_anywhere(scenario: str) -> None:
+    extra = {"options": {"unaccent": "True"}}
+    assert ("db_template = odpm.empty" in odoo_conf(ConfSpec(scenario, "19.0", PATHS, extra))) is (scenario != "ci")
+    assert "db_template" not in odoo_conf(ConfSpec(scenario, "19.0", PATHS))
+    extra["options"]["db_template"] = "own"
+    assert odoo_conf(ConfSpec(scenario, "19.0", PATHS, extra)).count("db_template = own") == 1
+
+
 def test_a_new_database_gets_trigrams_only_otherwise() -> None:
     assert extensions_sql({}) == "CREATE EXTENSION IF NOT EXISTS pg_trgm"
     assert extensions_sql({"options": {"unaccent": "False"}}) == extensions_sql({})

@@ -148,17 +148,41 @@ def test_the_failure_behind_answers_to_the_health_check() -> None:
     assert log.answered_with_error(other, "/web/health", PLATFORM) is None
 
 
+START = "2026-01-02 03:04:05,678 7"
+FULL = 'psycopg2.errors.DiskFull: could not extend file "base/1/2": wrote only 4096 of 8192 bytes at block 507'
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ([f"{START} ERROR shop odoo.addons.acme: ERROR: TestAcme.test_it", log._TRACEBACK, FULL], FULL),
+        ([f"{START} CRITICAL shop odoo.service.server: Failed", "OSError: [Errno 28] No space left on device: '/x'"],
+         "OSError: [Errno 28] No space left on device: '/x'"),
+        (["Error response from daemon: write /var/lib/x: no space left on device"],
+         "Error response from daemon: write /var/lib/x: no space left on device"),
+        (["2026-01-02 03:04:05.678 UTC [9] PANIC:  could not write to file \"pg_wal/x\": No space left on device"],
+         "2026-01-02 03:04:05.678 UTC [9] PANIC:  could not write to file \"pg_wal/x\": No space left on device"),
+        ([f"{START} INFO shop odoo.addons.acme: simulated: No space left on device"], ""),
+        ([f"{START} ERROR shop odoo.addons.acme: ValueError"], ""),
+    ],
+)  # fmt: skip
+def test_a_full_disk_is_found_in_errors_alone(written: list[str], reason: str) -> None:
+    before = f"{START} INFO shop odoo.modules.loading: loading 1 modules..."
+    assert log.full_disk([*([before] if START in written[0] else []), *written]) == reason
+
+
+def test_the_end_of_a_connection_to_postgresql() -> None:
+    assert log.lost_database(["", "psycopg2.OperationalError: server closed the connection unexpectedly"])
+    assert log.lost_database(
+        ['connection to server at "db" (10.0.0.2), port 5432 failed: FATAL:  the database system is in recovery mode']
+    )
+    assert not log.lost_database(["psycopg2.OperationalError: canceling statement due to lock timeout"])
+
+
 def test_the_last_line_is_the_text_of_the_last_record() -> None:
     assert log.last_line(lines("hook")[:4]) == "loading: loading 1 modules..."
     assert log.last_line(["starting", ""]) == "starting"
     assert log.last_line([]) == ""
-
-
-def test_paths_in_the_container_become_paths_in_the_checkout() -> None:
-    mounts = [("addons", OWN), (".odpm/src/web", "/opt/odoo/src/web"), (".odpm/src/web-api", "/opt/odoo/src/web-api")]
-    assert log.in_checkout(f"{OWN}/acme/models/a.py", mounts) == "addons/acme/models/a.py"
-    assert log.in_checkout("/opt/odoo/src/web-api/x.py", mounts) == ".odpm/src/web-api/x.py"
-    assert log.in_checkout("/usr/lib/x.py", mounts) == "/usr/lib/x.py"
 
 
 def test_the_registry_that_is_not_loaded() -> None:

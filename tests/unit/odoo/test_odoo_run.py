@@ -19,7 +19,8 @@ from pathlib import Path
 
 import pytest
 
-PROGRAM = Path(__file__).parents[3] / "odpm_tasks" / "templates" / "odoo_run.py"
+TEMPLATES = Path(__file__).parents[3] / "odpm_tasks" / "templates"
+PROGRAM, DEBUGGER = TEMPLATES / "odoo_run.py", TEMPLATES / "odoo_debug.py"
 ODOO = """#!/bin/sh
 for argument in "$@"; do echo "argument: $argument"; done
 echo "rc: $ODOO_RC"
@@ -311,6 +312,8 @@ if "RELOADED" not in os.environ:  # as Odoo's reload does it
 def debugged(container: Container) -> Callable[[str], list[str]]:
     """Starts an Odoo that reloads once, under a debugger that prints what it is told; returns the printed lines."""
     (container.root / "debugpy.py").write_text(DEBUGPY, encoding="utf-8")
+    shutil.copy(DEBUGGER, container.root / "bin/odoo-debug")
+    (container.root / "bin/odoo-debug").chmod(0o755)
     (container.root / "odoo-bin").write_text(ODOO_BIN, encoding="utf-8")
     with listening() as port:
         pass
@@ -347,7 +350,7 @@ def test_the_debugger_listens_where_published_ports_lead_and_nowhere_else(debugg
 
 def test_a_port_in_use_is_waited_for() -> None:
     """After this time Odoo starts without the debugger: that is no reason for an Odoo that does not start."""
-    module = runpy.run_path(str(PROGRAM))
+    module = runpy.run_path(str(DEBUGGER))
     with listening() as port:
         assert not module["wait_for_free_port"](("127.0.0.1", port), 0.2)
     assert module["wait_for_free_port"](("127.0.0.1", port))
@@ -387,8 +390,42 @@ def test_health(container: Container) -> None:
     assert "/elsewhere answers 404" in bad.stderr
 
 
-def test_the_program_is_python_3_7() -> None:
-    ast.parse(PROGRAM.read_text(encoding="utf-8"), feature_version=(3, 7))
+@pytest.mark.parametrize(
+    ("arguments", "seen"),
+    [
+        (["web"], ["--max-cron-threads=0"]),
+        (["web", "--workers=4"], ["--max-cron-threads=0", "--workers=4"]),
+        (["websocket"], ["gevent"]),
+        (["cron", "-d", "shop"], ["--no-http", "-d", "shop"]),
+        (
+            ["update", "-u", "sale"],
+            ["--workers=0", "--max-cron-threads=0", "--no-http", "--stop-after-init", "-u", "sale"],
+        ),
+    ],
+)
+def test_roles(container: Container, arguments: list[str], seen: list[str]) -> None:
+    """No role installs a database: several containers of it start at once."""
+    done = container.start(*arguments, PGDATABASE="shop", PGHOST="")
+    assert [line.partition(": ")[2] for line in done.stdout.splitlines() if line.startswith("argument")] == seen, (
+        done.stderr
+    )
+
+
+def test_health_of_roles(container: Container) -> None:
+    with listening() as port:
+        ports = {"ODOO_RUN_HTTP_PORT": "1", "ODOO_RUN_GEVENT_PORT": str(port)}
+        assert container.start("health", "web", **ports).returncode == 1
+        assert container.start("health", "websocket", **ports).returncode == 0
+        assert container.start("health", "cron", **ports).returncode == 0
+    closed = container.start("health", "websocket", **ports)
+    assert (closed.returncode, "refused" in closed.stderr) == (1, True)
+    unknown = container.start("health", "worker")
+    assert (unknown.returncode, "web, websocket, cron, update" in unknown.stderr) == (4, True)
+
+
+@pytest.mark.parametrize("program", [PROGRAM, DEBUGGER], ids=lambda path: path.stem)
+def test_the_programs_are_python_3_7(program: Path) -> None:
+    ast.parse(program.read_text(encoding="utf-8"), feature_version=(3, 7))
 
 
 def pythons() -> list[str]:

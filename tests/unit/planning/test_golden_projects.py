@@ -104,6 +104,7 @@ def fresh(case: str) -> RunningState:
     return RunningState(
         stack=stack,
         current={},
+        release_exported=False,
         scenario=scenario,
         manifest=manifest,
         lock=replace(complete_lock(resolution.lock(None), None, manifest.locks_git, own), venv="python"),
@@ -139,6 +140,7 @@ def brought_up(found: RunningState) -> RunningState:
             for source in found.resolution.sources
         },
         current=found.rendered.files,
+        release_exported=True,
         last_scenario=found.scenario.name,
         validated=True,
         running=Running(True, "running", "", "ready"),

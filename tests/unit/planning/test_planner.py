@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
+from odpm_tasks.core.deployment.journal import Journal
 from odpm_tasks.core.locking.changes import lock_changes
 from odpm_tasks.core.locking.graph import SourceQuery
 from odpm_tasks.core.locking.lockfile import Lock, Pin, PythonLocks
@@ -17,7 +18,9 @@ from odpm_tasks.core.odoo.installed_addons import AddonVersion, DatabaseFindings
 from odpm_tasks.core.planning.costs import ContainerChange, Cost
 from odpm_tasks.core.planning.observed import (
     Checkout,
+    DatabaseUpdate,
     ObservedState,
+    OtherDatabase,
     RenderedState,
     ResolvedState,
     Running,
@@ -112,6 +115,7 @@ def test_the_order_of_the_steps() -> None:
         "hooks.pre_up",
         "compose.database",
         "db.create",
+        "db.snapshot",
         "db.update",
         "compose.up",
         "hooks.post_up",
@@ -154,6 +158,7 @@ def test_the_whole_plan_of_a_prepared_project() -> None:
         ("hooks.pre_up", "skip", "", "no hooks"),
         ("compose.database", "keep", "db", ""),
         ("db.create", "keep", "project", ""),
+        ("db.snapshot", "keep", "project", ""),
         ("db.update", "keep", "project", ""),
         ("compose.up", "keep", "", "db, odoo"),
         ("hooks.post_up", "skip", "", "no hooks"),
@@ -616,7 +621,71 @@ def test_raised_versions(scenario: str, changes: dict[str, Any], expected: tuple
     made = plan(state)
     step = next(step for step in made.steps if step.id == "db.update")
     assert (step.action, step.detail) == expected
+    assert (step.action == "update") is any(step.id == "db.snapshot" and step.action == "create" for step in made.steps)
     if step.action == "skip":
         assert step not in made.drift
     warned = database_warnings(state)
     assert bool(warned) is not state.updates_raised
+
+
+def test_no_snapshot_is_taken_where_the_user_says_so() -> None:
+    made = plan(observed(update=("web",), takes_snapshot=False))
+    assert [(step.action, step.detail) for step in made.steps if step.id == "db.snapshot"] == [
+        ("skip", "--no-snapshot")
+    ]
+
+
+# --- deployments ---
+
+HIGHER = DatabaseFindings(raised=(AddonVersion("mine", "19.0.1.0", "19.0.2.0"),))
+BRANCH = OtherDatabase("branch", frozenset({"mine", "web"}), HIGHER)
+PLAIN = OtherDatabase("plain", frozenset({"web"}), DatabaseFindings())
+
+
+def deployed(**changes: Any) -> RunningState:
+    """A server with its own database and two others; in its own and in `branch` the version of `mine` is raised."""
+    running = Running(True, "running", "db, odoo", "ready", addons=HIGHER, others=(BRANCH, PLAIN))
+    journal = changes.pop("journal", None)
+    return observed("server", running=replace(running, journal=journal), **({"updates_raised": True} | changes))
+
+
+def test_every_database_whose_add_ons_are_raised_is_updated_after_a_snapshot() -> None:
+    raised = "update mine 19.0.1.0 -> 19.0.2.0"
+    assert said(deployed(), "db.update") == [("update", "project", raised), ("update", "branch", raised)]
+    before = [("create", name, "before the update") for name in ("project", "branch")]
+    assert said(deployed(), "db.snapshot") == before
+    skipped = [("skip", name, "--no-snapshot") for name in ("project", "branch")]
+    assert said(deployed(takes_snapshot=False), "db.snapshot") == skipped
+
+
+def test_an_option_updates_an_add_on_where_it_is_installed_and_installs_in_one_database() -> None:
+    found = deployed(updates_raised=False, update=("web",), install=("new",))
+    assert found.updates == (
+        DatabaseUpdate("project", ("new",), ("web",)),
+        DatabaseUpdate("branch", (), ("web",)),
+        DatabaseUpdate("plain", (), ("web",)),
+    )
+    assert [one.name for one in deployed(updates_raised=False, update=("mine",)).updates] == ["project", "branch"]
+    assert [one.name for one in deployed(updates_raised=False, update=("all",)).updates] == [
+        "project",
+        "branch",
+        "plain",
+    ]
+
+
+def test_an_interrupted_update_is_taken_back_before_anything_else_is_decided() -> None:
+    found = deployed(journal=Journal("updating", "a" * 12, {"project": "odpm.snapshot.1", "branch": ""}))
+    assert said(found, "db.snapshot") == [("update", "project", "return to the state before the interrupted update")]
+    assert said(found, "db.update") == [("pending", "", "known after db.snapshot")]
+    assert [step.id for step in plan(found).ready] == ["db.snapshot"]
+    ended = deployed(journal=Journal("updated", "a" * 12, {"project": "odpm.snapshot.1"}))
+    assert said(ended, "db.snapshot") == said(deployed(), "db.snapshot")
+
+
+def test_a_release_is_exported_before_the_compose_file_is_written() -> None:
+    rendered = replace(RENDERED, release="a" * 12)
+    folder = f".odpm/releases/{'a' * 12}"
+    assert said(deployed(rendered=rendered), "compose.generate") == [("keep", folder, ""), ("keep", COMPOSE, "")]
+    new = deployed(rendered=rendered, release_exported=False, current={**FILES, COMPOSE: b"old"})
+    assert said(new, "compose.generate") == [("create", folder, ""), ("update", COMPOSE, "")]
+    assert [step.target for step in plan(new).drift] == [COMPOSE, "project", "branch", ""]

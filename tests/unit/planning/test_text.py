@@ -42,13 +42,13 @@ def test_nothing_to_do() -> None:
         "sources  6 kept, 1 skipped\n"
         "python   1 kept\n"
         "files    4 kept, 3 skipped\n"
-        "run      5 kept, 2 skipped"
+        "run      6 kept, 2 skipped"
     )
 
 
 def test_pending_steps_are_one_line() -> None:
     assert seen(FRESH) == (
-        "plan  developer  1 to create, 19 pending\n"
+        "plan  developer  1 to create, 20 pending\n"
         "\n"
         "sources  1 skipped\n"
         "  + create  git.resolve  .odpm/deps.lock.json  pin odoo 19.0\n"
@@ -64,7 +64,7 @@ def test_columns_are_aligned() -> None:
     assert f"  ~ update  git.checkout        .odpm/src/web          aaaaaaaa -> {commit('web')[:8]}\n" in shown
     assert f"  ~ update  template.odoo_conf  {CONF}  your edits are kept as {CONF}.orig\n" in shown
     assert "  > run     hooks.post_clone    make css\n" in shown
-    assert shown.splitlines()[0] == "plan  developer  3 to update, 3 to run, 4 pending"
+    assert shown.splitlines()[0] == "plan  developer  3 to update, 3 to run, 5 pending"
 
 
 @pytest.mark.parametrize("found", [FRESH, DRIFTED, observed()])
@@ -99,7 +99,7 @@ def test_a_step_has_the_same_text_in_the_plan_and_when_done() -> None:
 def test_paint_adds_only_colour() -> None:
     painted = "\n".join(plan_lines(plan(DRIFTED), LineStyle(paint=lambda text, style: f"⟦{style}:{text}⟧")))
     assert "⟦update:  ~ update  ⟧" in painted
-    assert "⟦pending:4 pending⟧" in painted
+    assert "⟦pending:5 pending⟧" in painted
     assert re.sub(r"⟦\w+:|⟧", "", painted) == seen(DRIFTED)
 
 
@@ -117,7 +117,7 @@ def test_verbose_shows_every_step() -> None:
 def test_every_step_belongs_to_a_phase() -> None:
     phases = [phase(step) for step in ORDER]
     assert list(dict.fromkeys(phases)) == ["sources", "python", "files", "run"]
-    assert [phases.count(name) for name in ("sources", "python", "files", "run")] == [6, 1, 7, 7]
+    assert [phases.count(name) for name in ("sources", "python", "files", "run")] == [6, 1, 7, 8]
 
 
 # --- how -------------------------------------------------------------------------------------------------------------

@@ -196,7 +196,7 @@ def test_both_services_have_a_health_check_and_odoo_waits() -> None:
 def test_volumes_and_secrets_are_the_scenarios_own() -> None:
     for scenario in NAMES:
         data = small(scenario)
-        assert set(data["volumes"]) == {f"db-{scenario}", f"odoo-{scenario}"}
+        assert set(data["volumes"]) == {f"db-{scenario}-16", f"odoo-{scenario}"}
         assert {secret["file"] for secret in data["secrets"].values()} == {
             f"./.odpm/secrets/{scenario}/{name}"
             for name in ("db_password", "odoo_master_password", "postgres_password")
@@ -229,7 +229,7 @@ def test_an_image_with_sources_gets_no_mounts() -> None:
 def test_where_postgres_keeps_its_data(version: str, folder: str) -> None:
     service = small("server", postgres=version)["services"]["db"]
     assert service["image"] == f"${{ODPM_IMAGE_MIRROR:-}}postgres:{version}"
-    assert service["volumes"][0] == f"db-server:{folder}"
+    assert service["volumes"][0] == f"db-server-{version.partition('.')[0]}:{folder}"
 
 
 def test_a_changed_configuration_changes_the_file() -> None:
@@ -290,7 +290,7 @@ def test_named_volumes_of_extra_services_are_declared() -> None:
     mounts: list[Any] = ["mail:/data", "./local:/x", "/anonymous", "${HERE}/y:/y", "second:/z:ro"]
     mounts += [{"type": "volume", "source": "third", "target": "/t"}, {"type": "bind", "source": "./b", "target": "/b"}]
     data = small("ci", services={"mail": {"image": "x", "volumes": mounts}})
-    assert set(data["volumes"]) == {"db-ci", "odoo-ci", "mail", "second", "third"}
+    assert set(data["volumes"]) == {"db-ci-16", "odoo-ci", "mail", "second", "third"}
 
 
 def test_the_projects_own_values_are_not_shared_with_the_file() -> None:

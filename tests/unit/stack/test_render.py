@@ -27,6 +27,7 @@ ALL = {
     ".odpm/build/Dockerfile": "template.dockerfile",
     ".odpm/build/Dockerfile.dockerignore": "template.dockerfile",
     ".odpm/build/odoo-run": "template.dockerfile",
+    ".odpm/build/odoo-debug": "template.dockerfile",
     ".odpm/build/odoo.conf": "template.odoo_conf",
     "docker-compose.yml": "compose.generate",
 }
@@ -42,6 +43,7 @@ def stack(scenario: str = "developer", graph: Resolution | None = None, **change
             "own": OWN,
             "locks": (b"lxml==5\n", b"debugpy==1\n"),
             "runtime": b"#!/usr/bin/env python3\n",
+            "debugger": b"#!/usr/bin/env python3\n",
             **changes,
         }
     )
@@ -93,7 +95,10 @@ def test_a_dependency_that_is_itself_an_add_on_is_in_a_folder_with_its_name(scen
     where = "/opt/odoo/src/acme_print/acme_print"
     dockerfile, compose = (text(found, path) for path in (".odpm/build/Dockerfile", "docker-compose.yml"))
     assert f'COPY --from=src-acme-print-84cbd8 ["files", "{where}"]' in dockerfile
-    assert (f"./.odpm/src/acme_print:{where}:ro\n" in compose) == (scenario != "ci")
+    mounted = {"developer": "src/acme_print", "server": f"releases/{render(found).release}/src/acme_print/files"}
+    assert [line for line in compose.splitlines() if f":{where}:ro" in line] == [
+        f"      - ./.odpm/{folder}:{where}:ro" for name, folder in mounted.items() if name == scenario
+    ]
     assert "acme_print" in found.all_modules
 
 
@@ -184,10 +189,17 @@ def test_code_does_not_change_the_environments_name(changes: dict[str, Any]) -> 
         {"manifest": manifest(system_packages=["libcups2"])},
         {"templates": {"Dockerfile.j2": "FROM scratch\n"}},
         {"templates": {"odoo_run.py": "pass\n"}},
+        {"browser": True},
     ],
 )
 def test_inputs_change_the_environments_name(changes: dict[str, Any]) -> None:
     assert render(stack(**changes)).image != render(stack()).image
+
+
+def test_chromium_is_in_the_image_of_a_developer_alone() -> None:
+    assert "install_packages chromium" in text(stack(browser=True), ".odpm/build/Dockerfile")
+    for scenario in ("server", "ci"):
+        assert render(stack(scenario, browser=True)) == render(stack(scenario))
 
 
 def conf_label(found: Stack) -> str:
@@ -240,3 +252,16 @@ def test_the_path_of_a_file_source_is_not_in_generated_files() -> None:
     yours = resolution(ODOO, source("file:///home/you/addons", at="x"))
     assert render(stack(graph=mine)) == render(stack(graph=yours))
     assert yours.lock(mine.lock(None)) == mine.lock(None)
+
+
+def test_the_id_of_a_release_is_that_of_its_content_and_not_of_the_name_of_the_project() -> None:
+    same = [render(stack("server", name=name)).release for name in ("acme", "a-fork")]
+    assert same[0] == same[1] != ""
+    assert render(replace(stack("server"), tool_version="9.9")).release == same[0]
+    others = [
+        replace(stack("server"), own_content="addons:1"),
+        stack("server", resolution(ODOO, source("https://github.com/acme/other 19.0"))),
+        replace(stack("server"), locks=(b"babel==1", b"")),
+    ]
+    assert len({same[0], *(render(one).release for one in others)}) == 4
+    assert {render(stack(scenario)).release for scenario in ("developer", "ci")} == {""}

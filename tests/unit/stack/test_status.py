@@ -10,7 +10,9 @@ from jsonschema import validate
 
 from odpm_tasks.core.stack.pages import page
 from odpm_tasks.core.stack.status import (
+    BackupData,
     PageData,
+    ReleaseData,
     RepositoryData,
     ServiceData,
     StatusDocument,
@@ -96,3 +98,49 @@ def test_there_is_an_address_only_where_odoo_runs() -> None:
     assert page(running_ports((DB, ODOO)), "odoo") == "http://localhost:8070"
     assert page(running_ports((DB, ODOO.model_copy(update={"state": "exited"}))), "odoo") == ""
     assert page(running_ports((DB,)), "odoo") == ""
+
+
+def test_releases_and_an_interrupted_deployment() -> None:
+    """The newest first; JSON has them, too."""
+    time = "2026-11-27T20:28:06+00:00"
+    made = (
+        ReleaseData(
+            release="b" * 12, commit="2" * 40, time=time, current=True, rollback=False, updates=("shop", "test")
+        ),
+        ReleaseData(release="a" * 12, commit="1" * 40, time=time, current=False, rollback=True),
+    )
+    status = RUNNING.model_copy(update={"releases": made, "interrupted": True})
+    assert [line for line in as_text(status).splitlines() if line.startswith(("release", "deployment"))] == [
+        "deployment  was interrupted: inv up goes back or on",
+        "release     bbbbbbbbbbbb  2026-11-27T20:28  22222222  current; updated shop, test",
+        "release     aaaaaaaaaaaa  2026-11-27T20:28  11111111  rollback",
+    ]
+    found = json.loads(as_json(status))
+    validate(found, schema())
+    assert found["releases"][0]["updates"] == ["shop", "test"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ["2026-11-27 02:31 UTC, verified 2026-11-20, daily at 02:30, to /srv/b"]),
+        ({"last": None, "verified": None}, ["none yet, daily at 02:30, to /srv/b"]),
+        (
+            {"problem": "the repository is full", "verified": None},
+            [
+                "2026-11-27 02:31 UTC, daily at 02:30, to /srv/b",
+                "PROBLEM: the repository is full; to repeat it: inv backup.run",
+            ],
+        ),
+        ({"running": True, "last": None, "verified": None}, ["none yet, daily at 02:30, to /srv/b", "one is running"]),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_backups(changes: dict[str, object], lines: list[str]) -> None:
+    data: dict[str, object] = {
+        "repository": "/srv/b", "schedule": "02:30", "running": False, "last": "2026-11-27T02:31:00Z",
+        "verified": "2026-11-20T08:00:00Z", "problem": "", **changes,
+    }  # fmt: skip
+    status = RUNNING.model_copy(update={"backup": BackupData.model_validate(data)})
+    assert [line[12:] for line in as_text(status).splitlines() if line.startswith("backup ")] == lines
+    validate(json.loads(as_json(status)), schema())

@@ -75,20 +75,29 @@ def test_a_task_without_a_word_names_what_it_does_not_know() -> None:
     assert "sources.unshallow needs a name" in refusal("sources.unshallow")
 
 
-NEED_A_NAME = {"sources.unshallow", "mod.explain", "mod.scaffold"}
+# tasks that need words, and words for them
+NEEDED = {
+    "sources.unshallow": "web",
+    "mod.explain": "web",
+    "mod.scaffold": "web",
+    "db.copy": "a b",
+    "db.rename": "a b",
+    "db.restore": "a",
+    "db.pull": "ssh://host/path",
+}
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_an_unknown_option_gets_the_nearest_one(name: str) -> None:
     option = next(f"--{argument.names[0]}" for argument in TASKS[name].get_arguments() if len(argument.names[0]) > 2)
     misspelt = f"{option[:-1]}{option[-1] * 2}"
-    line = f"{name} web {misspelt}" if name in NEED_A_NAME else f"{name} {misspelt}"
+    line = f"{name} {NEEDED[name]} {misspelt}" if name in NEEDED else f"{name} {misspelt}"
     assert f"{name} has no option {misspelt}; the nearest is {option}" in refusal(line)
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_what_follows_two_dashes_reaches_a_program_or_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = f"{name} web -- psql" if name in NEED_A_NAME else f"{name} -- psql"
+    line = f"{name} {NEEDED[name]} -- psql" if name in NEEDED else f"{name} -- psql"
     if name in PASSED_ON:
         monkeypatch.setattr(sys, "argv", ["inv", *line.split()])
         assert parse(line)
@@ -129,6 +138,7 @@ def test_a_list_takes_commas_and_repetition(line: str) -> None:
 
 LISTS = {
     ("db.drop-snapshot", "name"),
+    ("db.reset", "install"),
     ("lock", "only"),
     ("up", "install"),
     ("up", "update"),
@@ -181,9 +191,8 @@ def test_outside_a_project_every_task_says_that_there_is_no_odpm_json(
 ) -> None:
     """`python -m odpm_tasks` needs no tasks.py; invoke alone ends with its own message where there is none."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in TASKS if name not in {"init", "projects", "doctor"}]:
-        required = any(argument.positional for argument in TASKS[name].get_arguments())
-        context = parse(f"{name} -- true" if name == "exec" else f"{name} web" if required else name)[name]
+    for name in [name for name in TASKS if name not in {"init", "projects", "doctor", "completion"}]:
+        context = parse(f"{name} -- true" if name == "exec" else f"{name} {NEEDED.get(name, '')}")[name]
         monkeypatch.setattr(sys, "argv", ["inv", name, "--", "true"] if name == "exec" else ["inv", name])
         with pytest.raises(DescriptionError) as refused:
             TASKS[name](Context(), **context)

@@ -43,6 +43,8 @@ LINES: dict[str, dict[str, object]] = {
     "write-code-workspace-file --cw-path doodba.shop.code-workspace": {"cw-path": "doodba.shop.code-workspace"},
     "generate-idea-conf": {},
     "lint --verbose": {"verbose": True},
+    "snapshot --source-db shop --destination-db before": {"source-db": "shop", "destination-db": "before"},
+    "restore-snapshot --snapshot-name before": {"snapshot-name": "before", "destination-db": ""},
 }  # fmt: skip
 
 
@@ -59,7 +61,7 @@ def test_words_are_added_and_replace_equal_names() -> None:
     plain, with_words = collection(), collection(words="doodba")
     assert {*with_words.task_names} - {*plain.task_names} == {
         "start", "stop", "install", "uninstall", "updatepot", "scaffold", "git-aggregate", "closed-prs", "img-build", "develop",
-        "write-code-workspace-file", "generate-idea-conf", "lint",
+        "write-code-workspace-file", "generate-idea-conf", "lint", "snapshot", "restore-snapshot",
     }  # fmt: skip
     assert with_words["logs"] is doodba.logs
     assert plain["logs"] is TASKS["logs"]

@@ -21,7 +21,7 @@ TASKS = ("lock", "up", "plan", "build-image")
         ("inv manifest validate", "inv validate"),
         ("inv modules diff --format json", "inv lock --diff"),
         ("inv database status", "inv status"),
-        ("inv --db-drop shop", "inv psql"),
+        ("inv --db-drop shop", "inv db.drop NAME"),
         ("inv up --secrets-file=x.json", "set the variables in .env"),
         ("inv --plan-show-diff", "inv plan --diff"),
         ("inv plan --plan-strict", "inv plan --strict"),

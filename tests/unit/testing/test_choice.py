@@ -12,7 +12,7 @@ from odpm_tasks.core.testing import tags
 from odpm_tasks.core.testing.selection import addons_of_files, changed_addons, template_addons
 from odpm_tasks.core.testing.shards import Shard
 from odpm_tasks.errors import DescriptionError, UsageError
-from odpm_tasks.testing.choice import Choice, TestOptions, check_options
+from odpm_tasks.testing.choice import Choice, TestOptions, check_options, require_installable
 
 
 def module(path: str, *depends: str, **values: object) -> Module:
@@ -117,6 +117,12 @@ def test_a_template_has_what_tested_add_ons_need_and_nobody_edits(
     assert template_addons(GRAPH, tested) == expected
 
 
+def test_a_repetition_has_the_template_of_the_run_before() -> None:
+    assert template_addons(GRAPH, ["shop"], ("sale", "sale_x", "web")) == ("sale", "sale_x", "web")
+    assert template_addons(GRAPH, ["shop_web"], ("sale",)) == template_addons(GRAPH, ["shop_web"])
+    assert template_addons(GRAPH, ["shop"], ("gone", "local", "shop")) == ("sale", "sale_x", "web")
+
+
 def test_an_add_on_of_a_linked_source_is_in_no_template() -> None:
     shop = AddonPlace("this project", "developing", Facts(modules=(module("addons/shop", "local"),)))
     assert template_addons(AddonGraph([shop, LINKED, PLATFORM]), ["shop"]) == ("web",)
@@ -146,3 +152,11 @@ def test_changed_add_ons_are_tested_with_their_dependents_that_the_project_uses(
 
 def test_a_change_of_the_framework_tests_every_add_on_of_the_project() -> None:
     assert changed_addons(GRAPH, ["sale_x"], everything=True).test == ("sale_x", "shop", "shop_web", "tool")
+
+
+def test_what_a_tested_add_on_needs_is_in_a_source() -> None:
+    own = AddonPlace("this project", "developing", Facts(modules=(module("a", "b"), module("b", "gone", "base"))))
+    with pytest.raises(DescriptionError, match="1 add-on is needed and in no source") as caught:
+        require_installable(AddonGraph([own, PLATFORM]), ["a"])
+    assert caught.value.details == ("gone (required by b)",)
+    require_installable(GRAPH, ["shop", "shop_web", "base"])

@@ -9,11 +9,12 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import validate
 
+from odpm_tasks.core.config.container_paths import ContainerPaths
 from odpm_tasks.core.report_models.schemas import schema
 from odpm_tasks.core.reports import report
 from odpm_tasks.core.testing import records, text
 from odpm_tasks.core.testing.junit import junit
-from odpm_tasks.core.testing.results import MARK, Result, event, mapped, results, test_id, totals
+from odpm_tasks.core.testing.results import MARK, Result, event, mapped, picture, results, test_id, totals
 from odpm_tasks.core.testing.shards import AddonRecord, shards
 from odpm_tasks.core.testing.text import TestRun
 
@@ -81,6 +82,36 @@ def test_a_test_that_nothing_interrupts_names_its_limit() -> None:
     assert "within 3 seconds (--timeout)" in found.problems[0].message
 
 
+def test_the_pictures_of_a_test_are_those_that_odoo_names_while_it_runs() -> None:
+    line = "2026-01-01 10:00:00,000 7 RUNBOT shop odoo.tests: Screenshot in: /run/odpm-test/shard-1/shop/screenshots/sc_1_Test.png"
+    assert picture(line) == "sc_1_Test.png"
+    assert picture("2026-01-01 INFO odoo.tests: Open /x/y.png in browser") == ""
+    (found,) = happened(
+        ("start", 1, {"id": BAD}), ("picture", 0, {"file": "a.png"}), ("failure", 2, problem(BAD)),
+        ("stop", 3, {"id": BAD}), ("picture", 0, {"file": "after.png"}),
+    )  # fmt: skip
+    assert (found.pictures, found.seconds) == (("a.png",), 2.0)
+    assert "  screenshot: a.png" in text.as_text(TestRun(("shop",), (found,), 1.0, files=("a.png",)))
+    assert "screenshot  b.png" in text.as_text(TestRun(("shop",), (found,), 1.0, files=("a.png", "b.png")))
+
+
+@pytest.mark.parametrize(
+    ("reason", "lacks"),
+    [
+        ("websocket-client module is not installed", True),
+        ("Chrome executable not found", True),
+        ("/usr/bin/chromium not found", True),
+        ("Failed to detect chrome devtools port after 10.0s.", True),
+        ("wkhtmltopdf not found", False),
+        ("not in Chrome", False),
+        ("", False),
+    ],
+)
+def test_skipped_for_lack_of_a_browser(reason: str, lacks: bool) -> None:
+    (found,) = happened(("start", 1, {"id": OFF}), ("skip", 1, {"id": OFF, "reason": reason}), ("stop", 1, {"id": OFF}))
+    assert found.lacks_browser is lacks
+
+
 def test_only_whole_events_are_events() -> None:
     assert event(MARK + '{"kind": "suite"}') == {"kind": "suite"}
     assert event(MARK + '{"kind": ') is None
@@ -89,10 +120,10 @@ def test_only_whole_events_are_events() -> None:
 
 
 def test_paths_are_those_of_the_checkout() -> None:
-    inside = "/opt/odoo/src/project/"
+    inside, paths = "/opt/odoo/src/project/", ContainerPaths([("", "/opt/odoo/src/project")])
     failed = happened(("start", 1, {"id": BAD}), ("failure", 2, problem(BAD, text=f'File "{inside}addons/x.py"')))
-    assert mapped(RUN, [(inside, "")])[0].file == "addons/shop/tests/test_shop.py"
-    assert mapped(failed, [(inside, "")])[0].problems[0].traceback == 'File "addons/x.py"'
+    assert mapped(RUN, paths)[0].file == "addons/shop/tests/test_shop.py"
+    assert mapped(failed, paths)[0].problems[0].traceback == 'File "addons/x.py"'
 
 
 def finished(**values: Any) -> TestRun:
@@ -133,11 +164,39 @@ def test_junit_counts_each_suite_and_has_no_character_that_xml_refuses() -> None
     assert root.findall("testsuite/testcase/error")[0].get("message") == "no field ?x"
 
 
+# Elements and attributes of junit-10.xsd (Jenkins, xUnit plugin) that we use; it refuses any other.
+JENKINS = {
+    "testsuites": {"name", "tests", "failures", "errors", "time"},
+    "testsuite": {"name", "tests", "failures", "errors", "skipped", "time", "timestamp"},
+    "testcase": {"name", "classname", "time"},
+    "failure": {"message", "type"},
+    "error": {"message", "type"},
+    "skipped": {"message"},
+    "system-out": set(),
+}
+
+
+def test_junit_has_only_what_the_schema_of_jenkins_knows() -> None:
+    (seen,) = happened(
+        ("start", 1, {"id": BAD, "file": "addons/shop/tests/test_shop.py", "line": 9}), ("picture", 1, {"file": "a.png"}),
+        ("error", 1, problem(BAD)), ("stop", 2, {"id": BAD}),
+    )  # fmt: skip
+    root = ET.fromstring(junit([*RUN, seen], "2026-11-27T10:00:00", [("stock", "no field")]))
+    assert {element.tag for element in root.iter()} == JENKINS.keys()
+    for element in root.iter():
+        assert element.attrib.keys() <= JENKINS[element.tag], element.tag
+        assert {"tests", "failures", "errors"} <= element.attrib.keys() or element.tag != "testsuite"
+    texts = [element.text or "" for element in root.iter("error")]
+    assert any(text.startswith("addons/shop/tests/test_shop.py:9\nTraceback") for text in texts)
+    assert [element.text for element in root.iter("system-out")] == ["[[ATTACHMENT|a.png]]"]
+
+
 # --- records and shards ----------------------------------------------------------------------------------------------
 
 
 def test_failures_are_recorded_until_they_pass() -> None:
-    first = records.updated(records.TestRecords(), RUN, {"shop": 2.0}, (), ["stock"])
+    first = records.updated(records.TestRecords(), RUN, {"shop": 2.0}, (), ["stock"], ["web", "mail"])
+    assert first.template == ("mail", "web")
     assert first.failed == ("*/shop:TestShop.test_bad", "/stock")
     assert first.addons["shop"] == AddonRecord(2.0, {"TestShop": 4.5})
     assert records.read_records(records.write_records(first)) == first

@@ -1,4 +1,4 @@
-"""The task that sets up editors."""
+"""Tasks of the developer's desk: ide, watch, completion."""
 
 from __future__ import annotations
 
@@ -46,3 +46,51 @@ def ide(c: Context, name: str = "") -> None:
         terminal.message(
             f"to keep the files up to date with each run: {VARIABLE}={','.join(dict.fromkeys(names))} in .env"
         )
+
+
+@task(
+    word="database",
+    short={"database": "d"},
+    help={
+        "database": "Database (default: the project's).",
+        "list_only": "Show the action for each edit; do nothing.",
+    },
+)
+def watch(c: Context, database: str = "", list_only: bool = False) -> None:
+    """Watch the files of the stack and do the smallest action for each edit.
+
+    Reload of the code, -u of one add-on, or a note that it needs inv up.
+    """
+    from odpm_tasks.edits.watch import Watch
+    from odpm_tasks.errors import UsageError
+    from odpm_tasks.tasks import stack
+
+    project = stack.rendered_project()
+    if not project.scenario.developer:
+        raise UsageError(
+            f"files are edited in developer only, the scenario is {project.scenario.name}",
+            where=project.paths.settings.where("ODPM_SCENARIO"),
+            todo="ODPM_SCENARIO=developer inv up, then: inv watch",
+        )
+    name = stack.existing_database(project, database)
+    Watch(project, name, list_only=list_only).run()
+
+
+@task(word="shell", help={"shell": "bash, zsh or fish (default: by SHELL)."})
+def completion(c: Context, shell: str = "") -> None:
+    """Print the script that lets a shell complete tasks, options and names.
+
+    Of add-ons, databases, services and sources.
+    """
+    import os
+    from pathlib import Path
+
+    from odpm_tasks import __file__ as package
+    from odpm_tasks.adapters import terminal
+    from odpm_tasks.errors import UsageError
+
+    chosen = shell or Path(os.environ.get("SHELL", "")).name
+    if chosen not in ("bash", "zsh", "fish"):
+        raise UsageError(f"there is no completion for the shell {chosen!r}", todo="inv completion bash, zsh or fish")
+    script = Path(package).parent / f"templates/completion.{chosen}"
+    terminal.output(script.read_text(encoding="utf-8").rstrip("\n"))

@@ -127,11 +127,38 @@ def test_passwords_that_are_gone_are_set_again_in_the_existing_data(server_stack
     assert "nothing to do" in server_stack.ok("up").err
 
 
+def test_a_clone_that_was_cleaned_and_moved_goes_on_with_its_data(server_stack: Bench) -> None:
+    server_stack.sql("CREATE TABLE remembered AS SELECT 42 AS answer", "project")
+    password = secret(server_stack, "admin_password")
+    git("clean", "-xdfq", cwd=server_stack.root)
+    moved = server_stack.root.parent / "moved" / server_stack.root.name
+    moved.parent.mkdir()
+    server_stack.root.rename(moved)
+    server_stack.root = moved
+    ran = server_stack.ok("up")
+    assert "db.create" not in ran.err
+    assert ".odpm/secrets/server was missing: PostgreSQL has new passwords" in ran.err
+    assert server_stack.sql("SELECT answer FROM remembered", "project") == "42"
+    server_stack.sql("DROP TABLE remembered", "project")
+    assert server_stack.authenticate("project", "admin", password)
+    kept = server_stack.root / ".odpm/secrets/server/admin_password"  # unchanged in Odoo, so other tests log in with it
+    kept.touch(mode=0o600)
+    kept.write_text(password, encoding="utf-8")
+    assert get(server_stack.url("/web/login"))[0] == 200
+    assert "nothing to do" in server_stack.ok("up").err
+
+
 def test_secrets_are_readable_by_their_reader_only(server_stack: Bench) -> None:
     folder = server_stack.root / ".odpm/secrets/server"
     odoo = int(server_stack.containers()["odoo"]["Config"]["User"].split(":")[0])
     me = folder.stat().st_uid
-    owners = {"admin_password": me, "db_password": odoo, "odoo_master_password": odoo, "postgres_password": me}
+    owners = {
+        "admin_password": me,
+        "db_password": odoo,
+        "odoo_master_password": odoo,
+        "postgres_password": me,
+        "backup_password": odoo,
+    }
     assert {path.name for path in folder.iterdir()} == {*owners, "roles.sql"}
     for name, owner in owners.items():
         found = (folder / name).stat()
@@ -142,8 +169,10 @@ def test_secrets_are_readable_by_their_reader_only(server_stack: Bench) -> None:
 
 
 def test_no_password_is_seen_from_outside(server_stack: Bench) -> None:
-    passwords = [path.read_text("utf-8") for path in (server_stack.root / ".odpm/secrets/server").glob("*_password")]
-    assert len(passwords) == 4
+    passwords = [
+        path.read_text("utf-8").strip() for path in (server_stack.root / ".odpm/secrets/server").glob("*_password")
+    ]
+    assert len(passwords) == 5
     found = server_stack.containers()
     image = found["odoo"]["Config"]["Image"]
     logs = "".join(docker("logs", str(entry["Id"])) for entry in found.values())
@@ -187,7 +216,7 @@ def test_every_service_restarts_after_a_reboot(server_stack: Bench) -> None:
     policies = {
         service: entry["HostConfig"]["RestartPolicy"]["Name"] for service, entry in server_stack.containers().items()
     }
-    assert policies == dict.fromkeys(("db", "mail", "odoo"), "unless-stopped")
+    assert policies == dict.fromkeys(("backup", "backup-dump", "db", "mail", "odoo"), "unless-stopped")
 
 
 def test_there_is_no_debugger_and_no_dev_mode(server_stack: Bench) -> None:
