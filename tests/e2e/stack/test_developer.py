@@ -294,10 +294,10 @@ def test_an_edited_generated_file_is_kept_beside_the_new_one(developer: Bench) -
 
 
 def test_the_flat_manifest_gives_the_same_lock_and_the_same_services(
-    tmp_path: Path, make_bench: Callable[[Path], Bench], developer: Bench
+    tmp_path: Path, make_bench: Callable[[Path], Bench]
 ) -> None:
-    root = demo_project(tmp_path / "project")
-    nested = json.loads((root / "odpm.json").read_text(encoding="utf-8"))
+    ours, theirs = demo_project(tmp_path / "nested/project"), demo_project(tmp_path / "flat/project")
+    nested = json.loads((ours / "odpm.json").read_text(encoding="utf-8"))
     flat = {
         "odpm_version": "4.0",
         "odoo_version": nested["odoo_version"],
@@ -310,15 +310,9 @@ def test_the_flat_manifest_gives_the_same_lock_and_the_same_services(
         "odoo_conf": nested["odoo_conf"],
         "favourite_colour": "green",
     }
-    (root / "odpm.json").write_text(json.dumps(flat), encoding="utf-8")
-    ran = make_bench(root).ok("render")
-    assert "favourite_colour" in ran.err
-
-    def made(folder: Path, path: str) -> str:
-        return (folder / path).read_text(encoding="utf-8")
-
-    for path in (".odpm/deps.lock.json", ".odpm/build/Dockerfile", ".odpm/build/odoo.conf"):
-        assert made(root, path) == made(developer.root, path)
-    theirs, ours = (yaml.safe_load(made(folder, "docker-compose.yml")) for folder in (root, developer.root))
-    assert ours["services"].pop("mail")
-    assert theirs == ours
+    (theirs / "odpm.json").write_text(json.dumps(flat), encoding="utf-8")
+    # No state of the Debian archive: the mirror may answer one of two runs in time and not the other.
+    made, ran = (make_bench(root).ok("render", ODPM_APT_MIRROR="http://127.0.0.1:9/debian") for root in (ours, theirs))
+    assert "favourite_colour" in ran.err and "favourite_colour" not in made.err
+    for path in (".odpm/deps.lock.json", ".odpm/build/Dockerfile", ".odpm/build/odoo.conf", "docker-compose.yml"):
+        assert (theirs / path).read_text(encoding="utf-8") == (ours / path).read_text(encoding="utf-8")
