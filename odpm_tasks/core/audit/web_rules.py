@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from odpm_tasks.core.audit.stack_audit import AuditFinding
-from odpm_tasks.core.manifest.model import Web
+from odpm_tasks.core.manifest.server_model import Web
 from odpm_tasks.core.stack.status import BackupData
 
 _RENEWED = timedelta(days=14)  # before the end; authorities and programs renew a month before it

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 from urllib.parse import SplitResult, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -256,13 +256,16 @@ def _text(item: dict[str, Any]) -> str:
 def known_keys(model: type[BaseModel], path: Path) -> list[str]:
     """The keys of the object at a path of the model."""
     here: type[BaseModel] | None = model
+    is_name = False  # the next part is a key of a dict, which the user chooses
     for part in path:
-        if isinstance(part, int):
+        if isinstance(part, int) or is_name:
+            is_name = False
             continue
         if here is None:
             return []
         info: FieldInfo | None = here.model_fields.get(str(part))
         here = _model_in(info.annotation) if info else None
+        is_name = info is not None and get_origin(info.annotation) is dict
     return list(here.model_fields) if here else []
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
+from odpm_tasks.core.manifest.server_model import Backup, Target, Web
 from odpm_tasks.core.sources.link import Link
 
 MAIL_CATCHER = "mailcatcher"
@@ -23,34 +24,6 @@ DEBIAN = {9: "stretch", 10: "buster", 11: "bullseye", 12: "bookworm", 13: "trixi
 
 Argv = tuple[str, ...]
 Hooks = Mapping[str, tuple[Argv | str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Backup:
-    """The backups of the scenario `server`. `repository`: a folder, or `s3:…` as restic names a server.
-
-    `schedule`: `HH:MM` of each day. `keep`: how many backups of which period are kept, as pairs `("daily", 7)`. Variables in
-    `repository` are not expanded.
-    """
-
-    repository: str
-    schedule: str
-    keep: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Web:
-    """The reverse proxy of the scenario `server`. Variables in its values are not expanded.
-
-    `tls` files: `certificate` and `key` are paths. `allow`: addresses and networks that may use the database manager.
-    """
-
-    domain: str
-    tls: Literal["auto", "internal", "off", "files"] = "auto"
-    certificate: str = ""
-    key: str = ""
-    email: str = ""
-    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +71,7 @@ class Manifest:
     web: Web | None = None
     networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     backup: Backup | None = None
+    targets: Mapping[str, Target] = field(default_factory=dict)
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -126,6 +100,14 @@ class Manifest:
             options = {key: value for key, value in merged["odoo_conf"]["options"].items() if key != "db_name"}
             merged["odoo_conf"] = {**merged["odoo_conf"], "options": options}
         return replace(self, **merged)
+
+    def for_target(self, target: Target) -> Manifest:
+        """The description with the overlay of a target's scenario, and with its domain and backups."""
+        described = self.for_scenario(target.scenario)
+        web = described.web
+        if target.domain:
+            web = replace(web, domain=target.domain) if web else Web(domain=target.domain)
+        return replace(described, web=web, backup=target.backup or described.backup)
 
 
 @dataclass(frozen=True, slots=True)

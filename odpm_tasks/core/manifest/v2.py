@@ -12,11 +12,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from odpm_tasks.core.manifest import checks
 from odpm_tasks.core.manifest import fields as f
+from odpm_tasks.core.manifest.backup import BackupBlock
 from odpm_tasks.core.manifest.fields import Problem
 from odpm_tasks.core.manifest.json_document import Path
 from odpm_tasks.core.manifest.links import LinkReader, texts_at
-from odpm_tasks.core.manifest.model import OVERLAY_KEYS, Backup, Manifest
+from odpm_tasks.core.manifest.model import OVERLAY_KEYS, Manifest
 from odpm_tasks.core.manifest.odpm4 import reference_problems, replacement
+from odpm_tasks.core.manifest.targets import TargetBlock, target_problems
 from odpm_tasks.core.manifest.web import WebBlock
 from odpm_tasks.core.sources.link import Link
 
@@ -36,7 +38,7 @@ RENAMED = {
 
 SINCE_5 = "5.0.0"  # the first odpm that reads SINCE_5_KEYS, merges, the hook `post_up` and services with `build`
 SINCE_5_KEYS = (
-    "audit_waivers", "backup", "requirements_ignore", "system_packages", "trust", "use_oca_dependencies", "web",
+    "audit_waivers", "backup", "requirements_ignore", "system_packages", "targets", "trust", "use_oca_dependencies", "web",
 )  # fmt: skip
 LINKS = (("platform", "git"), ("developing", "git"), ("dependencies",))
 
@@ -123,22 +125,6 @@ class Database(Strict):
     ] = None
 
 
-class Keep(Strict):
-    """How many backups are kept: the last one of each of so many days, weeks and months."""
-
-    daily: int = Field(7, ge=0, le=9999)
-    weekly: int = Field(4, ge=0, le=9999)
-    monthly: int = Field(12, ge=0, le=9999)
-
-
-class BackupBlock(Strict):
-    """The backups of the scenario server, by restic."""
-
-    repository: f.Repository = Field(description="A folder, or s3:SERVER/BUCKET[/PATH]")
-    schedule: f.TimeOfDay = Field("02:30", description="When, each day: HH:MM, UTC")
-    keep: Keep = Keep()
-
-
 class HookBlock(Strict):
     post_clone: HookList = ()
     post_prepare: HookList = ()
@@ -207,6 +193,9 @@ class ManifestV2(Strict):
         description="Findings of `audit` that are accepted: CODE or CODE SUBJECT -> the reason",
     )
     web: WebBlock | None = None
+    targets: dict[str, TargetBlock] = Field(
+        default_factory=dict, description="Other machines that run the image, by name"
+    )
     scenarios: Scenarios = Scenarios()
     locks: Locks = Locks()
 
@@ -243,6 +232,7 @@ def _block_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     yield from checks.hook_problems(raw.get("hooks"), ("hooks",))
     yield from checks.waiver_problems(raw.get("audit_waivers"))
     yield from checks.backup_problems(raw)
+    yield from target_problems(raw)
     scenarios = raw.get("scenarios")
     for name, overlay in scenarios.items() if isinstance(scenarios, Mapping) else ():
         if isinstance(overlay, Mapping):
@@ -307,16 +297,11 @@ def build(model: ManifestV2, reader: LinkReader, *, valid: bool) -> Manifest | N
         trust=tuple(model.trust),
         audit_waivers=model.audit_waivers,
         web=model.web.value() if model.web else None,
-        backup=_backup(model.backup),
+        backup=model.backup.value() if model.backup else None,
+        targets={name: block.value(name) for name, block in model.targets.items()},
         scenarios={name: _blocks(getattr(model.scenarios, name)) for name in model.scenarios.model_fields_set},
         **_blocks(model),
     )
-
-
-def _backup(block: BackupBlock | None) -> Backup | None:
-    if block is None:
-        return None
-    return Backup(block.repository, block.schedule, tuple(block.keep.model_dump().items()))
 
 
 def dependency_links(entries: Sequence[str | Dependency], reader: LinkReader) -> tuple[Link, ...]:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from odpm_tasks.core.config.interpolation import references
 from odpm_tasks.core.manifest import fields as f
-from odpm_tasks.core.manifest.model import Web
+from odpm_tasks.core.manifest.server_model import Web
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 

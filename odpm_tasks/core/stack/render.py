@@ -34,7 +34,8 @@ from odpm_tasks.core.image.wkhtmltopdf import PatchedBuild, Renderer
 from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import with_digest
-from odpm_tasks.core.manifest.model import Manifest, Web
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.server_model import Web
 from odpm_tasks.core.odoo.addons import Facts
 from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
 from odpm_tasks.core.stack import mailcatcher

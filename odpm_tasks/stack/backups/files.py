@@ -10,7 +10,8 @@ from pathlib import Path
 from odpm_tasks.adapters import files
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.manifest.model import Backup, Manifest
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.server_model import Backup
 from odpm_tasks.core.stack.backups import service as backup_service
 from odpm_tasks.errors import DescriptionError, OdpmError
 from odpm_tasks.stack.compose import compose_env

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from odpm_tasks.adapters import tls
 from odpm_tasks.core.audit.web_rules import of_answers, of_backups, of_certificate
-from odpm_tasks.core.manifest.model import Web
+from odpm_tasks.core.manifest.server_model import Web
 from odpm_tasks.core.stack.status import BackupData
 
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from odpm_tasks.core.manifest.model import Web
 from odpm_tasks.core.manifest.reader import problems, read_manifest
+from odpm_tasks.core.manifest.server_model import Web
 from tests.unit.builders import MINIMAL, manifest
 
 

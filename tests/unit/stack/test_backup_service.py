@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from odpm_tasks.core.manifest.checks import service_problems
-from odpm_tasks.core.manifest.model import Backup
+from odpm_tasks.core.manifest.server_model import Backup
 from odpm_tasks.core.stack.backups.service import IMAGE, SCRIPTS, keep_options, kind
 from odpm_tasks.core.stack.compose_file import compose, lockable_images
 from odpm_tasks.core.stack.render import render

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.paths import BUILD_FOLDER
 from odpm_tasks.core.config.scenario import Scenario
-from odpm_tasks.core.manifest.model import BACKUP, BACKUP_DUMP, Backup, Manifest
+from odpm_tasks.core.manifest.model import BACKUP, BACKUP_DUMP, Manifest
+from odpm_tasks.core.manifest.server_model import Backup
 from odpm_tasks.core.stack import hardening
 
 IMAGE = "restic/restic:0.18.1"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from odpm_tasks.core.config.interpolation import Lookup, expand
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.config.settings import Settings
-from odpm_tasks.core.manifest.model import Manifest, Web
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.server_model import Web
 from odpm_tasks.core.manifest.web import domain_problem, email_problem, network_problem
 from odpm_tasks.errors import DescriptionError
 

@@ -12,7 +12,8 @@ from typing import Any
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.paths import WEB_FOLDER
 from odpm_tasks.core.config.settings import WEB_PORTS
-from odpm_tasks.core.manifest.model import Manifest, Web
+from odpm_tasks.core.manifest.model import Manifest
+from odpm_tasks.core.manifest.server_model import Web
 from odpm_tasks.core.stack import hardening
 
 IMAGE = "caddy:2"

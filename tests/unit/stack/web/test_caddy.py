@@ -11,7 +11,7 @@ import pytest
 
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.config.settings import Layer, Settings
-from odpm_tasks.core.manifest.model import Web
+from odpm_tasks.core.manifest.server_model import Web
 from odpm_tasks.core.stack.compose_file import compose, lockable_images
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.render import render
