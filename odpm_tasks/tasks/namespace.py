@@ -23,6 +23,7 @@ from odpm_tasks.tasks import (
     testing,
 )
 from odpm_tasks.tasks.databases import archives, backups, copies, postgres, snapshots
+from odpm_tasks.tasks.deployment import targets
 
 TASKS = {
     task.name: task
@@ -40,6 +41,7 @@ GROUPS = {
         snapshots.backup, archives.restore, archives.pull, copies.copy, copies.rename, copies.drop, copies.reset,
         copies.neutralize, postgres.upgrade_postgres,
     ),
+    "deploy": (targets.render,),
     "backup": (backups.run, backups.list_, backups.restore, backups.verify),
     "mod": (
         mod.list_, mod.explain, mod.graph, mod.missing,

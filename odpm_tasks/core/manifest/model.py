@@ -102,12 +102,11 @@ class Manifest:
         return replace(self, **merged)
 
     def for_target(self, target: Target) -> Manifest:
-        """The description with the overlay of a target's scenario, and with its domain and backups."""
-        described = self.for_scenario(target.scenario)
-        web = described.web
+        """The description with the domain and the backups of a target; the overlay of its scenario is merged before."""
+        web = self.web
         if target.domain:
             web = replace(web, domain=target.domain) if web else Web(domain=target.domain)
-        return replace(described, web=web, backup=target.backup or described.backup)
+        return replace(self, web=web, backup=target.backup or self.backup)
 
 
 @dataclass(frozen=True, slots=True)

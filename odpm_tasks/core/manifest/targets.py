@@ -22,7 +22,7 @@ TARGET_NAME = re.compile(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?")
 _ONLY = {
     "host": ("compose", "swarm"),
     "context": ("compose", "swarm"),
-    "backup": ("compose",),
+    "backup": ("compose", "swarm"),
     "namespace": ("kubernetes",),
     "storage_class": ("kubernetes",),
 }
@@ -189,6 +189,8 @@ def _block_problems(block: Mapping[str, Any], here: Path) -> Iterator[Problem]:
             yield Problem((*here, "secrets", name), f"{name!r} is not a name of letters, digits and _")
         if isinstance(secret, Mapping) and len(secret.keys() & {"file", "env", "existing"}) != 1:
             yield Problem((*here, "secrets", name), "needs exactly one of file, env, existing")
+        elif kind == "compose" and isinstance(secret, Mapping) and "existing" in secret:
+            yield Problem((*here, "secrets", name, "existing"), "is for swarm and kubernetes: Compose has files only")
     if kind == "kubernetes" and isinstance(replicas, Mapping):
         web = replicas.get("web", 1)
         if isinstance(web, int) and web > 1 and not block.get("storage_class"):

@@ -25,9 +25,10 @@ GEVENT_NAMES = ("gevent_port", "longpolling_port")
 class ConfSpec:
     """What the configuration is generated from.
 
-    `addons_path`: paths in the container, in Odoo's search order. `extra`: `odoo_conf` of the manifest for the scenario,
-    section -> key -> value as text. `mail`: the options for a built-in mail catcher, if the stack has one.
-    `proxied`: behind the built-in reverse proxy; `manager`: which lets some addresses use the database manager.
+    `scenario`: its name, or what else names the purpose. `addons_path`: paths in the container, in Odoo's search order.
+    `extra`: `odoo_conf` of the manifest for the scenario, section -> key -> value as text. `mail`: the options for a built-in mail
+    catcher, if the stack has one. `proxied`: behind the built-in reverse proxy; `manager`: which lets some addresses use the
+    database manager.
     """
 
     scenario: str
@@ -140,7 +141,10 @@ def _defaults(spec: ConfSpec, gevent: str) -> list[Option]:
         Option("http_port", str(HTTP_PORT)),
         Option(gevent, str(GEVENT_PORT)),
     ]
-    if copies_empty_database(spec.extra) and spec.scenario != "ci":  # an image may run beside any PostgreSQL
+    if copies_empty_database(spec.extra) and spec.scenario in {
+        "developer",
+        "server",
+    }:  # an image may run beside any PostgreSQL
         options.append(
             Option("db_template", EMPTY_DATABASE, "Odoo's role may not make unaccent immutable; a copy has it.")
         )

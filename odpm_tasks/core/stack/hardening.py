@@ -57,17 +57,26 @@ def _number(options: Mapping[str, str], name: str, default: int) -> int:
     return int(text) if re.fullmatch(r"\d{1,12}", text) else default
 
 
-def odoo(manifest: Manifest) -> dict[str, Any]:
-    """The restrictions of Odoo's service: no capabilities, a read-only root, limits, and time to finish requests."""
+def role_processes(found: Processes, role: str) -> int:
+    """How many processes a container of a role has; without a role, one container has all of them."""
+    return {"web": found.requests + 1, "websocket": 1, "cron": found.scheduled + 1, "update": 1}.get(role, found.count)
+
+
+def odoo(manifest: Manifest, role: str = "") -> dict[str, Any]:
+    """The restrictions of Odoo's service: no capabilities, a read-only root, limits, and time to finish requests.
+
+    `role`: where each role has containers of its own.
+    """
     found = processes(manifest)
-    memory = BASE_MEMORY + found.count * found.memory
+    count = role_processes(found, role)
+    memory = BASE_MEMORY + count * found.memory
     return {
         "read_only": True,
         "tmpfs": ["/tmp", "/run/odoo:mode=1777"],  # noqa: S108 - of the container
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         # a process of Odoo has few threads; the PDF renderer and a browser have many
-        "pids_limit": 256 + 64 * found.count,
+        "pids_limit": 256 + 64 * count,
         "mem_limit": _size(memory),
         "stop_grace_period": f"{max(GRACE_PERIOD, found.seconds)}s",
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.manifest.model import Manifest
@@ -21,7 +22,8 @@ class TargetSpec:
     """The inputs of a target's files. `manifest` is that of `Manifest.for_target`, `conf` the text of `odoo.conf`.
 
     `project`: the name of the project. `image`: a reference, with its digest unless the files are only to be looked at.
-    `lock`: the SHA-256 of the lock that the image was built from; empty: not known.
+    `lock`: the SHA-256 of the lock that the image was built from; empty: not known. `digests`: the locked digests of other
+    images. `templates`: the project's own templates by name.
     """
 
     project: str
@@ -30,8 +32,8 @@ class TargetSpec:
     image: str
     conf: str
     lock: str = ""
-    caddyfile: str = ""
-    maintenance_page: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = field(default_factory=dict)
     tool_version: str = VERSION
 
     @property

@@ -47,12 +47,11 @@ def test_every_key_reaches_the_target() -> None:
     assert [target.replicas_of(role) for role in ("web", "websocket", "cron")] == [3, 0, 2]
 
 
-def test_a_target_changes_domain_and_backups_of_its_own_scenario() -> None:
-    target = {"kind": "compose", "domain": "test.example", "scenario": "ci", "backup": {"repository": "/b"}}
+def test_a_target_changes_domain_and_backups() -> None:
+    target = {"kind": "compose", "domain": "test.example", "backup": {"repository": "/b"}}
     text = MINIMAL | {
         "targets": {"test": target, "plain": {"kind": "compose"}},
         "web": {"domain": "shop.example", "tls": "internal"},
-        "scenarios": {"ci": {"odoo_conf": {"options": {"workers": 4}}}},
     }
     manifest = read_manifest(json.dumps(text), lambda _: None).manifest
     described = manifest.for_target(manifest.targets["test"])
@@ -60,7 +59,6 @@ def test_a_target_changes_domain_and_backups_of_its_own_scenario() -> None:
     assert (described.web.domain, described.web.tls) == ("test.example", "internal")
     assert described.backup
     assert described.backup.repository == "/b"
-    assert described.odoo_conf == {"options": {"workers": "4"}}
     assert manifest.for_target(manifest.targets["plain"]).web == manifest.web
 
 
@@ -86,9 +84,14 @@ def test_a_target_changes_domain_and_backups_of_its_own_scenario() -> None:
         ({"secrets": {"a-b": {"env": "A"}}}, "targets.production.secrets.a-b", "letters, digits and _"),
         ({"secrets": {"a": {}}}, "targets.production.secrets.a", "exactly one"),
         ({"secrets": {"a": {"env": "A", "file": "b"}}}, "targets.production.secrets.a", "exactly one"),
+        ({"kind": "compose", "secrets": {"a": {"existing": "b"}}}, "targets.production.secrets.a.existing", "swarm"),
         ({"namespace": "shop"}, "targets.production.namespace", "no effect on a target of kind swarm"),
         ({"storage_class": "nfs"}, "targets.production.storage_class", "it is for kubernetes"),
-        ({"backup": {"repository": "/b"}}, "targets.production.backup", "it is for compose"),
+        (
+            {"kind": "kubernetes", "host": None, "backup": {"repository": "/b"}},
+            "targets.production.backup",
+            "it is for compose",
+        ),
     ],
 )
 def test_an_invalid_target_is_refused_at_its_path(change: dict[str, Any], path: str, text: str) -> None:

@@ -24,6 +24,7 @@ PASSWORD, CREDENTIALS = "backup_password", "backup_credentials"
 SCRIPTS = {name: f"{BUILD_FOLDER}/{name}" for name in ("backup.sh", "backup_dump.sh", "backup_checks.sql")}
 _MEMORY = "2048m"  # of restic, which holds the index of the repository
 Kind = Literal["folder", "s3"]
+SERVICES = (BACKUP, BACKUP_DUMP)
 
 
 def has_backup(scenario: Scenario, manifest: Manifest) -> bool:

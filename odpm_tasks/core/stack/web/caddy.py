@@ -29,10 +29,15 @@ ADDRESS_LABEL = "odpm.address"  # of Odoo's container
 
 @dataclass(frozen=True)
 class CaddySpec:
-    """What the Caddyfile is generated from. `push_port`: the port of Odoo that serves websockets."""
+    """What the Caddyfile is generated from. `push_port`: the port of Odoo that serves websockets.
+
+    `hosts`: the names of the services that answer requests and websockets, each any number of containers, which DNS
+    names; without them a file in `folder` names the container.
+    """
 
     web: Web
     push_port: int
+    hosts: tuple[str, str] = ("", "")
     folder: str = MOUNTED_AT
     secrets: str = "/run/secrets"
     health_port: int = HEALTH_PORT
@@ -42,14 +47,24 @@ class CaddySpec:
     def scheme(self) -> str:
         return "http" if self.web.tls == "off" else "https"
 
+    @property
+    def web_arguments(self) -> str:
+        """What the configuration's block `odoo` needs for requests: the service, where there is one, and the port."""
+        return f"{self.hosts[0]} 8069".strip()
 
-def caddyfile(manifest: Manifest, web: Web, template: str | None = None) -> str:
-    """The configuration. `template`: the project's `.odpm/templates/Caddyfile.j2`, if there is one.
+    @property
+    def push_arguments(self) -> str:
+        """The same for websockets."""
+        return f"{self.hosts[1]} {self.push_port}".strip()
+
+
+def caddyfile(manifest: Manifest, web: Web, template: str | None = None, *, hosts: tuple[str, str] = ("", "")) -> str:
+    """The configuration. `template`: the project's `.odpm/templates/Caddyfile.j2`, if there is one; `hosts`: see `CaddySpec`.
 
     Without workers, Odoo's one process serves websockets on its port for everything else.
     """
-    push_port = 8072 if hardening.processes(manifest).requests else 8069
-    return templating.render(TEMPLATE, template, spec=CaddySpec(web, push_port))
+    push_port = 8072 if hardening.processes(manifest).requests or hosts[0] != hosts[1] else 8069
+    return templating.render(TEMPLATE, template, spec=CaddySpec(web, push_port, hosts))
 
 
 def service(web: Web, mirror: str, gid: str, volume: str, digest: str) -> dict[str, Any]:

@@ -56,7 +56,9 @@ def test_caddy_accepts_every_configuration(tmp_path: Path, engine: None) -> None
     for name, keys in VARIANTS.items():
         described = manifest(**keys)
         assert described.web
-        (tmp_path / "configurations" / name).write_text(caddy.caddyfile(described, described.web), encoding="utf-8")
+        for suffix, hosts in (("", ("", "")), ("-target", ("web", "websocket"))):
+            text = caddy.caddyfile(described, described.web, hosts=hosts)
+            (tmp_path / "configurations" / f"{name}{suffix}").write_text(text, encoding="utf-8")
     assert refused(tmp_path / "configurations", tmp_path / "secrets") == ""
     (tmp_path / "configurations/wrong").write_text("http://a {\n\trespnd 200\n}\n", encoding="utf-8")
     assert "wrong:" in refused(tmp_path / "configurations", tmp_path / "secrets")
