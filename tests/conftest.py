@@ -60,7 +60,12 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         f"{E2E}server/test_backup_failures.py",
     ),
     "web_stack": (f"{E2E}server/web/test_web.py", f"{E2E}server/web/test_deployments.py"),
-    "ci_image": (f"{E2E}image/test_ci.py", f"{E2E}image/test_parity.py"),
+    "ci_image": (
+        f"{E2E}targets/test_bundle.py",
+        f"{E2E}targets/test_swarm.py",
+        f"{E2E}image/test_ci.py",
+        f"{E2E}image/test_parity.py",
+    ),
     "small_image": (f"{E2E}image/test_image.py", f"{E2E}image/test_closed_network.py"),
 }
 # What takes longest comes first, so that no worker is left alone with it; other files come in pytest's order.

@@ -12,14 +12,15 @@ One image has several roles, so that each can run in any number of containers:
     odoo-run web [ARGUMENTS]        answer requests; no scheduled actions
     odoo-run websocket [ARGUMENTS]  answer websockets, on the port of gevent
     odoo-run cron [ARGUMENTS]       run scheduled actions; no requests. Odoo locks each action, so several containers share them
-    odoo-run update ARGUMENTS       install or update add-ons (-i, -u), then end
+    odoo-run update [ARGUMENTS]     install or update add-ons (-i, -u), then end; without arguments: initialise PGDATABASE
 
 The template is /etc/odoo/odoo.conf: ${NAME}, ${NAME:-default} and $$ in its values are replaced from the environment.
 The program adds the database access and the master password. Variables for the database, in order of priority: PGHOST
 PGPORT PGUSER PGPASSWORD PGPASSWORD_FILE PGDATABASE; HOST PORT USER PASSWORD PASSWORD_FILE of the official image; the file
 /run/secrets/db_password. Master password: ODOO_MASTER_PASSWORD_FILE, /run/secrets/odoo_master_password. The result is
 /run/odoo/odoo.conf, readable by its owner only. If the database PGDATABASE is not initialised, the modules of ODOO_INIT
-(default: base) are installed first. ODPM_DEV=FEATURES starts Odoo with --dev, ODPM_DEBUG=1 (or `wait`) with a debugger.
+(default: base) are installed first, and the user admin gets the password of ODOO_ADMIN_PASSWORD_FILE or of
+/run/secrets/admin_password, where there is one. ODPM_DEV=FEATURES starts Odoo with --dev, ODPM_DEBUG=1 (or `wait`) with a debugger.
 ODOO_DB_WAIT is the timeout for PostgreSQL in seconds (default: 60).
 
 Exit codes: 1 not healthy, 4 invalid configuration or environment, 5 PostgreSQL does not answer.
@@ -320,6 +321,12 @@ def connect(psycopg2: Any, options: configparser.RawConfigParser, database: str)
     return connection
 
 
+# Odoo's shell runs it: the password is in no list of processes.
+SET_PASSWORD = """
+with open({path!r}, encoding="utf-8") as file:
+    env["res.users"].search([("login", "=", "admin")]).password = file.read().strip()
+env.cr.commit()
+"""
 # The PDF renderer reads style sheets and pictures from Odoo in this container; `web.base.url` is the published address.
 REPORT_URL = """
 INSERT INTO ir_config_parameter (key, value, create_uid, write_uid, create_date, write_date)
@@ -358,6 +365,8 @@ def initialise(options: configparser.RawConfigParser, env: Env, deadline: float)
     cursor.execute("SELECT pg_advisory_lock(hashtext('odoo-run'), hashtext(%s))", (name,))
     if is_initialised(psycopg2, options, name, modules):
         connection.close()
+        if has_default_password(psycopg2, options, name):  # an earlier start was killed after the installation
+            set_admin_password(env, name)
         return
     log(f"initialising database {name} with {','.join(modules)}")
     command = ["odoo", "-d", name, "-i", ",".join(modules), *shlex.split(env.get("ODOO_INIT_OPTIONS", ""))]
@@ -379,9 +388,42 @@ def initialise(options: configparser.RawConfigParser, env: Env, deadline: float)
         raise StartError(f"stopped while initialising database {name}: the next start repeats it", 128 + stopped[0])
     if code:
         raise StartError(f"initialising database {name} failed", code if code > 0 else 128 - code)
+    set_admin_password(env, name)
     connection = connect(psycopg2, options, name)
     connection.cursor().execute(REPORT_URL)
     connection.close()
+
+
+def set_admin_password(env: Env, name: str) -> None:
+    """Give the administrator of a new database the password of a file, where there is one."""
+    path = Path(env.get("ODOO_ADMIN_PASSWORD_FILE") or SECRETS / "admin_password")
+    if not path.exists():
+        return
+    read_secret(path, "password of the user admin")
+    script = SET_PASSWORD.format(path=str(path))
+    command = ["odoo", "shell", "-d", name, "--no-http", "--log-level=warn"]
+    done = subprocess.run(
+        command, input=script.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, check=False
+    )
+    text = done.stdout.decode(errors="replace")
+    if done.returncode or "Traceback" in text:
+        raise StartError(f"setting the password of the user admin in {name} failed: {text[-500:]}", 5)
+
+
+def has_default_password(psycopg2: Any, options: configparser.RawConfigParser, name: str) -> bool:
+    """Whether the user admin has the password of Odoo's own installation."""
+    try:
+        context = importlib.import_module("passlib.context").CryptContext(["pbkdf2_sha512"])
+    except ImportError:
+        return False
+    connection = connect(psycopg2, options, name)
+    try:
+        cursor = connection.cursor()
+        cursor.execute("SELECT password FROM res_users WHERE login = 'admin' AND active")
+        row = cursor.fetchone()
+        return bool(row and row[0] and context.identify(row[0]) and context.verify("admin", row[0]))
+    finally:
+        connection.close()
 
 
 def is_initialised(psycopg2: Any, options: configparser.RawConfigParser, name: str, modules: list[str]) -> bool:
@@ -488,8 +530,10 @@ def start(arguments: list[str]) -> None:
         deadline = time.monotonic() + database_timeout(env)
         wait_for_database(options, deadline)
         explicit = has(arguments, "-d", "--database", "-i", "--init", "-u", "--update", "-c", "--config")
-        if role is None and is_server and env.get("PGDATABASE") and not explicit:
+        if ((role is None and is_server) or role is ROLES["update"]) and env.get("PGDATABASE") and not explicit:
             initialise(options, env, deadline)
+            if role is not None and not arguments:
+                return
     # Odoo reads the password from the file; it must not be in the environment of Odoo and its children
     for name in ("PGPASSWORD", "PASSWORD"):
         env.pop(name, None)

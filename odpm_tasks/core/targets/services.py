@@ -130,7 +130,8 @@ def _role(spec: TargetSpec, odoo: Mapping[str, Any], role: str) -> dict[str, Any
     service["networks"] = ["default", "database"]
     service["labels"] = {"odpm.release": spec.release, "odpm.role": role}
     if role == UPDATE:
-        service["restart"] = "no"
+        del service["command"]  # the arguments of `docker compose run update …` replace it
+        service |= {"entrypoint": ["odoo-run", role], "init": True, "restart": "no"}
         service["environment"] |= _initial(spec)
         service["secrets"] = [*service["secrets"], ADMIN_PASSWORD]
         service["healthcheck"] = {"disable": True}

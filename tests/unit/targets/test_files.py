@@ -101,7 +101,8 @@ def test_the_image_is_the_one_of_the_target_and_no_file_has_a_password(case: str
     data = yaml.safe_load(files.get("docker-compose.yml") or files["stack.yml"])
     roles = {role: data["services"][role] for role in ("web", "cron", "update")}
     assert {service["image"] for service in roles.values()} == {IMAGE}
-    assert {tuple(service["command"]) for service in roles.values()} == {("web",), ("cron",), ("update",)}
+    assert [roles[role]["command"] for role in ("web", "cron")] == [["web"], ["cron"]]
+    assert roles["update"]["entrypoint"] == ["odoo-run", "update"]
     for service in data["services"].values():
         environment = service.get("environment", {})
         assert not [
