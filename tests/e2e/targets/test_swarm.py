@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -51,7 +52,7 @@ class Stack:
         done = subprocess.run(
             ["docker", *words, f"http://127.0.0.1:80{path}"], capture_output=True, text=True, check=False
         )
-        return next((line.split()[1] for line in reversed(done.stderr.splitlines()) if "HTTP/1" in line), done.stderr)
+        return (re.findall(r"HTTP/1\.\d (\d+)", done.stderr) or [done.stderr])[-1]
 
     def state(self) -> str:
         return docker("stack", "ps", "--no-trunc", "--format", "{{.Name}} {{.CurrentState}} {{.Error}}", NAME)
