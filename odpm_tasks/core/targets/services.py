@@ -132,7 +132,7 @@ def _role(spec: TargetSpec, odoo: Mapping[str, Any], role: str) -> dict[str, Any
     if role == UPDATE:
         del service["command"]  # the arguments of `docker compose run update …` replace it
         service |= {"entrypoint": ["odoo-run", role], "init": True, "restart": "no"}
-        service["environment"] |= _initial(spec)
+        service["environment"] |= initial_environment(spec)
         service["secrets"] = [*service["secrets"], ADMIN_PASSWORD]
         service["healthcheck"] = {"disable": True}
     else:
@@ -150,7 +150,7 @@ def _connection(spec: TargetSpec) -> dict[str, str]:
     return {"PGHOST": database.host, "PGPORT": str(database.port), "PGUSER": database.user}
 
 
-def _initial(spec: TargetSpec) -> dict[str, str]:
+def initial_environment(spec: TargetSpec) -> dict[str, str]:
     """How `odoo-run update` creates the tables of an empty database: without demo data, in the language of the description."""
     words = [*series(spec.manifest.odoo_version).no_demo]
     words += [f"--load-language={spec.manifest.language}"] if spec.manifest.language else []
