@@ -62,6 +62,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "web_stack": (f"{E2E}server/web/test_web.py", f"{E2E}server/web/test_deployments.py"),
     "ci_image": (
         f"{E2E}targets/test_bundle.py",
+        f"{E2E}targets/test_kubernetes_pods.py",
         f"{E2E}targets/test_swarm.py",
         f"{E2E}image/test_ci.py",
         f"{E2E}image/test_parity.py",
