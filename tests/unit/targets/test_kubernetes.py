@@ -171,7 +171,7 @@ def test_tls_off_has_no_certificate() -> None:
 
 def test_what_is_not_rendered_is_named() -> None:
     spec = small_spec(
-        {},
+        {"secrets": {"SMTP_PASWORD": {"env": "X"}}},
         changes={"image": "odoo:19.0"},
         services={"redis": {"image": "redis:7"}},
         service_patches={"odoo": {"mem_limit": "9g"}},
@@ -179,7 +179,15 @@ def test_what_is_not_rendered_is_named() -> None:
         web={"domain": "shop.example", "allow": ["10.0.0.0/8"]},
     )
     found = "\n".join(kubernetes.notes(spec))
-    for word in ("odoo:19.0", "redis", "service_patches", "backup", "web.allow", "targets.t.storage_class"):
+    for word in (
+        "odoo:19.0",
+        "redis",
+        "service_patches",
+        "backup",
+        "web.allow",
+        "targets.t.secrets: SMTP_PASWORD",
+        "targets.t.storage_class",
+    ):
         assert word in found
     assert not kubernetes.notes(golden_spec("full", "production"))
 
@@ -187,3 +195,11 @@ def test_what_is_not_rendered_is_named() -> None:
 def test_a_namespace_is_a_label_of_dns() -> None:
     assert '"namespace": "a-b"' in refused({"namespace": "a.b"})
     assert "name: acme-shop-t\n" in kubernetes.files(small_spec({}))["overlays/t/namespace.yaml"].decode()
+
+
+def test_the_database_has_one_name_without_variables() -> None:
+    for name in ("${DATABASE}", "a,b"):
+        assert "targets.t.database.name" in refused({}, odoo_conf={"options": {"db_name": name}})
+    assert kubernetes.files(
+        small_spec({"database": {"name": "shop"}}, odoo_conf={"options": {"db_name": "${X}"}}, changes={})
+    )

@@ -85,7 +85,7 @@ def _common(spec: TargetSpec) -> dict[str, bytes]:
         "PGHOST": storage.host(spec),
         "PGPORT": str(database.port if database.host else network.POSTGRES_PORT),
         "PGUSER": database.user,
-        "PGDATABASE": spec.database,
+        "PGDATABASE": storage.database_name(spec),
         # only the ingress controller reaches Odoo
         "ODPM_PROXY": "on",
     }
@@ -154,6 +154,9 @@ def notes(spec: TargetSpec) -> tuple[str, ...]:
         found.append("backup is not rendered for Kubernetes: use the backups of CloudNativePG and of the volumes")
     if manifest.web and manifest.web.allow:
         found.append("web.allow has no effect on Kubernetes: the database manager is closed")
+    unused = spec.target.secrets.keys() - {*secrets.NAMES, *spec.variables}
+    if unused:
+        found.append(f"no variable of odoo_conf uses targets.{name}.secrets: {', '.join(sorted(unused))}")
     if not spec.target.storage_class:
         found.append(f"without targets.{name}.storage_class every pod of Odoo runs on one node")
     return tuple(found)

@@ -13,6 +13,7 @@ from odpm_tasks.core.targets.spec import TargetSpec
 from odpm_tasks.errors import DescriptionError
 
 DB_PASSWORD, MASTER_PASSWORD = "db_password", "odoo_master_password"
+NAMES = (DB_PASSWORD, MASTER_PASSWORD, ADMIN_PASSWORD)
 GENERATED = f"{DATABASE}-app"  # the Secret that CloudNativePG makes for the owner of the database
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?(/[A-Za-z0-9._-]{1,253})?")
 
@@ -91,7 +92,7 @@ def _required(manifest: Manifest) -> list[str]:
 
 def required_secrets(spec: TargetSpec) -> dict[str, tuple[str, ...]]:
     """The Secrets that must exist before the target starts, with their keys; not those that an operator generates."""
-    names = (DB_PASSWORD, MASTER_PASSWORD, ADMIN_PASSWORD, *(item["name"] for item in variables(spec)))
+    names = (*NAMES, *(item["name"] for item in variables(spec)))
     found: dict[str, tuple[str, ...]] = {}
     for name in names:
         secret, key = secret_key(spec, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from odpm_tasks.core.odoo.conf import extensions_sql
 from odpm_tasks.core.stack import hardening
 from odpm_tasks.core.stack.compose_file import postgres_major
@@ -31,6 +33,17 @@ def host(spec: TargetSpec) -> str:
     return spec.target.database.host or f"{DATABASE}-rw"
 
 
+def database_name(spec: TargetSpec) -> str:
+    """The name of the database. Errors: DescriptionError for one with a variable, which nothing on a cluster expands."""
+    if not re.fullmatch(r"\w[\w.-]{0,62}", spec.database, re.ASCII):
+        raise DescriptionError(
+            f"{spec.database!r} is not the name of one database",
+            where=f"odpm.json: targets.{spec.target.name}.database.name",
+            todo=f'set it, for example "{spec.project}"',
+        )
+    return spec.database
+
+
 def database(spec: TargetSpec) -> Object:
     """The cluster of CloudNativePG with one instance. Errors: DescriptionError for a PostgreSQL older than its images."""
     described = spec.target.database
@@ -56,7 +69,7 @@ def database(spec: TargetSpec) -> Object:
             "imageName": POSTGRES_IMAGE.format(major=major),
             "bootstrap": {
                 "initdb": {
-                    "database": spec.database,
+                    "database": database_name(spec),
                     "owner": described.user,
                     **({"secret": {"name": secrets.secret_key(spec, secrets.DB_PASSWORD).secret}} if own else {}),
                     # the order that Odoo's own databases have; letters of all languages have their case
