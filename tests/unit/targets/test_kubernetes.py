@@ -198,8 +198,8 @@ def test_a_namespace_is_a_label_of_dns() -> None:
 
 
 def test_the_database_has_one_name_without_variables() -> None:
-    for name in ("${DATABASE}", "a,b"):
+    for name in ("${DATABASE:-shop}", "a,b"):
         assert "targets.t.database.name" in refused({}, odoo_conf={"options": {"db_name": name}})
     assert kubernetes.files(
-        small_spec({"database": {"name": "shop"}}, odoo_conf={"options": {"db_name": "${X}"}}, changes={})
+        small_spec({"database": {"name": "shop"}}, odoo_conf={"options": {"db_name": "${X:-y}"}}, changes={})
     )
