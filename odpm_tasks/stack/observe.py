@@ -70,7 +70,7 @@ def observe_running(
         answer = queries.start(prefetch.observe_database, container.id, observed.database).result()
     version = observed.manifest.odoo_version
     installed = dict(answer.installed)
-    addons = compare(installed, _source_versions(paths, stack, installed), version) if installed else DatabaseFindings()
+    addons = compare(installed, source_versions(paths, stack, installed), version) if installed else DatabaseFindings()
     refusals: tuple[OdpmError, ...] = ()
     if {services, postgres} != {"running"}:
         kept = {change.service for change in start_cost.containers if change.action == "keep"}
@@ -115,7 +115,7 @@ def _others(paths: ProjectPaths, observed: RenderedState, container: str) -> tup
     for name, answer in zip(names, answers, strict=True):
         if answer.state == "ready":
             installed = dict(answer.installed)
-            versions = _source_versions(paths, observed.stack, installed)
+            versions = source_versions(paths, observed.stack, installed)
             findings = compare(installed, versions, observed.manifest.odoo_version)
             found.append(OtherDatabase(name, frozenset(installed), findings))
     return tuple(found)
@@ -163,7 +163,7 @@ def _moved(paths: ProjectPaths, lasting: Sequence[docker.Container], names: str)
     return f"start {names} from this folder, not from {elsewhere}" if elsewhere else ""
 
 
-def _source_versions(paths: ProjectPaths, stack: Stack, installed: Collection[str]) -> dict[str, str | None]:
+def source_versions(paths: ProjectPaths, stack: Stack, installed: Collection[str]) -> dict[str, str | None]:
     """The version in the manifest of each installable add-on on the add-ons path; the first of a name is used.
 
     Facts have no versions of the platform's add-ons: those of `installed` are read from the checkout; None without one.

@@ -41,7 +41,9 @@ GROUPS = {
         snapshots.backup, archives.restore, archives.pull, copies.copy, copies.rename, copies.drop, copies.reset,
         copies.neutralize, postgres.upgrade_postgres,
     ),
-    "deploy": (targets.render,),
+    "deploy": (
+        targets.render, targets.plan, targets.up, targets.rollback, targets.history, targets.status, targets.logs, targets.exec_,
+    ),
     "backup": (backups.run, backups.list_, backups.restore, backups.verify),
     "mod": (
         mod.list_, mod.explain, mod.graph, mod.missing,

@@ -322,7 +322,7 @@ def connect(psycopg2: Any, options: configparser.RawConfigParser, database: str)
 
 
 # Odoo's shell runs it: the password is in no list of processes.
-SET_PASSWORD = """
+ADMIN_SCRIPT = """
 with open({path!r}, encoding="utf-8") as file:
     env["res.users"].search([("login", "=", "admin")]).password = file.read().strip()
 env.cr.commit()
@@ -400,7 +400,7 @@ def set_admin_password(env: Env, name: str) -> None:
     if not path.exists():
         return
     read_secret(path, "password of the user admin")
-    script = SET_PASSWORD.format(path=str(path))
+    script = ADMIN_SCRIPT.format(path=str(path))
     command = ["odoo", "shell", "-d", name, "--no-http", "--log-level=warn"]
     done = subprocess.run(
         command, input=script.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env, check=False

@@ -27,10 +27,14 @@ from odpm_tasks.core.report_models.project import (
     ValidateReport,
 )
 from odpm_tasks.core.report_models.sources import SourcesStatusReport, SourcesTreeReport
+from odpm_tasks.core.report_models.targets import DeployHistoryReport, DeployPlanReport, DeployStatusReport
 from odpm_tasks.core.report_models.tests import TestReport
 
 REPORTS: dict[str, type[ReportModel]] = {
     "validate": ValidateReport,
+    "deploy.plan": DeployPlanReport,
+    "deploy.history": DeployHistoryReport,
+    "deploy.status": DeployStatusReport,
     "sources.status": SourcesStatusReport,
     "sources.tree": SourcesTreeReport,
     "mod.list": ModListReport,

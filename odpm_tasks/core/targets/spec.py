@@ -23,7 +23,7 @@ class TargetSpec:
 
     `project`: the name of the project. `image`: a reference, with its digest unless the files are only to be looked at.
     `lock`: the SHA-256 of the lock that the image was built from; empty: not known. `digests`: the locked digests of other
-    images. `templates`: the project's own templates by name.
+    images. `templates`: the project's own templates by name. `versions`: add-on -> version in its manifest; None: not known.
     """
 
     project: str
@@ -34,6 +34,7 @@ class TargetSpec:
     lock: str = ""
     digests: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str | None] = field(default_factory=dict)
     tool_version: str = VERSION
 
     @property

@@ -20,6 +20,10 @@ TARGETS: dict[str, Any] = {
     "production": {"kind": "compose", "domain": "shop.example", "replicas": {"web": 2}},
     "swarm": {"kind": "swarm", "domain": "shop.example"},
 }
+CLUSTERS: dict[str, Any] = {
+    name: {"kind": "kubernetes", "domain": f"{name}.example", "database": {"host": "db.example"}}
+    for name in ("blue", "green")
+}
 
 
 def describe(workspace: Workspace, **changes: Any) -> None:
@@ -65,6 +69,20 @@ def test_targets_of_a_project_are_rendered_from_the_same_lock(workspace_ready: W
     data = yaml.safe_load((workspace_ready.root / ".odpm/deploy/production/docker-compose.yml").read_text("utf-8"))
     assert data["services"]["web"]["image"] == IMAGE
     assert "nothing to do" in bench.ok("deploy.render", "swarm", "--image", IMAGE).err
+
+
+def test_targets_of_kubernetes_share_one_folder(workspace_ready: Workspace) -> None:
+    """Each keeps its overlay when another is rendered; what the base needs no more is removed with the last of them."""
+    bench, folder = workspace_ready.bench, workspace_ready.root / "out"
+    describe(workspace_ready, targets=CLUSTERS)
+    for name in CLUSTERS:
+        bench.ok("deploy.render", name, "--image", IMAGE, "--output", "out")
+    assert (folder / "base/kustomization.yaml").exists()
+    assert {path.name for path in (folder / "overlays").iterdir()} == set(CLUSTERS)
+    describe(workspace_ready, targets=CLUSTERS, odoo_conf={"options": {"workers": 3}})
+    for name in CLUSTERS:
+        assert ".orig" not in bench.ok("deploy.render", name, "--image", IMAGE, "--output", "out").err
+    assert not list(folder.rglob("*.orig"))
 
 
 def test_an_edited_file_is_kept_and_an_obsolete_one_removed(workspace_ready: Workspace) -> None:

@@ -52,7 +52,8 @@ class Stack:
         done = subprocess.run(
             ["docker", *words, f"http://127.0.0.1:80{path}"], capture_output=True, text=True, check=False
         )
-        return (re.findall(r"HTTP/1\.\d (\d+)", done.stderr) or [done.stderr])[-1]
+        statuses: list[str] = re.findall(r"HTTP/1\.\d (\d+)", done.stderr)
+        return statuses[-1] if statuses else done.stderr
 
     def state(self) -> str:
         return docker("stack", "ps", "--no-trunc", "--format", "{{.Name}} {{.CurrentState}} {{.Error}}", NAME)

@@ -27,7 +27,7 @@ WORDS = {
     "psql": "database",
     "test": "modules",
 }
-PASSED_ON = ("exec", "shell", "psql", "test")
+PASSED_ON = ("exec", "shell", "psql", "test", "deploy.exec")
 
 
 def parse(line: str, extra: Collection | None = None) -> dict[str, dict[str, Any]]:
@@ -192,8 +192,9 @@ def test_outside_a_project_every_task_says_that_there_is_no_odpm_json(
     """`python -m odpm_tasks` needs no tasks.py; invoke alone ends with its own message where there is none."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in TASKS if name not in {"init", "projects", "doctor", "completion"}]:
-        context = parse(f"{name} -- true" if name == "exec" else f"{name} {NEEDED.get(name, '')}")[name]
-        monkeypatch.setattr(sys, "argv", ["inv", name, "--", "true"] if name == "exec" else ["inv", name])
+        words = ["--", "true"] if name in {"exec", "deploy.exec"} else [NEEDED.get(name, "")]
+        monkeypatch.setattr(sys, "argv", ["inv", name, *words])
+        context = parse(" ".join([name, *words]))[name]
         with pytest.raises(DescriptionError) as refused:
             TASKS[name](Context(), **context)
         assert (refused.value.what, refused.value.exit_code) == ("there is no odpm.json", 4), name

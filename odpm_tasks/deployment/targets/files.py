@@ -13,13 +13,14 @@ from odpm_tasks.core.config.paths import LOCK_FILE, ProjectPaths
 from odpm_tasks.core.manifest.server_model import Target
 from odpm_tasks.core.odoo.conf import ConfSpec, odoo_conf
 from odpm_tasks.core.planning.observed import RenderedState
-from odpm_tasks.core.targets import compose_bundle, swarm
+from odpm_tasks.core.targets import compose_bundle, kubernetes, swarm
 from odpm_tasks.core.targets.spec import TargetSpec
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.image.build import RESULT
+from odpm_tasks.stack.observe import source_versions
 
-RECORD = ".odpm-rendered.json"  # the digests of what was written last
-RENDERERS = {"compose": compose_bundle.files, "swarm": swarm.files}
+RECORD = ".odpm-{target}.json"  # the digests of what was written last for a target: several may share a folder
+RENDERERS = {"compose": compose_bundle.files, "swarm": swarm.files, "kubernetes": kubernetes.files}
 REGISTRY_TIMEOUT = 5.0  # seconds
 
 
@@ -61,11 +62,8 @@ def image_of(paths: ProjectPaths, target: Target, named: str = "") -> TargetImag
     return TargetImage(reference, tuple(warnings))
 
 
-def target_files(paths: ProjectPaths, observed: RenderedState, target: Target, image: str) -> dict[str, bytes]:
-    """The files of a target by their relative paths. `observed`: the state in the scenario of the target.
-
-    Errors: DescriptionError for what the target cannot have.
-    """
+def target_spec(paths: ProjectPaths, observed: RenderedState, target: Target, image: str) -> TargetSpec:
+    """What the files of a target are rendered from. `observed`: the state in the scenario of the target."""
     stack = observed.stack
     manifest = stack.manifest.for_target(target)
     conf = odoo_conf(
@@ -79,7 +77,7 @@ def target_files(paths: ProjectPaths, observed: RenderedState, target: Target, i
         ),
         stack.templates.get("odoo.conf.j2"),
     )
-    spec = TargetSpec(
+    return TargetSpec(
         project=stack.name,
         target=target,
         manifest=manifest,
@@ -88,8 +86,48 @@ def target_files(paths: ProjectPaths, observed: RenderedState, target: Target, i
         lock=files.sha256(files.read(paths.lock) or b""),
         digests=stack.digests,
         templates=stack.templates,
+        versions=source_versions(paths, stack, ()),
     )
-    return RENDERERS[target.kind](spec)
+
+
+def target_files(spec: TargetSpec) -> dict[str, bytes]:
+    """The files of a target by their relative paths. Errors: DescriptionError for what the target cannot have."""
+    return RENDERERS[spec.target.kind](spec)
+
+
+def notes(spec: TargetSpec) -> tuple[str, ...]:
+    """What is to be said about the files of a target: what they leave out, and what runs on one node."""
+    if spec.target.kind == "kubernetes":
+        return kubernetes.notes(spec)
+    if spec.target.kind == "swarm" and not spec.target.filestore.driver:
+        return (
+            "one node: without filestore.driver everything with a volume runs on the node with the label odpm.data",
+        )
+    return ()
+
+
+def secret_values(paths: ProjectPaths, target: Target) -> dict[str, bytes]:
+    """The values of the secrets that this machine provides, by name. Errors: DescriptionError where one is not here."""
+    found = {}
+    for name, secret in target.secrets.items():
+        if secret.source == "existing":
+            continue
+        value = (
+            files.read(paths.root / Path(secret.value).expanduser())
+            if secret.source == "file"
+            else (paths.settings.get(secret.value) or "").encode()
+        )
+        if not value:
+            what = (
+                f"the file {secret.value} is missing or empty"
+                if secret.source == "file"
+                else f"{secret.value} is not set"
+            )
+            raise DescriptionError(
+                what, where=f"odpm.json: targets.{target.name}.secrets.{name}", todo="provide it on this machine"
+            )
+        found[name] = value
+    return found
 
 
 @dataclass(frozen=True)
@@ -101,25 +139,28 @@ class WrittenFiles:
     removed: tuple[str, ...] = ()
 
 
-def write(folder: Path, rendered: Mapping[str, bytes]) -> WrittenFiles:
+def write(folder: Path, target: str, rendered: Mapping[str, bytes]) -> WrittenFiles:
     """Write the files of a target into a folder. Only what differs is written; other files of the folder are not touched.
 
     A file that was not written by an earlier run is kept as `.orig`; what earlier runs wrote and this one does not is removed.
     """
-    known: dict[str, str] = json.loads(files.read_text(folder / RECORD) or "{}")
+    record = folder / RECORD.format(target=target)
+    records = {path: json.loads(files.read_text(path) or "{}") for path in folder.glob(RECORD.format(target="*"))}
+    known: dict[str, str] = records.pop(record, {})
+    of_others = {(path, digest) for each in records.values() for path, digest in each.items()}
     changed, kept, removed = [], [], []
     for path, data in rendered.items():
         current = files.read(folder / path)
         if current == data:
             continue
-        if current is not None and known.get(path) != files.sha256(current):
+        if current is not None and (path, files.sha256(current)) not in {*known.items(), *of_others}:
             kept.append(str(files.keep_original(folder / path).relative_to(folder)))
         files.write(folder / path, data, 0o755 if data.startswith(b"#!") else 0o644)
         changed.append(path)
-    for path in sorted(known.keys() - rendered.keys()):
+    for path in sorted(known.keys() - rendered.keys() - {path for path, _ in of_others}):
         if files.digest_below(folder, path) == known[path]:
             files.remove(folder / path)
             removed.append(path)
-    record = {path: files.sha256(data) for path, data in sorted(rendered.items())}
-    files.write(folder / RECORD, (json.dumps(record, indent=2) + "\n").encode())
+    digests = {path: files.sha256(data) for path, data in sorted(rendered.items())}
+    files.write(record, (json.dumps(digests, indent=2) + "\n").encode())
     return WrittenFiles(tuple(changed), tuple(kept), tuple(removed))

@@ -1,0 +1,167 @@
+"""A machine with Docker that a target of kind `compose` names: its engine, and a folder there for the files of the target.
+
+Everything goes through the Docker command line with the target's host or context, so ssh is the user's own, with its settings. Files
+are written and read by containers of the target's image: no program but Docker is needed there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import io
+import socket
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from odpm_tasks.adapters import command
+from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.core.manifest.server_model import Target
+from odpm_tasks.errors import BusyError, MachineError
+
+_ROOT = "/var/lib/odpm"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The engine of a target. `name`: the project name for Compose there; `image`: of the containers that read and write files."""
+
+    target: Target
+    name: str
+    image: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The folder of the target's files on the machine."""
+        return f"{_ROOT}/{self.name}"
+
+    @property
+    def words(self) -> list[str]:
+        if self.target.host:
+            return ["docker", "--host", self.target.host]
+        return ["docker", "--context", self.target.context] if self.target.context else ["docker"]
+
+    def run(
+        self,
+        *words: str,
+        check: bool = True,
+        stdin: bytes = b"",
+        timeout: float | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> command.Outcome:
+        """Run a Docker command on the machine. Errors: MachineError where its engine does not answer, else ProgramError."""
+        outcome = command.run([*self.words, *words], check=False, stdin=stdin, timeout=timeout, on_line=on_line)
+        if not outcome.ok and (docker.is_unreachable(outcome) or "error during connect" in " ".join(outcome.tail())):
+            raise self.unreachable(outcome)
+        if check and not outcome.ok:
+            raise command.failure(outcome)
+        return outcome
+
+    def unreachable(self, outcome: command.Outcome) -> MachineError:
+        """The error for a machine whose engine does not answer."""
+        named = self.target.host or (f"context {self.target.context}" if self.target.context else "this machine")
+        check = (
+            f"ssh {self.target.host.removeprefix('ssh://')} docker version"
+            if self.target.host
+            else f"{' '.join(self.words)} version"
+        )
+        return MachineError(
+            f"the Docker engine of the target {self.target.name} does not answer: {named}",
+            details=outcome.tail()[-2:],
+            todo=f"check: {check}",
+        )
+
+    def compose(
+        self, file: Path, *words: str, check: bool = True, on_line: Callable[[str], None] | None = None
+    ) -> command.Outcome:
+        """Run a Compose command on a file of this machine whose relative paths are those of the target's folder."""
+        project = ("compose", "--project-name", self.name, "--project-directory", self.folder, "--file", str(file))
+        return self.run(*project, *words, check=check, on_line=on_line)
+
+    def put(self, contents: Mapping[str, bytes]) -> None:
+        """Write files below the folder; each is replaced as a whole."""
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for path, data in contents.items():
+                info = tarfile.TarInfo(path)
+                info.size, info.mtime = len(data), int(time.time())
+                info.mode = 0o444 if path.startswith("secrets/") else 0o755 if data.startswith(b"#!") else 0o644
+                tar.addfile(info, io.BytesIO(data))
+        script = "mkdir -p secrets && chmod 700 secrets && tar --extract --no-same-owner --unlink-first --file -"
+        self.shell(script, stdin=archive.getvalue())
+
+    def get(self, path: str) -> str | None:
+        """The text of a file below the folder; None where there is none."""
+        outcome = self.shell('[ ! -e "$1" ] || { echo found; cat -- "$1"; }', path)
+        found, _, text = outcome.text.partition("\n")
+        return text if found == "found" else None
+
+    def shell(self, script: str, *arguments: str, stdin: bytes = b"") -> command.Outcome:
+        """Run a script of `sh` in the target's folder, as root of a container without a network."""
+        options = [
+            "--rm", *(["--interactive"] if stdin else []), "--network=none", "--user=0:0",
+            "--volume", f"{self.folder}:/target", "--workdir=/target", "--entrypoint=sh",
+        ]  # fmt: skip
+        return self.run("run", *options, self.image, "-euc", script, "sh", *arguments, stdin=stdin)
+
+    @contextlib.contextmanager
+    def lease(self, who: str) -> Iterator[None]:
+        """Hold the target for a deployment: a container whose name only one can have, and which ends when this process does.
+
+        Errors: BusyError naming who holds it.
+        """
+        name = f"{self.name}-deployment"
+        words = [
+            *self.words, "run", "--rm", "--interactive", "--name", name, "--network=none", "--label", f"odpm.who={who}",
+            "--entrypoint=sh", self.image, "-c", "echo held; cat >/dev/null",
+        ]  # fmt: skip
+        self._remove_ended(name)
+        with command.piped(words, detached=True) as running:
+            if not running.ask(b"", b"held\n").ok:
+                holder = self.run(
+                    "inspect", "--format", '{{index .Config.Labels "odpm.who"}}', name, check=False
+                ).text.strip()
+                raise BusyError(
+                    f"another deployment of {self.target.name} runs" + (f": {holder}" if holder else ""),
+                    todo="wait until it has ended, then run the same command again",
+                )
+            try:
+                yield
+            finally:
+                running.end_input()
+
+    def _remove_ended(self, name: str) -> None:
+        state = self.run("inspect", "--format", "{{.State.Running}}", name, check=False)
+        if state.ok and state.text.strip() == "false":
+            self.run("rm", "--force", name, check=False)
+
+    def environment(self) -> dict[str, str]:
+        """The variables in `.env` of the target's folder, for the variables of its compose file."""
+        lines = (line.partition("=") for line in (self.get(".env") or "").splitlines() if not line.startswith("#"))
+        return {name.strip(): value.strip() for name, equals, value in lines if equals}
+
+
+def who() -> str:
+    """`user@host` of this machine, for the history of a target."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
+def containers(machine: Machine) -> list[dict[str, str]]:
+    """The containers of the target: id, name, service, state, status, image, release."""
+    labels = {"service": "com.docker.compose.service", "oneoff": "com.docker.compose.oneoff", "release": "odpm.release"}
+    shown = {
+        "id": "{{.ID}}",
+        "name": "{{.Names}}",
+        "state": "{{.State}}",
+        "status": "{{.Status}}",
+        "image": "{{.Image}}",
+    }
+    shown |= {key: f'{{{{.Label "{label}"}}}}' for key, label in labels.items()}
+    row = "\t".join(shown.values())
+    found = machine.run(
+        "ps", "--all", "--no-trunc", "--filter", f"label=com.docker.compose.project={machine.name}", "--format", row
+    ).text
+    rows = (dict(zip(shown, line.split("\t"), strict=True)) for line in found.splitlines())
+    return [each for each in rows if each["oneoff"] != "True"]
