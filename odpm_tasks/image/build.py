@@ -210,7 +210,7 @@ def _verify(paths: ProjectPaths, observed: RenderedState, image: str, request: B
     """
     stack = observed.stack
     environment = dockerfile.environment_digest(
-        replace(stack.image, sources=()), *stack.locks, programs=b"", template=stack.templates.get(dockerfile.TEMPLATE)
+        replace(stack.image, sources=()), *stack.locks, programs=(), template=stack.templates.get(dockerfile.TEMPLATE)
     )
     imports = request.smoke_test and read_state(paths).get("smoked") != environment
     if not (request.smoke_test or request.needs_census):

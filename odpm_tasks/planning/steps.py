@@ -14,12 +14,11 @@ from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.git import checkout
 from odpm_tasks.core.config.paths import (
     COMPOSE_FILE,
-    DEBUG_SCRIPT,
     RELEASES,
-    RUNTIME_SCRIPT,
     ProjectPaths,
     source_folder,
 )
+from odpm_tasks.core.image.dockerfile import PROGRAMS
 from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.planning.observed import ObservedState, RenderedState, ResolvedState, RunningState
 from odpm_tasks.core.planning.options import RunOptions
@@ -209,6 +208,7 @@ def _write_files(paths: ProjectPaths, observed: RenderedState, targets: Sequence
     rendered = observed.rendered
     known = observed.recorded.get("files", {}) | read_state(paths).get("files", {})
     recorded = {path: digest for path, digest in known.items() if path in {*rendered.files, *observed.obsolete_files}}
+    modes = {program.path: program.mode for program in PROGRAMS}
     for target in targets:
         path = paths.root / target
         if target not in rendered.files:
@@ -217,7 +217,7 @@ def _write_files(paths: ProjectPaths, observed: RenderedState, targets: Sequence
             recorded.pop(target, None)
             continue
         data, keep = rendered.files[target], (lambda path=path: _keep(paths, path))
-        mode = 0o755 if target in {RUNTIME_SCRIPT, DEBUG_SCRIPT} else 0o644
+        mode = modes.get(target, 0o644)
         files.write(path, data, mode, before_replace=keep if target in observed.edited else None)
         recorded[target] = files.sha256(data)
         if target == COMPOSE_FILE:

@@ -9,17 +9,12 @@ from odpm_tasks.adapters.template_cache import TemplateCache
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import (
-    CADDYFILE,
     COMPOSE_FILE,
-    DEBUG_SCRIPT,
-    DOCKERFILE,
-    MAINTENANCE_PAGE,
-    ODOO_CONF,
     PYTHON_LOCKS,
-    RUNTIME_SCRIPT,
     ProjectPaths,
     template_file,
 )
+from odpm_tasks.core.image.dockerfile import PROGRAMS
 from odpm_tasks.core.locking.git_packages import GitPackage
 from odpm_tasks.core.locking.graph import Resolution
 from odpm_tasks.core.locking.lockfile import Lock
@@ -27,23 +22,12 @@ from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.planning.observed import RenderedState, ResolvedState, extend
 from odpm_tasks.core.planning.obsolete_files import obsolete_files
 from odpm_tasks.core.stack.render import TEMPLATES, Stack, render
-from odpm_tasks.core.stack.web import caddy
 from odpm_tasks.project_files import is_exported
 from odpm_tasks.sources.folders import Remotes, stack_name
 from odpm_tasks.sources.own_code import OwnCode
 from odpm_tasks.stack import editors
 
 _FOLDER = Path(__file__).parents[1] / "templates"
-RUNTIME = _FOLDER / "odoo_run.py"
-DEBUGGER = _FOLDER / "odoo_debug.py"
-_TEMPLATE_FILES = (
-    ("Dockerfile.j2", DOCKERFILE),
-    ("odoo.conf.j2", ODOO_CONF),
-    ("odoo_run.py", RUNTIME_SCRIPT),
-    ("odoo_debug.py", DEBUG_SCRIPT),
-    (caddy.TEMPLATE, CADDYFILE),
-    (caddy.PAGE, MAINTENANCE_PAGE),
-)
 
 
 def stack(
@@ -68,8 +52,7 @@ def stack(
         own=own.facts,
         own_content=own.content,
         locks=(locks[0], locks[1]),
-        runtime=RUNTIME.read_bytes(),
-        debugger=DEBUGGER.read_bytes(),
+        programs={one.template: (_FOLDER / one.template).read_bytes() for one in PROGRAMS},
         templates=overrides,
         digests=known.images if known else {},
         renderer=known.renderer if known else None,
@@ -105,7 +88,9 @@ def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, datab
         obsolete_files=obsolete_files(hashes, rendered.files, lambda path: files.digest_below(paths.root, path)),
         editor_files=editors.observe_files(paths, stack, recorded),
         editor_leftovers=editors.leftovers(paths, recorded),
-        overrides={path: template_file(template) for template, path in _TEMPLATE_FILES if template in stack.templates},
+        overrides={
+            path: template_file(template) for template, path in TEMPLATES.items() if template in stack.templates
+        },
         release_exported=not rendered.release or is_exported(paths, rendered.release),
         validated=observed.recorded.get("validated") == files.sha256(rendered.compose),
         image=expand(rendered.image, paths.settings.get, COMPOSE_FILE),

@@ -92,5 +92,5 @@ def completion(c: Context, shell: str = "") -> None:
     chosen = shell or Path(os.environ.get("SHELL", "")).name
     if chosen not in ("bash", "zsh", "fish"):
         raise UsageError(f"there is no completion for the shell {chosen!r}", todo="inv completion bash, zsh or fish")
-    script = Path(package).parent / f"templates/completion.{chosen}"
+    script = Path(package).parent / f"templates/completion/inv.{chosen}"
     terminal.output(script.read_text(encoding="utf-8").rstrip("\n"))

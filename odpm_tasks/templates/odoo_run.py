@@ -14,14 +14,10 @@ One image has several roles, so that each can run in any number of containers:
     odoo-run cron [ARGUMENTS]       run scheduled actions; no requests. Odoo locks each action, so several containers share them
     odoo-run update [ARGUMENTS]     install or update add-ons (-i, -u), then end; without arguments: initialise PGDATABASE
 
-The template is /etc/odoo/odoo.conf: ${NAME}, ${NAME:-default} and $$ in its values are replaced from the environment.
-The program adds the database access and the master password. Variables for the database, in order of priority: PGHOST
-PGPORT PGUSER PGPASSWORD PGPASSWORD_FILE PGDATABASE; HOST PORT USER PASSWORD PASSWORD_FILE of the official image; the file
-/run/secrets/db_password. Master password: ODOO_MASTER_PASSWORD_FILE, /run/secrets/odoo_master_password. The result is
-/run/odoo/odoo.conf, readable by its owner only. If the database PGDATABASE is not initialised, the modules of ODOO_INIT
-(default: base) are installed first, and the user admin gets the password of ODOO_ADMIN_PASSWORD_FILE or of
-/run/secrets/admin_password, where there is one. ODPM_DEV=FEATURES starts Odoo with --dev, ODPM_DEBUG=1 (or `wait`) with a debugger.
-ODOO_DB_WAIT is the timeout for PostgreSQL in seconds (default: 60).
+Before each of them it writes the configuration: odoo_run_conf.py, a module in the folder of this program, has the variables and
+secrets that it reads. If the database PGDATABASE is not initialised, the modules of ODOO_INIT (default: base) are installed first,
+and the user admin gets the password of ODOO_ADMIN_PASSWORD_FILE or of /run/secrets/admin_password, where there is one.
+ODPM_DEV=FEATURES starts Odoo with --dev, ODPM_DEBUG=1 (or `wait`) with a debugger.
 
 Exit codes: 1 not healthy, 4 invalid configuration or environment, 5 PostgreSQL does not answer.
 Standard library only, Python 3.7 and later. Tests override the paths (ODOO_RUN_*).
@@ -30,12 +26,10 @@ Standard library only, Python 3.7 and later. Tests override the paths (ODOO_RUN_
 from __future__ import annotations
 
 import configparser
-import contextlib
 import http.client
 import importlib
 import os
 import re
-import secrets
 import shlex
 import shutil
 import signal
@@ -44,32 +38,29 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Tuple, Union  # noqa: UP035 - Python 3.7
+from typing import Any
 
-Env = Dict[str, str]  # noqa: UP006 - Python 3.7
-Address = Union[str, Tuple[str, int]]  # noqa: UP006, UP007 - Python 3.7
+from odoo_run_conf import (
+    CONFIG,
+    RUN_DIR,
+    SECRETS,
+    Env,
+    StartError,
+    connect,
+    connection_error,
+    database_timeout,
+    log,
+    prepare,
+    read_secret,
+    wait_for_database,
+)
 
-TEMPLATE = Path(os.environ.get("ODOO_RUN_TEMPLATE", "/etc/odoo/odoo.conf"))
-RUN_DIR = Path(os.environ.get("ODOO_RUN_DIR", "/run/odoo"))
-SECRETS = Path(os.environ.get("ODOO_RUN_SECRETS", "/run/secrets"))
 HTTP_PORT = int(os.environ.get("ODOO_RUN_HTTP_PORT", "8069"))
 GEVENT_PORT = int(os.environ.get("ODOO_RUN_GEVENT_PORT", "8072"))
 HEALTH_TIMEOUT = float(os.environ.get("ODOO_RUN_HEALTH_TIMEOUT", "4"))
-CONFIG = RUN_DIR / "odoo.conf"
-PGPASS = RUN_DIR / "pgpass"
 MAINTENANCE = RUN_DIR / "maintenance"
 WAITING = RUN_DIR / "waiting-for-debugger"
 
-# Variable of the official image -> variable of libpq
-OFFICIAL = {"HOST": "PGHOST", "PORT": "PGPORT", "USER": "PGUSER", "PASSWORD": "PGPASSWORD"}
-OPTIONS = {
-    "PGHOST": "db_host",
-    "PGPORT": "db_port",
-    "PGUSER": "db_user",
-    "PGPASSWORD": "db_password",
-    "PGDATABASE": "db_name",
-}
-TOKEN = re.compile(r"\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)(\}|:-)|\}")
 DEBUGGER = "odoo-debug"  # the program that runs Odoo under a debugger, in the image of developer
 # Role -> the words of Odoo's command line before the arguments
 ROLES = {
@@ -82,243 +73,7 @@ ROLES = {
 OFFLINE = {"cloc", "genproxytoken", "help", "scaffold", "start", "tsconfig", "upgrade_code", "deploy"}
 
 
-class StartError(Exception):
-    """An error that ends the program: message and exit code."""
-
-    def __init__(self, message: str, code: int = 4) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def log(message: str) -> None:
-    sys.stderr.write(f"odoo-run: {message}\n")
-    sys.stderr.flush()
-
-
-# The configuration ---------------------------------------------------------------------------------------------------
-
-
-def substitute(value: str, where: str, env: Env) -> str:
-    """The value with its references replaced; the default is used if the variable is unset or empty."""
-
-    def read(position: int, depth: int, required: bool) -> tuple[str, int]:
-        """Text and end of the part from `position` to the end, or to the brace that closes the default at this depth."""
-        done = ""
-        while True:
-            found = TOKEN.search(value, position)
-            if found is None or (found[0] == "}" and depth):
-                end = len(value) if found is None else found.start()
-                return done + value[position:end], end
-            done += value[position : found.start()]
-            position = found.end()
-            if found[1] is None:
-                done += "$" if found[0] == "$$" else found[0]
-                continue
-            replacement = env.get(found[1])
-            if found[2] == ":-":
-                default, closing = read(position, depth + 1, required and not replacement)
-                if closing == len(value):  # not closed: literal text
-                    done += found[0]
-                    continue
-                done, position = done + (replacement or default), closing + 1
-            elif replacement is None and required:
-                raise StartError(
-                    f"{TEMPLATE}: {where} needs the environment variable {found[1]}, which is not set\n"
-                    f"  next: set it for this container, or write ${{{found[1]}:-default}}"
-                )
-            else:
-                done += replacement or ""
-
-    return read(0, 0, True)[0]
-
-
-def read_secret(path: Path, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not text"
-        raise StartError(
-            f"the {what} cannot be read: {path}: {reason}\n"
-            f"  next: make the file readable for uid {os.getuid()} of this container"
-        ) from None
-
-
-def database_access(env: Env) -> Env:
-    """The database access from the environment, by libpq's variable names.
-
-    PG* variables have priority over those of the official image. The latter are used only if HOST, PASSWORD or
-    PASSWORD_FILE is set: shells and platforms set USER and PORT for other purposes.
-    """
-    access = {name: env[name] for name in OPTIONS if env.get(name)}
-    official = any(env.get(name) for name in ("HOST", "PASSWORD", "PASSWORD_FILE"))
-    if official:
-        for variable, name in OFFICIAL.items():
-            if env.get(variable):
-                access.setdefault(name, env[variable])
-        access.setdefault("PGHOST", "db")
-        access.setdefault("PGUSER", "odoo")
-    if not env.get("PGPASSWORD"):
-        for path in (env.get("PGPASSWORD_FILE"), env.get("PASSWORD_FILE"), SECRETS / "db_password"):
-            if path and (Path(path).exists() or path != SECRETS / "db_password"):
-                access["PGPASSWORD"] = read_secret(Path(path), "database password")
-                break
-    return access
-
-
-def master_password(env: Env) -> str:
-    file = env.get("ODOO_MASTER_PASSWORD_FILE")
-    path = Path(file) if file else SECRETS / "odoo_master_password"
-    return read_secret(path, "master password") if file or path.exists() else ""
-
-
-def effective(env: Env) -> configparser.RawConfigParser:
-    """The configuration for Odoo: the template with references replaced, database access and master password."""
-    parser = configparser.RawConfigParser()
-    try:
-        parser.read_string(TEMPLATE.read_text(encoding="utf-8"), str(TEMPLATE))
-    except FileNotFoundError:
-        log(f"there is no {TEMPLATE}: using Odoo's defaults")
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise StartError(f"the configuration cannot be read: {error}") from None
-    for section in parser.sections():
-        for key, value in parser.items(section):
-            parser.set(section, key, substitute(value, f"[{section}] {key}", env))
-    if not parser.has_section("options"):
-        parser.add_section("options")
-    for name, value in database_access(env).items():
-        parser.set("options", OPTIONS[name], value)
-    proxy = env.get("ODPM_PROXY", "").strip().lower()
-    if proxy in ("on", "1", "true", "yes"):
-        parser.set("options", "proxy_mode", "True")
-    elif proxy and not is_false(proxy):
-        raise StartError(f"ODPM_PROXY must be on or off, not {proxy!r}")
-    if parser.has_option("options", "db_password"):
-        check_password(parser.get("options", "db_password"), "database password")
-    password = master_password(env)
-    if password:
-        check_password(password, "master password")
-        parser.set("options", "admin_passwd", password)
-    elif not parser.has_option("options", "admin_passwd") and is_false(parser.get("options", "list_db", fallback="")):
-        # the database manager is disabled; without this, Odoo's well-known default password is valid
-        parser.set("options", "admin_passwd", secrets.token_urlsafe(32))
-    return parser
-
-
-def is_false(value: str) -> bool:
-    return value.strip().lower() in ("false", "0", "no", "off")
-
-
-def check_password(value: str, what: str) -> None:
-    """Refuse a value that Odoo's configuration parser does not read back unchanged."""
-    if value != value.strip() or "\n" in value or value in ("True", "true", "False", "false", "None"):
-        raise StartError(
-            f"the {what} cannot be written to Odoo's configuration: it is a reserved word, has several lines, "
-            "or starts or ends with white space\n  next: choose another one"
-        )
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file atomically; it is readable by its owner only."""
-    new = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            new.unlink()
-        with os.fdopen(os.open(str(new), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-        new.replace(path)
-    except OSError as error:
-        raise StartError(
-            f"cannot write {path}: {error.strerror}\n"
-            f"  next: give the container a writable folder there, for example --tmpfs {RUN_DIR}"
-        ) from None
-
-
-def prepare(env: Env) -> configparser.RawConfigParser:
-    """Write the configuration and libpq's password file (for psql and pg_dump); set their environment variables."""
-    parser = effective(env)
-    lines = [f"# Written by odoo-run at each start, from {TEMPLATE} and the environment.\n"]
-    for section in parser.sections():
-        lines.append(f"[{section}]\n")
-        for key, value in parser.items(section):
-            indented = value.replace("\n", "\n    ")
-            lines.append(f"{key} = {indented}\n")
-        lines.append("\n")
-    write_private(CONFIG, "".join(lines))
-    env["ODOO_RC"] = str(CONFIG)
-    password = parser.get("options", "db_password", fallback="")
-    if password and env.get("PGPASSFILE", str(PGPASS)) == str(PGPASS):
-        fields = [parser.get("options", name, fallback="*") or "*" for name in ("db_host", "db_port", "db_user")]
-        entry = [fields[0], fields[1], "*", fields[2], password]
-        write_private(PGPASS, ":".join(re.sub(r"([\\:])", r"\\\1", field) for field in entry) + "\n")
-        env["PGPASSFILE"] = str(PGPASS)
-    return parser
-
-
-# The database --------------------------------------------------------------------------------------------------------
-
-
-def addresses(host: str, port: int) -> list[Address]:
-    """The addresses that libpq tries: `host` is a list; an absolute path is the folder of a Unix socket."""
-    return [f"{h}/.s.PGSQL.{port}" if h.startswith("/") else (h, port) for h in host.split(",")]
-
-
-def connection_error(address: Address) -> str:
-    """Empty if the address accepts a connection, else the error."""
-    try:
-        if isinstance(address, str):
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(3)
-                connection.connect(address)
-        else:
-            socket.create_connection(address, timeout=3).close()
-    except OSError as error:
-        return str(error)
-    return ""
-
-
-def database_timeout(env: Env) -> float:
-    try:
-        return float(env.get("ODOO_DB_WAIT") or 60)
-    except ValueError:
-        raise StartError(f"ODOO_DB_WAIT must be a number of seconds, not {env['ODOO_DB_WAIT']!r}") from None
-
-
-def wait_for_database(options: configparser.RawConfigParser, deadline: float) -> None:
-    host = options.get("options", "db_host", fallback="")
-    if not host or is_false(host):
-        return
-    port = options.get("options", "db_port", fallback="")
-    if not (port or "5432").isdigit():
-        if is_false(port):
-            port = ""
-        else:
-            raise StartError(f"the port of PostgreSQL must be a number, not {port!r}")
-    logged = False
-    while True:
-        errors = [connection_error(address) for address in addresses(host, int(port or 5432))]
-        if not all(errors):
-            return
-        if time.monotonic() >= deadline:
-            raise StartError(
-                f"PostgreSQL does not answer at {host} port {port or 5432}: {errors[0]}\n"
-                "  next: check that it runs and is reachable from this container; ODOO_DB_WAIT is the timeout in seconds",
-                5,
-            )
-        if not logged:
-            log(f"waiting for PostgreSQL at {host} port {port or 5432}")
-            logged = True
-        time.sleep(0.2)
-
-
-def connect(psycopg2: Any, options: configparser.RawConfigParser, database: str) -> Any:
-    names = {"db_host": "host", "db_port": "port", "db_user": "user", "db_password": "password"}
-    names["db_sslmode"] = "sslmode"
-    values = {parameter: options.get("options", name, fallback="") for name, parameter in names.items()}
-    connection = psycopg2.connect(
-        dbname=database, connect_timeout=5, **{k: v for k, v in values.items() if v and not is_false(v)}
-    )
-    connection.autocommit = True
-    return connection
+# A new database --------------------------------------------------------------------------------------------------------
 
 
 # Odoo's shell runs it: the password is in no list of processes.

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from odpm_tasks.core.image import dockerfile
 from odpm_tasks.core.locking.graph import Resolution, Source, SourceAnswer, SourceQuery
 from odpm_tasks.core.locking.lockfile import Pin
 from odpm_tasks.core.locking.resolve import drive, resolve
@@ -26,6 +27,7 @@ MINIMAL: dict[str, Any] = {
 }
 ODOO = "https://github.com/odoo/odoo"
 OCA = "https://github.com/OCA"
+PROGRAMS = {one.template: b"run" for one in dockerfile.PROGRAMS}  # those of the image
 
 
 def commit(word: str) -> str:

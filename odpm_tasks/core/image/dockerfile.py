@@ -2,13 +2,14 @@
 
 One file with three targets: `server` (runtime and Python environment), `dev` (`server` plus the developer packages) and
 `ci` (`server` plus one layer per source). Sources are named contexts (`--build-context src-NAME=DIR`); the build context
-itself has five small files.
+itself has a few small files.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from odpm_tasks.core import templating
 from odpm_tasks.core.config.paths import template_file
@@ -16,26 +17,75 @@ from odpm_tasks.core.image.image_spec import ImageSpec
 from odpm_tasks.errors import DescriptionError
 
 TEMPLATE = "Dockerfile.j2"
-RUNTIME = "odoo_run.py"
-DEBUGGER = "odoo_debug.py"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of the image, in `/usr/local/bin`.
+
+    `template`: its file in `templates`, and the project's in `.odpm/templates`. `source`: its path in the build context, relative
+    to `.odpm/`. `targets`: the targets of the Dockerfile that have it. `reason`: its name among the inputs of an image.
+    `executable`: it is started; otherwise it is a module of the others.
+    """
+
+    template: str
+    source: str
+    targets: tuple[str, ...]
+    reason: str
+    executable: bool = True
+
+    @property
+    def name(self) -> str:
+        """Its name in the image."""
+        return self.source.rpartition("/")[2]
+
+    @property
+    def path(self) -> str:
+        """The generated file, relative to the root of the project."""
+        return f".odpm/{self.source}"
+
+    @property
+    def mode(self) -> int:
+        return 0o755 if self.executable else 0o644
+
+
+_ALL = ("dev", "server", "ci")
+ENTRYPOINT = Program("odoo_run.py", "build/odoo-run", _ALL, "runtime script")
+PROGRAMS = (
+    ENTRYPOINT,
+    Program("odoo_run_conf.py", "build/odoo_run_conf.py", _ALL, "runtime script", executable=False),
+    Program("odoo_debug.py", "build/odoo-debug", ("dev",), "debugger script"),
+)
 
 # The files of the build context, relative to `.odpm/`.
 REQUIREMENTS = "requirements.lock"
 DEVELOPER_REQUIREMENTS = "requirements.developer.lock"
-ENTRYPOINT = "build/odoo-run"
-DEBUG_PROGRAM = "build/odoo-debug"
 CONFIGURATION = "build/odoo.conf"
-CONTEXT = (REQUIREMENTS, DEVELOPER_REQUIREMENTS, ENTRYPOINT, DEBUG_PROGRAM, CONFIGURATION)
+CONTEXT = (REQUIREMENTS, DEVELOPER_REQUIREMENTS, *(program.source for program in PROGRAMS), CONFIGURATION)
+
+
+def programs_of(target: str) -> tuple[Program, ...]:
+    """The programs that a target of the Dockerfile has."""
+    return tuple(program for program in PROGRAMS if target in program.targets)
 
 
 def dockerfile(spec: ImageSpec, template: str | None = None) -> str:
     """The text of `.odpm/build/Dockerfile`. `template` overrides the default (`.odpm/templates/Dockerfile.j2`)."""
-    text = templating.render(TEMPLATE, template, spec=spec)
+    text = templating.render(TEMPLATE, template, spec=spec, programs=PROGRAMS)
     if absent := [package.name for package in spec.packages if package.context not in text]:
         raise DescriptionError(
             f"your Dockerfile.j2 does not install packages from git: {', '.join(absent)}",
             where=template_file(TEMPLATE),
             todo="copy the parts with `spec.packages` from the template of this odpm, or remove your template",
+        )
+    absent = (
+        [one.source for one in programs_of("server") if one.source not in text] if ENTRYPOINT.source in text else []
+    )
+    if absent:
+        raise DescriptionError(
+            f"your Dockerfile.j2 installs odoo-run without what it imports: {', '.join(absent)}",
+            where=template_file(TEMPLATE),
+            todo="copy the macro `program` from the template of this odpm, or remove your template",
         )
     return text
 
@@ -46,13 +96,13 @@ def dockerignore() -> str:
     return header + "".join(f"!{f}\n" for f in CONTEXT)
 
 
-def environment_digest(spec: ImageSpec, *locks: bytes, programs: bytes, template: str | None = None) -> str:
+def environment_digest(spec: ImageSpec, *locks: bytes, programs: Iterable[bytes], template: str | None = None) -> str:
     """The digest in the name of the environment image: 16 hex digits over everything in `server` and `dev`.
 
     Sources are excluded: they are in `ci` only, and a change of code must not rename the environment.
     """
     text = dockerfile(replace(spec, sources=()), template)
     digest = hashlib.sha256()
-    for part in (text.encode(), programs, *locks):
+    for part in (text.encode(), *programs, *locks):
         digest.update(f"{len(part)}:".encode() + part)
     return digest.hexdigest()[:16]

@@ -29,8 +29,8 @@ def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
         found["Python packages from git"] = "\n".join(f"{one.name} {one.url} {one.commit}" for one in stack.packages)
     if stack.scenario.developer:
         found["developer packages"] = stack.locks[1]
-        found["debugger script"] = templates.get(dockerfile.DEBUGGER, "").encode() or stack.debugger
-    found["runtime script"] = templates.get(dockerfile.RUNTIME, "").encode() or stack.runtime
+    for program in dockerfile.programs_of(stack.scenario.target):
+        found[program.reason] = _bytes(found.get(program.reason, b"")) + stack.program(program)
     if not stack.scenario.mounts:
         found |= {source.name: source.commit for source in stack.resolution.sources}
         found["own add-ons"] = own
@@ -39,5 +39,8 @@ def image_inputs(stack: Stack, own: str = "") -> dict[str, str]:
 
 
 def _digests(values: Mapping[str, str | bytes]) -> dict[str, str]:
-    plain = {name: value.encode() if isinstance(value, str) else value for name, value in values.items()}
-    return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in plain.items()}
+    return {name: hashlib.sha256(_bytes(value)).hexdigest()[:16] for name, value in values.items()}
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value

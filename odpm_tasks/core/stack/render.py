@@ -11,12 +11,10 @@ from odpm_tasks.core.config.container_paths import ContainerPaths
 from odpm_tasks.core.config.paths import (
     CADDYFILE,
     COMPOSE_FILE,
-    DEBUG_SCRIPT,
     DOCKERFILE,
     MAINTENANCE_PAGE,
     ODOO_CONF,
     OWN_SOURCE,
-    RUNTIME_SCRIPT,
     SOURCE_ROOT,
     release_folder,
     release_source,
@@ -44,7 +42,14 @@ from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose_text
 from odpm_tasks.core.stack.web import caddy
 from odpm_tasks.core.stack.web.address import has_web
 
-TEMPLATES = ("Dockerfile.j2", "odoo.conf.j2", images.RUNTIME, images.DEBUGGER, caddy.TEMPLATE, caddy.PAGE)
+# The templates that a project can override, and the file that is made from each.
+TEMPLATES = {
+    images.TEMPLATE: DOCKERFILE,
+    "odoo.conf.j2": ODOO_CONF,
+    **{program.template: program.path for program in images.PROGRAMS},
+    caddy.TEMPLATE: CADDYFILE,
+    caddy.PAGE: MAINTENANCE_PAGE,
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Stack:
     """The inputs of the generated files. `manifest` has the scenario's overlay and the fragments of dependencies merged.
 
     `name`: the project. `own`: add-ons of the developing checkout. `templates`: the project's templates by name.
-    `runtime`, `debugger`: the programs `odoo-run` and `odoo-debug`.
+    `programs`: those of the image, as odpm has them, by template.
     `digests`: the locked digests of images. `renderer`: the locked package of wkhtmltopdf. `system`: the locked state of the
     Debian archive. `packages`: the locked Python packages from git. `mail`: the built-in mail catcher is not switched off.
     `browser`: browser tests are switched on. `own_content`: the identity of the committed add-ons of the developing checkout.
@@ -64,8 +69,7 @@ class Stack:
     resolution: Resolution
     own: Facts
     locks: tuple[bytes, bytes]
-    runtime: bytes
-    debugger: bytes = b""
+    programs: Mapping[str, bytes]
     templates: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     renderer: Renderer | None = None
@@ -125,6 +129,10 @@ class Stack:
         """Where the checkout has the files of the container."""
         return ContainerPaths([("", self.own_folder), *((mount.host, mount.inside) for mount in self.mounts)])
 
+    def program(self, one: images.Program) -> bytes:
+        """A program of the image: the project's template, else that of odpm."""
+        return self.templates.get(one.template, "").encode() or self.programs.get(one.template, b"")
+
     @property
     def needs(self) -> SystemDependencies:
         return system_dependencies(self.all_facts)
@@ -180,10 +188,8 @@ def _join(name: str, folder: str) -> str:
 def render(stack: Stack) -> Rendered:
     """Every generated file of a stack, the step that writes each, and the name of the stack's image."""
     spec = stack.image
-    runtime = stack.templates.get(images.RUNTIME, "").encode() or stack.runtime
-    debugger = stack.templates.get(images.DEBUGGER, "").encode() or stack.debugger
-    programs = runtime + (debugger if stack.scenario.developer else b"")
-    dockerfile = images.dockerfile(spec, stack.templates.get("Dockerfile.j2"))
+    template = stack.templates.get(images.TEMPLATE)
+    dockerfile = images.dockerfile(spec, template)
     caught = stack.mail and mailcatcher.has_mail_catcher(stack.scenario, stack.manifest)
     proxy = stack.manifest.web if has_web(stack.scenario, stack.manifest) else None
     proxy_files = _proxy_files(stack, proxy) if proxy else {}
@@ -200,9 +206,8 @@ def render(stack: Stack) -> Rendered:
         stack.templates.get("odoo.conf.j2"),
     )
     if stack.scenario.mounts:
-        digest = images.environment_digest(
-            spec, *stack.locks, programs=programs, template=stack.templates.get("Dockerfile.j2")
-        )
+        programs = [stack.program(one) for one in images.programs_of(stack.scenario.target)]
+        digest = images.environment_digest(spec, *stack.locks, programs=programs, template=template)
         image = f"odpm/environment:{stack.manifest.odoo_version}-{stack.scenario.target}-{digest}"
     else:
         image = f"${{ODPM_IMAGE:-{stack.name}:ci}}"
@@ -235,8 +240,7 @@ def render(stack: Stack) -> Rendered:
     files = {
         DOCKERFILE: (dockerfile.encode(), "template.dockerfile"),
         f"{DOCKERFILE}.dockerignore": (images.dockerignore().encode(), "template.dockerfile"),
-        RUNTIME_SCRIPT: (runtime, "template.dockerfile"),
-        DEBUG_SCRIPT: (debugger, "template.dockerfile"),
+        **{one.path: (stack.program(one), "template.dockerfile") for one in images.PROGRAMS},
         ODOO_CONF: (conf.encode(), "template.odoo_conf"),
         **{path: (data, "compose.generate") for path, data in proxy_files.items()},
         COMPOSE_FILE: (text.encode(), "compose.generate"),

@@ -44,7 +44,7 @@ def planned(workspace: Workspace, **env: str) -> dict[str, tuple[str, str]]:
 
 def test_every_generated_file_names_its_origin(workspace_ready: Workspace) -> None:
     paths = [path for path in state(workspace_ready)["files"] if (workspace_ready.root / path).is_file()]
-    assert len(paths) == 6
+    assert len(paths) == 7
     for path in (*paths, ".odpm/state.toml", ".odpm/.gitignore", ".odpm/requirements.lock"):
         lines = (workspace_ready.root / path).read_text(encoding="utf-8").splitlines()
         first = lines[1] if lines[0].startswith("#!") else lines[0]

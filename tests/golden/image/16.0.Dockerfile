@@ -203,9 +203,12 @@ COPY --from=dev-venv /opt/odoo/venv /opt/odoo/venv
 USER 0:0
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=bind,source=build/odoo-run,target=/media/odoo-run \
+    --mount=type=bind,source=build/odoo_run_conf.py,target=/media/odoo_run_conf.py \
     --mount=type=bind,source=build/odoo-debug,target=/media/odoo-debug \
     . /mnt/steps; \
-    install -m 755 /media/odoo-run /media/odoo-debug /usr/local/bin/; \
+    install -m 755 /media/odoo-run /usr/local/bin/; \
+    install -m 644 /media/odoo_run_conf.py /usr/local/bin/; \
+    install -m 755 /media/odoo-debug /usr/local/bin/; \
     reset_times
 USER 1000:1000
 
@@ -214,7 +217,9 @@ COPY --from=venv /opt/odoo/venv /opt/odoo/venv
 USER 0:0
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=bind,source=build/odoo-run,target=/media/odoo-run \
+    --mount=type=bind,source=build/odoo_run_conf.py,target=/media/odoo_run_conf.py \
     . /mnt/steps; \
     install -m 755 /media/odoo-run /usr/local/bin/; \
+    install -m 644 /media/odoo_run_conf.py /usr/local/bin/; \
     reset_times
 USER 1000:1000

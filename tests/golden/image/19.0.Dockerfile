@@ -231,9 +231,12 @@ COPY --from=dev-venv /opt/odoo/venv /opt/odoo/venv
 USER 0:0
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=bind,source=build/odoo-run,target=/media/odoo-run \
+    --mount=type=bind,source=build/odoo_run_conf.py,target=/media/odoo_run_conf.py \
     --mount=type=bind,source=build/odoo-debug,target=/media/odoo-debug \
     . /mnt/steps; \
-    install -m 755 /media/odoo-run /media/odoo-debug /usr/local/bin/; \
+    install -m 755 /media/odoo-run /usr/local/bin/; \
+    install -m 644 /media/odoo_run_conf.py /usr/local/bin/; \
+    install -m 755 /media/odoo-debug /usr/local/bin/; \
     reset_times
 USER 1000:1000
 
@@ -242,8 +245,10 @@ COPY --from=venv /opt/odoo/venv /opt/odoo/venv
 USER 0:0
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=bind,source=build/odoo-run,target=/media/odoo-run \
+    --mount=type=bind,source=build/odoo_run_conf.py,target=/media/odoo_run_conf.py \
     . /mnt/steps; \
     install -m 755 /media/odoo-run /usr/local/bin/; \
+    install -m 644 /media/odoo_run_conf.py /usr/local/bin/; \
     reset_times
 USER 1000:1000
 
@@ -266,9 +271,11 @@ COPY --from=venv /opt/odoo/venv /opt/odoo/venv
 USER 0:0
 RUN --mount=type=bind,from=steps,target=/mnt --mount=type=tmpfs,target=/tmp \
     --mount=type=bind,source=build/odoo-run,target=/media/odoo-run \
+    --mount=type=bind,source=build/odoo_run_conf.py,target=/media/odoo_run_conf.py \
     --mount=type=bind,source=build/odoo.conf,target=/media/odoo.conf \
     . /mnt/steps; \
     install -m 755 /media/odoo-run /usr/local/bin/; \
+    install -m 644 /media/odoo_run_conf.py /usr/local/bin/; \
     install -m 644 /media/odoo.conf /etc/odoo/; \
     mkdir -p /opt/odoo/src/odoo /opt/odoo/src/web /opt/odoo/src/OCA-Partner_Contact /opt/odoo/src/shop; \
     reset_times

@@ -27,7 +27,7 @@ from odpm_tasks.errors import DescriptionError
 from odpm_tasks.project_files import read_state
 from odpm_tasks.stack import editors as editor_files
 from tests.e2e.harness import git
-from tests.unit.builders import OCA, ODOO, manifest, module, resolution, source
+from tests.unit.builders import OCA, ODOO, PROGRAMS, manifest, module, resolution, source
 from tests.unit.planning.test_planner import observed
 
 VSCODE = [f".vscode/{name}.json" for name in ("launch", "tasks", "settings", "extensions")]
@@ -51,7 +51,9 @@ MODULE = """\
 
 def stack(*own: str, scenario: str = "developer", graph: Any = GRAPH) -> Stack:
     described = manifest(f"{OCA}/web 19.0", scenario=scenario)
-    return Stack("shop", SCENARIOS[scenario], described, graph, Facts(modules=tuple(map(module, own))), (b"", b""), b"")
+    return Stack(
+        "shop", SCENARIOS[scenario], described, graph, Facts(modules=tuple(map(module, own))), (b"", b""), PROGRAMS
+    )
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_dockerfile(version: str) -> None:
 def test_another_commit_of_a_package_changes_the_name_of_the_environment_and_one_stage_alone() -> None:
     spec = CASES["packages"]
     moved = replace(spec, packages=(spec.packages[0], replace(spec.packages[1], commit="c" * 40)))
-    assert environment_digest(spec, programs=b"") != environment_digest(moved, programs=b"")
+    assert environment_digest(spec, programs=()) != environment_digest(moved, programs=())
     before, after = (re.split(r"(?m)^(?=FROM )", dockerfile(one)) for one in (spec, moved))
     changed = {part.split()[3] for part, other in zip(before, after, strict=True) if part != other}
     assert changed == {"origins", "git-tool"}
@@ -80,7 +80,7 @@ def test_chromium_is_a_stage_below_the_python_environment_and_changes_no_other_s
     """The steps of all stages are in the key of their cache: only what is added may differ."""
     spec = CASES["packages"]
     browser = replace(spec, browser=True)
-    assert environment_digest(spec, programs=b"") != environment_digest(browser, programs=b"")
+    assert environment_digest(spec, programs=()) != environment_digest(browser, programs=())
     before, after = (re.split(r"(?m)^(?=FROM )", re.sub(r"(?m)^#.*\n", "", dockerfile(one))) for one in (spec, browser))
     added = [part for part in after if part not in before]
     assert [part.split()[1:4] for part in added] == [
@@ -94,6 +94,14 @@ def test_chromium_is_a_stage_below_the_python_environment_and_changes_no_other_s
 def test_a_template_of_the_project_that_installs_no_packages_from_git_is_refused() -> None:
     with pytest.raises(DescriptionError, match="does not install packages from git: acme-client, tool"):
         dockerfile(CASES["packages"], "FROM {{ spec.base_image }}\n")
+
+
+def test_a_template_of_the_project_that_lacks_a_module_of_odoo_run_is_refused() -> None:
+    """A template of an older odpm installs odoo-run alone, and the container would not start."""
+    old = "FROM {{ spec.base_image }}\nCOPY build/odoo-run /usr/local/bin/\n"
+    with pytest.raises(DescriptionError, match=r"without what it imports: build/odoo_run_conf\.py"):
+        dockerfile(CASES["16.0"], old)
+    assert dockerfile(CASES["16.0"], old + "COPY build/odoo_run_conf.py /usr/local/bin/\n")
 
 
 def test_dockerignore() -> None:
@@ -149,7 +157,9 @@ def test_contexts_are_valid_and_unique() -> None:
 def test_environment_digest_excludes_sources() -> None:
     spec = CASES["17.0"]
 
-    def digest(spec: ImageSpec, lock: bytes = b"lock", programs: bytes = b"run", template: str | None = None) -> str:
+    def digest(
+        spec: ImageSpec, lock: bytes = b"lock", programs: tuple[bytes, ...] = (b"run",), template: str | None = None
+    ) -> str:
         return environment_digest(spec, lock, programs=programs, template=template)
 
     first = digest(spec)
@@ -157,7 +167,7 @@ def test_environment_digest_excludes_sources() -> None:
     assert digest(replace(spec, sources=())) == first
     others = [
         digest(spec, lock=b"other"),
-        digest(spec, programs=b"other"),
+        digest(spec, programs=(b"other",)),
         digest(spec, template="FROM scratch"),
         digest(replace(spec, system_packages=("git",))),
         digest(replace(spec, base_image="python:3.10.1-slim-bookworm")),
@@ -169,7 +179,7 @@ def test_environment_digest_excludes_sources() -> None:
 
 def test_environment_digest_separates_its_parts() -> None:
     spec = CASES["16.0"]
-    assert environment_digest(spec, b"ab", b"c", programs=b"") != environment_digest(spec, b"a", b"bc", programs=b"")
+    assert environment_digest(spec, b"ab", b"c", programs=()) != environment_digest(spec, b"a", b"bc", programs=())
 
 
 @pytest.mark.parametrize("package", ["", "-y", "git; true", "Git", "$(x)", "a b", "--allow-downgrades"])
@@ -233,7 +243,7 @@ def test_two_states_of_the_archive_differ_in_one_stage_and_in_the_name_of_the_en
     """No instruction contains the state, so the history of an image is the same for the same packages."""
     one = CASES["19.0"]
     other = replace(one, archive=ArchiveState("trixie", "2026-07-12T10:16:37Z"))
-    assert environment_digest(one, programs=b"") != environment_digest(other, programs=b"")
+    assert environment_digest(one, programs=()) != environment_digest(other, programs=())
     texts = [dockerfile(spec).splitlines() for spec in (one, other)]
     assert set(texts[0]) ^ set(texts[1]) == {
         "archive 2026-07-11T10:16:37Z",

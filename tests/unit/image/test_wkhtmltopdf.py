@@ -136,7 +136,7 @@ def test_the_image_has_one_of_both() -> None:
 
 def test_another_package_is_another_environment() -> None:
     digests = {
-        environment_digest(spec(build), b"", programs=b"")
+        environment_digest(spec(build), b"", programs=())
         for build in (None, OWN, PatchedBuild(OWN.version, {"amd64": "b" * 64}), published("bookworm"))
     }
     assert len(digests) == 4

@@ -12,7 +12,7 @@ from odpm_tasks.core.manifest.migrate import migrate
 from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.core.odoo.addons import Facts, Module
 from odpm_tasks.core.stack.render import Stack, render
-from tests.unit.builders import Servers
+from tests.unit.builders import PROGRAMS, Servers
 
 PYTHON = {"11.0": "3.7", "12.0": "3.7", "13.0": "3.7", "14.0": "3.8", "15.0": "3.8", "16.0": "3.10", "17.0": "3.10"}
 SERIES = ["11.0", "12.0", "13.0", "14.0", "15.0", "16.0", "17.0", "18.0", "19.0"]
@@ -40,7 +40,7 @@ def files(text: str, scenario: str) -> dict[str, bytes]:
     resolved = Servers(web=Facts(oca_dependencies="queue\n")).resolve(manifest)
     own = Facts(modules=(Module(path="addons/mine"),))
     stack = Stack(
-        "shop", SCENARIOS[scenario], manifest.for_scenario(scenario), resolved, own, (b"lock", b"developer"), b"run"
+        "shop", SCENARIOS[scenario], manifest.for_scenario(scenario), resolved, own, (b"lock", b"developer"), PROGRAMS
     )
     return dict(render(stack).files)
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 TEMPLATES = Path(__file__).parents[3] / "odpm_tasks" / "templates"
-PROGRAM, DEBUGGER = TEMPLATES / "odoo_run.py", TEMPLATES / "odoo_debug.py"
+PROGRAM, MODULE, DEBUGGER = (TEMPLATES / f"{name}.py" for name in ("odoo_run", "odoo_run_conf", "odoo_debug"))
 ODOO = """#!/bin/sh
 for argument in "$@"; do echo "argument: $argument"; done
 echo "rc: $ODOO_RC"
@@ -122,6 +122,48 @@ def test_references_are_expanded_in_values_only(container: Container) -> None:
     assert options["e"] == "full"
     text = (container.run_dir / "odoo.conf").read_text(encoding="utf-8")
     assert "\n[evil]" not in text
+
+
+def test_a_reference_is_read_from_a_secret_where_there_is_no_variable(container: Container) -> None:
+    """Swarm and Kubernetes mount a secret as a file with its name."""
+    container.template.write_text(
+        "[options]\na = ${SMTP_PASSWORD}\nb = ${BOTH}\nc = ${NONE:-${SMTP_PASSWORD:-no}}\nd = ${SET_EMPTY:-default}\n",
+        encoding="utf-8",
+    )
+    for name in ("SMTP_PASSWORD", "BOTH", "SET_EMPTY"):
+        (container.secrets / name).write_text(f" s3cret ${{{name}}}\n", encoding="utf-8")
+    done = container.start(BOTH="variable", SET_EMPTY="")
+    assert done.returncode == 0, done.stderr
+    assert {name: container.options[name] for name in "abcd"} == {
+        **dict.fromkeys("ac", "s3cret ${SMTP_PASSWORD}"),
+        "b": "variable",
+        "d": "default",
+    }
+    assert "secret in environment: 0" in done.stdout
+
+
+def test_a_secret_that_is_not_readable_is_refused(container: Container) -> None:
+    container.template.write_text("[options]\na = ${SMTP_PASSWORD:-default}\n", encoding="utf-8")
+    (container.secrets / "SMTP_PASSWORD").write_bytes(b"\xff")
+    done = container.start()
+    assert (done.returncode, "the secret SMTP_PASSWORD cannot be read" in done.stderr) == (4, True)
+
+
+def test_odoo_run_starts_where_the_image_has_it(container: Container) -> None:
+    """Python finds the module in the folder of the program, also through a link in another folder."""
+    for source, name in ((PROGRAM, "odoo-run"), (MODULE, MODULE.name)):
+        shutil.copy(source, container.root / "bin" / name)
+    (container.root / "linked").symlink_to(container.root / "bin/odoo-run")
+    env = {"PATH": f"{container.root / 'bin'}:{os.environ['PATH']}", "ODOO_RUN_DIR": str(container.run_dir)}
+    done = subprocess.run(
+        [sys.executable, str(container.root / "linked")],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, f"rc: {container.run_dir / 'odoo.conf'}"), done.stderr
 
 
 def test_an_unset_variable_is_refused(container: Container) -> None:
@@ -423,7 +465,7 @@ def test_health_of_roles(container: Container) -> None:
     assert (unknown.returncode, "web, websocket, cron, update" in unknown.stderr) == (4, True)
 
 
-@pytest.mark.parametrize("program", [PROGRAM, DEBUGGER], ids=lambda path: path.stem)
+@pytest.mark.parametrize("program", [PROGRAM, MODULE, DEBUGGER], ids=lambda path: path.stem)
 def test_the_programs_are_python_3_7(program: Path) -> None:
     ast.parse(program.read_text(encoding="utf-8"), feature_version=(3, 7))
 

@@ -135,6 +135,8 @@ WEB = source(f"{OCA}/web 19.0")
         (replace(BASE, locks=(BASE.locks[0], b"other")), ("developer packages",)),
         (replace(BASE, templates={"Dockerfile.j2": "FROM x\n"}), ("Dockerfile template",)),
         (replace(BASE, templates={"odoo_run.py": "#!/bin/sh\n"}), ("runtime script",)),
+        (replace(BASE, templates={"odoo_run_conf.py": "pass\n"}), ("runtime script",)),
+        (replace(BASE, templates={"odoo_debug.py": "pass\n"}), ("debugger script",)),
         (replace(BASE, resolution=resolution(ODOO, WEB)), ()),
     ],
 )

@@ -45,7 +45,7 @@ from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.core.stack.services import summarize
-from tests.unit.builders import commit
+from tests.unit.builders import PROGRAMS, commit
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "projects"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())
@@ -96,7 +96,7 @@ def fresh(case: str) -> RunningState:
         resolution=resolution,
         own=held(folder / "own"),
         locks=(b"lock", b"developer"),
-        runtime=b"run",
+        programs=PROGRAMS,
         templates=overrides,
     )
     rendered = render(stack)

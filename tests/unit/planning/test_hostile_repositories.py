@@ -29,7 +29,7 @@ from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.core.stack.services import summarize
 from odpm_tasks.errors import OdpmError, printable
 from odpm_tasks.locking.python import merged_requirements
-from tests.unit.builders import OCA, Servers, manifest
+from tests.unit.builders import OCA, PROGRAMS, Servers, manifest
 
 ESCAPE = "\x1b[31m\x1b]0;x\x07"
 TEXTS = st.sampled_from(
@@ -120,7 +120,7 @@ def test_only_errors_of_this_library_and_no_control_characters(
             resolved,
             Facts(),
             (b"x==1\n", b""),
-            b"#!/bin/sh\n",
+            PROGRAMS,
         )
         rendered = render(stack)
         image_inputs(stack, "")

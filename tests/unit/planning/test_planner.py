@@ -34,7 +34,7 @@ from odpm_tasks.core.planning.steps import ORDER, PREPARING, Step
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.core.stack.render import Rendered, Stack
 from odpm_tasks.errors import DescriptionError, LockError, MachineError
-from tests.unit.builders import OCA, ODOO, commit, manifest, resolution, source
+from tests.unit.builders import OCA, ODOO, PROGRAMS, commit, manifest, resolution, source
 
 WEB = f"{OCA}/web"
 A, B = "a" * 40, "b" * 40
@@ -65,7 +65,7 @@ def observed(scenario: str = "developer", **changes: Any) -> RunningState:
         "resolution": GRAPH,
         "checkouts": OURS,
         "python": GOOD_PYTHON,
-        "stack": Stack("project", SCENARIOS[scenario], described, GRAPH, Facts(), (b"", b""), b""),
+        "stack": Stack("project", SCENARIOS[scenario], described, GRAPH, Facts(), (b"", b""), PROGRAMS),
         "rendered": RENDERED,
         "current": FILES,
         "last_scenario": scenario,

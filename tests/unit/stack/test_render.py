@@ -23,10 +23,12 @@ ENTERPRISE = source("git@github.com:odoo/enterprise.git 19.0", facts=Facts(modul
 WEB = source(f"{OCA}/web 19.0", facts=Facts(modules=(module("two/b"), module("one/a"))))
 EMPTY = source(f"{OCA}/docs 19.0")
 OWN = Facts(modules=(module("addons/mine"), module("addons/off", installable=False)))
+PROGRAMS = dict.fromkeys(("odoo_run.py", "odoo_run_conf.py", "odoo_debug.py"), b"#!/usr/bin/env python3\n")
 ALL = {
     ".odpm/build/Dockerfile": "template.dockerfile",
     ".odpm/build/Dockerfile.dockerignore": "template.dockerfile",
     ".odpm/build/odoo-run": "template.dockerfile",
+    ".odpm/build/odoo_run_conf.py": "template.dockerfile",
     ".odpm/build/odoo-debug": "template.dockerfile",
     ".odpm/build/odoo.conf": "template.odoo_conf",
     "docker-compose.yml": "compose.generate",
@@ -42,8 +44,7 @@ def stack(scenario: str = "developer", graph: Resolution | None = None, **change
             "resolution": graph or resolution(ODOO, ENTERPRISE, WEB),
             "own": OWN,
             "locks": (b"lxml==5\n", b"debugpy==1\n"),
-            "runtime": b"#!/usr/bin/env python3\n",
-            "debugger": b"#!/usr/bin/env python3\n",
+            "programs": PROGRAMS,
             **changes,
         }
     )
@@ -183,7 +184,9 @@ def test_code_does_not_change_the_environments_name(changes: dict[str, Any]) -> 
         {"locks": (b"lxml==6\n", b"debugpy==1\n")},
         {"locks": (b"lxml==5\n", b"debugpy==2\n")},
         {"locks": (b"lxml==5\ndebugpy==1\n", b"")},
-        {"runtime": b"#!/usr/bin/env python3\npass\n"},
+        {"programs": {**PROGRAMS, "odoo_run.py": b"#!/usr/bin/env python3\npass\n"}},
+        {"programs": {**PROGRAMS, "odoo_run_conf.py": b"#!/usr/bin/env python3\npass\n"}},
+        {"programs": {**PROGRAMS, "odoo_debug.py": b"#!/usr/bin/env python3\npass\n"}},
         {"manifest": manifest(python="3.11")},
         {"manifest": manifest(distro={"name": "debian", "version": "11"})},
         {"manifest": manifest(system_packages=["libcups2"])},
@@ -194,6 +197,11 @@ def test_code_does_not_change_the_environments_name(changes: dict[str, Any]) -> 
 )
 def test_inputs_change_the_environments_name(changes: dict[str, Any]) -> None:
     assert render(stack(**changes)).image != render(stack()).image
+
+
+def test_the_debugger_is_no_input_of_a_server() -> None:
+    changed = stack("server", programs={**PROGRAMS, "odoo_debug.py": b"pass\n"})
+    assert render(changed).image == render(stack("server")).image
 
 
 def test_chromium_is_in_the_image_of_a_developer_alone() -> None:
