@@ -69,11 +69,11 @@ class SshServer:
     """`with SshServer(folder) as server: git clone server.url(PATH)`, as the current user, with `server.key` only.
 
     The keys, `known_hosts` and the configuration are written to `folder`; `log` is the log file of the server.
-    `environment`: of its sessions.
+    `environment`: of its sessions. `host`: the address of this machine that it listens at.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.folder, self._environment = folder, environment or {}
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, host: str = "127.0.0.1") -> None:
+        self.folder, self._environment, self.host = folder, environment or {}, host
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.user = getpass.getuser()
         self.key = make_key(folder / "key")
@@ -82,14 +82,14 @@ class SshServer:
         self.port = claim_port()
         public = (folder / "host_key.pub").read_text(encoding="ascii").split()
         self.known_hosts = folder / "known_hosts"
-        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {public[0]} {public[1]}\n", encoding="ascii")
+        self.known_hosts.write_text(f"[{host}]:{self.port} {public[0]} {public[1]}\n", encoding="ascii")
 
     def url(self, path: Path | str) -> str:
-        return f"ssh://{self.user}@127.0.0.1:{self.port}{path}"
+        return f"ssh://{self.user}@{self.host}:{self.port}{path}"
 
     def __enter__(self) -> Self:
         settings = {
-            "ListenAddress": f"127.0.0.1:{self.port}",
+            "ListenAddress": f"{self.host}:{self.port}",
             "HostKey": self.host_key,
             "AuthorizedKeysFile": f"{self.key}.pub",
             "PidFile": "none",
@@ -99,6 +99,7 @@ class SshServer:
             "KbdInteractiveAuthentication": "no",
             "UsePAM": "no",
             "AcceptEnv": "GIT_PROTOCOL",
+            "Subsystem": "sftp internal-sftp",
             "LogLevel": "VERBOSE",
         }
         if self._environment:
@@ -121,7 +122,7 @@ class SshServer:
 
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            with socket.create_connection((self.host, self.port), 5) as connection:
                 return connection.recv(4) == b"SSH-"
         except OSError:
             return False

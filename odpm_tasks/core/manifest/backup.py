@@ -23,7 +23,7 @@ class BackupBlock(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    repository: f.Repository = Field(description="A folder, or s3:SERVER/BUCKET[/PATH]")
+    repository: f.Repository = Field(description="A folder, s3:SERVER/BUCKET[/PATH], or sftp:USER@HOST:PATH")
     schedule: f.TimeOfDay = Field("02:30", description="When, each day: HH:MM, UTC")
     keep: Keep = Keep()
 

@@ -53,12 +53,19 @@ def _matching(pattern: str, meaning: str) -> Callable[[str], str]:
 def _repository(value: str) -> str:
     single_line(value)
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=:)", value)
-    if scheme and scheme[0] == "sftp":
-        raise ValueError("cannot be sftp yet: mount the server's folder on this machine (sshfs), or use `s3:…`")
-    if scheme and scheme[0] != "s3":
-        raise ValueError("is neither a folder nor `s3:…`")
+    if scheme and scheme[0] not in {"s3", "sftp"}:
+        raise ValueError("is neither a folder nor `s3:…` nor `sftp:…`")
     if re.search(r"//[^/@]*:[^/@]*@", value):
-        raise ValueError("contains a password: the keys are in a file, BACKUP_CREDENTIALS_FILE")
+        setting = "BACKUP_CREDENTIALS_FILE" if scheme and scheme[0] == "s3" else "BACKUP_SSH_KEY_FILE"
+        raise ValueError(f"contains a password: the keys are in a file, {setting}")
+    # a host that begins with a dash would be an option of ssh
+    bare = re.sub(r"\$\{[^}]*\}", "variable", value)
+    if (
+        scheme
+        and scheme[0] == "sftp"
+        and not re.fullmatch(r"sftp:(//[^-/:@][^/:@]*@[^-/:@][^/@]*/|[^-/:@][^/:@]*@[^-/:@][^/:@]*:)[^\s].*", bare)
+    ):
+        raise ValueError("is not `sftp:USER@HOST:PATH` or `sftp://USER@HOST:PORT/PATH`")
     if not scheme and re.match(r"(\./)?\.odpm(/|$)", value):
         raise ValueError("is in .odpm, which can be removed at any time")
     return value

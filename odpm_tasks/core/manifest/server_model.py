@@ -14,7 +14,7 @@ DEFAULT_SIZE = "20Gi"
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """The backups of the scenario `server`. `repository`: a folder, or `s3:…` as restic names a server.
+    """The backups of the scenario `server`. `repository`: a folder, or `s3:…` or `sftp:…` as restic names a server.
 
     `schedule`: `HH:MM` of each day. `keep`: how many backups of which period are kept, as pairs `("daily", 7)`. Variables in
     `repository` are not expanded.

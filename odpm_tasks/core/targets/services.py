@@ -84,6 +84,12 @@ def services(spec: TargetSpec) -> dict[str, Any]:
     }
     for service in all_services.values():
         _rename_dependencies(service, external=external)
+    if spec.manifest.backup and backup_service.kind(spec.manifest.backup.repository) == "sftp":
+        raise DescriptionError(
+            "the backups of a target cannot be on an sftp server",
+            where=f"odpm.json: targets.{spec.target.name}.backup.repository",
+            todo="a folder of the target, or `s3:…`",
+        )
     if BACKUP_DUMP in described:
         described[BACKUP_DUMP]["environment"] |= _connection(spec)
         for name in backup_service.SERVICES:

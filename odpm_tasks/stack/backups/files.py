@@ -20,8 +20,10 @@ from odpm_tasks.stack.secrets import secrets_folder
 _SETTINGS = {
     backup_service.PASSWORD: ("BACKUP_PASSWORD_FILE", "the password of the backups"),
     backup_service.CREDENTIALS: ("BACKUP_CREDENTIALS_FILE", "the keys of the server of the backups"),
+    backup_service.SSH_KEY: ("BACKUP_SSH_KEY_FILE", "the key for the ssh server of the backups"),
+    backup_service.KNOWN_HOSTS: ("BACKUP_KNOWN_HOSTS_FILE", "the public key of the ssh server of the backups"),
 }
-
+_KEEP = "; keep a copy of that file elsewhere: without it no backup can be read"
 _REPOSITORY = "odpm.json: backup.repository"
 
 
@@ -50,6 +52,10 @@ def prepare(paths: ProjectPaths, manifest: Manifest) -> None:
     target = secrets_folder(paths)
     for name in names:
         _copy(paths, target / name, _content(paths, name))
+    if backup_service.kind(backup.repository) == "sftp":
+        env = compose_env(paths)
+        entry = f"odpm:x:{env['ODPM_UID']}:{env['ODPM_GID']}::/tmp:/bin/sh\n"
+        _copy(paths, target / backup_service.USER_ENTRY, entry.encode())
     if backup_service.kind(backup.repository) == "folder":
         folder = repository_folder(paths, backup)
         with files.disk_errors(folder):
@@ -78,7 +84,7 @@ def _content(paths: ProjectPaths, name: str) -> bytes:
         raise DescriptionError(
             f"{setting} is not set: it names the file with {meaning}",
             where="odpm.json: backup",
-            todo=f"{setting}=FILE in .env; keep a copy of that file elsewhere: without it no backup can be read",
+            todo=f"{setting}=FILE in .env{_KEEP if name == backup_service.PASSWORD else ''}",
         )
     path = paths.root / Path(given).expanduser()
     data = files.read(path) if path.is_file() else None

@@ -340,10 +340,15 @@ def test_an_overlay_merges_maps_and_replaces_other_values() -> None:
         ),
         ({"backup": {}}, "backup.repository: is required"),
         (
-            {"backup": {"repository": "sftp:backup@host:shop"}},
-            "backup.repository: cannot be sftp yet: mount the server's folder",
+            {"backup": {"repository": "sftp:host:shop"}},
+            "backup.repository: is not `sftp:USER@HOST:PATH` or `sftp://USER@HOST:PORT/PATH`",
         ),
-        ({"backup": {"repository": "gs:shop"}}, "backup.repository: is neither a folder nor `s3:…`"),
+        ({"backup": {"repository": "sftp:backup@-oProxyCommand=x:shop"}}, "backup.repository: is not `sftp:USER@HOST"),
+        (
+            {"backup": {"repository": "sftp://backup:word@host/shop"}},
+            "backup.repository: contains a password: the keys are in a file, BACKUP_SSH_KEY_FILE",
+        ),
+        ({"backup": {"repository": "gs:shop"}}, "backup.repository: is neither a folder nor `s3:…` nor `sftp:…`"),
         (
             {"backup": {"repository": "s3:https://key:word@s3.example/shop"}},
             "backup.repository: contains a password: the keys are in a file, BACKUP_CREDENTIALS_FILE",

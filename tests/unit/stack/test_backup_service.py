@@ -48,6 +48,15 @@ def test_a_folder_needs_no_network_and_no_keys() -> None:
     assert [(one["source"], one["target"]) for one in mounts] == [("./backups", "/repository")]
 
 
+def test_an_ssh_server_needs_a_key_its_own_key_and_a_name_for_the_user() -> None:
+    backup = services("sftp://backup@${HOST}:2222/shop")["backup"]
+    assert backup["secrets"] == ["backup_password", "backup_ssh_key", "backup_known_hosts"]
+    assert backup["networks"] == {"default": {}}
+    assert "AWS_SHARED_CREDENTIALS_FILE" not in backup["environment"]
+    mounts = [one for one in backup["volumes"] if isinstance(one, dict)]
+    assert [(one["target"], one["read_only"]) for one in mounts] == [("/etc/passwd", True)]
+
+
 @pytest.mark.parametrize("name", sorted(BOTH))
 def test_they_are_restricted(name: str) -> None:
     found = services("s3:https://host/shop")[name]
@@ -84,7 +93,7 @@ def test_a_patch_changes_them() -> None:
 
 @pytest.mark.parametrize(
     ("repository", "found"),
-    [("/srv/s3:x", "folder"), ("~/b", "folder"), ("${B}", "folder"), ("s3:a/b", "s3")],
+    [("/srv/s3:x", "folder"), ("~/b", "folder"), ("${B}", "folder"), ("s3:a/b", "s3"), ("sftp:a@b:c", "sftp")],
 )
 def test_kinds(repository: str, found: str) -> None:
     assert kind(repository) == found

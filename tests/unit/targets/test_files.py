@@ -158,6 +158,7 @@ def test_the_limits_of_a_role_are_those_of_its_processes() -> None:
         ({"kind": "compose", "replicas": {"web": 2}}, {}, "targets.t.replicas", "one port"),
         ({"kind": "compose"}, {"services": {"x": {"image": "a", "volumes": ["./data:/d"]}}}, "services.x", "./data"),
         ({"kind": "compose"}, {"services": {"x": {"build": "."}}}, "services.x", "build"),
+        ({"kind": "compose", "backup": {"repository": "sftp:a@b:c"}}, {}, "targets.t.backup.repository", "sftp"),
         ({"kind": "swarm", "domain": "a.b"}, {"odoo_conf": {"options": {"a": "${B}"}}}, "targets.t.secrets", "B"),
     ],
 )

@@ -20,10 +20,13 @@ IMAGE = "restic/restic:0.18.1"
 SCRIPT = "/odpm/backup.sh"
 FOLDER = "/repository"
 PASSWORD, CREDENTIALS = "backup_password", "backup_credentials"
+SSH_KEY, KNOWN_HOSTS = "backup_ssh_key", "backup_known_hosts"
+USER_ENTRY = "backup_passwd"  # ssh refuses to run as a user without a name
 # the files of the package that the services mount, and their places in the project
 SCRIPTS = {name: f"{BUILD_FOLDER}/{name}" for name in ("backup.sh", "backup_dump.sh", "backup_checks.sql")}
 _MEMORY = "2048m"  # of restic, which holds the index of the repository
-Kind = Literal["folder", "s3"]
+Kind = Literal["folder", "s3", "sftp"]
+_SECRETS: dict[Kind, tuple[str, ...]] = {"folder": (), "s3": (CREDENTIALS,), "sftp": (SSH_KEY, KNOWN_HOSTS)}
 SERVICES = (BACKUP, BACKUP_DUMP)
 
 
@@ -34,12 +37,12 @@ def has_backup(scenario: Scenario, manifest: Manifest) -> bool:
 
 def kind(repository: str) -> Kind:
     """What a repository is in: a folder of this machine, or a server."""
-    return "s3" if repository.startswith("s3:") else "folder"
+    return "s3" if repository.startswith("s3:") else "sftp" if repository.startswith("sftp:") else "folder"
 
 
 def secret_names(repository: str) -> tuple[str, ...]:
     """The files of secrets that a repository needs, by their names in `.odpm/secrets/SCENARIO`."""
-    return (PASSWORD,) if kind(repository) == "folder" else (PASSWORD, CREDENTIALS)
+    return (PASSWORD, *_SECRETS[kind(repository)])
 
 
 def keep_options(backup: Backup) -> str:
@@ -75,7 +78,8 @@ def services(
         "stop_grace_period": f"{hardening.GRACE_PERIOD}s",
     }
     volume = f"backup-{scenario}:/var/tmp"
-    on_server = kind(backup.repository) != "folder"
+    place = kind(backup.repository)
+    on_server = place != "folder"
     first: dict[str, Any] = {
         "image": f"{mirror}{IMAGE}",
         "entrypoint": ["/bin/sh", SCRIPT],
@@ -90,7 +94,7 @@ def services(
             "RESTIC_PASSWORD_FILE": f"/run/secrets/{PASSWORD}",
             "RESTIC_REPOSITORY": backup.repository if on_server else FOLDER,
             "BACKUP_REPOSITORY": backup.repository,
-            **({"AWS_SHARED_CREDENTIALS_FILE": f"/run/secrets/{CREDENTIALS}"} if on_server else {}),
+            **({"AWS_SHARED_CREDENTIALS_FILE": f"/run/secrets/{CREDENTIALS}"} if place == "s3" else {}),
         },
         "secrets": list(secret_names(backup.repository)),
         "volumes": [
@@ -98,6 +102,7 @@ def services(
             volume,
             f"./{SCRIPTS['backup.sh']}:{SCRIPT}:ro",
             *([] if on_server else [_folder(backup.repository)]),
+            *([_user_entry(scenario)] if place == "sftp" else []),
         ],
         "healthcheck": {
             "test": ["CMD", "/bin/sh", SCRIPT, "health"],
@@ -131,6 +136,13 @@ def services(
         "networks": {"database": {}},
     }
     return {BACKUP: first, BACKUP_DUMP: second}
+
+
+def _user_entry(scenario: str) -> dict[str, Any]:
+    """The mount of the file of users, with the one that the service runs as."""
+    source = f"./.odpm/secrets/{scenario}/{USER_ENTRY}"
+    options = {"read_only": True, "bind": {"create_host_path": False}}
+    return {"type": "bind", "source": source, "target": "/etc/passwd", **options}
 
 
 def _folder(repository: str) -> dict[str, Any]:

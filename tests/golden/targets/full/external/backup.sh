@@ -29,6 +29,17 @@ prepare() {
     export RESTIC_CACHE_DIR="$ROOT/cache"
     LOGS=$(mktemp -d /tmp/backup.XXXXXX)
     trap 'rm -rf "$LOGS"' EXIT
+    case $RESTIC_REPOSITORY in sftp:*) prepare_ssh ;; esac
+}
+
+# ssh reads the folder of its user, which is /tmp in /etc/passwd. The key of a server is never accepted unseen.
+prepare_ssh() {
+    mkdir -p "$HOME/.ssh"
+    cat /run/secrets/backup_ssh_key > "$LOGS/key" && mv "$LOGS/key" "$HOME/.ssh/key" # ssh refuses one that others can read
+    printf '%s\n' "IdentityFile $HOME/.ssh/key" 'IdentitiesOnly yes' 'StrictHostKeyChecking yes' 'UpdateHostKeys no' \
+        'UserKnownHostsFile /run/secrets/backup_known_hosts' 'GlobalKnownHostsFile /dev/null' 'BatchMode yes' \
+        'ConnectTimeout 20' 'ServerAliveInterval 20' 'ServerAliveCountMax 6' > "$LOGS/config"
+    mv "$LOGS/config" "$HOME/.ssh/config"
 }
 
 restic_failed() { # the meaning of what restic said: restic_failed CODE
@@ -36,6 +47,11 @@ restic_failed() { # the meaning of what restic said: restic_failed CODE
     case $text in
     *"wrong password or no key found"*)
         fail 4 "the password does not open the repository $BACKUP_REPOSITORY" "name the file of its password: BACKUP_PASSWORD_FILE" ;;
+    *"Host key verification failed"*)
+        fail 4 "the server of the repository has another key than BACKUP_KNOWN_HOSTS_FILE says, or none is known: $BACKUP_REPOSITORY" \
+            "compare its key with one from its administrator, then write that file: ssh-keyscan HOST" ;;
+    *"Permission denied ("* | *"oo many authentication failures"*)
+        fail 4 "the server of the repository refuses the key: $(first_line)" "name a file with a key that it accepts, without passphrase: BACKUP_SSH_KEY_FILE" ;;
     *"no space left on device"* | *"disk quota exceeded"* | *StorageFull* | *QuotaExceeded*)
         fail 8 "the repository $BACKUP_REPOSITORY is full; the backups in it are as before" "free some space there, or lower \`keep\` of \`backup\`; then: inv backup.run" ;;
     *"already locked"*)
@@ -47,8 +63,11 @@ restic_failed() { # the meaning of what restic said: restic_failed CODE
         rm -rf "$RESTIC_CACHE_DIR" # it may have damaged parts of it
         fail 5 "the repository $BACKUP_REPOSITORY is damaged: $(damage)" "keep a copy of it, then see https://restic.readthedocs.io/en/stable/077_troubleshooting.html" ;;
     *"ermission denied"* | *"read-only file system"*)
-        fail 8 "the repository cannot be written: $(last_line)" "its folder must belong to the user $(id -u)" ;;
-    *"no such host"* | *"connection refused"* | *"server misbehaving"* | *"i/o timeout"* | *"no route to host"* | *"network is unreachable"*)
+        case $RESTIC_REPOSITORY in
+        sftp:*) fail 8 "the repository cannot be written: $(last_line)" "its folder must belong to the user on that server" ;;
+        *) fail 8 "the repository cannot be written: $(last_line)" "its folder must belong to the user $(id -u)" ;;
+        esac ;;
+    *"no such host"* | *"connection refused"* | *"server misbehaving"* | *"i/o timeout"* | *"no route to host"* | *"network is unreachable"* | *"ssh: connect to host"* | *"ould not resolve hostname"* | *"Connection closed by"*)
         fail 5 "the server of the repository does not answer: $(first_line)" "check the address in odpm.json: backup.repository" ;;
     esac
     if absent; then gone; fi
