@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -21,6 +24,7 @@ from tests.e2e.targets.test_bundle import DOMAIN, describe
 from tests.ports import claim_port
 from tests.standins.images import ensure_images
 from tests.standins.registry import Registry
+from tests.standins.sshd import SshServer
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
 
@@ -161,6 +165,71 @@ def test_a_target_is_deployed_updated_and_returned_without_a_failed_request(targ
     assert "updated stack_info" in bench.ok("deploy.history", target.target).out
     failure(bench.inv("deploy.rollback", "--target", target.target), 7, "stack_info")
     assert target.get() == "200"
+
+
+def test_a_deployment_that_was_killed_while_it_updated_is_taken_back_and_repeated(
+    target: Target, ci_image: Built
+) -> None:
+    bench = target.bench
+    target.up(ci_image.out.split()[-1])
+    bench.ok("deploy.exec", "--target", target.target, "--", "odoo", "-d", "shop", "-i", "stack_info",
+             "--stop-after-init", "--workers=0", "--no-http")  # fmt: skip
+    manifest = bench.root / MANIFEST
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace("19.0.1.0.0", "19.0.2.0.0"), encoding="utf-8")
+    script = bench.root / "addons/stack_info/migrations/19.0.2.0.0/pre-migrate.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        "import time\n\n\ndef migrate(cr, version):\n    cr.execute('DELETE FROM ir_config_parameter')\n    cr.commit()\n"
+        "    time.sleep(15)\n",
+        encoding="utf-8",
+    )
+    git("add", "-A", cwd=bench.root)
+    image = target.build("2")
+    planned = bench.ok("deploy.plan", target.target, "--image", image).out
+    assert "stack_info 19.0.1.0.0 -> 19.0.2.0.0" in planned
+    strict = bench.inv("deploy.plan", target.target, "--image", image, "--strict")
+    assert (strict.code, strict.out) == (2, planned)
+    count = target.query("SELECT count(*) FROM ir_config_parameter")
+    with bench.running("deploy.up", target.target, "--image", image) as run:
+        eventually(lambda: target.query("SELECT count(*) FROM ir_config_parameter") == "0", 120)
+        assert target.get() == "503"
+        os.killpg(run.pid, signal.SIGKILL)
+    script.write_text("def migrate(cr, version):\n    pass\n", encoding="utf-8")
+    ran = bench.ok("deploy.up", target.target, "--image", target.build("3"))
+    assert "interrupted" in ran.err
+    assert target.query("SELECT count(*) FROM ir_config_parameter") == count
+    assert target.query("SELECT latest_version FROM ir_module_module WHERE name = 'stack_info'") == "19.0.2.0.0"
+    assert target.get() == "200"
+    databases = target.query(
+        "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate"
+    )
+    assert databases == "postgres shop"
+
+
+def test_a_machine_is_reached_by_ssh_with_the_users_own_settings(
+    target: Target, ci_image: Built, tmp_path: Path
+) -> None:
+    bench = target.bench
+    with SshServer(tmp_path / "sshd") as server:
+        config = tmp_path / "ssh_config"
+        config.write_text(
+            f"Host 127.0.0.1\n  IdentityFile {server.key}\n  IdentitiesOnly yes\n  UserKnownHostsFile {server.known_hosts}\n"
+            "  StrictHostKeyChecking yes\n  BatchMode yes\n",
+            encoding="utf-8",
+        )
+        (tmp_path / "bin").mkdir()
+        ssh = tmp_path / "bin/ssh"
+        ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {config} "$@"\n', encoding="utf-8")
+        ssh.chmod(0o755)
+        path = json.loads((bench.root / "odpm.json").read_text(encoding="utf-8"))["targets"]
+        path[target.target]["host"] = server.url("").rstrip("/")
+        describe(bench, targets=path)
+        bench.env["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        release = target.up(ci_image.out.split()[-1])
+        assert target.get() == "200"
+        assert release in bench.ok("deploy.status", target.target).out
+        assert "Accepted publickey" in server.log.read_text(encoding="utf-8")
+    failure(bench.inv("deploy.status", target.target), 8, "does not answer", "docker version")
 
 
 def test_a_rollback_returns_image_and_files(target: Target, ci_image: Built) -> None:
