@@ -59,7 +59,7 @@ restic_failed() { # the meaning of what restic said: restic_failed CODE
             "wait until it has ended; a lock that a dead program left ends after 30 minutes, or now with: inv backup.run --unlock" ;;
     *AccessDenied* | *"Access Denied"* | *InvalidAccessKeyId* | *SignatureDoesNotMatch* | *"Access Key Id you provided"* | *"signature we calculated"*)
         fail 4 "the server of the repository refuses the keys: $(first_line)" "name a file with keys that are valid: BACKUP_CREDENTIALS_FILE" ;;
-    *"could be damaged"* | *"ciphertext verification failed"* | *"invalid data returned"* | *panic:* | *"unable to load index"* | *"load <"*"invalid"* | *"is not known"* | *"hash mismatch"* | *"id mismatch"*)
+    *"could be damaged"* | *"ciphertext verification failed"* | *"decrypting blob"*"failed"* | *"invalid data returned"* | *panic:* | *"unable to load index"* | *"load <"*"invalid"* | *"is not known"* | *"hash mismatch"* | *"id mismatch"*)
         rm -rf "$RESTIC_CACHE_DIR" # it may have damaged parts of it
         fail 5 "the repository $BACKUP_REPOSITORY is damaged: $(damage)" "keep a copy of it, then see https://restic.readthedocs.io/en/stable/077_troubleshooting.html" ;;
     *"ermission denied"* | *"read-only file system"*)
@@ -78,7 +78,7 @@ restic_failed() { # the meaning of what restic said: restic_failed CODE
 absent() { grep -qE 'config file: .*(no such file or directory|file does not exist|specified (key|bucket) does not exist|NoSuchBucket|NoSuchKey)' "$LOGS/restic"; }
 first_line() { grep -m 1 -v '^[[:space:]]*$' "$LOGS/restic" | sed 's/^Fatal: //' | cut -c 1-300; }
 last_line() { grep -v '^[[:space:]]*$' "$LOGS/restic" | tail -n 1 | cut -c 1-300; }
-damage() { grep -m 1 -E 'damaged|verification|invalid|panic|unable to load|not known|mismatch' "$LOGS/restic" | cut -c 1-200; }
+damage() { grep -m 1 -E 'damaged|verification|decrypting|invalid|panic|unable to load|not known|mismatch' "$LOGS/restic" | cut -c 1-200; }
 gone() {
     fail 8 "there is no repository at $BACKUP_REPOSITORY, where the backups were" \
         "connect the disk or server that has it; or begin a new one there: inv backup.run --new"
