@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from jsonschema import validate
 
 from odpm_tasks.core.deployment.journal import Journal, write_journal
 from odpm_tasks.core.report_models.schemas import schema
+from tests.e2e.conftest import say
 from tests.e2e.failures import failure
-from tests.e2e.harness import Bench, docker, git
+from tests.e2e.harness import Bench, docker, eventually, git
+from tests.ports import claim_port
+from tests.standins.images import ensure_images
 
 pytestmark = pytest.mark.docker
 
@@ -174,3 +179,79 @@ def test_drift_a_stopped_service_and_passwords_in_git(server_stack: Bench) -> No
         git("rm", "--cached", "-q", ".odpm/secrets/server/admin_password", cwd=bench.root)
         bench.ok("up")
     assert found(bench) == []
+
+
+@pytest.mark.long
+def test_demo_data_a_guessed_master_password_and_a_failed_backup(server_stack: Bench, tmp_path: Path) -> None:
+    bench = server_stack
+    master = bench.root / ".odpm/secrets/server/odoo_master_password"
+    kept, odoo = master.read_text(encoding="utf-8"), str(bench.containers()["odoo"]["Id"])
+    wrong = tmp_path / "wrong"
+    wrong.write_text("incorrect horse\n", encoding="utf-8")
+    bench.ok("backup.run")  # the repository has its password
+
+    def restart() -> None:
+        docker("restart", odoo)
+        eventually(lambda: bench.containers()["odoo"]["State"]["Health"]["Status"] == "healthy", 180)
+
+    try:
+        master.write_text("shop2026", encoding="utf-8")
+        restart()
+        assert bench.inv("backup.run", BACKUP_PASSWORD_FILE=str(wrong)).code == 4
+        # as Odoo records an add-on that was installed with demo data
+        with planted(
+            bench,
+            "UPDATE ir_module_module SET demo = true WHERE name = 'base'",
+            "UPDATE ir_module_module SET demo = false WHERE name = 'base'",
+            DATABASE,
+        ):
+            codes = {code for code, _ in found(bench)}
+            assert codes - {"unhealthy"} == {"backup", "demo-data", "master-password"}
+            text = bench.inv("audit").out
+            assert "the password does not open the repository" in text
+            assert "the master password can be guessed" in text
+            assert "shop2026" not in text
+    finally:
+        master.write_text(kept, encoding="utf-8")
+        restart()
+        bench.ok("backup.run")
+    eventually(lambda: found(bench) == [], 90)
+
+
+@pytest.mark.long
+def test_a_certificate_that_ends_soon(server_stack: Bench, tmp_path: Path) -> None:
+    bench = server_stack
+    ensure_images(("caddy:2",), say)
+    authority = trustme.CA()
+
+    def issue(name: str, days: int) -> dict[str, Any]:
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days, hours=1)
+        made = authority.issue_cert(name, not_after=end)
+        made.private_key_pem.write_to_path(tmp_path / "key.pem")
+        (tmp_path / "key.pem").chmod(0o600)
+        made.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+        tls = {"certificate": str(tmp_path / "chain.pem"), "key": str(tmp_path / "key.pem")}
+        return {"domain": "localhost", "tls": tls}
+
+    def evidence() -> list[str]:
+        rows = audit(bench)["findings"]
+        return [one["what"] for one in rows if one["code"] == "certificate" and one["level"] == "error"]
+
+    ports = {name: str(claim_port()) for name in ("ODPM_HTTP_PORT", "ODPM_HTTPS_PORT")}
+    bench.env |= {**ports, "ODPM_WEB_BIND": "127.0.0.1"}
+    try:
+        with described(bench, web=issue("localhost", 5)):
+            assert evidence() == ["the certificate expires in 5 days"]
+            issue("localhost", -1)
+            bench.ok("up")
+            assert evidence() == ["the certificate has expired"]
+            issue("other.example", 90)
+            bench.ok("up")
+            assert evidence() == ["browsers refuse the certificate: it is for another name"]
+            issue("localhost", 90)
+            bench.ok("up")
+            assert evidence() == []
+            assert found(bench) == []
+    finally:
+        for name in (*ports, "ODPM_WEB_BIND"):
+            bench.env.pop(name, None)
