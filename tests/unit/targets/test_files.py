@@ -24,6 +24,7 @@ from odpm_tasks.errors import DescriptionError
 from tests.unit.builders import MINIMAL
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "targets"
+TEMPLATES = Path(__file__).parents[3] / "odpm_tasks/templates"
 FILES: dict[str, Callable[[TargetSpec], dict[str, bytes]]] = {"compose": compose_bundle.files, "swarm": swarm.files}
 IMAGE = "registry.example/acme/odoo@sha256:" + "0123456789abcdef" * 4
 CASES = [
@@ -63,7 +64,12 @@ def of(target: dict[str, Any], **keys: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("case", "name"), CASES)
 def test_whole_folder(case: str, name: str) -> None:
-    folder, (_, files) = GOLDEN / case / name, rendered(case, name)
+    """Files that are copied from the package as they are have no golden copy."""
+    folder, (_, everything) = GOLDEN / case / name, rendered(case, name)
+    copied = {path for path, data in everything.items() if (TEMPLATES / Path(path).name).is_file()}
+    for path in copied:
+        assert everything[path] == (TEMPLATES / Path(path).name).read_bytes()
+    files = {path: data for path, data in everything.items() if path not in copied}
     if os.environ.get("ODPM_GOLDEN") == "write":
         shutil.rmtree(folder, ignore_errors=True)
         for path, data in files.items():
