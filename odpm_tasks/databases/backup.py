@@ -23,6 +23,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.databases import archive, sql
 from odpm_tasks.core.databases.archive import SUFFIX, Archive, ArchiveOrigin
+from odpm_tasks.core.databases.sql import IS_NEUTRALIZED
 from odpm_tasks.core.odoo.addon_versions import stored_series
 from odpm_tasks.databases.access import DatabaseAccess
 from odpm_tasks.databases.archive_writer import BLOCK, StoredFile, write_tar, write_zip
@@ -36,7 +37,7 @@ SELECT json_build_object(
   'version', (SELECT latest_version FROM ir_module_module WHERE name = 'base'),
   'modules', (SELECT json_object_agg(name, latest_version) FROM ir_module_module WHERE state = 'installed'),
   'uuid', (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'),
-  'neutralized', EXISTS (SELECT FROM ir_config_parameter WHERE key = 'database.is_neutralized' AND lower(value) IN ('true', 't', '1')),
+  'neutralized', {neutralized},
   'server', current_setting('server_version_num'),
   'bytes', (SELECT coalesce(sum(pg_table_size(oid)), 0) FROM pg_class WHERE relkind IN ('r', 'm')),
   'readable', NOT EXISTS (
@@ -181,7 +182,7 @@ def _write(
         session = cleanup.enter_context(command.piped(_psql(access, database)))
         session.write(_SNAPSHOT.encode())
         snapshot = session.read_line().decode().strip()
-        session.write(f"{_FACTS};\n".encode())
+        session.write(f"{_FACTS.format(neutralized=IS_NEUTRALIZED)};\n".encode())
         facts = _json(session.read_line())
         manifest, size = _manifest(access, database, facts)
         role = "odoo" if facts["readable"] else "postgres"

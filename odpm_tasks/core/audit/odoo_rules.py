@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from odpm_tasks.core.audit.stack_audit import AuditFinding
-from odpm_tasks.core.databases.sql import literal
+from odpm_tasks.core.databases.sql import IS_NEUTRALIZED, literal
 
 _ON = frozenset({"true", "1", "yes", "on"})
 _SHORTEST = 12  # characters of a password that a program can try any number of times
@@ -42,8 +42,7 @@ SELECT to_regclass('public.ir_module_module') IS NOT NULL AND to_regclass('publi
 \\if :odoo
 SELECT json_build_object(
   'uuid', (SELECT value FROM ir_config_parameter WHERE key = 'database.uuid'),
-  'neutralized', EXISTS (SELECT FROM ir_config_parameter
-                         WHERE key = 'database.is_neutralized' AND lower(value) IN ('true', 't', '1')),
+  'neutralized', {neutralized},
   'demo', (SELECT count(*) FROM ir_module_module WHERE demo AND state = 'installed'),
   'mail_servers', (SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (:servers) found),
   'logins', (SELECT coalesce(json_object_agg(login, coalesce(password, '')), '{{}}') FROM res_users
@@ -54,7 +53,9 @@ SELECT json_build_object(
 
 def database_query() -> str:
     """A script for psql: the facts of a database as JSON; nothing where it is not Odoo's. `facts` reads it."""
-    return _DATABASE.format(outgoing=literal(_MAIL_SERVERS[0]), all=literal(" UNION ALL ".join(_MAIL_SERVERS)))
+    return _DATABASE.format(
+        outgoing=literal(_MAIL_SERVERS[0]), all=literal(" UNION ALL ".join(_MAIL_SERVERS)), neutralized=IS_NEUTRALIZED
+    )
 
 
 def facts(name: str, row: Mapping[str, Any]) -> DatabaseFacts:

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from odpm_tasks.core.databases.sql import insert_parameter, literal, set_parameter
+from odpm_tasks.core.databases.sql import NEUTRALIZED, insert_parameter, literal, set_parameter
 
-NEUTRALIZED = "database.is_neutralized"
 OWN_COMMAND = (16, 0)  # the first series with `odoo neutralize` and `data/neutralize.sql` in the add-ons
 BASE_URL = "http://localhost:8069"  # as in a new database; the login of an administrator sets the real one
 

@@ -174,6 +174,10 @@ def count_sessions(names: Iterable[str]) -> str:
 
 
 LOCK_PARAMETER = "odpm.lock"
+NEUTRALIZED = "database.is_neutralized"  # the system parameter
+IS_NEUTRALIZED = (
+    f"EXISTS (SELECT FROM ir_config_parameter WHERE key = '{NEUTRALIZED}' AND lower(value) IN ('true', 't', '1'))"
+)
 
 
 def details() -> str:
@@ -188,8 +192,7 @@ SELECT to_regclass('public.ir_module_module') IS NOT NULL AND to_regclass('publi
 SELECT json_build_object(
   'base', (SELECT latest_version FROM ir_module_module WHERE name = 'base'),
   'addons', (SELECT count(*) FROM ir_module_module WHERE state IN ('installed', 'to upgrade', 'to remove')),
-  'neutralized', EXISTS (SELECT FROM ir_config_parameter
-                         WHERE key = 'database.is_neutralized' AND lower(value) IN ('true', 't', '1')),
+  'neutralized', {IS_NEUTRALIZED},
   'lock', (SELECT value FROM ir_config_parameter WHERE key = {literal(LOCK_PARAMETER)}));
 \\endif
 """

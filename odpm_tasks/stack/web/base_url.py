@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from odpm_tasks.core.config.paths import ProjectPaths
-from odpm_tasks.core.databases.sql import literal, set_parameter
+from odpm_tasks.core.databases.sql import IS_NEUTRALIZED, literal, set_parameter
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.compose_file import DATABASE
 from odpm_tasks.core.stack.web.address import address, has_web
@@ -32,6 +32,5 @@ def follow_domain(paths: ProjectPaths, observed: RenderedState) -> None:
 def follow_script(parameters: Mapping[str, str]) -> str:
     """A statement that sets system parameters in a database that holds Odoo and is not neutralised."""
     body = "; ".join(f"EXECUTE {literal(set_parameter(key, value))}" for key, value in parameters.items())
-    neutral = "SELECT FROM ir_config_parameter WHERE key = 'database.is_neutralized' AND value = 'true'"
-    unless = f"IF NOT EXISTS ({neutral}) THEN {body}; END IF"
+    unless = f"IF NOT {IS_NEUTRALIZED} THEN {body}; END IF"
     return f"DO $odpm$BEGIN IF to_regclass('ir_config_parameter') IS NOT NULL THEN {unless}; END IF; END$odpm$"
