@@ -18,7 +18,7 @@ from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack import hardening
 from odpm_tasks.core.stack.compose_file import ODOO
 from odpm_tasks.core.stack.services import load
-from odpm_tasks.core.stack.web.address import has_web
+from odpm_tasks.core.stack.web.address import web_of
 from odpm_tasks.core.stack.web.connections import from_outside
 from odpm_tasks.stack import compose, up
 from odpm_tasks.stack.web import state
@@ -115,7 +115,7 @@ def _all_containers(paths: ProjectPaths, observed: RenderedState) -> list[docker
 
 def _replaceable(paths: ProjectPaths, observed: RenderedState) -> bool:
     """Whether a second container of Odoo can run beside the first, and the proxy can tell them apart."""
-    if not has_web(observed.scenario, observed.manifest):
+    if not web_of(observed.scenario, observed.manifest):
         return False
     found = docker.containers(compose.compose_project(paths, observed.stack))
     described = load(paths.compose.read_text(encoding="utf-8"))["services"]

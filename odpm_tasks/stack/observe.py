@@ -28,7 +28,7 @@ from odpm_tasks.core.stack.compose_file import DATABASE, ODOO
 from odpm_tasks.core.stack.mailcatcher import outside_servers
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.core.stack.services import load
-from odpm_tasks.core.stack.web.address import address, has_web
+from odpm_tasks.core.stack.web.address import address, web_of
 from odpm_tasks.errors import MachineError, OdpmError
 from odpm_tasks.image.inputs import image_is_current, input_digests
 from odpm_tasks.parallel import parallel_map
@@ -58,7 +58,7 @@ def observe_running(
     described = functools.cache(lambda: parts(paths, stack, observed.rendered.compose))
     postgres, postgres_detail, postgres_cost = _postgres(paths, observed, lasting, described, services)
     start_cost = _start_cost(lasting, recorded, described()) if services != "running" else Cost()
-    if has_web(observed.scenario, observed.manifest) and any(c.service == WEB for c in lasting):
+    if web_of(observed.scenario, observed.manifest) and any(c.service == WEB for c in lasting):
         start_cost = replace(start_cost, odoo_down=False, seconds=None)  # the new one starts beside the old one
     if any(change.action != "keep" for change in start_cost.containers):
         detail = containers_text(start_cost)
@@ -82,8 +82,8 @@ def observe_running(
         if postgres == "running" and not observed.one_database:
             others = _others(paths, observed, container.id)
             refusals += tuple(error for other in others for error in other.addons.errors(other.name, version))
-    if observed.manifest.web and has_web(observed.scenario, observed.manifest):
-        detail += f"; {address(observed.manifest.web, paths.settings)}"
+    if web := web_of(observed.scenario, observed.manifest):
+        detail += f"; {address(web, paths.settings)}"
     ports = {c.service: c.ports for c in lasting if c.state == "running"}
     servers = answer.mail_servers
     if servers:
@@ -226,11 +226,11 @@ def _services(
     up = observed.recorded.get("up", {})
     if reason := _renewed(paths, observed) or _moved(paths, lasting, "the services"):
         return "changed", reason
-    if has_web(observed.scenario, observed.manifest) and certificates.changed(paths, observed.manifest):
+    if web_of(observed.scenario, observed.manifest) and certificates.changed(paths, observed.manifest):
         return "changed", "the certificate of the reverse proxy changed"
     if up.get("digest") != services_digest(paths, observed.stack, observed.rendered.compose):
         return "changed", "update the services"
-    if has_web(observed.scenario, observed.manifest) and sum(c.service == ODOO for c in lasting) > 1 == _replicas(
+    if web_of(observed.scenario, observed.manifest) and sum(c.service == ODOO for c in lasting) > 1 == _replicas(
         observed
     ):
         return "changed", "a deployment was interrupted: two containers of odoo run"

@@ -17,7 +17,7 @@ from odpm_tasks.core.config.paths import COMPOSE_FILE, ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack import services
 from odpm_tasks.core.stack.compose_file import database_volume
-from odpm_tasks.core.stack.web.address import check, has_web
+from odpm_tasks.core.stack.web.address import check, web_of
 from odpm_tasks.errors import DescriptionError, MachineError, OdpmError
 from odpm_tasks.stack import compose, ports
 from odpm_tasks.stack.backups import files as backup_files
@@ -38,8 +38,8 @@ def refusals(
     yield from _renamed(paths, observed, project)
     if changed:
         yield from _volumes(paths, observed, project)
-    if observed.manifest.web and has_web(observed.scenario, observed.manifest):
-        check(observed.manifest.web, paths.settings.get)
+    if web := web_of(observed.scenario, observed.manifest):
+        check(web, paths.settings.get)
         yield from certificates.problems(paths, observed.manifest)
     if (busy := ports.in_use_error(paths, observed, containers)) is not None:
         yield busy

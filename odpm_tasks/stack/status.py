@@ -17,7 +17,7 @@ from odpm_tasks.core.stack import pages
 from odpm_tasks.core.stack import status as document
 from odpm_tasks.core.stack.backups import service as backup_service
 from odpm_tasks.core.stack.status import BackupData, PageData, ReleaseData, RepositoryData, ServiceData, StatusDocument
-from odpm_tasks.core.stack.web.address import has_web
+from odpm_tasks.core.stack.web.address import web_of
 from odpm_tasks.errors import MachineError
 from odpm_tasks.project_files import deployments, is_exported, read_deployment
 from odpm_tasks.stack import compose, preflight
@@ -43,14 +43,14 @@ def _releases(paths: ProjectPaths) -> tuple[ReleaseData, ...]:
 
 
 def _other_pages(paths: ProjectPaths, observed: ObservedState, ports: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    proxied = has_web(paths.settings.scenario, observed.manifest)
+    proxied = web_of(paths.settings.scenario, observed.manifest)
     return pages.other_pages({name: found for name, found in ports.items() if not (proxied and name == WEB)})
 
 
 def backup_state(scenario: Scenario, manifest: Manifest, found: Sequence[docker.Container]) -> BackupData | None:
     """What the service for backups knows about its last runs; None where the stack has none. `found`: its containers."""
-    backup = manifest.backup
-    if backup is None or not backup_service.has_backup(scenario, manifest):
+    backup = backup_service.backup_of(scenario, manifest)
+    if backup is None:
         return None
     running = next((c.id for c in found if c.service == BACKUP and c.state == "running"), "")
     outcome = docker.execute(running, "/bin/sh", backup_service.SCRIPT, "state") if running else None

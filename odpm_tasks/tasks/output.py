@@ -55,13 +55,13 @@ def lock_diff(project: Project, ref: str, format: str) -> str:
 def greeting(paths: ProjectPaths, observed: RenderedState) -> list[str]:
     """The address and user to log in with, and the mailbox, printed after `up`; of a generated password only its file."""
     from odpm_tasks.core.stack.web.address import address as web_address
-    from odpm_tasks.core.stack.web.address import has_web
+    from odpm_tasks.core.stack.web.address import web_of
     from odpm_tasks.stack.secrets import login
 
     name = observed.database
-    scenario, web = paths.settings.scenario, observed.manifest.web
+    scenario = paths.settings.scenario
     address = f"http://localhost:{paths.settings.port('ODOO_PORT')}"
-    if web and has_web(scenario, observed.manifest):
+    if web := web_of(scenario, observed.manifest):
         address = web_address(web, paths.settings)
     lines = [f"{address}/web/login?db={quote(name)}", f"{login(paths)}, database {name}"]
     if isinstance(observed, RunningState) and observed.running.mailbox:

@@ -20,7 +20,7 @@ from odpm_tasks.core.stack import hardening, mailcatcher
 from odpm_tasks.core.stack.backups import service as backup_service
 from odpm_tasks.core.stack.services import apply_patch, named_networks, named_volumes, one_shots
 from odpm_tasks.core.stack.web import caddy
-from odpm_tasks.core.stack.web.address import has_web
+from odpm_tasks.core.stack.web.address import web_of
 from odpm_tasks.core.yaml_text import yaml_text
 
 DATABASE, ODOO = "db", "odoo"
@@ -72,8 +72,8 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
         services[ODOO]["tmpfs"] += masked
     if spec.mail and mailcatcher.has_mail_catcher(scenario, spec.manifest):
         services[MAIL_CATCHER] = mailcatcher.service(MIRROR)
-    if spec.manifest.web and has_web(scenario, spec.manifest):
-        services[WEB] = caddy.service(spec.manifest.web, MIRROR, GROUP, f"web-{scenario.name}", spec.web_digest)
+    if web := web_of(scenario, spec.manifest):
+        services[WEB] = caddy.service(web, MIRROR, GROUP, f"web-{scenario.name}", spec.web_digest)
     services |= {
         name: copy.deepcopy(dict(extra)) for name, extra in spec.manifest.services.items() if extra is not None
     }
@@ -116,16 +116,16 @@ def compose(spec: ComposeSpec) -> dict[str, Any]:
     folder = f"./.odpm/secrets/{scenario.name}"
     secrets = ["db_password", "odoo_master_password", "postgres_password"]
     secrets += (caddy.CERTIFICATE, caddy.KEY) if caddy.KEY in services.get(WEB, {}).get("secrets", ()) else ()
-    if spec.manifest.backup and backup_service.has_backup(scenario, spec.manifest):
-        secrets += backup_service.secret_names(spec.manifest.backup.repository)
+    if backup := backup_service.backup_of(scenario, spec.manifest):
+        secrets += backup_service.secret_names(backup.repository)
     data["secrets"] = {name: {"file": f"{folder}/{name}"} for name in secrets}
     return data
 
 
 def _backup(spec: ComposeSpec, image: str) -> dict[str, dict[str, Any]]:
     """The services for backups, where the stack has them. `image`: that of PostgreSQL."""
-    backup = spec.manifest.backup
-    if backup is None or not backup_service.has_backup(spec.scenario, spec.manifest):
+    backup = backup_service.backup_of(spec.scenario, spec.manifest)
+    if backup is None:
         return {}
     return backup_service.services(
         backup,
@@ -211,9 +211,10 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
         "PGPASSWORD_FILE": "/run/secrets/db_password",
     }
     environment |= dict.fromkeys(conf_references(spec.manifest))
+    web = web_of(scenario, spec.manifest)
     if scenario.developer:
         environment |= {"ODPM_DEV": "${ODPM_DEV:-}", "ODPM_DEBUG": "${ODPM_DEBUG:-}"}
-    elif not has_web(scenario, spec.manifest):
+    elif not web:
         environment["ODPM_PROXY"] = "${ODPM_PROXY:-}"
     service: dict[str, Any] = {
         "image": spec.image,
@@ -233,7 +234,7 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
             "start_interval": "500ms",
         },
     }
-    if has_web(scenario, spec.manifest):
+    if web:
         del service["ports"]
     if scenario.developer:
         service["ports"].append("127.0.0.1:${DEBUGGER_PORT:-5678}:5678")
@@ -243,9 +244,9 @@ def _odoo(spec: ComposeSpec) -> dict[str, Any]:
         service["volumes"] += [_bind(mount) for mount in spec.mounts]
         # Compose does not compare bind-mounted files: with the hash, a changed file recreates the container
         service["labels"] = {"odpm.release" if spec.release else "odpm.odoo-conf": spec.conf_digest}
-    if spec.manifest.web and has_web(scenario, spec.manifest):
+    if web:
         # `web.base.url` is set before Odoo starts: another address replaces the container
-        service["labels"] = service.get("labels", {}) | {caddy.ADDRESS_LABEL: caddy.written_address(spec.manifest.web)}
+        service["labels"] = service.get("labels", {}) | {caddy.ADDRESS_LABEL: caddy.written_address(web)}
     if spec.masked:
         service["tmpfs"] = list(spec.masked)
     service["networks"] = {

@@ -40,7 +40,7 @@ from odpm_tasks.core.stack import mailcatcher
 from odpm_tasks.core.stack.backups import service as backup_service
 from odpm_tasks.core.stack.compose_file import ComposeSpec, Mount, compose_text
 from odpm_tasks.core.stack.web import caddy
-from odpm_tasks.core.stack.web.address import has_web
+from odpm_tasks.core.stack.web.address import web_of
 
 # The templates that a project can override, and the file that is made from each.
 TEMPLATES = {
@@ -191,7 +191,7 @@ def render(stack: Stack) -> Rendered:
     template = stack.templates.get(images.TEMPLATE)
     dockerfile = images.dockerfile(spec, template)
     caught = stack.mail and mailcatcher.has_mail_catcher(stack.scenario, stack.manifest)
-    proxy = stack.manifest.web if has_web(stack.scenario, stack.manifest) else None
+    proxy = web_of(stack.scenario, stack.manifest)
     proxy_files = _proxy_files(stack, proxy) if proxy else {}
     conf = odoo_conf(
         ConfSpec(
@@ -245,7 +245,7 @@ def render(stack: Stack) -> Rendered:
         **{path: (data, "compose.generate") for path, data in proxy_files.items()},
         COMPOSE_FILE: (text.encode(), "compose.generate"),
     }
-    if backup_service.has_backup(stack.scenario, stack.manifest):
+    if backup_service.backup_of(stack.scenario, stack.manifest):
         files |= {path: (data, "compose.generate") for path, data in backup_service.scripts().items()}
     return Rendered(
         files={path: data for path, (data, _) in files.items()},

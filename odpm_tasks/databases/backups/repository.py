@@ -35,7 +35,7 @@ def service(paths: ProjectPaths, observed: RenderedState) -> str:
             where="odpm.json",
             todo='add "backup": {"repository": "/srv/backups"}, then: inv up; a single archive: inv db.backup',
         )
-    if not backup_service.has_backup(observed.scenario, observed.manifest):
+    if not backup_service.backup_of(observed.scenario, observed.manifest):
         raise UsageError(
             f"backups are made in the scenario server, this one is {observed.scenario.name}",
             where=paths.settings.where("ODPM_SCENARIO"),

@@ -34,9 +34,9 @@ def problems(paths: ProjectPaths, manifest: Manifest) -> Iterator[OdpmError]:
             _content(paths, name)
         except DescriptionError as error:
             yield error
-    if manifest.backup and backup_service.has_backup(paths.settings.scenario, manifest):
+    if backup := backup_service.backup_of(paths.settings.scenario, manifest):
         try:
-            expand(manifest.backup.repository, paths.settings.get, _REPOSITORY)
+            expand(backup.repository, paths.settings.get, _REPOSITORY)
         except DescriptionError as error:
             yield error
 
@@ -70,10 +70,8 @@ def repository_folder(paths: ProjectPaths, backup: Backup) -> Path:
 
 
 def _names(paths: ProjectPaths, manifest: Manifest) -> tuple[str, ...]:
-    backup = manifest.backup
-    if backup is None or not backup_service.has_backup(paths.settings.scenario, manifest):
-        return ()
-    return backup_service.secret_names(backup.repository)
+    backup = backup_service.backup_of(paths.settings.scenario, manifest)
+    return backup_service.secret_names(backup.repository) if backup else ()
 
 
 def _content(paths: ProjectPaths, name: str) -> bytes:

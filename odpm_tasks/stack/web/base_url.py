@@ -8,7 +8,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases.sql import IS_NEUTRALIZED, literal, set_parameter
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.compose_file import DATABASE
-from odpm_tasks.core.stack.web.address import address, has_web
+from odpm_tasks.core.stack.web.address import address, web_of
 from odpm_tasks.stack import up
 from odpm_tasks.stack.databases.psql import sql
 from odpm_tasks.stack.prefetch import database_names
@@ -19,8 +19,8 @@ def follow_domain(paths: ProjectPaths, observed: RenderedState) -> None:
 
     Odoo keeps parameters in memory: the containers that serve afterwards are started after this.
     """
-    web = observed.manifest.web
-    if web is None or not has_web(observed.scenario, observed.manifest):
+    web = web_of(observed.scenario, observed.manifest)
+    if web is None:
         return
     parameters = {"web.base.url": address(web, paths.settings), "web.base.url.freeze": "True"}
     script = follow_script(parameters)

@@ -10,7 +10,7 @@ from odpm_tasks.core.config.paths import WEB_FOLDER, ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.compose_file import ODOO
 from odpm_tasks.core.stack.web import caddy
-from odpm_tasks.core.stack.web.address import has_web
+from odpm_tasks.core.stack.web.address import web_of
 from odpm_tasks.stack import compose
 from odpm_tasks.stack.web import certificates
 
@@ -20,7 +20,7 @@ def prepare(paths: ProjectPaths, observed: RenderedState) -> None:
 
     Errors: those of `certificates.copy`.
     """
-    if not has_web(observed.scenario, observed.manifest):
+    if not web_of(observed.scenario, observed.manifest):
         return
     certificates.copy(paths, observed.manifest)
     lead_to_odoo(paths, observed)
@@ -28,7 +28,7 @@ def prepare(paths: ProjectPaths, observed: RenderedState) -> None:
 
 def lead_to_odoo(paths: ProjectPaths, observed: RenderedState) -> None:
     """Send requests to the host name of Odoo's service, if the stack has the proxy. Its containers share that name."""
-    if has_web(observed.scenario, observed.manifest):
+    if web_of(observed.scenario, observed.manifest):
         lead_to(paths, f"{compose.compose_project(paths, observed.stack)}-{ODOO}")
 
 
@@ -44,7 +44,7 @@ def leads_to(paths: ProjectPaths) -> str:
 
 def begin_maintenance(paths: ProjectPaths, observed: RenderedState) -> None:
     """Answer every request with the maintenance page, if the stack has the reverse proxy."""
-    if has_web(observed.scenario, observed.manifest):
+    if web_of(observed.scenario, observed.manifest):
         _write(paths, caddy.MAINTENANCE_FILE, "")
 
 

@@ -30,9 +30,9 @@ _SECRETS: dict[Kind, tuple[str, ...]] = {"folder": (), "s3": (CREDENTIALS,), "sf
 SERVICES = (BACKUP, BACKUP_DUMP)
 
 
-def has_backup(scenario: Scenario, manifest: Manifest) -> bool:
-    """Whether a stack has the services for backups."""
-    return scenario.name == "server" and manifest.backup is not None
+def backup_of(scenario: Scenario, manifest: Manifest) -> Backup | None:
+    """The backups of a stack, which `server` has where the description has `backup`; else None."""
+    return manifest.backup if scenario.name == "server" else None
 
 
 def kind(repository: str) -> Kind:

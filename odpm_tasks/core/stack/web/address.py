@@ -11,9 +11,9 @@ from odpm_tasks.core.manifest.web import domain_problem, email_problem, network_
 from odpm_tasks.errors import DescriptionError
 
 
-def has_web(scenario: Scenario, manifest: Manifest) -> bool:
-    """Whether a stack has the built-in reverse proxy: in `server`, where the description has `web`."""
-    return scenario.releases and manifest.web is not None
+def web_of(scenario: Scenario, manifest: Manifest) -> Web | None:
+    """The built-in reverse proxy of a stack, which `server` has where the description has `web`; else None."""
+    return manifest.web if scenario.releases else None
 
 
 def address(web: Web, settings: Settings) -> str:

@@ -16,7 +16,7 @@ from odpm_tasks.core.stack.compose_file import compose, lockable_images
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.render import render
 from odpm_tasks.core.stack.reserved import reserved
-from odpm_tasks.core.stack.web.address import address, check, has_web
+from odpm_tasks.core.stack.web.address import address, check, web_of
 from odpm_tasks.core.stack.web.caddy import IMAGE, caddyfile
 from odpm_tasks.errors import DescriptionError
 from tests.unit.builders import manifest
@@ -44,7 +44,7 @@ def lines(text: str) -> list[str]:
 def test_only_server_has_it_and_a_patch_has_no_effect_elsewhere(scenario: str) -> None:
     described: dict[str, Any] = {"web": {"domain": "shop.example"}, "service_patches": {"web": {"mem_limit": "1g"}}}
     found = services(scenario, **described)
-    assert ("web" in found) == (scenario == "server") == has_web(SCENARIOS[scenario], manifest(**described))
+    assert ("web" in found) == (scenario == "server") == bool(web_of(SCENARIOS[scenario], manifest(**described)))
     assert scenario != "server" or found["web"]["mem_limit"] == "1g"
     assert "web" not in services(scenario)
     assert (
