@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import Field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -19,7 +19,10 @@ from odpm_tasks.core.planning.options import RunOptions, options_of
 from odpm_tasks.tasks import command_line
 from odpm_tasks.tasks.command_line import CommandShape, ShapedArgument
 
-__all__ = ["Context", "check_format", "remainder", "split_list", "task"]
+if TYPE_CHECKING:
+    from odpm_tasks.core.text import Paint
+
+__all__ = ["Context", "check_format", "remainder", "split_list", "task", "write_report"]
 
 
 class _Task(Task[Any]):
@@ -152,3 +155,13 @@ def check_format(format: str, formats: Sequence[str] = ("text", "json")) -> None
         from odpm_tasks.errors import UsageError
 
         raise UsageError(f"unknown format {format!r}", todo=f"--format {', '.join(formats[:-1])} or {formats[-1]}")
+
+
+def write_report(format: str, as_json: Callable[[], str], as_text: Callable[[Paint], str]) -> None:
+    """Write a report to standard output: one JSON document, or the text for people, whose parts `as_text` colours with its argument."""
+    from odpm_tasks.adapters import terminal
+
+    if format == "json":
+        terminal.output(as_json())
+    else:
+        terminal.output_text(as_text(lambda text, style: terminal.paint(text, style, sys.stdout)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, check_format, task
+from odpm_tasks.tasks.base import Context, check_format, task, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,6 @@ def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose:
 
     Exit 2 if they differ in more than the scenarios explain.
     """
-    import sys
 
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.audit import parity_text
@@ -46,12 +45,11 @@ def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose:
         compared, notes = of_scenarios([_side(Project.find().root, name) for name in SCENARIOS])
     for note in notes:
         terminal.message(note)
-    if format == "json":
-        terminal.output(parity_text.as_json(compared))
-    else:
-        terminal.output_text(
-            parity_text.as_text(compared, lambda text, style: terminal.paint(text, style, sys.stdout), verbose=verbose)
-        )
+    write_report(
+        format,
+        lambda: parity_text.as_json(compared),
+        lambda paint: parity_text.as_text(compared, paint, verbose=verbose),
+    )
     if failing := len(compared.failing):
         raise DriftError(
             f"the images differ: {failing} difference{'s' if failing > 1 else ''} that no scenario explains",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odpm_tasks.tasks.base import Context, check_format, task
+from odpm_tasks.tasks.base import Context, check_format, task, write_report
 
 
 @task(
@@ -20,7 +20,6 @@ def doctor(c: Context, fix: bool = False, network: bool = False, format: str = "
     import sys
     from pathlib import Path
 
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.core.audit.findings import as_json, as_text
     from odpm_tasks.diagnosis.checks import diagnose
     from odpm_tasks.errors import DescriptionError
@@ -32,10 +31,7 @@ def doctor(c: Context, fix: bool = False, network: bool = False, format: str = "
     except DescriptionError:
         found = None
     findings, checks = diagnose(found, found or Project.at(Path.cwd()), fix=fix, with_network=network)
-    if format == "json":
-        terminal.output(as_json(findings, checks))
-    else:
-        terminal.output_text(as_text(findings, checks, lambda text, style: terminal.paint(text, style, sys.stdout)))
+    write_report(format, lambda: as_json(findings, checks), lambda paint: as_text(findings, checks, paint))
     if any(one.level == "error" and not one.fixed for one in findings):
         sys.exit(8)
 
@@ -46,9 +42,7 @@ def audit(c: Context, format: str = "text") -> None:
 
     Ends with 2 if a rule fails. `audit_waivers` in odpm.json accepts findings.
     """
-    import sys
 
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.core.audit.stack_audit import as_json, as_text, unused_waivers
     from odpm_tasks.core.text import plural
     from odpm_tasks.diagnosis.audit import audit as look
@@ -59,11 +53,7 @@ def audit(c: Context, format: str = "text") -> None:
     found = Project.find()
     findings = look(found)
     unused = unused_waivers(findings, found.manifest.audit_waivers)
-    if format == "json":
-        terminal.output(as_json(findings, unused))
-    else:
-        painted = as_text(findings, unused, lambda text, style: terminal.paint(text, style, sys.stdout))
-        terminal.output_text(painted)
+    write_report(format, lambda: as_json(findings, unused), lambda paint: as_text(findings, unused, paint))
     if failing := sum(one.fails for one in findings):
         raise DriftError(
             f"the audit failed: {plural(failing, 'finding')}",
@@ -74,20 +64,15 @@ def audit(c: Context, format: str = "text") -> None:
 @task(help={"format": "text or json."})
 def projects(c: Context, format: str = "text") -> None:
     """Show all projects of this machine: folder, series, what runs, Odoo's address."""
-    import sys
     from pathlib import Path
 
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.core.stack.projects import as_json, as_text
     from odpm_tasks.project import Project
     from odpm_tasks.stack import projects as stacks
 
     check_format(format)
     found = stacks.projects(Project.at(Path.cwd()).paths)
-    if format == "json":
-        terminal.output(as_json(found))
-    else:
-        terminal.output_text(as_text(found, lambda text, style: terminal.paint(text, style, sys.stdout)))
+    write_report(format, lambda: as_json(found), lambda paint: as_text(found, paint))
 
 
 @task(

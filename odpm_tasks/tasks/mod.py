@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, check_format, task
+from odpm_tasks.tasks.base import Context, check_format, task, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 )
 def list_(c: Context, all: bool = False, format: str = "text") -> None:
     """Show the add-ons: repository, version on disk and in the database."""
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.addons import inventory
     from odpm_tasks.core.addons import text
 
@@ -31,16 +30,12 @@ def list_(c: Context, all: bool = False, format: str = "text") -> None:
     graph = inventory.addon_graph(project.paths, observed)
     installed = inventory.installed_addons(project.paths, observed)
     addons = text.listed(graph, installed=installed, all_platform=all)
-    if format == "json":
-        terminal.output(text.list_json(addons, installed))
-    else:
-        terminal.output_text(text.list_text(addons, installed))
+    write_report(format, lambda: text.list_json(addons, installed), lambda _: text.list_text(addons, installed))
 
 
 @task(word="name", help={"name": "The add-on.", "format": "text or json."})
 def explain(c: Context, name: str, format: str = "text") -> None:
     """Show one add-on: file, repository, what depends on it, why it is installed."""
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.addons import inventory
     from odpm_tasks.core.addons import text
     from odpm_tasks.core.reports import report
@@ -50,10 +45,7 @@ def explain(c: Context, name: str, format: str = "text") -> None:
     graph = inventory.addon_graph(project.paths, observed)
     graph.require(name)
     found = text.explanation(graph, name, inventory.installed_addons(project.paths, observed))
-    if format == "json":
-        terminal.output(report(found))
-    else:
-        terminal.output_text(text.explanation_text(found))
+    write_report(format, lambda: report(found), lambda _: text.explanation_text(found))
 
 
 @task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, check_format, task
+from odpm_tasks.tasks.base import Context, check_format, task, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,10 +61,7 @@ def update(
     name = stack.existing_database(project, database)
     found = updates(project.paths, require_rendered(project.observe()), name, modules, changed=changed or not modules)
     if list_only:
-        if format == "json":
-            terminal.output(as_json(found))
-        else:
-            terminal.output_text(as_text(found))
+        write_report(format, lambda: as_json(found), lambda _: as_text(found))
     elif found.chosen:
         stack.up(c, update=found.chosen, database=name)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, check_format, task
+from odpm_tasks.tasks.base import Context, check_format, task, write_report
 
 if TYPE_CHECKING:
     from odpm_tasks.core.config.paths import ProjectPaths
@@ -28,12 +28,11 @@ def status(c: Context, format: str = "text", refresh: bool = False) -> None:
 
     check_format(format)
     found, cache = sources.status(Project.find().paths, refresh=refresh)
-    if format == "json":
-        terminal.output(sources_text.as_json(found, cache))
-        return
     width = terminal.width(sys.stdout) or 80
-    terminal.output_text(
-        sources_text.as_text(found, cache, width, lambda text, style: terminal.paint(text, style, sys.stdout))
+    write_report(
+        format,
+        lambda: sources_text.as_json(found, cache),
+        lambda paint: sources_text.as_text(found, cache, width, paint),
     )
 
 

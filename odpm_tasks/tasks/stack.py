@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from odpm_tasks.core.planning.options import ALL_DATABASES, RunOptions
-from odpm_tasks.tasks.base import Context, check_format, task
+from odpm_tasks.tasks.base import Context, check_format, task, write_report
 from odpm_tasks.tasks.options import from_saved_plan, project_for, step_ids
 
 if TYPE_CHECKING:
@@ -198,7 +198,6 @@ def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool 
 @task(help={"format": "text or json."})
 def status(c: Context, format: str = "text") -> None:
     """Show the services, the address of Odoo, and the repositories of the stack."""
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.core.stack import status as document
     from odpm_tasks.project import PREPARING, Project
     from odpm_tasks.stack.status import status
@@ -206,10 +205,7 @@ def status(c: Context, format: str = "text") -> None:
     check_format(format)
     project = Project.find()
     found, problem = status(project.paths, project.observe(PREPARING))
-    if format == "json":
-        terminal.output(document.as_json(found))
-    else:
-        terminal.output_text(document.as_text(found))
+    write_report(format, lambda: document.as_json(found), lambda _: document.as_text(found))
     if problem:
         raise problem
 

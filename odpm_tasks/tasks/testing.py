@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, check_format, remainder, task
+from odpm_tasks.tasks.base import Context, check_format, remainder, task, write_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,17 +76,16 @@ def test(
 
 
 def _show(finished: Finished, format: str) -> None:
-    import sys
 
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.reports import report
     from odpm_tasks.core.testing import text
 
-    if format == "json":
-        terminal.output(report(text.as_data(finished.run)))
-    else:
-        for line in text.as_text(finished.run, lambda part, style: terminal.paint(part, style, sys.stdout)):
-            terminal.output_text(line)
+    write_report(
+        format,
+        lambda: report(text.as_data(finished.run)),
+        lambda paint: "\n".join(text.as_text(finished.run, paint)),
+    )
     for name in finished.run.kept:
         terminal.message(f"kept: database {name}; look at it: inv shell -d {name}")
 

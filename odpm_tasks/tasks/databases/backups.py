@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from odpm_tasks.tasks.base import Context, check_format, task
+from odpm_tasks.tasks.base import Context, check_format, task, write_report
 from odpm_tasks.tasks.databases.common import confirm, opened
 
 
@@ -28,9 +28,7 @@ def run(c: Context, new: bool = False, unlock: bool = False) -> None:
 @task(name="list", help={"format": "text or json."})
 def list_(c: Context, format: str = "text") -> None:
     """Show the backups in the repository, the newest first."""
-    import sys
 
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases import stored_backups
     from odpm_tasks.databases.backup import cluster
     from odpm_tasks.databases.backups import repository
@@ -38,12 +36,11 @@ def list_(c: Context, format: str = "text") -> None:
     check_format(format)
     with opened() as (project, access):
         found, here = repository.backups(repository.service(project.paths, access.observed)), cluster(access)
-    if format == "json":
-        terminal.output(stored_backups.backups_json(found, here))
-    else:
-        terminal.output_text(
-            stored_backups.backups_text(found, here, lambda text, style: terminal.paint(text, style, sys.stdout))
-        )
+    write_report(
+        format,
+        lambda: stored_backups.backups_json(found, here),
+        lambda paint: stored_backups.backups_text(found, here, paint),
+    )
 
 
 @task(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from odpm_tasks.tasks.base import Context, check_format, task
+from odpm_tasks.tasks.base import Context, check_format, task, write_report
 from odpm_tasks.tasks.databases.common import DATABASE, confirm, existing, for_database, opened
 
 if TYPE_CHECKING:
@@ -14,29 +14,24 @@ if TYPE_CHECKING:
 @task(name="list", help={"format": "text or json."})
 def list_(c: Context, format: str = "text") -> None:
     """Show the databases: sizes, series, add-ons, lock, snapshots."""
-    import sys
 
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases import listing as shown
     from odpm_tasks.databases import listing
 
     check_format(format)
     with opened() as (_, access):
         found, now = listing.databases(access), access.lock
-        if format == "json":
-            terminal.output(shown.databases_json(found, now))
-        else:
-            terminal.output_text(
-                shown.databases_text(found, now, lambda text, style: terminal.paint(text, style, sys.stdout))
-            )
+        write_report(
+            format,
+            lambda: shown.databases_json(found, now),
+            lambda paint: shown.databases_text(found, now, paint),
+        )
 
 
 @task(word="database", short={"database": "d"}, help={"database": "Of this database only.", "format": "text or json."})
 def snapshots(c: Context, database: str = "", format: str = "text") -> None:
     """Show the snapshots with their sizes."""
-    import sys
 
-    from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases import listing as shown
     from odpm_tasks.databases import listing
 
@@ -44,12 +39,11 @@ def snapshots(c: Context, database: str = "", format: str = "text") -> None:
     with opened() as (_, access):
         found = listing.snapshots_with_sizes(access, database)
         now = access.lock
-        if format == "json":
-            terminal.output(shown.snapshots_json(found, now))
-        else:
-            terminal.output_text(
-                shown.snapshots_text(found, now, lambda text, style: terminal.paint(text, style, sys.stdout))
-            )
+        write_report(
+            format,
+            lambda: shown.snapshots_json(found, now),
+            lambda paint: shown.snapshots_text(found, now, paint),
+        )
 
 
 @task(
