@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from odpm_tasks.tasks.base import Context, task
-from odpm_tasks.tasks.databases.common import confirm, opened
+from odpm_tasks.tasks.databases.common import RESTORING, confirm, opened
 
 if TYPE_CHECKING:
     from odpm_tasks.databases.restore import Restored
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     help={
         "file": "Archive, folder, or `-` for standard input.",
         "database": "Name of the restored database (default: the project's).",
-        "replace": "Replace an existing database, after a snapshot of it.",
-        "no_neutralize": "Keep scheduled actions, mail and payments, and the uuid, as they are.",
-        "yes": "Do not ask for confirmation.",
+        **RESTORING,
     },
 )
 def restore(
@@ -61,9 +59,7 @@ def restore(
         "source": "ssh://[USER@]HOST[:PORT]/PATH of a checkout, or https://HOST of an Odoo server.",
         "database": "Name of the database here (default: the project's).",
         "remote_database": "Name of the database there (default: that of the checkout; the only one of the server).",
-        "replace": "Replace an existing database, after a snapshot of it.",
-        "no_neutralize": "Keep scheduled actions, mail and payments, and the uuid, as they are.",
-        "yes": "Do not ask for confirmation.",
+        **RESTORING,
     },
 )
 def pull(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from odpm_tasks.tasks.base import Context, check_format, task, write_report
-from odpm_tasks.tasks.databases.common import confirm, opened
+from odpm_tasks.tasks.databases.common import RESTORING, confirm, opened
 
 
 @task(
@@ -51,9 +51,7 @@ def list_(c: Context, format: str = "text") -> None:
         "at": "The newest backup that was made before this time, UTC: 2026-11-27 14:30, or a date.",
         "database": "Database that was backed up (default: the project's).",
         "to": "Name of the restored database (default: that of the backup).",
-        "replace": "Replace an existing database, after a snapshot of it.",
-        "no_neutralize": "Keep scheduled actions, mail and payments, and the uuid, as they are.",
-        "yes": "Do not ask for confirmation.",
+        **RESTORING,
     },
 )
 def restore(

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from odpm_tasks.project import Project
 
 DATABASE = "Database (default: the project's)."
+# The options of every task that restores a database
+RESTORING = {
+    "replace": "Replace an existing database, after a snapshot of it.",
+    "no_neutralize": "Keep scheduled actions, mail and payments, and the uuid, as they are.",
+    "yes": "Do not ask for confirmation.",
+}
 
 
 def existing(access: DatabaseAccess, database: str) -> str:

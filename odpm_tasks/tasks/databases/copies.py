@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from odpm_tasks.tasks.base import Context, task
-from odpm_tasks.tasks.databases.common import DATABASE, confirm, existing, new_name, opened
+from odpm_tasks.tasks.databases.common import DATABASE, RESTORING, confirm, existing, new_name, opened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     help={
         "source": "The database to copy.",
         "target": "The name of the copy.",
-        "no_neutralize": "Keep scheduled actions, mail and payments, and the uuid, as they are.",
+        "no_neutralize": RESTORING["no_neutralize"],
     },
 )
 def copy(c: Context, source: str, target: str, no_neutralize: bool = False) -> None:
