@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -156,6 +157,13 @@ class Bench:
             if value is not None:
                 data[key] = value
         path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+    def set_version(self, version: str, addon: str = "addons/stack_info") -> None:
+        """Set the version in the manifest of an add-on of the project."""
+        path = self.root / addon / "__manifest__.py"
+        text, count = re.subn(r'("version": )"[^"]*"', rf'\g<1>"{version}"', path.read_text(encoding="utf-8"))
+        assert count == 1, text
+        path.write_text(text, encoding="utf-8")
 
     def template(self, change: Callable[[str], str]) -> Path:
         """Give the project its own Dockerfile template: the built-in one, changed."""

@@ -103,7 +103,7 @@ def test_census_includes_mounted_sources_and_configuration(bench: Bench) -> None
     manifest = bench.root / "addons/stack_info/__manifest__.py"
     before = manifest.read_text(encoding="utf-8")
     try:
-        manifest.write_text(re.sub(r'("version": )"[^"]*"', r'\1"19.0.9.9.9"', before), encoding="utf-8")
+        bench.set_version("19.0.9.9.9")
         ran = bench.inv("parity", "--format", "json")
     finally:
         manifest.write_text(before, encoding="utf-8")

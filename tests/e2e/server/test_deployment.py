@@ -69,12 +69,6 @@ def write(bench: Bench, path: str, text: str) -> None:
     target.write_text(text, encoding="utf-8")
 
 
-def set_version(bench: Bench, version: str) -> None:
-    path = bench.root / ADDON / "__manifest__.py"
-    text = re.sub(r'"version": "[^"]+"', f'"version": "19.0.{version}"', path.read_text(encoding="utf-8"))
-    path.write_text(text, encoding="utf-8")
-
-
 def versions(bench: Bench) -> list[str]:
     query = "SELECT latest_version FROM ir_module_module WHERE name = 'stack_info'"
     return [bench.sql(query, name) for name in DATABASES]
@@ -159,7 +153,7 @@ def test_code_that_needs_an_update_is_refused_and_the_old_release_serves(shop: B
 
 
 def test_an_update_of_two_databases_answers_nothing_with_500(shop: Bench) -> None:
-    set_version(shop, "2.0.0")
+    shop.set_version("19.0.2.0.0")
     shop.commit("Raise the version")
     planned = [
         step for step in json.loads(shop.ok("plan", "--format", "json").out)["steps"] if step["id"] == "db.update"
@@ -181,7 +175,7 @@ def test_an_update_of_two_databases_answers_nothing_with_500(shop: Bench) -> Non
 
 def test_a_failing_update_leaves_code_and_databases_as_before(shop: Bench) -> None:
     before = releases(shop)[0]["release"]
-    set_version(shop, "3.0.0")
+    shop.set_version("19.0.3.0.0")
     write(shop, "migrations/19.0.3.0.0/post-fail.py", FAILING.format(seconds=0))
     shop.commit("A migration that fails")
     with Client(login_page(shop)).sending() as client:
@@ -246,7 +240,7 @@ def test_rollback(shop: Bench) -> None:
 def test_killed_between_the_steps(shop: Bench, moment: str) -> None:
     """The next run ends with the new release, its databases updated once."""
     before, number = odoo_state(shop)[0], int(versions(shop)[0].split(".")[2]) + 1
-    set_version(shop, f"{number}.0.0")
+    shop.set_version(f"19.0.{number}.0.0")
     script = f'def migrate(cr, version):\n    cr.execute("CREATE TABLE migrated_{number} (id int)")\n'
     write(shop, f"migrations/19.0.{number}.0.0/pre-once.py", script)
     shop.commit(f"Version {number}")
@@ -303,7 +297,7 @@ def test_the_commands_of_the_page(shop: Bench) -> None:
     """Those after the installation: deploy, look, return."""
     blocks = blocks_of_the_page()
     expected = {"inv up --rollback": 7}
-    set_version(shop, "90.0.0")
+    shop.set_version("19.0.90.0.0")
     shop.commit("A version for the page")
     for line in [line for block in blocks[1:] for line in block]:
         words = line.split()
@@ -345,7 +339,7 @@ def test_killed_at_any_time(shop: Bench) -> None:
 def raised(bench: Bench) -> str:
     """The next version of the add-on, committed."""
     version = f"{int(versions(bench)[0].split('.')[2]) + 1}.0.0"
-    set_version(bench, version)
+    bench.set_version(f"19.0.{version}")
     bench.commit(f"Version {version}")
     return f"19.0.{version}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -119,9 +118,7 @@ def test_killed_while_two_run(web_stack: Bench, web_site: Site, reverted: bool) 
 
 
 def test_during_an_update_there_is_a_maintenance_page(web_stack: Bench, web_site: Site) -> None:
-    manifest = web_stack.root / ADDON / "__manifest__.py"
-    text = re.sub(r'"version": "[^"]+"', '"version": "19.0.2.0.0"', manifest.read_text(encoding="utf-8"))
-    manifest.write_text(text, encoding="utf-8")
+    web_stack.set_version("19.0.2.0.0")
     web_stack.commit("Raise the version")
     load = Load(web_site)
     with load.running("update"):
@@ -141,9 +138,7 @@ def test_a_failing_update_ends_the_maintenance_page(web_stack: Bench, web_site: 
     script = web_stack.root / ADDON / "migrations/19.0.3.0.0/post-fail.py"
     script.parent.mkdir(parents=True)
     script.write_text('def migrate(cr, version):\n    raise ValueError("cannot convert")\n', encoding="utf-8")
-    manifest = web_stack.root / ADDON / "__manifest__.py"
-    text = re.sub(r'"version": "[^"]+"', '"version": "19.0.3.0.0"', manifest.read_text(encoding="utf-8"))
-    manifest.write_text(text, encoding="utf-8")
+    web_stack.set_version("19.0.3.0.0")
     web_stack.commit("A migration that fails")
     load = Load(web_site)
     with load.running("failing"):
