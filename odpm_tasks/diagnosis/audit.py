@@ -22,7 +22,6 @@ from odpm_tasks.core.audit import container_rules, odoo_rules, web_rules
 from odpm_tasks.core.audit.odoo_rules import DatabaseFacts
 from odpm_tasks.core.audit.stack_audit import AuditFinding, one_line, waived
 from odpm_tasks.core.config.paths import RELEASES, ProjectPaths, release_folder
-from odpm_tasks.core.databases.sql import VISIBLE
 from odpm_tasks.core.odoo.conf import HTTP_PORT
 from odpm_tasks.core.stack.web.address import address
 from odpm_tasks.core.text import plural
@@ -34,6 +33,7 @@ from odpm_tasks.project_files import read_deployment, read_state
 from odpm_tasks.stack import compose
 from odpm_tasks.stack.databases import psql
 from odpm_tasks.stack.files import chosen_database
+from odpm_tasks.stack.prefetch import database_names
 from odpm_tasks.stack.secrets import PASSWORDS
 from odpm_tasks.stack.status import backup_state
 
@@ -72,14 +72,13 @@ class RunningStack:
         db = self.of("db")
         if db is None:
             return ()
-        names = psql.sql(str(db["Id"]), VISIBLE).splitlines()
 
         def row(name: str) -> DatabaseFacts | None:
             found = psql.execute(str(db["Id"]), odoo_rules.database_query(), name, "-Atq")
             return odoo_rules.facts(name, json.loads(found.text)) if found.ok and found.text.strip() else None
 
         with ThreadPoolExecutor(4) as pool:
-            return tuple(one for one in pool.map(row, names) if one)
+            return tuple(one for one in pool.map(row, database_names(str(db["Id"]))) if one)
 
 
 def audit(found: Project) -> tuple[AuditFinding, ...]:

@@ -44,38 +44,46 @@ def _hardening(service: str, container: Mapping[str, Any]) -> Iterator[AuditFind
     security = host.get("SecurityOpt") or ()
     log = host.get("LogConfig") or {}
     grace = config.get("StopTimeout")
-    loosened = {
-        "keeps capabilities that it does not need": "ALL" not in (host.get("CapDrop") or ()),
-        f"has the capabilities {', '.join(sorted(added))}": bool(added),
-        "can write to its root": not host.get("ReadonlyRootfs"),
-        "can gain privileges by set-uid programs": not any(
-            option.replace("=", ":") in {"no-new-privileges", "no-new-privileges:true"} for option in security
+
+    def shown(*keys: str) -> str:
+        return ", ".join(f"{key}: {json.dumps(host.get(key))}" for key in keys)
+
+    capabilities, options = shown("CapDrop", "CapAdd"), [option.replace("=", ":") for option in security]
+    rows = (
+        ("keeps capabilities that it does not need", "ALL" not in (host.get("CapDrop") or ()), capabilities),
+        (f"has the capabilities {', '.join(sorted(added))}", bool(added), capabilities),
+        ("can write to its root", not host.get("ReadonlyRootfs"), shown("ReadonlyRootfs")),
+        (
+            "can gain privileges by set-uid programs",
+            not {"no-new-privileges", "no-new-privileges:true"} & {*options},
+            shown("SecurityOpt"),
         ),
-        "has no filter of system calls": any(option.replace("=", ":").endswith(":unconfined") for option in security),
-        "may start any number of processes": (host.get("PidsLimit") or 0) <= 0,
-        "may use all memory of the machine": not host.get("Memory"),
-        "may fill the disk with its log": log.get("Type") == "json-file"
-        and "max-size" not in (log.get("Config") or {}),
-        "is killed before it has finished its requests": service in {"odoo", "db"} and (grace or 10) < GRACE_PERIOD,
-        "runs as root": service == "odoo" and config.get("User", "").partition(":")[0] in {"", "0", "root"},
-    }
-    for what, found in loosened.items():
+        (
+            "has no filter of system calls",
+            any(option.endswith(":unconfined") for option in options),
+            shown("SecurityOpt"),
+        ),
+        ("may start any number of processes", (host.get("PidsLimit") or 0) <= 0, shown("PidsLimit")),
+        ("may use all memory of the machine", not host.get("Memory"), shown("Memory")),
+        (
+            "may fill the disk with its log",
+            log.get("Type") == "json-file" and "max-size" not in (log.get("Config") or {}),
+            shown("LogConfig"),
+        ),
+        (
+            "is killed before it has finished its requests",
+            service in {"odoo", "db"} and (grace or 10) < GRACE_PERIOD,
+            f"StopTimeout: {grace}",
+        ),
+        (
+            "runs as root",
+            service == "odoo" and config.get("User", "").partition(":")[0] in {"", "0", "root"},
+            f"User: {config.get('User') or 'root'}",
+        ),
+    )
+    for what, found, evidence in rows:
         if found:
-            yield AuditFinding("hardening", "error", service, what, _settings(what, host, config), _TODO)
-
-
-def _settings(what: str, host: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    """The value of the container that a finding is read from."""
-    names = {
-        "capabilities": ("CapDrop", "CapAdd"), "root": ("ReadonlyRootfs",), "gain": ("SecurityOpt",), "filter": ("SecurityOpt",),
-        "processes": ("PidsLimit",), "memory": ("Memory",), "log": ("LogConfig",),
-    }  # fmt: skip
-    if what == "runs as root":
-        return f"User: {config.get('User') or 'root'}"
-    if "killed" in what:
-        return f"StopTimeout: {config.get('StopTimeout')}"
-    keys = next((keys for word, keys in names.items() if word in what.split()), ())
-    return ", ".join(f"{key}: {json.dumps(host.get(key))}" for key in keys)
+            yield AuditFinding("hardening", "error", service, what, evidence, _TODO)
 
 
 def _restart(service: str, container: Mapping[str, Any]) -> Iterator[AuditFinding]:
