@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from odpm_tasks.core.image import dockerfile
@@ -106,3 +106,15 @@ class Servers:
     ) -> Resolution:
         known: Mapping[str, Pin] = {pin.key: pin for pin in pins}
         return drive(resolve(described, known, lookup, strict=strict, own=own), self.answer)
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text and key of parsed YAML or JSON, at any depth."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield from (str(key), *texts(below))
+    elif isinstance(value, list):
+        for below in value:
+            yield from texts(below)
+    elif value is not None:
+        yield str(value)

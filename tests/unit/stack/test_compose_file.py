@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from odpm_tasks.core.stack.compose_file import (
 )
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.services import apply_patch
-from tests.unit.builders import manifest, resolution, source
+from tests.unit.builders import manifest, resolution, source, texts
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "compose"
 CASES = sorted(folder.name for folder in GOLDEN.iterdir() if (folder / "odpm.json").exists())
@@ -88,17 +87,6 @@ def test_whole_file(case: str, scenario: str) -> None:
     if os.environ.get("ODPM_GOLDEN") == "write":
         golden.write_text(text, encoding="utf-8")
     assert text == golden.read_text(encoding="utf-8")
-
-
-def texts(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, below in value.items():
-            yield from (str(key), *texts(below))
-    elif isinstance(value, list):
-        for below in value:
-            yield from texts(below)
-    elif value is not None:
-        yield str(value)
 
 
 @pytest.mark.parametrize(("case", "scenario"), EACH)

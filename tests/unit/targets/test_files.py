@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +77,6 @@ def test_whole_folder(case: str, name: str) -> None:
             (folder / path).write_bytes(data)
     known = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert files == known
-
-
-def texts(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, below in value.items():
-            yield from (str(key), *texts(below))
-    elif isinstance(value, list):
-        for below in value:
-            yield from texts(below)
-    elif value is not None:
-        yield str(value)
 
 
 @pytest.mark.parametrize(("case", "name"), CASES)
