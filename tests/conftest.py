@@ -58,6 +58,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         f"{E2E}stack/test_installed_addons.py",
         f"{E2E}server/test_backups.py",
         f"{E2E}server/test_backup_failures.py",
+        f"{E2E}server/test_backup_schedule.py",
         f"{E2E}server/test_backup_sftp.py",
     ),
     "web_stack": (f"{E2E}server/web/test_web.py", f"{E2E}server/web/test_deployments.py"),
