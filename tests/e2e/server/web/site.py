@@ -127,19 +127,31 @@ class WebSocket:
             self.head += line
 
     def send(self, **message: Any) -> None:
-        data, mask = json.dumps(message).encode(), os.urandom(4)
+        self._frame(0x1, json.dumps(message).encode())
+
+    def _frame(self, kind: int, data: bytes) -> None:
+        mask = os.urandom(4)
         size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack("!H", len(data))
         masked = bytes(byte ^ mask[number % 4] for number, byte in enumerate(data))
-        self._socket.sendall(b"\x81" + size + mask + masked)
+        self._socket.sendall(bytes([0x80 | kind]) + size + mask + masked)
 
     def receive(self) -> Any:
-        """The next message; None where the other side closes the connection."""
-        first, second = self._file.read(2) or (0x88, 0)
-        size = second & 0x7F
-        if size >= 126:
-            size = int.from_bytes(self._file.read(2 if size == 126 else 8))
-        data = self._file.read(size)
-        return json.loads(data) if first & 0xF == 1 else None
+        """The next message; None where the other side closes the connection. A ping is answered."""
+        while True:
+            first, second = self._file.read(2) or (0x88, 0)
+            size = second & 0x7F
+            if size >= 126:
+                size = int.from_bytes(self._file.read(2 if size == 126 else 8))
+            data = self._file.read(size)
+            match first & 0xF:
+                case 0x1:
+                    return json.loads(data)
+                case 0x9:
+                    self._frame(0xA, data)
+                case 0xA:
+                    continue
+                case _:
+                    return None
 
     def close(self) -> None:
         self._socket.close()
