@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,32 +19,11 @@ from tests.e2e.harness import REPOSITORY, CommandResult, docker, git
 from tests.standins.githttp import GitServer
 from tests.standins.registry import Registry
 
-pytest_plugins = ["tests.e2e.workspaces"]
+pytest_plugins = ["tests.e2e.workspaces", "tests.e2e.project.runners"]
 
 PAGE = (REPOSITORY / "docs/ci.md").read_text(encoding="utf-8")
 GITHUB, GITLAB = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 PROJECT = "team/project.git"
-
-
-@pytest.fixture(scope="session")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of programs of a bare Python, as a runner has it: pip, and nothing of ours."""
-    folder = tmp_path_factory.mktemp("python")
-    uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "venv", "-q", "--seed", "--python", sys.executable, folder / "venv"], check=True)
-    return folder / "venv/bin"
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `ODPM_TASKS` may be: the distribution of this tree, built from a copy."""
-    base = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(REPOSITORY / "odpm_tasks", base / "tree/odpm_tasks", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(REPOSITORY / name, base / "tree")
-    uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "build", "-q", "--wheel", "--out-dir", base / "dist", base / "tree"], check=True)
-    return next((base / "dist").glob("*.whl"))
 
 
 @dataclass
@@ -141,6 +119,7 @@ def on_github(forge: Forge, job: str, event: str, ref: str, **context: str) -> J
         "GITHUB_BASE_REF": "main" if event == "pull_request" else "",
         "GITHUB_SHA": git("rev-parse", "HEAD", cwd=clone),
         "GITHUB_STEP_SUMMARY": str(summary),
+        "GITHUB_OUTPUT": str(summary.with_name("output")),
     }
     steps: dict[str, CommandResult] = {}
     for step in described["steps"]:
@@ -214,7 +193,7 @@ def test_the_image_is_built_and_pushed_from_the_default_branch(forge: Forge, reg
     login = {"REGISTRY": registry.address, "REGISTRY_USER": "robot", "REGISTRY_PASSWORD": "geheim-4711"}
     context = {f"vars.{key}": value for key, value in {**login, "IMAGE": name}.items()}
     context["secrets.REGISTRY_PASSWORD"] = login["REGISTRY_PASSWORD"]
-    assert GITHUB["jobs"]["image"]["if"] == "github.ref == 'refs/heads/main'"
+    assert GITHUB["jobs"]["image"]["if"] == "github.event_name == 'push'"
     head = git("rev-parse", "main", cwd=forge.workspace.root)
     for setting in ("ODPM_IMAGE_MIRROR", "ODPM_APT_MIRROR"):
         del forge.workspace.bench.env[setting]
@@ -222,11 +201,15 @@ def test_the_image_is_built_and_pushed_from_the_default_branch(forge: Forge, reg
         job = on_github(forge, "image", "push", "refs/heads/main", **context)
         assert job.code == 0, job.output
         assert re.fullmatch(rf"{name}:{head}@sha256:[0-9a-f]{{64}}\n", job.summary)
+        output = forge.workspace.folder / "output"
+        assert output.read_text(encoding="utf-8") == f"image={job.summary}"  # what the job `deploy` gets
         assert login["REGISTRY_PASSWORD"] not in job.output
         ci = {**login, "IMAGE": name, "REGISTRY_IMAGE": name}
         ran = on_gitlab(forge, "image", "refs/heads/main", {f"CI_{key}": value for key, value in ci.items()})
         assert ran.code == 0, ran.output
         assert job.summary in ran.out  # the same image, by its digest
+        dotenv = forge.workspace.folder / "runner/project" / GITLAB["image"]["artifacts"]["reports"]["dotenv"]
+        assert dotenv.read_text(encoding="utf-8") == f"IMAGE={job.summary}"
     finally:
         docker("image", "rm", "--force", f"{name}:{head}")
 
