@@ -29,6 +29,8 @@ def ignore_ctrl_c() -> None:
     """Ignore Ctrl-C from here on: a second one while Python exits would replace the exit code."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Python restores the default handler when it ends; a signal that is sent again meanwhile must not end it first
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _interrupt(*_: object) -> None:

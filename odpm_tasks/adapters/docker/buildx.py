@@ -184,6 +184,7 @@ def _docker(*words: str) -> command.Outcome:
 # (similar: moby/buildkit#2303, #4733). If both name their image at the same moment, the second one fails with the last.
 _DISTURBED_BY_OTHER = re.compile(
     r"failed to solve: .*(no active sessions|inconsistent graph state|return leaving outgoing open|context canceled"
+    r"|only one connection allowed"
     r'|image "[^"]*": already exists)'
 )
 _MAX_BUILDS = 4
