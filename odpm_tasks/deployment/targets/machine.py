@@ -98,13 +98,13 @@ class Machine:
         found, _, text = outcome.text.partition("\n")
         return text if found == "found" else None
 
-    def shell(self, script: str, *arguments: str, stdin: bytes = b"") -> command.Outcome:
-        """Run a script of `sh` in the target's folder, as root of a container without a network."""
+    def shell(self, script: str, *arguments: str, stdin: bytes = b"", check: bool = True) -> command.Outcome:
+        """Run a script of `sh` in the target's folder, as root of a container without a network. Errors: as `run`."""
         options = [
             "--rm", *(["--interactive"] if stdin else []), "--network=none", "--user=0:0",
             "--volume", f"{self.folder}:/target", "--workdir=/target", "--entrypoint=sh",
         ]  # fmt: skip
-        return self.run("run", *options, self.image, "-euc", script, "sh", *arguments, stdin=stdin)
+        return self.run("run", *options, self.image, "-euc", script, "sh", *arguments, stdin=stdin, check=check)
 
     @contextlib.contextmanager
     def lease(self, who: str) -> Iterator[None]:

@@ -43,10 +43,7 @@ def put(machine: Machine, wanted: TargetDeployment) -> None:
     """Put the files of a release and the secrets that are new on the machine; generate passwords that do not exist."""
     machine.put({f"releases/{wanted.release}/{path}": data for path, data in wanted.files.items()})
     machine.put({f"secrets/{name}": value for name, value in wanted.secrets.items()})
-    done = machine.run(
-        "run", "--rm", "--network=none", "--user=0:0", "--volume", f"{machine.folder}:/target", "--workdir=/target",
-        "--entrypoint=sh", machine.image, "-c", f"cp releases/{wanted.release}/make-secrets.sh . && exec ./make-secrets.sh", check=False,
-    )  # fmt: skip
+    done = machine.shell('cp "releases/$1/make-secrets.sh" . && exec ./make-secrets.sh', wanted.release, check=False)
     if not done.ok:
         missing = next((line.partition(":")[2].split() for line in done.tail() if line.startswith("missing:")), [])
         name = missing[0].removeprefix("secrets/") if missing else ""

@@ -28,8 +28,6 @@ from tests.standins.sshd import SshServer
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
 
-MANIFEST = "addons/stack_info/__manifest__.py"
-
 
 class Target:
     """A target on the engine of this machine: the project, the port of its proxy, and what a client sees."""
@@ -140,9 +138,7 @@ def test_a_target_is_deployed_updated_and_returned_without_a_failed_request(targ
     docker("compose", "--project-name", f"project-{target.target}", "ps", "-q")
     bench.ok("deploy.exec", "--target", target.target, "--", "odoo", "-d", "shop", "-i", "stack_info",
              "--stop-after-init", "--workers=0", "--no-http")  # fmt: skip
-    manifest = bench.root / MANIFEST
-    text = manifest.read_text(encoding="utf-8")
-    manifest.write_text(text.replace("19.0.1.0.0", "19.0.2.0.0"), encoding="utf-8")
+    bench.set_version("19.0.2.0.0")
     (bench.root / "addons/stack_info/migrations/19.0.2.0.0").mkdir(parents=True)
     script = bench.root / "addons/stack_info/migrations/19.0.2.0.0/pre-migrate.py"
     script.write_text(
@@ -174,8 +170,7 @@ def test_a_deployment_that_was_killed_while_it_updated_is_taken_back_and_repeate
     target.up(ci_image.out.split()[-1])
     bench.ok("deploy.exec", "--target", target.target, "--", "odoo", "-d", "shop", "-i", "stack_info",
              "--stop-after-init", "--workers=0", "--no-http")  # fmt: skip
-    manifest = bench.root / MANIFEST
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace("19.0.1.0.0", "19.0.2.0.0"), encoding="utf-8")
+    bench.set_version("19.0.2.0.0")
     script = bench.root / "addons/stack_info/migrations/19.0.2.0.0/pre-migrate.py"
     script.parent.mkdir(parents=True)
     script.write_text(
