@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,10 +29,26 @@ class DiskUsage:
 
 def disk_usage() -> DiskUsage:
     """Everything that the engine stores. Errors: MachineError if it does not answer, ProgramError."""
-    data = json.loads(_docker("system", "df", "--verbose", "--format", "{{json .}}").text)
+    data = json.loads(_df())
     rows = _docker("image", "ls", "--no-trunc", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}").text.splitlines()
     names = dict(row.split() for row in rows if "<none>" not in row)
     return DiskUsage(names, *(data.get(name) or () for name in ("Images", "Containers", "Volumes", "BuildCache")))
+
+
+# The engine fails `df` if something is removed while it adds up sizes, or if another `df` runs.
+_CHANGED_MEANWHILE = re.compile(
+    r"rw layer snapshot not found|disk usage operation is already running|[Nn]o such|does not exist|not found"
+)
+_MAX_READS = 5
+
+
+def _df() -> str:
+    for remaining in reversed(range(_MAX_READS)):
+        outcome = command.run(["docker", "system", "df", "--verbose", "--format", "{{json .}}"], check=False)
+        if outcome.ok or not remaining or not _CHANGED_MEANWHILE.search(outcome.stderr.decode(errors="replace")):
+            break
+        time.sleep(0.5)
+    return _checked(outcome).text
 
 
 def image_labels(ids: Sequence[str]) -> dict[str, Mapping[str, str]]:
@@ -56,7 +73,10 @@ def remove_build_cache(ids: Sequence[str]) -> None:
 
 
 def _docker(*words: str) -> command.Outcome:
-    outcome = command.run(["docker", *words], check=False)
+    return _checked(command.run(["docker", *words], check=False))
+
+
+def _checked(outcome: command.Outcome) -> command.Outcome:
     if not outcome.ok:
         raise docker.unreachable(outcome) if docker.is_unreachable(outcome) else command.failure(outcome)
     return outcome

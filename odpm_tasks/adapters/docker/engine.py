@@ -141,10 +141,16 @@ def compose_containers() -> dict[str, tuple[str, tuple[Container, ...]]]:
     return {name: (group[0].folder, tuple(group)) for name, group in found.items()}
 
 
+# The fields by name: `--format json` also asks the engine for the size of every container, which is slow and fails if one of them
+# is removed at that moment ("rw layer snapshot not found").
+_FIELDS = ("ID", "State", "Status", "Ports", "Labels")
+_ROW = "{" + ",".join(f'"{name}":{{{{json .{name}}}}}' for name in _FIELDS) + "}"
+
+
 def _rows(project: str = "") -> list[Mapping[str, Any]]:
     """The containers of Compose projects as `docker ps` prints them. `project`: `=NAME` for one project."""
     label = f"label=com.docker.compose.project{project}"
-    words = ["docker", "ps", "--all", "--no-trunc", "--filter", label, "--format", "json"]
+    words = ["docker", "ps", "--all", "--no-trunc", "--filter", label, "--format", _ROW]
     outcome = command.run(words, check=False, timeout=60)
     if not outcome.ok:
         raise unreachable(outcome) if is_unreachable(outcome) else command.failure(outcome)
