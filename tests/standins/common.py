@@ -190,12 +190,13 @@ def mirrors() -> Mirrors:
 class Apt:
     """apt for one suite with separate lists, cache and sources; the configuration of the machine is not changed.
 
-    `updates` adds the updates and security archives of the suite. Lists older than `max_age` seconds are fetched again.
+    `updates` adds the updates and security archives of the suite. `arch`: packages for another processor, by Debian's name.
+    Lists older than `max_age` seconds are fetched again.
     """
 
-    def __init__(self, suite: str, *, updates: bool = False, max_age: float = 86400) -> None:
-        self.suite = suite
-        self.name = f"{suite}-updates" if updates else suite
+    def __init__(self, suite: str, *, updates: bool = False, arch: str = "", max_age: float = 86400) -> None:
+        self.suite, self.arch = suite, arch
+        self.name = "-".join([suite, *(["updates"] if updates else []), *([arch] if arch else [])])
         self.folder = root() / "apt" / self.name
         self.max_age = max_age
         for name in ("lists/partial", "cache/archives/partial"):
@@ -221,6 +222,7 @@ class Apt:
             "Acquire::Retries": 3,
             # a mirror can be a snapshot of an earlier day; its content is signed nevertheless
             "Acquire::Check-Valid-Until": "false",
+            **({"APT::Architecture": self.arch, "APT::Architectures": self.arch} if self.arch else {}),
         }
         return ["-qq", *(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))]
 

@@ -3,6 +3,8 @@
 A stand-in has the label `odpm.standin=RECIPE`, a hash of its inputs. One with another recipe is built again; an image
 without the label is not a stand-in and is never changed. Like the official images, stand-ins contain only public
 certificate authorities, not those of this machine.
+
+`arm64v8/TAG`, Docker Hub's name for the image for arm64, is built on other processors with an emulator: `emulation.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ import time
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from odpm_tasks.errors import MachineError, OdpmError, ProgramError
@@ -35,8 +38,10 @@ from tests.standins.common import (
     size,
     unpack,
 )
+from tests.standins.emulation import PLATFORM, emulation
 
 LABEL = "odpm.standin"
+ARM64 = "arm64v8/"
 HERE = Path(__file__).parent / "images"
 DEFAULT = (
     "debian:bookworm-slim",
@@ -62,24 +67,32 @@ PULL_TIMEOUT = 300.0  # seconds for a pull after its first output
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a stand-in is built: the folder of its Dockerfile, its base image, the build arguments, texts replaced in the Dockerfile."""
+    """How a stand-in is built: the folder of its Dockerfile, its base image, the build arguments, texts replaced in the Dockerfile.
+
+    `arch`: Debian's name of another processor; empty for that of this machine.
+    """
 
     kind: str
     suite: str
     base: str | None = None
     arguments: tuple[tuple[str, str], ...] = ()
     replaced: tuple[tuple[str, str], ...] = ()
+    arch: str = ""
 
     def hash(self) -> str:
         files = sorted(path for path in (HERE / self.kind).rglob("*") if path.is_file())
         settings = repr(_settings("archive", "security", self.suite))
         below = recipe(self.base).hash() if self.base else fingerprint(settings)
         words = [self.kind, self.suite, below, *(f"{key}={value}" for key, value in (*self.arguments, *self.replaced))]
+        words += [self.arch] if self.arch else []
         return fingerprint(*words, *files)
 
 
 def recipe(tag: str) -> Recipe:
     """The recipe for an image. Errors: MachineError if Debian packages cannot replace it."""
+    if tag.startswith(ARM64) and re.match(r"(debian|python):", plain := tag.removeprefix(ARM64)):
+        own = recipe(plain)
+        return replace(own, base=own.base and f"{ARM64}{own.base}", arch="arm64")
     if match := re.fullmatch(r"debian:([a-z]+)-slim", tag):
         return Recipe("debian", match[1])
     if match := re.fullmatch(r"python:([\d.]+)-slim-([a-z]+)", tag):
@@ -134,7 +147,8 @@ def ensure_image(tag: str, say: Say) -> None:
         wanted = recipe(tag)
         if wanted.base:
             ensure_image(wanted.base, _quiet(say))
-        _build(tag, wanted)
+        with emulation(say) if wanted.arch else nullcontext():
+            _build(tag, wanted)
         return say(line("images", f"{tag} built from packages ({_size(tag)}, {seconds(begun)})"))
 
 
@@ -173,7 +187,10 @@ class _Registry:
             if self.timed_out:
                 return False
             process = subprocess.Popen(
-                ["docker", "pull", tag], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+                ["docker", "pull", *([f"--platform={PLATFORM}"] if tag.startswith(ARM64) else []), tag],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
             )
             assert process.stdout is not None
             output = process.stdout
@@ -206,7 +223,7 @@ def _build(tag: str, wanted: Recipe) -> None:
         for old, new in wanted.replaced:
             dockerfile.write_text(dockerfile.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
         if wanted.kind == "debian":
-            _debian_context(wanted.suite, context, work)
+            _debian_context(wanted, context, work)
         elif wanted.kind == "caddy":
             _caddy_context(context)
         if wheel := dict(wanted.arguments).get("WHEEL"):
@@ -215,6 +232,7 @@ def _build(tag: str, wanted: Recipe) -> None:
             run(sys.executable, *words, wheel)
         words = ["docker", "build", "--progress=plain", "--provenance=false", "--tag", tag]
         words += ["--label", f"{LABEL}={wanted.hash()}"]
+        words += [f"--platform=linux/{wanted.arch}"] if wanted.arch else []
         pairs = [("BASE", wanted.base or ""), *wanted.arguments]
         pairs += [(name, os.environ[name]) for name in PROXIES if name in os.environ]
         words += [word for key, value in pairs for word in ("--build-arg", f"{key}={value}")]
@@ -226,9 +244,10 @@ def _build(tag: str, wanted: Recipe) -> None:
         raise ProgramError(f"{tag} cannot be built from packages", where=str(HERE / wanted.kind), details=output)
 
 
-def _debian_context(suite: str, context: Path, work: Path) -> None:
+def _debian_context(wanted: Recipe, context: Path, work: Path) -> None:
     """The packages of a minimal system, as files and unpacked into a root file system that can run dpkg."""
-    debs = Apt(suite, updates=True).bootstrap(work)
+    suite = wanted.suite
+    debs = Apt(suite, updates=True, arch=wanted.arch).bootstrap(work)
     tree = work / "tree"
     tree.mkdir()
     for name in ("bin", "sbin", "lib", "lib64"):

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.request
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -126,6 +127,19 @@ class Registry:
         path = folder / "htpasswd"
         path.write_text(f"{user}:{bcrypt.hashpw(password.encode(), bcrypt.gensalt(5)).decode()}\n", encoding="utf-8")
         return path
+
+    def push_index(self, name: str, images: Mapping[str, str]) -> str:
+        """Push images of this engine, by architecture, and a manifest list of them as `name`; returns its reference."""
+        repository = f"{self.address}/{name.rpartition(':')[0]}"
+        pushed = {f"{repository}:{arch}": image for arch, image in images.items()}
+        for own, image in pushed.items():
+            run("docker", "tag", image, own)
+            try:
+                run("docker", "push", "--quiet", own, timeout=600)
+            finally:
+                run("docker", "image", "rm", own)
+        run("docker", "buildx", "imagetools", "create", "--tag", f"{self.address}/{name}", *pushed)
+        return f"{self.address}/{name}"
 
     def tags(self, name: str) -> list[str]:
         """The tags of a repository; empty if it does not exist."""
