@@ -1,19 +1,22 @@
-"""Generated YAML: plain blocks, no anchors, lists indented below their key, texts of several lines as they are."""
+"""Generated YAML: plain blocks, no anchors, texts of several lines as they are."""
 
 from __future__ import annotations
 
 import yaml
+from yaml.representer import SafeRepresenter
+
+try:  # libyaml is several times faster, and in every wheel of PyYAML
+    from yaml import CSafeDumper as _SafeDumper
+except ImportError:
+    from yaml import SafeDumper as _SafeDumper  # type: ignore[assignment]
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(_SafeDumper):
     def ignore_aliases(self, data: object) -> bool:
         return True
 
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
 
-
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: SafeRepresenter, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 

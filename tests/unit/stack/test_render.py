@@ -98,7 +98,7 @@ def test_a_dependency_that_is_itself_an_add_on_is_in_a_folder_with_its_name(scen
     assert f'COPY --from=src-acme-print-84cbd8 ["files", "{where}"]' in dockerfile
     mounted = {"developer": "src/acme_print", "server": f"releases/{render(found).release}/src/acme_print/files"}
     assert [line for line in compose.splitlines() if f":{where}:ro" in line] == [
-        f"      - ./.odpm/{folder}:{where}:ro" for name, folder in mounted.items() if name == scenario
+        f"    - ./.odpm/{folder}:{where}:ro" for name, folder in mounted.items() if name == scenario
     ]
     assert "acme_print" in found.all_modules
 
@@ -143,8 +143,8 @@ def test_add_ons_in_the_root_are_mounted_without_our_own_folder() -> None:
     compose = text(found, "docker-compose.yml")
     assert found.addons_path[0] == "/opt/odoo/src/project"
     assert "- ./:/opt/odoo/src/project\n" in compose
-    assert "tmpfs:\n      - /opt/odoo/src/project/.odpm\n" in compose
-    assert "tmpfs:\n      - /opt" not in text(stack(), "docker-compose.yml")
+    assert "tmpfs:\n    - /opt/odoo/src/project/.odpm\n" in compose
+    assert "tmpfs:\n    - /opt" not in text(stack(), "docker-compose.yml")
     baked = stack("ci", own=Facts(modules=(module("mine"),)))
     assert "/opt/odoo/src/project/.odpm" not in text(baked, "docker-compose.yml")
 

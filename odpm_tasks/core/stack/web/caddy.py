@@ -49,13 +49,18 @@ class CaddySpec:
 
     @property
     def web_arguments(self) -> str:
-        """What the configuration's block `odoo` needs for requests: the service, where there is one, and the port."""
-        return f"{self.hosts[0]} 8069".strip()
+        """What the configuration's block `odoo` needs for requests: the name that DNS knows the containers by, and the port."""
+        return f"{self.hosts[0] or self._named} 8069"
 
     @property
     def push_arguments(self) -> str:
         """The same for websockets."""
-        return f"{self.hosts[1]} {self.push_port}".strip()
+        return f"{self.hosts[1] or self._named} {self.push_port}"
+
+    @property
+    def _named(self) -> str:
+        """The placeholder for the content of the file, which Caddy reads for each request."""
+        return f"{{file.{self.folder}/{UPSTREAM_FILE}}}"
 
 
 def caddyfile(manifest: Manifest, web: Web, template: str | None = None, *, hosts: tuple[str, str] = ("", "")) -> str:

@@ -148,6 +148,25 @@ def test_what_a_browser_shows(web_site: Site) -> None:
     assert seen == ("https:", True)
 
 
+def test_odoo_is_found_under_another_address(web_stack: Bench, web_site: Site) -> None:
+    def address() -> str:
+        found: str = web_stack.containers()["odoo"]["NetworkSettings"]["Networks"][network]["IPAddress"]
+        return found
+
+    network, odoo = f"{web_stack.prefix}_default", web_stack.containers()["odoo"]["Id"]
+    before, image = address(), web_stack.containers()["odoo"]["Image"]
+    assert web_site.ask("/web/login").status == 200
+    docker("stop", odoo)
+    taker = docker("run", "--detach", "--rm", "--network", network, "--entrypoint", "sleep", image, "60")
+    try:
+        docker("start", odoo)
+        assert address() != before
+        assert {web_site.ask("/web/login").status for _ in range(5)} == {200}
+    finally:
+        docker("rm", "--force", taker)
+    web_stack.ok("up")
+
+
 def test_the_audit_passes(web_stack: Bench) -> None:
     document = json.loads(web_stack.ok("audit", "--format", "json").out)
     assert [(one["code"], one["level"]) for one in document["findings"]] == [("backup", "note")]

@@ -97,8 +97,9 @@ def test_the_certificate(tls: Any, line: str) -> None:
 
 def test_websockets_go_to_the_process_that_serves_them() -> None:
     web = Web(domain="shop.example")
-    assert "import odoo 8072" in lines(caddyfile(manifest(), web))
-    assert "import odoo 8072" not in lines(caddyfile(manifest(odoo_conf={"options": {"workers": "0"}}), web))
+    push = "import odoo {file./etc/caddy/odoo} 8072"
+    assert push in lines(caddyfile(manifest(), web))
+    assert push not in lines(caddyfile(manifest(odoo_conf={"options": {"workers": "0"}}), web))
 
 
 def test_a_change_of_configuration_or_address_replaces_the_container_that_depends_on_it() -> None:
