@@ -130,6 +130,22 @@ def test_a_hostile_dump_reaches_nothing(copied: Bench, tmp_path: Path, kind: str
     assert copied.inside("ls", "/tmp/acme", service="db").code != 0
 
 
+@pytest.mark.long
+def test_an_index_that_fails_beside_others_is_named(copied: Bench, tmp_path: Path) -> None:
+    lines = ["--", "-- PostgreSQL database dump", "--", "BEGIN;", "CREATE TABLE public.y (a integer);"]
+    lines += ["CREATE INDEX ON public.y (a);", "COMMIT;", "SET search_path = public;"]
+    lines += ["CREATE TABLE x AS SELECT n, n / 2 AS half FROM generate_series(1, 100000) AS n;"]
+    lines += [f"CREATE INDEX ON x (n, (n % {number}));" for number in range(1, 6)]
+    lines += ["CREATE UNIQUE INDEX twice ON x (half);", "ALTER TABLE ONLY x ADD CONSTRAINT one UNIQUE (n);"]
+    lines += ["ALTER TABLE x CLUSTER ON one;", "--", "-- PostgreSQL database dump complete", "--", ""]
+    (tmp_path / "acme.sql").write_text("\n".join(lines), encoding="utf-8")
+    before = databases(copied), folders(copied)
+    ran = copied.inv("db.restore", str(tmp_path / "acme.sql"), "-d", "acme-x")
+    number = 1 + next(place for place, line in enumerate(lines) if "twice" in line)
+    assert (ran.code, f"line {number}: could not create unique index" in ran.err) == (5, True), ran.output
+    assert (databases(copied), folders(copied), hidden(copied)) == (*before, [])
+
+
 def test_what_is_refused_leaves_nothing(copied: Bench, archive: Path, tmp_path: Path) -> None:
     manifest = json.dumps({"major_version": "18.0"}).encode()
     other = changed(archive, tmp_path / "other.zip", manifest=manifest)
