@@ -64,7 +64,8 @@ def home() -> Path:
     return root() / "engine"
 
 
-def _ask(*argv: str) -> str:
+def ask(*argv: str) -> str:
+    """The output of a program; empty where it fails or takes longer than 20 seconds."""
     try:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -75,14 +76,14 @@ def _ask(*argv: str) -> str:
 def answers() -> EngineInfo | None:
     """The engine that `docker` on PATH connects to; None if there is none."""
     try:
-        server = json.loads(_ask("docker", "version", "--format", "json") or "{}").get("Server") or {}
+        server = json.loads(ask("docker", "version", "--format", "json") or "{}").get("Server") or {}
     except ValueError:
         return None
     version = server.get("Version") or ""
     if not re.match(r"\d+\.", version):
         return None
-    compose = _ask("docker", "compose", "version", "--short").strip()
-    words = _ask("docker", "buildx", "version").split()
+    compose = ask("docker", "compose", "version", "--short").strip()
+    words = ask("docker", "buildx", "version").split()
     return EngineInfo(version, compose, words[1] if len(words) > 1 else "")
 
 
@@ -153,7 +154,7 @@ def _install(say: Say) -> bool:
     with scratch() as work:
         debs = Apt(SUITE).download(PACKAGES, work / "debs")
         unpack(debs, work / "root")
-        if not _ask(str(work / "root/usr/sbin/runc"), "--version"):
+        if not ask(str(work / "root/usr/sbin/runc"), "--version"):
             # runc of a newer release may need a newer glibc; the one of the machine's own release runs.
             own = Apt(os_release().get("VERSION_CODENAME", "stable")).download(["runc"], work / "own")
             unpack(own, work / "root")
@@ -173,7 +174,7 @@ def _client_and_plugins() -> None:
         CLIENT.symlink_to(ours)
     for name in ("compose", "buildx"):
         source = unpacked / f"usr/libexec/docker/cli-plugins/docker-{name}"
-        works = _ask("docker", name, "version")
+        works = ask("docker", name, "version")
         if (works and not works.lstrip().startswith("docker-compose version 1")) or not source.exists():
             continue
         PLUGINS.mkdir(parents=True, exist_ok=True)
@@ -216,7 +217,7 @@ def _start() -> None:
                 start_new_session=True,
             )
     for _ in range(300):
-        if _ask("docker", "version", "--format", "{{.Server.Version}}").strip():
+        if ask("docker", "version", "--format", "{{.Server.Version}}").strip():
             return
         time.sleep(0.1)
     tail = (state / "dockerd.log").read_text(encoding="utf-8", errors="replace").splitlines()[-12:]

@@ -10,10 +10,12 @@ import getpass
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -69,11 +71,19 @@ class SshServer:
     """`with SshServer(folder) as server: git clone server.url(PATH)`, as the current user, with `server.key` only.
 
     The keys, `known_hosts` and the configuration are written to `folder`; `log` is the log file of the server.
-    `environment`: of its sessions. `host`: the address of this machine that it listens at.
+    `environment`: of its sessions. `host`: the address that it listens at. `within`: words that start it elsewhere, for example in
+    another network namespace.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, host: str = "127.0.0.1") -> None:
-        self.folder, self._environment, self.host = folder, environment or {}, host
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        host: str = "127.0.0.1",
+        within: Sequence[str] = (),
+    ) -> None:
+        self.folder, self._environment, self.host, self._within = folder, environment or {}, host, within
+        self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.user = getpass.getuser()
         self.key = make_key(folder / "key")
@@ -86,6 +96,36 @@ class SshServer:
 
     def url(self, path: Path | str) -> str:
         return f"ssh://{self.user}@{self.host}:{self.port}{path}"
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def client(self, folder: Path) -> Path:
+        """A folder for PATH with an `ssh` that has the settings of a user who may log in here."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "ssh_config"
+        config.write_text(
+            f"Host {self.host}\n  IdentityFile {self.key}\n  IdentitiesOnly yes\n  UserKnownHostsFile {self.known_hosts}\n"
+            "  StrictHostKeyChecking yes\n  BatchMode yes\n",
+            encoding="utf-8",
+        )
+        program = folder / "ssh"
+        program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {config} "$@"\n', encoding="utf-8")
+        program.chmod(0o755)
+        return folder
+
+    def cut_off(self) -> None:
+        """End the server and every connection at once, as where the machine loses its network. `with` starts it again."""
+        assert self._process is not None
+        found = [self._process.pid]
+        for pid in found:
+            with suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split())
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait()
 
     def __enter__(self) -> Self:
         settings = {
@@ -108,7 +148,10 @@ class SshServer:
         config.write_text("".join(f"{key} {value}\n" for key, value in settings.items()), encoding="utf-8")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*ensure_sshd(), "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self._within, *ensure_sshd(), "-D", "-e", "-f", str(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         deadline = time.monotonic() + 20
         while not self._answers():
@@ -130,5 +173,6 @@ class SshServer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.wait(20)
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)

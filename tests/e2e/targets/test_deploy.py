@@ -4,111 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import threading
-import time
-import uuid
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
 
 import pytest
 
 from tests.e2e.baked import Built
-from tests.e2e.conftest import say
 from tests.e2e.failures import failure
-from tests.e2e.harness import Bench, docker, eventually, git
-from tests.e2e.targets.test_bundle import DOMAIN, describe
-from tests.ports import claim_port
-from tests.standins.images import ensure_images
-from tests.standins.registry import Registry
+from tests.e2e.harness import docker, eventually, git
+from tests.e2e.targets.machines import Load, Target
+from tests.e2e.targets.test_bundle import describe
 from tests.standins.sshd import SshServer
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
-
-
-class Target:
-    """A target on the engine of this machine: the project, the port of its proxy, and what a client sees."""
-
-    def __init__(self, bench: Bench, registry: Registry) -> None:
-        self.bench, self.registry = bench, registry
-        self.target = f"t{uuid.uuid4().hex[:8]}"
-        self.port = claim_port()
-
-    def shell(self, script: str) -> str:
-        return docker(
-            "run",
-            "--rm",
-            "--network=none",
-            "--volume",
-            "/var/lib/odpm:/odpm",
-            "debian:bookworm-slim",
-            "sh",
-            "-c",
-            script,
-        )
-
-    def get(self, path: str = "/web/login") -> str:
-        words = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "60", "-H", f"Host: {DOMAIN}"]
-        done = subprocess.run(
-            [*words, f"http://127.0.0.1:{self.port}{path}"], capture_output=True, text=True, check=False
-        )
-        return done.stdout
-
-    def build(self, tag: str) -> str:
-        """An image of what is committed, pushed; its name with the digest."""
-        git("commit", "-qam", tag, cwd=self.bench.root)
-        name = f"{self.registry.address}/{self.bench.prefix}/odoo:{tag}"
-        return self.bench.ok("build-image", "--tag", name, "--push", ODPM_SCENARIO="ci").out.split()[-1]
-
-    def up(self, image: str) -> str:
-        return self.bench.ok("deploy.up", self.target, "--image", image).out.strip()
-
-    def history(self) -> list[dict[str, Any]]:
-        found = json.loads(self.bench.ok("deploy.history", self.target, "--format", "json").out)
-        return list(found["deployments"])
-
-    def query(self, statement: str) -> str:
-        db = docker("ps", "-q", "--filter", f"label=com.docker.compose.project=project-{self.target}",
-                    "--filter", "label=com.docker.compose.service=db").strip()  # fmt: skip
-        return docker("exec", db, "psql", "-U", "postgres", "-qAt", "-d", "shop", "-c", statement).strip()
-
-
-class Load:
-    """A client that asks for a page all the time; its statuses."""
-
-    def __init__(self, target: Target) -> None:
-        self.target, self.seen, self._ended = target, list[str](), threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            self.seen.append(self.target.get())
-            time.sleep(0.1)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-
-@pytest.fixture
-def target(tmp_path: Path, clone: Callable[[Path], Bench], registry: Registry, engine: None) -> Iterator[Target]:
-    ensure_images(("caddy:2",), say)
-    found = Target(clone(tmp_path / "project"), registry)
-    described = {"kind": "compose", "domain": DOMAIN, "replicas": {"web": 2}, "database": {"name": "shop"}}
-    describe(found.bench, targets={found.target: described}, web={"domain": DOMAIN, "tls": "off"}, services={})
-    ports = f"ODPM_HTTP_PORT={found.port}\nODPM_HTTPS_PORT={claim_port()}\nODPM_WEB_BIND=127.0.0.1\n"
-    found.shell(f"mkdir -p /odpm/project-{found.target} && printf '{ports}' > /odpm/project-{found.target}/.env")
-    yield found
-    words = ["docker", "compose", "--project-name", f"project-{found.target}", "down", "--volumes", "--timeout", "5"]
-    subprocess.run(words, capture_output=True, check=False)
-    found.shell(f"rm -rf /odpm/project-{found.target}")
+pytest_plugins = ["tests.e2e.targets.machines"]
 
 
 def test_a_target_is_deployed_updated_and_returned_without_a_failed_request(target: Target, ci_image: Built) -> None:
@@ -206,20 +115,10 @@ def test_a_machine_is_reached_by_ssh_with_the_users_own_settings(
 ) -> None:
     bench = target.bench
     with SshServer(tmp_path / "sshd") as server:
-        config = tmp_path / "ssh_config"
-        config.write_text(
-            f"Host 127.0.0.1\n  IdentityFile {server.key}\n  IdentitiesOnly yes\n  UserKnownHostsFile {server.known_hosts}\n"
-            "  StrictHostKeyChecking yes\n  BatchMode yes\n",
-            encoding="utf-8",
-        )
-        (tmp_path / "bin").mkdir()
-        ssh = tmp_path / "bin/ssh"
-        ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {config} "$@"\n', encoding="utf-8")
-        ssh.chmod(0o755)
         path = json.loads((bench.root / "odpm.json").read_text(encoding="utf-8"))["targets"]
         path[target.target]["host"] = server.url("").rstrip("/")
         describe(bench, targets=path)
-        bench.env["PATH"] = f"{tmp_path / 'bin'}:{os.environ['PATH']}"
+        bench.env["PATH"] = f"{server.client(tmp_path / 'bin')}:{os.environ['PATH']}"
         release = target.up(ci_image.out.split()[-1])
         assert target.get() == "200"
         assert release in bench.ok("deploy.status", target.target).out
