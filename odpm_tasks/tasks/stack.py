@@ -190,9 +190,8 @@ def logs(c: Context, service: Sequence[str] = (), tail: int = 100, follow: bool 
     if terminal.is_interactive() or follow:
         leave(foreground(project, "logs", *flags))
     else:
-        # Compose moves the cursor also where there is none
         written = compose_cli.run(command_line(project.paths), "logs", "--no-color", *flags).text
-        terminal.output(written.replace("\x1b[2K", "").rstrip("\n"))
+        terminal.output(compose_cli.plain_text(written))
 
 
 @task(help={"format": "text or json."})

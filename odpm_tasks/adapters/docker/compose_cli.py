@@ -46,6 +46,11 @@ def foreground(project: ComposeProject, *words: str) -> int:
     return process.foreground([*project.words, *words], cwd=project.root, env=project.env)
 
 
+def plain_text(logs: str) -> str:
+    """The output of `compose logs` without the codes that move the cursor: Compose writes them also where there is no terminal."""
+    return logs.replace("\x1b[2K", "").rstrip("\n")
+
+
 def stream(
     project: ComposeProject, progress: Callable[[str], None], *words: str, stdin: bytes = b""
 ) -> command.Outcome:

@@ -50,9 +50,11 @@ class Machine:
         stdin: bytes = b"",
         timeout: float | None = None,
         on_line: Callable[[str], None] | None = None,
+        cwd: Path | None = None,
     ) -> command.Outcome:
         """Run a Docker command on the machine. Errors: MachineError where its engine does not answer, else ProgramError."""
-        outcome = command.run([*self.words, *words], check=False, stdin=stdin, timeout=timeout, on_line=on_line)
+        argv = [*self.words, *words]
+        outcome = command.run(argv, check=False, stdin=stdin, timeout=timeout, on_line=on_line, cwd=cwd)
         if not outcome.ok and (docker.is_unreachable(outcome) or "error during connect" in " ".join(outcome.tail())):
             raise self.unreachable(outcome)
         if check and not outcome.ok:

@@ -168,18 +168,49 @@ def status(c: Context, target: str = "", format: str = "text") -> None:
         "service": "The service (default: all).",
         "follow": "Wait for new lines.",
         "tail": "The number of lines of each container.",
+        "since": "Only lines since then: a time (2026-11-27T14:30:00Z) or a duration before now (90s, 15m, 2h).",
     },
     short={"follow": "f", "service": "s"},
 )
-def logs(c: Context, service: str = "", target: str = "", follow: bool = False, tail: int = 100) -> None:
+def logs(
+    c: Context, service: str = "", target: str = "", follow: bool = False, tail: int = 100, since: str = ""
+) -> None:
     """Print the logs of the services of a target."""
-    from odpm_tasks.adapters import process
+    from pathlib import Path
+
+    from odpm_tasks.adapters import process, terminal
+    from odpm_tasks.adapters.docker import compose_cli
+    from odpm_tasks.core.text import nearest
+    from odpm_tasks.deployment.targets.machine import containers
+    from odpm_tasks.errors import ProgramError, UsageError
     from odpm_tasks.project import Project
 
     project = Project.find()
-    machine = _machine(project, _deployable(project, target))
-    words = ["compose", "--project-name", machine.name, "logs", f"--tail={tail}", *(["--follow"] if follow else [])]
-    stack.leave(process.foreground([*machine.words, *words, *([service] if service else [])]))
+    chosen = _deployable(project, target)
+    machine = _machine(project, chosen)
+    known = sorted({each["service"] for each in containers(machine)})
+    if service and service not in known:
+        raise UsageError(
+            f"the target {chosen.name} has no service {service!r}{nearest(service, known)}",
+            todo=f"one of: {', '.join(known)}",
+        )
+    words = ["compose", "--project-name", machine.name, "logs", f"--tail={tail}"]
+    words += [*([f"--since={since}"] if since else []), *filter(None, [service])]
+    elsewhere = Path("/")  # Compose must not find a file of this folder
+    if follow or terminal.is_interactive():
+        words += ["--follow"] if follow else []
+        stack.leave(process.foreground([*machine.words, *words], cwd=elsewhere))
+    else:
+        outcome = machine.run(*words, "--no-color", check=False, cwd=elsewhere)
+        if not outcome.ok:
+            raise ProgramError(
+                f"the logs of the target {chosen.name} cannot be read",
+                details=outcome.tail()[-2:],
+                todo=f"inv deploy.logs --target {chosen.name} --since 15m"
+                if since
+                else f"inv deploy.status {chosen.name}",
+            )
+        terminal.output(compose_cli.plain_text(outcome.text))
 
 
 @task(
