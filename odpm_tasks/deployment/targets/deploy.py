@@ -15,7 +15,7 @@ from odpm_tasks.adapters import terminal
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.targets import history
 from odpm_tasks.core.targets.history import TargetRelease
-from odpm_tasks.deployment.targets import database, preflight, release, services
+from odpm_tasks.deployment.targets import database, ports, preflight, release, services
 from odpm_tasks.deployment.targets.machine import Machine, who
 from odpm_tasks.deployment.targets.release import TargetDeployment
 from odpm_tasks.errors import DataLossError, OdpmError
@@ -24,15 +24,20 @@ HISTORY = "history.json"
 
 
 def deploy(wanted: TargetDeployment, show: terminal.Activity) -> TargetRelease:
-    """Deploy a release. Errors: BusyError while another deployment runs there; those of Docker; ProgramError where it does not start."""
+    """Deploy a release.
+
+    Errors: BusyError while another deployment runs there; those of Docker; ProgramError where it does not start.
+    """
     machine = wanted.machine
     show.note("target", "check the machine")
     preflight.check_machine(machine)
     show.note("image", wanted.image)
     preflight.pull(machine, wanted.image)
     preflight.require_same_lock(machine, wanted)
+    ports.require_free(machine, wanted)
     with machine.lease(who()):
         known = history.read(machine.get(HISTORY))
+        preflight.require_same_volume(machine, known, wanted)
         go_back_after_kill(machine, known, show)
         entry = TargetRelease(wanted.release, wanted.image, wanted.lock, _now(), who())
         release.put(machine, wanted)

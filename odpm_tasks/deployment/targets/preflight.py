@@ -1,14 +1,20 @@
-"""Is a machine ready for a release: engine, clock, disk, processor, image?"""
+"""Is a machine ready for a release: engine, clock, disk, processor, image, the volume of PostgreSQL?"""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
+from odpm_tasks.adapters import command
+from odpm_tasks.core.config.paths import COMPOSE_FILE
+from odpm_tasks.core.stack.compose_file import DATABASE
+from odpm_tasks.core.stack.services import load, volume_sources
+from odpm_tasks.core.targets.history import TargetRelease
 from odpm_tasks.deployment.targets.machine import Machine
 from odpm_tasks.deployment.targets.release import TargetDeployment
-from odpm_tasks.errors import DescriptionError, LockError, MachineError
+from odpm_tasks.errors import DescriptionError, LockError, MachineError, OdpmError
 
 MINIMUM_DISK = 2 << 20  # KiB
 CLOCK_TOLERANCE = 60.0  # seconds
@@ -27,35 +33,83 @@ def check_machine(machine: Machine) -> None:
             f"Docker Engine {version} of the target {machine.target.name} is too old: 25.0 or newer is needed",
             todo="install a newer one there (docs.docker.com/engine/install)",
         )
-    try:
-        there = datetime.fromisoformat(str(facts.get("SystemTime", ""))[:19] + "+00:00").timestamp()
-    except ValueError:
-        return
-    offset = abs(there - (begun + time.time()) / 2)
-    if str(facts.get("SystemTime", "")).endswith("Z") and offset > CLOCK_TOLERANCE:
+    offset = clock_offset(str(facts.get("SystemTime", "")), (begun + time.time()) / 2)
+    if offset is not None and abs(offset) > CLOCK_TOLERANCE:
         raise MachineError(
-            f"the clock of the target {machine.target.name} is {offset:.0f} seconds off",
+            f"the clock of the target {machine.target.name} is {abs(offset):.0f} seconds {'ahead' if offset > 0 else 'behind'}",
             todo="synchronise it: timedatectl set-ntp true",
         )
+
+
+def clock_offset(reported: str, now: float) -> float | None:
+    """By how many seconds a clock is ahead. `reported`: its time, RFC 3339 with its zone; None for anything else. `now`: since 1970."""
+    try:
+        there = datetime.fromisoformat(reported)
+    except ValueError:
+        return None
+    return there.timestamp() - now if there.tzinfo else None
 
 
 def pull(machine: Machine, image: str) -> None:
     """Pull the image where the machine does not have it; check disk and processor. Errors: MachineError, ProgramError."""
     if not machine.run("image", "inspect", image, check=False).ok:
-        machine.run("pull", "--quiet", image)
+        outcome = machine.run("pull", "--quiet", image, check=False)
+        if not outcome.ok:
+            raise _not_pulled(machine, outcome)
     found = json.loads(machine.run("image", "inspect", image).text)[0]
-    architecture = machine.run("version", "--format", "{{.Server.Arch}}").text.strip()
+    architecture = _architecture(machine)
     if found.get("Architecture") not in ("", None, architecture):
-        raise MachineError(
-            f"the image is for {found['Architecture']}, the target {machine.target.name} has {architecture}",
-            todo=f"inv build-image --platform linux/{architecture}",
-        )
-    free = int(machine.shell("df -Pk . | awk 'NR==2 {print $4}'").text or MINIMUM_DISK)
+        raise _other_architecture(machine, f"the image is for {found['Architecture']}")
+    # the folder of the target, and what the engine stores containers on
+    rows = machine.shell("df -Pk . / | awk 'NR>1 {print $4}'").text.split()
+    free = min(map(int, rows), default=MINIMUM_DISK)
     if free < MINIMUM_DISK:
-        raise MachineError(
-            f"the target {machine.target.name} has {free >> 10} MiB free, and 2 GiB are needed",
-            todo="docker system prune there, or a larger disk",
+        raise _no_room(machine, f"has {free >> 10} MiB free, and 2 GiB are needed")
+
+
+def _not_pulled(machine: Machine, outcome: command.Outcome) -> OdpmError:
+    said = " ".join(outcome.tail()).lower()
+    if "no space left" in said:
+        return _no_room(machine, "has no room for the image")
+    if "no match for platform" in said or "no matching manifest" in said:
+        return _other_architecture(machine, "the image is for another processor")
+    return command.failure(outcome)
+
+
+def _no_room(machine: Machine, what: str) -> MachineError:
+    return MachineError(f"the target {machine.target.name} {what}", todo="docker system prune there, or a larger disk")
+
+
+def _other_architecture(machine: Machine, what: str) -> MachineError:
+    architecture = _architecture(machine)
+    return MachineError(
+        f"{what}, the target {machine.target.name} has {architecture}",
+        todo=f"inv build-image --platform linux/{architecture}",
+    )
+
+
+def _architecture(machine: Machine) -> str:
+    return machine.run("version", "--format", "{{.Server.Arch}}").text.strip()
+
+
+def require_same_volume(machine: Machine, known: Sequence[TargetRelease], wanted: TargetDeployment) -> None:
+    """Refuse a release whose PostgreSQL would start with another volume than that of the running one: it would be empty.
+
+    Errors: DescriptionError.
+    """
+    text = machine.get(f"releases/{known[-1].id}/{COMPOSE_FILE}") if known else None
+    before, after = (_database_volumes(each) for each in (text, wanted.files[COMPOSE_FILE].decode()))
+    if before and after and before != after:
+        raise DescriptionError(
+            f"PostgreSQL of the target {machine.target.name} would start without its data, which is in the volume {before[0]}",
+            where="odpm.json: postgres",
+            todo="keep that version; to change it, dump the databases there and restore them in a new target",
         )
+
+
+def _database_volumes(text: str | None) -> list[str]:
+    service = load(text)["services"].get(DATABASE, {}) if text else {}
+    return [source for kind, source in volume_sources(service) if kind == "volume"]
 
 
 def require_same_lock(machine: Machine, wanted: TargetDeployment) -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import re
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.baked import Built
 from tests.e2e.failures import failure
-from tests.e2e.harness import REPOSITORY, Bench, eventually
+from tests.e2e.harness import REPOSITORY, Bench, docker, eventually
 from tests.e2e.targets.machines import Target, made
+from tests.e2e.targets.test_bundle import describe
+from tests.ports import claim_port
 from tests.standins.registry import Registry
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
@@ -68,3 +76,66 @@ def test_logs_are_followed_until_interrupted(deployed: Target) -> None:
         assert "web-" in line.partition("|")[0]  # with a code that moves the cursor
         run.send_signal(2)
         assert run.wait(30) == 130
+
+
+def test_a_port_that_another_container_or_program_holds_is_named(deployed: Target) -> None:
+    containers = deployed.containers()
+    port = claim_port()
+    name = f"odpm-test-holder-{port}"
+    image = "debian:bookworm-slim"
+    with port_of(deployed, port):
+        docker("run", "--detach", "--name", name, f"--publish=127.0.0.1:{port}:80", image, "sleep", "600")
+        try:
+            refused = deployed.bench.inv("deploy.up", deployed.target, "--image", deployed.image)
+            failure(refused, 8, f"port {port}", f"container {name}", "ODPM_HTTP_PORT")
+        finally:
+            docker("rm", "--force", name)
+        with socket.create_server(("127.0.0.1", port)):
+            refused = deployed.bench.inv("deploy.up", deployed.target, "--image", deployed.image)
+            failure(refused, 8, f"port {port}", f"process {os.getpid()}", "ODPM_HTTP_PORT")
+    assert deployed.containers() == containers
+    deployed.up(deployed.image)  # its own ports are no obstacle
+    assert deployed.containers() == containers
+
+
+@contextmanager
+def port_of(target: Target, port: int) -> Iterator[None]:
+    """The target with another port of its proxy in the file of its variables."""
+    file = f"/odpm/project-{target.target}/.env"
+    target.shell(f"cp {file} {file}.before && sed -i s/HTTP_PORT=.*/HTTP_PORT={port}/ {file}")
+    yield
+    target.shell(f"mv {file}.before {file}")
+
+
+def test_another_postgresql_does_not_start_with_an_empty_volume(deployed: Target) -> None:
+    bench = deployed.bench
+    containers = deployed.containers()
+    describe(bench, postgres="17")
+    try:
+        refused = bench.inv("deploy.up", deployed.target, "--image", deployed.image)
+    finally:
+        describe(bench, postgres="15")
+    failure(refused, 4, "db-server-15", "postgres")
+    assert deployed.containers() == containers
+
+
+def test_an_image_for_another_processor_is_refused(deployed: Target, registry: Registry, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL odpm.scenario=ci\n", encoding="utf-8")
+    other = "amd64" if platform.machine() == "aarch64" else "arm64"
+    name = f"{registry.address}/{deployed.bench.prefix}/other:1"
+    docker(
+        "buildx",
+        "build",
+        "--quiet",
+        f"--platform=linux/{other}",
+        "--provenance=false",
+        f"--tag={name}",
+        "--push",
+        str(tmp_path),
+    )
+    found = re.search(r"Digest: *(sha256:\w+)", docker("buildx", "imagetools", "inspect", name))
+    assert found
+    for _ in range(2):  # built here, then pulled
+        refused = deployed.bench.inv("deploy.up", deployed.target, "--image", f"{name}@{found[1]}")
+        failure(refused, 8, f"the image is for {other}", "build-image --platform linux/")
+        docker("image", "rm", "--force", name)
