@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command, files
 from odpm_tasks.adapters.docker import engine as docker
+from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.manifest.model import MAIL_CATCHER, UNAWAITED, WEB
-from odpm_tasks.core.odoo.addons import Module, read_module
+from odpm_tasks.core.odoo.addons import MANIFEST, Module, read_module
 from odpm_tasks.core.odoo.installed_addons import DatabaseFindings, compare
 from odpm_tasks.core.planning.costs import (
     ContainerChange,
@@ -168,20 +169,45 @@ def source_versions(paths: ProjectPaths, stack: Stack, installed: Collection[str
 
     Facts have no versions of the platform's add-ons: those of `installed` are read from the checkout; None without one.
     """
+    folder = paths.source(stack.resolution.platform.name)
     found: dict[str, str | None] = {}
-    platform = stack.resolution.platform
-    for facts in (stack.own, *(source.facts for source in stack.resolution.ordered)):
-        for module in facts.visible:
-            if module.installable and module.name not in found:
-                found[module.name] = module.version
-                if facts is platform.facts:
-                    known = module.name in installed
-                    found[module.name] = _read_version(paths.source(platform.name), module) if known else None
+    for name, module, of_platform in _installable(stack):
+        known = not of_platform or name in installed
+        found[name] = (_read_version(folder, module) if of_platform else module.version) if known else None
     return found
 
 
+def locked_versions(paths: ProjectPaths, stack: Stack) -> dict[str, str | None]:
+    """The same of the locked commits, as an image has them: those of the platform's add-ons are read from its store.
+
+    None where the store does not have the commit.
+    """
+    platform = stack.resolution.platform
+    store = paths.store(platform.key)
+    commit = next((one for one in (platform.commit, platform.base) if git.store_has(store, one)), "")
+    addons = list(_installable(stack))
+    manifests = {name: f"{module.path}/{MANIFEST}" for name, module, of_platform in addons if of_platform}
+    contents = git.blobs(store, commit, manifests.values()) if commit else {}
+    found: dict[str, str | None] = {}
+    for name, module, of_platform in addons:
+        data = contents.get(manifests[name]) if of_platform else None
+        read = read_module(module.path, data) if data else None
+        found[name] = (read.version if read else None) if of_platform else module.version
+    return found
+
+
+def _installable(stack: Stack) -> Iterator[tuple[str, Module, bool]]:
+    """The installable add-ons, the first of each name, and whether it is one of the platform."""
+    seen = set()
+    for facts in (stack.own, *(source.facts for source in stack.resolution.ordered)):
+        for module in facts.visible:
+            if module.installable and module.name not in seen:
+                seen.add(module.name)
+                yield module.name, module, facts is stack.resolution.platform.facts
+
+
 def _read_version(folder: Path, module: Module) -> str | None:
-    path = folder / module.path / "__manifest__.py"
+    path = folder / module.path / MANIFEST
     data = files.read(path) if path.is_file() else None
     read = read_module(module.path, data) if data else None
     return read.version if read else None

@@ -17,7 +17,7 @@ from odpm_tasks.core.targets import compose_bundle, kubernetes, swarm
 from odpm_tasks.core.targets.spec import TargetSpec
 from odpm_tasks.errors import DescriptionError
 from odpm_tasks.image.build import RESULT
-from odpm_tasks.stack.observe import source_versions
+from odpm_tasks.stack.observe import locked_versions
 
 RECORD = ".odpm-{target}.json"  # the digests of what was written last for a target: several may share a folder
 RENDERERS = {"compose": compose_bundle.files, "swarm": swarm.files, "kubernetes": kubernetes.files}
@@ -62,8 +62,13 @@ def image_of(paths: ProjectPaths, target: Target, named: str = "") -> TargetImag
     return TargetImage(reference, tuple(warnings))
 
 
-def target_spec(paths: ProjectPaths, observed: RenderedState, target: Target, image: str) -> TargetSpec:
-    """What the files of a target are rendered from. `observed`: the state in the scenario of the target."""
+def target_spec(
+    paths: ProjectPaths, observed: RenderedState, target: Target, image: str, *, versions: bool = False
+) -> TargetSpec:
+    """What the files of a target are rendered from. `observed`: the state in the scenario of the target.
+
+    `versions`: also read those of all add-ons, which no file needs.
+    """
     stack = observed.stack
     manifest = stack.manifest.for_target(target)
     conf = odoo_conf(
@@ -86,7 +91,7 @@ def target_spec(paths: ProjectPaths, observed: RenderedState, target: Target, im
         lock=files.sha256(files.read(paths.lock) or b""),
         digests=stack.digests,
         templates=stack.templates,
-        versions=source_versions(paths, stack, ()),
+        versions=locked_versions(paths, stack) if versions else {},
     )
 
 

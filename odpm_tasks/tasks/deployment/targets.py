@@ -277,8 +277,11 @@ def _deployable(project: Project, name: str) -> Target:
     return chosen
 
 
-def _spec(project: Project, target: Target, image: str) -> TargetSpec:
-    """What a target runs. Errors: LockError without a complete lock; DescriptionError without an image."""
+def _spec(project: Project, target: Target, image: str, *, versions: bool = False) -> TargetSpec:
+    """What a target runs; `versions`: with those of its add-ons.
+
+    Errors: LockError without a complete lock; DescriptionError without an image.
+    """
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.config.paths import LOCK_FILE
     from odpm_tasks.core.planning.observed import RenderedState
@@ -294,7 +297,7 @@ def _spec(project: Project, target: Target, image: str) -> TargetSpec:
         raise LockError("the lock is missing or incomplete", where=LOCK_FILE, todo="inv lock, then build the image")
     for warning in found.warnings:
         terminal.warn(warning)
-    return files.target_spec(side.paths, observed, target, found.reference)
+    return files.target_spec(side.paths, observed, target, found.reference, versions=versions)
 
 
 def _deployment(project: Project, target: Target, image: str) -> TargetDeployment:
@@ -304,7 +307,7 @@ def _deployment(project: Project, target: Target, image: str) -> TargetDeploymen
     from odpm_tasks.deployment.targets.release import TargetDeployment
     from odpm_tasks.errors import DescriptionError
 
-    spec = _spec(project, target, image)
+    spec = _spec(project, target, image, versions=True)
     if "@" not in spec.image:
         raise DescriptionError(
             f"{spec.image} has no digest: what is deployed must not change",

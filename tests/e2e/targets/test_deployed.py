@@ -139,3 +139,16 @@ def test_an_image_for_another_processor_is_refused(deployed: Target, registry: R
         refused = deployed.bench.inv("deploy.up", deployed.target, "--image", f"{name}@{found[1]}")
         failure(refused, 8, f"the image is for {other}", "build-image --platform linux/")
         docker("image", "rm", "--force", name)
+
+
+def test_add_ons_of_the_platform_are_updated_where_their_versions_are_raised(deployed: Target) -> None:
+    bench = deployed.bench
+    version = "SELECT latest_version FROM ir_module_module WHERE name = 'web'"
+    current = deployed.query(version)
+    deployed.query("UPDATE ir_module_module SET latest_version = '19.0.0.1' WHERE name = 'web'")
+    planned = bench.ok("deploy.plan", deployed.target, "--image", deployed.image).out
+    assert f"update   database   web 19.0.0.1 -> {current}" in planned
+    ran = bench.ok("deploy.up", deployed.target, "--image", deployed.image)
+    assert "updated web" in ran.err
+    assert deployed.query(version) == current
+    assert "keep     database" in bench.ok("deploy.plan", deployed.target, "--image", deployed.image).out
