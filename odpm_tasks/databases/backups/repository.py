@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, cast
 
 from odpm_tasks.adapters import command, terminal
@@ -45,14 +45,17 @@ def service(paths: ProjectPaths, observed: RenderedState) -> str:
     return container(paths, observed, BACKUP).id
 
 
-def _words(container_id: str, *words: str) -> list[str]:
-    return ["docker", "exec", container_id, "/bin/sh", SCRIPT, *words]
+def _words(container_id: str, *words: str, docker: Sequence[str] = ("docker",)) -> list[str]:
+    return [*docker, "exec", container_id, "/bin/sh", SCRIPT, *words]
 
 
-def run(container_id: str, *options: str, show: terminal.Activity) -> None:
-    """Back up every database now, and remove what is no longer kept. Errors: those of the script."""
+def run(container_id: str, *options: str, show: terminal.Activity, docker: Sequence[str] = ("docker",)) -> None:
+    """Back up every database now, and remove what is no longer kept. `docker`: the client, with the options of its engine.
+
+    Errors: those of the script.
+    """
     show.note(BACKUP, "copy the databases")
-    with command.piped(_words(container_id, "run", *options)) as process:
+    with command.piped(_words(container_id, "run", *options, docker=docker)) as process:
         process.end_input()
         for line in process.output:
             show.note(BACKUP, line.decode(errors="replace").strip())

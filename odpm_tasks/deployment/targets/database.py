@@ -12,7 +12,7 @@ from odpm_tasks.core.odoo.installed_addons import AddonVersion, compare
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.targets.services import UPDATE
 from odpm_tasks.deployment.targets import services
-from odpm_tasks.deployment.targets.machine import Machine
+from odpm_tasks.deployment.targets.machine import Machine, containers
 from odpm_tasks.deployment.targets.release import TargetDeployment
 from odpm_tasks.errors import ProgramError
 
@@ -45,6 +45,16 @@ def raised(wanted: TargetDeployment, rows: str) -> tuple[AddonVersion, ...]:
     for error in findings.errors(wanted.database, wanted.odoo_version):
         raise error
     return findings.raised
+
+
+def raised_there(machine: Machine, wanted: TargetDeployment) -> tuple[AddonVersion, ...]:
+    """The same of the release that runs on the machine; none where no web server does. Errors: those of `raised`."""
+    found = (each for each in containers(machine) if each["service"] == "web" and each["state"] == "running")
+    web = next(found, None)
+    if web is None:
+        return ()
+    words = ("exec", web["id"], "odoo-run", "psql", "-d", wanted.database, "-qAt", "-c", INSTALLED)
+    return raised(wanted, machine.run(*words).text)
 
 
 def update(

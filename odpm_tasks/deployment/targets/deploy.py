@@ -15,7 +15,7 @@ from odpm_tasks.adapters import terminal
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.targets import history
 from odpm_tasks.core.targets.history import TargetRelease
-from odpm_tasks.deployment.targets import database, ports, preflight, release, services
+from odpm_tasks.deployment.targets import backups, database, ports, preflight, release, services
 from odpm_tasks.deployment.targets.machine import Machine, who
 from odpm_tasks.deployment.targets.release import TargetDeployment
 from odpm_tasks.errors import DataLossError, OdpmError
@@ -23,8 +23,8 @@ from odpm_tasks.errors import DataLossError, OdpmError
 HISTORY = "history.json"
 
 
-def deploy(wanted: TargetDeployment, show: terminal.Activity) -> TargetRelease:
-    """Deploy a release.
+def deploy(wanted: TargetDeployment, show: terminal.Activity, *, backup: bool = True) -> TargetRelease:
+    """Deploy a release; `backup`: with one before an update.
 
     Errors: BusyError while another deployment runs there; those of Docker; ProgramError where it does not start.
     """
@@ -39,6 +39,9 @@ def deploy(wanted: TargetDeployment, show: terminal.Activity) -> TargetRelease:
         known = history.read(machine.get(HISTORY))
         preflight.require_same_volume(machine, known, wanted)
         go_back_after_kill(machine, known, show)
+        if backup:
+            raised = database.raised_there(machine, wanted)
+            backups.before_update(machine, wanted, [addon.name for addon in raised], show)
         entry = TargetRelease(wanted.release, wanted.image, wanted.lock, _now(), who())
         release.put(machine, wanted)
         return _switch(machine, known, entry, wanted, show)
@@ -75,6 +78,7 @@ def _switch(
     with release.compose_file(machine, entry.id) as file:
         try:
             release.use_files(machine, entry.id)
+            backups.make_folder(machine, file)
             database.start(machine, file, show)
             if wanted:
                 updated = database.update(machine, file, wanted, entry.time, show)

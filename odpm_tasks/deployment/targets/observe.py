@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from odpm_tasks.core.targets import history
 from odpm_tasks.core.targets.planning import TargetPlan, plan
-from odpm_tasks.deployment.targets.database import INSTALLED, raised
+from odpm_tasks.deployment.targets.database import raised_there
 from odpm_tasks.deployment.targets.deploy import HISTORY
 from odpm_tasks.deployment.targets.machine import containers
 from odpm_tasks.deployment.targets.release import TargetDeployment
@@ -26,8 +26,6 @@ def observe(wanted: TargetDeployment) -> TargetPlan:
     script = '[ ! -d "$1" ] || { cd "$1" && find . -type f -exec sha256sum {} +; }'
     listed = machine.shell(script, f"releases/{running.id}").text if running else ""
     before = {line.split(maxsplit=1)[1].removeprefix("./"): line.split()[0] for line in listed.splitlines()}
-    words = ("exec", present[0]["id"], "odoo-run", "psql", "-d", wanted.database, "-qAt", "-c", INSTALLED)
-    addons = raised(wanted, machine.run(*words).text)
-    return plan(
-        (running.image if running else present[0]["image"], wanted.image), before, after, addons, proxied=proxied
-    )
+    addons = raised_there(machine, wanted)
+    image = (running.image if running else present[0]["image"], wanted.image)
+    return plan(image, before, after, addons, proxied=proxied)

@@ -51,8 +51,11 @@ def render(c: Context, target: str = "", output: str = "", image: str = "") -> N
     terminal.output(str(folder))
 
 
-@task(word="target", help={"target": TARGET, "image": IMAGE})
-def up(c: Context, target: str = "", image: str = "") -> None:
+@task(
+    word="target",
+    help={"target": TARGET, "image": IMAGE, "no-backup": "Make no backup before an update of add-ons."},
+)
+def up(c: Context, target: str = "", image: str = "", no_backup: bool = False) -> None:
     """Deploy to a target: put the image and its files there, update, start."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.deployment.targets import deploy
@@ -62,7 +65,7 @@ def up(c: Context, target: str = "", image: str = "") -> None:
     chosen = _deployable(project, target)
     wanted = _deployment(project, chosen, image)
     with terminal.activity() as show:
-        done = deploy.deploy(wanted, show)
+        done = deploy.deploy(wanted, show, backup=not no_backup)
     terminal.message(_told(chosen, done))
     terminal.output(done.id)
 

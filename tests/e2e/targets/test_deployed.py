@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,3 +154,44 @@ def test_add_ons_of_the_platform_are_updated_where_their_versions_are_raised(dep
     assert "updated web" in ran.err
     assert deployed.query(version) == current
     assert "keep     database" in bench.ok("deploy.plan", deployed.target, "--image", deployed.image).out
+
+
+def test_a_backup_is_made_before_an_update_and_one_that_fails_stops_the_deployment(
+    tmp_path: Path, clone: Callable[[Path], Bench], registry: Registry, ci_image: Built
+) -> None:
+    password = tmp_path / "password"
+    password.write_text("correct horse battery staple", encoding="utf-8")
+    described: dict[str, Any] = {
+        "backup": {"repository": "backups"},
+        "secrets": {"backup_password": {"file": str(password)}},
+    }
+    image = ci_image.out.split()[-1]
+    with made(clone(tmp_path / "project"), registry, **described) as target:
+        bench, folder = target.bench, f"/odpm/project-{target.target}/backups"
+        version = "SELECT latest_version FROM ir_module_module WHERE name = 'web'"
+        lower = "UPDATE ir_module_module SET latest_version = '19.0.0.1' WHERE name = 'web'"
+
+        def backups() -> int:
+            listed = docker("exec", target.containers("backup")[0], "/bin/sh", "/odpm/backup.sh", "list")
+            return len(json.loads(listed or "[]"))
+
+        target.up(image)
+        eventually(lambda: target.get() == "200")
+        current, containers = target.query(version), target.containers()
+        target.query(lower)
+        target.shell(f"chown 0:0 {folder}")
+        refused = bench.inv("deploy.up", target.target, "--image", image)
+        failure(refused, 8, "before the update of web", "--no-backup")
+        assert (target.containers(), target.query(version), target.get()) == (containers, "19.0.0.1", "200")
+        docker("stop", *target.containers("backup"))
+        failure(bench.inv("deploy.up", target.target, "--image", image), 5, "does not run", "--no-backup")
+        docker("start", *target.containers("backup"))
+
+        target.shell(f"chown 1000:1000 {folder}")
+        target.up(image)
+        assert (backups(), target.query(version)) == (1, current)
+        target.query(lower)
+        bench.ok("deploy.up", target.target, "--image", image, "--no-backup")
+        assert (backups(), target.query(version)) == (1, current)
+        target.up(image)  # nothing to update
+        assert backups() == 1
