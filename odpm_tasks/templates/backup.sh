@@ -45,6 +45,9 @@ prepare_ssh() {
 restic_failed() { # the meaning of what restic said: restic_failed CODE
     text=$(tr '\n' ' ' < "$LOGS/restic")
     case $text in
+    *panic:*) if nearly_full; then full; fi ;; # how restic 0.14 can end where it cannot write
+    esac
+    case $text in
     *"wrong password or no key found"*)
         fail 4 "the password does not open the repository $BACKUP_REPOSITORY" "name the file of its password: BACKUP_PASSWORD_FILE" ;;
     *"Host key verification failed"*)
@@ -53,13 +56,13 @@ restic_failed() { # the meaning of what restic said: restic_failed CODE
     *"Permission denied ("* | *"oo many authentication failures"*)
         fail 4 "the server of the repository refuses the key: $(first_line)" "name a file with a key that it accepts, without passphrase: BACKUP_SSH_KEY_FILE" ;;
     *"no space left on device"* | *"disk quota exceeded"* | *StorageFull* | *QuotaExceeded*)
-        fail 8 "the repository $BACKUP_REPOSITORY is full; the backups in it are as before" "free some space there, or lower \`keep\` of \`backup\`; then: inv backup.run" ;;
+        full ;;
     *"already locked"*)
         fail 6 "another program uses the repository: $(sed -n 's/.*already locked/locked/p;s/^lock was created/since/p' "$LOGS/restic" | tr '\n' ' ')" \
             "wait until it has ended; a lock that a dead program left ends after 30 minutes, or now with: inv backup.run --unlock" ;;
     *AccessDenied* | *"Access Denied"* | *InvalidAccessKeyId* | *SignatureDoesNotMatch* | *"Access Key Id you provided"* | *"signature we calculated"*)
         fail 4 "the server of the repository refuses the keys: $(first_line)" "name a file with keys that are valid: BACKUP_CREDENTIALS_FILE" ;;
-    *"could be damaged"* | *"ciphertext verification failed"* | *"decrypting blob"*"failed"* | *"invalid data returned"* | *panic:* | *"unable to load index"* | *"load <"*"invalid"* | *"is not known"* | *"hash mismatch"* | *"id mismatch"*)
+    *"could be damaged"* | *"ciphertext verification failed"* | *"decrypting blob"*"failed"* | *"invalid data returned"* | *panic:* | *"unable to load index"* | *"load <"*"invalid"* | *"is not known"* | *"hash mismatch"* | *"nonce is invalid"* | *"id mismatch"*)
         rm -rf "$RESTIC_CACHE_DIR" # it may have damaged parts of it
         fail 5 "the repository $BACKUP_REPOSITORY is damaged: $(damage)" "keep a copy of it, then see https://restic.readthedocs.io/en/stable/077_troubleshooting.html" ;;
     *"ermission denied"* | *"read-only file system"*)
@@ -72,6 +75,13 @@ restic_failed() { # the meaning of what restic said: restic_failed CODE
     esac
     if absent; then gone; fi
     fail 5 "restic failed with code $1: $(last_line)" "inv logs backup"
+}
+
+full() {
+    fail 8 "the repository $BACKUP_REPOSITORY is full; the backups in it are as before" "free some space there, or lower \`keep\` of \`backup\`; then: inv backup.run"
+}
+nearly_full() { # less than two packs of restic are free; for a folder only
+    case $RESTIC_REPOSITORY in /*) [ "$(df -Pk "$RESTIC_REPOSITORY" 2>/dev/null | tail -n 1 | tr -s ' ' | cut -d " " -f 4)" -lt 32768 ] 2> /dev/null ;; *) false ;; esac
 }
 
 # restic asks "Is there a repository at the following location?" also where the server refuses or does not answer

@@ -4,8 +4,8 @@
 
 The demo project's image is pushed to a registry on loopback and its rendered Compose files are started as they are, with PostgreSQL,
 Caddy and the other roles. Sixteen clients of `wrk` ask for the login page through Caddy (HTTP). Printed for each number of web servers:
-requests per second, the 99th percentile, failed requests, the processor time of each service per second, and the memory of one web
-server. Exit code 1 if a request failed.
+requests per second, the 99th percentile, failed requests, the processors that each service used, the memory of one web server, and
+the connections of PostgreSQL. Exit code 1 if a request failed.
 """
 
 from __future__ import annotations
@@ -55,9 +55,13 @@ def measure(bundle: Bundle, replicas: int, script: Path, seconds: int) -> int:
     used = ", ".join(f"{name} {(processor_seconds(bundle, name) - before[name]) / passed:.2f}" for name in SERVICES)
     one = bundle.ok("docker", "compose", "ps", "-q", "web").split()[0]
     memory = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", one).split(" /")[0]
+    statement = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'shop'"
+    (db,) = bundle.ok("docker", "compose", "ps", "-q", "db").split()
+    connections = docker("exec", db, "psql", "-U", "postgres", "-qAt", "-c", statement)
     print(
         f"{replicas} web: {side.rates[-1]:6.1f} requests/s, p99 {side.percentile(0.99):6.1f} ms, {side.failed} failed;"
-        f" processors: {used} of {len(os.sched_getaffinity(0))}; memory of one: {memory}",
+        f" processors: {used} of {len(os.sched_getaffinity(0))}; memory of one: {memory};"
+        f" connections: {connections}",
         flush=True,
     )
     return side.failed

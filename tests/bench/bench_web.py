@@ -1,9 +1,11 @@
 """Load on a server behind its reverse proxy: pages compared with Odoo alone, then many websockets, and the memory of all services.
 
-    .odpm/venv/bin/python -m tests.bench.bench_web [--pairs 6] [--seconds 8] [--sockets 200]
+    .odpm/venv/bin/python -m tests.bench.bench_web [--pairs 4] [--seconds 8] [--sockets 200]
 
 Sixteen clients of `wrk` ask for a page, in turns through Caddy (HTTPS, at its port on loopback) and of Odoo's container itself: the
-login page as new visitors, then the web client as a user. Printed: requests per second and the 99th percentile of the time to an
+login page as new visitors, then the web client as a user. This is done twice: with Odoo and PostgreSQL on one half of the cores, the
+proxy and the clients on the other one, which shows what the proxy costs a client; and with all cores for all, where the proxy and
+encryption also take time of processors from Odoo. Printed: requests per second and the 99th percentile of the time to an
 answer, of all answers of each side. Then many websockets of the bus are open, and one real message must arrive at each. During all
 of it the memory of the containers is observed.
 
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import statistics
@@ -77,6 +80,8 @@ class Side:
     name: str
     address: str  # of the page
     cookie: str
+    cores: str  # that the clients run on, as `taskset` writes them
+    host: str = ""  # that they ask for, where the address has another one
     times: Counter[int] = field(default_factory=Counter)
     rates: list[float] = field(default_factory=list)
     failed: int = 0
@@ -92,9 +97,11 @@ class Side:
 
     def turn(self, script: Path, seconds: int) -> None:
         """Send requests for this long."""
-        words = [*ensure_wrk(), "-t1", f"-c{CLIENTS}", f"-d{seconds}s", "--timeout=20s", "-s", str(script)]
+        words = ["taskset", "-c", self.cores, *ensure_wrk(), "-t1", f"-c{CLIENTS}", f"-d{seconds}s"]
+        words += ["--timeout=20s", "-s", str(script)]
         words += ["-H", "Accept-Encoding: gzip, deflate, br, zstd"]
         words += ["-H", f"Cookie: session_id={self.cookie}"] if self.cookie else []
+        words += ["-H", f"Host: {self.host}"] if self.host else []
         time.sleep(PAUSE)
         done = subprocess.run([*words, self.address], capture_output=True, text=True, timeout=seconds + 60, check=False)
         found = re.search(r"^odpm (\d+) (\d+) (\d+)((?: \d+:\d+)*)$", done.stdout, re.MULTILINE)
@@ -154,22 +161,39 @@ class Memory:
         return found
 
 
-def pages(bench: Bench, kind: str, folder: Path, pairs: int, seconds: int) -> list[str]:
-    """Compare both addresses of a page in turns; each comes first as often. Returns what misses its target."""
+def wrk_script(folder: Path) -> Path:
+    """The program of `wrk` that prints what `Side.turn` reads."""
     script = folder / "wrk.lua"
     script.write_text(SCRIPT, encoding="utf-8")
-    path, word = PAGES[kind]
-    site = Site(bench)
+    return script
+
+
+def place(bench: Bench, own: bool) -> str:
+    """Give the containers their cores; returns those of the clients. `own`: Odoo and PostgreSQL do not share theirs."""
+    cores = sorted(os.sched_getaffinity(0))
+    listed = [",".join(map(str, part)) for part in (cores[: len(cores) // 2], cores[len(cores) // 2 :])]
+    server, clients = listed if own and listed[0] else [",".join(map(str, cores))] * 2
+    for service, container in bench.containers().items():
+        docker("update", f"--cpuset-cpus={server if service in ('odoo', 'db') else clients}", container["Id"])
+    return clients
+
+
+def pages(bench: Bench, kind: str, own: bool, folder: Path, pairs: int, seconds: int) -> list[str]:
+    """Compare both addresses of a page in turns; each comes first as often. Returns what misses its target."""
+    cores, site = place(bench, own), Site(bench)
     if kind == "web client":
         site.login()
+    script = wrk_script(folder)
+    path, word = PAGES[kind]
+    kind = f"{kind}, {'own' if own else 'shared'} cores"
     page = site.ask(path)
     assert page.status == 200, page.text
     assert word in page.text
     inside = bench.containers()["odoo"]["NetworkSettings"]["Networks"][f"{bench.prefix}_default"]["IPAddress"]
-    alone = Side("Odoo alone", f"http://{inside}:8069{path}", site.cookie)
-    behind = Side("behind Caddy", f"{site.address}{path}", site.cookie)
+    alone = Side("Odoo alone", f"http://{inside}:8069{path}", site.cookie, cores)
+    behind = Side("behind Caddy", f"{site.address}{path}", site.cookie, cores)
     for side in (alone, behind):
-        Side(side.name, side.address, side.cookie).turn(script, 3)  # what is made once
+        Side(side.name, side.address, side.cookie, cores).turn(script, 3)  # what is made once
     for number in range(pairs):
         for side in (alone, behind) if number % 2 else (behind, alone):
             side.turn(script, seconds)
@@ -234,7 +258,7 @@ def measure(bench: Bench, folder: Path, pairs: int, seconds: int, count: int) ->
     memory, before = Memory(bench), bench.containers()
     missed: list[str] = []
     for name, run in (
-        *((kind, partial(pages, bench, kind, folder, pairs, seconds)) for kind in PAGES),
+        *((kind, partial(pages, bench, kind, own, folder, pairs, seconds)) for own in (True, False) for kind in PAGES),
         ("websockets", partial(sockets, bench, count)),
     ):
         memory.peaks = {}
@@ -250,7 +274,7 @@ def measure(bench: Bench, folder: Path, pairs: int, seconds: int, count: int) ->
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=6)
+    parser.add_argument("--pairs", type=int, default=4)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--sockets", type=int, default=200)
     options = parser.parse_args()
