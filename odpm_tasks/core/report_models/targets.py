@@ -14,11 +14,12 @@ class _Step(Model):
 
 
 class DeployPlanReport(ReportModel):
-    """`deploy.plan`. `downtime`: what users see of the deployment."""
+    """`deploy.plan`. `downtime`: what users see of the deployment. `nodes`: on a Swarm, whether all volumes are on one node."""
 
     target: str
     steps: list[_Step]
     downtime: str
+    nodes: str
 
 
 class _Deployment(Model):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from odpm_tasks.core.odoo.installed_addons import AddonVersion
+from odpm_tasks.core.targets import proxy as reverse_proxy
 from odpm_tasks.core.text import plural
 
 Action = Literal["create", "update", "keep"]
@@ -26,10 +27,11 @@ class TargetStep:
 
 @dataclass(frozen=True)
 class TargetPlan:
-    """What a deployment would change. `nodes`: where the volumes are; `downtime`: what users see of it."""
+    """What a deployment would change. `downtime`: what users see of it; `nodes`: where the volumes are, on a Swarm."""
 
     steps: tuple[TargetStep, ...]
     downtime: str
+    nodes: str = ""
 
     @property
     def drift(self) -> bool:
@@ -44,8 +46,13 @@ def plan(
     raised: tuple[AddonVersion, ...],
     *,
     proxied: bool,
+    secrets: tuple[str, ...] = (),
+    nodes: str = "",
 ) -> TargetPlan:
-    """The plan. `image`: the one that runs (empty: nothing does) and the new one; `before`, `after`: digests of files by path."""
+    """The plan. `image`: the one that runs (empty: nothing does) and the new one; `before`, `after`: digests of files by path.
+
+    `secrets`: those whose values have changed on this machine, where that is known; `nodes`: see `TargetPlan`.
+    """
     running, wanted = image
     if not running:
         steps = [
@@ -55,7 +62,7 @@ def plan(
             ("services", ""),
         ]
         return TargetPlan(
-            tuple(TargetStep(name, "create", detail) for name, detail in steps), "none: nothing runs there"
+            tuple(TargetStep(name, "create", detail) for name, detail in steps), "none: nothing runs there", nodes
         )
     changed = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
     found = (
@@ -64,13 +71,16 @@ def plan(
         else TargetStep("image", "update", f"{running} -> {wanted}"),
         TargetStep("files", "update", ", ".join(changed)) if changed else TargetStep("files", "keep"),
         TargetStep("database", "update", ", ".join(map(str, raised))) if raised else TargetStep("database", "keep"),
+        *([TargetStep("secrets", "update", ", ".join(secrets))] if secrets else []),
     )
     if raised:
         downtime = f"the update of {plural(len(raised), 'add-on')}: the maintenance page is shown meanwhile"
-    elif not changed:
+    elif not changed and not secrets:
         downtime = "none: nothing changes"
+    elif proxied and reverse_proxy.FILE in changed:
+        downtime = "seconds: the reverse proxy is replaced"
     elif proxied:
         downtime = "none: new containers start beside the old ones"
     else:
         downtime = "seconds: without a proxy, one container replaces the other"
-    return TargetPlan(found, downtime)
+    return TargetPlan(found, downtime, nodes)

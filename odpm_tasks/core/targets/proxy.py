@@ -9,6 +9,7 @@ from odpm_tasks.core.stack.web import caddy
 from odpm_tasks.core.targets.spec import TargetSpec
 
 CADDYFILE = "Caddyfile"
+FILE = f"web/{CADDYFILE}"  # of a target
 
 
 def files(spec: TargetSpec) -> dict[str, bytes]:
@@ -17,7 +18,9 @@ def files(spec: TargetSpec) -> dict[str, bytes]:
     if web is None:
         return {}
     hosts = ("web", "websocket" if spec.target.replicas_of("websocket") else "web")
-    text = caddy.caddyfile(spec.manifest, web, spec.templates.get(caddy.TEMPLATE), hosts=hosts)
+    # configs of a Swarm are single files: the marker is in the volume there
+    marker = caddy.DATA_PATH if spec.target.kind == "swarm" else caddy.MOUNTED_AT
+    text = caddy.caddyfile(spec.manifest, web, spec.templates.get(caddy.TEMPLATE), hosts=hosts, marker_folder=marker)
     page = templating.template_text(caddy.PAGE, spec.templates.get(caddy.PAGE))
     return {CADDYFILE: text.encode(), caddy.PAGE: page.encode()}
 

@@ -1,4 +1,4 @@
-"""A machine with Docker that a target of kind `compose` names: its engine, and a folder there for the files of the target.
+"""A machine with Docker that a target names, for a Swarm one of its managers: its engine, and a folder there for the files of the target.
 
 Everything goes through the Docker command line with the target's host or context, so ssh is the user's own, with its settings. Files
 are written and read by containers of the target's image: no program but Docker is needed there.
@@ -26,7 +26,7 @@ _ROOT = "/var/lib/odpm"
 
 @dataclass(frozen=True)
 class Machine:
-    """The engine of a target. `name`: the project name for Compose there; `image`: of the containers that read and write files."""
+    """The engine of a target. `name`: of the Compose project or stack there; `image`: of the containers that read and write files."""
 
     target: Target
     name: str

@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from odpm_tasks.adapters import command
-from odpm_tasks.core.config.paths import COMPOSE_FILE
 from odpm_tasks.core.stack.compose_file import DATABASE
 from odpm_tasks.core.stack.services import load, volume_sources
 from odpm_tasks.core.targets.history import TargetRelease
 from odpm_tasks.deployment.targets.machine import Machine
-from odpm_tasks.deployment.targets.release import TargetDeployment
+from odpm_tasks.deployment.targets.release import TargetDeployment, stack_file
 from odpm_tasks.errors import DescriptionError, LockError, MachineError, OdpmError
 
 MINIMUM_DISK = 2 << 20  # KiB
@@ -97,8 +96,8 @@ def require_same_volume(machine: Machine, known: Sequence[TargetRelease], wanted
 
     Errors: DescriptionError.
     """
-    text = machine.get(f"releases/{known[-1].id}/{COMPOSE_FILE}") if known else None
-    before, after = (_database_volumes(each) for each in (text, wanted.files[COMPOSE_FILE].decode()))
+    text = machine.get(f"releases/{known[-1].id}/{stack_file(machine)}") if known else None
+    before, after = (_database_volumes(each) for each in (text, wanted.stack_file.decode()))
     if before and after and before != after:
         raise DescriptionError(
             f"PostgreSQL of the target {machine.target.name} would start without its data, which is in the volume {before[0]}",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,9 +13,11 @@ from pathlib import Path
 
 from odpm_tasks.core.config.interpolation import expand
 from odpm_tasks.core.config.paths import COMPOSE_FILE
+from odpm_tasks.core.manifest.server_model import Target
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.targets import history
 from odpm_tasks.core.targets.history import TargetRelease
+from odpm_tasks.core.targets.swarm import STACK_FILE
 from odpm_tasks.deployment.targets.machine import Machine
 from odpm_tasks.errors import DescriptionError
 
@@ -38,21 +42,45 @@ class TargetDeployment:
     def release(self) -> str:
         return history.release_id(self.files)
 
+    @property
+    def stack_file(self) -> bytes:
+        """The file that describes the services."""
+        return self.files[stack_file(self.machine)]
 
-def put(machine: Machine, wanted: TargetDeployment) -> None:
-    """Put the files of a release and the secrets that are new on the machine; generate passwords that do not exist."""
-    machine.put({f"releases/{wanted.release}/{path}": data for path, data in wanted.files.items()})
+
+def stack_file(machine: Machine) -> str:
+    """The name of the file of a release that describes its services."""
+    return STACK_FILE if machine.target.kind == "swarm" else COMPOSE_FILE
+
+
+def put_files(wanted: TargetDeployment) -> None:
+    """Put the files of a release on the machine."""
+    wanted.machine.put({f"releases/{wanted.release}/{path}": data for path, data in wanted.files.items()})
+
+
+def put_secrets(wanted: TargetDeployment) -> None:
+    """Put the secrets that are new on the machine; generate passwords that do not exist. Errors: DescriptionError."""
+    machine = wanted.machine
     machine.put({f"secrets/{name}": value for name, value in wanted.secrets.items()})
     done = machine.shell('cp "releases/$1/make-secrets.sh" . && exec ./make-secrets.sh', wanted.release, check=False)
     if not done.ok:
         missing = next((line.partition(":")[2].split() for line in done.tail() if line.startswith("missing:")), [])
-        name = missing[0].removeprefix("secrets/") if missing else ""
+        if missing:
+            raise missing_secrets(machine.target, *(each.removeprefix("secrets/") for each in missing))
         raise DescriptionError(
-            f"the target {machine.target.name} needs {', '.join(missing) or 'its secrets'}",
+            f"the target {machine.target.name} needs its secrets",
             where=f"odpm.json: targets.{machine.target.name}.secrets",
-            details=() if missing else done.tail()[-3:],
-            todo=f'add "{name}": {{"file": PATH}}' if name else "",
+            details=done.tail()[-3:],
         )
+
+
+def missing_secrets(target: Target, *names: str) -> DescriptionError:
+    """The error for secrets whose values the target does not have."""
+    return DescriptionError(
+        f"the target {target.name} needs {', '.join(f'secrets/{name}' for name in names)}",
+        where=f"odpm.json: targets.{target.name}.secrets",
+        todo=f'add "{names[0]}": {{"file": PATH}}',
+    )
 
 
 @contextmanager
@@ -60,15 +88,29 @@ def compose_file(machine: Machine, release: str) -> Iterator[Path]:
     """The compose file of a release, with the machine's own variables, as a file of this machine."""
     text = machine.get(f"releases/{release}/{COMPOSE_FILE}")
     if text is None:
-        raise DescriptionError(
-            f"the files of the release {release} are gone from the target {machine.target.name}", todo="deploy again"
-        )
+        raise _gone(machine, release)
     given = machine.environment()
     expanded = _expand(load(text), given)
     with tempfile.TemporaryDirectory(prefix="odpm-") as folder:
         path = Path(folder, COMPOSE_FILE)
         path.write_text(json.dumps(expanded), encoding="utf-8")
         yield path
+
+
+def contents(machine: Machine, release: str) -> dict[str, bytes]:
+    """The files of a release by their relative paths. Errors: DescriptionError where they are gone."""
+    archive = machine.shell('[ ! -d "$1" ] || tar -C "$1" -cf - .', f"releases/{release}").stdout
+    if not archive:
+        raise _gone(machine, release)
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        found = {member.name.removeprefix("./"): tar.extractfile(member) for member in tar if member.isfile()}
+        return {path: file.read() for path, file in found.items() if file}
+
+
+def _gone(machine: Machine, release: str) -> DescriptionError:
+    return DescriptionError(
+        f"the files of the release {release} are gone from the target {machine.target.name}", todo="deploy again"
+    )
 
 
 def _expand(value: object, given: Mapping[str, str]) -> object:

@@ -96,7 +96,8 @@ def plan(c: Context, target: str = "", image: str = "", format: str = "text", st
     if format == "json":
         terminal.output(report({"target": chosen.name, **asdict(found)}))
     else:
-        terminal.output("\n".join([*map(str, found.steps), f"downtime {found.downtime}"]))
+        nodes = [f"nodes    {found.nodes}"] if found.nodes else []
+        terminal.output("\n".join([*map(str, found.steps), *nodes, f"downtime {found.downtime}"]))
     if strict and found.drift:
         raise DriftError(f"the target {chosen.name} would change", todo=f"inv deploy.up {chosen.name}")
 
@@ -145,7 +146,7 @@ def status(c: Context, target: str = "", format: str = "text") -> None:
     """Show what runs on a target: the release and each container."""
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.reports import report
-    from odpm_tasks.deployment.targets.machine import containers
+    from odpm_tasks.deployment.targets.kinds import containers
     from odpm_tasks.project import Project
 
     check_format(format)
@@ -184,27 +185,27 @@ def logs(
     from odpm_tasks.adapters import process, terminal
     from odpm_tasks.adapters.docker import compose_cli
     from odpm_tasks.core.text import nearest
-    from odpm_tasks.deployment.targets.machine import containers
+    from odpm_tasks.deployment.targets import kinds
     from odpm_tasks.errors import ProgramError, UsageError
     from odpm_tasks.project import Project
 
     project = Project.find()
     chosen = _deployable(project, target)
     machine = _machine(project, chosen)
-    known = sorted({each["service"] for each in containers(machine)})
+    known = kinds.services(machine)
     if service and service not in known:
         raise UsageError(
             f"the target {chosen.name} has no service {service!r}{nearest(service, known)}",
             todo=f"one of: {', '.join(known)}",
         )
-    words = ["compose", "--project-name", machine.name, "logs", f"--tail={tail}"]
-    words += [*([f"--since={since}"] if since else []), *filter(None, [service])]
+    options = [f"--tail={tail}", *([f"--since={since}"] if since else []), *(["--follow"] if follow else [])]
     elsewhere = Path("/")  # Compose must not find a file of this folder
-    if follow or terminal.is_interactive():
-        words += ["--follow"] if follow else []
-        stack.leave(process.foreground([*machine.words, *words], cwd=elsewhere))
-    else:
-        outcome = machine.run(*words, "--no-color", check=False, cwd=elsewhere)
+    plain = not follow and not terminal.is_interactive()
+    for words in kinds.log_commands(machine, service, options, plain=plain):
+        if not plain:
+            stack.leave(process.foreground([*machine.words, *words], cwd=elsewhere))
+            continue
+        outcome = machine.run(*words, check=False, cwd=elsewhere)
         if not outcome.ok:
             raise ProgramError(
                 f"the logs of the target {chosen.name} cannot be read",
@@ -213,7 +214,10 @@ def logs(
                 if since
                 else f"inv deploy.status {chosen.name}",
             )
-        terminal.output(compose_cli.plain_text(outcome.text))
+        written = (
+            (outcome.stdout + outcome.stderr).decode(errors="replace") if kinds.is_swarm(machine) else outcome.text
+        )
+        terminal.output(compose_cli.plain_text(written))
 
 
 @task(
@@ -225,7 +229,7 @@ def logs(
 def exec_(c: Context, target: str = "", service: str = "web") -> None:
     """Run a program in a container of a target: inv deploy.exec -- odoo shell."""
     from odpm_tasks.adapters import process, terminal
-    from odpm_tasks.deployment.targets.machine import containers
+    from odpm_tasks.deployment.targets.kinds import containers
     from odpm_tasks.errors import ProgramError, UsageError
     from odpm_tasks.project import Project
 
@@ -235,12 +239,16 @@ def exec_(c: Context, target: str = "", service: str = "web") -> None:
     project = Project.find()
     chosen = _deployable(project, target)
     machine = _machine(project, chosen)
-    found = next(
-        (each for each in containers(machine) if each["service"] == service and each["state"] == "running"), None
-    )
+    running = [each for each in containers(machine) if each["service"] == service and each["state"] == "running"]
+    found = max(running, key=lambda each: bool(each["id"]), default=None)
     if found is None:
         raise ProgramError(
             f"{service} does not run on the target {chosen.name}", todo=f"inv deploy.status {chosen.name}"
+        )
+    if not found["id"]:
+        raise ProgramError(
+            f"no container of {service} is on the node that the target {chosen.name} names: {found['status']}",
+            todo=f"docker exec in {found['name']} on that node",
         )
     terminal_options = ["--interactive", "--tty"] if terminal.is_interactive() else ["--interactive"]
     stack.leave(process.foreground([*machine.words, "exec", *terminal_options, found["id"], "odoo-run", *words]))
@@ -268,10 +276,11 @@ def _target(project: Project, name: str) -> Target:
 
 def _deployable(project: Project, name: str) -> Target:
     """A target that odpm deploys to itself. Errors: DescriptionError for another kind."""
+    from odpm_tasks.deployment.targets.kinds import DEPLOYABLE
     from odpm_tasks.errors import DescriptionError
 
     chosen = _target(project, name)
-    if chosen.kind != "compose":
+    if chosen.kind not in DEPLOYABLE:
         raise DescriptionError(
             f"a target of kind {chosen.kind} is rendered here and deployed by its own tools",
             where=f"odpm.json: targets.{chosen.name}.kind",
@@ -333,7 +342,8 @@ def _machine(project: Project, target: Target) -> Machine:
     """The machine of a target, with the image that runs there. Errors: ProgramError where nothing was deployed."""
     from dataclasses import replace
 
-    from odpm_tasks.deployment.targets.machine import Machine, containers
+    from odpm_tasks.deployment.targets.kinds import containers
+    from odpm_tasks.deployment.targets.machine import Machine
     from odpm_tasks.errors import ProgramError
     from odpm_tasks.sources.folders import remotes, stack_name
 

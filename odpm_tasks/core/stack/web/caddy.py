@@ -21,6 +21,7 @@ TEMPLATE, PAGE = "Caddyfile.j2", "maintenance.html"
 CERTIFICATE, KEY = "web_certificate", "web_key"  # names of secrets
 DIGEST_VARIABLE = "WEB_CERTIFICATE_DIGEST"
 MOUNTED_AT = "/etc/caddy"
+DATA_PATH = "/data"  # of the volume
 UPSTREAM_FILE, MAINTENANCE_FILE = "odoo", "maintenance"  # in the mounted folder
 RETRY_AFTER = 30  # seconds
 HEALTH_PORT = 2021
@@ -32,13 +33,14 @@ class CaddySpec:
     """What the Caddyfile is generated from. `push_port`: the port of Odoo that serves websockets.
 
     `hosts`: the names of the services that answer requests and websockets, each any number of containers, which DNS
-    names; without them a file in `folder` names the container.
+    names; without them a file in `folder` names the container. A file in `marker_folder` shows the maintenance page.
     """
 
     web: Web
     push_port: int
     hosts: tuple[str, str] = ("", "")
     folder: str = MOUNTED_AT
+    marker_folder: str = MOUNTED_AT
     secrets: str = "/run/secrets"
     health_port: int = HEALTH_PORT
     retry_after: int = RETRY_AFTER
@@ -63,13 +65,20 @@ class CaddySpec:
         return f"{{file.{self.folder}/{UPSTREAM_FILE}}}"
 
 
-def caddyfile(manifest: Manifest, web: Web, template: str | None = None, *, hosts: tuple[str, str] = ("", "")) -> str:
-    """The configuration. `template`: the project's `.odpm/templates/Caddyfile.j2`, if there is one; `hosts`: see `CaddySpec`.
+def caddyfile(
+    manifest: Manifest,
+    web: Web,
+    template: str | None = None,
+    *,
+    hosts: tuple[str, str] = ("", ""),
+    marker_folder: str = MOUNTED_AT,
+) -> str:
+    """The configuration. `template`: the project's `.odpm/templates/Caddyfile.j2`, if there is one; else see `CaddySpec`.
 
     Without workers, Odoo's one process serves websockets on its port for everything else.
     """
     push_port = 8072 if hardening.processes(manifest).requests or hosts[0] != hosts[1] else 8069
-    return templating.render(TEMPLATE, template, spec=CaddySpec(web, push_port, hosts))
+    return templating.render(TEMPLATE, template, spec=CaddySpec(web, push_port, hosts, marker_folder=marker_folder))
 
 
 def service(web: Web, mirror: str, gid: str, volume: str, digest: str) -> dict[str, Any]:
@@ -92,7 +101,7 @@ def service(web: Web, mirror: str, gid: str, volume: str, digest: str) -> dict[s
             {"target": _port(name), "published": _port(name), "host_ip": "${ODPM_WEB_BIND:-}", "protocol": "tcp"}
             for name in names
         ],
-        "volumes": [f"{volume}:/data", f"./{WEB_FOLDER}:{MOUNTED_AT}:ro"],
+        "volumes": [f"{volume}:{DATA_PATH}", f"./{WEB_FOLDER}:{MOUNTED_AT}:ro"],
         "healthcheck": {
             "test": ["CMD", "wget", "-q", "-O", "/dev/null", f"http://127.0.0.1:{HEALTH_PORT}/"],
             "interval": "15s",
