@@ -13,7 +13,7 @@ from odpm_tasks.core.stack.services import load, volume_sources
 from odpm_tasks.core.targets.history import TargetRelease
 from odpm_tasks.deployment.targets.machine import Machine
 from odpm_tasks.deployment.targets.release import TargetDeployment, stack_file
-from odpm_tasks.errors import DescriptionError, LockError, MachineError, OdpmError
+from odpm_tasks.errors import DescriptionError, LockError, MachineError, OdpmError, ProgramError
 
 MINIMUM_DISK = 2 << 20  # KiB
 CLOCK_TOLERANCE = 60.0  # seconds
@@ -54,7 +54,7 @@ def pull(machine: Machine, image: str) -> None:
     if not machine.run("image", "inspect", image, check=False).ok:
         outcome = machine.run("pull", "--quiet", image, check=False)
         if not outcome.ok:
-            raise _not_pulled(machine, outcome)
+            raise _not_pulled(machine, image, outcome)
     found = json.loads(machine.run("image", "inspect", image).text)[0]
     architecture = _architecture(machine)
     if found.get("Architecture") not in ("", None, architecture):
@@ -66,13 +66,21 @@ def pull(machine: Machine, image: str) -> None:
         raise _no_room(machine, f"has {free >> 10} MiB free, and 2 GiB are needed")
 
 
-def _not_pulled(machine: Machine, outcome: command.Outcome) -> OdpmError:
+def _not_pulled(machine: Machine, image: str, outcome: command.Outcome) -> OdpmError:
     said = " ".join(outcome.tail()).lower()
     if "no space left" in said:
         return _no_room(machine, "has no room for the image")
     if "no match for platform" in said or "no matching manifest" in said:
         return _other_architecture(machine, "the image is for another processor")
-    return command.failure(outcome)
+    login = any(word in said for word in ("denied", "unauthorized", "authorization", "authentication"))
+    return ProgramError(
+        f"the target {machine.target.name} cannot pull {image}",
+        details=outcome.tail()[-2:],
+        # Docker sends the login of this machine to the other engine
+        todo=f"docker login {image.partition('/')[0]}, then the same command"
+        if login
+        else "check that it was pushed: inv build-image --push",
+    )
 
 
 def _no_room(machine: Machine, what: str) -> MachineError:
