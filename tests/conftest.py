@@ -69,6 +69,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         f"{E2E}targets/test_deploy.py",
         f"{E2E}targets/test_deployed.py",
         f"{E2E}targets/test_second_engine.py",
+        f"{E2E}targets/test_air_gapped.py",
         f"{E2E}targets/test_ci_deploy.py",
         f"{E2E}targets/test_swarm_deploy.py",
         f"{E2E}image/test_ci.py",

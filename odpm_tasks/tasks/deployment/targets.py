@@ -25,10 +25,12 @@ IMAGE = "The image, in place of that of the target or of the last build."
         "target": TARGET,
         "output": "The folder to write to (default: .odpm/deploy/TARGET).",
         "image": IMAGE,
+        "by-tag": "Name the other images by their tags, for a machine that loads them from archives.",
     },
 )
-def render(c: Context, target: str = "", output: str = "", image: str = "") -> None:
+def render(c: Context, target: str = "", output: str = "", image: str = "", by_tag: bool = False) -> None:
     """Write the files of a target for Compose, Swarm or Kubernetes."""
+    from dataclasses import replace
     from pathlib import Path
 
     from odpm_tasks.adapters import terminal
@@ -38,6 +40,8 @@ def render(c: Context, target: str = "", output: str = "", image: str = "") -> N
     project = Project.find()
     chosen = _target(project, target)
     spec = _spec(project, chosen, image)
+    if by_tag:
+        spec = replace(spec, digests={})
     rendered = files.target_files(spec)
     for note in files.notes(spec):
         terminal.warn(note)

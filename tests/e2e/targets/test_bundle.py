@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,15 @@ DOMAIN = "shop.localhost"
 
 
 class Bundle:
-    """A folder with the files of a target, on its own: commands run there without the project's environment."""
+    """A folder with the files of a target, on its own: commands run there without the project's environment.
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder, self.name = folder, name
+    `env`: added to that of the commands. `within`: words that start a program on the machine.
+    """
+
+    def __init__(
+        self, folder: Path, name: str, env: Mapping[str, str] | None = None, within: Sequence[str] = ()
+    ) -> None:
+        self.folder, self.name, self.env, self.within = folder, name, env or {}, within
         self.port = claim_port()
         (folder / ".env").write_text(
             f"ODPM_HTTP_PORT={self.port}\nODPM_HTTPS_PORT={claim_port()}\nODPM_WEB_BIND=127.0.0.1\n", encoding="utf-8"
@@ -34,7 +39,9 @@ class Bundle:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         env = {key: value for key, value in os.environ.items() if not key.startswith("ODPM_")}
-        return subprocess.run(words, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            words, cwd=self.folder, env={**env, **self.env}, capture_output=True, text=True, check=False
+        )
 
     def ok(self, *words: str) -> str:
         done = self.run(*words)
@@ -46,7 +53,7 @@ class Bundle:
     def get(self, path: str) -> str:
         """The status of a page behind the proxy."""
         words = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"Host: {DOMAIN}"]
-        return self.run("curl", *words, f"http://127.0.0.1:{self.port}{path}").stdout
+        return self.run(*self.within, "curl", *words, f"http://127.0.0.1:{self.port}{path}").stdout
 
 
 def describe(bench: Bench, **changes: Any) -> None:
