@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from odpm_tasks.adapters import files, terminal
 from odpm_tasks.adapters.docker import buildx, run_image
@@ -122,15 +123,20 @@ def _moved(locked: ArchiveState, found: ArchiveState) -> ProgramError:
     )
 
 
-def record(paths: ProjectPaths, stack: Stack, image: str, state: ArchiveState | None) -> None:
-    """Record the packages of a built image, and warn of those with another version than in the last build of this lock."""
+def record(
+    paths: ProjectPaths, stack: Stack, image: str, state: ArchiveState | None, platforms: Sequence[str] = ()
+) -> None:
+    """Record the packages of a built image, and warn of those with another version than in the last build of this lock.
+
+    `platforms`: those of the image, where it was built for others than that of the engine.
+    """
     before, locked = _last(paths, stack), stack.image.archive
     built = BuiltPackages(
         locked,
         state,
         stack.image.base_image,
-        run_image.debian_packages(image),
-        frozenset(run_image.packages_of_time(image, EPOCH)),
+        dict(chain.from_iterable(run_image.debian_packages(image, each).items() for each in platforms or ("",))),
+        frozenset(chain.from_iterable(run_image.packages_of_time(image, EPOCH, each) for each in platforms or ("",))),
     )
     moved = moved_packages(before.packages, built.packages) if before else ()
     if locked and state and state != locked:

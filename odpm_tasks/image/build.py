@@ -194,7 +194,7 @@ def _build(
                 buildx.build(spec, terminal.message if request.show_log else lambda line: show.note("image", line))
 
             state = archive_builds.build_at_state(paths, stack, build, run, cleanup)
-    archive_builds.record(paths, stack, tag, state)
+    archive_builds.record(paths, stack, tag, state, request.platforms)
     record_duration(paths, f"image {scenario.name}", time.monotonic() - started)
     record_image_inputs(paths, inputs.input_digests(paths, stack))
     if scenario.mounts:
@@ -212,6 +212,7 @@ def _verify(paths: ProjectPaths, observed: RenderedState, image: str, request: B
     environment = dockerfile.environment_digest(
         replace(stack.image, sources=()), *stack.locks, programs=(), template=stack.templates.get(dockerfile.TEMPLATE)
     )
+    environment = " ".join((environment, *request.platforms))  # each processor has other files of the packages
     imports = request.smoke_test and read_state(paths).get("smoked") != environment
     if not (request.smoke_test or request.needs_census):
         return None

@@ -26,9 +26,15 @@ def read_census(
 
     `mounts`: path on this machine, path in the container. `user`: `UID:GID` of the program. `platform`: one platform of a
     multi-platform image. `imports`: also import every Python package. `smoke`: only the fields that `problems` uses.
-    Errors: UsageError if the image does not exist, ProgramError if the program fails in it.
+    Errors: UsageError if the image does not exist, MachineError if this machine does not run programs for the platform,
+    ProgramError if the program fails in it.
     """
-    environment = run_image.environment(image)
+    environment = run_image.environment_of_platform(image, platform) if platform else run_image.environment(image)
+    if environment is None and platform:
+        raise UsageError(
+            f"the engine does not have the image {image!r} for {platform}",
+            todo=f"docker pull --platform {platform} {image}; or build it: inv build-image --platform {platform}",
+        )
     if environment is None:
         raise UsageError(
             f"the engine has no image {image!r}",

@@ -44,10 +44,12 @@ def system_change(paths: ProjectPaths, old: ArchiveState | None, new: ArchiveSta
             new,
             note="which packages move is not known: neither the mirror nor the snapshot service has the new state",
         )
-    found = _versions(new.release, mirror, _architecture(built))
+    architecture = _architecture(built)
+    found = _versions(new.release, mirror, architecture)
     if found is None:
         return SystemChange(old, new, note="which packages move is not known: the lists of packages cannot be read")
-    installed = {name.partition(":")[0]: version for name, version in built.packages.items()}
+    rows = ((*name.rpartition(":")[::2], version) for name, version in built.packages.items())
+    installed = {name: version for name, arch, version in rows if arch in (architecture, "all")}
     own = {name: version for name, version in installed.items() if name in built.installed}
     return SystemChange(old, new, package_changes(own, found["archive"], found["security"]))
 

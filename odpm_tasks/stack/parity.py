@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from odpm_tasks.adapters import files, terminal
@@ -12,9 +12,11 @@ from odpm_tasks.adapters.docker import run_image
 from odpm_tasks.core.audit.census import Census
 from odpm_tasks.core.audit.parity import differences, explanations, package_notes
 from odpm_tasks.core.audit.parity_text import Comparison
+from odpm_tasks.core.audit.platform_parity import platform_explanations
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.scenario import Scenario
 from odpm_tasks.core.image.dockerfile import CONFIGURATION
+from odpm_tasks.core.locking.diff_packages import Locked
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.errors import MachineError
 from odpm_tasks.image import archive_builds, inputs
@@ -77,6 +79,22 @@ def of_images(names: Sequence[str]) -> tuple[Comparison, tuple[str, ...]]:
     found = Comparison({name: name for name in names}, contents, differences(contents))
     states = {name: docker.image_label(name, SYSTEM) or "" for name in names}
     return found, package_notes(found.failing, states)
+
+
+def of_platforms(image: str, platforms: Sequence[str], locked: Mapping[str, Sequence[Locked]]) -> Comparison:
+    """Compare platforms of one image. `locked`: the packages of its Python lock, where it is known.
+
+    Errors: UsageError for a platform that the engine does not have, MachineError without an emulator for it.
+    """
+    docker.require()
+    with terminal.activity() as show:
+        contents = {}
+        for platform in platforms:  # one after the other: an emulator takes a whole processor
+            show.note(platform, f"reading {image}")
+            contents[platform] = read_census(image, platform=platform)
+    known = platform_explanations(contents, locked)
+    names = dict.fromkeys(contents, image)
+    return Comparison(names, contents, differences(contents, known, platforms=True), platforms=True)
 
 
 def _command(scenario: Scenario) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from odpm_tasks.tasks.base import Context, check_format, task, write_report
@@ -10,21 +11,29 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from odpm_tasks.core.audit.parity_text import Comparison
     from odpm_tasks.stack.parity import Side
 
 
 @task(
     help={
         "image": "Compare these images instead of the scenarios' (repeat or comma separate); no difference is explained.",
+        "platform": "Compare these platforms of the image of ci, or of --image (repeat or comma separate).",
         "format": "text or json.",
-        "verbose": "Also show the differences that the scenarios explain, with the reasons.",
+        "verbose": "Also show the differences that the scenarios or the platforms explain, with the reasons.",
     },
-    lists=["image"],
+    lists=["image", "platform"],
 )
-def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose: bool = False) -> None:
-    """Compare the content of the scenarios' images.
+def parity(
+    c: Context,
+    image: Sequence[str] = (),
+    platform: Sequence[str] = (),
+    format: str = "text",
+    verbose: bool = False,
+) -> None:
+    """Compare the content of the scenarios' images, or the platforms of one image.
 
-    Exit 2 if they differ in more than the scenarios explain.
+    Exit 2 if they differ in more than scenarios or platforms explain.
     """
 
     from odpm_tasks.adapters import terminal
@@ -36,10 +45,18 @@ def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose:
 
     check_format(format)
     named = tuple(dict.fromkeys(image))
-    if len(named) == 1:
+    platforms = _platforms(platform)
+    if platforms and (len(named) > 1 or len(platforms) == 1):
+        raise UsageError(
+            "parity --platform compares two platforms or more of one image",
+            todo="inv parity --platform linux/amd64,linux/arm64 --image IMAGE",
+        )
+    if len(named) == 1 and not platforms:
         raise UsageError("parity needs at least two images", todo=f"inv parity --image {named[0]} --image ANOTHER")
     notes: tuple[str, ...] = ()
-    if named:
+    if platforms:
+        compared = _of_platforms(named, platforms)
+    elif named:
         compared, notes = of_images(named)
     else:
         compared, notes = of_scenarios([_side(Project.find().root, name) for name in SCENARIOS])
@@ -51,9 +68,10 @@ def parity(c: Context, image: Sequence[str] = (), format: str = "text", verbose:
         lambda paint: parity_text.as_text(compared, paint, verbose=verbose),
     )
     if failing := len(compared.failing):
+        what, by = ("platforms", "platform") if platforms else ("images", "scenario")
         raise DriftError(
-            f"the images differ: {failing} difference{'s' if failing > 1 else ''} that no scenario explains",
-            todo="build the images from the same lock, or remove the differences; then inv parity",
+            f"the {what} differ: {failing} difference{'s' if failing > 1 else ''} that no {by} explains",
+            todo=f"build the {what} from the same lock, or remove the differences; then inv parity",
         )
 
 
@@ -135,7 +153,7 @@ def build_image(
     request = BuildRequest(
         tags=tags,
         push=push,
-        platforms=tuple(platform),
+        platforms=_platforms(platform),
         cache_from=tuple(cache_from),
         cache_to=tuple(cache_to),
         sbom=sbom,
@@ -154,6 +172,28 @@ def build_image(
         return
     for name in result.names:
         terminal.output(f"{name}@{result.pushed.get(name) or result.digest}")
+
+
+def _platforms(values: Sequence[str]) -> tuple[str, ...]:
+    """The platforms of an option, each once. Errors: UsageError for other names than `linux/arm64`."""
+    from odpm_tasks.errors import UsageError
+
+    for value in values:
+        if not re.fullmatch(r"linux/[a-z0-9]+(/v\d+)?", value):
+            raise UsageError(f"{value!r} is not a platform of images", todo="--platform linux/amd64,linux/arm64")
+    return tuple(dict.fromkeys(values))
+
+
+def _of_platforms(named: Sequence[str], platforms: Sequence[str]) -> Comparison:
+    """The comparison of platforms of the named image, else of the project's image of ci, whose lock is known."""
+    from odpm_tasks.core.locking.diff_packages import read_python_lock
+    from odpm_tasks.project import Project
+    from odpm_tasks.stack.parity import of_platforms
+
+    if named:
+        return of_platforms(named[0], platforms, {})
+    side = _side(Project.find().root, "ci")
+    return of_platforms(side.image, platforms, read_python_lock(side.stack.locks[0].decode(errors="replace")))
 
 
 def _side(root: Path, scenario: str) -> Side:

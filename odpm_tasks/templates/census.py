@@ -30,6 +30,8 @@ CONFIGURATION = "/etc/odoo/odoo.conf"
 NODE = ("/opt/node", "/usr/local/lib")  # packages in other folders belong to system packages
 FONTS = ("/usr/share/fonts", "/usr/local/share/fonts")
 DOCUMENTS = Path("/usr/share/doc")
+INFO = Path("/var/lib/dpkg/info")
+EPOCH = 315532800  # 1980-01-01, the time of all files that a build writes
 TIMEOUT = 540  # seconds; less than the timeout of the caller
 MANIFESTS = ("__manifest__.py", "__openerp__.py")
 
@@ -64,13 +66,26 @@ def distribution() -> str:
 
 def system_packages() -> list[dict[str, object]]:
     """The packages that dpkg has installed."""
-    form = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\n"
+    form = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${Pre-Depends}, ${Depends}\n"
     rows = [line.split("\t") for line in output_of("dpkg-query", "--show", "--showformat=" + form).splitlines()]
     return [
-        {"name": row[1], "version": row[2], "arch": row[3], "licenses": copyright_names(row[1])}
+        {
+            "name": row[1],
+            "version": row[2],
+            "arch": row[3],
+            "licenses": copyright_names(row[1]),
+            "depends": sorted(set(re.findall(r"(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]+)", row[4]))),
+            "base": not installed_by_build(row[1], row[3]),
+        }
         for row in sorted(rows, key=lambda row: row[1:])
         if row[0].startswith("ii")
     ]
+
+
+def installed_by_build(package: str, arch: str) -> bool:
+    """Whether the list of a package's files has the time that a build sets; that of the base image has another one."""
+    paths = [INFO / (name + ".list") for name in (package, package + ":" + arch)]
+    return any(path.is_file() and int(path.stat().st_mtime) == EPOCH for path in paths)
 
 
 def copyright_names(package: str) -> list[str]:

@@ -19,8 +19,6 @@ SNAPSHOTTER = (
     'add {"features": {"containerd-snapshotter": true}} to /etc/docker/daemon.json and restart the engine '
     "(its images must be built or pulled again)"
 )
-# The missing emulator shows only when the first program of another architecture fails to start.
-EMULATOR = "docker run --privileged --rm tonistiigi/binfmt --install all"
 
 
 @dataclass(frozen=True)
@@ -115,9 +113,7 @@ def _failure(outcome: command.Outcome, build_spec: BuildSpec) -> MachineError | 
         return error
     log = outcome.stderr.decode(errors="replace")
     if "exec format error" in log and build_spec.platforms:
-        return MachineError(
-            f"this machine cannot run programs for every platform in {','.join(build_spec.platforms)}", todo=EMULATOR
-        )
+        return docker.without_emulator(*build_spec.platforms)
     failure = BuildError(
         "docker buildx build failed",
         details=_relevant_lines(log),

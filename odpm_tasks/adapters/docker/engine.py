@@ -17,6 +17,8 @@ from odpm_tasks.errors import MachineError
 MINIMUM_ENGINE = (25, 0)  # health checks with a start interval
 MINIMUM_COMPOSE = (2, 20)
 INSTALL = "install Docker Engine with the Compose and Buildx plugins (docs.docker.com/engine/install), then run again"
+# The missing emulator shows only when the first program of another architecture fails to start.
+EMULATOR = "docker run --privileged --rm tonistiigi/binfmt --install all"
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ def architecture() -> str:
     if not outcome.ok:
         raise unreachable(outcome)
     return outcome.text.strip()
+
+
+def without_emulator(*platforms: str) -> MachineError:
+    """The error where the first program for another processor does not start."""
+    return MachineError(f"this machine cannot run programs for every platform in {','.join(platforms)}", todo=EMULATOR)
 
 
 def _older(what: str, text: str, minimum: tuple[int, int]) -> Iterator[MachineError]:

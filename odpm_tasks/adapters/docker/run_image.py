@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from odpm_tasks.adapters import command
-from odpm_tasks.adapters.docker.engine import is_unreachable, unreachable
+from odpm_tasks.adapters.docker.engine import is_unreachable, unreachable, without_emulator
 from odpm_tasks.errors import ProgramError
 
 PYTHON = "/opt/odoo/venv/bin/python"
@@ -26,6 +26,25 @@ def environment(image: str) -> dict[str, str] | None:
             raise unreachable(outcome)
         return None
     return dict(entry.partition("=")[::2] for entry in json.loads(outcome.text) or ())
+
+
+def environment_of_platform(image: str, platform: str) -> dict[str, str] | None:
+    """The environment variables that a platform of an image sets; None if the engine does not have it. Errors: MachineError.
+
+    Older engines than 28 inspect only their own platform of an image, so a container is created, which does not start.
+    """
+    options = ["--pull=never", "--network=none", f"--platform={platform}", "--entrypoint=/none"]
+    outcome = command.run(["docker", "create", *options, "--", image], check=False, timeout=_TIMEOUT)
+    if not outcome.ok:
+        if is_unreachable(outcome):
+            raise unreachable(outcome)
+        return None
+    container = outcome.text.strip()
+    try:
+        inspected = command.run(["docker", "inspect", "--format", "{{json .Config.Env}}", "--", container], timeout=60)
+    finally:
+        command.run(["docker", "rm", "--", container], check=False)
+    return dict(entry.partition("=")[::2] for entry in json.loads(inspected.text) or ())
 
 
 def provide(image: str) -> None:
@@ -56,7 +75,7 @@ def run_python(
 
     The container has no network and no capabilities and is removed afterwards. `mounts` are read-only bind mounts: path
     on this machine, path in the container. `user` is `UID:GID` (default: the image's user). `platform` selects one
-    platform of a multi-platform image. Errors: ProgramError.
+    platform of a multi-platform image. Errors: ProgramError, MachineError without an emulator for the platform.
     """
     options = ["--rm", "--interactive", "--pull=never", "--network=none", "--no-healthcheck", "--workdir=/"]
     options += ["--cap-drop=ALL", "--security-opt=no-new-privileges", f"--entrypoint={PYTHON}"]
@@ -70,21 +89,34 @@ def run_python(
         return outcome.stdout
     if is_unreachable(outcome):
         raise unreachable(outcome)
+    if platform and "exec format error" in outcome.stderr.decode(errors="replace"):
+        raise without_emulator(platform)
     details = [line for line in outcome.tail() if "Run 'docker run --help'" not in line]
     raise ProgramError(f"cannot read the content of {image}", details=details[-3:])
 
 
-def debian_packages(image: str) -> dict[str, str]:
+def debian_packages(image: str, platform: str = "") -> dict[str, str]:
     """The Debian packages of an image: `NAME:ARCHITECTURE` -> version; empty where it has no dpkg."""
-    rows = (row.partition(" ") for row in _packages(image, "dpkg-query", "--show", f"--showformat={_FORMAT}"))
+    query = ("dpkg-query", "--show", f"--showformat={_FORMAT}")
+    rows = (row.partition(" ") for row in _packages(image, platform, *query))
     return {name: version for name, _, version in rows}
 
 
-def packages_of_time(image: str, seconds: int) -> set[str]:
+def packages_of_time(image: str, seconds: int, platform: str = "") -> set[str]:
     """The names of the Debian packages whose list of files has this time."""
     folder = "/var/lib/dpkg/info"
     rows = _packages(
-        image, "find", folder, "-name", "*.list", "-newermt", f"@{seconds - 1}", "!", "-newermt", f"@{seconds}"
+        image,
+        platform,
+        "find",
+        folder,
+        "-name",
+        "*.list",
+        "-newermt",
+        f"@{seconds - 1}",
+        "!",
+        "-newermt",
+        f"@{seconds}",
     )
     return {row.removeprefix(f"{folder}/").removesuffix(".list").partition(":")[0] for row in rows}
 
@@ -92,9 +124,10 @@ def packages_of_time(image: str, seconds: int) -> set[str]:
 _FORMAT = "${Package}:${Architecture} ${Version}\\n"
 
 
-def _packages(image: str, program: str, *arguments: str) -> list[str]:
+def _packages(image: str, platform: str, program: str, *arguments: str) -> list[str]:
     options = ["--rm", "--pull=never", "--network=none", "--no-healthcheck", f"--entrypoint={program}"]
     options += ["--cap-drop=ALL", "--security-opt=no-new-privileges"]
+    options += [f"--platform={platform}"] if platform else []
     outcome = command.run(["docker", "run", *options, "--", image, *arguments], check=False, timeout=_TIMEOUT)
     return outcome.text.splitlines() if outcome.ok else []
 

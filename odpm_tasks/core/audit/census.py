@@ -15,12 +15,18 @@ class _Record(BaseModel):
 
 
 class Package(_Record):
-    """An installed package: a Debian package, a Python distribution or an npm package; `name` as in its own metadata."""
+    """An installed package: a Debian package, a Python distribution or an npm package; `name` as in its own metadata.
+
+    Of Debian packages, `depends`: the names of all packages that satisfy its dependencies; `base`: the base image has it, and the
+    build did not install it again.
+    """
 
     name: str
     version: str
     arch: str = ""
     licenses: tuple[str, ...] = ()
+    depends: tuple[str, ...] = ()
+    base: bool = False
 
 
 class Addon(_Record):

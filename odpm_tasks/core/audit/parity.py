@@ -1,4 +1,4 @@
-"""Compare the content of images, and explain differences by their scenarios.
+"""Compare the content of images, and explain differences by their scenarios; by their platforms: `platform_parity`.
 
 A difference is explained only if each image has exactly the value of its own scenario: a debugger in the image of developer
 is explained, the same debugger in the image of ci is not.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from odpm_tasks.core.audit.census import Census
+from odpm_tasks.core.audit.census import Census, Package
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.image.dockerfile import CONFIGURATION
 from odpm_tasks.core.locking.diff_packages import read_python_lock
@@ -48,14 +48,22 @@ class Explanation:
     reason: str
 
 
-def items(census: Census) -> dict[Item, str]:
-    """All compared items of an image: kind and name -> value."""
+def system_name(package: Package, census: Census) -> str:
+    """The name of a system package for a comparison of platforms: with the architecture only where it is not the image's."""
+    return package.name if package.arch in (census.architecture, "all") else f"{package.name}:{package.arch}"
+
+
+def items(census: Census, *, platforms: bool = False) -> dict[Item, str]:
+    """All compared items of an image: kind and name -> value. `platforms`: images for different processors are compared."""
     found: dict[Item, str] = {
         ("system", "distribution"): census.distribution,
         ("system", "Python"): census.python,
         ("system", "Odoo"): census.odoo,
     }
-    found |= {("system package", f"{each.name}:{each.arch}"): each.version for each in census.system}
+    found |= {
+        ("system package", system_name(each, census) if platforms else f"{each.name}:{each.arch}"): each.version
+        for each in census.system
+    }
     found |= {("Python package", canonicalize_name(each.name)): each.version for each in census.packages}
     found |= {("Node package", f"{each.name}@{each.version}"): "yes" for each in census.node}
     found |= {("font", path): digest[:12] for path, digest in census.fonts.items()}
@@ -76,11 +84,14 @@ def items(census: Census) -> dict[Item, str]:
 
 
 def differences(
-    images: Mapping[str, Census], explanations: Mapping[Item, Explanation] | None = None
+    images: Mapping[str, Census], explanations: Mapping[Item, Explanation] | None = None, *, platforms: bool = False
 ) -> tuple[Difference, ...]:
-    """The items that differ between the images, sorted by kind (in the order of `items`) and name, with their explanations."""
+    """The items that differ between the images, sorted by kind (in the order of `items`) and name, with their explanations.
+
+    `platforms`: the images are for different processors.
+    """
     known = explanations or {}
-    values_by_image = {label: items(census) for label, census in images.items()}
+    values_by_image = {label: items(census, platforms=platforms) for label, census in images.items()}
     every = dict.fromkeys(item for each in values_by_image.values() for item in each)
     kinds = list(dict.fromkeys(kind for kind, _ in every))
     rows = list(_order(images))

@@ -16,11 +16,12 @@ _LONGEST = 48
 
 @dataclass(frozen=True)
 class Comparison:
-    """The compared images: label -> name, label -> census, and the differences."""
+    """The compared images: label -> name, label -> census, and the differences. `platforms`: they are for different processors."""
 
     names: Mapping[str, str]
     censuses: Mapping[str, Census]
     differences: tuple[Difference, ...]
+    platforms: bool = False
 
     @property
     def failing(self) -> tuple[Difference, ...]:
@@ -43,7 +44,7 @@ def as_text(comparison: Comparison, paint: Paint = unstyled, *, verbose: bool = 
         lines = [f"{label}  {name}" for label, name in _aligned(comparison.names.items()) if label.strip() != name]
         lines += [*([""] if lines else []), *_table(comparison, comparison.failing, paint)]
         if explained:
-            lines += ["", _explained(explained)]
+            lines += ["", _explained(comparison)]
     if explained and not verbose:
         lines[-1] += paint("  (--verbose shows them)", "dim")
     if explained and verbose:
@@ -53,15 +54,18 @@ def as_text(comparison: Comparison, paint: Paint = unstyled, *, verbose: bool = 
 
 def summary(comparison: Comparison) -> str:
     """The numbers of compared items and of explained differences."""
-    kinds = [kind for kind, _ in {item for census in comparison.censuses.values() for item in items(census)}]
+    found = [items(census, platforms=comparison.platforms) for census in comparison.censuses.values()]
+    kinds = [kind for kind, _ in {item for each in found for item in each}]
     number = {word: sum(1 for kind in kinds if kind.endswith(word)) for word in ("package", "font", "add-on")}
-    parts = [plural(len(comparison.censuses), "image"), *(plural(count, word) for word, count in number.items())]
-    some = f"; {_explained(comparison.explained)}" if comparison.explained else ""
+    what = "platform" if comparison.platforms else "image"
+    parts = [plural(len(comparison.censuses), what), *(plural(count, word) for word, count in number.items())]
+    some = f"; {_explained(comparison)}" if comparison.explained else ""
     return f"parity: {', '.join(parts)}{some}"
 
 
-def _explained(rows: Sequence[Difference]) -> str:
-    return f"{plural(len(rows), 'difference')} explained by the scenario"
+def _explained(comparison: Comparison) -> str:
+    by = "platform" if comparison.platforms else "scenario"
+    return f"{plural(len(comparison.explained), 'difference')} explained by the {by}"
 
 
 def _table(comparison: Comparison, rows: Sequence[Difference], paint: Paint) -> list[str]:

@@ -26,7 +26,7 @@ _LDAP = {
 }
 _MAGIC = dict.fromkeys(_LDAP, "libmagic1")
 # Packages to run and to build libraries that have no wheel.
-_COMPILED_RUNTIME = ("libjpeg62-turbo", "libxml2", "libxslt1.1")
+COMPILED_RUNTIME = ("libjpeg62-turbo", "libxml2", "libxslt1.1")
 _COMPILED_BUILD = (
     "g++",
     "libffi-dev",
@@ -167,7 +167,7 @@ class ImageSpec:
     @property
     def non_amd64_runtime_packages(self) -> tuple[str, ...]:
         """Additional packages on other processors than amd64, if the description does not set the processor."""
-        return () if self.arch or self.compiles_packages else _COMPILED_RUNTIME
+        return () if self.arch or self.compiles_packages else COMPILED_RUNTIME
 
     @property
     def non_amd64_build_packages(self) -> tuple[str, ...]:
@@ -207,7 +207,7 @@ class ImageSpec:
         packages += [_LDAP.get(self.codename, "libldap2"), _MAGIC.get(self.codename, "libmagic1t64")]
         packages += ["postgresql-client", "tini"]
         if self.compiles_packages:
-            packages += _COMPILED_RUNTIME
+            packages += COMPILED_RUNTIME
         if self.has_wkhtmltopdf:
             packages.append("wkhtmltopdf")
         if self.series.needs_lessc or self.has_node_tools:

@@ -173,6 +173,10 @@ def test_missing_images_are_listed_with_the_commands_to_build_them(
         (("--image", "never:1"), 1, "parity needs at least two images"),
         (("--image", "a,a"), 1, "parity needs at least two images"),
         (("--format", "yaml"), 1, "unknown format 'yaml'"),
+        (("--platform", "linux/amd64"), 1, "compares two platforms or more of one image"),
+        (("--platform", "linux/amd64,linux/arm64", "--image", "a,b"), 1, "compares two platforms or more of one image"),
+        (("--platform", "amd64,arm64"), 1, "'amd64' is not a platform"),
+        (("--platform", "linux/riscv64,linux/amd64", "--image", "postgres:15"), 1, "'postgres:15' for linux/riscv64"),
         (("--image", "debian:bookworm-slim,postgres:15"), 5, "cannot read the content of debian:bookworm-slim"),
     ],
 )

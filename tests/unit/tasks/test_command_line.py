@@ -148,6 +148,7 @@ LISTS = {
     ("restart", "service"),
     ("logs", "service"),
     ("parity", "image"),
+    ("parity", "platform"),
     ("build-image", "tag"),
     ("build-image", "platform"),
     ("build-image", "cache-from"),
