@@ -18,9 +18,10 @@ from odpm_tasks.errors import MachineError
 from tests.standins.common import Apt, Say, install_folder, line, locked, root, run, scratch, seconds, unpack
 
 PLATFORM = "linux/arm64"
-SUITE = "bookworm"
-PACKAGE = "qemu-user-static"
-PROGRAM = "usr/bin/qemu-aarch64-static"
+# Statically linked since Debian 13. The emulator of Debian 12, QEMU 7.2, has no PR_SET_CHILD_SUBREAPER, which tini needs.
+SUITE = "trixie"
+PACKAGE = "qemu-user"
+PROGRAM = "usr/bin/qemu-aarch64"
 BINFMT = Path("/proc/sys/fs/binfmt_misc")
 NAME = "qemu-aarch64"
 # Source: the kernel's admin-guide/binfmt-misc and the ELF format. A 64-bit little-endian ELF file of version 1 for machine

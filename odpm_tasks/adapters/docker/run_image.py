@@ -43,7 +43,7 @@ def environment_of_platform(image: str, platform: str) -> dict[str, str] | None:
     try:
         inspected = command.run(["docker", "inspect", "--format", "{{json .Config.Env}}", "--", container], timeout=60)
     finally:
-        command.run(["docker", "rm", "--", container], check=False)
+        command.run(["docker", "rm", "--volumes", "--", container], check=False)
     return dict(entry.partition("=")[::2] for entry in json.loads(inspected.text) or ())
 
 
