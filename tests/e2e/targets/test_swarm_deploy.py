@@ -88,6 +88,8 @@ def described(
     found.shell(f"mkdir -p /odpm/{found.name} && printf '{ports}' > /odpm/{found.name}/.env")
     yield found
     found.shell(f"rm -rf /odpm/{found.name}")
+    built = docker("image", "ls", "--quiet", f"{registry.address}/{found.bench.prefix}/odoo").split()
+    subprocess.run(["docker", "image", "rm", "--force", *built], capture_output=True, check=False)
 
 
 @pytest.fixture

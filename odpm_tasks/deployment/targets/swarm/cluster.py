@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from odpm_tasks.core.manifest.server_model import ROLES
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.targets.services import UPDATE
 from odpm_tasks.core.targets.swarm import NODE_LABEL, STACK_FILE
@@ -121,6 +122,7 @@ def containers(machine: Machine) -> list[dict[str, str]]:
                 "state": state,
                 "status": ", ".join(notes),
                 "image": task["Spec"]["ContainerSpec"]["Image"],
-                "release": service["Spec"].get("Labels", {}).get("odpm.release", ""),
+                # as on one machine, of the roles of Odoo alone: their image reads and writes the files of the target
+                "release": service["Spec"].get("Labels", {}).get("odpm.release", "") if name in ROLES else "",
             })  # fmt: skip
     return found
