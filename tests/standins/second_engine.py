@@ -153,4 +153,6 @@ class SecondEngine:
             self._process.wait(60)
         for words in (("netns", "delete", self.name), ("link", "delete", self._devices[0])):
             subprocess.run(["ip", *words], capture_output=True, check=False)
+        for namespace in (self._state / "exec/netns").glob("*"):  # the engine leaves its own mounted
+            subprocess.run(["umount", namespace], capture_output=True, check=False)
         shutil.rmtree(self._state, ignore_errors=True)
