@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from odpm_tasks.tasks import stack
 from odpm_tasks.tasks.base import Context, check_format, remainder, task
-
-if TYPE_CHECKING:
-    from odpm_tasks.core.manifest.server_model import Target
-    from odpm_tasks.core.targets.history import TargetRelease
-    from odpm_tasks.core.targets.spec import TargetSpec
-    from odpm_tasks.deployment.targets.machine import Machine
-    from odpm_tasks.deployment.targets.release import TargetDeployment
-    from odpm_tasks.project import Project
+from odpm_tasks.tasks.deployment.chosen_target import (
+    deployable,
+    deployment_of,
+    entries_of,
+    machine_of,
+    spec_of,
+    target_of,
+    told,
+)
 
 TARGET = "The target: a name in `targets` of odpm.json."
 IMAGE = "The image, in place of that of the target or of the last build."
@@ -38,8 +37,8 @@ def render(c: Context, target: str = "", output: str = "", image: str = "", by_t
     from odpm_tasks.project import Project
 
     project = Project.find()
-    chosen = _target(project, target)
-    spec = _spec(project, chosen, image)
+    chosen = target_of(project, target)
+    spec = spec_of(project, chosen, image)
     if by_tag:
         spec = replace(spec, digests={})
     rendered = files.target_files(spec)
@@ -66,11 +65,11 @@ def up(c: Context, target: str = "", image: str = "", no_backup: bool = False) -
     from odpm_tasks.project import Project
 
     project = Project.find()
-    chosen = _deployable(project, target)
-    wanted = _deployment(project, chosen, image)
+    chosen = deployable(project, target)
+    wanted = deployment_of(project, chosen, image)
     with terminal.activity() as show:
         done = deploy.deploy(wanted, show, backup=not no_backup)
-    terminal.message(_told(chosen, done))
+    terminal.message(told(chosen, done))
     terminal.output(done.id)
 
 
@@ -95,8 +94,8 @@ def plan(c: Context, target: str = "", image: str = "", format: str = "text", st
 
     check_format(format)
     project = Project.find()
-    chosen = _deployable(project, target)
-    found = observe.observe(_deployment(project, chosen, image))
+    chosen = deployable(project, target)
+    found = observe.observe(deployment_of(project, chosen, image))
     if format == "json":
         terminal.output(report({"target": chosen.name, **asdict(found)}))
     else:
@@ -114,11 +113,11 @@ def rollback(c: Context, release: str = "", target: str = "") -> None:
     from odpm_tasks.project import Project
 
     project = Project.find()
-    chosen = _deployable(project, target)
-    machine = _machine(project, chosen)
+    chosen = deployable(project, target)
+    machine = machine_of(project, chosen)
     with terminal.activity() as show:
         done = deploy.roll_back(machine, release, show)
-    terminal.message(_told(chosen, done))
+    terminal.message(told(chosen, done))
     terminal.output(done.id)
 
 
@@ -133,7 +132,7 @@ def history(c: Context, target: str = "", format: str = "text") -> None:
 
     check_format(format)
     project = Project.find()
-    entries = _entries(_machine(project, _deployable(project, target)))
+    entries = entries_of(machine_of(project, deployable(project, target)))
     if format == "json":
         terminal.output(report({"deployments": [asdict(entry) for entry in reversed(entries)]}))
         return
@@ -155,8 +154,8 @@ def status(c: Context, target: str = "", format: str = "text") -> None:
 
     check_format(format)
     project = Project.find()
-    machine = _machine(project, _deployable(project, target))
-    entries, found = _entries(machine), containers(machine)
+    machine = machine_of(project, deployable(project, target))
+    entries, found = entries_of(machine), containers(machine)
     current = entries[-1] if entries else None
     shown = [{key: each[key] for key in ("service", "name", "state", "status", "image")} for each in found]
     if format == "json":
@@ -194,8 +193,8 @@ def logs(
     from odpm_tasks.project import Project
 
     project = Project.find()
-    chosen = _deployable(project, target)
-    machine = _machine(project, chosen)
+    chosen = deployable(project, target)
+    machine = machine_of(project, chosen)
     known = kinds.services(machine)
     if service and service not in known:
         raise UsageError(
@@ -241,8 +240,8 @@ def exec_(c: Context, target: str = "", service: str = "web") -> None:
     if not words:
         raise UsageError("no program is named", todo="inv deploy.exec -- odoo shell -d DATABASE")
     project = Project.find()
-    chosen = _deployable(project, target)
-    machine = _machine(project, chosen)
+    chosen = deployable(project, target)
+    machine = machine_of(project, chosen)
     running = [each for each in containers(machine) if each["service"] == service and each["state"] == "running"]
     found = max(running, key=lambda each: bool(each["id"]), default=None)
     if found is None:
@@ -256,116 +255,3 @@ def exec_(c: Context, target: str = "", service: str = "web") -> None:
         )
     terminal_options = ["--interactive", "--tty"] if terminal.is_interactive() else ["--interactive"]
     stack.leave(process.foreground([*machine.words, "exec", *terminal_options, found["id"], "odoo-run", *words]))
-
-
-def _target(project: Project, name: str) -> Target:
-    """The target of a name; without a name the only one. Errors: DescriptionError without targets, else UsageError."""
-    from odpm_tasks.core.text import nearest
-    from odpm_tasks.errors import DescriptionError, UsageError
-
-    known = project.manifest.targets
-    if not known:
-        raise DescriptionError(
-            "the project has no targets",
-            where="odpm.json: targets",
-            todo='add one, for example "targets": {"production": {"kind": "compose", "domain": "shop.example"}}',
-        )
-    if not name and len(known) == 1:
-        return next(iter(known.values()))
-    if name not in known:
-        what = f"there is no target {name!r}{nearest(name, known)}" if name else "which target?"
-        raise UsageError(what, where="odpm.json: targets", todo=f"inv deploy.render {next(iter(known))}")
-    return known[name]
-
-
-def _deployable(project: Project, name: str) -> Target:
-    """A target that odpm deploys to itself. Errors: DescriptionError for another kind."""
-    from odpm_tasks.deployment.targets.kinds import DEPLOYABLE
-    from odpm_tasks.errors import DescriptionError
-
-    chosen = _target(project, name)
-    if chosen.kind not in DEPLOYABLE:
-        raise DescriptionError(
-            f"a target of kind {chosen.kind} is rendered here and deployed by its own tools",
-            where=f"odpm.json: targets.{chosen.name}.kind",
-            todo=f"inv deploy.render {chosen.name}; the commands are in docs/deploy.md",
-        )
-    return chosen
-
-
-def _spec(project: Project, target: Target, image: str, *, versions: bool = False) -> TargetSpec:
-    """What a target runs; `versions`: with those of its add-ons.
-
-    Errors: LockError without a complete lock; DescriptionError without an image.
-    """
-    from odpm_tasks.adapters import terminal
-    from odpm_tasks.core.config.paths import LOCK_FILE
-    from odpm_tasks.core.planning.observed import RenderedState
-    from odpm_tasks.core.planning.steps import PREPARING
-    from odpm_tasks.deployment.targets import files
-    from odpm_tasks.errors import LockError
-    from odpm_tasks.project import Project
-
-    found = files.image_of(project.paths, target, image)
-    side = Project.at(project.root, ODPM_SCENARIO=target.scenario)
-    observed = side.observe(PREPARING)
-    if not isinstance(observed, RenderedState):
-        raise LockError("the lock is missing or incomplete", where=LOCK_FILE, todo="inv lock, then build the image")
-    for warning in found.warnings:
-        terminal.warn(warning)
-    return files.target_spec(side.paths, observed, target, found.reference, versions=versions)
-
-
-def _deployment(project: Project, target: Target, image: str) -> TargetDeployment:
-    """The release that this checkout describes for a target. Errors: those of `_spec`; DescriptionError for an image without digest."""
-    from odpm_tasks.deployment.targets import files
-    from odpm_tasks.deployment.targets.machine import Machine
-    from odpm_tasks.deployment.targets.release import TargetDeployment
-    from odpm_tasks.errors import DescriptionError
-
-    spec = _spec(project, target, image, versions=True)
-    if "@" not in spec.image:
-        raise DescriptionError(
-            f"{spec.image} has no digest: what is deployed must not change",
-            where=f"odpm.json: targets.{target.name}.image",
-            todo="ODPM_SCENARIO=ci inv build-image --tag … --push, or --image NAME@sha256:…",
-        )
-    return TargetDeployment(
-        Machine(target, spec.name, spec.image),
-        files.target_files(spec),
-        spec.image,
-        spec.lock,
-        spec.manifest.odoo_version,
-        spec.database,
-        spec.versions,
-        files.secret_values(project.paths, target),
-    )
-
-
-def _machine(project: Project, target: Target) -> Machine:
-    """The machine of a target, with the image that runs there. Errors: ProgramError where nothing was deployed."""
-    from dataclasses import replace
-
-    from odpm_tasks.deployment.targets.kinds import containers
-    from odpm_tasks.deployment.targets.machine import Machine
-    from odpm_tasks.errors import ProgramError
-    from odpm_tasks.sources.folders import remotes, stack_name
-
-    paths = project.paths
-    machine = Machine(target, f"{stack_name(paths, project.manifest, remotes(paths))}-{target.name}")
-    found = [each["image"] for each in containers(machine) if each["release"]]
-    if not found:
-        raise ProgramError(f"nothing was deployed to the target {target.name}", todo=f"inv deploy.up {target.name}")
-    return replace(machine, image=found[0])
-
-
-def _entries(machine: Machine) -> tuple[TargetRelease, ...]:
-    from odpm_tasks.core.targets import history as histories
-    from odpm_tasks.deployment.targets.deploy import HISTORY
-
-    return histories.read(machine.get(HISTORY))
-
-
-def _told(target: Target, done: TargetRelease) -> str:
-    updated = f", updated {', '.join(done.updated)}" if done.updated else ""
-    return f"{target.name} runs release {done.id}{updated}"
