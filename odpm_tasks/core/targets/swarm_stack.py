@@ -19,6 +19,9 @@ _CONSTRAINT = f"node.labels.{NODE_LABEL} == true"
 FAILED = ("failed", "rejected")  # states of a task that ended by an error
 ENDED = (*FAILED, "complete", "shutdown", "orphaned", "remove")
 _ROLLED_BACK = ("rollback_started", "rollback_paused", "rollback_completed", "paused")
+_STOP_GRACE_PERIOD = (
+    10_000_000_000  # nanoseconds: the default, which the API returns for a service and not for its tasks
+)
 _MOST_FAILURES = 3  # of new tasks, where Swarm has nothing to roll back to
 
 
@@ -110,11 +113,14 @@ def rollout(service: Data, tasks: Sequence[Data]) -> RolloutState:
 
     A task with a health check is in the state `running` when it is healthy.
     """
-    spec = _filled(service["Spec"]["TaskTemplate"]["ContainerSpec"])
-    wanted = int(service["Spec"]["Mode"].get("Replicated", {}).get("Replicas", 1))
+    mode = service["Spec"]["Mode"]
+    if "ReplicatedJob" in mode or "GlobalJob" in mode:  # it ends by itself
+        return RolloutState(True, 0, 0)
+    spec = _container(service["Spec"]["TaskTemplate"])
     own = [each for each in tasks if each["ServiceID"] == service["ID"]]
     present = [each for each in own if each["DesiredState"] == "running"]
-    current = [each for each in present if _filled(each["Spec"]["ContainerSpec"]) == spec]
+    wanted = max(1, len(present)) if "Global" in mode else int(mode["Replicated"].get("Replicas", 1))
+    current = [each for each in present if _container(each["Spec"]) == spec]
     running = [each for each in current if each["Status"]["State"] == "running"]
     update = service.get("UpdateStatus") or {}
     state = str(update.get("State", ""))
@@ -125,11 +131,16 @@ def rollout(service: Data, tasks: Sequence[Data]) -> RolloutState:
     if state in _ROLLED_BACK:
         reason = str(last["Status"].get("Err") or update.get("Message", ""))
         return RolloutState(False, len(running), wanted, reason, str(last["ID"]))
-    same = [each for each in failed if _filled(each["Spec"]["ContainerSpec"]) == spec]
+    same = [each for each in failed if _container(each["Spec"]) == spec]
     if state != "updating" and len(same) >= _MOST_FAILURES and len(running) < wanted:
         return RolloutState(False, len(running), wanted, str(same[-1]["Status"].get("Err", "")), str(same[-1]["ID"]))
     done = state in ("", "completed") and len(running) == wanted == len(present)
     return RolloutState(done, len(running), wanted)
+
+
+def _container(spec: Data) -> Any:
+    """The description of a container without what the API leaves out of a service or of its tasks."""
+    return {"StopGracePeriod": _STOP_GRACE_PERIOD, **_filled(spec["ContainerSpec"])}
 
 
 def _filled(value: Any) -> Any:

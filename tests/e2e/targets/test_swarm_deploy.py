@@ -83,7 +83,7 @@ def described(
         "secrets": {"MAIL_PASSWORD": {"file": str(tmp_path / "mail")}},
     }  # fmt: skip
     (tmp_path / "mail").write_text("first-4711", encoding="utf-8")
-    describe(found.bench, targets={found.target: swarm}, web={"domain": DOMAIN, "tls": "off"}, services={})
+    describe(found.bench, targets={found.target: swarm}, web={"domain": DOMAIN, "tls": "off"})
     ports = f"ODPM_HTTP_PORT={found.port}\nODPM_HTTPS_PORT={claim_port()}\n"
     found.shell(f"mkdir -p /odpm/{found.name} && printf '{ports}' > /odpm/{found.name}/.env")
     yield found

@@ -138,6 +138,23 @@ def test_an_empty_part_that_only_the_service_has_is_no_difference() -> None:
     assert rollout(service(spec={**NEW, "DNSConfig": {}}), [RUNS, RUNS]).done
 
 
+def test_the_default_of_a_service_is_no_difference() -> None:
+    assert rollout(service(spec={**NEW, "StopGracePeriod": 10_000_000_000}), [RUNS, RUNS]).done
+    assert not rollout(service(spec={**NEW, "StopGracePeriod": 20_000_000_000}), [RUNS, RUNS]).done
+
+
+def test_services_that_run_on_every_node_or_end_by_themselves() -> None:
+    for mode, tasks, done in (
+        ({"Global": {}}, [RUNS, RUNS, RUNS], True),
+        ({"Global": {}}, [RUNS, task("starting")], False),
+        ({"Global": {}}, [], False),
+        ({"ReplicatedJob": {"TotalCompletions": 1}}, [task("complete", desired="shutdown")], True),
+    ):
+        described = service()
+        described["Spec"]["Mode"] = mode
+        assert rollout(described, tasks).done is done
+
+
 def test_tasks_of_other_services_do_not_count() -> None:
     assert not rollout(service(replicas=1), [{**RUNS, "ServiceID": "other"}]).done
 
