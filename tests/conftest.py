@@ -74,6 +74,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
         f"{E2E}targets/test_swarm_deploy.py",
         f"{E2E}image/test_ci.py",
         f"{E2E}image/test_parity.py",
+        f"{E2E}image/test_published.py",
     ),
     "small_image": (f"{E2E}image/test_image.py", f"{E2E}image/test_closed_network.py"),
 }

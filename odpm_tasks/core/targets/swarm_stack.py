@@ -114,7 +114,7 @@ def rollout(service: Data, tasks: Sequence[Data]) -> RolloutState:
     A task with a health check is in the state `running` when it is healthy.
     """
     mode = service["Spec"]["Mode"]
-    if "ReplicatedJob" in mode or "GlobalJob" in mode:  # it ends by itself
+    if "ReplicatedJob" in mode or "GlobalJob" in mode:  # a job
         return RolloutState(True, 0, 0)
     spec = _container(service["Spec"]["TaskTemplate"])
     own = [each for each in tasks if each["ServiceID"] == service["ID"]]

@@ -42,6 +42,7 @@ FOREIGN_OPTIONS = {  # options of other programs that the pages name
     "--abort", "--break-system-packages", "--cap-drop", "--depth", "--detach", "--read-only", "--require-hashes", "--strict",
     "--test-tags", "--tmpfs", "--update-lock", "--username", "--password-stdin", "--print-completion-script", "--global",
     "--list", "--help", "--version", "--pairs", "--runs", "--up", "--fast", "--long", "--no-deps",
+    "--tlog-upload", "--insecure-ignore-tlog",
 }  # fmt: skip
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 INTERNAL = {

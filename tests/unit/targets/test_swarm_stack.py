@@ -143,7 +143,7 @@ def test_the_default_of_a_service_is_no_difference() -> None:
     assert not rollout(service(spec={**NEW, "StopGracePeriod": 20_000_000_000}), [RUNS, RUNS]).done
 
 
-def test_services_that_run_on_every_node_or_end_by_themselves() -> None:
+def test_services_on_every_node_and_jobs() -> None:
     for mode, tasks, done in (
         ({"Global": {}}, [RUNS, RUNS, RUNS], True),
         ({"Global": {}}, [RUNS, task("starting")], False),
