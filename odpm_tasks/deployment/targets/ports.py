@@ -68,8 +68,9 @@ def _programs(machine: Machine, ports: Sequence[Published]) -> list[str]:
     """The programs that hold ports, empty for a free one; an empty list where the engine does not let a container look."""
     if not ports:
         return []
+    # -I -S: with these rights, no start-up code (.pth) of Python packages in the image runs
     options = ["--network=host", "--pid=host", "--userns=host", "--cap-add=SYS_PTRACE", "--user=0:0"]
-    words = ["run", "--rm", "--interactive", *options, "--entrypoint=python3", machine.image, "-"]
+    words = ["run", "--rm", "--interactive", *options, "--entrypoint=python3", machine.image, "-I", "-S", "-"]
     script = Path(sockets.__file__).read_bytes() + _PROBE.encode()
     outcome = machine.run(*words, *(f"{port.address}/{port.port}" for port in ports), check=False, stdin=script)
     return list(json.loads(outcome.text)) if outcome.ok else []
