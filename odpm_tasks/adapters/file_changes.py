@@ -14,6 +14,7 @@ from pathlib import Path
 from odpm_tasks.errors import MachineError
 
 STEP = 40  # milliseconds without a change that end a group of changes
+_TICK = 200  # milliseconds until the watcher first says that it watches, and between two looks whether it is to end
 _QUIET = 0.3  # seconds without a change after which many changes are complete
 _FEW = 3
 _LONGEST_WAIT = 30.0  # seconds
@@ -24,7 +25,6 @@ class FileChanges:
 
     def __init__(self) -> None:
         self._found: queue.Queue[set[Path] | BaseException] = queue.Queue()
-        self._ready: list[threading.Event] = []
 
     def next(self, is_busy: Callable[[set[Path]], bool], timeout: float) -> set[Path]:
         """The paths of the next edit; empty if there is none within `timeout` seconds.
@@ -53,7 +53,7 @@ class FileChanges:
             raise found
         return found
 
-    def _watch(self, folders: Sequence[Path], recursive: bool, stop: threading.Event) -> None:
+    def _watch(self, folders: Sequence[Path], recursive: bool, stop: threading.Event, begun: threading.Event) -> None:
         import watchfiles
 
         try:
@@ -61,7 +61,8 @@ class FileChanges:
                 *folders,
                 watch_filter=None,
                 step=STEP,
-                rust_timeout=1000,
+                rust_timeout=_TICK,
+                yield_on_timeout=True,
                 recursive=recursive,
                 force_polling=_polling(folders),
                 stop_event=stop,
@@ -69,9 +70,13 @@ class FileChanges:
                 ignore_permission_denied=True,
             )
             for found in changes:
-                self._found.put({Path(name) for _, name in found})
+                begun.set()
+                if found:
+                    self._found.put({Path(name) for _, name in found})
         except OSError as error:
             self._found.put(_error(error))
+        finally:
+            begun.set()
 
 
 def _polling(folders: Sequence[Path]) -> bool | None:
@@ -94,15 +99,21 @@ def _error(error: OSError) -> MachineError:
 
 @contextmanager
 def watching(recursive: Sequence[Path], flat: Sequence[Path]) -> Iterator[FileChanges]:
-    """Watch folders with everything below them (`recursive`), and the files directly in others (`flat`), for the block."""
+    """Watch folders with everything below them (`recursive`), and the files directly in others (`flat`), for the block.
+
+    Every change that is made in the block is reported: it begins when all folders are watched.
+    """
     stop = threading.Event()
     changes = FileChanges()
-    groups = [(folders, deep) for folders, deep in ((recursive, True), (flat, False)) if folders]
+    groups = [(folders, deep, threading.Event()) for folders, deep in ((recursive, True), (flat, False)) if folders]
     threads = [
-        threading.Thread(target=changes._watch, args=(folders, deep, stop), daemon=True) for folders, deep in groups
+        threading.Thread(target=changes._watch, args=(folders, deep, stop, begun), daemon=True)
+        for folders, deep, begun in groups
     ]
     for thread in threads:
         thread.start()
+    for _, _, begun in groups:
+        begun.wait(_LONGEST_WAIT)
     try:
         yield changes
     finally:
