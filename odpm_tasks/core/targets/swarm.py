@@ -167,7 +167,7 @@ def _deploy(spec: TargetSpec, name: str, service: Mapping[str, Any]) -> dict[str
                 "parallelism": 1,
                 "order": "start-first" if stateless else "stop-first",
                 "failure_action": "rollback",
-                "monitor": "10s",
+                "monitor": "10s" if name == "web" else "5s",
             },
             "rollback_config": {"parallelism": 1, "order": "start-first" if stateless else "stop-first"},
         }

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 from odpm_tasks.adapters import terminal
 from odpm_tasks.core.databases import sql
 from odpm_tasks.core.databases.sql import identifier, literal
 from odpm_tasks.core.odoo.installed_addons import AddonVersion, compare
+from odpm_tasks.core.stack.compose_file import DATABASE
+from odpm_tasks.core.stack.services import load
+from odpm_tasks.core.targets.history import TargetRelease
+from odpm_tasks.core.targets.services import UPDATE
 from odpm_tasks.deployment.targets import kinds, services
-from odpm_tasks.deployment.targets.machine import Machine
 from odpm_tasks.deployment.targets.release import TargetDeployment
 from odpm_tasks.deployment.targets.target_stack import JOURNAL, TargetStack
 from odpm_tasks.errors import ProgramError
@@ -18,10 +22,12 @@ _EXISTS = "SELECT 1 FROM pg_database WHERE datname = {name}"
 INSTALLED = "SELECT name, latest_version FROM ir_module_module WHERE state IN ('installed', 'to upgrade', 'to remove')"
 
 
-def start(stack: TargetStack, show: terminal.Activity) -> None:
-    """Start PostgreSQL, and install Odoo in a database that is empty."""
+def start(stack: TargetStack, show: terminal.Activity, *, empty: bool = True) -> None:
+    """Start PostgreSQL, and install Odoo in a database that is empty. `empty`: whether it may be."""
     show.note("database", "start")
     stack.start_database(show)
+    if not empty:
+        return
     outcome = stack.run_update((), show)
     if not outcome.ok:
         raise ProgramError(
@@ -31,38 +37,82 @@ def start(stack: TargetStack, show: terminal.Activity) -> None:
         )
 
 
-def raised(wanted: TargetDeployment, rows: str) -> tuple[AddonVersion, ...]:
-    """The installed add-ons whose version is raised in the image. `rows`: the output of `INSTALLED`.
+def raised(wanted: TargetDeployment, installed: Mapping[str, str]) -> tuple[AddonVersion, ...]:
+    """The installed add-ons (name -> version in the database) whose version is raised in the image.
 
     Errors: DescriptionError for a database that does not fit the image.
     """
-    installed = dict(line.split("|", 1) for line in rows.splitlines() if "|" in line)
     findings = compare(installed, wanted.versions, wanted.odoo_version)
     for error in findings.errors(wanted.database, wanted.odoo_version):
         raise error
     return findings.raised
 
 
-def raised_there(machine: Machine, wanted: TargetDeployment, release: str) -> tuple[AddonVersion, ...]:
-    """The same of the release that runs on the machine; none where no web server does. Errors: those of `raised`."""
-    found = [each for each in kinds.containers(machine) if each["service"] == "web" and each["state"] == "running"]
-    here = next((each["id"] for each in found if each["id"]), "")
-    if here:
-        words = ("exec", here, "odoo-run", "psql", "-d", wanted.database, "-qAt", "-c", INSTALLED)
-        return raised(wanted, machine.run(*words).text)
-    if not found or not release:
-        return ()
-    with kinds.opened(machine, release) as stack:  # every container is on another node of the Swarm
-        return raised(wanted, stack.query(wanted.database, INSTALLED))
+def installed_there(
+    wanted: TargetDeployment,
+    known: Sequence[TargetRelease],
+    running: str | None,
+    show: terminal.Activity | None = None,
+) -> dict[str, str] | None:
+    """The installed add-ons of the database of a release, asked with the release that runs; None where that cannot tell.
+
+    It can where both have the same database. `running`: its services; `show`: where PostgreSQL may be started for the question.
+    """
+    machine = wanted.machine
+    if running is None or _connection(running) != _connection(wanted.stack_file.decode()):
+        return None
+    found = [each for each in kinds.containers(machine) if each["state"] == "running"]
+    web = next((each["id"] for each in found if each["service"] == "web" and each["id"]), "")
+    if web:
+        words = ("exec", web, "odoo-run", "psql", "-d", wanted.database, "-qAt", "-c", INSTALLED)
+        outcome = machine.run(*words, check=False)
+        if outcome.ok:
+            return _versions(outcome.text)
+        _warn(wanted)
+        return None
+    try:
+        with kinds.opened(machine, known[-1].id) as stack:
+            if stack.own_database and DATABASE not in {each["service"] for each in found}:
+                if show is None:
+                    return None
+                stack.start_database(show)
+            return _versions(stack.query(wanted.database, INSTALLED))
+    except ProgramError:
+        _warn(wanted)
+        return None
 
 
-def update(stack: TargetStack, wanted: TargetDeployment, begun: str, show: terminal.Activity) -> tuple[str, ...]:
+def _connection(services: str) -> list[str]:
+    """Server and name of the database in a file that describes services."""
+    environment = load(services)["services"].get(UPDATE, {}).get("environment", {})
+    return [str(environment.get(name, "")) for name in ("PGHOST", "PGPORT", "PGDATABASE")]
+
+
+def _versions(rows: str) -> dict[str, str]:
+    """Name -> version of add-ons. `rows`: the output of `INSTALLED`."""
+    return dict(line.split("|", 1) for line in rows.splitlines() if "|" in line)
+
+
+def _warn(wanted: TargetDeployment) -> None:
+    terminal.warn(
+        f"the installed add-ons of the target {wanted.machine.target.name} cannot be read before the deployment"
+    )
+
+
+def update(
+    stack: TargetStack,
+    wanted: TargetDeployment,
+    installed: Mapping[str, str] | None,
+    begun: str,
+    show: terminal.Activity,
+) -> tuple[str, ...]:
     """Update add-ons while no Odoo runs; a copy of the database has the state before. Returns their names.
 
-    `begun`: the time of the deployment, by which a journal belongs to it.
+    `installed`: the add-ons of the database, None to ask; `begun`: the time of the deployment, by which a journal belongs to it.
     """
-    rows = stack.query(wanted.database, INSTALLED)
-    names = tuple(addon.name for addon in raised(wanted, rows))
+    if installed is None:
+        installed = _versions(stack.query(wanted.database, INSTALLED))
+    names = tuple(addon.name for addon in raised(wanted, installed))
     if not names:
         return ()
     if not stack.own_database:

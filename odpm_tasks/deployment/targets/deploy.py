@@ -8,7 +8,8 @@ and the database as before. One that is killed leaves a journal on the machine, 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from odpm_tasks.adapters import terminal
@@ -17,7 +18,7 @@ from odpm_tasks.core.targets.history import TargetRelease
 from odpm_tasks.deployment.targets import backups, database, kinds, preflight, release
 from odpm_tasks.deployment.targets.machine import Machine, who
 from odpm_tasks.deployment.targets.release import TargetDeployment
-from odpm_tasks.deployment.targets.target_stack import JOURNAL
+from odpm_tasks.deployment.targets.target_stack import JOURNAL, MAINTENANCE
 from odpm_tasks.errors import DataLossError, OdpmError
 
 HISTORY = "history.json"
@@ -35,17 +36,26 @@ def deploy(wanted: TargetDeployment, show: terminal.Activity, *, backup: bool = 
     show.note("image", wanted.image)
     preflight.pull(machine, wanted.image)
     preflight.require_same_lock(machine, wanted)
+    with machine.lease(who()) as held:
+        return _deploy(replace(wanted, machine=held), show, backup=backup)
+
+
+def _deploy(wanted: TargetDeployment, show: terminal.Activity, *, backup: bool) -> TargetRelease:
+    machine = wanted.machine
+    preflight.check_disk(machine)
     kinds.check_ports(wanted)
-    with machine.lease(who()):
-        known = history.read(machine.get(HISTORY))
-        preflight.require_same_volume(machine, known, wanted)
-        go_back_after_kill(machine, known, show)
-        if backup:
-            raised = database.raised_there(machine, wanted, known[-1].id if known else "")
-            backups.before_update(machine, wanted, [addon.name for addon in raised], show)
-        entry = TargetRelease(wanted.release, wanted.image, wanted.lock, _now(), who())
-        kinds.put(wanted)
-        return _switch(machine, known, entry, wanted, show)
+    before = _state(machine)
+    known = before.known
+    running = release.running_services(machine, known)
+    preflight.require_same_volume(running, wanted)
+    go_back_after_kill(machine, before, show)
+    installed = database.installed_there(wanted, known, running, show)
+    raised = database.raised(wanted, installed or {})
+    if backup:
+        backups.before_update(machine, wanted, [addon.name for addon in raised], show)
+    entry = TargetRelease(wanted.release, wanted.image, wanted.lock, _now(), who())
+    kinds.put(wanted)
+    return _switch(machine, before, entry, show, wanted, installed)
 
 
 def roll_back(machine: Machine, named: str, show: terminal.Activity) -> TargetRelease:
@@ -53,34 +63,53 @@ def roll_back(machine: Machine, named: str, show: terminal.Activity) -> TargetRe
 
     Errors: UsageError without one; DataLossError where a release in between has updated the database.
     """
-    with machine.lease(who()):
-        known = history.read(machine.get(HISTORY))
-        go_back_after_kill(machine, known, show)
-        earlier = history.to_return_to(known, named)
-        if updated := history.updated_since(known, earlier.id):
+    with machine.lease(who()) as held:
+        before = _state(held)
+        go_back_after_kill(held, before, show)
+        earlier = history.to_return_to(before.known, named)
+        if updated := history.updated_since(before.known, earlier.id):
             raise DataLossError(
                 f"a release after {earlier.id} has updated add-ons of the database: {', '.join(updated[:5])}",
                 todo="restore a backup of that time, or deploy a release that has these versions",
             )
         entry = replace(earlier, time=_now(), who=who(), updated=())
-        return _switch(machine, known, entry, None, show)
+        return _switch(held, before, entry, show)
+
+
+@dataclass(frozen=True)
+class _State:
+    """What former deployments noted on a machine. `interrupted`: one that updated was, `journal`: as it is until its database is."""
+
+    known: tuple[TargetRelease, ...]
+    journal: dict[str, str]
+    interrupted: bool
+
+
+def _state(machine: Machine) -> _State:
+    found = machine.read(HISTORY, JOURNAL, MAINTENANCE)
+    known = history.read(found.get(HISTORY, b"").decode(errors="replace"))
+    return _State(known, json.loads(found.get(JOURNAL) or "{}"), MAINTENANCE in found)
 
 
 def _switch(
     machine: Machine,
-    known: tuple[TargetRelease, ...],
+    state: _State,
     entry: TargetRelease,
-    wanted: TargetDeployment | None,
     show: terminal.Activity,
+    wanted: TargetDeployment | None = None,
+    installed: Mapping[str, str] | None = None,
 ) -> TargetRelease:
-    """Make a release whose files are on the machine the one that runs; go back where it does not start."""
-    before = known[-1].id if known else ""
+    """Make a release whose files are on the machine the one that runs; go back where it does not start.
+
+    `wanted`: what is deployed, None to return to a release; `installed`: the add-ons of its database, where they are known.
+    """
+    known, before = state.known, state.known[-1].id if state.known else ""
     updated: tuple[str, ...] = ()
     with kinds.opened(machine, entry.id) as stack:
         try:
-            database.start(stack, show)
+            database.start(stack, show, empty=installed is None)
             if wanted:
-                updated = database.update(stack, wanted, entry.time, show)
+                updated = database.update(stack, wanted, installed, entry.time, show)
             stack.start(show)
         except BaseException as error:
             _go_back(machine, before, entry.id, error, show)
@@ -89,7 +118,7 @@ def _switch(
         # in this order: a run that is killed in between has succeeded, and nothing goes back
         machine.put({HISTORY: history.written((*known, done)).encode()})
         stack.end_update()
-        if wanted:
+        if wanted and (updated or state.interrupted):
             database.forget_copy(stack, wanted.database)
         stack.tidy()
     release.remove_old(machine, (*known, done))
@@ -114,9 +143,9 @@ def _go_back(machine: Machine, before: str, failed: str, error: BaseException, s
         terminal.message(f"  release {before} serves{restored}")
 
 
-def go_back_after_kill(machine: Machine, known: tuple[TargetRelease, ...], show: terminal.Activity) -> None:
+def go_back_after_kill(machine: Machine, state: _State, show: terminal.Activity) -> None:
     """Finish what a killed deployment left: the database is that of before its update, and the last release of the history serves."""
-    journal = json.loads(machine.get(JOURNAL) or "{}")
+    known, journal = state.known, state.journal
     if not journal:
         return
     if known and known[-1].time == journal["begun"]:  # it had succeeded

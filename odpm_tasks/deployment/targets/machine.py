@@ -13,7 +13,7 @@ import socket
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from odpm_tasks.adapters import command
@@ -21,16 +21,22 @@ from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.manifest.server_model import Target
 from odpm_tasks.errors import BusyError, MachineError
 
+ENVIRONMENT = ".env"
 _ROOT = "/var/lib/odpm"
+_READ = 'for path; do shift; [ ! -e "$path" ] || set -- "$@" "$path"; done; [ $# = 0 ] || tar -cf - -- "$@"'
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The engine of a target. `name`: of the Compose project or stack there; `image`: of the containers that read and write files."""
+    """The engine of a target. `name`: of the Compose project or stack there; `image`: of the containers that read and write files.
+
+    `helper`: a container of the lease, which runs scripts in place of a container for each.
+    """
 
     target: Target
     name: str
     image: str = ""
+    helper: str = ""
 
     @property
     def folder(self) -> str:
@@ -94,30 +100,48 @@ class Machine:
         script = "mkdir -p secrets && chmod 700 secrets && tar --extract --no-same-owner --unlink-first --file -"
         self.shell(script, stdin=archive.getvalue())
 
+    def read(self, *paths: str) -> dict[str, bytes]:
+        """The contents of files below the folder, of a folder those of all its files; what does not exist is left out."""
+        archive = self.shell(_READ, *paths).stdout
+        if not archive:
+            return {}
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            found = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
+            return {path: file.read() for path, file in found.items() if file}
+
     def get(self, path: str) -> str | None:
         """The text of a file below the folder; None where there is none."""
-        outcome = self.shell('[ ! -e "$1" ] || { echo found; cat -- "$1"; }', path)
-        found, _, text = outcome.text.partition("\n")
-        return text if found == "found" else None
+        found = self.read(path)
+        return found[path].decode(errors="replace") if path in found else None
 
     def shell(self, script: str, *arguments: str, stdin: bytes = b"", check: bool = True) -> command.Outcome:
         """Run a script of `sh` in the target's folder, as root of a container without a network. Errors: as `run`."""
-        options = [
-            "--rm", *(["--interactive"] if stdin else []), "--network=none", "--user=0:0",
-            "--volume", f"{self.folder}:/target", "--workdir=/target", "--entrypoint=sh",
-        ]  # fmt: skip
-        return self.run("run", *options, self.image, "-euc", script, "sh", *arguments, stdin=stdin, check=check)
+        interactive = ["--interactive"] if stdin else []
+        words = ["-euc", script, "sh", *arguments]
+        if self.helper:
+            outcome = self.run("exec", *interactive, self.helper, "sh", *words, check=False, stdin=stdin)
+            if not _is_gone(outcome):
+                if check and not outcome.ok:
+                    raise command.failure(outcome)
+                return outcome
+        return self.run("run", "--rm", *interactive, *self._options, self.image, *words, stdin=stdin, check=check)
+
+    @property
+    def _options(self) -> list[str]:
+        """The options of a container for scripts."""
+        folder = ["--volume", f"{self.folder}:/target", "--workdir=/target"]
+        return ["--network=none", "--user=0:0", *folder, "--entrypoint=sh"]
 
     @contextlib.contextmanager
-    def lease(self, who: str) -> Iterator[None]:
+    def lease(self, who: str) -> Iterator[Machine]:
         """Hold the target for a deployment: a container whose name only one can have, and which ends when this process does.
 
-        Errors: BusyError naming who holds it.
+        The machine that this returns runs its scripts in that container. Errors: BusyError naming who holds it.
         """
         name = f"{self.name}-deployment"
         words = [
-            *self.words, "run", "--rm", "--interactive", "--name", name, "--network=none", "--label", f"odpm.who={who}",
-            "--entrypoint=sh", self.image, "-c", "echo held; cat >/dev/null",
+            *self.words, "run", "--rm", "--interactive", "--name", name, "--label", f"odpm.who={who}", *self._options,
+            self.image, "-c", "echo held; cat >/dev/null",
         ]  # fmt: skip
         self._remove_ended(name)
         with command.piped(words, detached=True) as running:
@@ -130,7 +154,7 @@ class Machine:
                     todo="wait until it has ended, then run the same command again",
                 )
             try:
-                yield
+                yield replace(self, helper=name)
             finally:
                 running.end_input()
 
@@ -140,9 +164,21 @@ class Machine:
             self.run("rm", "--force", name, check=False)
 
     def environment(self) -> dict[str, str]:
-        """The variables in `.env` of the target's folder, for the variables of its compose file."""
-        lines = (line.partition("=") for line in (self.get(".env") or "").splitlines() if not line.startswith("#"))
-        return {name.strip(): value.strip() for name, equals, value in lines if equals}
+        """The variables in the file `ENVIRONMENT` of the folder, for the variables of its compose file."""
+        return variables(self.read(ENVIRONMENT))
+
+
+def variables(found: Mapping[str, bytes]) -> dict[str, str]:
+    """The variables in the file `ENVIRONMENT` of what was read; none without it."""
+    text = found.get(ENVIRONMENT, b"").decode(errors="replace")
+    lines = (line.partition("=") for line in text.splitlines() if not line.startswith("#"))
+    return {name.strip(): value.strip() for name, equals, value in lines if equals}
+
+
+def _is_gone(outcome: command.Outcome) -> bool:
+    """Whether the container was not there, so that nothing was run: the connection that kept it was cut."""
+    said = outcome.stderr.decode(errors="replace")
+    return not outcome.ok and said.startswith("Error") and ("No such container" in said or "is not running" in said)
 
 
 def who() -> str:

@@ -11,8 +11,7 @@ from odpm_tasks.core.targets import proxy as reverse_proxy
 from odpm_tasks.core.targets.planning import TargetPlan, plan
 from odpm_tasks.core.targets.swarm import NODE_LABEL, STACK_FILE
 from odpm_tasks.core.targets.swarm_stack import needs_labelled_node
-from odpm_tasks.deployment.targets import kinds
-from odpm_tasks.deployment.targets.database import raised_there
+from odpm_tasks.deployment.targets import database, kinds, preflight, release
 from odpm_tasks.deployment.targets.deploy import HISTORY
 from odpm_tasks.deployment.targets.release import TargetDeployment
 
@@ -30,6 +29,11 @@ def observe(wanted: TargetDeployment) -> TargetPlan:
     machine = replace(wanted.machine, image=present[0]["image"])
     known = history.read(machine.get(HISTORY))
     running = known[-1] if known else None
+    there = replace(wanted, machine=machine)
+    services = release.running_services(machine, known)
+    preflight.require_same_volume(services, there)
+    kinds.check_ports(there)
+    installed = database.installed_there(there, known, services)
     script = '[ ! -d "$1" ] || { cd "$1" && find . -type f -exec sha256sum {} +; }'
     listed = machine.shell(script, f"releases/{running.id}").text if running else ""
     before = {line.split(maxsplit=1)[1].removeprefix("./"): line.split()[0] for line in listed.splitlines()}
@@ -37,7 +41,7 @@ def observe(wanted: TargetDeployment) -> TargetPlan:
         (running.image if running else present[0]["image"], wanted.image),
         before,
         after,
-        raised_there(machine, wanted, running.id if running else ""),
+        database.raised(wanted, installed or {}),
         proxied=proxied,
         secrets=kinds.changed_secrets(wanted),
         nodes=_nodes(wanted),

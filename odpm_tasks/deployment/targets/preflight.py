@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from datetime import datetime
 
 from odpm_tasks.adapters import command
 from odpm_tasks.core.stack.compose_file import DATABASE
 from odpm_tasks.core.stack.services import load, volume_sources
-from odpm_tasks.core.targets.history import TargetRelease
 from odpm_tasks.deployment.targets.machine import Machine
-from odpm_tasks.deployment.targets.release import TargetDeployment, stack_file
+from odpm_tasks.deployment.targets.release import TargetDeployment
 from odpm_tasks.errors import DescriptionError, LockError, MachineError, OdpmError, ProgramError
 
 MINIMUM_DISK = 2 << 20  # KiB
@@ -50,7 +48,7 @@ def clock_offset(reported: str, now: float) -> float | None:
 
 
 def pull(machine: Machine, image: str) -> None:
-    """Pull the image where the machine does not have it; check disk and processor. Errors: MachineError, ProgramError."""
+    """Pull the image where the machine does not have it; check its processor. Errors: MachineError, ProgramError."""
     if not machine.run("image", "inspect", image, check=False).ok:
         outcome = machine.run("pull", "--quiet", image, check=False)
         if not outcome.ok:
@@ -59,7 +57,10 @@ def pull(machine: Machine, image: str) -> None:
     architecture = _architecture(machine)
     if found.get("Architecture") not in ("", None, architecture):
         raise _other_architecture(machine, f"the image is for {found['Architecture']}")
-    # the folder of the target, and what the engine stores containers on
+
+
+def check_disk(machine: Machine) -> None:
+    """Check the room where the folder of the target is, and where the engine stores containers. Errors: MachineError."""
     rows = machine.shell("df -Pk . / | awk 'NR>1 {print $4}'").text.split()
     free = min(map(int, rows), default=MINIMUM_DISK)
     if free < MINIMUM_DISK:
@@ -99,16 +100,15 @@ def _architecture(machine: Machine) -> str:
     return machine.run("version", "--format", "{{.Server.Arch}}").text.strip()
 
 
-def require_same_volume(machine: Machine, known: Sequence[TargetRelease], wanted: TargetDeployment) -> None:
+def require_same_volume(running: str | None, wanted: TargetDeployment) -> None:
     """Refuse a release whose PostgreSQL would start with another volume than that of the running one: it would be empty.
 
-    Errors: DescriptionError.
+    `running`: the services of the running release. Errors: DescriptionError.
     """
-    text = machine.get(f"releases/{known[-1].id}/{stack_file(machine)}") if known else None
-    before, after = (_database_volumes(each) for each in (text, wanted.stack_file.decode()))
+    before, after = (_database_volumes(each) for each in (running, wanted.stack_file.decode()))
     if before and after and before != after:
         raise DescriptionError(
-            f"PostgreSQL of the target {machine.target.name} would start without its data, which is in the volume {before[0]}",
+            f"PostgreSQL of the target {wanted.machine.target.name} would start without its data, which is in the volume {before[0]}",
             where="odpm.json: postgres",
             todo="keep that version; to change it, dump the databases there and restore them in a new target",
         )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.targets import history
 from odpm_tasks.core.targets.history import TargetRelease
 from odpm_tasks.core.targets.swarm import STACK_FILE
-from odpm_tasks.deployment.targets.machine import Machine
+from odpm_tasks.deployment.targets.machine import ENVIRONMENT, Machine, variables
+from odpm_tasks.deployment.targets.target_stack import VERSIONS
 from odpm_tasks.errors import DescriptionError
 
 
@@ -51,6 +50,11 @@ class TargetDeployment:
 def stack_file(machine: Machine) -> str:
     """The name of the file of a release that describes its services."""
     return STACK_FILE if machine.target.kind == "swarm" else COMPOSE_FILE
+
+
+def running_services(machine: Machine, known: Sequence[TargetRelease]) -> str | None:
+    """The file with the services of the release that runs, or of the last one that did; None without one."""
+    return machine.get(f"releases/{known[-1].id}/{stack_file(machine)}") if known else None
 
 
 def put_files(wanted: TargetDeployment) -> None:
@@ -86,28 +90,18 @@ def missing_secrets(target: Target, *names: str) -> DescriptionError:
 @contextmanager
 def compose_file(machine: Machine, release: str) -> Iterator[Path]:
     """The compose file of a release, with the machine's own variables, as a file of this machine."""
-    text = machine.get(f"releases/{release}/{COMPOSE_FILE}")
-    if text is None:
-        raise _gone(machine, release)
-    given = machine.environment()
-    expanded = _expand(load(text), given)
+    there = f"releases/{release}/{COMPOSE_FILE}"
+    found = machine.read(there, ENVIRONMENT)
+    if there not in found:
+        raise gone(machine, release)
+    expanded = _expand(load(found[there].decode()), variables(found))
     with tempfile.TemporaryDirectory(prefix="odpm-") as folder:
         path = Path(folder, COMPOSE_FILE)
         path.write_text(json.dumps(expanded), encoding="utf-8")
         yield path
 
 
-def contents(machine: Machine, release: str) -> dict[str, bytes]:
-    """The files of a release by their relative paths. Errors: DescriptionError where they are gone."""
-    archive = machine.shell('[ ! -d "$1" ] || tar -C "$1" -cf - .', f"releases/{release}").stdout
-    if not archive:
-        raise _gone(machine, release)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        found = {member.name.removeprefix("./"): tar.extractfile(member) for member in tar if member.isfile()}
-        return {path: file.read() for path, file in found.items() if file}
-
-
-def _gone(machine: Machine, release: str) -> DescriptionError:
+def gone(machine: Machine, release: str) -> DescriptionError:
     return DescriptionError(
         f"the files of the release {release} are gone from the target {machine.target.name}", todo="deploy again"
     )
@@ -136,5 +130,6 @@ def use_files(machine: Machine, release: str) -> None:
 
 
 def remove_old(machine: Machine, entries: tuple[TargetRelease, ...]) -> None:
-    script = 'cd releases; for each in *; do case " $1 " in *" $each "*) ;; *) rm -rf "$each" ;; esac; done'
-    machine.shell(script, " ".join(history.kept(entries)))
+    """Remove the releases to which no rollback returns, and what else is there for one of them alone."""
+    script = 'for each in releases/* "$2"/*; do case " $1 " in *" ${each##*/} "*) ;; *) rm -rf "$each" ;; esac; done'
+    machine.shell(script, " ".join(history.kept(entries)), VERSIONS)

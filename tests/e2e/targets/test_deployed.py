@@ -88,8 +88,9 @@ def test_a_port_that_another_container_or_program_holds_is_named(deployed: Targe
     with port_of(deployed, port):
         docker("run", "--detach", "--name", name, f"--publish=127.0.0.1:{port}:80", image, "sleep", "600")
         try:
-            refused = deployed.bench.inv("deploy.up", deployed.target, "--image", deployed.image)
-            failure(refused, 8, f"port {port}", f"container {name}", "ODPM_HTTP_PORT")
+            for task in ("deploy.plan", "deploy.up"):
+                refused = deployed.bench.inv(task, deployed.target, "--image", deployed.image)
+                failure(refused, 8, f"port {port}", f"container {name}", "ODPM_HTTP_PORT")
         finally:
             docker("rm", "--force", name)
         with socket.create_server(("127.0.0.1", port)):
@@ -114,10 +115,11 @@ def test_another_postgresql_does_not_start_with_an_empty_volume(deployed: Target
     containers = deployed.containers()
     describe(bench, postgres="17")
     try:
-        refused = bench.inv("deploy.up", deployed.target, "--image", deployed.image)
+        refused = [bench.inv(task, deployed.target, "--image", deployed.image) for task in ("deploy.plan", "deploy.up")]
     finally:
         describe(bench, postgres="15")
-    failure(refused, 4, "db-server-15", "postgres")
+    for each in refused:
+        failure(each, 4, "db-server-15", "postgres")
     assert deployed.containers() == containers
 
 
@@ -195,3 +197,9 @@ def test_a_backup_is_made_before_an_update_and_one_that_fails_stops_the_deployme
         assert (backups(), target.query(version)) == (1, current)
         target.up(image)  # nothing to update
         assert backups() == 1
+
+        # without a web server and PostgreSQL the add-ons are known, too
+        target.query(lower)
+        docker("stop", *target.containers("web"), *target.containers("db"))
+        target.up(image)
+        assert (backups(), target.query(version)) == (2, current)

@@ -57,6 +57,9 @@ def check(machine: Machine, files: Mapping[str, bytes]) -> None:
 
 def require_manager(machine: Machine) -> str:
     """The id of the node, which must be a manager. Errors: MachineError."""
+    itself = machine.run("node", "inspect", "self", "--format", "{{.ID}}", check=False)
+    if itself.ok:
+        return itself.text.strip()
     found = json.loads(machine.run("info", "--format", "{{json .Swarm}}").text)
     words = " ".join(machine.words)
     if found.get("LocalNodeState") != "active":
@@ -69,15 +72,24 @@ def require_manager(machine: Machine) -> str:
     return str(found["NodeID"])
 
 
+def updating(machine: Machine, names: Sequence[str]) -> bool:
+    """Whether the Swarm replaces containers of one of these services."""
+    row = "{{if .UpdateStatus}}{{.UpdateStatus.State}}{{end}}"
+    full = [f"{machine.name}_{name}" for name in names]
+    return "updating" in machine.run("service", "inspect", "--format", row, *full, check=False).text.split()
+
+
 def observe(machine: Machine, *names: str) -> Observed:
     """The services of the target with these names, else all, and their tasks."""
-    wanted = [f"{machine.name}_{name}" for name in names]
-    listed = machine.run("service", "ls", "--filter", f"label={NAMESPACE}={machine.name}", "--format", "{{.Name}}").text
-    found = [name for name in listed.split() if not wanted or name in wanted]
+    found = [f"{machine.name}_{name}" for name in names]
     if not found:
-        return Observed((), ())
+        words = ("service", "ls", "--filter", f"label={NAMESPACE}={machine.name}", "--format", "{{.Name}}")
+        found = machine.run(*words).text.split()
     services = _inspected(machine, "service", found)
-    ids = machine.run("service", "ps", "--quiet", "--no-trunc", *found, check=False).text.split()
+    if not services:
+        return Observed((), ())
+    present = [str(each["Spec"]["Name"]) for each in services]
+    ids = machine.run("service", "ps", "--quiet", "--no-trunc", *present, check=False).text.split()
     return Observed(services, _inspected(machine, "task", ids))
 
 

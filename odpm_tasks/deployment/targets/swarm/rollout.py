@@ -12,21 +12,34 @@ from odpm_tasks.deployment.targets.machine import Machine
 from odpm_tasks.deployment.targets.swarm import cluster
 from odpm_tasks.errors import ProgramError
 
-_POLL_INTERVAL = 1.0
-_NODE_WITHIN = 30.0  # seconds
+_POLL_INTERVAL = 0.5  # seconds
+_SEEN_EVERY = 3.0
+_NODE_WITHIN = 30.0
 _STOPPED_WITHIN = 180.0
 
 
-def wait(machine: Machine, names: Sequence[str], show: terminal.Activity) -> None:
-    """Wait until each service has converged. Errors: ProgramError with the reason of the one that does not."""
-    begun = time.monotonic()
+def wait(machine: Machine, names: Sequence[str], show: terminal.Activity, *, converged: bool = True) -> None:
+    """Wait until each service has converged, or else until its new containers are healthy, which the Swarm goes on to monitor.
+
+    Errors: ProgramError with the reason of the one that does not.
+    """
+    begun = seen_at = time.monotonic()
     while True:
+        # one program is started for most answers: they take time of the processors on which the services start
+        if converged and time.monotonic() - seen_at < _SEEN_EVERY and cluster.updating(machine, names):
+            time.sleep(_POLL_INTERVAL)
+            continue
+        seen_at = time.monotonic()
         seen = cluster.observe(machine, *names)
         states = {cluster.short_name(machine, each): rollout(each, seen.tasks) for each in seen.services}
         for name, state in states.items():
             if state.failure:
                 raise _failure(machine, name, state)
-        waiting = {name: state for name, state in states.items() if not state.done}
+        waiting = {
+            name: state
+            for name, state in states.items()
+            if not (state.done if converged else state.running == state.wanted)
+        }
         if not waiting and len(states) == len(names):
             return
         for name, state in waiting.items():

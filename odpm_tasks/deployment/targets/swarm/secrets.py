@@ -64,10 +64,9 @@ def changed(wanted: TargetDeployment) -> tuple[str, ...]:
     return tuple(sorted(name for name, version in versions.items() if version.new))
 
 
-def of(machine: Machine, release: str, data: Mapping[str, Any]) -> dict[str, str]:
-    """The names that the secrets of a release have in the Swarm. `data`: its stack."""
-    used = json.loads(machine.get(f"{VERSIONS}/{release}") or "{}")
-    return of_release(used, {name: _prefix(machine, name) for name in data["secrets"]}, labels(machine))
+def of(machine: Machine, used: bytes, data: Mapping[str, Any]) -> dict[str, str]:
+    """The names that the secrets of a release have in the Swarm. `used`: what `put` noted for it; `data`: its stack."""
+    return of_release(json.loads(used), {name: _prefix(machine, name) for name in data["secrets"]}, labels(machine))
 
 
 def labels(machine: Machine) -> dict[str, str]:

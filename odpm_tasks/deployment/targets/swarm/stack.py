@@ -19,7 +19,7 @@ from odpm_tasks.core.targets.services import PROXY, UPDATE
 from odpm_tasks.core.targets.swarm import STACK_FILE
 from odpm_tasks.core.targets.swarm_stack import job, only, resolved, without
 from odpm_tasks.deployment.targets import release
-from odpm_tasks.deployment.targets.machine import Machine
+from odpm_tasks.deployment.targets.machine import ENVIRONMENT, Machine, variables
 from odpm_tasks.deployment.targets.swarm import cluster, jobs, rollout, secrets
 from odpm_tasks.deployment.targets.target_stack import JOURNAL, MAINTENANCE, VERSIONS
 from odpm_tasks.errors import ProgramError
@@ -71,6 +71,11 @@ class SwarmStack:
 
     def start(self, show: terminal.Activity) -> None:
         stack = without(self.data, UPDATE)
+        # web servers first: the start of everything at once takes time of the same processors, and an image whose web
+        # servers do not start is not used for anything else
+        web, *others = ROLES
+        self._deploy(without(stack, *others))
+        rollout.wait(self.machine, (web,), show, converged=False)
         self._deploy(stack)
         names = tuple(stack["services"])
         rollout.wait(self.machine, names, show)
@@ -83,9 +88,10 @@ class SwarmStack:
         """A stack that is deployed again replaces what a release that failed has started."""
 
     def end_update(self) -> None:
-        if self.machine.get(MAINTENANCE) is not None:
+        remove = f"rm -f {JOURNAL} {MAINTENANCE}"
+        if self.machine.shell(f"if [ -e {MAINTENANCE} ]; then echo shown; else {remove}; fi").text.strip():
             self._mark(f"rm -f {DATA_PATH}/{MAINTENANCE_FILE}")
-        self.machine.shell(f"rm -f {JOURNAL} {MAINTENANCE}")
+            self.machine.shell(remove)
 
     def tidy(self) -> None:
         """Remove the versions of secrets and the configs that this release does not use; a rollback creates configs again."""
@@ -96,8 +102,6 @@ class SwarmStack:
         unused = sorted(set(listed) - {each["name"] for each in self.data["configs"].values()})
         if unused:
             self.machine.run("config", "rm", *unused, check=False)
-        kept = f'cd {VERSIONS}; for each in *; do [ -e "../releases/$each" ] || rm -f "$each"; done'
-        self.machine.shell(kept)
 
     def _mark(self, script: str) -> None:
         """Run a script with the proxy's volume, on the node that has it."""
@@ -138,12 +142,16 @@ class SwarmStack:
 def opened(machine: Machine, identity: str) -> Iterator[SwarmStack]:
     """A release that the target has. Errors: DescriptionError where its files are gone."""
     with tempfile.TemporaryDirectory(prefix="odpm-") as place:
-        folder = Path(place)
-        for path, content in release.contents(machine, identity).items():
+        folder, there, versions = Path(place), f"releases/{identity}/", f"{VERSIONS}/{identity}"
+        found = machine.read(there, versions, ENVIRONMENT)
+        contents = {path.removeprefix(there): data for path, data in found.items() if path.startswith(there)}
+        if STACK_FILE not in contents:
+            raise release.gone(machine, identity)
+        for path, content in contents.items():
             files.write(folder / path, content)
-        data = load((folder / STACK_FILE).read_text(encoding="utf-8"))
-        used = secrets.of(machine, identity, data)
-        yield SwarmStack(machine, folder, resolved(data, used, machine.environment()), identity)
+        data = load(contents[STACK_FILE].decode())
+        used = secrets.of(machine, found.get(versions, b"{}"), data)
+        yield SwarmStack(machine, folder, resolved(data, used, variables(found)), identity)
 
 
 def end_jobs(machine: Machine) -> None:
