@@ -12,14 +12,19 @@ from odpm_tasks.core.odoo.installed_addons import AddonVersion, compare
 from odpm_tasks.core.stack.compose_file import DATABASE
 from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.targets.history import TargetRelease
-from odpm_tasks.core.targets.services import UPDATE
+from odpm_tasks.core.targets.services import POSTGRES_PASSWORD, UPDATE
 from odpm_tasks.deployment.targets import kinds, services
 from odpm_tasks.deployment.targets.release import TargetDeployment
 from odpm_tasks.deployment.targets.target_stack import JOURNAL, TargetStack
-from odpm_tasks.errors import ProgramError
+from odpm_tasks.errors import DescriptionError, ProgramError
 
 _EXISTS = "SELECT 1 FROM pg_database WHERE datname = {name}"
 INSTALLED = "SELECT name, latest_version FROM ir_module_module WHERE state IN ('installed', 'to upgrade', 'to remove')"
+
+_PASSWORDS = {"db_password": "odoo", POSTGRES_PASSWORD: "postgres"}
+# by the address of the container: PostgreSQL asks for no password on its loopback
+_LOGIN = """IFS= read -r PGPASSWORD; export PGPASSWORD
+exec psql -h "$(hostname -i | cut -d' ' -f1)" -U "$1" -d postgres -qAtc 'SELECT 1'"""
 
 
 def start(stack: TargetStack, show: terminal.Activity, *, empty: bool = True) -> None:
@@ -80,6 +85,31 @@ def installed_there(
     except ProgramError:
         _warn(wanted)
         return None
+
+
+def require_passwords(wanted: TargetDeployment) -> None:
+    """Refuse passwords of roles that the target's own PostgreSQL, if it runs, does not accept: it keeps those that it has.
+
+    Errors: DescriptionError naming the command that changes one.
+    """
+    machine = wanted.machine
+    given = {role: wanted.secrets[name] for name, role in _PASSWORDS.items() if name in wanted.secrets}
+    if not given or machine.target.database.host:
+        return
+    found = [each for each in kinds.containers(machine) if each["service"] == DATABASE and each["state"] == "running"]
+    for container in (each["id"] for each in found if each["id"]):
+        for role, password in given.items():
+            words = ("exec", "--interactive", container, "sh", "-euc", _LOGIN, "sh", role)
+            outcome = machine.run(*words, check=False, stdin=password.rstrip(b"\n") + b"\n")
+            if outcome.ok or b"password authentication failed" not in outcome.stderr:
+                continue
+            name = next(each for each, known in _PASSWORDS.items() if known == role)
+            raise DescriptionError(
+                f"PostgreSQL of the target {machine.target.name} has another password of its role {role} than the secret {name}",
+                where=f"odpm.json: targets.{machine.target.name}.secrets.{name}",
+                todo=f"change it there, and deploy at once: {' '.join(machine.words)} exec -it {container[:12]} "
+                f"psql -U postgres -c '\\password {role}'",
+            )
 
 
 def _connection(services: str) -> list[str]:

@@ -48,6 +48,7 @@ def _deploy(wanted: TargetDeployment, show: terminal.Activity, *, backup: bool) 
     known = before.known
     running = release.running_services(machine, known)
     preflight.require_same_volume(running, wanted)
+    database.require_passwords(wanted)
     go_back_after_kill(machine, before, show)
     installed = database.installed_there(wanted, known, running, show)
     raised = database.raised(wanted, installed or {})

@@ -32,6 +32,7 @@ def observe(wanted: TargetDeployment) -> TargetPlan:
     there = replace(wanted, machine=machine)
     services = release.running_services(machine, known)
     preflight.require_same_volume(services, there)
+    database.require_passwords(there)
     kinds.check_ports(there)
     installed = database.installed_there(there, known, services)
     script = '[ ! -d "$1" ] || { cd "$1" && find . -type f -exec sha256sum {} +; }'

@@ -123,6 +123,27 @@ def test_another_postgresql_does_not_start_with_an_empty_volume(deployed: Target
     assert deployed.containers() == containers
 
 
+def test_a_password_that_postgresql_does_not_have_is_refused_until_it_is_changed(
+    deployed: Target, tmp_path: Path
+) -> None:
+    bench, containers = deployed.bench, deployed.containers()
+    targets = json.loads((bench.root / "odpm.json").read_text(encoding="utf-8"))["targets"]
+    (tmp_path / "password").write_text("other-4711\n", encoding="utf-8")
+    secret = {"db_password": {"file": str(tmp_path / "password")}}
+    describe(bench, targets={deployed.target: {**targets[deployed.target], "secrets": secret}})
+    try:
+        for task in ("deploy.plan", "deploy.up"):
+            refused = bench.inv(task, deployed.target, "--image", deployed.image)
+            failure(refused, 4, "another password", "db_password", r"psql -U postgres -c '\password odoo'")
+        assert (deployed.containers(), deployed.get()) == (containers, "200")
+        deployed.query("ALTER ROLE odoo PASSWORD 'other-4711'")
+        deployed.up(deployed.image)
+        docker("restart", *deployed.containers("web"))
+        eventually(lambda: deployed.get() == "200")
+    finally:
+        describe(bench, targets=targets)
+
+
 def test_an_image_for_another_processor_is_refused(deployed: Target, registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\nLABEL odpm.scenario=ci\n", encoding="utf-8")
     other = "amd64" if platform.machine() == "aarch64" else "arm64"
