@@ -129,11 +129,11 @@ def build_image(paths: ProjectPaths, observed: RenderedState, request: BuildRequ
             digest, size = (
                 buildx.digest_and_size(existing) if existing else _build(paths, observed, candidate, request, labels)
             )
-            census = _verify(paths, observed, image, replace(request, smoke_test=request.smoke_test and not existing))
+            contents = _verify(paths, observed, image, replace(request, smoke_test=request.smoke_test and not existing))
             if request.verify:
                 _build(paths, observed, again, replace(request, no_cache=True, cache_from=(), cache_to=()), labels)
                 verify.require_equal(image, again)
-            bill = _audit(paths, observed, census, names[0], digest, request) if census else None
+            bill = _audit(paths, observed, contents, names[0], digest, request)
             buildx.tag(image, names)
         finally:
             buildx.untag(candidate)
@@ -202,8 +202,8 @@ def _build(
     return buildx.digest_and_size(tag)
 
 
-def _verify(paths: ProjectPaths, observed: RenderedState, image: str, request: BuildRequest) -> Census | None:
-    """Run the smoke test and the census on each platform, as requested; returns the census of the last platform.
+def _verify(paths: ProjectPaths, observed: RenderedState, image: str, request: BuildRequest) -> dict[str, Census]:
+    """Run the smoke test and the census on each platform, as requested; returns the census of each platform.
 
     Python packages are imported only once per environment: a change of the sources does not affect them.
     Errors: ProgramError if the smoke test fails.
@@ -215,12 +215,14 @@ def _verify(paths: ProjectPaths, observed: RenderedState, image: str, request: B
     environment = " ".join((environment, *request.platforms))  # each processor has other files of the packages
     imports = request.smoke_test and read_state(paths).get("smoked") != environment
     if not (request.smoke_test or request.needs_census):
-        return None
+        return {}
+    contents: dict[str, Census] = {}
     found: list[str] = []
     for platform in request.platforms or ("",):
         with terminal.activity() as show:
             show.note("image", f"{'smoke test' if request.smoke_test else 'census'} {platform}".strip())
             census = read_census(image, platform=platform, imports=imports, smoke=not request.needs_census)
+        contents[platform] = census
         found += [f"{platform} {problem}".strip() for problem in problems(census, platform)]
     if request.smoke_test and found:
         raise ProgramError(
@@ -230,17 +232,23 @@ def _verify(paths: ProjectPaths, observed: RenderedState, image: str, request: B
         )
     if imports:
         write_state(paths, smoked=environment)
-    return census
+    return contents
 
 
 def _audit(
-    paths: ProjectPaths, observed: RenderedState, census: Census, name: str, digest: str, request: BuildRequest
+    paths: ProjectPaths,
+    observed: RenderedState,
+    contents: Mapping[str, Census],
+    name: str,
+    digest: str,
+    request: BuildRequest,
 ) -> str | None:
-    """Check the licences and write the SBOM, as requested; returns the path of the SBOM."""
+    """Check the licences and write an SBOM for each platform, as requested; returns the path of the first one."""
     from odpm_tasks.core.audit import licenses, sbom
 
     if not request.needs_census:
         return None
+    census = next(iter(contents.values()))  # the add-ons are the same for all processors
     conflicts = [str(conflict) for conflict in licenses.conflicts(census.addons)]
     if conflicts and request.check_licenses:
         raise DescriptionError(
@@ -259,13 +267,17 @@ def _audit(
     }
     own = origin(paths, stack)
     repositories[stack.own_name] = sbom.Repository(own.url, own.revision)
-    text = sbom.sbom(
-        census, name=name, digest=digest, sources=repositories, epoch=epoch(paths, stack),
-        tool_version=stack.tool_version, system=str(stack.image.archive or ""),
-        packages={one.name: sbom.Repository(one.url, one.commit, one.subdirectory) for one in stack.packages},
-    )  # fmt: skip
-    files.write(paths.odpm / SBOM, text.encode())
-    return f".odpm/{SBOM}"
+    written = []
+    for platform, each in contents.items():
+        text = sbom.sbom(
+            each, name=name, digest=digest, sources=repositories, epoch=epoch(paths, stack),
+            tool_version=stack.tool_version, system=str(stack.image.archive or ""),
+            packages={one.name: sbom.Repository(one.url, one.commit, one.subdirectory) for one in stack.packages},
+        )  # fmt: skip
+        path = SBOM.replace(".cdx", f".{platform.replace('/', '-')}.cdx") if len(contents) > 1 else SBOM
+        files.write(paths.odpm / path, text.encode())
+        written.append(f".odpm/{path}")
+    return written[0]
 
 
 def _renderer(

@@ -74,7 +74,7 @@ def image(bench: Bench, registry: Registry) -> Iterator[dict[str, Any]]:
     """The built and pushed image: the report of the build."""
     tag = f"{registry.address}/{bench.prefix}/odoo:1.0"
     try:
-        out = bench.ok("build-image", "--tag", tag, *BOTH, "--push", "--format", "json", timeout=5400).out
+        out = bench.ok("build-image", "--tag", tag, *BOTH, "--push", "--sbom", "--format", "json", timeout=5400).out
         report: dict[str, Any] = json.loads(out)
         yield report
     finally:
@@ -135,6 +135,19 @@ def test_lock_has_hashes_for_both_processors(bench: Bench, tag: str) -> None:
     assert installed["linux/amd64"] == installed[PLATFORM]
     assert installed[PLATFORM].keys() == lock.keys()
     assert all(version in {row.version for row in lock[name]} for name, version in installed[PLATFORM].items())
+
+
+def test_each_platform_has_an_sbom_of_its_own(bench: Bench, image: dict[str, Any]) -> None:
+    """The packages of the distribution name the architecture, those of Python are the same."""
+    found = {}
+    for architecture in ("amd64", "arm64"):
+        bill = (bench.root / f".odpm/build/sbom.linux-{architecture}.cdx.json").read_text(encoding="utf-8")
+        urls = {each.get("purl", "") for each in json.loads(bill)["components"]}
+        found[architecture] = {url for url in urls if url.startswith("pkg:pypi/")}
+        native = {url for url in urls if url.startswith("pkg:deb/") and f"arch={architecture}" in url}
+        assert any(url.startswith("pkg:deb/debian/libpq5@") for url in native)
+    assert image["sbom"] == ".odpm/build/sbom.linux-amd64.cdx.json"
+    assert found["amd64"] == found["arm64"] != set()
 
 
 def test_image_for_arm64_tells_the_version_of_odoo(tag: str) -> None:
