@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from odpm_tasks.adapters import command, files
+from odpm_tasks.adapters import command, files, terminal
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import ProjectPaths
@@ -180,11 +180,16 @@ def source_versions(paths: ProjectPaths, stack: Stack, installed: Collection[str
 def locked_versions(paths: ProjectPaths, stack: Stack) -> dict[str, str | None]:
     """The same of the locked commits, as an image has them: those of the platform's add-ons are read from its store.
 
-    None where the store does not have the commit.
+    None, with a warning, where the store does not have the commit.
     """
     platform = stack.resolution.platform
     store = paths.store(platform.key)
     commit = next((one for one in (platform.commit, platform.base) if git.store_has(store, one)), "")
+    if not commit:
+        terminal.warn(
+            f"the versions of the add-ons of {platform.name} are not compared: the cache of this machine lacks its commit"
+            " (inv render)"
+        )
     addons = list(_installable(stack))
     manifests = {name: f"{module.path}/{MANIFEST}" for name, module, of_platform in addons if of_platform}
     contents = git.blobs(store, commit, manifests.values()) if commit else {}
