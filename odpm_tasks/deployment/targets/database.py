@@ -1,4 +1,4 @@
-"""The database of a target: installed, updated, and copied before an update."""
+"""The database of a target: installed, updated, copied before an update; its add-ons and passwords as a deployment finds them."""
 
 from __future__ import annotations
 

@@ -79,11 +79,14 @@ def roll_back(machine: Machine, named: str, show: terminal.Activity) -> TargetRe
 
 @dataclass(frozen=True)
 class _State:
-    """What former deployments noted on a machine. `interrupted`: one that updated was, `journal`: as it is until its database is."""
+    """What former deployments noted on a machine: those that succeeded, and of one that was interrupted while it updated its journal.
+
+    `maintenance`: whether it was interrupted with the maintenance page shown.
+    """
 
     known: tuple[TargetRelease, ...]
     journal: dict[str, str]
-    interrupted: bool
+    maintenance: bool
 
 
 def _state(machine: Machine) -> _State:
@@ -108,7 +111,7 @@ def _switch(
     updated: tuple[str, ...] = ()
     with kinds.opened(machine, entry.id) as stack:
         try:
-            database.start(stack, show, empty=installed is None)
+            database.start(stack, show, empty=not installed)
             if wanted:
                 updated = database.update(stack, wanted, installed, entry.time, show)
             stack.start(show)
@@ -119,7 +122,7 @@ def _switch(
         # in this order: a run that is killed in between has succeeded, and nothing goes back
         machine.put({HISTORY: history.written((*known, done)).encode()})
         stack.end_update()
-        if wanted and (updated or state.interrupted):
+        if wanted and (updated or state.maintenance):
             database.forget_copy(stack, wanted.database)
         stack.tidy()
     release.remove_old(machine, (*known, done))
