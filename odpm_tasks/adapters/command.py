@@ -23,7 +23,7 @@ from odpm_tasks.adapters import process as processes
 from odpm_tasks.errors import MachineError, ProgramError
 
 _CREDENTIALS = re.compile(r"(?<!ssh)(://)[^/\s]+@|(ssh://[^/\s:@]+):[^/\s]+@")
-_NO_SPACE = re.compile(r"No space left on device|Check free disk space")  # the latter: PostgreSQL
+_NO_SPACE = re.compile(r"[Nn]o space left on device|Check free disk space")  # the latter: PostgreSQL
 _FOREIGN = re.compile(r"detected dubious ownership in repository at '(.+)'")
 _TAIL = 8
 _KEPT = 16  # blocks of 64 KiB of the standard error of a program with pipes
@@ -184,6 +184,11 @@ class PipedProcess:
             raise self._failure()
         return rest
 
+    def complete(self) -> None:
+        """Wait until the program ends, with its input open. Errors: ProgramError, MachineError."""
+        if processes.wait(self._process, self._argv):
+            raise self._failure()
+
     def outcome(self) -> Outcome:
         """Close both pipes, wait for the program, and return its exit code and standard error."""
         return Outcome(tuple(self._argv), self.wait(), b"", self._process.process.stderr)
@@ -201,11 +206,16 @@ class PipedProcess:
 
 @contextlib.contextmanager
 def piped(
-    argv: Sequence[str], *, env: Mapping[str, str] | None = None, detached: bool = False
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    detached: bool = False,
+    output: IO[bytes] | None = None,
 ) -> Iterator[PipedProcess]:
     """Run a program with pipes to its standard input and output for the duration of the block.
 
-    `detached`: Ctrl-C on the terminal does not reach it; it ends when its input does.
+    `detached`: Ctrl-C on the terminal does not reach it; it ends when its input does. `output`: the file that its output goes to,
+    from the present position on, without a pipe.
 
     Errors: MachineError if the program is not installed; those of `PipedProcess`.
     """
@@ -217,7 +227,7 @@ def piped(
     with stdin, stdout:
         with child_in, child_out:
             process = processes.start(
-                argv, env, _in=child_in, _out=child_out, _internal_bufsize=_KEPT, _new_session=detached
+                argv, env, _in=child_in, _out=output or child_out, _internal_bufsize=_KEPT, _new_session=detached
             )
         running = PipedProcess(argv, stdin, stdout, process)
         try:

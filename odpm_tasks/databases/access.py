@@ -11,30 +11,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.docker import engine_volumes
-from odpm_tasks.adapters.docker.run_image import PYTHON
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases.snapshots import RecordedLock
 from odpm_tasks.core.databases.sql import CLONING, literal
 from odpm_tasks.core.odoo.conf import DATA_DIR
 from odpm_tasks.core.planning.observed import RenderedState
-from odpm_tasks.databases.sessions import FileSessions, PsqlSessions
+from odpm_tasks.databases.early import EarlyPrograms, odoo_volume
+from odpm_tasks.databases.sessions import FileSessions, PsqlSessions, file_words
 from odpm_tasks.errors import ProgramError
 from odpm_tasks.stack import addon_hashes, compose
 from odpm_tasks.stack.databases.psql import check_locks, session_user, sql
-from odpm_tasks.stack.up import container
+from odpm_tasks.stack.up import container, find_container
 
 _HELPER_SECONDS = 3600
-_PROGRAM = Path(__file__).parents[1] / "templates" / "filestore.py"
-
-
-def _program() -> list[str]:
-    return [PYTHON, "-I", "-c", _PROGRAM.read_text(encoding="utf-8")]
 
 
 @dataclass(frozen=True)
@@ -42,6 +36,7 @@ class DatabaseAccess:
     """The databases of a running stack. `container`: that of PostgreSQL.
 
     `helper`: a container with Odoo's data volume, see `while_odoo_is_stopped`. `sessions`: programs that run already, see `connected`.
+    `early`: what was started before the description was read.
     """
 
     paths: ProjectPaths
@@ -49,11 +44,12 @@ class DatabaseAccess:
     container: str
     helper: str = ""
     sessions: tuple[PsqlSessions, FileSessions] | None = None
+    early: EarlyPrograms | None = None
 
     @property
     def volume(self) -> str:
         """The volume with Odoo's data."""
-        return f"{compose.compose_project(self.paths, self.observed.stack)}_odoo-{self.observed.scenario.name}"
+        return odoo_volume(compose.compose_project(self.paths, self.observed.stack), self.observed.scenario.name)
 
     @property
     def user(self) -> str:
@@ -71,11 +67,8 @@ class DatabaseAccess:
         """The running container of Odoo; empty where none runs."""
         if self.helper:
             return self.helper
-        project = compose.compose_project(self.paths, self.observed.stack)
-        found = (
-            c.id for c in docker.containers(project) if c.service == "odoo" and c.state == "running" and not c.oneoff
-        )
-        return next(found, "")
+        found = find_container(self.paths, self.observed, "odoo")
+        return found.id if found else ""
 
     @cached_property
     def version(self) -> int:
@@ -92,7 +85,7 @@ class DatabaseAccess:
     @cached_property
     def has_files(self) -> bool:
         """Whether Odoo's data volume exists: it does from the first start of Odoo on."""
-        return engine_volumes.exists(self.volume)
+        return self.early.has_volume(self.volume) if self.early else engine_volumes.exists(self.volume)
 
     def sql(self, *statements: str, database_name: str = "postgres") -> str:
         """Run SQL; several statements are one transaction. Errors: those of `stack.databases.psql.sql`."""
@@ -126,7 +119,7 @@ class DatabaseAccess:
         if self.sessions is not None:
             outcome = self.sessions[1].run(words)
         else:
-            outcome = command.run(self.in_volume([*_program(), *words]), check=False)
+            outcome = command.run(self.in_volume([*file_words(), *words]), check=False)
         if not outcome.ok:
             if docker.is_unreachable(outcome):
                 raise docker.unreachable(outcome)
@@ -159,16 +152,27 @@ class DatabaseAccess:
             yield self
             return
         psql = PsqlSessions(self.container)
-        files = FileSessions(lambda: self.in_volume(_program(), interactive=True))
+        files = FileSessions(lambda: self.in_volume(file_words(), interactive=True))
         try:
-            psql.start()
-            if self.has_files and self.odoo:
-                files.start()
+            self._start(psql, files)
             yield replace(self, sessions=(psql, files))
         finally:
             psql.end()
             files.close()
             psql.close()
+
+    def _start(self, psql: PsqlSessions, files: FileSessions) -> None:
+        """Start both programs, unless that was done early."""
+        if self.early and (program := self.early.program("db", self.container)):
+            psql.adopt(program)
+        else:
+            psql.start()
+        found = self.early.containers(compose.compose_project(self.paths, self.observed.stack)) if self.early else ()
+        odoo = docker.running_container(found, "odoo")
+        if self.early and odoo and not self.helper and (program := self.early.program("odoo", odoo.id)):
+            files.adopt(program)
+        elif self.has_files and self.odoo:
+            files.start()
 
     @contextmanager
     def while_odoo_is_stopped(self) -> Iterator[DatabaseAccess]:
@@ -187,6 +191,7 @@ class DatabaseAccess:
             docker.remove_containers([name])
 
 
-def access(paths: ProjectPaths, observed: RenderedState) -> DatabaseAccess:
+def access(paths: ProjectPaths, observed: RenderedState, early: EarlyPrograms | None = None) -> DatabaseAccess:
     """Access to the databases of a stack whose PostgreSQL runs. Errors: ProgramError where it does not."""
-    return DatabaseAccess(paths, observed, container(paths, observed, "db").id)
+    found = early.containers(compose.compose_project(paths, observed.stack)) if early else None
+    return DatabaseAccess(paths, observed, container(paths, observed, "db", found).id, early=early)

@@ -36,12 +36,16 @@ class ArchiveMember:
 
 @dataclass
 class OpenArchive:
-    """The parts of an archive. `dump_kind`: `sql` or `custom`; `stored`: the files of the filestore."""
+    """The parts of an archive. `dump_kind`: `sql` or `custom`; `stored`: the files of the filestore.
+
+    `separate`: several threads may read members at the same time.
+    """
 
     dump_kind: Role = "ignored"
     dump: ArchiveMember | None = None
     manifest: ArchiveManifest = field(default_factory=ArchiveManifest)
     stored: dict[str, ArchiveMember] = field(default_factory=dict)
+    separate: bool = False
 
     @property
     def size(self) -> int:
@@ -121,7 +125,7 @@ def _bare(file: BinaryIO, kind: Role) -> OpenArchive:
 
 
 def _zip(found: zipfile.ZipFile) -> OpenArchive:
-    made = OpenArchive()
+    made = OpenArchive(separate=True)
     for info in found.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
@@ -143,7 +147,7 @@ def _tar(found: tarfile.TarFile) -> OpenArchive:
 
 
 def _folder(root: Path) -> OpenArchive:
-    made = OpenArchive()
+    made = OpenArchive(separate=True)
     for path in sorted(root.rglob("*")):
         mode = path.lstat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):

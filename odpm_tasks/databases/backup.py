@@ -22,13 +22,14 @@ from odpm_tasks.adapters import command, files, terminal
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.databases import archive, sql
-from odpm_tasks.core.databases.archive import SUFFIX, Archive, ArchiveOrigin
+from odpm_tasks.core.databases.archive import FILESTORE, SUFFIX, Archive, ArchiveOrigin
 from odpm_tasks.core.databases.sql import IS_NEUTRALIZED
 from odpm_tasks.core.odoo.addon_versions import stored_series
+from odpm_tasks.core.odoo.conf import DATA_DIR
 from odpm_tasks.databases.access import DatabaseAccess
-from odpm_tasks.databases.archive_writer import BLOCK, StoredFile, write_tar, write_zip
+from odpm_tasks.databases.archive_writer import BLOCK, StoredFile, TarFile, write_tar, write_zip
 from odpm_tasks.databases.progress import ByteProgress
-from odpm_tasks.errors import DataLossError, DescriptionError, ProgramError
+from odpm_tasks.errors import DataLossError, DescriptionError, MachineError, ProgramError
 from odpm_tasks.stack import compose
 
 LINKED = "odpm.new.backup"  # the folder of the linked files, beside the filestores
@@ -107,8 +108,12 @@ def backup(access: DatabaseAccess, database: str, output: str, kind: Archive, sh
             raise DataLossError(
                 "the file exists", where=str(path), todo="remove it, or choose another name: --output FILE"
             )
-        with _partial(path) as stream:
-            _write(access, database, kind, stream, path.parent, show)
+        try:
+            with _partial(path) as stream:
+                _write(access, database, kind, stream, path.parent, show)
+        except MachineError as error:
+            error.where = error.where or str(path)
+            raise
     return str(path)
 
 
@@ -188,13 +193,23 @@ def _write(
         role = "odoo" if facts["readable"] else "postgres"
         # From here on no program is started in PostgreSQL's container: an engine handles the ends of programs of a container
         # one after the other, and the end of pg_dump only when its output was read.
-        dumper = cleanup.enter_context(command.piped(_dump_words(access, database, kind, snapshot, role)))
+        file = TarFile(sink) if kind == "dump" and sink.seekable() else None
+        if file:
+            file.begin(manifest)
+        words = _dump_words(access, database, kind, snapshot, role)
+        dumper = cleanup.enter_context(command.piped(words, output=sink if file else None))
         dump = dumper.blocks(BLOCK)
-        first = next(dump, b"")
+        first = b"" if file else next(dump, b"")
+        if file:
+            file.wait_for_output(dumper)
         access.files("link", database, LINKED)
         session.write(b"COMMIT;\n")
         _, total, _ = (access.files("list", "--sizes") or {}).get(LINKED) or (0, 0, 0)
         progress = ByteProgress(show, database, size + total)
+        if file:
+            _complete(access, dumper, file, progress)
+            show.done(database)
+            return
 
         def blocks() -> Iterator[bytes]:
             yield first
@@ -212,6 +227,18 @@ def _write(
         show.done(database)
 
 
+def _complete(access: DatabaseAccess, dumper: command.PipedProcess, file: TarFile, progress: ByteProgress) -> None:
+    """Wait for pg_dump, then add the files. Errors: ProgramError, MachineError."""
+    with file.watched(progress, "database"):
+        dumper.complete()
+    file.end_dump()
+    if access.has_files:
+        words = access.in_volume(["sh", "-c", _STOPPABLE, "sh", "sh", "-c", _TAR], interactive=True)
+        with file.watched(progress, "files"), command.piped(words, output=file.file) as tar:
+            tar.complete()
+    file.end()
+
+
 def _psql(access: DatabaseAccess, database: str) -> list[str]:
     """A session as Odoo's role: what a database holds must not run with the rights of the superuser."""
     return ["docker", "exec", "--interactive", access.container, "psql", "-U", "odoo", "-d", database, "-XAtq"]
@@ -220,6 +247,13 @@ def _psql(access: DatabaseAccess, database: str) -> list[str]:
 # pg_dump ends with this process: an engine does not stop a program whose client was killed
 _STOPPABLE = (
     'exec 3<&0; "$@" 3<&- </dev/null & program=$!; (cat <&3; kill $program) >/dev/null 2>&1 & exec 3<&-; wait $program'
+)
+
+
+# As `_filestore`, but with the names of the archive; tar's own block of 10 KB makes many small packets of the engine's stream.
+_TAR = (
+    f"cd {DATA_DIR}/filestore && if [ -d {LINKED} ]; then exec tar -c -f - -b 512 --format=gnu --hard-dereference --owner=0 --group=0"
+    f" --numeric-owner --mode=u=rwX,go= --exclude=checklist --transform=s,^{LINKED},{FILESTORE}, {LINKED}; fi"
 )
 
 
@@ -254,7 +288,7 @@ def _filestore(access: DatabaseAccess) -> Iterator[StoredFile]:
     """Path, size and content of each linked file."""
     if not access.has_files:
         return
-    script = f"cd /var/lib/odoo/filestore && if [ -d {LINKED} ]; then exec tar -c -f - --exclude=checklist {LINKED}; fi"
+    script = f"cd {DATA_DIR}/filestore && if [ -d {LINKED} ]; then exec tar -c -f - --exclude=checklist {LINKED}; fi"
     with command.piped(access.in_volume(["sh", "-c", script])) as process:
         stream = process.output
         first = stream.peek(1)  # type: ignore[attr-defined]

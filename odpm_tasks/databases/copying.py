@@ -264,7 +264,7 @@ def open_hidden(access: DatabaseAccess, hidden: str) -> None:
 
 
 def exists(access: DatabaseAccess, name: str) -> bool:
-    return access.json(sql.database_facts(name)) is not None
+    return access.sql(sql.exists(name)) != ""
 
 
 def require_free(access: DatabaseAccess, name: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from odpm_tasks.core.databases import sql
 from odpm_tasks.core.databases.listing import ListedDatabase, ListedSnapshot, listed
+from odpm_tasks.core.databases.names import SNAPSHOT
 from odpm_tasks.core.databases.snapshots import Snapshot, names, ordered, recorded
 from odpm_tasks.databases.access import DatabaseAccess
 from odpm_tasks.errors import ProgramError
@@ -15,21 +17,21 @@ from odpm_tasks.stack.prefetch import UNFINISHED
 
 def snapshots(access: DatabaseAccess) -> list[Snapshot]:
     """Every snapshot, by database, the newest first."""
-    return [one.snapshot for one in _snapshots(access)]
+    return _snapshots(access.json(sql.hidden_databases()))
 
 
 def snapshots_with_sizes(access: DatabaseAccess, database: str = "") -> list[ListedSnapshot]:
     """Every snapshot, or those of one database, with their sizes."""
     stored = access.files("list", "--sizes")
-    found = [one for one in _snapshots(access) if database in {"", one.snapshot.database}]
-    return [ListedSnapshot(one.snapshot, one.size, *(stored.get(one.snapshot.id) or (0, 0, 0))[1:]) for one in found]
-
-
-def _snapshots(access: DatabaseAccess) -> list[ListedSnapshot]:
-    rows = access.json(sql.hidden_databases())
+    rows = access.json(sql.hidden_databases(sizes=True))
     sizes = {row["name"]: row["size"] for row in rows}
-    found = (recorded(row["name"], row["comment"]) for row in rows if row["name"].startswith("odpm.snapshot."))
-    return [ListedSnapshot(one, sizes[one.id]) for one in ordered(one for one in found if one)]
+    found = [one for one in _snapshots(rows) if database in {"", one.database}]
+    return [ListedSnapshot(one, sizes[one.id], *(stored.get(one.id) or (0, 0, 0))[1:]) for one in found]
+
+
+def _snapshots(rows: Iterable[dict[str, Any]]) -> list[Snapshot]:
+    found = (recorded(row["name"], row["comment"]) for row in rows if row["name"].startswith(SNAPSHOT))
+    return ordered(one for one in found if one)
 
 
 def databases(access: DatabaseAccess) -> list[ListedDatabase]:

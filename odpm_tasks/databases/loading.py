@@ -38,13 +38,31 @@ def load(access: DatabaseAccess, found: OpenArchive, progress: ByteProgress) -> 
     """
     hidden = f"{NEW}{new_identity()}"
     try:
-        _create(access, hidden)
-        _run(access, hidden, _plain(access, found), progress)
-        _hand_over(access, hidden)
+        load_as(access, hidden, found, progress, threading.Event())
     except BaseException:
         copying.remove(access, [hidden])
         raise
     return hidden
+
+
+class Stopped(Exception):
+    """The rest of the dump is of no use."""
+
+
+def load_as(
+    access: DatabaseAccess, hidden: str, found: OpenArchive, progress: ByteProgress, stop: threading.Event
+) -> None:
+    """The same with this name, until another thread sets `stop`: then it raises `Stopped`. An error leaves what was made."""
+    _create(access, hidden)
+    _run(access, hidden, _until(stop, _plain(access, found)), progress)
+    _hand_over(access, hidden)
+
+
+def _until(stop: threading.Event, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    for block in blocks:
+        if stop.is_set():
+            raise Stopped
+        yield block
 
 
 def _create(access: DatabaseAccess, hidden: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from odpm_tasks.adapters import terminal
 from odpm_tasks.core.text import size
 
-_INTERVAL = 0.2  # seconds between two lines
+INTERVAL = 0.2  # seconds between two lines
 
 
 @dataclass
@@ -24,14 +25,16 @@ class ByteProgress:
 
     def __post_init__(self) -> None:
         self._begun, self._shown = self.clock(), 0.0
+        self._guard = threading.Lock()
 
     def add(self, count: int, text: str) -> None:
-        """Count bytes and show them; `text`: what they are."""
-        self.done += count
-        now = self.clock()
-        if now - self._shown < _INTERVAL:
-            return
-        self._shown = now
+        """Count bytes and show them; `text`: what they are. From any thread."""
+        with self._guard:
+            self.done += count
+            now = self.clock()
+            if now - self._shown < INTERVAL:
+                return
+            self._shown = now
         rate = self.done / max(now - self._begun, 0.01)
         left = (self.total - self.done) / rate if rate and self.total > self.done else 0
         percent = min(99, self.done * 100 // self.total) if self.total else None

@@ -6,6 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from odpm_tasks.adapters import terminal
@@ -21,7 +22,7 @@ from odpm_tasks.databases.access import DatabaseAccess
 from odpm_tasks.databases.quiet import new_identity, quietly
 from odpm_tasks.stack import addon_hashes
 from odpm_tasks.stack.database import create_database, prepare_database
-from odpm_tasks.stack.databases.source_state import source_state
+from odpm_tasks.stack.databases.source_state import refresh_indexes, source_state
 from odpm_tasks.stack.prefetch import UNFINISHED
 from odpm_tasks.stack.secrets import admin_password
 
@@ -34,9 +35,12 @@ def reset(access: DatabaseAccess, database: str, options: RunOptions) -> Snapsho
     Errors: DescriptionError for an unknown add-on; those of `run_odoo`, and the database is as before; those of `quietly`.
     """
     require_known(options.install, {*addon_hashes.addon_folders(access.observed.stack)}, "-i")
-    copying.remove_leftovers(access)
     install = options.install or access.observed.modules or ("base",)
-    hidden = copying.copy_hidden(access, _template(access, install, options))
+    with ThreadPoolExecutor(1) as pool:  # git compares every file of the sources
+        digest = pool.submit(_digest, access, install, options.demo)
+        copying.remove_leftovers(access)
+        template = _template(access, f"{TEMPLATE}{digest.result()}", install, options)
+    hidden = copying.copy_hidden(access, template)
     try:
         copying.open_hidden(access, hidden)
         neutralizing.renew_identity(access, hidden)
@@ -46,9 +50,8 @@ def reset(access: DatabaseAccess, database: str, options: RunOptions) -> Snapsho
         raise
 
 
-def _template(access: DatabaseAccess, install: Sequence[str], options: RunOptions) -> str:
+def _template(access: DatabaseAccess, name: str, install: Sequence[str], options: RunOptions) -> str:
     """The template for a state of the sources, installed where there is none. Its database and folder have one name."""
-    name = f"{TEMPLATE}{_digest(access, install, options.demo)}"
     rows = {row["name"]: row["comment"] for row in access.json(sql.hidden_databases())}
     known = last_uses(rows)
     if name not in known:
@@ -66,6 +69,7 @@ def _install(access: DatabaseAccess, name: str, options: RunOptions) -> None:
         create_database(observed, access.container, hidden)
         access.sql(f"ALTER DATABASE {sql.identifier(hidden)} IS_TEMPLATE true", sql.comment(hidden, UNFINISHED))
         prepare_database(access.paths, observed, options, create=False)
+        refresh_indexes(access.paths, observed)
         access.files("rename", hidden, name)
         quietly(access, [hidden], sql.rename(hidden, name), f"name the template {name}")
         access.sql(sql.show(name, False))

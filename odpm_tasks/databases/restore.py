@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 import tarfile
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -13,6 +15,7 @@ from typing import IO
 from odpm_tasks.adapters import command, terminal
 from odpm_tasks.core.databases import archive
 from odpm_tasks.core.databases.archive import ArchiveOrigin
+from odpm_tasks.core.databases.names import NEW
 from odpm_tasks.core.databases.snapshots import Snapshot
 from odpm_tasks.core.odoo.addon_versions import stored_series
 from odpm_tasks.core.odoo.conf import DATA_DIR
@@ -22,6 +25,7 @@ from odpm_tasks.databases.access import DatabaseAccess
 from odpm_tasks.databases.archive_reader import ArchiveMember, OpenArchive
 from odpm_tasks.databases.backup import cluster
 from odpm_tasks.databases.progress import ByteProgress
+from odpm_tasks.databases.quiet import new_identity
 from odpm_tasks.errors import DataLossError, MachineError, ProgramError
 from odpm_tasks.stack import addon_hashes
 
@@ -58,10 +62,9 @@ def restore(
     here = ArchiveOrigin(cluster(access), database, _uuid(access, database) if exists else "")
     neutralized = neutralized and not archive.is_same(found.manifest.origin, here)
     progress = ByteProgress(show, database, found.size)
-    hidden = loading.load(access, found, progress)
+    hidden = f"{NEW}{new_identity()}"
     try:
-        neutralizing.require_series(access, hidden, "the archive")
-        _store(access, hidden, found.stored, progress)
+        _unpack(access, hidden, found, progress)
         _report_missing(access, hidden, found.stored)
         if neutralized:
             neutralizing.neutralize(access, hidden)
@@ -70,6 +73,36 @@ def restore(
     except BaseException:
         copying.discard(access, [hidden])
         raise
+
+
+def _unpack(access: DatabaseAccess, hidden: str, found: OpenArchive, progress: ByteProgress) -> None:
+    """Load the dump and write the files, both at the same time where the archive can be read so.
+
+    Errors: those of `loading.load`, `neutralizing.require_series` and `_store`; the other part is stopped.
+    """
+    stop = threading.Event()
+
+    def store() -> None:
+        try:
+            _store(access, hidden, found.stored, progress, stop)
+        except BaseException:
+            stop.set()
+            raise
+
+    with ThreadPoolExecutor(1) as pool:
+        storing = pool.submit(store) if found.separate else None
+        try:
+            loading.load_as(access, hidden, found, progress, stop)
+            neutralizing.require_series(access, hidden, "the archive")
+        except loading.Stopped:
+            pass
+        except BaseException:
+            stop.set()
+            raise
+        if storing:
+            storing.result()
+    if storing is None:
+        _store(access, hidden, found.stored, progress, stop)
 
 
 def require_replaceable(access: DatabaseAccess, database: str, replace: bool, option: str = "-d") -> bool:
@@ -118,14 +151,25 @@ def _free_space(access: DatabaseAccess) -> int:
     return int(listed[-1].split()[3]) * 1024
 
 
-def _store(access: DatabaseAccess, hidden: str, stored: Mapping[str, ArchiveMember], progress: ByteProgress) -> None:
-    """Write the files of the filestore. Errors: ProgramError for content that does not fit its name; MachineError (full disk)."""
+def _store(
+    access: DatabaseAccess,
+    hidden: str,
+    stored: Mapping[str, ArchiveMember],
+    progress: ByteProgress,
+    stop: threading.Event,
+) -> None:
+    """Write the files of the filestore, until `stop` is set.
+
+    Errors: ProgramError for content that does not fit its name; MachineError (full disk).
+    """
     if not stored:
         return
     folder = f"{DATA_DIR}/filestore/{hidden}"
     script = 'mkdir -p "$0" && cd "$0" && exec tar -x -f - --no-same-owner --no-same-permissions'
     with command.piped(access.in_volume(["sh", "-c", script, folder], interactive=True)) as program:
         for path, member in stored.items():
+            if stop.is_set():
+                return
             info = tarfile.TarInfo(path)
             info.size, info.mode = member.size, 0o644
             program.write(info.tobuf(tarfile.PAX_FORMAT))

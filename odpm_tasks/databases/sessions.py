@@ -10,12 +10,25 @@ import secrets
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from odpm_tasks.adapters import command
+from odpm_tasks.adapters.docker.run_image import PYTHON
 from odpm_tasks.core.databases import sql
 from odpm_tasks.stack.databases.psql import psql_words, session_user
 
 _MAIN = "postgres"
+_FILES = Path(__file__).parents[1] / "templates" / "filestore.py"
+
+
+def file_words() -> list[str]:
+    """The command line of the program for files, for a container with Odoo's data."""
+    return [PYTHON, "-I", "-c", _FILES.read_text(encoding="utf-8")]
+
+
+def file_program(container: str) -> list[str]:
+    """The command line that starts it in a running container."""
+    return ["docker", "exec", "--interactive", container, *file_words()]
 
 
 class Sessions:
@@ -35,6 +48,13 @@ class Sessions:
         started = self._start()
         with self._guard:
             self._idle.append(started)
+
+    def adopt(self, other: Sessions) -> None:
+        """Use the idle programs of other sessions of the same kind; `close` ends them, too."""
+        self._open.callback(other.close)
+        with self._guard:
+            self._idle += other._idle
+            other._idle = []
 
     def ask(self, request: bytes) -> command.Outcome:
         """The answer to a request; the code is not 0 where the program ended instead."""

@@ -144,7 +144,7 @@ def _databases(usage: DiskUsage, root: Path, days: int, notes: list[str]) -> Pru
     try:
         own = ", ".join(literal(address) for address in docker.addresses(odoo)) or "'-'"
         rows = json.loads(sql(server, user_databases()))
-        hidden = {row["name"]: row for row in json.loads(sql(server, hidden_databases()))}
+        hidden = {row["name"]: row for row in json.loads(sql(server, hidden_databases(sizes=True)))}
         tests = [row for row in rows if is_test_database(row["name"], row["comment"] or "")]
         idle = [row for row in tests if sql(server, _USERS.format(literal(row["name"]), own)) == "0"]
     except OdpmError as error:

@@ -278,15 +278,20 @@ def require_services(observed: RenderedState, names: Sequence[str]) -> None:
             )
 
 
-def container(paths: ProjectPaths, observed: RenderedState, service: str) -> docker.Container:
-    """The running container of a service. Errors: UsageError for an unknown service, ProgramError where it does not run."""
+def container(
+    paths: ProjectPaths, observed: RenderedState, service: str, known: Collection[docker.Container] | None = None
+) -> docker.Container:
+    """The running container of a service; `known`: the containers of the project, if they were listed already.
+
+    Errors: UsageError for an unknown service, ProgramError where it does not run.
+    """
     require_services(observed, [service])
-    if found := find_container(paths, observed, service):
+    found = find_container(paths, observed, service) if known is None else docker.running_container(known, service)
+    if found:
         return found
     raise ProgramError(f"{service} is not running", todo="start it: inv up")
 
 
 def find_container(paths: ProjectPaths, observed: RenderedState, service: str) -> docker.Container | None:
     """The running container of a service; None where it does not run."""
-    found = docker.containers(compose.compose_project(paths, observed.stack))
-    return next((c for c in found if c.service == service and c.state == "running" and not c.oneoff), None)
+    return docker.running_container(docker.containers(compose.compose_project(paths, observed.stack)), service)

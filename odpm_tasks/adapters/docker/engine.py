@@ -148,6 +148,11 @@ def compose_containers() -> dict[str, tuple[str, tuple[Container, ...]]]:
     return {name: (group[0].folder, tuple(group)) for name, group in found.items()}
 
 
+def running_container(found: Iterable[Container], service: str) -> Container | None:
+    """The running container of a service; None where it does not run."""
+    return next((c for c in found if c.service == service and c.state == "running" and not c.oneoff), None)
+
+
 # The fields by name: `--format json` also asks the engine for the size of every container, which is slow and fails if one of them
 # is removed at that moment ("rw layer snapshot not found").
 _FIELDS = ("ID", "State", "Status", "Ports", "Labels")

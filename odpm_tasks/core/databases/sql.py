@@ -144,11 +144,11 @@ FROM pg_database, aclexplode(datacl) WHERE datname = {literal(source)}
 """
 
 
-def hidden_databases() -> str:
-    """Name, comment and size of each database that is odpm's, as JSON."""
-    return """\
-SELECT coalesce(json_agg(json_build_object('name', datname, 'comment', shobj_description(oid, 'pg_database'),
-                                           'size', pg_database_size(oid))), '[]')
+def hidden_databases(*, sizes: bool = False) -> str:
+    """Name and comment of each database that is odpm's, as JSON; `sizes`: also its size, for which PostgreSQL visits every file."""
+    size = ", 'size', pg_database_size(oid)" if sizes else ""
+    return f"""\
+SELECT coalesce(json_agg(json_build_object('name', datname, 'comment', shobj_description(oid, 'pg_database'){size})), '[]')
 FROM pg_database WHERE left(datname, 5) = 'odpm.'"""
 
 
@@ -167,6 +167,11 @@ def database_facts(name: str) -> str:
         " 'comment', shobj_description(oid, 'pg_database'))"
         f" FROM pg_database WHERE datname = {literal(name)}"
     )
+
+
+def exists(name: str) -> str:
+    """One row where there is a database of this name."""
+    return f"SELECT 1 FROM pg_database WHERE datname = {literal(name)}"
 
 
 def count_sessions(names: Iterable[str]) -> str:

@@ -19,13 +19,20 @@ def source_state(paths: ProjectPaths, observed: RenderedState) -> str:
     """
     if not observed.scenario.mounts:
         return docker.image_id(observed.image)
-    checkouts = [
-        source.name
-        for source in observed.stack.resolution.ordered
-        if source.kind != "developing" and not source.link.is_file
-    ]
-    states = parallel_map(paths, lambda name: _checkout_state(paths, name), checkouts)
+    states = parallel_map(paths, lambda name: _checkout_state(paths, name), _checkouts(observed))
     return "\0".join([*states, files.sha256(b"\0".join(observed.stack.locks))])
+
+
+def refresh_indexes(paths: ProjectPaths, observed: RenderedState) -> None:
+    """Let git record that files are unchanged: it reads again those that are as new as its index, all of a checkout just made."""
+    if observed.scenario.mounts:
+        words = ("update-index", "-q", "--refresh")
+        parallel_map(paths, lambda name: git.run(paths.source(name), *words, check=False), _checkouts(observed))
+
+
+def _checkouts(observed: RenderedState) -> list[str]:
+    sources = observed.stack.resolution.ordered
+    return [source.name for source in sources if source.kind != "developing" and not source.link.is_file]
 
 
 def _checkout_state(paths: ProjectPaths, name: str) -> str:

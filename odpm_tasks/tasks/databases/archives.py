@@ -33,14 +33,15 @@ def restore(
 
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases.names import check_name
-    from odpm_tasks.databases import restore as restoring
-    from odpm_tasks.databases.archive_reader import opened_archive
-    from odpm_tasks.databases.backup import spool_folder
     from odpm_tasks.errors import UsageError
 
     if not file or (file == "-" and sys.stdin.isatty()):
         raise UsageError("no archive is named", todo="inv db.restore FILE; or: PROGRAM | inv db.restore -")
     with opened() as (project, access):
+        from odpm_tasks.databases import restore as restoring
+        from odpm_tasks.databases.archive_reader import opened_archive
+        from odpm_tasks.databases.backup import spool_folder
+
         database = check_name(database or access.observed.database)
         with project.exclusive(wait=True):
             if restoring.require_replaceable(access, database, replace):

@@ -65,12 +65,15 @@ def confirm(project: Project, database: str, yes: bool, what: str) -> None:
 @contextmanager
 def opened() -> Iterator[tuple[Project, DatabaseAccess]]:
     """The project and connected access to its databases. Errors: those of tasks that need running services."""
-    from odpm_tasks.core.planning.observed import require_rendered
-    from odpm_tasks.core.planning.steps import PREPARING
-    from odpm_tasks.databases.access import access
+    from odpm_tasks.databases.early import early_programs
     from odpm_tasks.tasks.stack import rendered_project
 
     project = rendered_project()
-    observed = require_rendered(project.observe(PREPARING))
-    with access(project.paths, observed).connected() as connected:
-        yield project, connected
+    with early_programs(project.paths) as early:  # the imports below take as long as Docker's answers
+        from odpm_tasks.core.planning.observed import require_rendered
+        from odpm_tasks.core.planning.steps import PREPARING
+        from odpm_tasks.databases.access import access
+
+        observed = require_rendered(project.observe(PREPARING))
+        with access(project.paths, observed, early).connected() as connected:
+            yield project, connected

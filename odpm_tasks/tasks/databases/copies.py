@@ -66,10 +66,11 @@ def reset(c: Context, database: str = "", install: Sequence[str] = (), demo: boo
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases.names import check_name
     from odpm_tasks.core.planning.options import RunOptions
-    from odpm_tasks.databases import copying
-    from odpm_tasks.databases import reset as resetting
 
     with opened() as (project, access):
+        from odpm_tasks.databases import copying
+        from odpm_tasks.databases import reset as resetting
+
         database = check_name(database or access.observed.database)
         with project.exclusive(wait=True):
             if copying.exists(access, database):

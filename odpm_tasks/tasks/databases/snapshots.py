@@ -54,9 +54,10 @@ def snapshots(c: Context, database: str = "", format: str = "text") -> None:
 def snapshot(c: Context, name: str = "", database: str = "") -> None:
     """Take a snapshot of a database with its files, while Odoo runs."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.databases import snapshots as taking
 
     with opened() as (project, access):
+        from odpm_tasks.databases import snapshots as taking
+
         with project.exclusive(wait=True), terminal.activity() as show:
             database = existing(access, database)
             show.note(database, "copy")
@@ -80,10 +81,11 @@ def restore_snapshot(c: Context, name: str = "", database: str = "", yes: bool =
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases.names import check_name
     from odpm_tasks.core.databases.snapshots import differences, find
-    from odpm_tasks.databases import listing
-    from odpm_tasks.databases import snapshots as taking
 
     with opened() as (project, access):
+        from odpm_tasks.databases import listing
+        from odpm_tasks.databases import snapshots as taking
+
         database = check_name(database or access.observed.database)
         with project.exclusive(wait=True):
             chosen = find(listing.snapshots(access), database, name)
@@ -154,13 +156,14 @@ def backup(c: Context, database: str = "", output: str = "", archive: str = "") 
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases.archive import archive_kind
     from odpm_tasks.core.text import size
-    from odpm_tasks.databases import backup as saving
     from odpm_tasks.errors import UsageError
 
     kind = archive_kind(archive, output)
     if output == "-" and sys.stdout.isatty():
         raise UsageError("an archive is not written to a terminal", todo="inv db.backup --output - | PROGRAM")
     with opened() as (project, access):
+        from odpm_tasks.databases import backup as saving
+
         with project.exclusive(wait=True), terminal.activity() as show:
             made = saving.backup(access, existing(access, database), output, kind, show)
         if made:

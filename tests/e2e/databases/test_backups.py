@@ -157,11 +157,13 @@ def test_a_backup_killed_at_the_dump_ends_pg_dump(developer: Bench, tmp_path: Pa
 
 def test_a_full_disk(developer: Bench, small_disk: Callable[[str], Path], tmp_path: Path) -> None:
     kept = small_disk("size=200k")
-    ran = developer.inv("db.backup", BACKUP_DIR=str(kept))
-    assert ran.code == 8
-    assert "the disk is full" in ran.err
-    assert "next:" in ran.err
-    assert [*kept.iterdir()] == []
+    for kind in ("zip", "dump"):
+        ran = developer.inv("db.backup", "--archive", kind, BACKUP_DIR=str(kept))
+        assert ran.code == 8
+        assert "the disk is full" in ran.err
+        assert str(kept) in ran.err
+        assert "next:" in ran.err
+        assert [*kept.iterdir()] == []
     small_disk("size=100m")
     assert Path(developer.ok("db.backup", BACKUP_DIR=str(kept)).out.strip()).parent == kept
     ran = developer.inv("db.backup", "--output", "/dev/full", "--archive", "dump")

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from odpm_tasks.adapters import command
+from odpm_tasks.adapters.terminal import Activity
 from odpm_tasks.core.databases.archive import ArchiveOrigin, archive_kind, write_manifest
-from odpm_tasks.databases.archive_writer import write_tar, write_zip
-from odpm_tasks.errors import UsageError
+from odpm_tasks.databases.archive_writer import TarFile, write_tar, write_zip
+from odpm_tasks.databases.progress import ByteProgress
+from odpm_tasks.errors import ProgramError, UsageError
 
 FILES = {"1c/1c2a": b"x" * 100_000, "ab/abcd": b"\x89PNG" + bytes(range(256)) * 2000, "00/empty": b""}
 DUMP = (b"-- dump\n", b"CREATE TABLE x();\n" * 1000)
@@ -70,6 +73,46 @@ def test_tar(destination: type, tmp_path: Path) -> None:
     assert found == EXPECTED | {"db.dump": b"".join(DUMP)}
     assert sum(counted) == sum(map(len, FILES.values()))
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("files", [FILES, {}])
+def test_programs_write_a_tar_themselves(files: dict[str, bytes], tmp_path: Path) -> None:
+    for name, content in files.items():
+        (tmp_path / "filestore" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "filestore" / name).write_bytes(content)
+    path = tmp_path / "made.tar"
+    progress = ByteProgress(Activity(), "x", 0)
+    with path.open("w+b") as sink:
+        made = TarFile(sink)
+        made.begin(b"{}")
+        with command.piped(["sh", "-c", 'sleep 0.3; printf %s "$0"; sleep 0.3', "-- dump\n"], output=sink) as program:
+            made.wait_for_output(program)
+            assert made.size == 3 * 512 + 8
+            with made.watched(progress, "database"):
+                program.complete()
+        made.end_dump()
+        if files:
+            with command.piped(["tar", "-c", "-C", str(tmp_path), "filestore"], output=sink) as program:
+                program.complete()
+        made.end()
+    assert path.stat().st_size % 512 == 0
+    with tarfile.open(path) as read:
+        found = {one.name: member.read() for one in read if (member := read.extractfile(one))}
+    assert found == {f"filestore/{name}": content for name, content in files.items()} | {
+        "manifest.json": b"{}",
+        "db.dump": b"-- dump\n",
+    }
+
+
+def test_a_program_that_fails_to_write_a_tar(tmp_path: Path) -> None:
+    with (tmp_path / "made.tar").open("w+b") as sink:
+        made = TarFile(sink)
+        made.begin(b"{}")
+        with command.piped(["sh", "-c", "echo refused >&2; exit 3"], output=sink) as program:
+            made.wait_for_output(program)
+            with pytest.raises(ProgramError) as error:
+                program.complete()
+    assert error.value.details == ("refused",)
 
 
 def test_the_manifest_has_the_keys_of_odoo() -> None:
