@@ -2,12 +2,12 @@
 
     .odpm/venv/bin/python -m tests.bench.bench_web [--pairs 4] [--seconds 8] [--sockets 200]
 
-Sixteen clients of `wrk` ask for a page, in turns through Caddy (HTTPS, at its port on loopback) and of Odoo's container itself: the
-login page as new visitors, then the web client as a user. This is done twice: with Odoo and PostgreSQL on one half of the cores, the
-proxy and the clients on the other one, which shows what the proxy costs a client; and with all cores for all, where the proxy and
-encryption also take time of processors from Odoo. Printed: requests per second and the 99th percentile of the time to an
-answer, of all answers of each side. Then many websockets of the bus are open, and one real message must arrive at each. During all
-of it the memory of the containers is observed.
+Sixteen clients of `wrk` ask for a page, in turns of Caddy's container (HTTPS) and of Odoo's container itself, both at their own
+addresses: on loopback a program of Docker would copy what is sent to Caddy. The login page as new visitors, then the web client as a
+user. This is done twice: with Odoo and PostgreSQL on one half of the cores, the proxy and the clients on the other one, which shows what
+the proxy costs a client; and with all cores for all, where the proxy and encryption also take time of processors from Odoo. Printed:
+requests per second and the 99th percentile of the time to an answer, of all answers of each side. Then many websockets of the bus are
+open, and one real message must arrive at each. During all of it the memory of the containers is observed.
 
 Exit code 1 if a request failed, if requests per second or the 99th percentile are worse than 0.95 of Odoo alone, if a websocket missed
 the message, or if a container used more than 0.9 of its memory, lost a process for it, or was restarted.
@@ -29,7 +29,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,11 @@ ARRIVAL = 60.0  # seconds that a message may take to all websockets
 SCRIPT = """
 local threads = {}
 other = 0
-function setup(thread) table.insert(threads, thread) end
+function setup(thread)
+  table.insert(threads, thread)
+  local host, port = (os.getenv("CONNECT_TO") or ""):match("(.*):(.*)")
+  if host then thread.addr = wrk.lookup(host, port)[1] end
+end
 function response(status) if status ~= 200 then other = other + 1 end end
 function done(summary, latency)
   local errors, unexpected = summary.errors, 0
@@ -75,13 +79,17 @@ env.cr.commit()
 
 @dataclass
 class Side:
-    """What was measured of one address. `times`: microseconds to an answer -> how often; `rates`: requests per second of each turn."""
+    """What was measured of one address. `times`: microseconds to an answer -> how often; `rates`: requests per second of each turn.
+
+    `connect_to`: address and port that the clients connect to in place of those of the page.
+    """
 
     name: str
     address: str  # of the page
     cookie: str
     cores: str  # that the clients run on, as `taskset` writes them
     host: str = ""  # that they ask for, where the address has another one
+    connect_to: str = ""
     times: Counter[int] = field(default_factory=Counter)
     rates: list[float] = field(default_factory=list)
     failed: int = 0
@@ -103,7 +111,10 @@ class Side:
         words += ["-H", f"Cookie: session_id={self.cookie}"] if self.cookie else []
         words += ["-H", f"Host: {self.host}"] if self.host else []
         time.sleep(PAUSE)
-        done = subprocess.run([*words, self.address], capture_output=True, text=True, timeout=seconds + 60, check=False)
+        done = subprocess.run(
+            [*words, self.address], env={**os.environ, "CONNECT_TO": self.connect_to}, capture_output=True, text=True,
+            timeout=seconds + 60, check=False,
+        )  # fmt: skip
         found = re.search(r"^odpm (\d+) (\d+) (\d+)((?: \d+:\d+)*)$", done.stdout, re.MULTILINE)
         if not found:
             sys.exit(f"wrk ended with {done.returncode}\n{done.stdout}{done.stderr}")
@@ -189,11 +200,16 @@ def pages(bench: Bench, kind: str, own: bool, folder: Path, pairs: int, seconds:
     page = site.ask(path)
     assert page.status == 200, page.text
     assert word in page.text
-    inside = bench.containers()["odoo"]["NetworkSettings"]["Networks"][f"{bench.prefix}_default"]["IPAddress"]
-    alone = Side("Odoo alone", f"http://{inside}:8069{path}", site.cookie, cores)
-    behind = Side("behind Caddy", f"{site.address}{path}", site.cookie, cores)
+    odoo, proxy = (
+        bench.containers()[service]["NetworkSettings"]["Networks"][f"{bench.prefix}_default"]["IPAddress"]
+        for service in ("odoo", "web")
+    )
+    alone = Side("Odoo alone", f"http://{odoo}:8069{path}", site.cookie, cores)
+    # the port is the same inside
+    to = f"{proxy}:{bench.env['ODPM_HTTPS_PORT']}"
+    behind = Side("behind Caddy", f"{site.address}{path}", site.cookie, cores, connect_to=to)
     for side in (alone, behind):
-        Side(side.name, side.address, side.cookie, cores).turn(script, 3)  # what is made once
+        replace(side, times=Counter(), rates=[]).turn(script, 3)  # what is made once
     for number in range(pairs):
         for side in (alone, behind) if number % 2 else (behind, alone):
             side.turn(script, seconds)
