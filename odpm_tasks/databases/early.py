@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
@@ -17,8 +16,6 @@ from odpm_tasks.adapters.docker import engine_volumes
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.databases.sessions import FileSessions, PsqlSessions, Sessions, file_program
 from odpm_tasks.project_files import read_state
-
-T = TypeVar("T")
 
 
 def odoo_volume(project: str, scenario: str) -> str:

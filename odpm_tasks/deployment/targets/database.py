@@ -93,17 +93,16 @@ def require_passwords(wanted: TargetDeployment) -> None:
     Errors: DescriptionError naming the command that changes one.
     """
     machine = wanted.machine
-    given = {role: wanted.secrets[name] for name, role in _PASSWORDS.items() if name in wanted.secrets}
+    given = [(name, role, wanted.secrets[name]) for name, role in _PASSWORDS.items() if name in wanted.secrets]
     if not given or machine.target.database.host:
         return
     found = [each for each in kinds.containers(machine) if each["service"] == DATABASE and each["state"] == "running"]
     for container in (each["id"] for each in found if each["id"]):
-        for role, password in given.items():
+        for name, role, password in given:
             words = ("exec", "--interactive", container, "sh", "-euc", _LOGIN, "sh", role)
             outcome = machine.run(*words, check=False, stdin=password.rstrip(b"\n") + b"\n")
             if outcome.ok or b"password authentication failed" not in outcome.stderr:
                 continue
-            name = next(each for each, known in _PASSWORDS.items() if known == role)
             raise DescriptionError(
                 f"PostgreSQL of the target {machine.target.name} has another password of its role {role} than the secret {name}",
                 where=f"odpm.json: targets.{machine.target.name}.secrets.{name}",
