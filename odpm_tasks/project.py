@@ -19,7 +19,8 @@ from odpm_tasks.core.config.settings import ENVIRONMENT, Layer, Settings
 from odpm_tasks.core.planning.options import DEFAULTS, RunOptions
 from odpm_tasks.core.planning.steps import ORDER, PREPARING
 from odpm_tasks.errors import DescriptionError, MachineError
-from odpm_tasks.project_files import chosen_ports, env_file, read_state, remembered_switches
+from odpm_tasks.project_files import env_file
+from odpm_tasks.project_state import chosen_ports, read_state, remembered_switches
 from odpm_tasks.stack import prefetch
 
 if TYPE_CHECKING:

@@ -7,15 +7,16 @@ same project, volume and containers; else it is discarded, and the task asks and
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.docker import engine_volumes
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.databases.sessions import FileSessions, PsqlSessions, Sessions, file_program
-from odpm_tasks.project_files import read_state
+from odpm_tasks.project_state import read_state
 
 
 def odoo_volume(project: str, scenario: str) -> str:
@@ -24,17 +25,21 @@ def odoo_volume(project: str, scenario: str) -> str:
 
 
 class EarlyPrograms:
-    """What was started early; `early_programs` starts it. Each program is handed out once."""
+    """What was started early; `early_programs` starts it. Each program is handed out once.
 
-    def __init__(self, project: str, volume: str) -> None:
+    `recorded`: the containers of the last run, by service.
+    """
+
+    def __init__(self, project: str, volume: str, recorded: Mapping[str, str]) -> None:
         self._project, self._volume = project, volume
-        pool = ThreadPoolExecutor(3)
+        pool = ThreadPoolExecutor(len(_SESSIONS) + 2)
+        self._programs = {
+            service: (found, pool.submit(_start, found, sessions))
+            for service, sessions in _SESSIONS.items()
+            if re.fullmatch(r"[0-9a-f]{64}", found := recorded.get(service, ""))
+        }
         self._containers = pool.submit(docker.containers, project)
         self._has_volume = pool.submit(engine_volumes.exists, volume)
-        self._programs: dict[str, Future[tuple[str, Sessions]]] = {
-            "db": pool.submit(self._start, "db", PsqlSessions),
-            "odoo": pool.submit(self._start, "odoo", lambda found: FileSessions(lambda: file_program(found))),
-        }
         pool.shutdown(wait=False)
 
     def containers(self, project: str) -> tuple[docker.Container, ...]:
@@ -47,35 +52,40 @@ class EarlyPrograms:
 
     def program(self, service: str, container: str) -> Sessions | None:
         """A program that runs in this container of a service; None where there is none."""
-        future = self._programs.get(service)
+        if self._programs.get(service, ("", None))[0] != container:
+            return None
         with contextlib.suppress(Exception):  # the engine says it again
-            if future is not None and future.result()[0] == container:
-                return self._programs.pop(service).result()[1]
+            return self._programs.pop(service)[1].result()
         return None
 
     def close(self) -> None:
         """End the programs that were not handed out."""
-        for service in [*self._programs]:
+        for _, started in self._programs.values():
             with contextlib.suppress(Exception):
-                self._programs.pop(service).result()[1].close()
+                started.result().close()
 
-    def _start(self, service: str, sessions: Callable[[str], Sessions]) -> tuple[str, Sessions]:
-        found = docker.running_container(self._containers.result(), service)
-        if found is None:
-            raise LookupError(service)
-        made = sessions(found.id)
-        made.start()
-        return found.id, made
+
+_SESSIONS: dict[str, Callable[[str], Sessions]] = {
+    "db": PsqlSessions,
+    "odoo": lambda found: FileSessions(lambda: file_program(found)),
+}
+
+
+def _start(container: str, sessions: Callable[[str], Sessions]) -> Sessions:
+    made = sessions(container)
+    made.start()
+    return made
 
 
 @contextlib.contextmanager
 def early_programs(paths: ProjectPaths) -> Iterator[EarlyPrograms | None]:
     """Start what the last run's containers are needed for; nothing before the first run."""
-    project = read_state(paths).get("up", {}).get("project")
+    last = read_state(paths).get("up", {})
+    project = last.get("project")
     if not project or not command.is_installed("docker"):
         yield None
         return
-    programs = EarlyPrograms(project, odoo_volume(project, paths.settings.scenario.name))
+    programs = EarlyPrograms(project, odoo_volume(project, paths.settings.scenario.name), last.get("containers", {}))
     try:
         yield programs
     finally:

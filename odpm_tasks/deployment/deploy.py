@@ -27,7 +27,8 @@ from odpm_tasks.databases import copying, listing, snapshots
 from odpm_tasks.databases.access import DatabaseAccess, access
 from odpm_tasks.deployment import beside, checking, releases
 from odpm_tasks.errors import DataLossError, OdpmError
-from odpm_tasks.project_files import read_deployment, read_state, write_deployment, write_state
+from odpm_tasks.project_files import read_deployment, write_deployment
+from odpm_tasks.project_state import read_state, write_state
 from odpm_tasks.stack import compose, database, up
 from odpm_tasks.stack.databases import postgres
 from odpm_tasks.stack.web import base_url, state

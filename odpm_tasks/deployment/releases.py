@@ -28,7 +28,8 @@ from odpm_tasks.core.deployment.releases import Deployment, kept, write_history
 from odpm_tasks.core.locking.graph import Source
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.parallel import parallel_map
-from odpm_tasks.project_files import deployments, is_exported, read_state, write_state
+from odpm_tasks.project_files import deployments, is_exported
+from odpm_tasks.project_state import read_state, write_state
 from odpm_tasks.sources import own_code
 
 _UNFINISHED = ".new-"

@@ -29,7 +29,8 @@ from odpm_tasks.deployment import releases
 from odpm_tasks.diagnosis import project as project_checks
 from odpm_tasks.errors import OdpmError, ProgramError, UsageError
 from odpm_tasks.project import Project
-from odpm_tasks.project_files import read_deployment, read_state
+from odpm_tasks.project_files import read_deployment
+from odpm_tasks.project_state import read_state
 from odpm_tasks.stack import compose
 from odpm_tasks.stack.databases import psql
 from odpm_tasks.stack.files import chosen_database

@@ -26,7 +26,7 @@ from odpm_tasks.core.stack.pruning import (
 from odpm_tasks.core.text import plural
 from odpm_tasks.errors import BusyError
 from odpm_tasks.image import built
-from odpm_tasks.project_files import read_state_of
+from odpm_tasks.project_state import read_state_of
 
 _FOLDER = "com.docker.compose.project.working_dir"
 _PROJECT = "com.docker.compose.project"

@@ -25,7 +25,7 @@ from odpm_tasks.image import archive_builds, built, inputs, pdf_renderer, verify
 from odpm_tasks.image.census import read_census
 from odpm_tasks.image.labels import epoch, image_labels, origin
 from odpm_tasks.image.trees import exported
-from odpm_tasks.project_files import read_state, record_duration, record_image_inputs, write_state
+from odpm_tasks.project_state import read_state, record_duration, record_image_inputs, write_state
 
 RESULT = "build/image.json"
 SBOM = "build/sbom.cdx.json"

@@ -40,7 +40,8 @@ from odpm_tasks.core.stack.reserved import Reserved
 from odpm_tasks.core.text import limited
 from odpm_tasks.errors import DescriptionError, UsageError
 from odpm_tasks.locking import python as python_env
-from odpm_tasks.project_files import description, env_file, lock, read_state
+from odpm_tasks.project_files import description, env_file, lock
+from odpm_tasks.project_state import read_state
 from odpm_tasks.sources import addon_repositories, graph
 from odpm_tasks.sources.facts import own_links_out
 from odpm_tasks.sources.folders import (

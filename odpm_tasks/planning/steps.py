@@ -27,7 +27,7 @@ from odpm_tasks.errors import CommitMissingError
 from odpm_tasks.locking import resolve
 from odpm_tasks.locking.python import lock_python
 from odpm_tasks.parallel import parallel_map
-from odpm_tasks.project_files import read_state, write_state
+from odpm_tasks.project_state import read_state, write_state
 from odpm_tasks.sources import cache, remote
 from odpm_tasks.sources import checkout as checkouts
 from odpm_tasks.sources.checkout import link_folder

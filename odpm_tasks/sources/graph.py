@@ -22,7 +22,7 @@ from odpm_tasks.core.locking.resolve import drive, resolve
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.planning.observed import Checkout
 from odpm_tasks.errors import OdpmError
-from odpm_tasks.project_files import read_state
+from odpm_tasks.project_state import read_state
 from odpm_tasks.sources.facts import commit_facts
 from odpm_tasks.sources.folders import file_answer
 

@@ -18,7 +18,7 @@ from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
-from odpm_tasks.project_files import read_state, write_state
+from odpm_tasks.project_state import read_state, write_state
 from odpm_tasks.stack import compose, odoo_log, prefetch
 from odpm_tasks.stack.databases.full_disk import full_disk
 from odpm_tasks.stack.databases.psql import drop, lock_holder, sql

@@ -14,7 +14,8 @@ from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.databases.sql import VISIBLE
 from odpm_tasks.core.stack.compose_file import database_volume
 from odpm_tasks.errors import DescriptionError, UsageError
-from odpm_tasks.project_files import description, read_state
+from odpm_tasks.project_files import description
+from odpm_tasks.project_state import read_state
 from odpm_tasks.stack import compose
 from odpm_tasks.stack.databases.psql import execute
 

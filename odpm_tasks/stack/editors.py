@@ -15,7 +15,7 @@ from odpm_tasks.core.editors.names import FOLDERS, VARIABLE, editor_of, editors
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.project_files import read_state, write_state
+from odpm_tasks.project_state import read_state, write_state
 
 
 def observe_files(paths: ProjectPaths, stack: Stack, recorded: Mapping[str, str]) -> tuple[EditorFile, ...]:

@@ -11,7 +11,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.published_ports import Published, published_port, published_ports
 from odpm_tasks.errors import MachineError
-from odpm_tasks.project_files import chosen_ports, write_state
+from odpm_tasks.project_state import chosen_ports, write_state
 from odpm_tasks.sources import cache
 from odpm_tasks.stack import compose
 

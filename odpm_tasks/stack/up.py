@@ -23,7 +23,7 @@ from odpm_tasks.core.stack.services import load
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import MachineError, ProgramError, UsageError
 from odpm_tasks.image import inputs
-from odpm_tasks.project_files import record_duration, record_image_inputs, write_state
+from odpm_tasks.project_state import record_duration, record_image_inputs, write_state
 from odpm_tasks.stack import compose, odoo_log, preflight
 from odpm_tasks.stack.backups import files as backup_files
 from odpm_tasks.stack.secrets import passwords

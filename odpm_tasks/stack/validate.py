@@ -16,7 +16,7 @@ from odpm_tasks.core.stack import services
 from odpm_tasks.core.stack.compose_errors import compose_problem, schema_problems, undefined_names, written_at
 from odpm_tasks.core.stack.services import build_folders
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.project_files import write_state
+from odpm_tasks.project_state import write_state
 from odpm_tasks.stack import compose
 
 

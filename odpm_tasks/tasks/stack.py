@@ -213,7 +213,7 @@ def rendered_project() -> Project:
     """The project, which has a compose file of this scenario. Errors: ProgramError, UsageError."""
     from odpm_tasks.errors import ProgramError, UsageError
     from odpm_tasks.project import Project
-    from odpm_tasks.project_files import read_state
+    from odpm_tasks.project_state import read_state
 
     project = Project.find()
     scenario = project.scenario.name

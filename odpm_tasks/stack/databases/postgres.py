@@ -12,7 +12,7 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases.sql import accept_connections
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.compose_file import DATABASE
-from odpm_tasks.project_files import read_state, write_state
+from odpm_tasks.project_state import read_state, write_state
 from odpm_tasks.stack import compose, preflight, secrets
 from odpm_tasks.stack.databases import volumes
 from odpm_tasks.stack.databases.psql import sql

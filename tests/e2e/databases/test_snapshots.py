@@ -219,3 +219,21 @@ def test_a_restore_killed_after_the_exchange_is_finished(developer: Bench) -> No
     developer.ok("db.restore-snapshot", before, "--yes")
     assert attachments(developer) == later
     developer.ok("db.drop-snapshot", ",".join(snapshots(developer)), "--yes")
+
+
+@pytest.mark.parametrize("recorded", ["each other's", "gone", "none"])
+def test_recorded_containers_that_are_not_the_present_ones(developer: Bench, recorded: str) -> None:
+    """Programs start in the containers of the last run before the description is read; they are used in the present ones only."""
+    state = developer.root / ".odpm/state.toml"
+    text = state.read_text(encoding="utf-8")
+    ids = {name: str(developer.containers()[name]["Id"]) for name in ("db", "odoo")}
+    other = {"each other's": (ids["odoo"], ids["db"]), "gone": ("0" * 64, "1" * 64), "none": ("--help", "")}[recorded]
+    changed = text.replace(ids["db"], "NEW-DB").replace(ids["odoo"], other[1]).replace("NEW-DB", other[0])
+    assert changed != text
+    state.write_text(changed, encoding="utf-8")
+    try:
+        name = developer.ok("db.snapshot").out.strip()
+        assert name in developer.ok("db.snapshots").out
+        developer.ok("db.drop-snapshot", name, "--yes")
+    finally:
+        state.write_text(text, encoding="utf-8")

@@ -24,7 +24,7 @@ from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.steps import Plan, Step
 from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.errors import DescriptionError
-from odpm_tasks.project_files import read_state
+from odpm_tasks.project_state import read_state
 from odpm_tasks.stack import editors as editor_files
 from tests.e2e.harness import git
 from tests.unit.builders import OCA, ODOO, PROGRAMS, manifest, module, resolution, source
