@@ -115,17 +115,9 @@ def test_what_is_refused(copied: Bench) -> None:
 
 @pytest.mark.parametrize("moment", ["copied", pytest.param("neutralised", marks=pytest.mark.long)])
 def test_a_killed_copy_leaves_nothing(copied: Bench, moment: str) -> None:
-    """Killed when the database is copied, and while Odoo neutralises the copy."""
-    words = ("db.copy", DATABASE, "acme-x")
-
-    def neutralises() -> bool:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE 'odpm.new.%' AND usename = 'odoo'"
-        return copied.sql(query) != "0"
-
-    if moment == "copied":
-        kill_at(copied, words, "copying", "open_hidden")
-    else:
-        kill(copied, words, neutralises)
+    """Killed when the database is copied, and when the copy is neutralised but has the uuid of the original."""
+    place = ("copying", "open_hidden") if moment == "copied" else ("neutralizing", "renew_identity")
+    kill_at(copied, ("db.copy", DATABASE, "acme-x"), *place)
     assert "acme-x" not in databases(copied)
     copied.ok("db.copy", DATABASE, "acme-y", "--no-neutralize")
     assert hidden(copied) == []
