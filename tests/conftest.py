@@ -40,6 +40,7 @@ FAMILIES: dict[str, tuple[str, ...]] = {
             "databases/test_other_tools",
             "databases/test_random_kills",
             "databases/test_large",
+            "databases/test_large_files",
             "stack/test_prune",
             "stack/test_recipes",
             "stack/test_tasks",

@@ -7,6 +7,7 @@ are removed from everything that this module returns for display or raises.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import select
@@ -108,6 +109,9 @@ def run(
     if check and not outcome.ok:
         raise failure(outcome, secrets)
     return outcome
+
+
+_PIPE = 1 << 20  # bytes
 
 
 class PipedProcess:
@@ -221,6 +225,9 @@ def piped(
     """
     argv = [str(word) for word in argv]
     pipes = [*os.pipe(), *os.pipe()]
+    for end in pipes[::2]:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE)
     child_in, stdin, stdout, child_out = (
         os.fdopen(pipe, mode) for pipe, mode in zip(pipes, ("rb", "wb", "rb", "wb"), strict=True)
     )

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.docker import engine_volumes
+from odpm_tasks.adapters.docker.run_image import bind_mount
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases.snapshots import RecordedLock
 from odpm_tasks.core.databases.sql import CLONING, literal
@@ -28,6 +30,8 @@ from odpm_tasks.stack import addon_hashes, compose
 from odpm_tasks.stack.databases.psql import check_locks, session_user, sql
 from odpm_tasks.stack.up import container, find_container
 
+ARCHIVE = "/odpm-archive"
+LARGE = 256 << 20  # bytes, from which on such a container is faster than the engine's streams
 _HELPER_SECONDS = 3600
 
 
@@ -87,6 +91,11 @@ class DatabaseAccess:
         """Whether Odoo's data volume exists: it does from the first start of Odoo on."""
         return self.early.has_volume(self.volume) if self.early else engine_volumes.exists(self.volume)
 
+    @cached_property
+    def has_image(self) -> bool:
+        """Whether the image of Odoo exists: its container can run without it."""
+        return docker.image_label(self.observed.image, "") is not None
+
     def sql(self, *statements: str, database_name: str = "postgres") -> str:
         """Run SQL; several statements are one transaction. Errors: those of `stack.databases.psql.sql`."""
         text = ";\n".join(statements)
@@ -133,16 +142,27 @@ class DatabaseAccess:
         """The command line that runs a program with Odoo's data volume, as the owner of the files; `interactive`: with stdin."""
         return self._in_volume(self.odoo, words, interactive)
 
+    def beside(self, file: Path, words: Sequence[str], *, writes_file: bool) -> list[str]:
+        """The same in a container of its own that has a file of this machine as `/odpm-archive`, without the engine's streams.
+
+        It reads the volume and writes into the file, or the other way round (`writes_file`), with any owner of the file, and can take the
+        owner of Odoo's files. It fails, or has another file, where the engine does not reach this one: on another machine, for example.
+        """
+        options = ["--interactive", f"--mount={bind_mount(file, ARCHIVE, writable=writes_file)}", "--cap-drop=ALL"]
+        options += [f"--cap-add={one}" for one in ("DAC_OVERRIDE", "SETUID", "SETGID")]
+        options += ["--security-opt=no-new-privileges"]
+        return self._run(options, words, user="0:0", mode=":ro" if writes_file else "")
+
     def _in_volume(self, running: str, words: Sequence[str], interactive: bool) -> list[str]:
         options = ["--interactive"] if interactive else []
         return ["docker", "exec", *options, running, *words] if running else self._run(options, words)
 
-    def _run(self, options: Sequence[str], words: Sequence[str]) -> list[str]:
+    def _run(self, options: Sequence[str], words: Sequence[str], user: str = "", mode: str = "") -> list[str]:
         image = self.observed.image
-        if docker.image_label(image, "") is None:
+        if not self.has_image:
             raise ProgramError(f"the image of Odoo does not exist: {image}", todo="inv build")
-        fixed = ["--rm", "--network=none", "--no-healthcheck", "--pull=never", f"--user={self.user}"]
-        fixed += [f"--volume={self.volume}:{DATA_DIR}", f"--entrypoint={words[0]}"]
+        fixed = ["--rm", "--network=none", "--no-healthcheck", "--pull=never", f"--user={user or self.user}"]
+        fixed += [f"--volume={self.volume}:{DATA_DIR}{mode}", f"--entrypoint={words[0]}"]
         return ["docker", "run", *options, *fixed, image, *words[1:]]
 
     @contextmanager

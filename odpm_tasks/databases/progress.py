@@ -40,3 +40,7 @@ class ByteProgress:
         percent = min(99, self.done * 100 // self.total) if self.total else None
         remaining = f"{text}, {left:.0f} s left" if left else text
         self.show.note(self.name, remaining, percent, size=size(self.done), rate=f"{size(int(rate))}/s")
+
+    def of(self, text: str) -> Callable[[int], None]:
+        """`add` for bytes of one kind; `text`: what they are."""
+        return lambda count: self.add(count, text)

@@ -22,8 +22,8 @@ from odpm_tasks.core.databases import pulling
 from odpm_tasks.core.databases.pulling import DatabaseManager, RemoteCheckout
 from odpm_tasks.core.text import size
 from odpm_tasks.databases.access import DatabaseAccess
-from odpm_tasks.databases.archive_reader import OpenArchive, opened_archive
-from odpm_tasks.databases.backup import spool_folder
+from odpm_tasks.databases.archives.backup import spool_folder
+from odpm_tasks.databases.archives.reader import OpenArchive, opened_archive
 from odpm_tasks.databases.progress import ByteProgress
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
 

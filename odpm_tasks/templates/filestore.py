@@ -140,7 +140,8 @@ def main(command, *names):
             found = sorted(os.listdir(ROOT))
         except FileNotFoundError:
             found = []
-        return {name: size(path(name)) if names == ("--sizes",) else [] for name in found}
+        chosen = names[1:] or found
+        return {name: size(path(name)) if names else [] for name in found if name in chosen}
     if command == "link":
         os.makedirs(ROOT, exist_ok=True)
         return {"new": link(path(names[0]), path(names[1]), "--replace" in names)}

@@ -81,7 +81,7 @@ def run_python(
     options += ["--cap-drop=ALL", "--security-opt=no-new-privileges", f"--entrypoint={PYTHON}"]
     options += [f"--user={user}"] if user else []
     options += [f"--platform={platform}"] if platform else []
-    options += [f"--mount={_mount(host, inside)}" for host, inside in mounts]
+    options += [f"--mount={bind_mount(host, inside)}" for host, inside in mounts]
     outcome = command.run(
         ["docker", "run", *options, "--", image, "-B", "-", *arguments], stdin=program, check=False, timeout=_TIMEOUT
     )
@@ -151,7 +151,7 @@ def run_isolated(
         "--pids-limit=512",
     ]
     options += [f"--env={name}={value}" for name, value in {**environment, "HOME": "/tmp"}.items()]  # noqa: S108 - in the container
-    options += [f"--mount={_mount(host, inside)}" for host, inside in mounts]
+    options += [f"--mount={bind_mount(host, inside)}" for host, inside in mounts]
     outcome = command.run(["docker", "run", *options, "--", image, *arguments], check=False, timeout=_TIMEOUT)
     if outcome.ok:
         return outcome.stdout
@@ -160,8 +160,8 @@ def run_isolated(
     raise ProgramError(f"a program failed in a container of {image}", details=outcome.tail()[-3:])
 
 
-def _mount(host: Path, inside: str) -> str:
+def bind_mount(host: Path, inside: str, *, writable: bool = False) -> str:
     """A bind mount for `docker run --mount`, which is a line of CSV; a missing source is an error."""
     line = io.StringIO()
-    csv.writer(line).writerow(["type=bind", f"source={host}", f"target={inside}", "readonly"])
+    csv.writer(line).writerow(["type=bind", f"source={host}", f"target={inside}", *([] if writable else ["readonly"])])
     return line.getvalue().strip()

@@ -15,8 +15,8 @@ from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.backups import service as backup_service
 from odpm_tasks.core.stack.backups.service import SCRIPT
 from odpm_tasks.databases.access import DatabaseAccess
-from odpm_tasks.databases.archive_reader import OpenArchive, opened_archive
-from odpm_tasks.databases.backup import spool_folder
+from odpm_tasks.databases.archives.backup import spool_folder
+from odpm_tasks.databases.archives.reader import OpenArchive, opened_archive
 from odpm_tasks.databases.progress import ByteProgress
 from odpm_tasks.errors import DescriptionError, UsageError
 from odpm_tasks.stack.backups import files as backup_files

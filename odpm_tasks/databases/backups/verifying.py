@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 from odpm_tasks.adapters import terminal
 from odpm_tasks.core.databases import stored_backups
 from odpm_tasks.core.databases.stored_backups import CheckedTable, StoredBackup, Verified
-from odpm_tasks.databases import copying, loading
+from odpm_tasks.databases import copying
 from odpm_tasks.databases.access import DatabaseAccess
-from odpm_tasks.databases.archive_reader import OpenArchive
+from odpm_tasks.databases.archives import loading
+from odpm_tasks.databases.archives.reader import OpenArchive
 from odpm_tasks.databases.backups import repository
 from odpm_tasks.databases.progress import ByteProgress
 from odpm_tasks.databases.quiet import failed

@@ -8,7 +8,7 @@ from odpm_tasks.tasks.base import Context, task
 from odpm_tasks.tasks.databases.common import RESTORING, confirm, opened
 
 if TYPE_CHECKING:
-    from odpm_tasks.databases.restore import Restored
+    from odpm_tasks.databases.archives.restore import Restored
 
 
 @task(
@@ -38,9 +38,9 @@ def restore(
     if not file or (file == "-" and sys.stdin.isatty()):
         raise UsageError("no archive is named", todo="inv db.restore FILE; or: PROGRAM | inv db.restore -")
     with opened() as (project, access):
-        from odpm_tasks.databases import restore as restoring
-        from odpm_tasks.databases.archive_reader import opened_archive
-        from odpm_tasks.databases.backup import spool_folder
+        from odpm_tasks.databases.archives import restore as restoring
+        from odpm_tasks.databases.archives.backup import spool_folder
+        from odpm_tasks.databases.archives.reader import opened_archive
 
         database = check_name(database or access.observed.database)
         with project.exclusive(wait=True):
@@ -77,7 +77,7 @@ def pull(
     from odpm_tasks.core.databases.names import check_name
     from odpm_tasks.core.databases.pulling import parse_source
     from odpm_tasks.databases import pulling
-    from odpm_tasks.databases import restore as restoring
+    from odpm_tasks.databases.archives import restore as restoring
     from odpm_tasks.errors import UsageError
 
     if not source:

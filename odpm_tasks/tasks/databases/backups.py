@@ -30,7 +30,7 @@ def list_(c: Context, format: str = "text") -> None:
     """Show the backups in the repository, the newest first."""
 
     from odpm_tasks.core.databases import stored_backups
-    from odpm_tasks.databases.backup import cluster
+    from odpm_tasks.databases.archives.backup import cluster
     from odpm_tasks.databases.backups import repository
 
     check_format(format)
@@ -68,7 +68,7 @@ def restore(
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases import stored_backups
     from odpm_tasks.core.databases.names import check_name
-    from odpm_tasks.databases import restore as restoring
+    from odpm_tasks.databases.archives import restore as restoring
     from odpm_tasks.databases.backups import repository
     from odpm_tasks.errors import UsageError
     from odpm_tasks.tasks.databases.archives import report_restored
@@ -103,7 +103,7 @@ def verify(c: Context, backup: str = "", database: str = "", format: str = "text
     from odpm_tasks.adapters import terminal
     from odpm_tasks.core.databases import stored_backups
     from odpm_tasks.core.databases.names import check_name
-    from odpm_tasks.databases.backup import cluster
+    from odpm_tasks.databases.archives.backup import cluster
     from odpm_tasks.databases.backups import repository, verifying
 
     check_format(format)

@@ -162,7 +162,7 @@ def backup(c: Context, database: str = "", output: str = "", archive: str = "") 
     if output == "-" and sys.stdout.isatty():
         raise UsageError("an archive is not written to a terminal", todo="inv db.backup --output - | PROGRAM")
     with opened() as (project, access):
-        from odpm_tasks.databases import backup as saving
+        from odpm_tasks.databases.archives import backup as saving
 
         with project.exclusive(wait=True), terminal.activity() as show:
             made = saving.backup(access, existing(access, database), output, kind, show)

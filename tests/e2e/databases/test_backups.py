@@ -109,6 +109,17 @@ def test_a_backup_holds_everything(developer: Bench, kind: str) -> None:
     developer.sql(f"SELECT lo_unlink({oid})", DATABASE)
 
 
+@pytest.mark.parametrize("mode", ["wb", "ab"])
+def test_standard_output_that_goes_into_a_file(developer: Bench, tmp_path: Path, mode: str) -> None:
+    attach(developer, "acme output", bytes(1_000_000))
+    argv = [sys.executable, "-m", "invoke", "db.backup", "--output", "-", "--archive", "dump"]
+    with (tmp_path / "acme.tar").open(mode) as file:
+        subprocess.run(argv, cwd=developer.root, env=developer.environment(), stdout=file, check=True)
+    found = members((tmp_path / "acme.tar").read_bytes())
+    assert {"manifest.json", "db.dump"} <= {*found}
+    assert sum(name.startswith("filestore/") for name in found) >= 1
+
+
 def test_a_backup_has_the_files_of_what_is_written_meanwhile(developer: Bench, tmp_path: Path) -> None:
     with writer(developer) as made:
         while len(made) < 3:

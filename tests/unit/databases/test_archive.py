@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
 import tarfile
 import zipfile
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from odpm_tasks.adapters import command
-from odpm_tasks.adapters.terminal import Activity
 from odpm_tasks.core.databases.archive import ArchiveOrigin, archive_kind, write_manifest
-from odpm_tasks.databases.archive_writer import TarFile, write_tar, write_zip
-from odpm_tasks.databases.progress import ByteProgress
+from odpm_tasks.databases.archives.programs import in_blocks
+from odpm_tasks.databases.archives.tar_writer import copy_without_end, cut_off_end, growth, wait_for_output, written
+from odpm_tasks.databases.archives.zip_writer import write_zip
 from odpm_tasks.errors import ProgramError, UsageError
 
 FILES = {"1c/1c2a": b"x" * 100_000, "ab/abcd": b"\x89PNG" + bytes(range(256)) * 2000, "00/empty": b""}
@@ -62,57 +63,72 @@ def test_zip(destination: type) -> None:
     assert sizes["filestore/ab/abcd"] > len(FILES["ab/abcd"])  # a picture is not compressed again
 
 
-@pytest.mark.parametrize("destination", [io.BytesIO, Pipe])
-def test_tar(destination: type, tmp_path: Path) -> None:
-    sink = destination()
+ENDS = {"text": b"x" * 700, "zeros": bytes(700_000), "nothing": b""}
+
+
+@pytest.mark.parametrize("last", ENDS)
+def test_the_end_of_a_tar_is_left_out(last: str, tmp_path: Path) -> None:
+    root = tmp_path / "new"
+    (root / "ab").mkdir(parents=True)
+    for name, content in {"a": bytes(1_000_000) + b"x", "b": bytes(2_000_000), "z": ENDS[last]}.items():
+        (root / "ab" / name).write_bytes(content)
+    made = tmp_path / "made.tar"
+    subprocess.run(
+        ["tar", "-c", "-b", "512", "--sort=name", "-C", str(tmp_path), "-f", str(made), "new", "--no-recursion", "new"],
+        check=True,
+    )
+    data, counted = made.read_bytes(), list[int]()
+    with tarfile.open(made) as tar:
+        members = tar.getmembers()
+    end = members[-1].offset_data
+    assert members[-1].isdir()
+    for size in (512, 1000, 1 << 18):
+        sink = io.BytesIO()
+        copy_without_end(sink, (data[at : at + size] for at in range(0, len(data), size)), counted.append)
+        assert sink.getvalue() == data[:end], size
+    assert sum(counted) == 3 * len(data)
+    with made.open("r+b") as file:
+        cut_off_end(file)
+        assert file.tell() == end
+    assert made.read_bytes() == data[:end]
+
+
+def test_a_tar_without_files_has_no_end(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    copy_without_end(sink, [], print)
+    assert sink.getvalue() == b""
+    with (tmp_path / "made").open("w+b") as file:
+        file.write(b"x" * 512)
+        cut_off_end(file)
+        assert file.tell() == 512
+
+
+def test_the_growth_of_a_file_is_counted(tmp_path: Path) -> None:
     counted: list[int] = []
-    write_tar(sink, b"{}", iter(DUMP), stored(), counted.append, tmp_path)
-    data = sink.data if isinstance(sink, Pipe) else sink.getvalue()
-    with tarfile.open(fileobj=io.BytesIO(data)) as made:
-        found = {one.name: content.read() for one in made if (content := made.extractfile(one))}
-    assert found == EXPECTED | {"db.dump": b"".join(DUMP)}
-    assert sum(counted) == sum(map(len, FILES.values()))
-    assert not [*tmp_path.iterdir()]
+    words = ["sh", "-c", 'sleep 0.3; printf %s "$0"; sleep 0.5', "-- dump\n"]
+    with (
+        (tmp_path / "made").open("w+b") as file,
+        growth(file, counted.append),
+        command.piped(words, output=file) as program,
+    ):
+        wait_for_output(file, program)
+        assert written(file) == 8
+        program.complete()
+    assert sum(counted) == 8
 
 
-@pytest.mark.parametrize("files", [FILES, {}])
-def test_programs_write_a_tar_themselves(files: dict[str, bytes], tmp_path: Path) -> None:
-    for name, content in files.items():
-        (tmp_path / "filestore" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "filestore" / name).write_bytes(content)
-    path = tmp_path / "made.tar"
-    progress = ByteProgress(Activity(), "x", 0)
-    with path.open("w+b") as sink:
-        made = TarFile(sink)
-        made.begin(b"{}")
-        with command.piped(["sh", "-c", 'sleep 0.3; printf %s "$0"; sleep 0.3', "-- dump\n"], output=sink) as program:
-            made.wait_for_output(program)
-            assert made.size == 3 * 512 + 8
-            with made.watched(progress, "database"):
-                program.complete()
-        made.end_dump()
-        if files:
-            with command.piped(["tar", "-c", "-C", str(tmp_path), "filestore"], output=sink) as program:
-                program.complete()
-        made.end()
-    assert path.stat().st_size % 512 == 0
-    with tarfile.open(path) as read:
-        found = {one.name: member.read() for one in read if (member := read.extractfile(one))}
-    assert found == {f"filestore/{name}": content for name, content in files.items()} | {
-        "manifest.json": b"{}",
-        "db.dump": b"-- dump\n",
-    }
-
-
-def test_a_program_that_fails_to_write_a_tar(tmp_path: Path) -> None:
-    with (tmp_path / "made.tar").open("w+b") as sink:
-        made = TarFile(sink)
-        made.begin(b"{}")
-        with command.piped(["sh", "-c", "echo refused >&2; exit 3"], output=sink) as program:
-            made.wait_for_output(program)
-            with pytest.raises(ProgramError) as error:
-                program.complete()
+def test_a_program_that_fails_before_it_writes(tmp_path: Path) -> None:
+    words = in_blocks("sh", "-c", "echo refused >&2; exit 3")
+    with (tmp_path / "made").open("w+b") as file, command.piped(words, output=file) as program:
+        wait_for_output(file, program)
+        with pytest.raises(ProgramError) as error:
+            program.complete()
     assert error.value.details == ("refused",)
+
+
+def test_output_in_blocks() -> None:
+    with command.piped(in_blocks("sh", "-c", "echo a; sleep 0.1; echo b")) as program:
+        assert program.finish() == b"a\nb\n"
 
 
 def test_the_manifest_has_the_keys_of_odoo() -> None:

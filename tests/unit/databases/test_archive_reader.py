@@ -7,12 +7,13 @@ import io
 import json
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
 
 from odpm_tasks.core.databases.archive import ArchiveOrigin, check_series, is_same, member_role
-from odpm_tasks.databases.archive_reader import opened_archive
+from odpm_tasks.databases.archives.reader import opened_archive
 from odpm_tasks.errors import DescriptionError, ProgramError
 
 PLAIN = b"--\n-- PostgreSQL database dump\n--\n"
@@ -57,6 +58,20 @@ def test_each_kind_has_its_parts(kind: str, tmp_path: Path) -> None:
         assert {path: member.open().read() for path, member in found.stored.items()} == {"ab/ab01": b"x"}
         assert (found.manifest.series, found.manifest.origin.database) == ("19.0", "shop")
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("kind", ["zip of Odoo", "tar"])
+def test_where_the_files_of_an_archive_are(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "archive"
+    path.write_bytes(ARCHIVES[kind])
+    with opened_archive(str(path), io.BytesIO(), tmp_path) as found:
+        assert (found.file, found.separate) == (path, True)
+        part = found.stored["ab/ab01"].part
+        assert part is not None
+        content = ARCHIVES[kind][part.offset : part.offset + part.length]
+        assert (zlib.decompress(content, -15) if part.deflated else content) == b"x"
+    with opened_archive("-", io.BytesIO(ARCHIVES["tar.gz, with ./"]), tmp_path) as found:
+        assert (found.file, found.separate, found.stored["ab/ab01"].part) == (None, False, None)
 
 
 def test_a_folder_and_bare_dumps(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import os
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -22,12 +22,14 @@ from odpm_tasks.adapters import command, files, terminal
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.config.version import VERSION
 from odpm_tasks.core.databases import archive, sql
-from odpm_tasks.core.databases.archive import FILESTORE, SUFFIX, Archive, ArchiveOrigin
+from odpm_tasks.core.databases.archive import SUFFIX, Archive, ArchiveOrigin
 from odpm_tasks.core.databases.sql import IS_NEUTRALIZED
 from odpm_tasks.core.odoo.addon_versions import stored_series
 from odpm_tasks.core.odoo.conf import DATA_DIR
 from odpm_tasks.databases.access import DatabaseAccess
-from odpm_tasks.databases.archive_writer import BLOCK, StoredFile, TarFile, write_tar, write_zip
+from odpm_tasks.databases.archives.programs import in_blocks, stoppable
+from odpm_tasks.databases.archives.tar_writer import wait_for_output, write_tar
+from odpm_tasks.databases.archives.zip_writer import BLOCK, StoredFile, write_zip
 from odpm_tasks.databases.progress import ByteProgress
 from odpm_tasks.errors import DataLossError, DescriptionError, MachineError, ProgramError
 from odpm_tasks.stack import compose
@@ -125,16 +127,19 @@ def _partial(path: Path) -> Iterator[BinaryIO]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # no process writes it
             left.unlink()
     partial = path.with_name(f".{path.name}.odpm-partial")
-    handle = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w+b") as file:
+    with open(partial, "x+b", opener=_private) as file:
+        try:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield cast(BinaryIO, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        _name(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+            _name(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _private(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o600)
 
 
 def _name(partial: Path, path: Path) -> None:
@@ -182,9 +187,9 @@ def _write(
     with contextlib.ExitStack() as cleanup:
         access.files("remove", LINKED)  # of a killed run
         cleanup.callback(access.files, "remove", LINKED)
+        session = cleanup.enter_context(command.piped(_psql(access, database)))  # starts while files are linked
         if database in access.files("list"):
             access.files("link", database, LINKED)
-        session = cleanup.enter_context(command.piped(_psql(access, database)))
         session.write(_SNAPSHOT.encode())
         snapshot = session.read_line().decode().strip()
         session.write(f"{_FACTS.format(neutralized=IS_NEUTRALIZED)};\n".encode())
@@ -193,50 +198,32 @@ def _write(
         role = "odoo" if facts["readable"] else "postgres"
         # From here on no program is started in PostgreSQL's container: an engine handles the ends of programs of a container
         # one after the other, and the end of pg_dump only when its output was read.
-        file = TarFile(sink) if kind == "dump" and sink.seekable() else None
-        if file:
-            file.begin(manifest)
+        kept = cleanup.enter_context(tempfile.TemporaryFile(dir=spool)) if kind == "dump" else None
         words = _dump_words(access, database, kind, snapshot, role)
-        dumper = cleanup.enter_context(command.piped(words, output=sink if file else None))
-        dump = dumper.blocks(BLOCK)
-        first = b"" if file else next(dump, b"")
-        if file:
-            file.wait_for_output(dumper)
+        dumper = cleanup.enter_context(command.piped(words, output=kept))
+        first = b""
+        if kept:
+            wait_for_output(kept, dumper)
+        else:
+            first = next(dump := dumper.blocks(BLOCK), b"")
         access.files("link", database, LINKED)
         session.write(b"COMMIT;\n")
-        _, total, _ = (access.files("list", "--sizes") or {}).get(LINKED) or (0, 0, 0)
-        progress = ByteProgress(show, database, size + total)
-        if file:
-            _complete(access, dumper, file, progress)
-            show.done(database)
-            return
-
-        def blocks() -> Iterator[bytes]:
-            yield first
-            for block in dump:
-                progress.add(len(block), "database")
-                yield block
-
-        def count(written: int) -> None:
-            progress.add(written, "files")
-
-        if kind == "zip":
-            write_zip(sink, manifest, blocks(), _filestore(access), count)
+        _, stored, _ = access.files("list", "--sizes", LINKED).get(LINKED) or (0, 0, 0)
+        progress = ByteProgress(show, database, size + stored)
+        if kept:
+            write_tar(access, LINKED, sink, manifest, dumper, kept, stored, progress)
         else:
-            write_tar(sink, manifest, blocks(), _filestore(access), count, spool)
+            stored_files = cleanup.enter_context(contextlib.closing(_filestore(access)))
+            write_zip(sink, manifest, _counted(first, dump, progress), stored_files, progress.of("files"))
         show.done(database)
 
 
-def _complete(access: DatabaseAccess, dumper: command.PipedProcess, file: TarFile, progress: ByteProgress) -> None:
-    """Wait for pg_dump, then add the files. Errors: ProgramError, MachineError."""
-    with file.watched(progress, "database"):
-        dumper.complete()
-    file.end_dump()
-    if access.has_files:
-        words = access.in_volume(["sh", "-c", _STOPPABLE, "sh", "sh", "-c", _TAR], interactive=True)
-        with file.watched(progress, "files"), command.piped(words, output=file.file) as tar:
-            tar.complete()
-    file.end()
+def _counted(first: bytes, dump: Iterator[bytes], progress: ByteProgress) -> Iterator[bytes]:
+    count = progress.of("database")
+    yield first
+    for block in dump:
+        count(len(block))
+        yield block
 
 
 def _psql(access: DatabaseAccess, database: str) -> list[str]:
@@ -244,24 +231,11 @@ def _psql(access: DatabaseAccess, database: str) -> list[str]:
     return ["docker", "exec", "--interactive", access.container, "psql", "-U", "odoo", "-d", database, "-XAtq"]
 
 
-# pg_dump ends with this process: an engine does not stop a program whose client was killed
-_STOPPABLE = (
-    'exec 3<&0; "$@" 3<&- </dev/null & program=$!; (cat <&3; kill $program) >/dev/null 2>&1 & exec 3<&-; wait $program'
-)
-
-
-# As `_filestore`, but with the names of the archive; tar's own block of 10 KB makes many small packets of the engine's stream.
-_TAR = (
-    f"cd {DATA_DIR}/filestore && if [ -d {LINKED} ]; then exec tar -c -f - -b 512 --format=gnu --hard-dereference --owner=0 --group=0"
-    f" --numeric-owner --mode=u=rwX,go= --exclude=checklist --transform=s,^{LINKED},{FILESTORE}, {LINKED}; fi"
-)
-
-
 def _dump_words(access: DatabaseAccess, database: str, kind: Archive, snapshot: str, role: str) -> list[str]:
     form = ["--format=plain"] if kind == "zip" else ["--format=custom", "--compress=1"]
     words = ["pg_dump", "-U", role, "--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions"]
     words += [f"--snapshot={snapshot}", *form, "--dbname", database]
-    return ["docker", "exec", "--interactive", access.container, "sh", "-c", _STOPPABLE, "sh", *words]
+    return ["docker", "exec", "--interactive", access.container, *stoppable(*in_blocks(*words))]
 
 
 def _json(line: bytes) -> dict[str, Any]:
@@ -284,7 +258,7 @@ def _manifest(access: DatabaseAccess, database: str, facts: dict[str, Any]) -> t
     return archive.write_manifest(facts, origin, lock, VERSION, created), int(facts["bytes"])
 
 
-def _filestore(access: DatabaseAccess) -> Iterator[StoredFile]:
+def _filestore(access: DatabaseAccess) -> Generator[StoredFile, None, None]:
     """Path, size and content of each linked file."""
     if not access.has_files:
         return

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
+import os
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import zipfile
@@ -13,12 +16,15 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from odpm_tasks.adapters import files
 from odpm_tasks.core.databases import archive
 from odpm_tasks.core.databases.archive import ArchiveManifest, Role
 from odpm_tasks.errors import DescriptionError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 Opener = Callable[[], IO[bytes]]
 _GZIP, _ZIP, _CUSTOM = b"\x1f\x8b", b"PK", b"PGDMP"
@@ -26,19 +32,36 @@ _PLAIN = b"PostgreSQL database dump"
 
 
 @dataclass(frozen=True)
+class StoredPart:
+    """Where the content of a member is in the file of the archive.
+
+    `deflated`: it is compressed; `crc`: its checksum, if the archive has one.
+    """
+
+    offset: int
+    length: int
+    deflated: bool = False
+    crc: int | None = None
+
+
+@dataclass(frozen=True)
 class ArchiveMember:
-    """A file of an archive. `path`: below the filestore; `size`: in bytes, as the archive says."""
+    """A file of an archive. `path`: below the filestore; `size`: in bytes, as the archive says.
+
+    `part`: None where its content is not one part of a file.
+    """
 
     path: str
     size: int
     open: Opener
+    part: StoredPart | None = None
 
 
 @dataclass
 class OpenArchive:
     """The parts of an archive. `dump_kind`: `sql` or `custom`; `stored`: the files of the filestore.
 
-    `separate`: several threads may read members at the same time.
+    `separate`: several threads may read members at the same time. `file`: the file that it was opened from, if it is one.
     """
 
     dump_kind: Role = "ignored"
@@ -46,6 +69,7 @@ class OpenArchive:
     manifest: ArchiveManifest = field(default_factory=ArchiveManifest)
     stored: dict[str, ArchiveMember] = field(default_factory=dict)
     separate: bool = False
+    file: Path | None = None
 
     @property
     def size(self) -> int:
@@ -69,7 +93,10 @@ def opened_archive(source: str, stdin: BinaryIO, spool: Path, where: str = "stan
             file = cleanup.enter_context(_spooled(stdin, spool))
         else:
             file = cleanup.enter_context(_open(Path(source).expanduser(), spool))
-        yield _read(file, cleanup)
+        found = _read(file, cleanup)
+        path = Path(source).expanduser()
+        found.file = path.resolve() if source != "-" and path.is_file() else None
+        yield found
 
 
 def _open(path: Path, spool: Path) -> contextlib.AbstractContextManager[BinaryIO]:
@@ -103,13 +130,13 @@ def _read(file: BinaryIO, cleanup: contextlib.ExitStack) -> OpenArchive:
     head = file.read(4096)
     file.seek(0)
     if head.startswith(_ZIP):
-        return _zip(cleanup.enter_context(zipfile.ZipFile(file)))
+        return _zip(cleanup.enter_context(zipfile.ZipFile(file)), file)
     packed = head.startswith(_GZIP)
     if packed:
         head = gzip.GzipFile(fileobj=file).read(4096)
         file.seek(0)
     if head[257:262] == b"ustar":
-        return _tar(cleanup.enter_context(tarfile.open(fileobj=file, mode="r:*")))
+        return _tar(cleanup.enter_context(tarfile.open(fileobj=file, mode="r:*")), None if packed else file)
     if head.startswith(_CUSTOM) and not packed:
         return _bare(file, "custom")
     if _PLAIN in head:
@@ -124,7 +151,7 @@ def _bare(file: BinaryIO, kind: Role) -> OpenArchive:
     return OpenArchive(kind, ArchiveMember("", size, lambda: file))
 
 
-def _zip(found: zipfile.ZipFile) -> OpenArchive:
+def _zip(found: zipfile.ZipFile, file: BinaryIO) -> OpenArchive:
     made = OpenArchive(separate=True)
     for info in found.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
@@ -132,18 +159,53 @@ def _zip(found: zipfile.ZipFile) -> OpenArchive:
             raise archive.hostile(f"the archive holds a link or a device: {info.filename[:80]!r}")
         if info.flag_bits & 1:
             raise archive.foreign(f"{info.filename[:80]} is encrypted")
-        _add(made, info.filename, info.file_size, lambda info=info: found.open(info))  # type: ignore[misc]
+        part = _zip_part(file, info)
+        _add(made, info.filename, info.file_size, lambda info=info: found.open(info), part)  # type: ignore[misc]
     return _complete(made)
 
 
-def _tar(found: tarfile.TarFile) -> OpenArchive:
-    made = OpenArchive()
+def _zip_part(file: BinaryIO, info: zipfile.ZipInfo) -> StoredPart | None:
+    """Where the content of a member is: after its local header, whose lengths differ from those of the directory (APPNOTE.TXT 4.3.7)."""
+    header = os.pread(file.fileno(), 30, info.header_offset)
+    if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED} or header[:4] != b"PK\x03\x04":
+        return None
+    begin = info.header_offset + len(header) + sum(struct.unpack("<HH", header[26:30]))
+    return StoredPart(begin, info.compress_size, info.compress_type == zipfile.ZIP_DEFLATED, info.CRC)
+
+
+def _tar(found: tarfile.TarFile, file: BinaryIO | None) -> OpenArchive:
+    """`file`: that of an archive which is not compressed."""
+    made = OpenArchive(separate=file is not None)
+
+    def opened(member: tarfile.TarInfo) -> IO[bytes]:
+        if file and not member.issparse():
+            return io.BufferedReader(FilePart(file, member.offset_data, member.size), 1 << 18)
+        return cast("IO[bytes]", found.extractfile(member))
+
     for member in found:
         if not (member.isreg() or member.isdir()):
             raise archive.hostile(f"the archive holds a link or a device: {member.name[:80]!r}")
+        made.separate = made.separate and not member.issparse()
         name = member.name.removeprefix("./") + ("/" if member.isdir() else "")
-        _add(made, name, member.size, lambda member=member: found.extractfile(member))  # type: ignore[misc, arg-type]
+        part = StoredPart(member.offset_data, member.size) if file and not member.issparse() else None
+        _add(made, name, member.size, lambda member=member: opened(member), part)  # type: ignore[misc]
     return _complete(made)
+
+
+class FilePart(io.RawIOBase):
+    """A part of a file, which other parts are read beside: it has a position of its own."""
+
+    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
+        self._file, self._position, self._end = file, start, start + length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)[: self._end - self._position]
+        count = os.preadv(self._file.fileno(), [view], self._position) if view else 0
+        self._position += count
+        return count
 
 
 def _folder(root: Path) -> OpenArchive:
@@ -157,9 +219,9 @@ def _folder(root: Path) -> OpenArchive:
     return _complete(made)
 
 
-def _add(made: OpenArchive, name: str, size: int, opener: Opener) -> None:
+def _add(made: OpenArchive, name: str, size: int, opener: Opener, part: StoredPart | None = None) -> None:
     role, inner = archive.member_role(name)
-    member = ArchiveMember(inner, size, opener)
+    member = ArchiveMember(inner, size, opener, part)
     if role == "manifest":
         if size > archive.LONGEST_MANIFEST:
             raise archive.hostile(f"{name} is too long")

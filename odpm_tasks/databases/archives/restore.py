@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-import tarfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO
 
 from odpm_tasks.adapters import command, terminal
 from odpm_tasks.core.databases import archive
@@ -20,17 +15,15 @@ from odpm_tasks.core.databases.snapshots import Snapshot
 from odpm_tasks.core.odoo.addon_versions import stored_series
 from odpm_tasks.core.odoo.conf import DATA_DIR
 from odpm_tasks.core.text import plural, size
-from odpm_tasks.databases import copying, loading, neutralizing, snapshots
+from odpm_tasks.databases import copying, neutralizing, snapshots
 from odpm_tasks.databases.access import DatabaseAccess
-from odpm_tasks.databases.archive_reader import ArchiveMember, OpenArchive
-from odpm_tasks.databases.backup import cluster
+from odpm_tasks.databases.archives import loading, storing
+from odpm_tasks.databases.archives.backup import cluster
+from odpm_tasks.databases.archives.reader import ArchiveMember, OpenArchive
 from odpm_tasks.databases.progress import ByteProgress
 from odpm_tasks.databases.quiet import new_identity
 from odpm_tasks.errors import DataLossError, MachineError, ProgramError
 from odpm_tasks.stack import addon_hashes
-
-_BLOCK = 1 << 18
-_HASH = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -78,19 +71,19 @@ def restore(
 def _unpack(access: DatabaseAccess, hidden: str, found: OpenArchive, progress: ByteProgress) -> None:
     """Load the dump and write the files, both at the same time where the archive can be read so.
 
-    Errors: those of `loading.load`, `neutralizing.require_series` and `_store`; the other part is stopped.
+    Errors: those of `loading.load`, `neutralizing.require_series` and `storing.store`; the other part is stopped.
     """
     stop = threading.Event()
 
     def store() -> None:
         try:
-            _store(access, hidden, found.stored, progress, stop)
+            storing.store(access, hidden, found, progress, stop)
         except BaseException:
             stop.set()
             raise
 
     with ThreadPoolExecutor(1) as pool:
-        storing = pool.submit(store) if found.separate else None
+        files = pool.submit(store) if found.separate else None
         try:
             loading.load_as(access, hidden, found, progress, stop)
             neutralizing.require_series(access, hidden, "the archive")
@@ -99,10 +92,10 @@ def _unpack(access: DatabaseAccess, hidden: str, found: OpenArchive, progress: B
         except BaseException:
             stop.set()
             raise
-        if storing:
-            storing.result()
-    if storing is None:
-        _store(access, hidden, found.stored, progress, stop)
+        if files:
+            files.result()
+    if files is None:
+        storing.store(access, hidden, found, progress, stop)
 
 
 def require_replaceable(access: DatabaseAccess, database: str, replace: bool, option: str = "-d") -> bool:
@@ -149,49 +142,6 @@ def _check(access: DatabaseAccess, found: OpenArchive) -> None:
 def _free_space(access: DatabaseAccess) -> int:
     listed = command.run(access.in_volume(["df", "-Pk", DATA_DIR])).text.splitlines()
     return int(listed[-1].split()[3]) * 1024
-
-
-def _store(
-    access: DatabaseAccess,
-    hidden: str,
-    stored: Mapping[str, ArchiveMember],
-    progress: ByteProgress,
-    stop: threading.Event,
-) -> None:
-    """Write the files of the filestore, until `stop` is set.
-
-    Errors: ProgramError for content that does not fit its name; MachineError (full disk).
-    """
-    if not stored:
-        return
-    folder = f"{DATA_DIR}/filestore/{hidden}"
-    script = 'mkdir -p "$0" && cd "$0" && exec tar -x -f - --no-same-owner --no-same-permissions'
-    with command.piped(access.in_volume(["sh", "-c", script, folder], interactive=True)) as program:
-        for path, member in stored.items():
-            if stop.is_set():
-                return
-            info = tarfile.TarInfo(path)
-            info.size, info.mode = member.size, 0o644
-            program.write(info.tobuf(tarfile.PAX_FORMAT))
-            with member.open() as content:
-                _copy(content, path, member.size, program, progress)
-            program.write(bytes(-member.size % tarfile.BLOCKSIZE))
-        program.write(bytes(2 * tarfile.BLOCKSIZE))
-        program.finish()
-
-
-def _copy(content: IO[bytes], path: str, length: int, program: command.PipedProcess, progress: ByteProgress) -> None:
-    """Copy the content of a file. Odoo names files by the SHA-1 of their content, so that damage shows."""
-    digest, left = hashlib.sha1(usedforsecurity=False), length
-    while left and (block := content.read(min(_BLOCK, left))):
-        program.write(block)
-        digest.update(block)
-        left -= len(block)
-        progress.add(len(block), "files")
-    name = Path(path).name
-    named = _HASH.fullmatch(name) and not path.startswith("checklist/")  # the marks of Odoo's own cleaning are empty
-    if left or (named and digest.hexdigest() != name):
-        raise archive.truncated(f"the content of {path} is not that of its name")
 
 
 def _report_missing(access: DatabaseAccess, hidden: str, stored: Mapping[str, ArchiveMember]) -> None:

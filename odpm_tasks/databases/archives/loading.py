@@ -5,10 +5,11 @@ A custom dump is made plain by pg_restore. The statements are sent one by one, n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from odpm_tasks.adapters import command
@@ -19,14 +20,15 @@ from odpm_tasks.core.databases.plain_dump import Data, DumpParser, Statement
 from odpm_tasks.core.odoo.conf import extensions_sql
 from odpm_tasks.databases import copying
 from odpm_tasks.databases.access import DatabaseAccess
-from odpm_tasks.databases.archive_reader import OpenArchive
+from odpm_tasks.databases.archives.programs import in_blocks
+from odpm_tasks.databases.archives.reader import OpenArchive
 from odpm_tasks.databases.progress import ByteProgress
 from odpm_tasks.databases.quiet import new_identity
 from odpm_tasks.errors import MachineError, ProgramError
 from odpm_tasks.stack.databases import psql
 
 ROLE = "odpm_restore"
-_PROGRAM = Path(__file__).parents[1] / "templates" / "load_dump.py"
+_PROGRAM = Path(__file__).parents[2] / "templates" / "load_dump.py"
 _BLOCK = 1 << 18
 
 
@@ -54,7 +56,10 @@ def load_as(
 ) -> None:
     """The same with this name, until another thread sets `stop`: then it raises `Stopped`. An error leaves what was made."""
     _create(access, hidden)
-    _run(access, hidden, _until(stop, _plain(access, found)), progress)
+    with contextlib.closing(
+        _plain(access, found)
+    ) as blocks:  # its program ends here, not with the last reference to it
+        _run(access, hidden, _until(stop, blocks), progress)
     _hand_over(access, hidden)
 
 
@@ -88,24 +93,15 @@ def _hand_over(access: DatabaseAccess, hidden: str) -> None:
         access.sql(f"REVOKE {ROLE} FROM odoo", f"ALTER ROLE {ROLE} NOLOGIN")
 
 
-def _plain(access: DatabaseAccess, found: OpenArchive) -> Iterator[bytes]:
+def _plain(access: DatabaseAccess, found: OpenArchive) -> Generator[bytes, None, None]:
     """The dump as SQL, in blocks."""
     assert found.dump is not None
     with found.dump.open() as stream:
         if found.dump_kind == "sql":
             yield from iter(lambda: stream.read(_BLOCK), b"")
             return
-        words = [
-            "docker",
-            "exec",
-            "--interactive",
-            access.container,
-            "pg_restore",
-            "--no-owner",
-            "--no-privileges",
-            "-f",
-            "-",
-        ]
+        words = ["docker", "exec", "--interactive", access.container]
+        words += in_blocks("pg_restore", "--no-owner", "--no-privileges", "-f", "-")
         failed: list[BaseException] = []
         with command.piped(words) as program:
 
@@ -121,7 +117,8 @@ def _plain(access: DatabaseAccess, found: OpenArchive) -> Iterator[bytes]:
             feeding = threading.Thread(target=feed, daemon=True)
             feeding.start()
             try:
-                yield from program.blocks(_BLOCK)
+                yield from iter(lambda: program.output.read(_BLOCK), b"")
+                program.finish()
             except ProgramError as error:
                 error.what = f"the dump cannot be read by this PostgreSQL: {error.what}"
                 error.todo = "copy it again, or restore it in a stack with the PostgreSQL that made it"
