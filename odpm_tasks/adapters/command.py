@@ -226,7 +226,7 @@ def piped(
     argv = [str(word) for word in argv]
     pipes = [*os.pipe(), *os.pipe()]
     for end in pipes[::2]:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):  # more than this user may have; not Linux
             fcntl.fcntl(end, fcntl.F_SETPIPE_SZ, _PIPE)
     child_in, stdin, stdout, child_out = (
         os.fdopen(pipe, mode) for pipe, mode in zip(pipes, ("rb", "wb", "rb", "wb"), strict=True)

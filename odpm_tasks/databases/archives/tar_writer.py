@@ -151,15 +151,22 @@ def cut_off_end(file: BinaryIO) -> None:
 
 @contextlib.contextmanager
 def growth(file: BinaryIO, count: Callable[[int], None]) -> Iterator[None]:
-    """Count what a program writes into a file during the block, and store it on the disk meanwhile."""
-    ended, known = threading.Event(), written(file)
+    """Count what a program writes into a file during the block, and store it on the disk meanwhile.
+
+    Errors: OSError where that fails: the system reports it once, so that a later look would not find it.
+    """
+    ended, known, failed = threading.Event(), written(file), list[OSError]()
 
     def watch() -> None:
         nonlocal known
         while not ended.wait(INTERVAL):
             known, before = written(file), known
             count(known - before)
-            os.fdatasync(file.fileno())
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:
+                failed.append(error)
+                return
 
     watching = threading.Thread(target=watch, daemon=True)
     watching.start()
@@ -168,6 +175,8 @@ def growth(file: BinaryIO, count: Callable[[int], None]) -> Iterator[None]:
     finally:
         ended.set()
         watching.join()
+    for error in failed:
+        raise error
 
 
 def wait_for_output(file: BinaryIO, program: command.PipedProcess) -> None:

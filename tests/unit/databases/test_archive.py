@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import subprocess
 import tarfile
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,6 +118,23 @@ def test_the_growth_of_a_file_is_counted(tmp_path: Path) -> None:
         assert written(file) == 8
         program.complete()
     assert sum(counted) == 8
+
+
+def test_a_file_that_cannot_be_stored_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full network file system says so when the file is stored, and only once."""
+    tried = threading.Event()
+
+    def fail(handle: int) -> None:
+        tried.set()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def written_meanwhile() -> None:
+        with (tmp_path / "made").open("w+b") as file, growth(file, print):
+            assert tried.wait(10)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        written_meanwhile()
 
 
 def test_a_program_that_fails_before_it_writes(tmp_path: Path) -> None:
