@@ -121,6 +121,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 )
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show why a test was repeated: pytest shows failures only, and the second run may have passed."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.write_sep("_", f"repeated: {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext)
+
+
 def _path(nodeid: str) -> str:
     return nodeid.partition("::")[0]
 
