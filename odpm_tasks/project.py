@@ -21,7 +21,6 @@ from odpm_tasks.core.planning.steps import ORDER, PREPARING
 from odpm_tasks.errors import DescriptionError, MachineError
 from odpm_tasks.project_files import env_file
 from odpm_tasks.project_state import chosen_ports, read_state, remembered_switches
-from odpm_tasks.stack import prefetch
 
 if TYPE_CHECKING:
     from odpm_tasks.core.config.scenario import Scenario
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from odpm_tasks.core.planning.steps import Plan, Step
     from odpm_tasks.planning.converge import BeforeRound, RunResult
     from odpm_tasks.planning.lock import WrittenLock
+    from odpm_tasks.stack.prefetch import DockerQueries
 
 LOCK_WAIT = 24 * 3600.0  # seconds
 __all__ = ["ORDER", "PREPARING", "Project", "RunOptions"]
@@ -202,10 +202,12 @@ class Project:
 
             return converge.converge(self.paths, step_ids, self.options, before, queries)
 
-    def _prefetch(self, until: Sequence[str]) -> prefetch.DockerQueries | None:
+    def _prefetch(self, until: Sequence[str]) -> DockerQueries | None:
         """Docker queries, started before slow imports."""
         if set(until) <= set(PREPARING):
             return None
+        from odpm_tasks.stack import prefetch
+
         return prefetch.prefetch(read_state(self.paths), self.options.database)
 
     @contextlib.contextmanager

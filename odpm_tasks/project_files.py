@@ -1,9 +1,13 @@
-"""Read the files of a project: description, lock, `.env`, deployments."""
+"""Read the files of a project: description, lock, `.env`, deployments.
+
+The models of description and lock are imported where they are read: a project can be found without them.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.dotenv import read_env
@@ -11,10 +15,11 @@ from odpm_tasks.core.config.paths import DEPLOYMENT_FILE, RELEASE_HISTORY, Proje
 from odpm_tasks.core.config.settings import PORTS, WEB_PORTS
 from odpm_tasks.core.deployment.journal import Journal, read_journal, write_journal
 from odpm_tasks.core.deployment.releases import Deployment, read_history
-from odpm_tasks.core.locking.lockfile import Lock, read_lock
-from odpm_tasks.core.manifest.model import Manifest, ManifestResult
-from odpm_tasks.core.manifest.reader import read_manifest
 from odpm_tasks.errors import DescriptionError
+
+if TYPE_CHECKING:
+    from odpm_tasks.core.locking.lockfile import Lock
+    from odpm_tasks.core.manifest.model import Manifest, ManifestResult
 
 
 def read_deployment(paths: ProjectPaths) -> Journal | None:
@@ -55,6 +60,8 @@ def description(paths: ProjectPaths) -> tuple[Manifest, tuple[str, ...]]:
 
 def manifest_of_all_scenarios(paths: ProjectPaths) -> ManifestResult:
     """The manifest without any scenario's overlay. Errors: DescriptionError."""
+    from odpm_tasks.core.manifest.reader import read_manifest
+
     text = files.read_text(paths.manifest)
     if text is None:
         raise DescriptionError(
@@ -67,5 +74,7 @@ def manifest_of_all_scenarios(paths: ProjectPaths) -> ManifestResult:
 
 def lock(paths: ProjectPaths) -> Lock | None:
     """The lock; None where there is none. Errors: LockError where it cannot be read."""
+    from odpm_tasks.core.locking.lockfile import read_lock
+
     text = files.read_text(paths.lock)
     return read_lock(text) if text is not None else None

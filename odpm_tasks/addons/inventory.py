@@ -16,8 +16,8 @@ from odpm_tasks.core.planning.observed import RenderedState, ResolvedState
 from odpm_tasks.errors import MachineError
 from odpm_tasks.sources.facts import folder_facts, stored_facts
 from odpm_tasks.stack import compose
+from odpm_tasks.stack.databases.contents import database_state
 from odpm_tasks.stack.databases.psql import sql
-from odpm_tasks.stack.prefetch import database_state
 
 _STATES = "SELECT name, state, coalesce(latest_version, '') FROM ir_module_module"
 

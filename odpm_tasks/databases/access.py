@@ -2,17 +2,20 @@
 
 PostgreSQL: psql in the database container, through its socket. Filestores: a Python program in Odoo's container where it
 runs, else in a container of its own with the same volume and user. Both work in every scenario.
+
+Most tasks need the names of the stack only. What else is described is observed when it is first used, and imported then.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
@@ -22,13 +25,15 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases.snapshots import RecordedLock
 from odpm_tasks.core.databases.sql import CLONING, literal
 from odpm_tasks.core.odoo.conf import DATA_DIR
-from odpm_tasks.core.planning.observed import RenderedState
-from odpm_tasks.databases.early import EarlyPrograms, odoo_volume
+from odpm_tasks.databases.early import EarlyPrograms
 from odpm_tasks.databases.sessions import FileSessions, PsqlSessions, file_words
-from odpm_tasks.errors import ProgramError
-from odpm_tasks.stack import addon_hashes, compose
+from odpm_tasks.errors import OdpmError, ProgramError
+from odpm_tasks.project_files import description
+from odpm_tasks.sources.project_names import compose_name, database_name
 from odpm_tasks.stack.databases.psql import check_locks, session_user, sql
-from odpm_tasks.stack.up import container, find_container
+
+if TYPE_CHECKING:
+    from odpm_tasks.core.planning.observed import RenderedState
 
 ARCHIVE = "/odpm-archive"
 LARGE = 256 << 20  # bytes, from which on such a container is faster than the engine's streams
@@ -39,39 +44,57 @@ _HELPER_SECONDS = 3600
 class DatabaseAccess:
     """The databases of a running stack. `container`: that of PostgreSQL.
 
+    `project`: the project name for Compose. `database`: the project's own. `observe`: observes the project, once.
     `helper`: a container with Odoo's data volume, see `while_odoo_is_stopped`. `sessions`: programs that run already, see `connected`.
     `early`: what was started before the description was read.
     """
 
     paths: ProjectPaths
-    observed: RenderedState
+    project: str
+    database: str
     container: str
+    observe: Callable[[], RenderedState]
     helper: str = ""
     sessions: tuple[PsqlSessions, FileSessions] | None = None
     early: EarlyPrograms | None = None
 
     @property
+    def observed(self) -> RenderedState:
+        """The project with its sources and its generated files as described. Errors: as `Project.observe`."""
+        return self.observe()
+
+    @property
     def volume(self) -> str:
         """The volume with Odoo's data."""
-        return odoo_volume(compose.compose_project(self.paths, self.observed.stack), self.observed.scenario.name)
+        return f"{self.project}_odoo-{self.paths.settings.scenario.name}"
 
     @property
     def user(self) -> str:
         """The owner of Odoo's files, as `UID:GID`."""
-        env = compose.compose_env(self.paths)
+        from odpm_tasks.stack.compose import compose_env
+
+        env = compose_env(self.paths)
         return f"{env['ODPM_UID']}:{env['ODPM_GID']}"
 
     @property
     def lock(self) -> RecordedLock:
-        """The lock on disk, which the code of the stack comes from."""
-        return addon_hashes.current_lock(self.paths, self.observed.resolution)
+        """The lock on disk, which the code of the stack comes from. A lock that cannot be read prevents no snapshot and no restore:
+        the commits are not known then.
+        """
+        from odpm_tasks.stack.addon_hashes import current_lock
+
+        try:
+            resolution = self.observed.resolution
+        except OdpmError:
+            return current_lock(self.paths, None)
+        return current_lock(self.paths, resolution)
 
     @property
     def odoo(self) -> str:
         """The running container of Odoo; empty where none runs."""
         if self.helper:
             return self.helper
-        found = find_container(self.paths, self.observed, "odoo")
+        found = docker.running_container(docker.containers(self.project), "odoo")
         return found.id if found else ""
 
     @cached_property
@@ -89,7 +112,8 @@ class DatabaseAccess:
     @cached_property
     def has_files(self) -> bool:
         """Whether Odoo's data volume exists: it does from the first start of Odoo on."""
-        return self.early.has_volume(self.volume) if self.early else engine_volumes.exists(self.volume)
+        runs = self.early and docker.running_container(self.early.containers(self.project), "odoo")
+        return bool(runs) or engine_volumes.exists(self.volume)
 
     @cached_property
     def has_image(self) -> bool:
@@ -187,7 +211,7 @@ class DatabaseAccess:
             psql.adopt(program)
         else:
             psql.start()
-        found = self.early.containers(compose.compose_project(self.paths, self.observed.stack)) if self.early else ()
+        found = self.early.containers(self.project) if self.early else ()
         odoo = docker.running_container(found, "odoo")
         if self.early and odoo and not self.helper and (program := self.early.program("odoo", odoo.id)):
             files.adopt(program)
@@ -201,7 +225,7 @@ class DatabaseAccess:
             with self.connected() as reach:
                 yield reach
             return
-        name = f"{compose.compose_project(self.paths, self.observed.stack)}-files"
+        name = f"{self.project}-files"
         docker.remove_containers([name])  # of a run that was killed; else it ends after an hour
         command.run(self._run(["--detach", f"--name={name}"], ["sleep", str(_HELPER_SECONDS)]))
         try:
@@ -211,7 +235,23 @@ class DatabaseAccess:
             docker.remove_containers([name])
 
 
-def access(paths: ProjectPaths, observed: RenderedState, early: EarlyPrograms | None = None) -> DatabaseAccess:
+def access(paths: ProjectPaths, observed: RenderedState) -> DatabaseAccess:
     """Access to the databases of a stack whose PostgreSQL runs. Errors: ProgramError where it does not."""
-    found = early.containers(compose.compose_project(paths, observed.stack)) if early else None
-    return DatabaseAccess(paths, observed, container(paths, observed, "db", found).id, early=early)
+    from odpm_tasks.stack.compose import compose_project
+    from odpm_tasks.stack.up import container
+
+    found = container(paths, observed, "db").id
+    return DatabaseAccess(paths, compose_project(paths, observed.stack), observed.database, found, lambda: observed)
+
+
+def described_access(
+    paths: ProjectPaths, observe: Callable[[], RenderedState], early: EarlyPrograms | None = None
+) -> DatabaseAccess:
+    """The same before the project is observed, from its description. Errors: as `access`, DescriptionError."""
+    manifest, _ = description(paths)
+    project = compose_name(paths, manifest)
+    found = docker.running_container(early.containers(project) if early else docker.containers(project), "db")
+    if not found:
+        return access(paths, observe())  # says why
+    database = database_name(paths, manifest)
+    return DatabaseAccess(paths, project, database, found.id, functools.cache(observe), early=early)

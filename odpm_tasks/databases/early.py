@@ -1,7 +1,7 @@
 """Answers of Docker and programs that a task about databases needs, started in threads while the description is read.
 
 They are those of the containers that the last run started. An answer or a program is used only where the description names the
-same project, volume and containers; else it is discarded, and the task asks and starts again.
+same project and containers; else it is discarded, and the task asks and starts again.
 """
 
 from __future__ import annotations
@@ -13,15 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import engine as docker
-from odpm_tasks.adapters.docker import engine_volumes
 from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.databases.sessions import FileSessions, PsqlSessions, Sessions, file_program
 from odpm_tasks.project_state import read_state
-
-
-def odoo_volume(project: str, scenario: str) -> str:
-    """The volume with Odoo's data."""
-    return f"{project}_odoo-{scenario}"
 
 
 class EarlyPrograms:
@@ -30,25 +24,20 @@ class EarlyPrograms:
     `recorded`: the containers of the last run, by service.
     """
 
-    def __init__(self, project: str, volume: str, recorded: Mapping[str, str]) -> None:
-        self._project, self._volume = project, volume
-        pool = ThreadPoolExecutor(len(_SESSIONS) + 2)
+    def __init__(self, project: str, recorded: Mapping[str, str]) -> None:
+        self._project = project
+        pool = ThreadPoolExecutor(len(_SESSIONS) + 1)
         self._programs = {
             service: (found, pool.submit(_start, found, sessions))
             for service, sessions in _SESSIONS.items()
             if re.fullmatch(r"[0-9a-f]{64}", found := recorded.get(service, ""))
         }
         self._containers = pool.submit(docker.containers, project)
-        self._has_volume = pool.submit(engine_volumes.exists, volume)
         pool.shutdown(wait=False)
 
     def containers(self, project: str) -> tuple[docker.Container, ...]:
         """All containers of a Compose project. Errors: those of `docker.containers`."""
         return self._containers.result() if project == self._project else docker.containers(project)
-
-    def has_volume(self, name: str) -> bool:
-        """Whether a volume exists."""
-        return self._has_volume.result() if name == self._volume else engine_volumes.exists(name)
 
     def program(self, service: str, container: str) -> Sessions | None:
         """A program that runs in this container of a service; None where there is none."""
@@ -85,7 +74,7 @@ def early_programs(paths: ProjectPaths) -> Iterator[EarlyPrograms | None]:
     if not project or not command.is_installed("docker"):
         yield None
         return
-    programs = EarlyPrograms(project, odoo_volume(project, paths.settings.scenario.name), last.get("containers", {}))
+    programs = EarlyPrograms(project, last.get("containers", {}))
     try:
         yield programs
     finally:

@@ -12,7 +12,7 @@ from odpm_tasks.core.databases.snapshots import Snapshot, names, ordered, record
 from odpm_tasks.databases.access import DatabaseAccess
 from odpm_tasks.errors import ProgramError
 from odpm_tasks.parallel import parallel_map
-from odpm_tasks.stack.prefetch import UNFINISHED
+from odpm_tasks.stack.databases.contents import UNFINISHED
 
 
 def snapshots(access: DatabaseAccess) -> list[Snapshot]:

@@ -22,8 +22,8 @@ from odpm_tasks.databases.access import DatabaseAccess
 from odpm_tasks.databases.quiet import new_identity, quietly
 from odpm_tasks.stack import addon_hashes
 from odpm_tasks.stack.database import create_database, prepare_database
+from odpm_tasks.stack.databases.contents import UNFINISHED
 from odpm_tasks.stack.databases.source_state import refresh_indexes, source_state
-from odpm_tasks.stack.prefetch import UNFINISHED
 from odpm_tasks.stack.secrets import admin_password
 
 KEPT = 2  # templates

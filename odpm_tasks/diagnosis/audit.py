@@ -31,10 +31,9 @@ from odpm_tasks.errors import OdpmError, ProgramError, UsageError
 from odpm_tasks.project import Project
 from odpm_tasks.project_files import read_deployment
 from odpm_tasks.project_state import read_state
-from odpm_tasks.stack import compose
+from odpm_tasks.sources.project_names import compose_name, database_name
 from odpm_tasks.stack.databases import psql
-from odpm_tasks.stack.files import chosen_database
-from odpm_tasks.stack.prefetch import database_names
+from odpm_tasks.stack.databases.contents import database_names
 from odpm_tasks.stack.secrets import PASSWORDS
 from odpm_tasks.stack.status import backup_state
 
@@ -99,7 +98,7 @@ def audit(found: Project) -> tuple[AuditFinding, ...]:
             todo="start this scenario: inv up",
         )
     docker.require()
-    project = compose.project_name_of(paths, found.manifest)
+    project = compose_name(paths, found.manifest)
     containers = [one for one in docker.containers(project) if not one.oneoff]
     if not containers:
         raise ProgramError("there is no stack to look at: nothing of this project was started", todo="inv up")
@@ -107,7 +106,7 @@ def audit(found: Project) -> tuple[AuditFinding, ...]:
     stack = RunningStack(
         paths,
         tuple((one.service, data) for one, data in zip(containers, inspected, strict=True)),
-        chosen_database(paths, found.manifest) or paths.root.name,
+        database_name(paths, found.manifest),
     )
     checks: list[Callable[[], Iterable[AuditFinding]]] = [
         partial(_description, found),

@@ -1,19 +1,27 @@
-"""The inputs of an image as digests, and whether an existing image was built from the current ones."""
+"""The inputs of an image as digests, and whether an existing image was built from the current ones.
+
+What renders files is imported where it is used: queries of Docker start before that.
+"""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.adapters.git import repository as git
 from odpm_tasks.core.config.paths import COMPOSE_FILE, ProjectPaths
-from odpm_tasks.core.stack.image_inputs import image_inputs
-from odpm_tasks.core.stack.render import Stack, render
+
+if TYPE_CHECKING:
+    from odpm_tasks.core.stack.render import Stack
 
 INPUTS = "odpm.inputs"  # the image label with the digest of its inputs
 
 
 def input_digests(paths: ProjectPaths, stack: Stack) -> dict[str, str]:
     """The inputs of the image, a digest each; recorded at the build, they give the reason for the next build."""
+    from odpm_tasks.core.stack.image_inputs import image_inputs
+
     own = "" if stack.scenario.mounts else " ".join(git.tree_id(paths.root, folder) for folder in stack.own.addons)
     return image_inputs(stack, own)
 
@@ -25,6 +33,8 @@ def content_digest(paths: ProjectPaths, stack: Stack) -> str:
     """
     if stack.scenario.mounts:
         return ""
+    from odpm_tasks.core.stack.render import render
+
     rendered = render(stack)
     parts = [data for path, data in sorted(rendered.files.items()) if path != COMPOSE_FILE]
     parts += [*stack.locks, *(f"{s.name} {s.commit}".encode() for s in stack.resolution.sources)]

@@ -33,7 +33,8 @@ from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import graph, merging
 from odpm_tasks.sources.commits import commit_range
 from odpm_tasks.sources.facts import folder_facts
-from odpm_tasks.sources.folders import developing_url, remotes
+from odpm_tasks.sources.folders import developing_url
+from odpm_tasks.sources.project_names import remotes
 from odpm_tasks.sources.remote import progress_callback, project_remote
 
 _LIMIT = 250  # commits listed of one repository; all are counted

@@ -23,7 +23,8 @@ from odpm_tasks.locking import archive_state, image_digests, pdf_renderer
 from odpm_tasks.parallel import Prefetcher
 from odpm_tasks.sources import cache, merging
 from odpm_tasks.sources.facts import stored_facts
-from odpm_tasks.sources.folders import developing_url, file_answer, remotes, reserved_names
+from odpm_tasks.sources.folders import developing_url, file_answer, reserved_names
+from odpm_tasks.sources.project_names import remotes
 from odpm_tasks.sources.remote import progress_callback, project_remote
 
 

@@ -22,7 +22,7 @@ from odpm_tasks.errors import DescriptionError, LockError
 from odpm_tasks.locking import python
 from odpm_tasks.planning import observe
 from odpm_tasks.sources import folders
-from odpm_tasks.sources.folders import remotes
+from odpm_tasks.sources.project_names import remotes
 
 
 @dataclass(frozen=True)

@@ -47,11 +47,11 @@ from odpm_tasks.sources.facts import own_links_out
 from odpm_tasks.sources.folders import (
     developing_state,
     developing_url,
-    remotes,
     reserved_names,
     resolve_from_checkouts,
 )
 from odpm_tasks.sources.own_code import own_code
+from odpm_tasks.sources.project_names import remotes
 from odpm_tasks.sources.unread import deep_addons, unread_warnings
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from odpm_tasks.core.planning.steps import Plan, Step
 from odpm_tasks.core.stack.render import TEMPLATES
 from odpm_tasks.errors import UsageError
 from odpm_tasks.planning import observe
-from odpm_tasks.sources.folders import remotes, stack_name
+from odpm_tasks.sources.project_names import remotes, stack_name
 
 # settings of this library that shape a stack and are no secrets
 _SETTINGS = (

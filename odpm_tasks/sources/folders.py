@@ -15,11 +15,11 @@ from odpm_tasks.core.locking.lockfile import DevelopingState, Pin
 from odpm_tasks.core.locking.resolve import drive, resolve
 from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.sources.link import Link, parse_link
-from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.reserved import Reserved, reserved
 from odpm_tasks.errors import DescriptionError, LockError
 from odpm_tasks.sources import merge_records
 from odpm_tasks.sources.facts import source_folder_facts
+from odpm_tasks.sources.project_names import Remotes, stack_name
 
 
 def file_answer(paths: ProjectPaths, link: Link) -> SourceAnswer:
@@ -40,23 +40,6 @@ def canonical_origin(checkout: Path) -> str | None:
         return parse_link(url).canonical if url else None
     except DescriptionError:
         return None
-
-
-Remotes = Sequence[tuple[str, str]]  # names and URLs, `origin` first
-
-
-def remotes(paths: ProjectPaths) -> Remotes:
-    """The remotes of the developing checkout; empty where it is not a git repository."""
-    return git.remotes(paths.root) if (paths.root / ".git").exists() else ()
-
-
-def stack_name(paths: ProjectPaths, manifest: Manifest, remotes: Remotes) -> str:
-    """The project's name: of `developing.git`, else of the checkout's `origin`, else of its folder."""
-    if manifest.developing:
-        return project_name(manifest.developing.name)
-    url = dict(remotes).get("origin")
-    last = url.rstrip("/").removesuffix(".git").replace(":", "/").rsplit("/", 1)[-1] if url else paths.root.name
-    return project_name(last)
 
 
 def reserved_names(paths: ProjectPaths, manifest: Manifest, remotes: Remotes) -> Reserved:

@@ -24,7 +24,8 @@ from odpm_tasks.core.text import nearest, plural
 from odpm_tasks.errors import UsageError
 from odpm_tasks.parallel import parallel_map
 from odpm_tasks.sources import cache, checkout, graph, merge_status
-from odpm_tasks.sources.folders import developing_url, remotes
+from odpm_tasks.sources.folders import developing_url
+from odpm_tasks.sources.project_names import remotes
 from odpm_tasks.sources.remote import progress_callback, project_remote
 
 

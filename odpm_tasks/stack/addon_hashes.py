@@ -97,12 +97,13 @@ def record_hashes(
     sql(database_container, ";".join(statements), database)
 
 
-def current_lock(paths: ProjectPaths, resolution: Resolution) -> RecordedLock:
-    """The lock on disk, and the commit of each source that is in use; empty where there is no lock."""
+def current_lock(paths: ProjectPaths, resolution: Resolution | None) -> RecordedLock:
+    """The lock on disk, and the commit of each source that is in use, if known; empty where there is no lock."""
     text = files.read(paths.lock)
     if text is None:
         return RecordedLock()
-    return RecordedLock(files.sha256(text), {source.name: source.commit for source in resolution.ordered})
+    sources = resolution.ordered if resolution else ()
+    return RecordedLock(files.sha256(text), {source.name: source.commit for source in sources})
 
 
 def with_dependents(database_container: str, database: str, names: Collection[str]) -> tuple[str, ...]:

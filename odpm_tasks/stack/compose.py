@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from odpm_tasks.adapters import files
 from odpm_tasks.adapters.docker.compose_cli import ComposeProject
 from odpm_tasks.adapters.fingerprint import fingerprint
 from odpm_tasks.core.config.interpolation import expand, references
+from odpm_tasks.core.config.names import project_name
 from odpm_tasks.core.config.paths import COMPOSE_FILE, ProjectPaths
-from odpm_tasks.core.manifest.model import Manifest
 from odpm_tasks.core.planning.costs import service_parts
-from odpm_tasks.core.stack.compose_file import project_name
-from odpm_tasks.core.stack.render import Stack
 from odpm_tasks.core.stack.services import ServicesSummary, summarize
 from odpm_tasks.core.stack.web.caddy import CERTIFICATE, DIGEST_VARIABLE, KEY
 from odpm_tasks.image.inputs import content_digest
-from odpm_tasks.sources.folders import remotes, stack_name
+
+if TYPE_CHECKING:
+    from odpm_tasks.core.stack.render import Stack
 
 LOCK_TIMEOUT = "30s"  # of Odoo
 
@@ -24,11 +25,6 @@ LOCK_TIMEOUT = "30s"  # of Odoo
 def compose_project(paths: ProjectPaths, stack: Stack) -> str:
     """The project name for Compose: the prefix of container names."""
     return paths.settings.get("ODPM_COMPOSE_PREFIX") or stack.name
-
-
-def project_name_of(paths: ProjectPaths, manifest: Manifest) -> str:
-    """The project name for Compose, from the description alone: known without a lock."""
-    return paths.settings.get("ODPM_COMPOSE_PREFIX") or stack_name(paths, manifest, remotes(paths))
 
 
 def compose_env(paths: ProjectPaths) -> dict[str, str]:

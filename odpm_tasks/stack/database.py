@@ -16,10 +16,10 @@ from odpm_tasks.core.odoo.conf import EMPTY_DATABASE, copies_empty_database, ext
 from odpm_tasks.core.odoo.series import series
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
-from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
 from odpm_tasks.project_state import read_state, write_state
-from odpm_tasks.stack import compose, odoo_log, prefetch
+from odpm_tasks.stack import compose, odoo_log
+from odpm_tasks.stack.databases.contents import UNFINISHED
 from odpm_tasks.stack.databases.full_disk import full_disk
 from odpm_tasks.stack.databases.psql import drop, lock_holder, sql
 from odpm_tasks.stack.secrets import admin_password, make_secrets
@@ -28,18 +28,6 @@ from odpm_tasks.stack.up import container, find_container
 MAINTENANCE = "/run/odoo/maintenance"  # the same path as in templates/odoo_run.py
 
 CHANGED = "changed"  # `-u changed`: the add-ons whose files changed since their update
-
-
-def require_database(ask: Callable[[str], str], name: str) -> None:
-    """Check that a database exists. `ask`: returns the answer to SQL. Errors: DescriptionError naming the nearest; those of `ask`."""
-    known = ask("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1").splitlines()
-    if name not in known:
-        shown = [other for other in known if other not in {"postgres", "template1"}]
-        raise DescriptionError(
-            f"there is no database {name!r}{nearest(name, shown)}",
-            where="-d",
-            todo=f"one of: {', '.join(shown)}" if shown else f"inv up -d {name} creates it",
-        )
 
 
 def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunOptions, create: bool) -> None:
@@ -51,7 +39,7 @@ def prepare_database(paths: ProjectPaths, observed: RenderedState, options: RunO
     database = container(paths, observed, "db")
     if create:
         create_database(observed, database.id, name)
-        sql(database.id, comment(name, prefetch.UNFINISHED))
+        sql(database.id, comment(name, UNFINISHED))
     words = demo_options(observed.manifest.odoo_version, options.demo)
     if observed.manifest.language:
         words += [f"--load-language={observed.manifest.language}"]

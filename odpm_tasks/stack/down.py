@@ -16,6 +16,7 @@ from odpm_tasks.core.stack.compose_file import database_volume
 from odpm_tasks.errors import DescriptionError, UsageError
 from odpm_tasks.project_files import description
 from odpm_tasks.project_state import read_state
+from odpm_tasks.sources.project_names import compose_name
 from odpm_tasks.stack import compose
 from odpm_tasks.stack.databases.psql import execute
 
@@ -55,7 +56,7 @@ class Removal:
 def _project(paths: ProjectPaths) -> str:
     """The name of the project: by the description, where that is invalid by the compose file. Errors: DescriptionError."""
     try:
-        return compose.project_name_of(paths, description(paths)[0])
+        return compose_name(paths, description(paths)[0])
     except DescriptionError:
         if not paths.compose.exists():
             raise

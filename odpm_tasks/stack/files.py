@@ -23,8 +23,8 @@ from odpm_tasks.core.planning.observed import RenderedState, ResolvedState, exte
 from odpm_tasks.core.planning.obsolete_files import obsolete_files
 from odpm_tasks.core.stack.render import TEMPLATES, Stack, render
 from odpm_tasks.project_files import is_exported
-from odpm_tasks.sources.folders import Remotes, stack_name
 from odpm_tasks.sources.own_code import OwnCode
+from odpm_tasks.sources.project_names import Remotes, chosen_database, stack_name
 from odpm_tasks.stack import editors
 
 _FOLDER = Path(__file__).parents[1] / "templates"
@@ -62,11 +62,6 @@ def stack(
         mail=paths.settings.catches_mail,
         browser=paths.settings.browser,
     )
-
-
-def chosen_database(paths: ProjectPaths, manifest: Manifest, named: str = "") -> str:
-    """The database that an option (`named`), a setting or the description names; empty: it has the name of the folder."""
-    return named or paths.settings.get("ODPM_DATABASE") or manifest.odoo_conf.get("options", {}).get("db_name", "")
 
 
 def with_files(paths: ProjectPaths, observed: ResolvedState, stack: Stack, database: str) -> RenderedState:

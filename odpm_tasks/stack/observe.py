@@ -36,6 +36,7 @@ from odpm_tasks.parallel import parallel_map
 from odpm_tasks.project_files import read_deployment
 from odpm_tasks.stack import prefetch, preflight, secrets
 from odpm_tasks.stack.compose import compose_project, parts, services_digest, services_summary
+from odpm_tasks.stack.databases import contents
 from odpm_tasks.stack.web import certificates
 
 ServiceParts = Mapping[str, Mapping[str, str]]
@@ -65,10 +66,10 @@ def observe_running(
         detail = containers_text(start_cost)
     if services == "absent" and (lost := preflight.lost_files(paths, observed)):
         detail += f" without the files of Odoo: the volume {lost} is gone"
-    answer = prefetch.DatabaseAnswer("unknown")
+    answer = contents.DatabaseAnswer("unknown")
     if postgres == "running":
         container = next(c for c in lasting if c.service == DATABASE)
-        answer = queries.start(prefetch.observe_database, container.id, observed.database).result()
+        answer = queries.start(contents.observe_database, container.id, observed.database).result()
     version = observed.manifest.odoo_version
     installed = dict(answer.installed)
     addons = compare(installed, source_versions(paths, stack, installed), version) if installed else DatabaseFindings()
@@ -110,8 +111,8 @@ def observe_running(
 
 def _others(paths: ProjectPaths, observed: RenderedState, container: str) -> tuple[OtherDatabase, ...]:
     """The other databases that hold Odoo, without those of odpm's own. They are asked side by side."""
-    names = [name for name in prefetch.database_names(container) if name != observed.database]
-    answers = parallel_map(paths, functools.partial(prefetch.observe_database, container), names)
+    names = [name for name in contents.database_names(container) if name != observed.database]
+    answers = parallel_map(paths, functools.partial(contents.observe_database, container), names)
     found = []
     for name, answer in zip(names, answers, strict=True):
         if answer.state == "ready":

@@ -19,7 +19,7 @@ from odpm_tasks.core.stack.web.caddy import ADDRESS_LABEL
 from odpm_tasks.core.text import nearest
 from odpm_tasks.errors import OdpmError, UsageError
 from odpm_tasks.sources import cache
-from odpm_tasks.stack import compose
+from odpm_tasks.sources.project_names import compose_name
 from odpm_tasks.stack.web import address as addresses
 
 Composes = Mapping[str, tuple[str, tuple[Container, ...]]]
@@ -74,7 +74,7 @@ def address_of(paths: ProjectPaths, manifest: Manifest, service: str) -> str:
     for a service that does not run or publishes nothing.
     """
     docker.require()
-    containers = docker.containers(compose.project_name_of(paths, manifest))
+    containers = docker.containers(compose_name(paths, manifest))
     running = {c.service: c.ports for c in containers if c.state == "running" and not c.oneoff}
     name = service if service in running or service != "mail" else mailbox(running)
     if name not in running:

@@ -20,8 +20,8 @@ from odpm_tasks.core.stack.status import BackupData, PageData, ReleaseData, Repo
 from odpm_tasks.core.stack.web.address import web_of
 from odpm_tasks.errors import MachineError
 from odpm_tasks.project_files import deployments, is_exported, read_deployment
-from odpm_tasks.stack import compose, preflight
-from odpm_tasks.stack.files import chosen_database
+from odpm_tasks.sources.project_names import compose_name, database_name
+from odpm_tasks.stack import preflight
 from odpm_tasks.stack.secrets import login
 from odpm_tasks.stack.web.address import page
 
@@ -72,7 +72,7 @@ def _time(seconds: str) -> str | None:
 
 def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument, MachineError | None]:
     """The document, and the error of an engine that does not answer; then the document has what is known without it."""
-    project, problem = compose.project_name_of(paths, observed.manifest), None
+    project, problem = compose_name(paths, observed.manifest), None
     services: tuple[ServiceData, ...] | None = None
     folder = ""
     found: list[docker.Container] = []
@@ -111,7 +111,7 @@ def status(paths: ProjectPaths, observed: ObservedState) -> tuple[StatusDocument
         scenario=observed.scenario.name,
         odoo=observed.manifest.odoo_version,
         project=project,
-        database=chosen_database(paths, observed.manifest) or paths.root.name,
+        database=database_name(paths, observed.manifest),
         url=page(paths, observed.manifest, ports, "odoo") or None,
         login=login(paths),
         mail=pages.page(ports, pages.mailbox(ports)) or None,

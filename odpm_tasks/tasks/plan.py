@@ -41,9 +41,7 @@ def plan(
     from pathlib import Path
 
     from odpm_tasks.adapters import files, terminal
-    from odpm_tasks.core.planning.observed import database_warnings, new_addons
     from odpm_tasks.errors import DriftError, UsageError
-    from odpm_tasks.tasks import output
 
     check_format(format)
     if refresh and out:  # `up --plan` compares with what can be observed offline
@@ -55,6 +53,9 @@ def plan(
         raise UsageError("--refresh cannot be combined with --no-git-update", todo="leave one of them out")
     project = project_for(options)
     made = project.plan(step_ids(options), refresh=refresh)
+    from odpm_tasks.core.planning.observed import database_warnings, new_addons
+    from odpm_tasks.tasks import output
+
     for warning in (*made.observed.warnings, *made.observed.notes, *database_warnings(made.observed)):
         terminal.warn(warning)
     if new := new_addons(made.observed):

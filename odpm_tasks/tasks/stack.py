@@ -34,11 +34,8 @@ def up(
 ) -> None:
     """Apply the description: sources, Python environment, files, services, database."""
     from odpm_tasks.adapters import terminal
-    from odpm_tasks.core.planning.observed import RunningState, database_warnings, new_addons, require_rendered
-    from odpm_tasks.core.stack.mailcatcher import mail_warning
     from odpm_tasks.errors import UsageError
     from odpm_tasks.project import ORDER
-    from odpm_tasks.tasks import output
 
     if rollback:
         _roll_back(rollback if isinstance(rollback, str) else "", options, yes)
@@ -51,6 +48,10 @@ def up(
     else:
         until = step_ids(options)
         done = project_for(options).converge(until)
+    from odpm_tasks.core.planning.observed import RunningState, database_warnings, new_addons, require_rendered
+    from odpm_tasks.core.stack.mailcatcher import mail_warning
+    from odpm_tasks.tasks import output
+
     if not done.changed:
         terminal.message("nothing to do")
     if new := new_addons(done.observed):
@@ -235,26 +236,28 @@ def rendered_project() -> Project:
 
 def container(project: Project, service: str) -> Container:
     """The running container of a service. Errors: UsageError for an unknown service, ProgramError where it does not run."""
+    from odpm_tasks.adapters.docker import engine as docker
+    from odpm_tasks.sources.project_names import compose_name
+
+    found = docker.running_container(docker.containers(compose_name(project.paths, project.manifest)), service)
+    if found:
+        return found
     from odpm_tasks.core.planning.observed import require_rendered
+    from odpm_tasks.project import PREPARING
     from odpm_tasks.stack import up as services
 
-    return services.container(project.paths, require_rendered(project.observe()), service)
-
-
-def _database(project: Project, database: str) -> str:
-    from odpm_tasks.core.planning.observed import require_rendered
-
-    return require_rendered(project.with_options(RunOptions(database=database)).observe()).database
+    return services.container(project.paths, require_rendered(project.observe(PREPARING)), service)
 
 
 def existing_database(project: Project, database: str) -> str:
     """The name of the database. Errors: DescriptionError if there is none of this name."""
     from functools import partial
 
-    from odpm_tasks.stack.database import require_database
+    from odpm_tasks.sources.project_names import database_name
+    from odpm_tasks.stack.databases.contents import require_database
     from odpm_tasks.stack.databases.psql import sql
 
-    name = _database(project, database)
+    name = database_name(project.paths, project.manifest, database)
     require_database(partial(sql, container(project, "db").id), name)
     return name
 

@@ -12,8 +12,8 @@ from odpm_tasks.core.config.paths import ProjectPaths
 from odpm_tasks.core.databases.sql import comment, end_sessions, show
 from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.pruning import TEST_TEMPLATE
-from odpm_tasks.stack import prefetch
 from odpm_tasks.stack.database import create_database, demo_options, run_odoo, task_container
+from odpm_tasks.stack.databases.contents import UNFINISHED
 from odpm_tasks.stack.databases.psql import drop, sql
 from odpm_tasks.stack.databases.source_state import source_state
 from odpm_tasks.testing.databases import existing, hide
@@ -52,7 +52,7 @@ def template(
             terminal.message(f"creating a template database with {', '.join(addons) or 'base'}; later runs copy it")
             create_database(observed, database, name)
             hide(database, name)
-            sql(database, comment(name, prefetch.UNFINISHED))
+            sql(database, comment(name, UNFINISHED))
             run_odoo(
                 paths,
                 observed,

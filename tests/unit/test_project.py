@@ -24,7 +24,8 @@ from odpm_tasks.core.planning.steps import PREPARING, Plan
 from odpm_tasks.core.sources.link import parse_link
 from odpm_tasks.errors import BusyError, DataLossError, DescriptionError, LockError, MachineError, OdpmError
 from odpm_tasks.project import Project
-from odpm_tasks.sources.folders import developing_url, remotes, stack_name
+from odpm_tasks.sources.folders import developing_url
+from odpm_tasks.sources.project_names import remotes, stack_name
 from tests.unit.builders import MINIMAL
 from tests.unit.repositories import content, git, packed, put, repository, save, tip, without_times
 

@@ -106,3 +106,10 @@ def test_core_is_imported_without_its_modules() -> None:
     heavy = {"odpm_tasks.core.planning.planner", "odpm_tasks.core.manifest.reader", "odpm_tasks.core.stack.render"}
     assert not loaded & heavy
     assert PREPARING == core.PREPARING
+
+
+@pytest.mark.parametrize("module", ["databases.early", "stack.prefetch", "tasks.namespace"])
+def test_queries_of_docker_start_before_slow_imports(module: str) -> None:
+    script = f"import sys, odpm_tasks.project, odpm_tasks.{module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {*done.stdout.split()} & {"pydantic", "jinja2", "packaging", "odpm_tasks.core.planning.observed"}

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 from urllib.parse import SplitResult, urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -147,6 +146,8 @@ def requirement_error(value: str) -> str:
         return "variables in a requirement are not expanded"
     if re.match(r"[a-z+]+://", bare):
         return "an address needs the name of its package in front: NAME @ URL"
+    from packaging.requirements import InvalidRequirement, Requirement  # slow, and many projects have none
+
     try:
         url = urlsplit(Requirement(bare).url or "")
     except (InvalidRequirement, ValueError, RecursionError):

@@ -1,13 +1,17 @@
-"""The steps of a run: their ids in the order in which they are performed, a step, a plan."""
+"""The steps of a run: their ids in the order in which they are performed, a step, a plan.
+
+This module imports nothing of what is observed: tasks that only need the ids of steps start without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from odpm_tasks.core.planning.costs import Cost
-from odpm_tasks.core.planning.observed import ObservedState, RenderedState
+if TYPE_CHECKING:
+    from odpm_tasks.core.planning.costs import Cost
+    from odpm_tasks.core.planning.observed import ObservedState
 
 ORDER = (
     "git.lock_load", "git.resolve", "git.materialize", "hooks.post_clone", "git.checkout", "git.lock_verify",
@@ -77,6 +81,8 @@ class Plan:
         No drift: files and services of another scenario's last run, what the machine lacks to start the services, and files of
         editors that no run has written yet or that stay.
         """
+        from odpm_tasks.core.planning.observed import RenderedState
+
         switched = self.observed.last_scenario not in {None, self.observed.scenario.name}
         files: set[str] = set()
         not_ours: set[str] = set()

@@ -293,9 +293,3 @@ def postgres_major(version: str) -> int:
     """The major version of PostgreSQL in a version; 0 without one."""
     match = re.match(r"\d+", version)
     return int(match.group()) if match else 0
-
-
-def project_name(text: str) -> str:
-    """A valid project name for Compose: lower case letters, digits, `-` and `_`, starting with a letter or digit."""
-    name = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")
-    return name or "odoo"

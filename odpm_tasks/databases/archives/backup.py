@@ -32,7 +32,6 @@ from odpm_tasks.databases.archives.tar_writer import wait_for_output, write_tar
 from odpm_tasks.databases.archives.zip_writer import BLOCK, StoredFile, write_zip
 from odpm_tasks.databases.progress import ByteProgress
 from odpm_tasks.errors import DataLossError, DescriptionError, MachineError, ProgramError
-from odpm_tasks.stack import compose
 
 LINKED = "odpm.new.backup"  # the folder of the linked files, beside the filestores
 _FACTS = """\
@@ -72,7 +71,7 @@ def backup_folder(paths: ProjectPaths, project: str) -> Path:
 
 def spool_folder(access: DatabaseAccess) -> Path:
     """Where an archive is kept while it is read from a pipe: the folder of backups, or the temporary folder. Errors: DescriptionError."""
-    return _spool_folder(backup_folder(access.paths, compose.compose_project(access.paths, access.observed.stack)))
+    return _spool_folder(backup_folder(access.paths, access.project))
 
 
 def cluster(access: DatabaseAccess) -> str:
@@ -90,7 +89,7 @@ def backup(access: DatabaseAccess, database: str, output: str, kind: Archive, sh
         raise DescriptionError(
             "this is no database of Odoo", where=database, todo="inv db.list shows which ones are: they have a series"
         )
-    project = compose.compose_project(access.paths, access.observed.stack)
+    project = access.project
     folder = backup_folder(access.paths, project)
     if output == "-":
         with _standard_output() as sink, _reported("standard output"):

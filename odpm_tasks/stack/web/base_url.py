@@ -10,8 +10,8 @@ from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.stack.compose_file import DATABASE
 from odpm_tasks.core.stack.web.address import address, web_of
 from odpm_tasks.stack import up
+from odpm_tasks.stack.databases.contents import database_names
 from odpm_tasks.stack.databases.psql import sql
-from odpm_tasks.stack.prefetch import database_names
 
 
 def follow_domain(paths: ProjectPaths, observed: RenderedState) -> None:

@@ -42,7 +42,7 @@ def restore(
         from odpm_tasks.databases.archives.backup import spool_folder
         from odpm_tasks.databases.archives.reader import opened_archive
 
-        database = check_name(database or access.observed.database)
+        database = check_name(database or access.database)
         with project.exclusive(wait=True):
             if restoring.require_replaceable(access, database, replace):
                 confirm(project, database, yes, f"Replace the database {database} by the archive")
@@ -86,7 +86,7 @@ def pull(
     if remote_database:
         check_name(remote_database, "--remote-database")
     with opened() as (project, reach):
-        database = check_name(database or reach.observed.database)
+        database = check_name(database or reach.database)
         with project.exclusive(wait=True):
             if restoring.require_replaceable(reach, database, replace):
                 confirm(project, database, yes, f"Replace the database {database} by the one of {address.host}")

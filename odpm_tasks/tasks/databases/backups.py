@@ -78,7 +78,7 @@ def restore(
     moment = stored_backups.parse_moment(at) if at else None
     with opened() as (project, access), project.exclusive(wait=True):
         service = repository.service(project.paths, access.observed)
-        wanted = check_name(database or access.observed.database)
+        wanted = check_name(database or access.database)
         chosen = stored_backups.choose(repository.backups(service), wanted, identity=backup, at=moment)
         target = check_name(to or chosen.database)
         if restoring.require_replaceable(access, target, replace, "--to"):
@@ -113,7 +113,7 @@ def verify(c: Context, backup: str = "", database: str = "", format: str = "text
         found = repository.backups(service)
         chosen = stored_backups.newest(found, names, cluster(access)) if not backup else []
         if not chosen:
-            chosen = [stored_backups.choose(found, database or access.observed.database, identity=backup)]
+            chosen = [stored_backups.choose(found, database or access.database, identity=backup)]
         with terminal.activity() as show:
             done = [verifying.verify(access, service, one, show) for one in chosen]
         if not backup and not database:

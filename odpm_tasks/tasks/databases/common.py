@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from odpm_tasks.core.planning.observed import RenderedState
     from odpm_tasks.databases.access import DatabaseAccess
     from odpm_tasks.project import Project
 
@@ -28,9 +29,9 @@ def existing(access: DatabaseAccess, database: str) -> str:
     """
     from odpm_tasks.core.databases.names import check_name
     from odpm_tasks.databases.copying import remove_leftovers
-    from odpm_tasks.stack.database import require_database
+    from odpm_tasks.stack.databases.contents import require_database
 
-    name = check_name(database or access.observed.database)
+    name = check_name(database or access.database)
     remove_leftovers(access)
     require_database(access.sql, name)
     return name
@@ -47,7 +48,7 @@ def for_database(access: DatabaseAccess, database: str) -> str:
     """The option that names a database in a command to type; empty for the project's."""
     from shlex import quote
 
-    return "" if database == access.observed.database else f" -d {quote(database)}"
+    return "" if database == access.database else f" -d {quote(database)}"
 
 
 def confirm(project: Project, database: str, yes: bool, what: str) -> None:
@@ -70,10 +71,13 @@ def opened() -> Iterator[tuple[Project, DatabaseAccess]]:
 
     project = rendered_project()
     with early_programs(project.paths) as early:  # the imports below take as long as Docker's answers
-        from odpm_tasks.core.planning.observed import require_rendered
-        from odpm_tasks.core.planning.steps import PREPARING
-        from odpm_tasks.databases.access import access
+        from odpm_tasks.databases.access import described_access
 
-        observed = require_rendered(project.observe(PREPARING))
-        with access(project.paths, observed, early).connected() as connected:
+        def observe() -> RenderedState:
+            from odpm_tasks.core.planning.observed import require_rendered
+            from odpm_tasks.core.planning.steps import PREPARING
+
+            return require_rendered(project.observe(PREPARING))
+
+        with described_access(project.paths, observe, early).connected() as connected:
             yield project, connected

@@ -44,7 +44,7 @@ def rename(c: Context, source: str, target: str) -> None:
             source = existing(access, source)
             copies.rename(access, source, target)
         terminal.message(f"{source} is now {target}")
-        if source == access.observed.database:
+        if source == access.database:
             terminal.warn(
                 f"the project's database is still {source}, which inv up creates; work in the other one with -d {target}"
             )
@@ -71,7 +71,7 @@ def reset(c: Context, database: str = "", install: Sequence[str] = (), demo: boo
         from odpm_tasks.databases import copying
         from odpm_tasks.databases import reset as resetting
 
-        database = check_name(database or access.observed.database)
+        database = check_name(database or access.database)
         with project.exclusive(wait=True):
             if copying.exists(access, database):
                 confirm(project, database, yes, f"Replace the database {database} by a new one")

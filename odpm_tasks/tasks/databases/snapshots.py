@@ -86,7 +86,7 @@ def restore_snapshot(c: Context, name: str = "", database: str = "", yes: bool =
         from odpm_tasks.databases import listing
         from odpm_tasks.databases import snapshots as taking
 
-        database = check_name(database or access.observed.database)
+        database = check_name(database or access.database)
         with project.exclusive(wait=True):
             chosen = find(listing.snapshots(access), database, name)
             confirm(project, database, yes, f"Replace the database {database} by its snapshot {chosen.name}")
@@ -128,7 +128,7 @@ def drop_snapshot(c: Context, name: Sequence[str] = (), database: str = "", yes:
     with opened() as (project, access):
         if not name:
             raise UsageError("no snapshot is named", todo="inv db.snapshots lists them")
-        database = check_name(database or access.observed.database)
+        database = check_name(database or access.database)
         with project.exclusive(wait=True):
             known = listing.snapshots(access)
             chosen = [find(known, database, one) for one in dict.fromkeys(name)]

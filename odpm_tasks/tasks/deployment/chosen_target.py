@@ -104,7 +104,7 @@ def machine_of(project: Project, target: Target) -> Machine:
     from odpm_tasks.deployment.targets.kinds import containers
     from odpm_tasks.deployment.targets.machine import Machine
     from odpm_tasks.errors import ProgramError
-    from odpm_tasks.sources.folders import remotes, stack_name
+    from odpm_tasks.sources.project_names import remotes, stack_name
 
     paths = project.paths
     machine = Machine(target, f"{stack_name(paths, project.manifest, remotes(paths))}-{target.name}")

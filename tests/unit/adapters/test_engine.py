@@ -14,7 +14,6 @@ from odpm_tasks.adapters import command
 from odpm_tasks.adapters.docker import buildx, compose_cli
 from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.errors import MachineError
-from odpm_tasks.image import inputs
 from odpm_tasks.stack import prefetch
 
 DATABASE = "d" * 64
@@ -71,16 +70,16 @@ def test_prefetched_queries_come_from_the_recorded_state(
     recorded: dict[str, Any], wished: str, expected: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, ...]] = []
-    monkeypatch.setattr(command, "is_installed", lambda program: True)
-    monkeypatch.setattr(prefetch, "observe_database", lambda *words: asked.append(("state", *words)))
-    monkeypatch.setattr(docker, "containers", lambda *words: asked.append(("containers", *words)))
-    monkeypatch.setattr(prefetch, "image_made_from", lambda *words: asked.append(("image", *words)))
-    questions = prefetch.prefetch(recorded, wished)
     known: dict[str, Callable[..., Any]] = {
-        "state": prefetch.observe_database,
-        "containers": docker.containers,
-        "image": inputs.image_made_from,
+        "state": lambda *words: asked.append(("state", *words)),
+        "containers": lambda *words: asked.append(("containers", *words)),
+        "image": lambda *words: asked.append(("image", *words)),
     }
+    monkeypatch.setattr(command, "is_installed", lambda program: True)
+    monkeypatch.setattr(prefetch, "observe_database", known["state"])
+    monkeypatch.setattr(docker, "containers", known["containers"])
+    monkeypatch.setattr(prefetch, "image_made_from", known["image"])
+    questions = prefetch.prefetch(recorded, wished)
     for kind, *words in expected:
         questions.start(known[kind], *words).result()
     assert sorted(asked) == sorted(expected)

@@ -26,6 +26,7 @@ import yaml
 
 from odpm_tasks.adapters.dotenv import read_env
 from odpm_tasks.core.config.interpolation import expand
+from odpm_tasks.core.config.names import project_name
 from odpm_tasks.core.config.scenario import SCENARIOS
 from odpm_tasks.core.locking.changes import complete_lock
 from odpm_tasks.core.locking.graph import SourceAnswer, SourceQuery
@@ -41,7 +42,6 @@ from odpm_tasks.core.planning.planner import plan
 from odpm_tasks.core.planning.step_text import LineStyle
 from odpm_tasks.core.planning.text import plan_lines
 from odpm_tasks.core.stack.compose_errors import schema_problems, undefined_names
-from odpm_tasks.core.stack.compose_file import project_name
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.render import Stack, render
 from odpm_tasks.core.stack.services import summarize

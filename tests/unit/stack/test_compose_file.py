@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from odpm_tasks.core.stack.compose_file import (
     compose_text,
     conf_references,
     lockable_images,
-    project_name,
 )
 from odpm_tasks.core.stack.dependency_services import fragments
 from odpm_tasks.core.stack.services import apply_patch
@@ -292,23 +290,6 @@ def test_the_same_value_twice_is_written_twice() -> None:
     text = compose_text(spec(manifest(services={"a": shared, "b": shared}), "ci"))
     assert "&id" not in text
     assert "*id" not in text
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("acme", "acme"),
-        ("Acme Project", "acme-project"),
-        ("-_x_-", "x"),
-        ("проект", "odoo"),
-        ("", "odoo"),
-        ("a.b/c", "a-b-c"),
-        ("19_addons", "19_addons"),
-    ],
-)
-def test_project_name(text: str, name: str) -> None:
-    assert project_name(text) == name
-    assert re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name)
 
 
 def test_volumes_of_a_patch_are_declared() -> None:
