@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace as replaced
 from pathlib import Path
 
@@ -18,16 +19,19 @@ from odpm_tasks.core.databases.names import NEW, OWN
 from odpm_tasks.core.databases.snapshots import Snapshot, record, recorded
 from odpm_tasks.core.text import plural
 from odpm_tasks.databases.access import DatabaseAccess
-from odpm_tasks.databases.quiet import PAUSE, new_identity, quietly
+from odpm_tasks.databases.quiet import PAUSE, failed, new_identity, quietly
 from odpm_tasks.errors import DataLossError
 
 
-def copy_hidden(access: DatabaseAccess, source: str, *, with_files: bool = True) -> str:
+def copy_hidden(
+    access: DatabaseAccess, source: str, *, with_files: bool = True, meanwhile: Sequence[Callable[[], object]] = ()
+) -> str:
     """Copy a database and its filestore to a hidden one, and return its name, which begins with `odpm.new.`.
 
     The filestore is linked before and after: every file that the copied database refers to was there before, or came while
-    the database was copied. Running transactions are waited for; idle sessions end, new ones wait. Errors: ProgramError
-    that names the transactions which run for longer than `TRANSACTIONS`; MachineError where the disk is full.
+    the database was copied. Running transactions are waited for; idle sessions end, new ones wait. `meanwhile`: is called in
+    threads while the database is copied. Errors: ProgramError that names the transactions which run for longer than
+    `TRANSACTIONS`; MachineError where the disk is full; those of `meanwhile`.
     """
     target = f"{NEW}{new_identity()}"
     facts = access.json(sql.database_facts(source))
@@ -37,10 +41,16 @@ def copy_hidden(access: DatabaseAccess, source: str, *, with_files: bool = True)
             access.files("link", source, target)
         strategy = sql.strategy(access.version, facts["size"], access.file_system)
         copied = sql.create_copy(source, target, facts["owner"], strategy)
-        quietly(access, [source], copied, f"copy {source}")
+        with ThreadPoolExecutor(len(meanwhile) or 1) as pool:
+            calls = [pool.submit(call) for call in meanwhile]
+            quietly(access, [source], copied, f"copy {source}")
+        for call in calls:
+            call.result()
         if stored:
             access.files("link", source, target)
-        access.psql(f"{sql.copy_properties(source, target)}\\gexec\n")
+        outcome = access.psql(f"{sql.copy_properties(source, target)}\\gexec\n")
+        if not outcome.ok:
+            raise failed(outcome, f"copy {source}")
     except BaseException:
         remove(access, [target])
         raise

@@ -59,7 +59,8 @@ def _ending_idle_sessions(access: DatabaseAccess, names: Sequence[str], program:
         pause = _FIRST_PAUSE
         while not done.wait(pause) and time.monotonic() < deadline:
             pause = PAUSE
-            if not access.psql(sql.end_idle_while_locked(names, program)).ok:
+            outcome = access.psql(sql.end_idle_while_locked(names, program))
+            if not outcome.ok or outcome.text.strip() == "t":
                 return
 
     ending = threading.Thread(target=end, daemon=True)

@@ -5,8 +5,10 @@ A snapshot is a hidden copy (`databases.copying`), or the database that was repl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from odpm_tasks.core.databases import sql
 from odpm_tasks.core.databases.names import SNAPSHOT, check_snapshot_name
@@ -24,8 +26,9 @@ def take(access: DatabaseAccess, database: str, name: str = "", kind: Kind = "ma
     What killed runs left is removed first. Errors: DescriptionError where the name is taken; those of `copying.copy_hidden`.
     """
     copying.remove_leftovers(access)
-    made = _described(access, database, name, kind)
-    hidden = copying.copy_hidden(access, database)
+    described = _described(access, database, name, kind)
+    hidden = copying.copy_hidden(access, database, meanwhile=[lambda: access.lock])
+    made = replace(described, lock=access.lock)
     access.files("rename", hidden, made.id)
     access.sql(sql.comment(hidden, record(made)), sql.rename(hidden, made.id))
     _remove_superfluous(access)
@@ -33,7 +36,7 @@ def take(access: DatabaseAccess, database: str, name: str = "", kind: Kind = "ma
 
 
 def _described(access: DatabaseAccess, database: str, name: str, kind: Kind) -> Snapshot:
-    """A snapshot of the present state that is yet to be made. Errors: DescriptionError where the name is taken."""
+    """A snapshot of the present state that is yet to be made, without the lock. Errors: DescriptionError where the name is taken."""
     taken = [one.name for one in listing.snapshots(access) if one.database == database]
     created = datetime.now(UTC).isoformat(timespec="seconds")
     if name and check_snapshot_name(name) in taken:
@@ -51,7 +54,6 @@ def _described(access: DatabaseAccess, database: str, name: str, kind: Kind) -> 
         created=created,
         kind=kind,
         series=stored_series(details.get("base") or ""),
-        lock=access.lock,
         comment=facts["comment"] or "",
     )
 
@@ -69,7 +71,16 @@ def restore(access: DatabaseAccess, snapshot: Snapshot) -> Snapshot | None:
     """
     copying.remove_leftovers(access)
     before = _before(access, snapshot.database)
-    hidden = copying.copy_hidden(access, snapshot.id, with_files=False)
+    meanwhile: list[Callable[[], object]] = [lambda: access.lock]
+    if before:  # most of the files that `replace` links
+        meanwhile.append(partial(access.files, "link", before.database, before.id))
+    try:
+        hidden = copying.copy_hidden(access, snapshot.id, with_files=False, meanwhile=meanwhile)
+    except BaseException:
+        if before:
+            access.files("remove", before.id)
+        raise
+    before = before and replace(before, lock=access.lock)
     copying.replace(access, hidden, snapshot.database, snapshot.comment, before, files=snapshot.id)
     _remove_superfluous(access, snapshot.id)
     return before
@@ -84,13 +95,14 @@ def publish(access: DatabaseAccess, hidden: str, database: str) -> Snapshot | No
     if before is None:
         copying.publish(access, hidden, database)
         return None
+    before = replace(before, lock=access.lock)
     copying.replace(access, hidden, database, "", before)
     _remove_superfluous(access)
     return before
 
 
 def _before(access: DatabaseAccess, database: str) -> Snapshot | None:
-    """The snapshot that a database becomes when it is replaced; None where there is no such database."""
+    """The snapshot that a database becomes when it is replaced, without the lock; None where there is no such database."""
     return _described(access, database, "", "restore") if copying.exists(access, database) else None
 
 

@@ -111,9 +111,11 @@ def find(snapshots: Iterable[Snapshot], database: str, name: str = "") -> Snapsh
 
 
 def differences(then: RecordedLock, now: RecordedLock, *, most: int = 10) -> list[str]:
-    """A line for each source whose commit differs between a snapshot and now; empty where the code is the same."""
+    """A line for each source whose commit differs between a snapshot and now; empty where the code is the same, or not known."""
     if not then.digest or then == now:
         return []
+    if not (then.sources and now.sources):
+        return [] if then.digest == now.digest else ["the lock differs; the commits of one of them are not known"]
     lines = []
     for name in [*then.sources, *(name for name in now.sources if name not in then.sources)]:
         before, after = then.sources.get(name, ""), now.sources.get(name, "")

@@ -238,14 +238,19 @@ def end_idle(names: Iterable[str]) -> str:
 
 
 def end_idle_while_locked(names: Iterable[str], program: str) -> str:
-    """The same, if a session with the application name `program` locks one of the databases: new connections wait for that lock."""
+    """The same, if a session with the application name `program` locks one of the databases: new connections wait for that lock.
+
+    Answers whether they are locked and have no session any more.
+    """
     listed = ", ".join(map(literal, names))
+    locked = f"""\
+EXISTS (SELECT FROM pg_stat_activity JOIN pg_locks USING (pid)
+        WHERE application_name = {literal(program)} AND granted AND locktype = 'object'
+          AND classid = 'pg_database'::regclass AND mode IN ('ShareLock', 'AccessExclusiveLock')
+          AND objid IN (SELECT oid FROM pg_database WHERE datname IN ({listed})))"""
     return f"""\
-{_end_idle(names)}
-AND EXISTS (SELECT FROM pg_stat_activity JOIN pg_locks USING (pid)
-            WHERE application_name = {literal(program)} AND granted AND locktype = 'object'
-              AND classid = 'pg_database'::regclass AND mode IN ('ShareLock', 'AccessExclusiveLock')
-              AND objid IN (SELECT oid FROM pg_database WHERE datname IN ({listed})))"""
+WITH ended AS ({_end_idle(names)} AND {locked})
+SELECT {locked} AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname IN ({listed})) FROM ended"""
 
 
 def _end_idle(names: Iterable[str]) -> str:

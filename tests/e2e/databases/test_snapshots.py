@@ -118,6 +118,22 @@ def test_a_snapshot_brings_database_and_files_back(developer: Bench) -> None:
     assert kept_files(developer) <= others
 
 
+def test_a_lock_that_cannot_be_read_prevents_neither_snapshot_nor_restore(developer: Bench) -> None:
+    path = developer.root / ".odpm" / "deps.lock.json"
+    text = path.read_text()
+    path.write_text(f"<<<<<<< HEAD\n{text}")  # of a merge
+    try:
+        assert developer.inv("plan").code == 3
+        developer.ok("db.snapshot", "conflict")
+        path.write_text(f"{text}>>>>>>> other\n")
+        ran = developer.ok("db.restore-snapshot", "conflict", "--yes")
+    finally:
+        path.write_text(text)
+    assert "the lock differs; the commits of one of them are not known" in ran.err
+    assert developer.ok("db.restore-snapshot", "--yes").err.startswith("project is as in the snapshot before-restore-")
+    developer.ok("db.drop-snapshot", ",".join(snapshots(developer)), "--yes")
+
+
 def test_files_are_completed_after_a_kill_between_the_names_and_the_files(developer: Bench) -> None:
     """As a run leaves it that was killed after it had exchanged the names: what either database lacks by now is linked again."""
     identity = attach(developer, "acme cleaned", b"cleaned " * 100)

@@ -68,3 +68,6 @@ def test_differences_name_each_source() -> None:
     assert differences(then, RecordedLock("2", then.sources)) == [
         "the lock differs in packages or images, not in repositories"
     ]
+    unknown = ["the lock differs; the commits of one of them are not known"]
+    assert differences(then, RecordedLock("2")) == differences(RecordedLock("2"), then) == unknown
+    assert differences(then, RecordedLock("1")) == []
