@@ -14,6 +14,7 @@ from dataclasses import replace as replaced
 from pathlib import Path
 
 from odpm_tasks.adapters import files, terminal
+from odpm_tasks.adapters.docker import engine as docker
 from odpm_tasks.core.databases import sql
 from odpm_tasks.core.databases.names import NEW, OWN
 from odpm_tasks.core.databases.snapshots import Snapshot, record, recorded
@@ -21,6 +22,7 @@ from odpm_tasks.core.text import plural
 from odpm_tasks.databases.access import DatabaseAccess
 from odpm_tasks.databases.quiet import PAUSE, failed, new_identity, quietly
 from odpm_tasks.errors import DataLossError
+from odpm_tasks.sources.project_names import task_container
 
 
 def copy_hidden(
@@ -84,6 +86,7 @@ def remove_leftovers(access: DatabaseAccess) -> list[str]:
         terminal.message(
             f"removing what an interrupted run left: {plural(len(left), 'unfinished copy', 'unfinished copies')}"
         )
+        docker.remove_containers([task_container(access.project)])  # Odoo may still work in one of them
         discard(access, sorted(left))
     return sorted(left)
 

@@ -42,3 +42,8 @@ def chosen_database(paths: ProjectPaths, manifest: Manifest, named: str = "") ->
 def database_name(paths: ProjectPaths, manifest: Manifest, named: str = "") -> str:
     """The project's database. `named`: by an option."""
     return chosen_database(paths, manifest, named) or paths.root.name
+
+
+def task_container(project: str) -> str:
+    """The container in which a task runs Odoo beside the services. `project`: the name for Compose."""
+    return f"{project}-task"

@@ -18,6 +18,7 @@ from odpm_tasks.core.planning.observed import RenderedState
 from odpm_tasks.core.planning.options import RunOptions
 from odpm_tasks.errors import DescriptionError, OdpmError, ProgramError
 from odpm_tasks.project_state import read_state, write_state
+from odpm_tasks.sources import project_names
 from odpm_tasks.stack import compose, odoo_log
 from odpm_tasks.stack.databases.contents import UNFINISHED
 from odpm_tasks.stack.databases.full_disk import full_disk
@@ -257,8 +258,8 @@ def odoo_failure(
 
 def remove_task_container(paths: ProjectPaths, observed: RenderedState) -> str:
     """Remove the container that a killed run left, in which its program goes on. Returns the name of such containers."""
-    name = f"{compose.compose_project(paths, observed.stack)}-task"
-    command.run(["docker", "rm", "--force", name], check=False)
+    name = project_names.task_container(compose.compose_project(paths, observed.stack))
+    docker.remove_containers([name])
     return name
 
 
@@ -271,7 +272,7 @@ def task_container(
         return compose_cli.stream(compose.command_line(paths), on_line, *compose.run_words(name), *words, stdin=stdin)
     except BaseException:
         with suppress(Exception):
-            command.run(["docker", "rm", "--force", name], check=False)
+            docker.remove_containers([name])
         raise
 
 

@@ -4,18 +4,27 @@
 
 Prints one JSON object. Without a command: reads commands from standard input, each a line with a JSON list, and answers each
 with a line, `{"answer": …}` or `{"error": …}`, and an empty line. Files in a filestore are named after their content and never
-changed, so that a hard link is a copy.
+changed, so that a hard link is a copy. Commands that remove, rename or list folders wait for those that add files: the program of
+a run that was killed ends its last command.
 Runs with Python 3.7 and newer, standard library only.
 """
 
 import errno
+import fcntl
 import json
 import os
 import shutil
 import stat
 import sys
+import time
 
 ROOT = "/var/lib/odoo/filestore"
+LOCKS = {
+    "link": fcntl.LOCK_SH,
+    "unmark": fcntl.LOCK_SH,
+    "extra": fcntl.LOCK_SH,
+}  # what adds files; what removes them waits for it
+LOCK_WAIT = 60.0  # seconds
 
 
 def path(name):
@@ -167,9 +176,33 @@ def main(command, *names):
 
 def run(command, *names):
     try:
-        return main(command, *names)
+        locked = None if command == "list" and names else lock(LOCKS.get(command, fcntl.LOCK_EX))
+        try:
+            return main(command, *names)
+        finally:
+            if locked is not None:
+                os.close(locked)
     except OSError as failure:
         raise SystemExit("%s: %s" % (failure.strerror, failure.filename or ROOT)) from None
+
+
+def lock(kind):
+    """Lock the folder of all filestores; wait for `LOCK_WAIT` at most. Returns a file descriptor that holds the lock; None where
+    there is no folder yet.
+    """
+    try:
+        folder = os.open(ROOT, os.O_RDONLY)
+    except OSError:
+        return None
+    end = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            fcntl.flock(folder, kind | fcntl.LOCK_NB)
+            return folder
+        except OSError as failure:
+            if failure.errno not in (errno.EAGAIN, errno.EACCES) or time.monotonic() > end:
+                return folder
+        time.sleep(0.02)
 
 
 def serve():

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from odpm_tasks.errors import MachineError
 
 MINIMUM_ENGINE = (25, 0)  # health checks with a start interval
 MINIMUM_COMPOSE = (2, 20)
+_REMOVED_WITHIN = 60.0  # seconds
+_POLL_INTERVAL = 0.1
 INSTALL = "install Docker Engine with the Compose and Buildx plugins (docs.docker.com/engine/install), then run again"
 # The missing emulator shows only when the first program of another architecture fails to start.
 EMULATOR = "docker run --privileged --rm tonistiigi/binfmt --install all"
@@ -197,9 +200,19 @@ def names_with_prefix(prefix: str) -> tuple[str, ...]:
 
 
 def remove_containers(names: Sequence[str]) -> None:
-    """Remove containers, also running ones; those that do not exist any more are no error."""
+    """Remove containers, also running ones; those that do not exist any more are no error. Their names are free afterwards."""
     if names:
-        command.run(["docker", "rm", "--force", *names], check=False)
+        until_removed(lambda: command.run(["docker", "rm", "--force", *names], check=False))
+
+
+def until_removed(remove: Callable[[], command.Outcome]) -> command.Outcome:
+    """The outcome of `docker rm`, repeated while a container is being removed already, because it has ended or by another client."""
+    deadline = time.monotonic() + _REMOVED_WITHIN
+    while True:
+        outcome = remove()
+        if outcome.ok or b"is already in progress" not in outcome.stderr or time.monotonic() >= deadline:
+            return outcome
+        time.sleep(_POLL_INTERVAL)
 
 
 def image_id(tag: str) -> str:

@@ -82,7 +82,7 @@ def end_jobs(machine: Machine) -> None:
     running = machine.run("ps", "-q", "--filter", f"label=com.docker.compose.project={machine.name}",
                           "--filter", "label=com.docker.compose.oneoff=True").text.split()  # fmt: skip
     if running:
-        machine.run("rm", "--force", *running)
+        machine.remove(*running)
 
 
 def _make_backup_folder(machine: Machine, file: Path) -> None:

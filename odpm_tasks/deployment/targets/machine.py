@@ -161,7 +161,13 @@ class Machine:
     def _remove_ended(self, name: str) -> None:
         state = self.run("inspect", "--format", "{{.State.Running}}", name, check=False)
         if state.ok and state.text.strip() == "false":
-            self.run("rm", "--force", name, check=False)
+            self.remove(name)
+
+    def remove(self, *containers: str) -> None:
+        """Remove containers, also running ones; their names are free afterwards. Errors: as `run`."""
+        outcome = docker.until_removed(lambda: self.run("rm", "--force", *containers, check=False))
+        if not outcome.ok and b"No such container" not in outcome.stderr:
+            raise command.failure(outcome)
 
     def environment(self) -> dict[str, str]:
         """The variables in the file `ENVIRONMENT` of the folder, for the variables of its compose file."""

@@ -59,7 +59,7 @@ def replace(machine: Machine, file: Path, show: terminal.Activity) -> None:
         compose(machine, file, *words, show=show)
         _wait_until_healthy(machine, role, release, count)
         machine.run("stop", *(each["id"] for each in old))
-        machine.run("rm", "--force", *(each["id"] for each in old))
+        machine.remove(*(each["id"] for each in old))
 
 
 def _wait_until_healthy(machine: Machine, role: str, release: str, count: int) -> None:
@@ -91,4 +91,4 @@ def remove_others(machine: Machine, kept: Mapping[str, dict[str, dict[str, dict[
         release = kept["services"].get(role, {}).get("labels", {}).get("odpm.release", "")
         others = [each["id"] for each in containers(machine) if each["service"] == role and each["release"] != release]
         if others:
-            machine.run("rm", "--force", *others)
+            machine.remove(*others)

@@ -253,3 +253,28 @@ def test_recorded_containers_that_are_not_the_present_ones(developer: Bench, rec
         developer.ok("db.drop-snapshot", name, "--yes")
     finally:
         state.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.long
+def test_a_killed_run_whose_program_still_links_files_leaves_nothing(developer: Bench) -> None:
+    script = f"""
+import os
+root = "/var/lib/odoo/filestore/{DATABASE}/"
+for number in range(40_000):
+    os.makedirs(f"{{root}}{{number % 256:02x}}", exist_ok=True)
+    open(f"{{root}}{{number % 256:02x}}/acme-many-{{number}}", "w").close()
+"""
+    developer.inside("python3", "-c", script)
+    count = "find /var/lib/odoo/filestore/odpm.new.* -name 'acme-many-*' 2>/dev/null | wc -l"
+    others = kept_files(developer)
+    try:
+        for _ in range(3):
+            with developer.running("db.snapshot"):
+                while int(developer.inside("sh", "-c", count).out) < 1000:
+                    pass
+            assert developer.inv("db.drop", "acme-none", "--yes").code == 4  # there is none; what was left is finished
+            assert kept_files(developer) == others
+            time.sleep(1)
+            assert kept_files(developer) == others
+    finally:
+        developer.inside("sh", "-c", f"find /var/lib/odoo/filestore/{DATABASE} -name 'acme-many-*' -delete")
