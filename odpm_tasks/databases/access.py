@@ -76,7 +76,7 @@ class DatabaseAccess:
         env = compose_env(self.paths)
         return f"{env['ODPM_UID']}:{env['ODPM_GID']}"
 
-    @property
+    @cached_property
     def lock(self) -> RecordedLock:
         """The lock on disk, which the code of the stack comes from. A lock that cannot be read prevents no snapshot and no restore:
         the commits are not known then.

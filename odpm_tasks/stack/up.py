@@ -278,16 +278,10 @@ def require_services(observed: RenderedState, names: Sequence[str]) -> None:
             )
 
 
-def container(
-    paths: ProjectPaths, observed: RenderedState, service: str, known: Collection[docker.Container] | None = None
-) -> docker.Container:
-    """The running container of a service; `known`: the containers of the project, if they were listed already.
-
-    Errors: UsageError for an unknown service, ProgramError where it does not run.
-    """
+def container(paths: ProjectPaths, observed: RenderedState, service: str) -> docker.Container:
+    """The running container of a service. Errors: UsageError for an unknown service, ProgramError where it does not run."""
     require_services(observed, [service])
-    found = find_container(paths, observed, service) if known is None else docker.running_container(known, service)
-    if found:
+    if found := find_container(paths, observed, service):
         return found
     raise ProgramError(f"{service} is not running", todo="start it: inv up")
 
